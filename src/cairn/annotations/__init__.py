@@ -1,0 +1,1 @@
+"""Labels: read, written, held in one form."""

@@ -1,0 +1,97 @@
+"""What was found, and what was labelled: structs of arrays, one row for each object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.errors import SkeletonError
+from cairn.geometry import Affine
+from cairn.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """The objects found in one picture.
+
+    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not found
+    confidence  (P, K) float32 in [0, 1]; 0 where not found
+    scores      (P,) float32, an object's overall score; larger is surer
+    """
+
+    keypoints: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    skeleton: Skeleton
+
+    def __post_init__(self) -> None:
+        people, joints = len(self.scores), len(self.skeleton)
+        if self.keypoints.shape != (people, joints, 2) or self.confidence.shape != (people, joints):
+            raise SkeletonError(
+                f"keypoints must be ({people}, {joints}, 2) and confidence ({people}, {joints}) for "
+                f"{people} objects of {self.skeleton.name}, got {self.keypoints.shape} and {self.confidence.shape}"
+            )
+
+    @classmethod
+    def empty(cls, skeleton: Skeleton) -> Poses:
+        joints = len(skeleton)
+        return cls(
+            np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32), np.zeros(0, np.float32), skeleton
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: slice | NDArray) -> Poses:
+        """The objects of a slice, of an array of indices, or of a boolean mask (P,)."""
+        return replace(
+            self, keypoints=self.keypoints[rows], confidence=self.confidence[rows], scores=self.scores[rows]
+        )
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """(P, K): which keypoints were found."""
+        return self.confidence > 0
+
+    @property
+    def boxes(self) -> NDArray[np.float32]:
+        """(P, 4) x, y, width, height around the found keypoints; NaN where none was found."""
+        hidden = ~self.found[..., None]
+        low = np.where(hidden, np.inf, self.keypoints).min(axis=1)
+        high = np.where(hidden, -np.inf, self.keypoints).max(axis=1)
+        boxes = np.concatenate([low, high - low], axis=1)
+        return np.where(np.isfinite(boxes), boxes, np.nan).astype(np.float32)
+
+    def transformed(self, affine: Affine) -> Poses:
+        return replace(self, keypoints=affine.apply(self.keypoints))
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The labelled objects of one picture.
+
+    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not labelled
+    visibility  (P, K) uint8, COCO's v: 0 not labelled, 1 labelled but hidden, 2 visible
+    boxes       (P, 4) float32 x, y, width, height
+    areas       (P,) float32 in square pixels, as OKS uses it
+    crowd       (P,) bool: a region of many objects that are not labelled one by one
+    """
+
+    keypoints: NDArray[np.float32]
+    visibility: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    areas: NDArray[np.float32]
+    crowd: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+    def __getitem__(self, rows: slice | NDArray) -> Annotation:
+        return Annotation(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(P,): objects of which at least one joint is labelled and that are no crowd."""
+        return (self.visibility > 0).any(axis=1) & ~self.crowd

@@ -1,0 +1,202 @@
+"""What an object's keypoints are called, and how they hang together."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cairn.errors import SkeletonError
+
+DEFAULT_SIGMA = 0.05
+"""OKS sigma of a joint for which nobody has measured one."""
+
+Limb = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints by name, limbs as directed pairs of joint indices, and what evaluation needs.
+
+    joints      K names
+    limbs       L pairs (from, to), in the order of the part affinity fields' channels
+    redundant   indices of limbs outside the tree (TPAMI section 3.3); the others form a forest
+    flip_pairs  pairs of joints that change places in a mirror
+    sigmas      K OKS sigmas (standard deviation over the root of the object's area)
+
+    Raises SkeletonError where these contradict each other.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    limbs: tuple[Limb, ...] = ()
+    redundant: tuple[int, ...] = ()
+    flip_pairs: tuple[tuple[int, int], ...] = ()
+    sigmas: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.sigmas:
+            object.__setattr__(self, "sigmas", (DEFAULT_SIGMA,) * len(self.joints))
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @property
+    def flip_order(self) -> tuple[int, ...]:
+        """K indices: in a mirrored picture, joint k is what flip_order[k] was."""
+        order = list(range(len(self.joints)))
+        for a, b in self.flip_pairs:
+            order[a], order[b] = b, a
+        return tuple(order)
+
+    @property
+    def tree(self) -> tuple[int, ...]:
+        """Indices of the limbs that are not redundant."""
+        return tuple(i for i in range(len(self.limbs)) if i not in set(self.redundant))
+
+    def index(self, joint: str) -> int:
+        """Raises SkeletonError for a joint that this skeleton does not have."""
+        try:
+            return self.joints.index(joint)
+        except ValueError:
+            raise SkeletonError(
+                f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}"
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form of the TOML files, which `from_dict` reads back."""
+
+        def named(pairs: tuple[tuple[int, int], ...]) -> list[list[str]]:
+            return [[self.joints[a], self.joints[b]] for a, b in pairs]
+
+        return {
+            "name": self.name,
+            "joints": list(self.joints),
+            "limbs": named(self.limbs),
+            "redundant": named(tuple(self.limbs[i] for i in self.redundant)),
+            "flip_pairs": named(self.flip_pairs),
+            "sigmas": list(self.sigmas),
+        }
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> Skeleton:
+        """Reads the form of the TOML files; flip pairs that are not given are found by name."""
+        unknown = set(table) - {"name", "joints", "limbs", "redundant", "flip_pairs", "sigmas", "source"}
+        if unknown or not {"name", "joints"} <= set(table):
+            raise SkeletonError(
+                "a skeleton has name, joints and optionally limbs, redundant, flip_pairs, sigmas, source; "
+                f"got {', '.join(sorted(table))}"
+            )
+        joints = tuple(str(joint) for joint in table["joints"])
+        where = {joint: i for i, joint in enumerate(joints)}
+
+        def indices(key: str) -> tuple[tuple[int, int], ...]:
+            pairs = table.get(key, [])
+            for pair in pairs:
+                if len(pair) != 2 or not set(pair) <= set(where):
+                    raise SkeletonError(f"{key} of skeleton {table['name']} has {pair}: expected two of its joints")
+            return tuple((where[a], where[b]) for a, b in pairs)
+
+        limbs = indices("limbs")
+        missing = [pair for pair in indices("redundant") if pair not in limbs]
+        if missing:
+            raise SkeletonError(f"redundant limbs of skeleton {table['name']} must also stand in limbs")
+        return cls(
+            name=str(table["name"]),
+            joints=joints,
+            limbs=limbs,
+            redundant=tuple(limbs.index(pair) for pair in indices("redundant")),
+            flip_pairs=indices("flip_pairs") if "flip_pairs" in table else flip_pairs_by_name(joints),
+            sigmas=tuple(float(sigma) for sigma in table.get("sigmas", ())),
+        )
+
+    def _check(self) -> None:
+        count = len(self.joints)
+        if count == 0 or len(set(self.joints)) != count:
+            raise SkeletonError(f"skeleton {self.name} needs at least one joint, each name once; got {self.joints}")
+        if len(self.sigmas) != count or not all(sigma > 0 for sigma in self.sigmas):
+            raise SkeletonError(f"skeleton {self.name} needs {count} positive sigmas, got {self.sigmas}")
+        for a, b in (*self.limbs, *self.flip_pairs):
+            if not (0 <= a < count and 0 <= b < count and a != b):
+                raise SkeletonError(f"skeleton {self.name} pairs joints {a} and {b}, but has {count} joints")
+        flipped = [joint for pair in self.flip_pairs for joint in pair]
+        if len(set(flipped)) != len(flipped):
+            raise SkeletonError(f"skeleton {self.name} flips a joint twice: {self.flip_pairs}")
+        group = list(range(count))  # union-find without ranks: skeletons are small
+        for limb in self.tree:
+            a, b = (_root(group, joint) for joint in self.limbs[limb])
+            if a == b:
+                names = " - ".join(self.joints[joint] for joint in self.limbs[limb])
+                raise SkeletonError(f"limb {names} of skeleton {self.name} closes a circle: list it as redundant")
+            group[a] = b
+
+
+def flip_pairs_by_name(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Pairs whose names differ only in left/right, or in a marked l/r (`wingL`, `l_knee`, `knee.r`)."""
+    where = {joint: i for i, joint in enumerate(joints)}
+    pairs = []
+    for joint, i in where.items():
+        for other in _mirrored_names(joint):
+            if other in where:
+                pairs.append((i, where[other]))
+                break
+    return tuple(pairs)
+
+
+@cache
+def skeleton(name: str | Path) -> Skeleton:
+    """A definition by name (`coco17`), or from a TOML file of the same form.
+
+    Raises SkeletonError where there is none of that name, or the file contradicts itself.
+    """
+    folder = resources.files("cairn") / "skeletons"
+    if str(name).endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise SkeletonError(f"no skeleton file at {path}")
+        text = path.read_text(encoding="utf-8")
+    elif name in (known := skeleton_names()):
+        text = (folder / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise SkeletonError(f"no skeleton {name!r}; there are {', '.join(known)}, or give a .toml file")
+    try:
+        return Skeleton.from_dict(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SkeletonError(f"{name} is not TOML: {error}") from None
+
+
+def skeleton_names() -> tuple[str, ...]:
+    """The definitions that come with Cairn."""
+    folder = resources.files("cairn") / "skeletons"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def _mirrored_names(joint: str) -> list[str]:
+    """Names that the other side's joint could have, asked of left joints only: each pair comes once."""
+    names = [joint.replace(a, b, 1) for a, b in (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT")) if a in joint]
+    for left, right in (("l", "r"), ("L", "R")):
+        for mark in "_-. ":
+            if joint.startswith(left + mark):
+                names.append(right + joint[1:])
+            if joint.endswith(mark + left):
+                names.append(joint[:-1] + right)
+    names += [joint[:i] + "R" + joint[i + 1 :] for i in range(len(joint)) if _is_marked(joint, i)]
+    return names
+
+
+def _is_marked(joint: str, i: int) -> bool:
+    """A capital L of its own: at the start or after a small letter, before a capital, a digit or the end."""
+    before, after = joint[:i], joint[i + 1 : i + 2]
+    starts, ends = not before or before[-1].islower(), not after or after.isdigit() or after.isupper()
+    return joint[i] == "L" and starts and ends and len(joint) > 1
+
+
+def _root(group: list[int], joint: int) -> int:
+    while group[joint] != joint:
+        joint = group[joint]
+    return joint

@@ -1,0 +1,74 @@
+"""What a model file says of itself: all that is needed to use it, and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from cairn.errors import CairnError, ModelError
+from cairn.skeleton import Skeleton
+
+METADATA_KEY = "cairn.spec"
+"""Where an .onnx file keeps its specification, as JSON."""
+
+
+def _read_skeleton(value: Any) -> Skeleton:
+    try:
+        return value if isinstance(value, Skeleton) else Skeleton.from_dict(value)
+    except CairnError as error:
+        raise ValueError(str(error)) from None
+
+
+SkeletonField = Annotated[Skeleton, BeforeValidator(_read_skeleton), PlainSerializer(Skeleton.to_dict)]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class InputSpec(_Value):
+    """What the network is shown: float32 RGB from 0 to 255, (B, 3, h, w).
+
+    letterbox  the whole picture, its longest side scaled to `size`, padded to a multiple of `multiple`
+    crop       a square of `size` pixels around one object
+    """
+
+    fit: Literal["letterbox", "crop"]
+    size: Annotated[int, Field(gt=0)]
+    multiple: Annotated[int, Field(gt=0)] = 32
+    margin: Annotated[float, Field(gt=0)] = 1.25
+    """For crops: side of the square over the longer side of the object's box."""
+
+
+class ModelSpec(_Value):
+    """The specification of one model. `decode` holds the keyword arguments of the method's decode()."""
+
+    format: Literal[1] = 1
+    name: str
+    method: str
+    skeleton: SkeletonField
+    input: InputSpec
+    stride: Annotated[int, Field(gt=0)]
+    outputs: tuple[str, ...]
+    decode: dict[str, float | int | bool | str] = {}
+    licence: str = ""
+    sources: tuple[str, ...] = ()
+    provenance: dict[str, str | int | float] = {}
+    figures: dict[str, float] = {}
+
+    def to_json(self) -> str:
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Raises ModelError where the text is no specification of a format that this version reads."""
+        try:
+            return cls.model_validate(json.loads(text))
+        except (ValidationError, ValueError) as error:
+            reason = str(error).splitlines()[-1].strip() if isinstance(error, ValueError) else error
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ModelError(f"the model's {METADATA_KEY} cannot be read ({reason})") from None
