@@ -1,0 +1,47 @@
+"""Writing without halves: a file is there whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cairn.errors import OutputError
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the name of `path` when the block ends well.
+
+    When the block ends in any exception, a keyboard interrupt too, nothing is left and what stood
+    at `path` before still stands. Folders above are made. Raises OutputError where that is impossible.
+    """
+    path = Path(path)
+    # The suffix stays last, because encoders choose by it.
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Make a folder and try that files can be put there, so that work is not begun in vain.
+
+    Raises OutputError where it is no folder, cannot be made or cannot be written to.
+    """
+    path = Path(path)
+    trial = path / f".cairn.{os.getpid()}.partial"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write into the folder {path}: {error.strerror or error}") from None
+    return path
