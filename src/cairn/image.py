@@ -79,7 +79,9 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
     path = Path(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise OutputError(f"cannot write {path}: the suffix must be one of {' '.join(PICTURE_SUFFIXES)}")
-    done, encoded = cv2.imencode(path.suffix.lower(), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if jpeg else []
+    done, encoded = cv2.imencode(path.suffix.lower(), image[..., ::-1], options)
     if not done:
         raise OutputError(f"cannot write {path}: OpenCV cannot encode {image.shape} as {path.suffix}")
     with whole_file(path) as beside:

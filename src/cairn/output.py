@@ -27,6 +27,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+    except BrokenPipeError:  # whoever read our stdout has gone: not this file's fault
+        raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 

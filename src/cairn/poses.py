@@ -46,9 +46,7 @@ class Poses:
 
     def __getitem__(self, rows: slice | NDArray) -> Poses:
         """The objects of a slice, of an array of indices, or of a boolean mask (P,)."""
-        return replace(
-            self, keypoints=self.keypoints[rows], confidence=self.confidence[rows], scores=self.scores[rows]
-        )
+        return replace(self, keypoints=self.keypoints[rows], confidence=self.confidence[rows], scores=self.scores[rows])
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -67,6 +65,23 @@ class Poses:
     def transformed(self, affine: Affine) -> Poses:
         return replace(self, keypoints=affine.apply(self.keypoints))
 
+    def above(self, threshold: float) -> Poses:
+        """Without the keypoints less sure than `threshold`, and without the objects of which none is left."""
+        kept: NDArray[np.bool_] = self.found & (self.confidence >= threshold)
+        keypoints = np.where(kept[..., None], self.keypoints, np.float32(np.nan))
+        confidence = np.where(kept, self.confidence, np.float32(0))
+        return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]
+
+    def mapped(self, skeleton: Skeleton) -> Poses:
+        """The same objects in the joints of another skeleton, matched by name; joints new to them are not found."""
+        source = {joint: i for i, joint in enumerate(self.skeleton.joints)}
+        shared = [(i, source[joint]) for i, joint in enumerate(skeleton.joints) if joint in source]
+        keypoints = np.full((len(self), len(skeleton), 2), np.nan, np.float32)
+        confidence = np.zeros((len(self), len(skeleton)), np.float32)
+        for here, there in shared:
+            keypoints[:, here], confidence[:, here] = self.keypoints[:, there], self.confidence[:, there]
+        return Poses(keypoints, confidence, self.scores, skeleton)
+
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
@@ -77,6 +92,8 @@ class Annotation:
     boxes       (P, 4) float32 x, y, width, height
     areas       (P,) float32 in square pixels, as OKS uses it
     crowd       (P,) bool: a region of many objects that are not labelled one by one
+    heads       (P,) float32, diagonals of head boxes in pixels, as PCKh uses them; NaN where there is
+                none, None where the source has none at all
     """
 
     keypoints: NDArray[np.float32]
@@ -84,12 +101,14 @@ class Annotation:
     boxes: NDArray[np.float32]
     areas: NDArray[np.float32]
     crowd: NDArray[np.bool_]
+    heads: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.areas)
 
     def __getitem__(self, rows: slice | NDArray) -> Annotation:
-        return Annotation(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        values = (getattr(self, name) for name in self.__dataclass_fields__)
+        return Annotation(*(None if value is None else value[rows] for value in values))
 
     @property
     def labelled(self) -> NDArray[np.bool_]:

@@ -1,0 +1,55 @@
+"""The door for the shell: `cairn VERB`. One module for each verb; only this floor prints.
+
+A verb's module imports typer and errors when it is loaded, and all else inside its function: asking for
+help must not cost numpy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from cairn.cli.detect import detect
+from cairn.errors import CairnError
+
+# Plain help: rich would double the time that it takes to appear.
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(detect)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from cairn import __version__
+
+        print(f"cairn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def cairn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Find keypoints in pictures: of people out of the box, of your own objects from your labels."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 partly done, 2 a mistake of the user's, 130 interrupted."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it would say, the loader says in one line
+    try:
+        app(list(arguments) if arguments is not None else None, prog_name="cairn")
+    except CairnError as error:
+        print(f"cairn: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read stdout has seen enough. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
