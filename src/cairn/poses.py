@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,8 +108,9 @@ class Annotation:
         return len(self.areas)
 
     def __getitem__(self, rows: slice | NDArray) -> Annotation:
-        values = (getattr(self, name) for name in self.__dataclass_fields__)
-        return Annotation(*(None if value is None else value[rows] for value in values))
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        chosen: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
+        return Annotation(**chosen)
 
     @property
     def labelled(self) -> NDArray[np.bool_]:

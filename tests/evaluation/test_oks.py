@@ -124,7 +124,7 @@ def brute_metrics(truth: Labels, finds: list[Poses]) -> dict[str, float]:
             right = np.cumsum([ok for _, ok in sorted(entries, key=lambda entry: -entry[0])])
             recall = right / total
             precision = right / np.arange(1, len(right) + 1)
-            levels = [precision[recall >= level - 1e-12].max(initial=0.0) for level in np.linspace(0, 1, 101)]
+            levels = [precision[recall >= level].max(initial=0.0) for level in np.linspace(0, 1, 101)]
             precisions.append(np.mean(levels))
             recalls.append(recall[-1] if len(recall) else 0.0)
         nothing = not precisions

@@ -1,0 +1,235 @@
+"""A model over labelled pictures: the one path to figures, for whoever evaluates and for validation in training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.annotations.labels import LabelledPicture, Labels
+from cairn.errors import LabelError
+from cairn.evaluation.oks import check_parallel, match, oks_metrics
+from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
+from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
+from cairn.poses import Annotation, Poses
+from cairn.skeleton import Skeleton
+
+Progress = Callable[[int], None]
+"""Called with the number of pictures done."""
+
+Finder = Callable[..., Poses]
+"""picture -> Poses; or, for one object in each crop, (picture, boxes=(P, 4)) -> Poses with a row for each box."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Labelled objects beside what was found of them.
+
+    truth     N labelled objects of all pictures, picture by picture
+    found     (N, K, 2) float32; NaN where a keypoint, or the whole object, was not found
+    pictures  (N,) index of each object's picture
+    """
+
+    truth: Annotation
+    found: NDArray[np.float32]
+    pictures: NDArray[np.int64]
+    skeleton: Skeleton
+
+    @property
+    def met(self) -> NDArray[np.bool_]:
+        """(N,): objects of which anything was found."""
+        return np.any(np.isfinite(self.found), axis=(1, 2))
+
+    def __getitem__(self, rows: NDArray) -> Pairs:
+        return Pairs(self.truth[rows], self.found[rows], self.pictures[rows], self.skeleton)
+
+
+@dataclass(frozen=True, eq=False)
+class Pck:
+    """PCK of pairs under a protocol, with all that its figures depend on.
+
+    errors     (N, K) normalised errors, as `pck.normalised_errors` gives them
+    per_joint  (K,) percent
+    value      percent, the mean over joints that the protocol does not leave out
+    area       percent, `pck.area_under_curve` up to `threshold`, averaged as `value` is
+    unmeasured how many labelled objects have no length, and therefore do not count
+    """
+
+    protocol: Protocol
+    threshold: float
+    mean: Mean
+    errors: NDArray[np.float64]
+    per_joint: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    value: float
+    area: float
+    unmeasured: int
+
+
+@dataclass(frozen=True, eq=False)
+class MeanError:
+    """Distances in percent of the diagonal of the object's box, over the keypoints that were found.
+
+    value    NME: the mean over all of them
+    missing  percentage of labelled keypoints that were not found, and so are in no mean
+    """
+
+    per_joint: NDArray[np.float64]
+    value: float
+    missing: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is known of a model after it has seen the labels.
+
+    oks      COCO's figures; None for a model that is told where the objects are
+    pck      over all labelled objects: one that was missed counts as far off
+    pck_met  over those that were found; None likewise, and where there are none
+    error    of what was found
+    seconds  for one picture, with reading it; NaN where predictions came from elsewhere
+    """
+
+    labels: Labels
+    predictions: tuple[Poses, ...]
+    pairs: Pairs
+    pck: Pck
+    error: MeanError
+    oks: dict[str, float] | None
+    pck_met: Pck | None
+    seconds: float
+
+
+def predict(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
+    """What is found in each labelled picture by a model that looks at the whole picture."""
+    for i, picture in enumerate(labels, start=1):
+        yield finder(picture.path)
+        if progress:
+            progress(i)
+
+
+def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
+    """What is found of each labelled object by a model that is shown one object at a time: a row for each."""
+    for i, picture in enumerate(labels, start=1):
+        rows = labelled_rows(picture)
+        yield finder(picture.path, boxes=rows.boxes) if len(rows) else Poses.empty(labels.skeleton)
+        if progress:
+            progress(i)
+
+
+def labelled_rows(picture: LabelledPicture) -> Annotation:
+    """The objects that are evaluated: no crowds, and at least one joint labelled."""
+    return picture.annotation[np.flatnonzero(picture.annotation.labelled)]
+
+
+def pair_objects(labels: Labels, predictions: Sequence[Poses], crops: bool = False) -> Pairs:
+    """Each labelled object beside its prediction.
+
+    crops  predictions have a row for each labelled object (`predict_objects`); otherwise the most similar pairs
+           of each picture belong together, and an object that is left over has found nothing.
+    """
+    check_parallel(labels, predictions)
+    found, pictures = [], []
+    for i, (picture, poses) in enumerate(zip(labels, predictions, strict=True)):
+        rows = labelled_rows(picture)
+        if crops and len(poses) != len(rows):
+            raise LabelError(f"{picture.path} has {len(rows)} labelled objects, got {len(poses)} predictions")
+        partner = np.arange(len(rows)) if crops else match(rows, poses)
+        points = np.full((len(rows), len(labels.skeleton), 2), np.nan, np.float32)
+        there = partner >= 0
+        chosen = poses[partner[there]]
+        points[there] = np.where(chosen.found[..., None], chosen.keypoints, np.nan)
+        found.append(points)
+        pictures.append(np.full(len(rows), i))
+    truth = _joined([labelled_rows(picture) for picture in labels])
+    return Pairs(truth, np.concatenate(found), np.concatenate(pictures), labels.skeleton)
+
+
+def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None, mean: Mean = "joints") -> Pck:
+    """PCK below `threshold` (None: the protocol's own). Raises LabelError where no object has the protocol's length."""
+    limit = protocol.threshold if threshold is None else threshold
+    lengths = protocol.lengths(pairs.truth, pairs.skeleton)
+    errors = normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
+    per_joint, counts = pck(errors, limit), count(errors)
+    weighed = np.where(np.isin(pairs.skeleton.joints, protocol.left_out), 0, counts)
+    return Pck(
+        protocol=protocol,
+        threshold=limit,
+        mean=mean,
+        errors=errors,
+        per_joint=per_joint,
+        counts=counts,
+        value=average(per_joint, weighed, mean),
+        area=average(area_under_curve(errors, limit), weighed, mean),
+        unmeasured=int((~(lengths > 0)).sum()),
+    )
+
+
+def measure_error(pairs: Pairs) -> MeanError:
+    """Mean distances in percent of the diagonals of the objects' boxes."""
+    lengths = box_diagonal(pairs.truth, pairs.skeleton)
+    errors = 100 * normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
+    per_joint, found = mean_error(errors), np.isfinite(errors).sum(axis=0)
+    return MeanError(
+        per_joint, average(per_joint, found, "pooled"), average(not_found(errors), count(errors), "pooled")
+    )
+
+
+def evaluate(
+    finder: Finder,
+    labels: Labels,
+    crops: bool = False,
+    protocol: Protocol | None = None,
+    threshold: float | None = None,
+    mean: Mean = "joints",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Runs a model over labels and measures it.
+
+    crops     the model is told where the objects are: it is called with `boxes`, and PCK is its figure. Otherwise
+              it looks for them, and OKS AP is its figure, with PCK beside it
+    protocol  None takes the usual one of such labels
+    Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol.
+    """
+    begun = time.perf_counter()  # decoding a picture is part of what a user waits for
+    predictions = tuple((predict_objects if crops else predict)(finder, labels, progress))
+    seconds = (time.perf_counter() - begun) / len(labels)
+    return measure(labels, predictions, crops, protocol, threshold, mean, seconds)
+
+
+def measure(
+    labels: Labels,
+    predictions: tuple[Poses, ...],
+    crops: bool = False,
+    protocol: Protocol | None = None,
+    threshold: float | None = None,
+    mean: Mean = "joints",
+    seconds: float = float("nan"),
+) -> Evaluation:
+    """`evaluate` of predictions that are there already."""
+    pairs = pair_objects(labels, predictions, crops)
+    chosen = protocol or usual_protocol(pairs.truth, labels.skeleton)
+    met = pairs[np.flatnonzero(pairs.met)]
+    measurable = not crops and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
+    return Evaluation(
+        labels=labels,
+        predictions=predictions,
+        pairs=pairs,
+        pck=measure_pck(pairs, chosen, threshold, mean),
+        error=measure_error(pairs),
+        oks=None if crops else oks_metrics(labels, predictions),
+        pck_met=measure_pck(met, chosen, threshold, mean) if measurable else None,
+        seconds=seconds,
+    )
+
+
+def _joined(annotations: Sequence[Annotation]) -> Annotation:
+    columns: dict[str, Any] = {}
+    for name in (field.name for field in fields(Annotation)):
+        values = [getattr(annotation, name) for annotation in annotations]
+        columns[name] = None if any(value is None for value in values) else np.concatenate(values)
+    return Annotation(**columns)

@@ -1,0 +1,77 @@
+"""What papers divide by, worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cairn.errors import LabelError
+from cairn.evaluation.protocols import PROTOCOLS, protocol_of, usual_protocol
+from cairn.poses import Annotation
+from cairn.skeleton import Skeleton, skeleton
+
+BODY = Skeleton("body", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
+
+
+def objects(points: list, boxes: list, heads: list | None = None) -> Annotation:
+    keypoints = np.array(points, np.float32)
+    return Annotation(
+        keypoints=keypoints,
+        visibility=np.where(np.isnan(keypoints).any(axis=-1), 0, 2).astype(np.uint8),
+        boxes=np.array(boxes, np.float32),
+        areas=np.ones(len(points), np.float32),
+        crowd=np.zeros(len(points), bool),
+        heads=None if heads is None else np.array(heads, np.float32),
+    )
+
+
+ONE = objects([[[0, 0], [4, 0], [4, 3], [6, 8]]], [[0, 0, 3, 4]], [10])
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "threshold"),
+    [
+        ("lsp", 10, 0.2),  # left shoulder (0, 0) to right hip (6, 8)
+        ("flic", 3, 0.2),  # right shoulder (4, 0) to left hip (4, 3)
+        ("mpii", 6, 0.5),  # 0.6 of 10
+        ("box", 4, 0.1),
+        ("diagonal", 5, 0.05),
+    ],
+)
+def test_lengths_by_hand(name: str, length: float, threshold: float) -> None:
+    protocol = protocol_of(name)
+    assert protocol.lengths(ONE, BODY) == pytest.approx([length])
+    assert protocol.threshold == threshold
+
+
+def test_faces_are_measured_between_the_outer_corners_of_the_eyes() -> None:
+    face = skeleton("face68")
+    points = np.zeros((1, 68, 2), np.float32)
+    points[0, 45] = [30, 40]  # 300-W counts from 1: its corners are points 37 and 46
+    annotation = objects(points.tolist(), [[0, 0, 1, 1]])
+    assert PROTOCOLS["face"].lengths(annotation, face) == pytest.approx([50])
+
+
+def test_mpii_leaves_out_joints_that_its_skeleton_has() -> None:
+    assert set(PROTOCOLS["mpii"].left_out) < set(skeleton("mpii16").joints)
+
+
+def test_the_usual_protocol_is_the_first_that_labels_allow() -> None:
+    plain = objects(ONE.keypoints.tolist(), [[0, 0, 3, 4]])
+    assert usual_protocol(ONE, BODY).name == "mpii"
+    assert usual_protocol(plain, BODY).name == "lsp"
+    assert usual_protocol(plain, Skeleton("flic11", BODY.joints)).name == "flic"
+    assert usual_protocol(plain, Skeleton("mouse", tuple("abcd"))).name == "diagonal"
+    hidden = objects([[[math.nan, math.nan], [4, 0], [4, 3], [6, 8]]], [[0, 0, 3, 4]])
+    assert usual_protocol(hidden, BODY).name == "diagonal"
+
+
+def test_what_a_protocol_cannot_measure_is_one_line() -> None:
+    with pytest.raises(LabelError, match="no protocol 'x'; there are mpii, lsp"):
+        protocol_of("x")
+    with pytest.raises(LabelError, match="needs joint left_shoulder, which mouse has not"):
+        PROTOCOLS["lsp"].lengths(ONE, Skeleton("mouse", tuple("abcd")))
+    with pytest.raises(LabelError, match="needs head boxes"):
+        PROTOCOLS["mpii"].lengths(objects(ONE.keypoints.tolist(), [[0, 0, 3, 4]]), BODY)
+    with pytest.raises(LabelError, match="which no labelled object has"):
+        PROTOCOLS["diagonal"].lengths(objects(ONE.keypoints.tolist(), [[0, 0, 0, 0]]), BODY)
