@@ -1,0 +1,110 @@
+"""Poses are arrays that belong together: rows are taken, moved, thinned and renamed all at once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.errors import SkeletonError
+from cairn.geometry import Affine
+from cairn.poses import Annotation, Poses
+from cairn.skeleton import Skeleton, skeleton
+from fake_network import TOTEM
+
+
+def random_poses(seed: int, people: int, bones: Skeleton = TOTEM) -> Poses:
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.01, 1, (people, len(bones))) * (rng.random((people, len(bones))) < 0.7)
+    keypoints = np.where(confidence[..., None] > 0, rng.uniform(0, 100, (people, len(bones), 2)), np.nan)
+    return Poses(
+        keypoints.astype(np.float32), confidence.astype(np.float32), rng.random(people).astype(np.float32), bones
+    )
+
+
+some = st.builds(random_poses, st.integers(0, 2**32 - 1), st.integers(0, 6))
+
+
+def same(one: Poses, other: Poses) -> bool:
+    arrays = ("keypoints", "confidence", "scores")
+    equal = all(np.array_equal(getattr(one, a), getattr(other, a), equal_nan=True) for a in arrays)
+    return equal and one.skeleton == other.skeleton
+
+
+def test_empty_is_nobody() -> None:
+    nobody = Poses.empty(skeleton("coco17"))
+    assert len(nobody) == 0
+    assert nobody.keypoints.shape == (0, 17, 2)
+    assert nobody.boxes.shape == (0, 4)
+    assert same(nobody.above(0.5), nobody)
+
+
+def test_shapes_that_contradict_the_skeleton_are_refused() -> None:
+    with pytest.raises(SkeletonError, match=r"must be \(1, 17, 2\) .* got \(1, 14, 2\)"):
+        Poses(np.zeros((1, 14, 2), "f"), np.zeros((1, 14), "f"), np.zeros(1, "f"), skeleton("coco17"))
+
+
+@given(some, st.data())
+def test_rows_stay_together(poses: Poses, data: st.DataObject) -> None:
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(poses), max_size=len(poses))), bool)
+    chosen = poses[mask]
+    assert len(chosen) == mask.sum()
+    for row, index in enumerate(np.flatnonzero(mask)):
+        assert np.array_equal(chosen.keypoints[row], poses.keypoints[index], equal_nan=True)
+        assert chosen.scores[row] == poses.scores[index]
+    assert same(poses[:], poses)
+
+
+@given(some)
+def test_boxes_hold_what_was_found_and_no_more(poses: Poses) -> None:
+    for points, found, (x, y, width, height) in zip(poses.keypoints, poses.found, poses.boxes, strict=True):
+        if not found.any():
+            assert np.isnan([x, y, width, height]).all()
+            continue
+        xs, ys = points[found].T
+        np.testing.assert_allclose([x, y, width, height], [xs.min(), ys.min(), np.ptp(xs), np.ptp(ys)], rtol=1e-5)
+
+
+@given(some)
+def test_moving_there_and_back(poses: Poses) -> None:
+    affine = Affine.rotation(30).then(Affine.translation(5, -7))
+    back = poses.transformed(affine).transformed(affine.inverse())
+    np.testing.assert_allclose(back.keypoints, poses.keypoints, atol=1e-4)
+    assert back.keypoints.dtype == np.float32
+    assert np.array_equal(back.confidence, poses.confidence)
+
+
+@given(some, st.floats(0, 1), st.floats(0, 1))
+def test_above_keeps_what_is_sure_enough(poses: Poses, low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    kept = poses.above(high)
+    assert (kept.confidence[kept.found] >= np.float32(high)).all()
+    assert kept.found.any(axis=1).all()
+    assert np.array_equal(np.isnan(kept.keypoints[..., 0]), ~kept.found)
+    assert kept.found.sum() == (poses.confidence[poses.found] >= high).sum()
+    assert same(poses.above(low).above(high), kept)
+
+
+@given(st.integers(0, 1000), st.integers(0, 4))
+def test_mapping_to_a_larger_skeleton_and_back(seed: int, people: int) -> None:
+    coco17, coco18 = skeleton("coco17"), skeleton("coco18")
+    poses = random_poses(seed, people, coco17)
+    there = poses.mapped(coco18)
+    assert not there.found[:, coco18.index("neck")].any()
+    for joint in coco17.joints:
+        one, other = poses.keypoints[:, coco17.index(joint)], there.keypoints[:, coco18.index(joint)]
+        assert np.array_equal(one, other, equal_nan=True)
+    assert same(there.mapped(coco17), poses)
+
+
+def test_an_annotation_s_rows_and_what_counts_as_labelled() -> None:
+    annotation = Annotation(
+        keypoints=np.zeros((3, 2, 2), np.float32),
+        visibility=np.array([[0, 2], [0, 0], [1, 2]], np.uint8),
+        boxes=np.arange(12, dtype=np.float32).reshape(3, 4),
+        areas=np.ones(3, np.float32),
+        crowd=np.array([False, False, True]),
+    )
+    assert annotation.labelled.tolist() == [True, False, False]
+    chosen = annotation[annotation.labelled]
+    assert len(chosen) == 1
+    assert chosen.boxes.tolist() == [[0, 1, 2, 3]]
