@@ -14,11 +14,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from cairn.cli.detect import detect
+from cairn.cli.train import train
 from cairn.errors import CairnError
 
 # Plain help: rich would double the time that it takes to appear.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(detect)
+app.command()(train)
 
 
 def _print_version(asked: bool) -> None:

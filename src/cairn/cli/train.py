@@ -1,0 +1,82 @@
+"""`cairn train`: a model from labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cairn.errors import MissingExtra, RecipeError
+
+
+def train(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe (.toml), or nothing and --method.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method, where no recipe is given: openpose, hourglass.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Labels to learn from (COCO keypoints).")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of their pictures [images/ beside the labels].")] = None,
+    val: Annotated[Path | None, typer.Option(help="Labels to validate on [a share of --data, set aside].")] = None,
+    val_images: Annotated[Path | None, typer.Option(help="Folder of their pictures [as --images].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run [runs/NAME].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other value: section.name=value; may be repeated.")
+    ] = None,
+) -> None:
+    """Train a model from labels; writes a run folder with model.onnx in it.
+
+    Every value of a recipe can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
+    """
+    import logging
+
+    try:
+        import lightning  # noqa: F401  # before anything else needs it: say what is missing in one line
+    except ImportError:
+        raise MissingExtra("lightning", "train") from None
+    from importlib import import_module
+
+    from cairn.load import method as method_named
+    from cairn.training.fit import train as run_training
+    from cairn.training.recipe import check_recipe, override, read_recipe
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("cairn").setLevel(logging.INFO)
+
+    if resume:
+        if out is None:
+            raise RecipeError("--resume goes with --out RUN, the folder of the run to go on with")
+        if recipe or method or data or val or settings or any(v is not None for v in (epochs, batch, seed, name)):
+            raise RecipeError("--resume takes the run's own recipe: give nothing beside --out")
+        recipe = out / "recipe.toml"
+    if (recipe is None) == (method is None):
+        raise RecipeError("give a recipe file or --method, one of the two")
+    tables: dict[str, Any] = read_recipe(recipe) if recipe else {"method": method}
+    tables = override(tables, settings or [])
+    if data:
+        tables.setdefault("data", {})["train"] = [_source(data, images)]
+        tables["data"].pop("val", None)
+    if val:
+        tables.setdefault("data", {})["val"] = [_source(val, val_images or images)]
+    for section, key, value in (
+        ("run", "epochs", epochs),
+        ("run", "batch", batch),
+        (None, "seed", seed),
+        (None, "name", name),
+    ):
+        if value is not None:
+            (tables.setdefault(section, {}) if section else tables)[key] = value
+    if "method" not in tables:
+        raise RecipeError("the recipe names no method")
+    package = method_named(str(tables["method"]))
+    training = import_module(f"{package.__name__}.training")
+    checked = check_recipe(training.Recipe, tables)
+    model = run_training(training, checked, out or Path("runs") / checked.name, resume)
+    print(model)
+
+
+def _source(labels: Path, images: Path | None) -> dict[str, Any]:
+    return {"labels": str(labels)} | ({"images": str(images)} if images else {})

@@ -1,0 +1,121 @@
+"""Pictures and labels as a training loop takes them: prepared by seed, so that every run sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cairn.annotations.labels import LabelledPicture
+from cairn.image import read_image
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One thing to learn from: a picture and, of its objects, those in `rows` (all where None).
+
+    known  (K,) bool: joints whose labels, or whose absence, mean something in this picture
+    scale  how many times larger than the recipe's scale it is shown
+    """
+
+    picture: LabelledPicture
+    known: NDArray[np.bool_]
+    rows: slice | None = None
+    scale: float = 1.0
+
+
+Encode = Callable[[NDArray[np.uint8], Sample, np.random.Generator], dict[str, NDArray]]
+"""(H, W, 3) picture, its sample, a generator -> arrays for the network and its loss."""
+
+
+class TrainingSet(Dataset):
+    """Encodes samples. Item n of N samples is sample n mod N in epoch n div N, with a generator of its own."""
+
+    def __init__(self, samples: Sequence[Sample], encode: Encode, seed: int, cache_megabytes: int) -> None:
+        self.samples = samples
+        self.encode = encode
+        self.seed = seed
+        self._pictures = PictureCache(cache_megabytes)
+        self._pictures.fill(sample.picture.path for sample in samples)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, item: int) -> dict[str, NDArray]:
+        epoch, index = divmod(item, len(self.samples))
+        sample = self.samples[index]
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return self.encode(self._pictures.read(sample.picture.path), sample, rng)
+
+
+class EpochSampler(Sampler[int]):
+    """Every sample once an epoch, in an order given by seed and epoch; items carry the epoch with them."""
+
+    def __init__(self, samples: int, seed: int) -> None:
+        self.samples = samples
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this, on resuming too."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.samples)
+        return iter((order + self.epoch * self.samples).tolist())
+
+
+class PictureCache:
+    """Decoded pictures in memory, up to a limit; filled before workers start, so that they share it."""
+
+    def __init__(self, megabytes: int) -> None:
+        self._free = megabytes * 2**20
+        self._pictures: dict[Path, NDArray[np.uint8]] = {}
+
+    def fill(self, paths: Iterator[Path]) -> None:
+        for path in dict.fromkeys(paths):
+            if self._free <= 0:
+                return
+            picture = read_image(path)
+            self._pictures[path] = picture
+            self._free -= picture.nbytes
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        return self._pictures[path] if path in self._pictures else read_image(path)
+
+
+def training_loader(dataset: TrainingSet, batch: int, workers: int, pin: bool) -> DataLoader:
+    return DataLoader(
+        dataset,
+        batch_size=batch,
+        sampler=EpochSampler(len(dataset), dataset.seed),
+        num_workers=workers,
+        collate_fn=stack,
+        drop_last=len(dataset) >= batch,
+        persistent_workers=workers > 0,
+        pin_memory=pin,
+        worker_init_fn=_one_thread,
+    )
+
+
+def stack(items: Sequence[dict[str, NDArray]]) -> Batch:
+    """Arrays by name -> tensors by name, with the batch in front."""
+    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+
+def _one_thread(_: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,180 @@
+"""A training recipe: values only, read from TOML, overridden from the command line, written back as run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cairn.errors import RecipeError
+from cairn.training.augment import Augmentation
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of a recipe: frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelSource(Section):
+    """One set of labelled pictures.
+
+    unlabelled  what a joint without a label means: "absent" (COCO: it is not to be seen, its map is empty)
+                or "unknown" (it may be there, so its maps give no loss in that picture)
+    repeat      how many times an epoch each picture is drawn
+    scale       how many times larger than the recipe's scale its pictures are shown (crops of one person
+                fill their pictures, so beside photos of crowds they want less than 1)
+    """
+
+    labels: Path
+    images: Path | None = None
+    unlabelled: Literal["absent", "unknown"] = "absent"
+    repeat: Count = 1
+    scale: Positive = 1.0
+
+
+class Data(Section):
+    """Where the labels are. Without `val`, `holdout` of the training pictures is set aside, by seed."""
+
+    train: tuple[LabelSource, ...] = ()
+    val: tuple[LabelSource, ...] = ()
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class Optimiser(Section):
+    """How weights are changed.
+
+    schedule  "cosine": warm up linearly over `warmup` of all steps, then a half cosine to 0;
+              "steps": multiply by `factor` at each of `milestones` (shares of all steps); "constant"
+    ema       decay of the moving average of weights that is validated and exported; 0 for none
+    clip      largest norm of a gradient; 0 for none
+    """
+
+    name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
+    learning_rate: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    milestones: tuple[float, ...] = (0.7, 0.9)
+    factor: Positive = 0.1
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
+    clip: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Run(Section):
+    """How long, and on what.
+
+    precision  "auto" takes bf16 on a GPU and fp32 on a CPU (where bf16 paid on some and cost on others)
+    threads    cores that the network may use; 0 for all that are free to this process
+    workers    processes that prepare pictures; 0 for none beside this one
+    cache      megabytes of decoded pictures to keep in memory
+    """
+
+    epochs: Count = 100
+    batch: Count = 16
+    accumulate: Count = 1
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0)] = 1
+    cache: Annotated[int, Field(ge=0)] = 4000
+    validate_every: Count = 5
+
+
+class Recipe(Section):
+    """What every method's recipe has. Each method adds its own sections (network, targets, loss)."""
+
+    method: str
+    name: str = "model"
+    skeleton: str | None = None
+    seed: int = 0
+    data: Data = Data()
+    augmentation: Augmentation = Augmentation()
+    optimiser: Optimiser = Optimiser()
+    run: Run = Run()
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def read_recipe(path: str | Path) -> dict[str, Any]:
+    """The tables of a recipe file, its relative paths taken from the current folder, as typed there.
+
+    Raises RecipeError where the file is missing or is not TOML.
+    """
+    path = Path(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+
+
+def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
+    """Tables with `section.name=value` settings applied; a value is TOML, a bare word a string.
+
+    Raises RecipeError for a setting without `=`.
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise RecipeError(f"a setting is section.name=value, got {setting!r}")
+        *sections, name = key.strip().split(".")
+        table = result
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"{setting!r}: {section} is a value, not a section")
+        table[name] = _parse(text.strip())
+    return result
+
+
+def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
+    """Raises RecipeError, one line, for the first unknown name or impossible value."""
+    try:
+        return kind.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = f"there is no setting {where}" if first["type"] == "extra_forbidden" else f"{where}: {first['msg']}"
+        got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
+        raise RecipeError(f"recipe: {message}{got}") from None
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe with every value written out; `read_recipe` reads it back."""
+    values = recipe.model_dump(mode="json", exclude_none=True)
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    for section, table in values.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{section}]", *[f"{key} = {_toml(value)}" for key, value in table.items()]]
+    return "\n".join(lines) + "\n"
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return repr(value)
