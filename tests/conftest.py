@@ -1,9 +1,14 @@
 """What several tests share."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import cairn
 from fake_network import write_totem_model
 
 
@@ -11,3 +16,20 @@ from fake_network import write_totem_model
 def totem_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real .onnx file that finds totems (see fake_network)."""
     return write_totem_model(tmp_path_factory.mktemp("models") / "totems.onnx")
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """For a new interpreter that imports the very Cairn that is tested, installed or not."""
+    return {**os.environ, "PYTHONPATH": str(Path(cairn.__file__).parents[1])}
+
+
+@pytest.fixture(scope="session")
+def python(environment: dict[str, str]) -> Callable[[str], str]:
+    """Runs statements in a new interpreter and returns what they print."""
+
+    def run(code: str) -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    return run

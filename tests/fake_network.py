@@ -62,7 +62,7 @@ def write_totem_model(path: Path, spec: ModelSpec | None = SPEC) -> Path:
     def convolution(name: str, rows: list[list[float]]) -> onnx.TensorProto:
         return numpy_helper.from_array(np.array(rows, np.float32)[..., None, None] / 255, name)
 
-    colours = convolution("colours", [[3, -3, -3], [-3, 3, -3], [-3, -3, 3]])
+    colours = convolution("colours", [[1.5, -1.5, -1.5], [-1.5, 1.5, -1.5], [-1.5, -1.5, 1.5]])
     down = convolution("down", [[0, 0, 0], [1, 1, 1], [0, 0, 0], [1, 1, 1]])  # x and y of two limbs
     bounds = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("zero", 0), ("one", 1))]
     nodes = [

@@ -8,18 +8,8 @@ from hypothesis import strategies as st
 from cairn.errors import SkeletonError
 from cairn.geometry import Affine
 from cairn.poses import Annotation, Poses
-from cairn.skeleton import Skeleton, skeleton
-from fake_network import TOTEM
-
-
-def random_poses(seed: int, people: int, bones: Skeleton = TOTEM) -> Poses:
-    rng = np.random.default_rng(seed)
-    confidence = rng.uniform(0.01, 1, (people, len(bones))) * (rng.random((people, len(bones))) < 0.7)
-    keypoints = np.where(confidence[..., None] > 0, rng.uniform(0, 100, (people, len(bones), 2)), np.nan)
-    return Poses(
-        keypoints.astype(np.float32), confidence.astype(np.float32), rng.random(people).astype(np.float32), bones
-    )
-
+from cairn.skeleton import skeleton
+from fake_poses import random_poses
 
 some = st.builds(random_poses, st.integers(0, 2**32 - 1), st.integers(0, 6))
 

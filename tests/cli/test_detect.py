@@ -1,0 +1,324 @@
+"""`cairn detect` from the shell's side: files, stdout, stderr and the exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from cairn.cli import main
+from cairn.image import read_image, write_image
+from cairn.predictor import Predictor
+from fake_network import SPEC, totems, write_totem_model
+
+
+class Ended(NamedTuple):
+    status: int
+    stdout: str
+    stderr: str
+
+
+Cairn = Callable[..., Ended]
+
+
+@pytest.fixture
+def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Cairn:
+    """Runs `cairn detect` with the totem model in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main(["detect", "--model", str(totem_model), "--threads", "1", *arguments])
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    write_image(tmp_path / "photo.png", totems((240, 320), [(80, 120), (240, 120)]))
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures, of one, two and no totems."""
+    write_image(tmp_path / "pics" / "a.png", totems((240, 320), [(80, 120)]))
+    write_image(tmp_path / "pics" / "sub" / "a.png", totems((240, 320), [(80, 120), (240, 120)]))
+    write_image(tmp_path / "pics" / "sub" / "none.png", totems((240, 320), []))
+    return tmp_path / "pics"
+
+
+def files(place: Path) -> set[str]:
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+
+
+def test_one_picture_gives_a_drawing_and_json_here(cairn: Cairn, photo: Path) -> None:
+    before = photo.read_bytes()
+    ended = cairn("photo.png")
+    assert ended.status == 0
+    assert ended.stdout == ""
+    assert "1 picture, 2 people" in ended.stderr
+    assert "photo.cairn.jpg and photo.cairn.json" in ended.stderr
+    assert files(photo.parent) == {"photo.png", "photo.cairn.jpg", "photo.cairn.json"}
+    assert photo.read_bytes() == before
+
+    form = json.loads((photo.parent / "photo.cairn.json").read_text())
+    people = sorted(form["people"], key=lambda person: person["keypoints"]["top"][0])
+    for person, x in zip(people, (80, 240), strict=True):
+        for joint, y in (("top", 80), ("middle", 120), ("base", 160)):
+            np.testing.assert_allclose(person["keypoints"][joint][:2], [x, y], atol=3)
+    drawn, plain = read_image(photo.parent / "photo.cairn.jpg").astype(int), read_image(photo)
+    change = np.abs(drawn - plain).max(axis=2)
+    assert change[60:180, [80, 240]].max() > 60
+    assert change[:, 140:180].max() < 20  # nothing between the two
+
+
+def test_a_second_run_replaces_the_first(cairn: Cairn, photo: Path) -> None:
+    cairn("photo.png")
+    first = files(photo.parent)
+    assert cairn("photo.png").status == 0
+    assert files(photo.parent) == first
+
+
+def test_a_picture_elsewhere_is_left_alone(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+    before = files(folder)
+    assert cairn("pics/sub/a.png").status == 0
+    assert files(folder) == before
+    assert (tmp_path / "a.cairn.json").is_file()
+    assert cairn("pics/sub/a.png", "--out", "here").status == 0
+    assert files(tmp_path / "here") == {"a.cairn.json", "a.cairn.jpg"}
+
+
+def test_a_folder_gives_json_in_the_same_folders(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+    before = files(folder)
+    ended = cairn("pics")
+    assert ended.status == 0
+    assert "3 pictures, 3 people" in ended.stderr
+    assert files(folder) == before
+    assert files(tmp_path / "cairn-results") == {"a.cairn.json", "sub/a.cairn.json", "sub/none.cairn.json"}
+
+
+def test_results_among_the_pictures_are_not_detected_again(cairn: Cairn, folder: Path) -> None:
+    for _ in range(2):
+        ended = cairn("pics", "--out", "pics", "--draw", "--write", "json,csv,coco,openpose")
+        assert ended.status == 0
+        assert "3 pictures, 3 people" in ended.stderr
+
+
+def test_the_forms_that_were_asked_for(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+    assert cairn("pics", "--write", "coco,csv", "--out", "out").status == 0
+    assert files(tmp_path / "out") == {"cairn.coco.json", "cairn.coco-images.json", "cairn.csv"}
+    assert cairn("pics/a.png", "--write", "openpose", "--no-draw", "--out", "other").status == 0
+    assert files(tmp_path / "other") == {"cairn.openpose/a_keypoints.json"}
+
+
+def test_json_lines_on_stdout_and_nothing_else(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+    (folder / "bad.jpg").write_text("no picture")
+    before = files(tmp_path)
+    ended = cairn("pics", "--json", "-")
+    assert ended.status == 1
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert {line["picture"]: len(line["people"]) for line in lines} == {
+        "pics/a.png": 1,
+        "pics/sub/a.png": 2,
+        "pics/sub/none.png": 0,
+    }
+    assert files(tmp_path) == before
+
+
+def test_keypoints_below_the_threshold_are_left_out(cairn: Cairn, tmp_path: Path) -> None:
+    image = totems((240, 320), [(80, 120), (240, 120)])
+    image[:, 160:] //= 2
+    write_image(tmp_path / "photo.png", image)
+    sure = _confidence(cairn("photo.png", "--json", "-"))
+    threshold = float(np.median(sure))
+    kept = _confidence(cairn("photo.png", "--json", "-", "--threshold", str(threshold)))
+    assert len(sure) == 6
+    assert len(kept) == 3
+    assert min(kept) >= threshold - 1e-4
+
+
+def _confidence(ended: Ended) -> list[float]:
+    people = json.loads(ended.stdout)["people"]
+    return [joint[2] for person in people for joint in person["keypoints"].values() if joint]
+
+
+def test_a_smaller_size_is_shown_to_the_network(cairn: Cairn, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    call = Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, image: sizes.append(self.size) or call(self, image))
+    cairn("photo.png", "--size", "256")
+    assert sizes == [256]
+
+
+def bad_pictures(place: Path) -> dict[str, str]:
+    """Name -> what is to be said of it."""
+    whole = place / "whole.jpg"
+    write_image(whole, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    data = whole.read_bytes()
+    whole.unlink()
+    (place / "empty.jpg").touch()
+    (place / "text.jpg").write_text("this is text")
+    (place / "truncated.jpg").write_bytes(data[: len(data) // 2])
+    jpeg_header = b"\xff\xd8\xff\xc0\x00\x11\x08" + (20_000).to_bytes(2, "big") * 2 + bytes(10) + b"\xff\xd9"
+    (place / "huge.jpg").write_bytes(jpeg_header)
+    return {
+        "absent.jpg": "no picture at",
+        "empty.jpg": "is empty",
+        "text.jpg": "is not a picture",
+        "truncated.jpg": "is truncated",
+        "huge.jpg": "is 20000×20000 pixels; the limit is 200 million",
+    }
+
+
+def test_a_bad_picture_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path) -> None:
+    for name, message in bad_pictures(tmp_path).items():
+        before = files(tmp_path)
+        ended = cairn(name)
+        assert ended.status == 2
+        assert ended.stdout == ""
+        assert len(ended.stderr.splitlines()) == 1
+        assert ended.stderr.startswith("cairn: ")
+        assert name in ended.stderr
+        assert message in ended.stderr
+        assert files(tmp_path) == before
+
+
+def test_bad_pictures_among_good_ones_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
+    bad = bad_pictures(tmp_path)
+    ended = cairn(*bad, "photo.png", "--write", "json,csv", "--out", "out")
+    assert ended.status == 1
+    *lines, summary = ended.stderr.splitlines()
+    assert len(lines) == len(bad)
+    for line, (name, message) in zip(lines, bad.items(), strict=True):
+        assert name in line
+        assert message in line
+    assert "1 picture, 2 people" in summary
+    assert "5 could not be read" in summary
+    assert files(tmp_path / "out") == {"photo.cairn.json", "cairn.csv"}
+
+
+def test_where_nothing_could_be_read_nothing_is_written(cairn: Cairn, tmp_path: Path) -> None:
+    ended = cairn(*bad_pictures(tmp_path), "--write", "json,csv,coco,openpose", "--out", "out")
+    assert ended.status == 2
+    assert "none of the 5 pictures could be read" in ended.stderr
+    assert files(tmp_path / "out") == set()
+
+
+def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
+    write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
+    ended = cairn("dot.png")
+    assert ended.status == 0
+    assert read_image(tmp_path / "dot.cairn.jpg").shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photo.png", "--write", "xml"], "--write knows json,coco,openpose,csv, got xml"),
+        (["photo.png", "--json", "file.json"], "--json takes -"),
+        (["photo.png", "--write", "", "--no-draw"], "nothing would be written"),
+        (["photo.png", "--model", "horse"], "no model 'horse'"),
+        (["photo.png", "--model", "absent.onnx"], "no model file at absent.onnx"),
+        (["photo.png", "--model", "photo.png"], "is not an ONNX model"),
+        (["photo.png", "--model", "foreign.onnx"], "not one of Cairn's"),
+        (["photo.png", "--out", "photo.png/out"], "cannot write into the folder"),
+        (["nothing"], "no picture in the folder nothing"),
+        (["*.gif"], "no picture matches"),
+        (["photo.png", "--size", "many"], "--size"),
+        (["photo.png", "--colour", "red"], "--colour"),
+        ([], "sources"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(
+    cairn: Cairn, tmp_path: Path, photo: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    write_totem_model(tmp_path / "foreign.onnx", spec=None)
+    before = files(tmp_path)
+    ended = cairn(*arguments)
+    assert ended.status == 2
+    assert message.lower() in ended.stderr.lower()
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    assert files(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_without_permission(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    ended = cairn("photo.png", "--out", "locked")
+    assert ended.status == 2
+    assert "cannot write into the folder locked" in ended.stderr
+
+
+def test_an_interrupt_leaves_nothing_half_written(
+    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, done = Predictor.__call__, []
+
+    def interrupted(self: Predictor, image: np.ndarray) -> object:
+        if done:
+            raise KeyboardInterrupt
+        done.append(image)
+        return call(self, image)
+
+    monkeypatch.setattr(Predictor, "__call__", interrupted)
+    ended = cairn("pics", "--out", "out", "--write", "json,csv,coco,openpose")
+    assert ended.status == 130
+    assert "Traceback" not in ended.stderr
+    assert files(tmp_path / "out") == {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
+
+
+def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], totem_model: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "cairn", "detect", str(folder), "--model", str(totem_model), "--json", "-"]
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    running.stdout.close()
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert stderr == b""
+
+
+def test_memory_holds_one_picture_at_a_time(
+    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No picture and no poses are alive when the next but one is read, whatever is written."""
+    import gc
+    import weakref
+
+    alive: list[weakref.ref] = []
+    call = Predictor.__call__
+
+    def counted(self: Predictor, image: np.ndarray) -> object:
+        gc.collect()
+        assert sum(reference() is not None for reference in alive) <= 2  # the poses and the picture before
+        poses = call(self, image)
+        alive.extend([weakref.ref(image), weakref.ref(poses)])
+        return poses
+
+    monkeypatch.setattr(Predictor, "__call__", counted)
+    for i in range(6):
+        write_image(folder / f"more{i}.png", totems((240, 320), [(80, 120)]))
+    ended = cairn("pics", "--draw", "--write", "json,csv,coco,openpose", "--out", "out")
+    assert ended.status == 0
+    assert len(alive) == 18
+
+
+def test_help_names_the_verbs_and_version_the_version(capsys: pytest.CaptureFixture) -> None:
+    for arguments, expected in ((["--help"], "detect"), (["--version"], "cairn "), (["detect", "--help"], "--write")):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        assert expected in capsys.readouterr().out
+
+
+def test_specification_s_name_is_in_the_results(cairn: Cairn, photo: Path) -> None:
+    assert json.loads(cairn("photo.png", "--json", "-").stdout)["model"] == SPEC.name

@@ -1,0 +1,227 @@
+"""Each form says the same poses, in the words of those who read it; whole, or not at all."""
+
+import csv
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path, PurePath
+
+import numpy as np
+import pytest
+
+from cairn.errors import OutputError
+from cairn.poses import Poses
+from cairn.skeleton import skeleton
+from cairn.writers import PictureName, Writer
+from cairn.writers.cairn_json import JsonLinesWriter, JsonWriter
+from cairn.writers.coco import CocoWriter, image_ids, to_coco
+from cairn.writers.csv_table import COLUMNS, CsvWriter
+from cairn.writers.openpose import OpenPoseWriter, to_openpose
+from fake_poses import random_poses
+
+SIZE = (480, 640)
+COCO17, COCO18 = skeleton("coco17"), skeleton("coco18")
+
+RUN = [
+    (PictureName(Path("pictures/a.jpg"), PurePath("a")), random_poses(1, 2, COCO17)),
+    (PictureName(Path("pictures/none.jpg"), PurePath("none")), Poses.empty(COCO17)),
+    (PictureName(Path("pictures/sub/a.v2.jpg"), PurePath("sub/a.v2")), random_poses(2, 3, COCO17)),
+]
+
+Make = Callable[[Path], Writer]
+MAKERS: dict[str, Make] = {
+    "json": lambda folder: JsonWriter(folder, "person"),
+    "coco": lambda folder: CocoWriter(folder, image_ids(name.path for name, _ in RUN)),
+    "openpose": OpenPoseWriter,
+    "csv": CsvWriter,
+}
+
+
+def write(writer: Writer) -> None:
+    with writer:
+        for name, poses in RUN:
+            writer.write(name, SIZE, poses)
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_each_form_has_its_files(tmp_path: Path) -> None:
+    expected = {
+        "json": {"a.cairn.json", "none.cairn.json", "sub/a.v2.cairn.json"},
+        "coco": {"cairn.coco.json", "cairn.coco-images.json"},
+        "openpose": {f"cairn.openpose/{stem}_keypoints.json" for stem in ("a", "none", "sub/a.v2")},
+        "csv": {"cairn.csv"},
+    }
+    for form, make in MAKERS.items():
+        write(make(tmp_path / form))
+        assert files(tmp_path / form) == expected[form]
+
+
+def test_our_json_names_joints_and_says_null_for_the_missing(tmp_path: Path) -> None:
+    write(JsonWriter(tmp_path, "person"))
+    for name, poses in RUN:
+        form = json.loads(name.beside(tmp_path, ".cairn.json").read_text())
+        assert (form["format"], form["version"], form["model"]) == ("cairn", 1, "person")
+        assert (form["width"], form["height"], form["picture"]) == (640, 480, name.path.as_posix())
+        assert form["skeleton"]["joints"] == list(COCO17.joints)
+        assert form["skeleton"]["limbs"][0] == ["left_ankle", "left_knee"]
+        assert len(form["people"]) == len(poses)
+        for row, person in enumerate(form["people"]):
+            np.testing.assert_allclose(person["box"], poses.boxes[row], atol=0.01)
+            for joint, said in person["keypoints"].items():
+                k = COCO17.index(joint)
+                assert (said is None) == (not poses.found[row, k])
+                if said is not None:
+                    np.testing.assert_allclose(said, [*poses.keypoints[row, k], poses.confidence[row, k]], atol=0.005)
+
+
+def test_json_lines_say_what_the_files_say(tmp_path: Path) -> None:
+    stream = StringIO()
+    write(JsonLinesWriter(stream, "person"))
+    write(JsonWriter(tmp_path, "person"))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert lines == [json.loads(name.beside(tmp_path, ".cairn.json").read_text()) for name, _ in RUN]
+
+
+def test_coco_results_are_one_list(tmp_path: Path) -> None:
+    write(CocoWriter(tmp_path, image_ids(name.path for name, _ in RUN)))
+    results = json.loads((tmp_path / "cairn.coco.json").read_text())
+    images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
+    assert [result["image_id"] for result in results] == [1, 1, 3, 3, 3]
+    assert [image["id"] for image in images] == [1, 2, 3]
+    assert images[2] == {"id": 3, "file_name": "pictures/sub/a.v2.jpg", "width": 640, "height": 480}
+    for result, row in zip(results[2:], range(3), strict=True):
+        poses = RUN[2][1]
+        flat = np.array(result["keypoints"]).reshape(17, 3)
+        np.testing.assert_allclose(flat[:, 2], poses.confidence[row], atol=1e-4)
+        np.testing.assert_allclose(flat[:, :2], np.nan_to_num(poses.keypoints[row]), atol=1e-3)
+        assert result["category_id"] == 1
+
+
+def test_coco_results_of_nobody_are_an_empty_list(tmp_path: Path) -> None:
+    with CocoWriter(tmp_path, {Path("a.jpg"): 1}) as writer:
+        writer.write(PictureName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17))
+    assert json.loads((tmp_path / "cairn.coco.json").read_text()) == []
+
+
+def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
+    """A result that equals its label has AP 1, by the library that computes COCO's figures."""
+    evaluation = pytest.importorskip("faster_coco_eval")
+    poses = random_poses(5, 3, COCO17)
+    with CocoWriter(tmp_path, {Path("7.jpg"): 7}) as writer:
+        writer.write(PictureName(Path("7.jpg"), PurePath("7")), SIZE, poses)
+    labels = []
+    for row in range(3):
+        keypoints = np.where(poses.found[row, :, None], np.nan_to_num(poses.keypoints[row]), 0)
+        flat = np.concatenate([keypoints, 2 * poses.found[row, :, None]], axis=1).ravel().tolist()
+        entry = {"keypoints": flat, "num_keypoints": int(poses.found[row].sum()), "area": 5000.0, "iscrowd": 0}
+        box = poses.boxes[row].tolist()
+        labels.append({"id": row + 1, "image_id": 7, "category_id": 1, "bbox": box, **entry})
+    truth = evaluation.COCO(
+        {
+            "images": [{"id": 7, "width": 640, "height": 480, "file_name": "7.jpg"}],
+            "annotations": labels,
+            "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.joints), "skeleton": []}],
+        }
+    )
+    run = evaluation.COCOeval_faster(truth, truth.loadRes(str(tmp_path / "cairn.coco.json")), iouType="keypoints")
+    run.run()
+    assert run.stats[0] == pytest.approx(1)
+
+
+def test_a_skeleton_with_more_than_coco_s_joints_is_written_as_coco_s() -> None:
+    poses = random_poses(3, 2, COCO18)
+    assert to_coco(4, poses) == to_coco(4, poses.mapped(COCO17))
+    assert len(to_coco(4, random_poses(3, 1, skeleton("lsp14")))[0]["keypoints"]) == 3 * 14
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["000000000139.jpg", "000000000285.jpg"], [139, 285]),
+        (["139.jpg", "sub/0139.jpg"], [1, 2]),
+        (["139.jpg", "holiday.jpg"], [1, 2]),
+    ],
+)
+def test_image_ids_are_coco_s_own_where_all_names_are_numbers(names: list[str], ids: list[int]) -> None:
+    assert list(image_ids(map(Path, names)).values()) == ids
+
+
+def test_openpose_s_keys_stand_in_its_order() -> None:
+    form = to_openpose(random_poses(1, 2, COCO18))
+    assert list(form) == ["version", "people"]
+    assert form["version"] == 1.3
+    keys = [f"{part}_keypoints_{d}" for d in ("2d", "3d") for part in ("pose", "face", "hand_left", "hand_right")]
+    for person in form["people"]:
+        assert list(person) == ["person_id", *keys]
+        assert person["person_id"] == [-1]
+        assert [len(person[key]) for key in keys] == [54, *[0] * 7]
+
+
+def test_openpose_s_missing_joints_are_zeros() -> None:
+    poses = random_poses(1, 3, COCO18)
+    for row, person in enumerate(to_openpose(poses)["people"]):
+        flat = np.array(person["pose_keypoints_2d"]).reshape(18, 3)
+        assert (flat[~poses.found[row]] == 0).all()
+        np.testing.assert_allclose(flat[poses.found[row], :2], poses.keypoints[row, poses.found[row]], atol=1e-3)
+
+
+def test_coco_s_people_get_openpose_s_neck() -> None:
+    poses = random_poses(8, 20, COCO17)
+    flat = np.array([person["pose_keypoints_2d"] for person in to_openpose(poses)["people"]]).reshape(20, 18, 3)
+    left, right, neck = (flat[:, COCO18.index(joint)] for joint in ("left_shoulder", "right_shoulder", "neck"))
+    both = (left[:, 2] > 0) & (right[:, 2] > 0)
+    assert both.any()
+    assert not both.all()
+    np.testing.assert_allclose(neck[both, :2], (left[both, :2] + right[both, :2]) / 2, atol=1e-3)
+    np.testing.assert_allclose(neck[both, 2], np.minimum(left[both, 2], right[both, 2]))
+    assert (neck[~both] == 0).all()
+
+
+def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
+    write(CsvWriter(tmp_path))
+    with (tmp_path / "cairn.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert len(rows) == 17 * sum(len(poses) for _, poses in RUN)
+    last = RUN[2][1]
+    for row in rows[2 * 17 :]:
+        person, joint = int(row["person"]), COCO17.index(row["joint"])
+        assert row["picture"] == "pictures/sub/a.v2.jpg"
+        assert (row["x"] == "") == (row["y"] == "") == (not last.found[person, joint])
+        if row["x"]:
+            place = [float(row["x"]), float(row["y"])]
+            np.testing.assert_allclose(place, last.keypoints[person, joint], atol=0.01)
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, form: str) -> None:
+    def interrupted() -> None:
+        with MAKERS[form](tmp_path) as writer:
+            writer.write(RUN[0][0], SIZE, RUN[0][1])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    left = files(tmp_path)
+    # what concerns one picture alone is whole and stays; what spans the run goes
+    assert left <= {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
+    for path in left:
+        json.loads((tmp_path / path).read_text())
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path, form: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"):
+        write(MAKERS[form](tmp_path / "file"))
+    assert files(tmp_path) == {"file"}
+
+
+def test_the_users_files_are_left_alone(tmp_path: Path) -> None:
+    """Whatever a writer makes has cairn in its name, so a file that has not is never replaced."""
+    for make in MAKERS.values():
+        write(make(tmp_path))
+    assert all("cairn" in name for name in files(tmp_path))
