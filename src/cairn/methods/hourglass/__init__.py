@@ -1,0 +1,65 @@
+"""Stacked Hourglass: one object in a crop.
+
+Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation, ECCV 2016 (arXiv 1603.06937), whose
+sections are cited here.
+
+| section or figure | here |
+|---|---|
+| 3.1, figure 3, one hourglass: down by pooling, up by nearest neighbour, a branch at every resolution | `model.Level` |
+| 3.2, figure 4 left, the residual module | `model.Residual` |
+| 3.2, the convolution and pooling before the first hourglass | `model.Stem` |
+| 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
+| 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
+| 3.3, intermediate supervision: the same target for every stack | `losses` |
+| 3.4, the crop around one person | `cairn.predictor.CropPredictor` |
+| 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.heatmaps.render_gaussians` |
+| 3.4, the flip test: heatmaps of the crop and of its mirror, averaged | `cairn.predictor.CropPredictor` |
+| 3.4, the highest cell, a quarter towards its neighbour | `decode`, `cairn.heatmaps.argmax_keypoints` |
+
+Where we depart: a joint that is not labelled gives no loss instead of an empty target; `losses.cross_entropy`
+stands beside the paper's loss; decoding takes the log-parabola unless told otherwise, and does not truncate to
+integers as the first releases do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any
+
+from cairn.errors import ModelError
+from cairn.methods.hourglass.decoder import decode
+from cairn.network import Maps, Network
+from cairn.poses import Poses
+from cairn.predictor import CropPredictor
+from cairn.skeleton import Skeleton
+
+__all__ = ["decode", "predictor"]
+
+
+def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> CropPredictor:
+    """A predictor over a network whose output is `heatmaps`.
+
+    size      side in pixels of the crop that the network is shown; None takes the specification's
+    flip      average the maps of each crop and of its mirror: twice the time
+    settings  of `decode`, in place of the specification's
+
+    Raises ModelError where the specification is not of this method, or a setting is unknown.
+    """
+    spec = network.spec
+    if spec.outputs != ("heatmaps",) or spec.input.fit != "crop":
+        raise ModelError(
+            f"hourglass needs the output heatmaps of a crop; "
+            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
+        )
+    settings = {**spec.decode, **settings}
+    known = set(list(inspect.signature(decode).parameters)[2:])  # what follows heatmaps, skeleton
+    if unknown := set(settings) - known:
+        raise ModelError(
+            f"decode() of hourglass has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
+        )
+    return CropPredictor(network, partial(_decode_maps, skeleton=spec.skeleton, **settings), size, flip)
+
+
+def _decode_maps(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
+    return decode(maps["heatmaps"], skeleton, **settings)

@@ -1,0 +1,264 @@
+"""Checkpoints that others published, as our network: which port a file is from, and what its names mean.
+
+The three ports are of one paper and differ in their names, in the stem's widths and in what they subtract
+from a picture. All were trained on MPII, in crops of 256 pixels, 1.25 times as large as the person.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cairn.errors import ModelError
+from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
+from cairn.skeleton import Skeleton, skeleton
+from cairn.spec import InputSpec, ModelSpec
+
+
+@dataclass(frozen=True)
+class Port:
+    """One way to name the network's weights.
+
+    mark    the end of a name that every file of this port has; what stands before it, its trainer put there
+    mean    subtracted from pictures in [0, 1], RGB
+    rename  a name without that prefix, and the hourglass's depth -> our name
+    """
+
+    name: str
+    source: str
+    mark: str
+    mean: tuple[float, float, float]
+    rename: Callable[[str, int], str]
+
+
+def read_checkpoint(path: str | Path, name: str, joints: Skeleton | None = None) -> tuple[LastStack, ModelSpec]:
+    """A published checkpoint as the module to export, in evaluation mode, and its specification.
+
+    joints  what its heatmaps stand for, in order; None: the 16 of MPII, as published
+
+    Only weights are read: a file that holds anything else is refused, for it could run code.
+    Raises ModelError where the file is missing, damaged, of another architecture, incomplete, or has another
+    number of heatmaps than there are joints.
+    """
+    path, joints = Path(path), joints or skeleton("mpii16")
+    weights, wrapped = _read_weights(path)
+    port, prefix = _recognise(path, weights, wrapped)
+    own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+    depth = 1 + max((int(n) for key in own for n in re.findall(r"^hg\.\d+\.hg\.(\d{1,2})\.", key)), default=3)
+    try:
+        renamed = {port.rename(key, depth): value.float() for key, value in own.items()}
+    except (IndexError, ValueError):
+        raise ModelError(f"{path} has the names of a checkpoint of {port.name}, but not its numbering") from None
+    arguments, network = _filled(renamed, f"{path}, a checkpoint of {port.name},")
+    if arguments["joints"] != len(joints):
+        raise ModelError(
+            f"{path} has {arguments['joints']} heatmaps and skeleton {joints.name} {len(joints)} joints: "
+            "say which skeleton it was trained for"
+        )
+    spec = ModelSpec(
+        name=name,
+        method="hourglass",
+        skeleton=joints,
+        input=InputSpec(fit="crop", size=256, multiple=STRIDE * 2 ** arguments["depth"], margin=1.25),
+        stride=STRIDE,
+        outputs=("heatmaps",),
+        licence="its publisher's",
+        sources=(port.source,),
+        provenance={"imported from": port.name, "stacks": arguments["stacks"], "features": arguments["features"]},
+    )
+    network.mean = torch.tensor(port.mean).reshape(3, 1, 1)
+    return LastStack(network).eval(), spec
+
+
+def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """All tensors by name, and whether they were wrapped in a training state."""
+    if not path.is_file():
+        raise ModelError(f"no checkpoint at {path}")
+    try:
+        with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if named := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ModelError(
+                f"{path} holds more than weights ({named[1]}), which could run code: it was not read. "
+                "Ask its author for the state_dict alone"
+            ) from None
+        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint") from None
+    except Exception as error:  # a damaged file makes torch raise a dozen unrelated types
+        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint ({type(error).__name__})") from None
+    wrapped = isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping)
+    state: Any = content["state_dict"] if wrapped else content
+    if not isinstance(state, Mapping) or not (
+        weights := {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    ):
+        raise ModelError(f"{path} is a PyTorch file, but holds no named weights: expected a state_dict")
+    return weights, wrapped
+
+
+def _numbers() -> list[Any]:
+    """What a numpy number needs to be unpickled: trainers keep their best accuracy beside the weights as one."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
+
+
+def _recognise(path: Path, weights: Mapping[str, Tensor], wrapped: bool) -> tuple[Port, str]:
+    """The port, and what its trainer put before every name."""
+    for port in (PRINCETON, BEARPAW if wrapped else ANIBALI):  # the last two share their names
+        prefixes = [key.removesuffix(port.mark) for key in weights if f".{key}".endswith(f".{port.mark}")]
+        if len(prefixes) == 1:
+            return port, prefixes[0]
+    ports = ", ".join(port.name for port in (PRINCETON, BEARPAW, ANIBALI))
+    raise ModelError(f"{path} is of another architecture than the checkpoints of {ports}: it names {_few(weights)}")
+
+
+def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hourglass]:
+    """The network that has these weights under our names, and the whole numbers that it was built with."""
+
+    def width(key: str, axis: int = 0) -> int:
+        if f"{key}.weight" not in weights or weights[f"{key}.weight"].ndim != 4:
+            raise ModelError(f"{what} is incomplete: it has no convolution for our {key}")
+        return weights[f"{key}.weight"].shape[axis]
+
+    def count(pattern: str) -> int:
+        return len({found[1] for key in weights if (found := re.match(pattern, key))})
+
+    arguments = {
+        "joints": width("stacks.0.heatmaps"),
+        "stacks": count(r"stacks\.(\d+)\."),
+        "features": width("stacks.0.heatmaps", axis=1),
+        "depth": max((key.count("inner.") for key in weights), default=0),
+        "residuals": count(r"stacks\.0\.residuals\.(\d+)\."),
+        "channels": width("stem.conv", axis=1),
+    }
+    stem = (width("stem.conv"), width("stem.residuals.0.convs.2"), width("stem.residuals.1.convs.2"))
+    with torch.device("meta"):  # no memory before the shapes are known to agree
+        network = Hourglass(**arguments, stem=stem)
+    wanted = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    weights = {key: value for key, value in weights.items() if not _is_unused(key, wanted, weights)}
+    if missing := set(wanted) - set(weights):
+        raise ModelError(f"{what} is incomplete: nothing for our {_few(missing)}")
+    if unknown := set(weights) - set(wanted):
+        raise ModelError(f"{what} has weights that its network does not: {_few(unknown)}")
+    for key, value in weights.items():
+        if value.shape != wanted[key].shape:
+            raise ModelError(
+                f"{what} contradicts itself: our {key} would be {tuple(wanted[key].shape)}, got {tuple(value.shape)}"
+            )
+    network.load_state_dict(weights, strict=False, assign=True)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.num_batches_tracked = torch.zeros((), dtype=torch.long)
+    return arguments, network
+
+
+def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
+    """Counts of batches, and skips between equal widths, which princeton-vl registers and does not use."""
+    if key.endswith("num_batches_tracked"):
+        return True
+    skip = re.sub(r"\.skip\.(weight|bias)$", ".skip.weight", key)
+    return key not in wanted and ".skip." in key and skip in weights and len(set(weights[skip].shape[:2])) == 1
+
+
+def _few(names: Iterable[str]) -> str:
+    first, *rest = sorted(names)
+    return f"{first} and {len(rest)} more" if rest else first
+
+
+def _princeton(name: str, depth: int) -> str:
+    match name.split("."):
+        case ["pre", "0", "conv", leaf]:
+            return f"stem.conv.{leaf}"
+        case ["pre", "0", "bn", leaf]:
+            return f"stem.norm.{leaf}"
+        case ["pre", "1" | "3" | "4" as place, *rest]:  # 2 is the pooling
+            return f"stem.residuals.{'134'.index(place)}.{_residual(rest)}"
+        case ["hgs", stack, "0", *rest]:  # low2 is the next level, and at the bottom a residual
+            places = [part for part in rest if part in ("up1", "low1", "low2", "low3")]
+            level = ".".join({"up1": "up", "low2": "inner"}.get(part, part) for part in places)
+            return f"stacks.{stack}.hourglass.{level}.0.{_residual(rest[len(places) :])}"
+        case ["features", stack, "0", *rest]:
+            return f"stacks.{stack}.residuals.0.{_residual(rest)}"
+        case ["features", stack, "1", "conv", leaf]:
+            return f"stacks.{stack}.conv.{leaf}"
+        case ["features", stack, "1", "bn", leaf]:
+            return f"stacks.{stack}.norm.{leaf}"
+        case ["outs", stack, "conv", leaf]:
+            return f"stacks.{stack}.heatmaps.{leaf}"
+        case ["merge_features", stack, "conv", "conv", leaf]:
+            return f"merges.{stack}.features.{leaf}"
+        case ["merge_preds", stack, "conv", "conv", leaf]:
+            return f"merges.{stack}.heatmaps.{leaf}"
+    return name
+
+
+def _bearpaw(name: str, depth: int) -> str:
+    match name.split("."):
+        case ["conv1", leaf]:
+            return f"stem.conv.{leaf}"
+        case ["bn1", leaf]:
+            return f"stem.norm.{leaf}"
+        case ["layer1" | "layer2" | "layer3" as layer, "0", *rest]:
+            return f"stem.residuals.{int(layer[-1]) - 1}.{_residual(rest)}"
+        case ["hg", stack, "hg", level, place, block, *rest]:  # levels are counted from the innermost
+            where = "inner." * (depth - 1 - int(level)) + ("up", "low1", "low3", "inner")[int(place)]
+            return f"stacks.{stack}.hourglass.{where}.{block}.{_residual(rest)}"
+        case ["res", stack, block, *rest]:
+            return f"stacks.{stack}.residuals.{block}.{_residual(rest)}"
+        case ["fc", stack, "0", leaf]:
+            return f"stacks.{stack}.conv.{leaf}"
+        case ["fc", stack, "1", leaf]:
+            return f"stacks.{stack}.norm.{leaf}"
+        case ["score", stack, leaf]:
+            return f"stacks.{stack}.heatmaps.{leaf}"
+        case ["fc_", stack, leaf]:
+            return f"merges.{stack}.features.{leaf}"
+        case ["score_", stack, leaf]:
+            return f"merges.{stack}.heatmaps.{leaf}"
+    return name
+
+
+def _residual(parts: list[str]) -> str:
+    """What follows a residual module's own name, in either port."""
+    match parts:
+        case ["bn1" | "bn2" | "bn3" as norm, leaf]:
+            return f"norms.{int(norm[-1]) - 1}.{leaf}"
+        case ["conv1" | "conv2" | "conv3" as conv, leaf] | ["conv1" | "conv2" | "conv3" as conv, "conv", leaf]:
+            return f"convs.{int(conv[-1]) - 1}.{leaf}"
+        case ["downsample", "0", leaf] | ["skip_layer", "conv", leaf]:
+            return f"skip.{leaf}"
+    return ".".join(parts)
+
+
+MPII_MEAN = (0.4404, 0.4440, 0.4327)
+
+PRINCETON = Port(
+    name="princeton-vl",
+    source="https://github.com/princeton-vl/pytorch_stacked_hourglass",
+    mark="pre.0.conv.weight",
+    mean=(0.0, 0.0, 0.0),
+    rename=_princeton,
+)
+BEARPAW = Port(
+    name="bearpaw",
+    source="https://github.com/bearpaw/pytorch-pose",
+    mark="hg.0.hg.0.0.0.conv1.weight",
+    mean=MPII_MEAN,
+    rename=_bearpaw,
+)
+ANIBALI = Port(
+    name="anibali",
+    source="https://github.com/anibali/pytorch-stacked-hourglass",
+    mark="hg.0.hg.0.0.0.conv1.weight",
+    mean=MPII_MEAN,
+    rename=_bearpaw,
+)

@@ -1,0 +1,153 @@
+"""Learning to find one object in a crop. Newell et al., ECCV 2016, section 3.4: targets, loss, LightningModule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from cairn.annotations.labels import Labels
+from cairn.errors import LabelError
+from cairn.evaluation.run import labelled_rows, measure
+from cairn.geometry import image_to_field
+from cairn.heatmaps import Refinement, render_gaussians
+from cairn.methods.hourglass import predictor
+from cairn.methods.hourglass.losses import cross_entropy, squared_error
+from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
+from cairn.network import Network
+from cairn.poses import Poses
+from cairn.skeleton import Skeleton
+from cairn.spec import InputSpec, ModelSpec
+from cairn.training.augment import Augmentation, moved, random_view, recoloured
+from cairn.training.dataset import Batch, Encode, Sample, TrainingSet
+from cairn.training.module import KeypointModule
+from cairn.training.recipe import Count, LabelSource, Positive, Section
+from cairn.training.recipe import Recipe as SharedRecipe
+
+
+class Input(Section):
+    """size: side of the crop that the network is shown; margin: the crop's side over the longer side of the box."""
+
+    size: Count = 128
+    margin: Positive = 1.25
+
+
+class NetworkSettings(Section):
+    """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256."""
+
+    stacks: Count = 1
+    features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
+    depth: Count = 4
+    residuals: Count = 1
+
+
+class Recipe(SharedRecipe):
+    """Everything that a training run of an hourglass is made of.
+
+    loss   "squared" is the paper's; "cross_entropy" leaves the all-zero solution at once
+    sigma  of the targets, in cells
+    """
+
+    method: Literal["hourglass"] = "hourglass"
+    input: Input = Input()
+    network: NetworkSettings = NetworkSettings()
+    loss: Literal["squared", "cross_entropy"] = "cross_entropy"
+    sigma: Positive = 1.0
+    refinement: Refinement = "log-parabola"
+    augmentation: Augmentation = Augmentation(rotation=30, scale=(0.75, 1.25), shift=0.05)
+
+    @model_validator(mode="after")
+    def _fields_halve(self) -> Recipe:
+        multiple = STRIDE * 2**self.network.depth
+        if self.input.size % multiple:
+            raise ValueError(f"input.size must be a multiple of {multiple} at depth {self.network.depth}")
+        return self
+
+
+def encoder(recipe: Recipe, skeleton: Skeleton) -> Encode:
+    """How an object becomes a crop and its targets: the paper's crop (centre, and a scale for the box's size)."""
+    size = (recipe.input.size, recipe.input.size)
+    cells = (size[0] // STRIDE, size[1] // STRIDE)
+
+    def encode(image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+        annotation = sample.picture.annotation[sample.rows or slice(None)]
+        x, y, width, height = annotation.boxes[0].tolist()
+        side = recipe.input.margin * max(width, height) / sample.scale
+        view = random_view(recipe.augmentation, rng, (x + width / 2, y + height / 2), side, size)
+        labels = moved(annotation, view, skeleton)
+        return {
+            "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
+            "heatmaps": render_gaussians(image_to_field(labels.keypoints, STRIDE), cells, recipe.sigma),
+            "weights": (labels.visibility[0] > 0).astype(np.float32),
+        }
+
+    return encode
+
+
+class HourglassModule(KeypointModule):
+    """A stack of hourglasses, learning."""
+
+    recipe: Recipe
+
+    def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
+        settings = recipe.network
+        network = Hourglass(len(skeleton), settings.stacks, settings.features, settings.depth, settings.residuals)
+        super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
+        self.skeleton = skeleton
+
+    @property
+    def monitor(self) -> str:
+        return "PCK"
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        stacks = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
+        loss = squared_error if self.recipe.loss == "squared" else cross_entropy
+        return {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
+
+    def deployed(self) -> nn.Module:
+        return LastStack(self.network, None if self.recipe.loss == "squared" else self.recipe.sigma)
+
+    def spec(self) -> ModelSpec:
+        settings = self.recipe.input
+        multiple = STRIDE * 2**self.recipe.network.depth
+        return ModelSpec(
+            name=self.recipe.name,
+            method="hourglass",
+            skeleton=self.skeleton,
+            input=InputSpec(fit="crop", size=settings.size, multiple=multiple, margin=settings.margin),
+            stride=STRIDE,
+            outputs=("heatmaps",),
+            decode={"refinement": self.recipe.refinement},
+        )
+
+    def predict(self, network: Network, index: int) -> Poses:
+        picture = self.val.pictures[index]
+        rows = labelled_rows(picture)
+        return predictor(network)(picture.path, rows.boxes) if len(rows) else Poses.empty(self.skeleton)
+
+    def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
+        evaluation = measure(self.val, tuple(predictions), crops=True)
+        return {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
+
+
+def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
+    """All labelled objects of all sources. Raises LabelError where there is none with an area."""
+    samples = [
+        Sample(picture, labels.known, slice(row, row + 1), source.scale)
+        for labels, source in sources
+        for picture in labels
+        for row in np.flatnonzero(picture.annotation.labelled & (picture.annotation.boxes[:, 2:] > 0).all(axis=1))
+        for _ in range(source.repeat)
+    ]
+    if not samples:
+        raise LabelError("no labelled object with a box has a visible joint: there is nothing to learn from")
+    return TrainingSet(samples, encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
+
+
+def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
+    return HourglassModule(recipe, skeleton, val)
