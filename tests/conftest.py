@@ -7,9 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import cairn
 from fake_network import write_totem_model
+
+# A law holds or not; how long one example takes on a busy machine says nothing about it.
+settings.register_profile("cairn", deadline=None)
+settings.load_profile("cairn")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,105 @@
+"""Made people, and what a perfect network would say of them: for benchmarks and tests."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.fields import render_pafs
+from cairn.geometry import Size
+from cairn.heatmaps import render_gaussians
+from cairn.skeleton import Skeleton
+
+STANDING = {  # x, y over the person's height, seen from the front
+    "neck": (0.0, 0.18),
+    "nose": (0.0, 0.08),
+    "right_eye": (-0.025, 0.055),
+    "left_eye": (0.025, 0.055),
+    "right_ear": (-0.05, 0.07),
+    "left_ear": (0.05, 0.07),
+    "right_shoulder": (-0.11, 0.18),
+    "right_elbow": (-0.15, 0.34),
+    "right_wrist": (-0.17, 0.48),
+    "left_shoulder": (0.11, 0.18),
+    "left_elbow": (0.15, 0.34),
+    "left_wrist": (0.17, 0.48),
+    "right_hip": (-0.07, 0.5),
+    "right_knee": (-0.08, 0.74),
+    "right_ankle": (-0.09, 0.96),
+    "left_hip": (0.07, 0.5),
+    "left_knee": (0.08, 0.74),
+    "left_ankle": (0.09, 0.96),
+}
+
+SIGMA = 0.875  # cells: OpenPose's 7 pixels at stride 8
+WIDTH = 1.0  # cells: half of a limb's breadth, OpenPose's released training
+
+
+def crowd(rng: np.random.Generator, people: int, size: Size, skeleton: Skeleton) -> NDArray[np.float64]:
+    """(P, K, 2) in field cells, all inside the field: people of all sizes in all poses, the more the smaller.
+
+    skeleton: one whose tree holds the joints of `STANDING` and starts from the neck.
+    """
+    height, width = size
+    tallest = 0.85 * height * min(1.0, 1.6 / math.sqrt(people)) + 4
+    placed: list[NDArray] = []
+    while len(placed) < people:
+        body = _body(rng, skeleton) * rng.uniform(0.45, 1.0) * tallest
+        low, high = body.min(axis=0), body.max(axis=0)
+        room = np.array([width - 1, height - 1]) - (high - low)
+        if (room <= 0).any():
+            continue
+        # Of several places the one farthest from the others: people stand close, but not inside each other.
+        places = rng.uniform(0, 1, (8, 2)) * room - low
+        centres = np.array([(person.min(axis=0) + person.max(axis=0)) / 2 for person in placed]).reshape(-1, 2)
+        here = places + (low + high) / 2
+        gaps = np.linalg.norm(here[:, None] - centres, axis=2).min(axis=1, initial=np.inf)
+        placed.append(body + places[gaps.argmax()])
+    return np.array(placed)
+
+
+def perfect_maps(people: NDArray, size: Size, skeleton: Skeleton) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Confidence maps (K, h, w) and fields (2L, h, w) of people (P, K, 2)."""
+    return render_gaussians(people, size, SIGMA), render_pafs(people, skeleton.limbs, size, WIDTH)
+
+
+def compare(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> tuple[int, int, NDArray]:
+    """How many people (P, K, 2) were found and how many of the found (Q, K, 2) are invented, and joints' errors.
+
+    A person is found by the one that has most of its joints, and more than half, nearer than `reach` cells;
+    each finds one person at most. Who finds nobody is invented. Errors (n,) are of joints of the found.
+    """
+    distance = np.linalg.norm(people[:, None] - keypoints[None], axis=3)  # (P, Q, K)
+    hits = (distance < reach).sum(axis=2)
+    known = np.isfinite(people).all(axis=2).sum(axis=1)
+    free = set(range(len(keypoints)))
+    errors = [np.zeros(0)]
+    found = 0
+    for person in np.argsort(-hits.max(axis=1, initial=0)):
+        best = max(free, key=lambda other: hits[person, other], default=None)
+        if best is not None and hits[person, best] * 2 > known[person]:
+            free.remove(best)
+            found += 1
+            errors.append(distance[person, best][distance[person, best] < reach])
+    return found, len(free), np.concatenate(errors)
+
+
+def _body(rng: np.random.Generator, skeleton: Skeleton) -> NDArray:
+    """(K, 2): `STANDING` with every limb turned and stretched a little, the face less than the rest."""
+    standing = np.array([STANDING[joint] for joint in skeleton.joints])
+    body = np.zeros_like(standing)
+    lean = rng.normal(0, 0.2)
+    face = {i for i, joint in enumerate(skeleton.joints) if joint.endswith(("nose", "eye", "ear"))}
+    reached = {skeleton.index("neck")}
+    open_limbs = [skeleton.limbs[i] for i in skeleton.tree]
+    while open_limbs:
+        for a, b in list(open_limbs):
+            if a in reached:
+                turn = lean + rng.normal(0, 0.1 if b in face else 0.45)
+                c, s = math.cos(turn), math.sin(turn)
+                body[b] = body[a] + rng.uniform(0.8, 1.2) * np.array([[c, -s], [s, c]]) @ (standing[b] - standing[a])
+                reached.add(b)
+                open_limbs.remove((a, b))
+    return body
