@@ -32,7 +32,13 @@ def train(
     Every value of a recipe can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
     """
     import logging
+    import warnings
 
+    # What these say is meant for their developers, or said by us in one line.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("cairn").setLevel(logging.INFO)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
     try:
         import lightning  # noqa: F401  # before anything else needs it: say what is missing in one line
     except ImportError:
@@ -43,9 +49,8 @@ def train(
     from cairn.training.fit import train as run_training
     from cairn.training.recipe import check_recipe, override, read_recipe
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("cairn").setLevel(logging.INFO)
-
+    for name_of_logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name_of_logger).setLevel(logging.ERROR)
     if resume:
         if out is None:
             raise RecipeError("--resume goes with --out RUN, the folder of the run to go on with")

@@ -62,7 +62,7 @@ def random_view(
 
 
 def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
-    """The labels as the view shows them: points moved, in a mirror left and right swapped, boxes around the moved ones."""
+    """The labels as the view shows them: moved, in a mirror left and right swapped, boxes around the moved boxes."""
     order = list(skeleton.flip_order) if view.mirrored else slice(None)
     keypoints = view.affine.apply(annotation.keypoints)[:, order]
     x, y, width, height = np.moveaxis(annotation.boxes, -1, 0)

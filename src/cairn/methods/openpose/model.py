@@ -141,7 +141,7 @@ class DenseStage(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """What replaces a 7×7: three chained 3×3 convolutions with PReLU, concatenated. (B, C, h, w) -> (B, 3·width, h, w)."""
+    """What replaces a 7×7: three chained 3×3 with PReLU, concatenated. (B, C, h, w) -> (B, 3·width, h, w)."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()

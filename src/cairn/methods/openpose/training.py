@@ -81,7 +81,7 @@ class Recipe(SharedRecipe):
     network: NetworkSettings = NetworkSettings()
     targets: Targets = Targets()
     loss: Loss = Loss()
-    decode: dict[str, float | str] = {}
+    decode: dict[str, float | str] = Field(default_factory=dict)
 
 
 # ---- targets
@@ -123,9 +123,11 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
     points = to_picture.apply(cells)[None]  # (1, h, w, 2)
     low = annotation.boxes[:, None, None, :2]
-    inside = ((points >= low) & (points <= low + annotation.boxes[:, None, None, 2:])).all(axis=-1)  # (P, h, w)
+    high = low + annotation.boxes[:, None, None, 2:]
+    inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
     labelled = annotation.labelled
-    return ~inside[~labelled].any(axis=0) | inside[labelled].any(axis=0)
+    ignored, counted = np.any(inside[~labelled], axis=0), np.any(inside[labelled], axis=0)
+    return counted | ~ignored
 
 
 def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:

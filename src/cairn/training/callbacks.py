@@ -1,0 +1,89 @@
+"""What happens beside the steps of a training run: its table of metrics, its pictures, its files, its average."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from cairn.image import read_image
+from cairn.render import draw
+from cairn.training.module import KeypointModule
+
+SHOWN = 8
+"""Pictures whose predictions TensorBoard shows."""
+
+log = logging.getLogger(__name__)
+
+
+class MetricsTable(Callback):
+    """A row in a CSV file for each validation; on resuming it goes on where the checkpoint was."""
+
+    def __init__(self, path: Path, monitor: str) -> None:
+        self.path = path
+        self.monitor = monitor
+        self._rows: list[dict[str, Any]] = []
+        self._started = time.time()
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.path.is_file():
+            with self.path.open(encoding="utf-8", newline="") as rows:
+                self._rows = [row for row in csv.DictReader(rows) if int(row["epoch"]) <= trainer.current_epoch]
+        before = float(self._rows[-1]["minutes"]) if self._rows else 0.0
+        self._started = time.time() - 60 * before
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
+        if self.monitor not in values or (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch:
+            return
+        minutes = (time.time() - self._started) / 60
+        row = {"epoch": trainer.current_epoch + 1, "minutes": f"{minutes:.2f}"}
+        row |= {name: f"{value:.5g}" for name, value in values.items() if name != "loss_epoch"}
+        self._rows.append(row)
+        beside = self.path.with_suffix(".part")
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, fieldnames=list(row), restval="", extrasaction="ignore")
+            table.writeheader()
+            table.writerows(self._rows)
+        beside.replace(self.path)
+        log.info("%s", "  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+class ShownPredictions(Callback):
+    """Validation pictures with what was found in them, for TensorBoard."""
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.sanity_checking or not isinstance(pl_module, KeypointModule) or trainer.logger is None:
+            return
+        for index, poses in enumerate(pl_module.predictions[:SHOWN]):
+            picture = draw(read_image(pl_module.val.pictures[index].path), poses)
+            trainer.logger.experiment.add_image(  # type: ignore[attr-defined]
+                f"val/{index}", picture, trainer.current_epoch + 1, dataformats="HWC"
+            )
+
+
+class WholeFileCheckpoints(TorchCheckpointIO):
+    """Writes beside, then renames: a run that is killed while it saves keeps its last checkpoint."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        beside = Path(f"{path}.part")
+        super().save_checkpoint(checkpoint, beside, storage_options)
+        beside.replace(path)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average that starts short, so that early validations see recent weights."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + float(count)) / (10 + float(count)))
+        return averaged * keep + current * (1 - keep)
+
+    return average
