@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ImageError, OutputError
-from cairn.image import MAX_PIXELS, PICTURE_SUFFIXES, decode_image, read_image, write_image
+from cairn.image import MAX_PIXELS, PICTURE_SUFFIXES, decode_image, image_size, read_image, write_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -233,6 +233,25 @@ def test_what_is_no_picture_is_said_in_one_line_with_its_path(tmp_path: Path) ->
             read_image(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png", ".webp", ".bmp", ".tif"):
+        path = tmp_path / f"picture{suffix}"
+        path.write_bytes(encode(corners(), suffix))
+        assert image_size(path) == read_image(path).shape[:2]
+    turned = tmp_path / "turned.jpg"
+    plain = encode(corners(), ".jpg")
+    directory = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0)
+    exif, preview = b"Exif\0\0" + directory, b"\xff\xe2" + struct.pack(">H", 65_000) + bytes(64_998)
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    turned.write_bytes(plain[:2] + segment + preview * 3 + plain[2:])  # the size stands far behind
+    assert image_size(turned) == read_image(turned).shape[:2] == (48, 32)
+    with pytest.raises(ImageError, match="cannot read"):
+        image_size(tmp_path / "absent.jpg")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    with pytest.raises(ImageError, match=r"text\.jpg is not a picture"):
+        image_size(tmp_path / "text.jpg")
 
 
 def test_writing_says_what_hinders_it(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ MAX_PIXELS = 200_000_000
 
 JPEG_QUALITY = 92
 
+HEADER_BYTES = 1 << 17  # enough for nearly every picture's size to stand in
+
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """A picture as it is meant to be seen, (H, W, 3) uint8 RGB.
@@ -67,6 +69,26 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     if pixels is None:
         raise ImageError("is damaged or truncated, or of a kind that OpenCV cannot decode")
     return np.ascontiguousarray(_oriented(_to_rgb(_to_8_bits(pixels)), header.orientation))
+
+
+def image_size(path: str | Path) -> Size:
+    """(height, width) of a picture as `read_image` gives it, from its header alone.
+
+    Raises ImageError where the file is missing or no picture.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADER_BYTES)
+            try:
+                header = _read_header(start)
+            except ImageError:  # a large preview may stand before the size
+                header = _read_header(start + file.read())
+    except OSError as error:
+        raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
+    except ImageError as error:
+        raise ImageError(f"{path} {error}") from None
+    return header.size[::-1] if header.orientation in (5, 6, 7, 8) else header.size
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

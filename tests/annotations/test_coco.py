@@ -150,7 +150,7 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
 def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     with pytest.raises(OutputError, match="cannot write"):
-        write_coco(labels, tmp_path / "nowhere" / "x.json")
+        write_coco(labels, tmp_path / "a.jpg" / "x.json")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.jpg", "b.jpg", "labels.json"]
 
 

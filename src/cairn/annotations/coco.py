@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cairn.annotations.category import skeleton_of_category
 from cairn.annotations.labels import LabelledPicture, Labels
-from cairn.errors import LabelError, OutputError, SkeletonError
+from cairn.errors import LabelError, SkeletonError
+from cairn.output import whole_file
 from cairn.poses import Annotation
 from cairn.skeleton import Skeleton
 
@@ -100,13 +101,8 @@ def write_coco(labels: Labels, path: Path) -> None:
             )
     limbs = [[a + 1, b + 1] for a, b in labels.skeleton.limbs]
     category = {"id": 1, "name": labels.skeleton.name, "keypoints": list(labels.skeleton.joints), "skeleton": limbs}
-    beside = path.with_name(path.name + ".part")
-    try:
+    with whole_file(path) as beside:
         beside.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _read_json(path: Path) -> dict[str, list]:
