@@ -137,7 +137,7 @@ def brute_metrics(truth: Labels, finds: list[Poses]) -> dict[str, float]:
     return values
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**9))
 def test_metrics_are_those_of_the_protocol(seed: int) -> None:
     truth, finds = random_case(seed)

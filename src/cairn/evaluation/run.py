@@ -16,6 +16,7 @@ from cairn.evaluation.oks import check_parallel, match, oks_metrics
 from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
 from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
 from cairn.poses import Annotation, Poses
+from cairn.predictor import LEAST_CROP
 from cairn.skeleton import Skeleton
 
 Progress = Callable[[int], None]
@@ -54,6 +55,8 @@ class Pck:
 
     errors     (N, K) normalised errors, as `pck.normalised_errors` gives them
     per_joint  (K,) percent
+    counts     (K,) keypoints that it stands on
+    counted    (K,) those of them that go into the mean: none of a joint that the protocol leaves out
     value      percent, the mean over joints that the protocol does not leave out
     area       percent, `pck.area_under_curve` up to `threshold`, averaged as `value` is
     unmeasured how many labelled objects have no length, and therefore do not count
@@ -65,6 +68,7 @@ class Pck:
     errors: NDArray[np.float64]
     per_joint: NDArray[np.float64]
     counts: NDArray[np.int64]
+    counted: NDArray[np.int64]
     value: float
     area: float
     unmeasured: int
@@ -113,10 +117,18 @@ def predict(finder: Finder, labels: Labels, progress: Progress | None = None) ->
 
 
 def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
-    """What is found of each labelled object by a model that is shown one object at a time: a row for each."""
+    """What is found of each labelled object by a model that is shown one object at a time: a row for each.
+
+    Boxes smaller than the smallest crop are grown to it: that of a single joint has no area.
+    """
     for i, picture in enumerate(labels, start=1):
         rows = labelled_rows(picture)
-        yield finder(picture.path, boxes=rows.boxes) if len(rows) else Poses.empty(labels.skeleton)
+        growth = np.maximum(LEAST_CROP - rows.boxes[:, 2:], 0)
+        boxes = np.concatenate([rows.boxes[:, :2] - growth / 2, rows.boxes[:, 2:] + growth], axis=1)
+        try:
+            yield finder(picture.path, boxes=boxes) if len(rows) else Poses.empty(labels.skeleton)
+        except LabelError as error:
+            raise LabelError(f"{picture.path}: {error}") from None
         if progress:
             progress(i)
 
@@ -155,7 +167,7 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
     lengths = protocol.lengths(pairs.truth, pairs.skeleton)
     errors = normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
     per_joint, counts = pck(errors, limit), count(errors)
-    weighed = np.where(np.isin(pairs.skeleton.joints, protocol.left_out), 0, counts)
+    counted = np.where(np.isin(pairs.skeleton.joints, protocol.left_out), 0, counts)
     return Pck(
         protocol=protocol,
         threshold=limit,
@@ -163,8 +175,9 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
         errors=errors,
         per_joint=per_joint,
         counts=counts,
-        value=average(per_joint, weighed, mean),
-        area=average(area_under_curve(errors, limit), weighed, mean),
+        counted=counted,
+        value=average(per_joint, counted, mean),
+        area=average(area_under_curve(errors, limit), counted, mean),
         unmeasured=int((~(lengths > 0)).sum()),
     )
 
@@ -195,6 +208,9 @@ def evaluate(
     protocol  None takes the usual one of such labels
     Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol.
     """
+    truth = _joined([labelled_rows(picture) for picture in labels])
+    protocol = protocol or usual_protocol(truth, labels.skeleton)
+    protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last picture
     begun = time.perf_counter()  # decoding a picture is part of what a user waits for
     predictions = tuple((predict_objects if crops else predict)(finder, labels, progress))
     seconds = (time.perf_counter() - begun) / len(labels)

@@ -1,0 +1,102 @@
+"""The objects on which a model does worst: where to look first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.evaluation.run import Evaluation
+from cairn.geometry import crop
+from cairn.image import read_image
+from cairn.poses import Poses
+from cairn.render import draw
+
+WORST = 12
+COLUMNS = 4
+TILE = 240  # pixels
+AROUND = 1.4  # side of a tile over the longer side of the object
+FAR = 5.0  # thresholds: an error beyond is no worse, or one stray joint would outweigh a wholly wrong object
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A labelled object, by its row in the evaluation's pairs.
+
+    error  mean normalised error of its labelled keypoints, each at most FAR thresholds
+    """
+
+    row: int
+    picture: str
+    error: float
+    found: bool
+
+    @property
+    def caption(self) -> str:
+        return f"{self.picture}: " + (f"mean error {self.error:.2f}" if self.found else "not found")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"picture": self.picture, "error": self.error, "found": self.found}
+
+
+def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
+    """The objects with the greatest errors first, at most `count`; those that cannot be measured are left out."""
+    pck, pairs = evaluation.pck, evaluation.pairs
+    errors = np.minimum(pck.errors, FAR * pck.threshold)
+    measured = np.flatnonzero(~np.isnan(errors).all(axis=1))
+    means = np.nanmean(errors[measured], axis=1)
+    rows = measured[np.argsort(-means, kind="stable")[:count]]
+    pictures = evaluation.labels.pictures
+    return [
+        Worst(
+            row=int(row),
+            picture=pictures[pairs.pictures[row]].path.name,
+            error=float(np.nanmean(errors[row])),
+            found=bool(pairs.met[row]),
+        )
+        for row in rows
+    ]
+
+
+def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: a numbered tile for each object, in colours what was found, in white rings the labels."""
+    lines = max(1, -(-len(worst) // COLUMNS))
+    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
+    for i, entry in enumerate(worst):
+        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
+        sheet[top : top + TILE, left : left + TILE] = _tile(evaluation, entry, i + 1)
+    return sheet
+
+
+def _tile(evaluation: Evaluation, entry: Worst, number: int) -> NDArray[np.uint8]:
+    import cv2
+
+    pairs, skeleton = evaluation.pairs, evaluation.labels.skeleton
+    truth, found = pairs.truth.keypoints[entry.row], pairs.found[entry.row]
+    x, y, width, height = pairs.truth.boxes[entry.row].tolist()
+    side = max(AROUND * max(width, height), 16.0)
+    view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))
+    image = read_image(evaluation.labels.pictures[pairs.pictures[entry.row]].path)
+    tile = view.warp(image, (TILE, TILE))
+    there = np.isfinite(found).all(axis=-1)
+    poses = Poses(found[None], there[None].astype(np.float32), np.ones(1, np.float32), skeleton)
+    tile = draw(tile, poses.transformed(view))
+    for label, answer in zip(view.apply(truth), view.apply(found), strict=True):
+        if not np.isfinite(label).all():
+            continue
+        ring = _pixel(label)
+        if np.isfinite(answer).all():
+            cv2.line(tile, ring, _pixel(answer), (230, 30, 30), 1, cv2.LINE_AA)
+        cv2.circle(tile, ring, 4, (0, 0, 0), 2, cv2.LINE_AA)
+        cv2.circle(tile, ring, 4, (255, 255, 255), 1, cv2.LINE_AA)
+    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        cv2.putText(tile, str(number), (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, thickness, cv2.LINE_AA)
+    return tile
+
+
+def _pixel(point: NDArray) -> tuple[int, int]:
+    # A found joint may lie anywhere; OpenCV takes no numbers beyond 32 bits.
+    x, y = np.clip(np.round(point), -9999, 9999).astype(int).tolist()
+    return x, y

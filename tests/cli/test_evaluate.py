@@ -1,0 +1,168 @@
+"""`cairn evaluate`, from the command line to the report."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cairn.cli import main
+from cairn.image import write_image
+from fake_network import SPEC, totems, write_totem_model
+
+pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
+pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", *map(str, arguments)])
+    return int(stopped.value.code or 0)
+
+
+def label_file(folder: Path, scenes: Sequence[Sequence[tuple[int, int]]]) -> Path:
+    """Pictures of totems, and where they stand."""
+    images, annotations = [], []
+    for i, middles in enumerate(scenes):
+        write_image(folder / "images" / f"{i}.png", totems((320, 320), list(middles)))
+        images.append({"id": i, "file_name": f"{i}.png", "width": 320, "height": 320})
+        for x, y in middles:
+            points = [x, y - 40, 2, x, y, 2, x, y + 40, 2]
+            box = [x - 10, y - 50, 20, 100]
+            annotations.append(
+                {"id": len(annotations), "image_id": i, "category_id": 1, "keypoints": points, "bbox": box,
+                 "area": 2000, "iscrowd": 0}
+            )  # fmt: skip
+    category = {"id": 1, "name": "totem", "keypoints": list(SPEC.skeleton.joints), "skeleton": [[1, 2], [2, 3]]}
+    path = folder / "labels.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_totem_model(tmp_path / "run" / "model.onnx")
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    return label_file(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
+
+
+def test_a_model_that_finds_all_is_worth_a_hundred(
+    model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(model.parent, labels) == 0  # the folder of a run
+    shown = capsys.readouterr()
+    assert "OKS AP" in shown.out
+    assert "100.0" in shown.out
+    assert "3 of 3" in shown.out
+    assert "0.050" in shown.out  # the sigmas
+    assert "report.html -> evaluation-totems" in shown.err
+    figures = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
+    assert figures["oks"]["AP50"] == pytest.approx(100)
+    assert figures["pck"]["value"] == 100
+    assert figures["milliseconds_per_picture"] > 0
+    assert figures["labels"] == str(labels)
+
+
+def test_a_second_report_goes_beside_the_first(
+    model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(model, labels, "--limit", "1") == 0
+    first = (tmp_path / "evaluation-totems" / "metrics.json").read_bytes()
+    assert run(model, labels) == 0
+    assert (tmp_path / "evaluation-totems" / "metrics.json").read_bytes() == first
+    assert json.loads(first)["pictures"] == 1
+    assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["pictures"] == 3
+
+
+def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
+    pck = json.loads((out / "metrics.json").read_text())["pck"]
+    assert (pck["name"], pck["protocol"], pck["mean"]) == ("PCK@0.3", "box", "pooled")
+    assert pck["means"] == "distance below 0.3 of the longer side of the object's box; all keypoints pooled"
+
+
+def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
+    settings = ("--set", "peak_threshold=1.5", "--set", "second_try=false")
+    assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
+    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert figures["oks"]["AP"] == 0
+    assert figures["objects_found"] == 0
+
+
+def test_mistakes_are_one_line_and_leave_nothing(
+    model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "metrics.json").write_text("{}")
+    other = tmp_path / "other.json"
+    other.write_text(labels.read_text().replace("middle", "waist").replace('"top"', '"hat"').replace("base", "foot"))
+    spoilt = tmp_path / "spoilt.json"
+    spoilt.write_text(labels.read_text().replace("100, 2", "NaN, 2", 1))
+    mistakes: list[tuple[list[str | Path], str]] = [
+        ([tmp_path / "none.onnx", labels], "no model file"),
+        ([labels, labels], "not an ONNX model"),
+        ([model, tmp_path / "none.json"], "cannot read labels"),
+        ([model, other], "share none with skeleton totem"),
+        ([model, spoilt], "annotation 0: keypoints must be a list of finite numbers, got nan"),
+        ([model, labels, "--images", tmp_path / "nowhere"], "no folder of pictures"),
+        ([model, labels, "--images", work], "3 of 3 pictures are missing"),
+        ([model, labels, "--out", taken], "is there already"),
+        ([model, labels, "--out", labels], "cannot write into the folder"),
+        ([model, labels, "--metric", "nose"], "no protocol 'nose'"),
+        ([model, labels, "--metric", "mpii"], "needs head boxes"),
+        ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
+        ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
+        ([model, labels, "--split", "test"], "--split is train or val"),
+        ([model, labels, "--split", "val"], "have no parts"),
+        ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
+        ([model, labels, "--set", "colour=3"], "colour"),
+    ]
+    for arguments, message in mistakes:
+        assert run(*arguments) == 2, arguments
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1, error
+    assert list(work.iterdir()) == []
+
+
+def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "images").mkdir()
+    labels = label_file(tmp_path, [[], [(160, 160)]])
+    assert run(model, labels, "--out", tmp_path / "report", "--limit", "1") == 2
+    assert "raise --limit" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_picture_that_cannot_be_read_is_one_line(
+    model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "images" / "1.png"
+    picture.write_bytes(picture.read_bytes()[:200])
+    assert run(model, labels, "--out", tmp_path / "report") == 2
+    assert "1.png is truncated" in capsys.readouterr().err
+    assert not (tmp_path / "report" / "metrics.json").exists()
+
+
+def test_seen_pixels_are_not_needed_for_the_figures(model: Path, labels: Path, tmp_path: Path) -> None:
+    """Labels of two of three joints: the third says nothing, and costs nothing."""
+    content = json.loads(labels.read_text())
+    for row in content["annotations"]:
+        row["keypoints"][6:] = [0, 0, 0]
+    labels.write_text(json.dumps(content))
+    assert run(model, labels, "--out", tmp_path / "report") == 0
+    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert figures["oks"]["AP"] == pytest.approx(100)
+    assert figures["pck"]["per_joint"]["base"] is None
+    assert np.isfinite(figures["pck"]["value"])
