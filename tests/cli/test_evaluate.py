@@ -9,6 +9,7 @@ import pytest
 
 from cairn.cli import main
 from cairn.image import write_image
+from cairn.spec import InputSpec
 from fake_network import SPEC, totems, write_totem_model
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
@@ -67,6 +68,19 @@ def test_a_model_that_finds_all_is_worth_a_hundred(
     assert figures["pck"]["value"] == 100
     assert figures["milliseconds_per_picture"] > 0
     assert figures["labels"] == str(labels)
+
+
+def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: Path) -> None:
+    crop = InputSpec(fit="crop", size=320, multiple=32)
+    spec = SPEC.model_copy(update={"method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}})
+    model = write_totem_model(tmp_path / "crops.onnx", spec)
+    out = tmp_path / "report"
+    assert run(model, labels, "--out", out, "--set", "flip=true") == 0
+    figures = json.loads((out / "metrics.json").read_text())
+    assert figures["objects"] == 3
+    assert figures["pck"]["value"] == 100
+    assert figures["error_in_percent_of_box_diagonal"]["keypoints_not_found"] == 0
+    assert "oks" not in figures
 
 
 def test_a_second_report_goes_beside_the_first(
