@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Names of modules, not modules: whoever only asks for help should not pay for numpy.
 METHODS = {
     "openpose": "cairn.methods.openpose",
+    "hourglass": "cairn.methods.hourglass",
 }
 """The only table of methods. Each package has `decode` and `predictor(network, size=None, **thresholds)`."""
 

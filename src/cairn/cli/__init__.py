@@ -14,13 +14,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from cairn.cli.detect import detect
+from cairn.cli.evaluate import evaluate
+from cairn.cli.import_ import import_
 from cairn.cli.train import train
 from cairn.errors import CairnError
 
 # Plain help: rich would double the time that it takes to appear.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(detect)
+app.command()(evaluate)
 app.command()(train)
+app.command("import")(import_)
 
 
 def _print_version(asked: bool) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.errors import CairnError, ImageError
+from cairn.errors import CairnError, ImageError, LabelError
 
 if TYPE_CHECKING:
+    from cairn.poses import Poses
     from cairn.writers import PictureName, Writer
+
+WHOLE, CROPS = "person", "person-single"
+"""The embedded models for all people in a picture, and for one in a box."""
 
 SEVERAL = "cairn-results"
 """Where the results of several pictures go when nothing else is said."""
@@ -22,7 +28,23 @@ SEVERAL = "cairn-results"
 
 def detect(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, or globs in quotes.", show_default=False)],
-    model: Annotated[str, typer.Option(help="An embedded model, or the path of an exported .onnx file.")] = "person",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"An embedded model, or the path of an exported .onnx file. [{WHOLE}; with --boxes {CROPS}]",
+            show_default=False,
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help='One object in each box: {"photo.jpg": [[x, y, width, height]]}.', show_default=False),
+    ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help=f"Look at each object found once more, with {CROPS}: slower, better.")
+    ] = False,
+    refine_with: Annotated[
+        str | None, typer.Option(help="The same with another model of one object.", show_default=False)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help=f"Folder for results. [one picture: here; several: {SEVERAL}]", show_default=False),
@@ -52,7 +74,6 @@ def detect(
     """
     from cairn.cli.sources import find_pictures
     from cairn.image import read_image, write_image
-    from cairn.load import load
     from cairn.output import writable_folder
     from cairn.render import draw as draw_poses
 
@@ -65,8 +86,9 @@ def detect(
     forms = [form for form in (write or "").split(",") if form] if write is not None or json else ["json"]
     if not (forms or drawn or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
-    predictor = load(model, threads=threads, size=size)
-    writers = _writers(forms, folder, pictures, predictor.spec.name, to_stdout=json is not None)
+    refining = refine_with or (CROPS if refine else None)
+    name, finders = _finders(pictures, model, boxes, refining, threads, size)
+    writers = _writers(forms, folder, pictures, name, to_stdout=json is not None)
     if forms or drawn:
         writable_folder(folder)
     if threads:
@@ -80,16 +102,16 @@ def detect(
         say, advance = until_done.enter_context(_progress(len(pictures), json is not None))
         for writer in writers:
             until_done.enter_context(writer)
-        for picture in pictures:
+        for picture, find in zip(pictures, finders, strict=False):
             try:
                 image = read_image(picture.path)
-            except ImageError as error:
+                poses = find(image).above(threshold)
+            except (ImageError, LabelError) as error:
                 if single:
                     raise
                 failed += 1
                 say(f"cairn: {error}")
             else:
-                poses = predictor(image).above(threshold)
                 people += len(poses)
                 for writer in writers:
                     writer.write(picture, image.shape[:2], poses)
@@ -103,6 +125,40 @@ def detect(
     print(_summary(len(pictures), people, seconds, failed, results), file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+def _finders(
+    pictures: Sequence[PictureName],
+    model: str | None,
+    boxes: Path | None,
+    refining: str | None,
+    threads: int,
+    size: int | None,
+) -> tuple[str, Iterable[Callable[..., Poses]]]:
+    """The name of the model, and for each picture what finds the objects in it."""
+    from cairn.load import load
+    from cairn.predictor import CropPredictor, RefinedPredictor
+
+    predictor = load(model or (CROPS if boxes else WHOLE), threads=threads, size=size)
+    if boxes:
+        from cairn.annotations.boxes import read_boxes
+
+        if refining:
+            raise CairnError("--boxes says where the objects are, and --refine looks for them: give one of the two")
+        if not isinstance(predictor, CropPredictor):
+            raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
+        rows = read_boxes(boxes).of([picture.path for picture in pictures])
+        return predictor.spec.name, [partial(predictor, boxes=some) for some in rows]
+    if refining:
+        crops = load(refining, threads=threads)
+        if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
+            raise CairnError(
+                f"--refine goes from a model of whole pictures to one of single objects; "
+                f"got {predictor.spec.name} and {crops.spec.name}"
+            )
+        refined = RefinedPredictor(predictor, crops)
+        return refined.spec.name, repeat(refined)
+    return predictor.spec.name, repeat(predictor)
 
 
 def _writers(

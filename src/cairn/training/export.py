@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from cairn.errors import ModelError, OutputError
+from cairn.errors import ModelError
 from cairn.network import OnnxNetwork
+from cairn.output import whole_file
 from cairn.spec import METADATA_KEY, ModelSpec
 from cairn.training.torch_network import TorchNetwork
 
@@ -31,18 +33,11 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
     import onnx
 
     module = module.eval().cpu()
-    beside = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as beside:
         proto = _trace(module, spec)
         onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
         onnx.save(proto, str(beside))
         _check(module, spec, beside)
-        beside.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
     log.info("exported %s (%.1f MB), equal to torch within %g", path, path.stat().st_size / 1e6, TOLERANCE)
 
 
@@ -54,15 +49,18 @@ def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def] 
         dims[2] = multiple * torch.export.Dim("rows", min=1, max=512)
         dims[3] = multiple * torch.export.Dim("columns", min=1, max=512)
     example = torch.zeros(2, 3, size, size + (spec.input.multiple if spec.input.fit == "letterbox" else 0))
-    program = torch.onnx.export(
-        module,
-        (example,),
-        input_names=["image"],
-        output_names=list(spec.outputs),
-        dynamic_shapes=(dims,),
-        dynamo=True,
-        verbose=False,
-    )
+    # What torch logs and warns of here is its own business: operators that nobody uses, its own deprecations.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=["image"],
+            output_names=list(spec.outputs),
+            dynamic_shapes=(dims,),
+            dynamo=True,
+            verbose=False,
+        )
     return program.model_proto
 
 

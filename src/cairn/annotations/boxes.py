@@ -1,0 +1,77 @@
+"""Boxes that say where the objects are, for models that look at one object at a time.
+
+    {"photo.jpg": [[x, y, width, height], ...], "folder/other.jpg": [...]}
+
+or, for a single picture, the list alone. Pixels, x and y of the top left corner.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.errors import LabelError
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """Boxes by picture.
+
+    path   of the file that they are from
+    named  file name -> (P, 4) x, y, width, height; the name "" is that of a picture that has none
+    """
+
+    path: Path
+    named: dict[str, NDArray[np.float64]]
+
+    def of(self, pictures: Sequence[Path]) -> list[NDArray[np.float64]]:
+        """The boxes of each picture, whose path is the file's name or ends in it; of several such the longest.
+
+        Raises LabelError where a picture has no boxes in the file, or the file is a list and there are several.
+        """
+        if "" in self.named and len(pictures) != 1:
+            raise LabelError(
+                f"{self.path} is a list of boxes, which is for one picture, and there are {len(pictures)}: "
+                'expected {"file name": [[x, y, width, height], ...], ...}'
+            )
+        return [self.named[self._name(picture)] for picture in pictures]
+
+    def _name(self, picture: Path) -> str:
+        if "" in self.named:
+            return ""
+        parts = picture.parts
+        for start in range(len(parts)):
+            if (name := Path(*parts[start:]).as_posix()) in self.named:
+                return name
+        raise LabelError(f"{self.path} has no boxes for {picture}: it names {', '.join(list(self.named)[:3])} ...")
+
+
+def read_boxes(path: str | Path) -> Boxes:
+    """Raises LabelError where the file cannot be read, or is not of the form above."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise LabelError(f"cannot read boxes {path}: {error.strerror}") from None
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise LabelError(f"{path} is not JSON: {error}") from None
+    if isinstance(content, list):
+        return Boxes(path, {"": _rows(content, f"{path}")})
+    if not isinstance(content, dict) or not content:
+        raise LabelError(f'{path} must be {{"file name": [[x, y, width, height], ...], ...}} or a list of boxes')
+    return Boxes(path, {Path(name).as_posix(): _rows(rows, f"{path}, {name}") for name, rows in content.items()})
+
+
+def _rows(rows: Any, where: str) -> NDArray[np.float64]:
+    """A list of lists as (P, 4)."""
+    for i, row in enumerate(rows if isinstance(rows, list) else [rows]):
+        numbers = row if isinstance(row, list) else []
+        if len(numbers) != 4 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
+            raise LabelError(f"{where}: box {i} must be [x, y, width, height], got {json.dumps(row)[:60]}")
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
