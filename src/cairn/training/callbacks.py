@@ -15,6 +15,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from cairn.image import read_image
+from cairn.output import whole_file
 from cairn.render import draw
 from cairn.training.module import KeypointModule
 
@@ -33,7 +34,7 @@ class MetricsTable(Callback):
         self._rows: list[dict[str, Any]] = []
         self._started = time.time()
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if self.path.is_file():
             with self.path.open(encoding="utf-8", newline="") as rows:
                 self._rows = [row for row in csv.DictReader(rows) if int(row["epoch"]) <= trainer.current_epoch]
@@ -48,12 +49,10 @@ class MetricsTable(Callback):
         row = {"epoch": trainer.current_epoch + 1, "minutes": f"{minutes:.2f}"}
         row |= {name: f"{value:.5g}" for name, value in values.items() if name != "loss_epoch"}
         self._rows.append(row)
-        beside = self.path.with_suffix(".part")
-        with beside.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, fieldnames=list(row), restval="", extrasaction="ignore")
             table.writeheader()
             table.writerows(self._rows)
-        beside.replace(self.path)
         log.info("%s", "  ".join(f"{name} {value}" for name, value in row.items()))
 
 
@@ -74,9 +73,8 @@ class WholeFileCheckpoints(TorchCheckpointIO):
     """Writes beside, then renames: a run that is killed while it saves keeps its last checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        beside = Path(f"{path}.part")
-        super().save_checkpoint(checkpoint, beside, storage_options)
-        beside.replace(path)
+        with whole_file(path) as beside:
+            super().save_checkpoint(checkpoint, beside, storage_options)
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,9 +28,9 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressB
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-import cairn
 from cairn.annotations.labels import Labels
 from cairn.errors import ModelError, OutputError
+from cairn.output import writable_folder
 from cairn.skeleton import Skeleton
 from cairn.spec import ModelSpec
 from cairn.training.callbacks import MetricsTable, ShownPredictions, WholeFileCheckpoints, moving_average
@@ -95,12 +96,9 @@ def start_run(recipe: Recipe, run: Path, resume: bool) -> None:
         raise OutputError(f"there is no run to resume in {run}: it has no recipe.toml")
     if not resume and run.exists() and any(run.iterdir()):
         raise OutputError(f"{run} is not empty: choose another --out, or --resume it")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            (run / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write to {run}: {error.strerror}") from None
+    writable_folder(run)
+    if not resume:
+        (run / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
 
 
 def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> tuple[lightning.Trainer, ModelCheckpoint]:
@@ -158,7 +156,7 @@ def export_run(module: KeypointModule, checkpoint: Path, run: Path) -> Path:
 def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> ModelSpec:
     """The spec with seed, epoch, date, Cairn's version and commit, and the figures that were reached at that epoch."""
     provenance: dict[str, str | int | float] = {
-        "cairn": cairn.__version__,
+        "cairn": version("cairn"),
         "trained": datetime.now(UTC).date().isoformat(),
         "seed": recipe.seed,
         "epoch": epoch + 1,

@@ -1,0 +1,70 @@
+"""Laws of export: torch equals ONNX, or there is no file."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cairn.errors import ModelError, OutputError
+from cairn.network import OnnxNetwork
+from cairn.skeleton import skeleton
+from cairn.spec import InputSpec, ModelSpec
+from cairn.training.export import export
+from cairn.training.torch_network import TorchNetwork
+
+SPEC = ModelSpec(
+    name="tiny",
+    method="openpose",
+    skeleton=skeleton("coco17"),
+    input=InputSpec(fit="letterbox", size=64, multiple=16),
+    stride=8,
+    outputs=("heatmaps", "pafs"),
+    decode={"peak_threshold": 0.1},
+)
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 17, 8, stride=8), nn.Conv2d(3, 38, 8, stride=8)
+
+    def forward(self, image):
+        return self.a(image / 255).sigmoid(), self.b(image / 255)
+
+
+class Moody(Tiny):
+    """Gives something else in ONNX than in torch."""
+
+    def forward(self, image):
+        a, b = super().forward(image)
+        return a + (0.0 if torch.compiler.is_exporting() else 0.1), b
+
+
+def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_path):
+    module = Tiny()
+    export(module, SPEC, tmp_path / "deep" / "tiny.onnx")
+    network = OnnxNetwork(tmp_path / "deep" / "tiny.onnx", threads=1)
+    assert network.spec == SPEC
+    for shape in ((1, 3, 16, 16), (3, 3, 48, 112)):
+        images = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+        expected, got = TorchNetwork(module, SPEC)(images), network(images)
+        for name in SPEC.outputs:
+            assert np.allclose(got[name], expected[name], atol=1e-5)
+
+
+def test_a_file_that_differs_from_torch_is_not_written(tmp_path):
+    with pytest.raises(ModelError, match="differ"):
+        export(Moody(), SPEC, tmp_path / "moody.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        export(Tiny(), SPEC, tmp_path / "file" / "tiny.onnx")
+
+
+def test_a_torch_network_leaves_the_module_in_its_mode():
+    module = Tiny().train()
+    TorchNetwork(module, SPEC)(np.zeros((1, 3, 16, 16), np.float32))
+    assert module.training

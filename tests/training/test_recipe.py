@@ -1,0 +1,70 @@
+"""Laws of recipes: what is written is read back, what is misspelt is named."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import RecipeError
+from cairn.methods.hourglass.training import Recipe as HourglassRecipe
+from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
+from cairn.training.recipe import check_recipe, override, read_recipe, to_toml
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_published_recipe_is_valid_and_written_as_it_is_read(path):
+    tables = read_recipe(path)
+    recipe = check_recipe(KINDS[tables["method"]], tables)
+    assert check_recipe(type(recipe), tomllib.loads(to_toml(recipe))) == recipe
+
+
+def test_text_with_quotes_and_backslashes_survives():
+    recipe = OpenPoseRecipe(name='a "b" \\ c', data={"train": [{"labels": "d\\e.json", "repeat": 2}]})
+    assert check_recipe(OpenPoseRecipe, tomllib.loads(to_toml(recipe))) == recipe
+
+
+def test_a_setting_overrides_one_value_and_keeps_the_others():
+    tables = {"method": "openpose", "run": {"epochs": 3, "batch": 2}}
+    changed = override(tables, ["run.epochs=7", "name=flies", "augmentation.scale=[0.5, 2]"])
+    recipe = check_recipe(OpenPoseRecipe, changed)
+    assert (recipe.run.epochs, recipe.run.batch, recipe.name) == (7, 2, "flies")
+    assert recipe.augmentation.scale == (0.5, 2.0)
+    assert tables["run"]["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        ({"run": {"epoch": 3}}, "no setting run.epoch"),
+        ({"run": {"epochs": 0}}, "run.epochs"),
+        ({"optimiser": {"name": "magic"}}, "optimiser.name"),
+        ({"network": {"kind": "resnet"}}, "network.kind"),
+        ({"method": "hourglass"}, "method"),
+    ],
+)
+def test_an_impossible_recipe_is_one_line_that_names_the_place(tables, says):
+    with pytest.raises(RecipeError, match=says) as error:
+        check_recipe(OpenPoseRecipe, tables)
+    assert "\n" not in str(error.value)
+
+
+def test_an_hourglass_needs_a_field_that_it_can_halve():
+    with pytest.raises(RecipeError, match="multiple of 64"):
+        check_recipe(HourglassRecipe, {"input": {"size": 100}})
+
+
+@pytest.mark.parametrize("setting", ["epochs", "=3", "name.x=1"])
+def test_a_setting_that_is_none_is_refused(setting):
+    with pytest.raises(RecipeError):
+        override({"name": "a"}, [setting])
+
+
+def test_a_missing_or_broken_file_is_one_line(tmp_path):
+    with pytest.raises(RecipeError, match="cannot read"):
+        read_recipe(tmp_path / "no.toml")
+    (tmp_path / "broken.toml").write_text("a = [")
+    with pytest.raises(RecipeError, match="not TOML"):
+        read_recipe(tmp_path / "broken.toml")
