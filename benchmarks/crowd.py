@@ -37,10 +37,14 @@ SIGMA = 0.875  # cells: OpenPose's 7 pixels at stride 8
 WIDTH = 1.0  # cells: half of a limb's breadth, OpenPose's released training
 
 
-def crowd(rng: np.random.Generator, people: int, size: Size, skeleton: Skeleton) -> NDArray[np.float64]:
+def crowd(
+    rng: np.random.Generator, people: int, size: Size, skeleton: Skeleton, apart: float = 2.0
+) -> NDArray[np.float64]:
     """(P, K, 2) in field cells, all inside the field: people of all sizes in all poses, the more the smaller.
 
-    skeleton: one whose tree holds the joints of `STANDING` and starts from the neck.
+    skeleton  one whose tree holds the joints of `STANDING` and starts from the neck
+    apart     least cells between two joints of one name: nearer than two, their Gaussians have one peak,
+              and no decoder can know of both
     """
     height, width = size
     tallest = 0.85 * height * min(1.0, 1.6 / math.sqrt(people)) + 4
@@ -52,11 +56,12 @@ def crowd(rng: np.random.Generator, people: int, size: Size, skeleton: Skeleton)
         if (room <= 0).any():
             continue
         # Of several places the one farthest from the others: people stand close, but not inside each other.
-        places = rng.uniform(0, 1, (8, 2)) * room - low
-        centres = np.array([(person.min(axis=0) + person.max(axis=0)) / 2 for person in placed]).reshape(-1, 2)
-        here = places + (low + high) / 2
-        gaps = np.linalg.norm(here[:, None] - centres, axis=2).min(axis=1, initial=np.inf)
-        placed.append(body + places[gaps.argmax()])
+        others = np.array(placed).reshape(-1, *body.shape)
+        tries = body + (rng.uniform(0, 1, (8, 2)) * room - low)[:, None]  # (8, K, 2)
+        gaps = np.linalg.norm(tries.mean(axis=1)[:, None] - others.mean(axis=1), axis=2).min(axis=1, initial=np.inf)
+        best = tries[gaps.argmax()]
+        if np.linalg.norm(best - others, axis=2).min(initial=np.inf) >= apart:
+            placed.append(best)
     return np.array(placed)
 
 

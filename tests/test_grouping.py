@@ -14,11 +14,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def connections_of(rows: list[tuple[int, int, int, float]]) -> Connections:
     limbs, starts, ends, scores = (np.array(column) for column in zip(*rows, strict=True))
-    return Connections(limbs, starts, ends, scores.astype(np.float32))
-
-
-def peaks_of(joints: list[int], scores: float = 0.9) -> Peaks:
-    return Peaks(np.array(joints), np.zeros((len(joints), 2), np.float32), np.full(len(joints), scores, np.float32))
+    return Connections(limbs, starts, ends, scores.astype(np.float32), scores.astype(np.float32))
 
 
 def random_connections(rng: np.random.Generator) -> Connections:
@@ -105,15 +101,15 @@ def test_where_greedy_and_hungarian_differ() -> None:
 def test_nothing_to_match_or_assemble() -> None:
     nothing = connections_of([(0, 0, 1, 0.5)])[np.zeros(0, dtype=np.intp)]
     assert len(match_greedy(nothing)) == len(match_hungarian(nothing)) == 0
-    person, holding = assemble(peaks_of([]), nothing)
+    person, holding = assemble(np.array([], dtype=int), nothing)
     assert len(person) == len(holding) == 0
 
 
 @pytest.mark.parametrize("order", ["global", "limb"])
 def test_limbs_that_share_a_part_are_one_person_in_any_order_of_limbs(order: Order) -> None:
-    peaks = peaks_of([0, 0, 1, 1, 2, 2, 3, 3])  # two people with a chain of four joints
+    joints = np.array([0, 0, 1, 1, 2, 2, 3, 3])  # two people with a chain of four joints
     rows = [(0, 4, 6, 0.9), (0, 5, 7, 0.8), (1, 0, 2, 0.7), (1, 1, 3, 0.6), (2, 2, 4, 0.5), (2, 3, 5, 0.4)]
-    person, holding = assemble(peaks, connections_of(rows), order=order)
+    person, holding = assemble(joints, connections_of(rows), order=order)
     assert holding.all()
     assert len({*person[::2]}) == len({*person[1::2]}) == 1
     assert person[0] != person[1]
@@ -121,37 +117,40 @@ def test_limbs_that_share_a_part_are_one_person_in_any_order_of_limbs(order: Ord
 
 @pytest.mark.parametrize("order", ["global", "limb"])
 def test_nobody_gets_a_joint_twice(order: Order) -> None:
-    peaks = peaks_of([0, 0, 1, 2])
+    joints = np.array([0, 0, 1, 2])
     rows = [(0, 0, 2, 0.9), (1, 2, 3, 0.8), (2, 1, 3, 0.7)]  # the last would bring a second joint 0
-    person, holding = assemble(peaks, connections_of(rows), order=order)
+    person, holding = assemble(joints, connections_of(rows), order=order)
     assert person.tolist() == [0, -1, 0, 0]
     assert holding.tolist() == [True, True, False]
 
 
 def test_global_order_lets_a_sure_redundant_limb_decide() -> None:
     """Joint 2 of one person is claimed by a weak limb of another's; the redundant limb 0-2 knows better."""
-    peaks = peaks_of([0, 0, 1, 1, 2])
+    joints = np.array([0, 0, 1, 1, 2])
     rows = [(0, 0, 2, 0.9), (0, 1, 3, 0.9), (1, 3, 4, 0.3), (2, 0, 4, 0.8)]
-    person, _ = assemble(peaks, connections_of(rows), redundant=[2], order="global")
+    person, _ = assemble(joints, connections_of(rows), redundant=[2], order="global")
     assert person[4] == person[0]
-    person, _ = assemble(peaks, connections_of(rows), redundant=[2], order="limb")
+    person, _ = assemble(joints, connections_of(rows), redundant=[2], order="limb")
     assert person[4] == person[1]
 
 
 def test_redundant_limbs_only_fill_gaps_in_limb_order() -> None:
-    peaks = peaks_of([0, 1, 2, 3])
+    joints = np.array([0, 1, 2, 3])
     rows = [(0, 0, 1, 0.5), (1, 1, 2, 0.9), (1, 2, 3, 0.9)]
-    person, holding = assemble(peaks, connections_of(rows[:2]), redundant=[1], order="limb")
+    person, holding = assemble(joints, connections_of(rows[:2]), redundant=[1], order="limb")
     assert person.tolist() == [0, 0, 0, -1]
-    person, holding = assemble(peaks, connections_of(rows[2:]), redundant=[1], order="limb")
+    person, holding = assemble(joints, connections_of(rows[2:]), redundant=[1], order="limb")
     assert person.tolist() == [-1, -1, -1, -1]
     assert not holding.any()
 
 
 def test_equal_limbs_yield_to_the_surer_parts() -> None:
-    peaks = Peaks(np.array([0, 1, 1]), np.zeros((3, 2), np.float32), np.array([0.9, 0.3, 0.8], np.float32))
-    person, _ = assemble(peaks, connections_of([(0, 0, 1, 0.5), (0, 0, 2, 0.5)]))
-    assert person.tolist() == [0, -1, 0]
+    positions = np.array([[4, 4], [9, 4], [4, 9]], np.float32)
+    peaks = Peaks(np.array([0, 1, 1]), positions, np.array([0.9, 0.3, 0.8], np.float32))
+    found = connect(peaks, np.full((2, 12, 12), 0.5, np.float32), [(0, 1)], 0.05, 0.95, 0.05)
+    np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
+    np.testing.assert_allclose(found.sureness, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
+    assert match_greedy(found).tolist() == match_hungarian(found).tolist() == [1]
 
 
 @given(SEEDS)

@@ -108,6 +108,7 @@ def test_maps_of_bad_numbers_and_odd_sizes_give_something_sensible() -> None:
     assert len(find_peaks(nothing, 0.0)) == 0
     infinite = np.full((1, 3, 3), np.inf)
     assert np.isfinite(find_peaks(infinite, 0.0).positions).all()
+    assert argmax_keypoints(np.zeros((0, 4, 5)))[0].shape == (0, 2)
     for size in ((1, 1), (1, 2), (2, 5)):
         maps = np.full((2, *size), 0.5)
         assert argmax_keypoints(maps, "quarter")[0].shape == (2, 2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ END_INSET = 0.25
 
 PROBES = (0.5, 0.25, 0.75)
 """Which samples of a line are looked at first."""
+
+MANY = 2000
+"""Pairs from which on it pays to look first where a field is at all."""
 
 BLOCK = 1 << 14
 """Pairs that are scored at a time: their arrays stay in the cache, and memory is bounded."""
@@ -82,37 +86,49 @@ def line_integral(
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     scores = np.zeros(len(limb), dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
+        strong = _strong(pafs, sample_threshold) if len(limb) > MANY else None
         for first in range(0, len(limb), BLOCK):
             rows = slice(first, first + BLOCK)
-            scores[rows] = _integrals(pafs, limb[rows], starts[rows].T, ends[rows].T, sample_threshold, sample_share)
+            lines = _lines(starts[rows].T, ends[rows].T, pafs.shape[1:])
+            scores[rows] = _flows(pafs, strong, limb[rows], lines, sample_threshold, sample_share)
     return scores
 
 
-def _integrals(
-    pafs: NDArray, limb: NDArray, start: NDArray, end: NDArray, sample_threshold: float, sample_share: float
-) -> NDArray:
-    """`line_integral` for start and end (2, M)."""
-    height, width = pafs.shape[1:]
-    limits = np.array([[width - 1], [height - 1]], dtype=np.float32)
+def _lines(start: NDArray, end: NDArray, size: Size) -> NDArray[np.float32]:
+    """(2, M) twice -> (7, M): the first sample's x and y, the step's, the direction's, and how many samples."""
+    limits = np.array([[size[1] - 1], [size[0] - 1]], dtype=np.float32)
     start, end = (np.clip(points, 0, limits, dtype=np.float32, order="C") for points in (start, end))
     (x, y), (dx, dy) = start, end - start
     lengths = np.maximum(np.sqrt(dx * dx + dy * dy), 1e-6)  # two joints may peak at one point: no direction, no flow
     ux, uy = dx / lengths, dy / lengths
     counts = 2 * np.floor(np.sqrt(10 * np.maximum(np.abs(dx), np.abs(dy)))) + 1
-    counts = np.clip(counts, *SAMPLES)
+    counts = np.minimum(np.maximum(counts, SAMPLES[0]), SAMPLES[1])
     inset = np.minimum(END_INSET, lengths / 2)
     step = (lengths - 2 * inset) / (counts - 1)
-    lines = np.stack([x + inset * ux, y + inset * uy, step * ux, step * uy, ux, uy, counts])
-    plane = limb * (2 * height * width)
-    # Most pairs are wrong, and few samples tell: those that have missed too often already are left out.
-    pairs, misses = np.arange(len(limb)), np.zeros(len(limb), dtype=np.float32)
-    for probe in PROBES:
-        counts = lines[-1]
-        misses += ~(_sample(pafs, plane, lines, np.floor(counts * probe)) > sample_threshold)
-        likely = np.flatnonzero(counts - misses > sample_share * counts)
-        lines = lines.take(likely, axis=1)
-        plane, misses, pairs = plane.take(likely), misses.take(likely), pairs.take(likely)
+    return np.stack([x + inset * ux, y + inset * uy, step * ux, step * uy, ux, uy, counts])
+
+
+def _flows(
+    pafs: NDArray, strong: NDArray | None, limb: NDArray, lines: NDArray, sample_threshold: float, sample_share: float
+) -> NDArray:
+    """`line_integral` of some lines (7, M); `strong` as `_strong` gives it."""
     scores = np.zeros(len(limb), dtype=np.float32)
+    pairs = np.arange(len(limb))
+
+    def weak(table: NDArray, place: NDArray) -> NDArray:
+        column, row, *_ = _corner(lines, place, pafs.shape[1:])
+        return ~table.take((row * pafs.shape[2] + column).astype(np.intp) + limb * table[0].size)
+
+    def slow(place: NDArray) -> NDArray:
+        return ~(_sample(pafs, limb, lines, place) > sample_threshold)
+
+    # Most pairs are wrong, and few samples tell: those that have missed too often already are left out, first by
+    # where there is no field at all, then by its flow.
+    for missed in (slow,) if strong is None else (partial(weak, strong), slow):
+        counts = lines[-1]
+        misses = sum(missed(np.floor(counts * probe)).astype(np.float32) for probe in PROBES)
+        likely = np.flatnonzero(counts - misses > sample_share * counts)
+        lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
     if not len(pairs):
         return scores
 
@@ -121,7 +137,7 @@ def _integrals(
     firsts = np.cumsum(samples) - samples
     pair = np.repeat(np.arange(len(pairs)), samples)  # (samples,)
     place = (np.arange(len(pair)) - firsts.take(pair)).astype(np.float32)
-    flow = _sample(pafs, plane.take(pair), lines.take(pair, axis=1), place)
+    flow = _sample(pafs, limb.take(pair), lines.take(pair, axis=1), place)
     above = flow > sample_threshold
     hits = np.add.reduceat(above, firsts, dtype=np.float32)
     sums = np.add.reduceat(np.where(above, flow, 0), firsts)
@@ -129,22 +145,30 @@ def _integrals(
     return scores
 
 
-def _sample(pafs: NDArray, plane: NDArray, lines: NDArray, place: NDArray) -> NDArray:
-    """field · direction at one sample of each line (S,), bilinear.
+def _strong(pafs: NDArray, threshold: float) -> NDArray[np.bool_]:
+    """(L, h, w): whether a sample between a cell and the next ones, right and below, can exceed the threshold."""
+    x, y = pafs[0::2], pafs[1::2]
+    strong = x * x + y * y > threshold * abs(threshold)
+    strong[:, :, :-1] |= strong[:, :, 1:]
+    strong[:, :-1] |= strong[:, 1:]
+    return strong
 
-    plane  (S,) where a limb's x channel begins
-    lines  first sample x and y, step x and y, direction x and y
-    place  (S,) which sample
-    """
+
+def _corner(lines: NDArray, place: NDArray, size: Size) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Column and row of the cell left of and above one sample of each line, and how far (0 to 1) it lies from it."""
+    x, y = lines[0] + place * lines[2], lines[1] + place * lines[3]
+    column = np.floor(np.minimum(np.maximum(x, 0), max(size[1] - 2, 0)))  # rounding may have left the field
+    row = np.floor(np.minimum(np.maximum(y, 0), max(size[0] - 2, 0)))
+    return column, row, x - column, y - row
+
+
+def _sample(pafs: NDArray, limb: NDArray, lines: NDArray, place: NDArray) -> NDArray:
+    """field · direction at one sample of each line (S,), bilinear; `place` (S,) says which sample."""
     height, width = pafs.shape[1:]
-    x, y, step_x, step_y, ux, uy = lines[:6]
-    x, y = x + place * step_x, y + place * step_y
-    column = np.floor(np.clip(x, 0, max(width - 2, 0)))  # rounding may have left the field
-    row = np.floor(np.clip(y, 0, max(height - 2, 0)))
-    fx, fy = x - column, y - row
+    column, row, fx, fy = _corner(lines, place, (height, width))
     right, below, other = int(width > 1), width * int(height > 1), height * width
-    cell = plane + (row * width + column).astype(np.intp)
-    flat = pafs.ravel()
+    cell = (row * width + column).astype(np.intp) + limb * (2 * height * width)
+    flat, (ux, uy) = pafs.ravel(), lines[4:6]
 
     def flow(at: NDArray) -> NDArray:
         return flat.take(at) * ux + flat.take(at + other) * uy

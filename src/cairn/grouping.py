@@ -24,7 +24,8 @@ NEAR = 1.0
 release does so below √(W·H)/150 pixels (0.41 cells of its default input), but its fields overshoot."""
 
 PART_WEIGHT = 0.1
-"""What the scores of its two parts count beside a limb's own in the global order: OpenPose's CUDA code."""
+"""A limb's sureness is its own score and this much of its two parts': OpenPose's CUDA code. It tells a true
+part from a ripple beside it, to which the field flows just as well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,18 +35,20 @@ class Connections:
     limbs         (C,) index of the limb
     starts, ends  (C,) indices of peaks
     scores        (C,) float32, > 0: the field along the line between them
+    sureness      (C,) float32: by which one is preferred to another, `PART_WEIGHT`
     """
 
     limbs: NDArray[np.intp]
     starts: NDArray[np.intp]
     ends: NDArray[np.intp]
     scores: NDArray[np.float32]
+    sureness: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.limbs)
 
     def __getitem__(self, rows: NDArray) -> Connections:
-        return Connections(self.limbs[rows], self.starts[rows], self.ends[rows], self.scores[rows])
+        return Connections(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 def connect(
@@ -67,15 +70,16 @@ def connect(
     dx, dy = b - a
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
-    return Connections(limb[kept], start[kept], end[kept], scores[kept])
+    limb, start, end, scores = limb[kept], start[kept], end[kept], scores[kept]
+    return Connections(limb, start, end, scores, scores + PART_WEIGHT * (peaks.scores[start] + peaks.scores[end]))
 
 
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
-    """Indices of the connections that are left when each limb takes the best first and no peak twice."""
+    """Indices of the connections that are left when each limb takes the surest first and no peak twice."""
     doubtful = _contested(connections)
     taken: set[tuple[int, int, bool]] = set()
     kept = []
-    order = doubtful[np.argsort(-connections.scores[doubtful], kind="stable")]
+    order = doubtful[np.argsort(-connections.sureness[doubtful], kind="stable")]
     chosen = connections[order]
     for i, limb, start, end in zip(
         order.tolist(), chosen.limbs.tolist(), chosen.starts.tolist(), chosen.ends.tolist(), strict=True
@@ -88,7 +92,7 @@ def match_greedy(connections: Connections) -> NDArray[np.intp]:
 
 
 def match_hungarian(connections: Connections) -> NDArray[np.intp]:
-    """Indices of the connections that together score most, limb by limb, no peak twice (TPAMI equation 13)."""
+    """Indices of the connections that together are surest, limb by limb, no peak twice (TPAMI equation 13)."""
     doubtful = _contested(connections)
     limbs = connections.limbs[doubtful]
     kept = []
@@ -97,7 +101,7 @@ def match_hungarian(connections: Connections) -> NDArray[np.intp]:
         starts, i = np.unique(connections.starts[rows], return_inverse=True)
         ends, j = np.unique(connections.ends[rows], return_inverse=True)
         scores = np.zeros((len(starts), len(ends)))
-        scores[i, j] = connections.scores[rows]
+        scores[i, j] = connections.sureness[rows]
         partner = assign(scores)
         kept += rows[partner[i] == j].tolist()
     return _with_uncontested(connections, doubtful, kept)
@@ -145,28 +149,28 @@ def assign(scores: NDArray) -> NDArray[np.intp]:
 
 
 def assemble(
-    peaks: Peaks, connections: Connections, redundant: Sequence[int] = (), order: Order = "global"
+    joints: NDArray, connections: Connections, redundant: Sequence[int] = (), order: Order = "global"
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Each peak's person (N,), -1 for none, and which connections (C,) hold a person together.
 
-    order  "global": all connections, the surest first, by score + `PART_WEIGHT`·(scores of both parts);
-           "limb": limb after limb, the surest first within each; `redundant` limbs come last and only give
-           a person a part that it lacks.
+    joints  (N,) joint of each peak
+    order   "global": all connections, the surest first;
+            "limb": limb after limb, the surest first within each; `redundant` limbs come last and only give
+            a person a part that it lacks.
 
     A connection founds a person, gives one a part that it lacks, confirms one, or merges two that have no
     joint in common; else it is dropped.
     """
-    sureness = connections.scores + PART_WEIGHT * (peaks.scores[connections.starts] + peaks.scores[connections.ends])
     fills = np.zeros(len(connections), dtype=bool)
     if order == "limb":
         fills = np.isin(connections.limbs, list(redundant))
-        sequence = np.lexsort((-sureness, connections.limbs, fills))
+        sequence = np.lexsort((-connections.sureness, connections.limbs, fills))
     else:
-        sequence = np.argsort(-sureness, kind="stable")
-    bits = [1 << joint for joint in peaks.joints.tolist()]
-    person = [-1] * len(peaks)
+        sequence = np.argsort(-connections.sureness, kind="stable")
+    bits = [1 << joint for joint in joints.tolist()]
+    person = [-1] * len(joints)
     members: list[list[int]] = []
-    joints: list[int] = []  # which joints each person has, one bit each
+    has: list[int] = []  # which joints each person has, one bit each
     used = []
     for i, a, b, only_fills in zip(
         sequence.tolist(),
@@ -182,18 +186,18 @@ def assemble(
                     continue
                 person[a] = person[b] = len(members)
                 members.append([a, b])
-                joints.append(bits[a] | bits[b])
+                has.append(bits[a] | bits[b])
         elif p < 0 or q < 0:
             new, p = (a, q) if p < 0 else (b, p)
-            if joints[p] & bits[new]:
+            if has[p] & bits[new]:
                 continue
             person[new] = p
             members[p].append(new)
-            joints[p] |= bits[new]
+            has[p] |= bits[new]
         else:
-            if only_fills or joints[p] & joints[q]:
+            if only_fills or has[p] & has[q]:
                 continue
-            joints[p] |= joints[q]
+            has[p] |= has[q]
             members[p] += members[q]
             for peak in members[q]:
                 person[peak] = p

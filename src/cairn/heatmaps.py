@@ -20,6 +20,8 @@ from cairn.geometry import Size
 GAUSSIAN_CUT = math.exp(-4.6052)
 """Below this a Gaussian is 0: OpenPose's released training stops at exponent 4.6052."""
 
+TINY = float(np.finfo(np.float32).tiny)
+
 Refinement = Literal["log-parabola", "quarter", "none"]
 
 
@@ -69,10 +71,8 @@ def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> 
     Of neighbours that are exactly equal the first stands for all. Positions and scores are those of the
     log-parabola. With `most`, only that many of a joint's peaks are kept, the highest. NaN is no peak.
     """
-    count, height, width = heatmaps.shape
-    step = width + 2
-    padded = np.full((count, height + 2, step), -np.inf, dtype=np.float32)
-    np.fmax(heatmaps, -np.inf, out=padded[:, 1:-1, 1:-1], casting="same_kind")  # a copy in which NaN is -inf
+    padded = _padded(heatmaps)
+    step = padded.shape[2]
     flat = padded.ravel()
     # Maxima of three in a row, then of three such: all channels are one long line, kept apart by the padding.
     box = np.maximum(flat[:-2], flat[2:])
@@ -80,17 +80,17 @@ def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> 
     box = np.maximum(np.maximum(box[: -2 * step], box[2 * step :]), box[step:-step])
     middle = flat[step + 1 : -step - 1]
     cells = np.flatnonzero((middle == box) & (middle > max(threshold, 0.0))) + step + 1
-    earlier = flat[cells[:, None] + np.array([-step - 1, -step, -step + 1, -1])]
-    cells = cells[(earlier < flat[cells, None]).all(axis=1)]
+    earlier = flat.take(cells + np.array([[-step - 1], [-step], [-step + 1], [-1]]))
+    cells = cells[(earlier < flat.take(cells)).all(axis=0)]
 
-    joints, place = np.divmod(cells, (height + 2) * step)
-    rows, columns = np.divmod(place, step)
-    dx, gain_x = _parabola(flat, cells, columns - 1, width, 1)
-    dy, gain_y = _parabola(flat, cells, rows - 1, height, step)
-    positions = np.stack([columns - 1 + dx, rows - 1 + dy], axis=1).astype(np.float32)
-    scores = np.minimum(flat[cells] * np.exp(gain_x + gain_y), 1).astype(np.float32)
-    keep = _highest(joints, scores, most) if most is not None and len(joints) > most else slice(None)
-    return Peaks(joints[keep], positions[keep], scores[keep])
+    joints, places = _unravel(cells, padded)
+    offsets, gain = _parabola(padded, cells, places)
+    positions = np.ascontiguousarray((places + offsets).T, dtype=np.float32)
+    scores = np.minimum(flat.take(cells) * np.exp(gain), 1).astype(np.float32)
+    if most is not None and np.bincount(joints).max(initial=0) > most:
+        keep = _highest(joints, scores, most)
+        joints, positions, scores = joints[keep], positions[keep], scores[keep]
+    return Peaks(joints, positions, scores)
 
 
 def argmax_keypoints(
@@ -101,23 +101,18 @@ def argmax_keypoints(
     refinement  "quarter": a quarter of a cell towards the higher neighbour on each axis, as Stacked Hourglass
                 does; "log-parabola"; or "none". On the border both follow the parabola of the three last cells.
 
-    A map without a finite number gives NaN and confidence 0.
+    A map of NaN alone gives NaN and confidence 0.
     """
     *leading, height, width = heatmaps.shape
-    maps = np.where(np.isfinite(heatmaps), heatmaps, -np.inf).astype(np.float32, copy=False).reshape(-1, height * width)
-    best = maps.argmax(axis=1)
-    cells = best + np.arange(len(maps)) * (height * width)
-    rows, columns = np.divmod(best, width)
-    keypoints = np.stack([columns, rows], axis=1).astype(np.float32)
-    flat = maps.ravel()
-    if refinement != "none":
-        for axis, (places, length, step) in enumerate(((columns, width, 1), (rows, height, width))):
-            if refinement == "quarter":
-                keypoints[:, axis] += _quarter(flat, cells, places, length, step)
-            else:
-                keypoints[:, axis] += _parabola(flat, cells, places, length, step)[0]
-    confidence = flat[cells]
-    keypoints[np.isneginf(confidence)] = np.nan
+    padded = _padded(heatmaps.reshape(-1, height, width))
+    cells = padded.reshape(len(padded), -1).argmax(axis=1) + np.arange(len(padded)) * (height + 2) * (width + 2)
+    confidence = padded.ravel()[cells]
+    places = _unravel(cells, padded)[1]
+    if refinement == "quarter":
+        offsets = _quarter(padded, cells, places)
+    else:
+        offsets = _parabola(padded, cells, places)[0] if refinement == "log-parabola" else np.zeros(places.shape)
+    keypoints = np.where(np.isneginf(confidence), np.nan, places + offsets).T.astype(np.float32)
     return keypoints.reshape(*leading, 2), np.clip(confidence, 0, 1).reshape(leading)
 
 
@@ -136,43 +131,54 @@ def flip_heatmaps(heatmaps: NDArray, order: Sequence[int]) -> NDArray:
     return heatmaps[..., list(order), :, ::-1]
 
 
-def _stencil(
-    flat: NDArray, cells: NDArray, places: NDArray, length: int, step: int
-) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Three cells in a line around each cell, moved inwards on the border, and by how much: each (N,)."""
-    shift = (places == 0).astype(np.intp) - (places == length - 1)
+def _padded(heatmaps: NDArray) -> NDArray[np.float32]:
+    """(N, h, w) -> (N, h + 2, w + 2): a copy with -inf around each map and in place of NaN."""
+    count, height, width = heatmaps.shape
+    padded = np.full((count, height + 2, width + 2), -np.inf, dtype=np.float32)
+    np.fmax(heatmaps, np.float32(-np.inf), out=padded[:, 1:-1, 1:-1], casting="same_kind")
+    return padded
+
+
+def _unravel(cells: NDArray, padded: NDArray) -> tuple[NDArray, NDArray]:
+    """Indices (n,) into `padded` as one line -> index of the map (n,), and x and y in the map itself (2, n)."""
+    _, height, width = padded.shape
+    maps, place = np.divmod(cells, height * width)
+    rows, columns = np.divmod(place, width)
+    return maps, np.stack([columns - 1, rows - 1])
+
+
+def _stencil(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Three cells in a line around each cell, along x and along y: each (2, n). On the border they are moved
+    inwards, by `shift`, where there are three."""
+    _, height, width = padded.shape
+    lengths = np.array([[width - 2], [height - 2]])
+    step = np.array([[1], [width]])
+    shift = ((places == 0).astype(np.intp) - (places == lengths - 1)) * (lengths > 2)
     middle = cells + shift * step
-    return flat[middle - step], flat[middle], flat[middle + step], shift
+    flat = padded.ravel()
+    return flat.take(middle - step), flat.take(middle), flat.take(middle + step), shift
 
 
-def _parabola(flat: NDArray, cells: NDArray, places: NDArray, length: int, step: int) -> tuple[NDArray, NDArray]:
-    """Where between -1/2 and 1/2 of each cell (N,) the log-parabola has its top, and how far above the cell.
-
-    flat     all maps in a line; `cells` are indices into it
-    places   the cells' coordinate on this axis, which has `length` cells, `step` apart
-    """
-    if length < 3 or not len(cells):
-        return np.zeros(len(cells)), np.zeros(len(cells))
-    *values, shift = _stencil(flat, cells, places, length, step)
+def _parabola(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray]:
+    """Where the log-parabola has its top, from each cell between -1/2 and 1/2 along x and y (2, n), and the
+    logarithm of how much higher than the cell it is there (n,)."""
+    *values, shift = _stencil(padded, cells, places)
     # Cut tails and a network's small negative values have no logarithm: they count as 1% of the peak.
-    low = np.maximum(GAUSSIAN_CUT * np.abs(flat[cells]), np.finfo(np.float32).tiny)
+    low = np.maximum(GAUSSIAN_CUT * padded.ravel().take(cells), TINY)
     with np.errstate(divide="ignore", invalid="ignore"):
-        before, here, after = (np.log(np.maximum(value, low)) for value in values)
+        before, here, after = np.log(np.maximum(values, low))
         slope, curvature = (after - before) / 2, 2 * here - before - after
-        top = np.clip(slope / curvature + shift, -0.5, 0.5)
+        top = np.minimum(np.maximum(slope / curvature + shift, -0.5), 0.5)
         gain = slope * top - curvature * (top - shift) ** 2 / 2 + curvature * shift**2 / 2
-    curved = (curvature > 0) & np.isfinite(gain)
-    return np.where(curved, top, 0), np.where(curved, gain, 0)
+    curved = (curvature > 0) & (gain < np.inf)  # false where an infinite peak made them NaN
+    return np.where(curved, top, 0), np.where(curved, gain, 0).sum(axis=0)
 
 
-def _quarter(flat: NDArray, cells: NDArray, places: NDArray, length: int, step: int) -> NDArray:
-    """A quarter towards the higher neighbour (N,); arguments as in `_parabola`."""
-    if length < 3:
-        return np.zeros(len(cells))
-    before, _, after, shift = _stencil(flat, cells, places, length, step)
-    with np.errstate(invalid="ignore"):
-        rise = np.where(shift == 0, after - before, _parabola(flat, cells, places, length, step)[0])
-    return 0.25 * np.sign(np.nan_to_num(rise))
+def _quarter(padded: NDArray, cells: NDArray, places: NDArray) -> NDArray:
+    """A quarter towards the higher neighbour along x and y (2, n)."""
+    before, _, after, shift = _stencil(padded, cells, places)
+    rise = (after > before).astype(np.float32) - (after < before)  # not their difference: it may be inf - inf
+    return 0.25 * np.where(shift == 0, rise, np.sign(_parabola(padded, cells, places)[0]))
 
 
 def _highest(joints: NDArray, scores: NDArray, most: int) -> NDArray:

@@ -12,6 +12,7 @@ of three cells places a peak exactly where the Gaussian had it, at a sixty-fourt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -65,7 +66,7 @@ def decode(
     sample_share      a limb needs more than this share of its samples above that
     least_parts       a person has at least so many parts, or all of a skeleton's component that has fewer
     least_score       a person has at least this score per part found
-    matching          of each limb's candidates: "greedy", the best first, or "hungarian", the best sum
+    matching          of each limb's candidates: "greedy", the surest first, or "hungarian", the surest sum
     order             in which limbs are joined to people: "global" or "limb"; see `assemble`
     second_try        where nobody is found, look once more with the released "maximize positives" thresholds
     most_peaks        the highest so many of each joint are candidates
@@ -104,9 +105,9 @@ def _decode(
     near_score = thresholds.peak + 1e-6  # OpenPose's released code
     connections = connect(peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score)
     connections = connections[MATCHINGS[matching](connections)]
-    person, holding = assemble(peaks, connections, skeleton.redundant, order)
-    lonely = ~np.isin(peaks.joints, np.array(skeleton.limbs, dtype=np.intp))
-    person[lonely] = person.max(initial=-1) + 1 + np.arange(lonely.sum())
+    person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
+    lonely = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
+    person[lonely] = person.max(initial=-1) + 1 + np.arange(len(lonely))
     return _people(peaks, connections[holding], person, skeleton, thresholds)
 
 
@@ -137,6 +138,7 @@ def _people(
     return Poses(keypoints, confidence, scores[best].astype(np.float32), skeleton)
 
 
+@lru_cache(maxsize=16)
 def _component_sizes(skeleton: Skeleton) -> NDArray[np.intp]:
     """(K,) how many joints can be reached from each one along limbs, itself included."""
     component = np.arange(len(skeleton))
