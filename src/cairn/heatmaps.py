@@ -104,9 +104,10 @@ def argmax_keypoints(
     A map of NaN alone gives NaN and confidence 0.
     """
     *leading, height, width = heatmaps.shape
-    padded = _padded(heatmaps.reshape(-1, height, width))
-    cells = padded.reshape(len(padded), -1).argmax(axis=1) + np.arange(len(padded)) * (height + 2) * (width + 2)
-    confidence = padded.ravel()[cells]
+    padded = _padded(heatmaps.reshape(math.prod(leading), height, width))
+    flat = padded.reshape(len(padded), (height + 2) * (width + 2))
+    cells = flat.argmax(axis=1) + np.arange(len(flat)) * flat.shape[1]
+    confidence = flat.ravel()[cells]
     places = _unravel(cells, padded)[1]
     if refinement == "quarter":
         offsets = _quarter(padded, cells, places)
