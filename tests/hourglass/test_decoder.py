@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,3 +54,8 @@ def test_maps_of_another_skeleton_and_unknown_refinements_are_one_line_errors() 
         with pytest.raises(ModelError, match=words) as caught:
             decode(heatmaps, PAIR, refinement)
         assert "\n" not in str(caught.value)
+
+
+def test_decoding_needs_no_torch() -> None:
+    script = "import sys, cairn.methods.hourglass; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
