@@ -11,9 +11,10 @@ import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
 from cairn.errors import ModelError, OutputError, RecipeError
 from cairn.load import load
+from cairn.network import OnnxNetwork
 from cairn.training.data import read_data
-from cairn.training.fit import export_run, train
-from cairn.training.recipe import check_recipe
+from cairn.training.fit import export_from, export_run, train
+from cairn.training.recipe import check_recipe, read_recipe
 from training.made_data import made_labels
 
 SMALL = {
@@ -76,7 +77,7 @@ def epochs_of(run):
 
 def test_a_run_leaves_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
-        "recipe.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
+        "recipe.toml", "skeleton.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
     }  # fmt: skip
     assert epochs_of(finished) == [1, 2, 3]
     model = load(finished / "model.onnx", threads=1)
@@ -133,11 +134,22 @@ def test_what_is_in_the_way_is_one_line(finished, things, tmp_path):
         train(openpose, check_recipe(openpose.Recipe, OPENPOSE), tmp_path / "empty")
 
 
+def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
+    tables = read_recipe(finished / "recipe.toml") | {"name": "other", "decode": {"peak_threshold": 0.3}}
+    recipe = check_recipe(openpose.Recipe, tables)
+    export_from(openpose, recipe, finished, "best", tmp_path / "other.onnx")
+    again, first = OnnxNetwork(tmp_path / "other.onnx"), OnnxNetwork(finished / "model.onnx")
+    assert (again.spec.name, again.spec.decode) == ("other", {"peak_threshold": 0.3})
+    assert again.spec.skeleton == first.spec.skeleton
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 64, 64)).astype(np.float32)
+    assert all(np.allclose(again(image)[name], maps, atol=1e-5) for name, maps in first(image).items())
+
+
 def test_a_truncated_checkpoint_is_one_line(finished, things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
     joints, _, val = read_data(recipe, finished)
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"cut\.ckpt"):
-        export_run(openpose.module(recipe, joints, val), cut, tmp_path)
+        export_run(openpose.module(recipe, joints, val), cut, finished, tmp_path / "cut.onnx")
     assert np.array_equal(sorted(entry.name for entry in tmp_path.iterdir()), ["cut.ckpt"])

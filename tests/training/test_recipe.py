@@ -18,12 +18,12 @@ KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe}
 def test_every_published_recipe_is_valid_and_written_as_it_is_read(path):
     tables = read_recipe(path)
     recipe = check_recipe(KINDS[tables["method"]], tables)
-    assert check_recipe(type(recipe), tomllib.loads(to_toml(recipe))) == recipe
+    assert check_recipe(type(recipe), tomllib.loads(to_toml(recipe.model_dump(mode="json")))) == recipe
 
 
 def test_text_with_quotes_and_backslashes_survives():
     recipe = OpenPoseRecipe(name='a "b" \\ c', data={"train": [{"labels": "d\\e.json", "repeat": 2}]})
-    assert check_recipe(OpenPoseRecipe, tomllib.loads(to_toml(recipe))) == recipe
+    assert check_recipe(OpenPoseRecipe, tomllib.loads(to_toml(recipe.model_dump(mode="json")))) == recipe
 
 
 def test_a_setting_overrides_one_value_and_keeps_the_others():

@@ -15,6 +15,7 @@ import typer
 
 from cairn.cli.detect import detect
 from cairn.cli.evaluate import evaluate
+from cairn.cli.export import export
 from cairn.cli.import_ import import_
 from cairn.cli.train import train
 from cairn.errors import CairnError
@@ -23,6 +24,7 @@ from cairn.errors import CairnError
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(detect)
 app.command()(evaluate)
+app.command()(export)
 app.command()(train)
 app.command("import")(import_)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,26 +32,10 @@ def train(
 
     Every value of a recipe can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
     """
-    import logging
-    import warnings
-
-    # What these say is meant for their developers, or said by us in one line.
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("cairn").setLevel(logging.INFO)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
-    try:
-        import lightning  # noqa: F401  # before anything else needs it: say what is missing in one line
-    except ImportError:
-        raise MissingExtra("lightning", "train") from None
-    from importlib import import_module
-
-    from cairn.load import method as method_named
+    quiet_training()
     from cairn.training.fit import train as run_training
     from cairn.training.recipe import check_recipe, override, read_recipe
 
-    for name_of_logger in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name_of_logger).setLevel(logging.ERROR)
     if resume:
         if out is None:
             raise RecipeError("--resume goes with --out RUN, the folder of the run to go on with")
@@ -74,13 +59,37 @@ def train(
     ):
         if value is not None:
             (tables.setdefault(section, {}) if section else tables)[key] = value
-    if "method" not in tables:
-        raise RecipeError("the recipe names no method")
-    package = method_named(str(tables["method"]))
-    training = import_module(f"{package.__name__}.training")
+    training = training_of(tables)
     checked = check_recipe(training.Recipe, tables)
     model = run_training(training, checked, out or Path("runs") / checked.name, resume)
     print(model)
+
+
+def quiet_training() -> None:
+    """Before lightning is imported: lines of ours only. Raises MissingExtra where it is not installed."""
+    import logging
+    import warnings
+    from importlib.util import find_spec
+
+    for package in ("torch", "lightning", "onnx", "onnxscript"):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "train")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("cairn").setLevel(logging.INFO)
+    for other in ("torch.onnx", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(other).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")  # they are addressed to those who write training code
+
+
+def training_of(tables: Mapping[str, Any]) -> Any:
+    """The training module of the method that a recipe names. Raises RecipeError or ModelError where there is none."""
+    from importlib import import_module
+
+    from cairn.load import method
+
+    if "method" not in tables:
+        raise RecipeError("the recipe names no method")
+    return import_module(f"{method(str(tables['method'])).__name__}.training")
 
 
 def _source(labels: Path, images: Path | None) -> dict[str, Any]:

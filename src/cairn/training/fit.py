@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -31,7 +32,7 @@ from torch.utils.data import DataLoader
 from cairn.annotations.labels import Labels
 from cairn.errors import ModelError, OutputError
 from cairn.output import writable_folder
-from cairn.skeleton import Skeleton
+from cairn.skeleton import Skeleton, skeleton
 from cairn.spec import ModelSpec
 from cairn.training.callbacks import MetricsTable, ShownPredictions, WholeFileCheckpoints, moving_average
 from cairn.training.data import Sources, read_data
@@ -63,6 +64,7 @@ def train(method: TrainingMethod, recipe: Recipe, run: Path, resume: bool = Fals
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     torch.set_num_threads(recipe.run.threads or len(os.sched_getaffinity(0)))
     joints, sources, val = read_data(recipe, run)
+    (run / "skeleton.toml").write_text(to_toml(joints.to_dict()), encoding="utf-8")
     training = method.training_set(recipe, joints, sources)
     module = method.module(recipe, joints, val)
     log.info(
@@ -87,7 +89,15 @@ def train(method: TrainingMethod, recipe: Recipe, run: Path, resume: bool = Fals
         weights_only=True,
     )
     log.info("trained for %.1f minutes", (time.time() - started) / 60)
-    return export_run(module, Path(best.best_model_path or last), run)
+    return export_run(module, Path(best.best_model_path or last), run, run / "model.onnx")
+
+
+def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: str, target: Path) -> Path:
+    """Export a run's "best" or "last" weights to `target`, with names and thresholds as `recipe` has them now."""
+    joints = skeleton(str(run / "skeleton.toml"))
+    nothing = Labels(joints, (), np.ones(len(joints), bool))
+    module = method.module(recipe, joints, nothing)
+    return export_run(module, run / "checkpoints" / f"{checkpoint}.ckpt", run, target)
 
 
 def start_run(recipe: Recipe, run: Path, resume: bool) -> None:
@@ -98,7 +108,7 @@ def start_run(recipe: Recipe, run: Path, resume: bool) -> None:
         raise OutputError(f"{run} is not empty: choose another --out, or --resume it")
     writable_folder(run)
     if not resume:
-        (run / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
+        (run / "recipe.toml").write_text(to_toml(recipe.model_dump(mode="json")), encoding="utf-8")
 
 
 def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> tuple[lightning.Trainer, ModelCheckpoint]:
@@ -136,8 +146,8 @@ def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> tuple[lig
     return trainer, best
 
 
-def export_run(module: KeypointModule, checkpoint: Path, run: Path) -> Path:
-    """Export a checkpoint's weights to RUN/model.onnx, with where they come from and what they reached.
+def export_run(module: KeypointModule, checkpoint: Path, run: Path, target: Path) -> Path:
+    """Export a checkpoint's weights, with where they come from and what they reached by the run's metrics.
 
     Raises ModelError where the checkpoint is missing, truncated, or of another network.
     """
@@ -148,7 +158,6 @@ def export_run(module: KeypointModule, checkpoint: Path, run: Path) -> Path:
         raise ModelError(f"cannot read checkpoint {checkpoint}: {error.strerror}") from None
     except (RuntimeError, KeyError, EOFError, ValueError) as error:
         raise ModelError(f"{checkpoint} is no checkpoint of this run ({str(error).splitlines()[0]})") from None
-    target = run / "model.onnx"
     export(module.deployed(), with_provenance(module.spec(), module.recipe, state["epoch"], run), target)
     return target
 
@@ -170,7 +179,8 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
             if int(row.pop("epoch")) == epoch + 1:
                 provenance["minutes"] = float(row.pop("minutes"))
                 figures = {name: float(value) for name, value in row.items() if value and math.isfinite(float(value))}
-    return spec.model_copy(update={"provenance": provenance, "figures": figures})
+    stated = {"licence": recipe.licence, "sources": recipe.sources}
+    return spec.model_copy(update=stated | {"provenance": provenance, "figures": figures})
 
 
 def _precision(setting: str) -> Any:

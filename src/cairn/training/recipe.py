@@ -89,10 +89,15 @@ class Run(Section):
 
 
 class Recipe(Section):
-    """What every method's recipe has. Each method adds its own sections (network, targets, loss)."""
+    """What every method's recipe has. Each method adds its own sections (network, targets, loss).
+
+    licence, sources  of what was learnt from, as the exported file will state them
+    """
 
     method: str
     name: str = "model"
+    licence: str = ""
+    sources: tuple[str, ...] = ()
     skeleton: str | None = None
     seed: int = 0
     data: Data = Data()
@@ -150,9 +155,12 @@ def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
         raise RecipeError(f"recipe: {message}{got}") from None
 
 
-def to_toml(recipe: Recipe) -> str:
-    """The recipe with every value written out; `read_recipe` reads it back."""
-    values = recipe.model_dump(mode="json", exclude_none=True)
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Values, and tables of values, as TOML; None is left out.
+
+    Every value of a recipe: `to_toml(recipe.model_dump(mode="json"))`.
+    """
+    values = {key: value for key, value in values.items() if value is not None}
     lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, table in values.items():
         if isinstance(table, dict):
@@ -173,8 +181,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items() if item is not None) + " }"
     return repr(value)
