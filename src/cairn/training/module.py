@@ -95,9 +95,9 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
     groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": staying, "weight_decay": 0.0}]
     rate = settings.learning_rate
     if settings.name == "adamw":
-        return torch.optim.AdamW(groups, lr=rate)
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
     if settings.name == "adam":
-        return torch.optim.Adam(groups, lr=rate)
+        return torch.optim.Adam(groups, lr=rate, fused=True)
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
