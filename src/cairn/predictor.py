@@ -153,12 +153,16 @@ class RefinedPredictor:
         image = as_image(picture)
         coarse = self.whole(image)
         coarse = coarse[np.flatnonzero(coarse.found.any(axis=1))]
-        boxes = coarse.boxes.astype(np.float64)
-        growth = np.maximum(LEAST_CROP - boxes[:, 2:], 0)  # one joint alone has a box without area
-        boxes = np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
+        boxes = large_enough(coarse.boxes)
         inside = _overlap(boxes, image.shape[:2])  # a false find may lie in the letterbox's padding
         poses = self.crops(image, boxes[inside])
         return replace(poses, scores=poses.scores * coarse.scores[inside])
+
+
+def large_enough(boxes: NDArray) -> NDArray[np.float64]:
+    """Boxes (P, 4), the small ones grown around their centres to the smallest crop: one joint's has no area."""
+    growth = np.maximum(LEAST_CROP - boxes[:, 2:].astype(np.float64), 0)
+    return np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
 
 
 def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:

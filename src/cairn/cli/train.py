@@ -74,9 +74,11 @@ def quiet_training() -> None:
     for package in ("torch", "lightning", "onnx", "onnxscript"):
         if find_spec(package) is None:
             raise MissingExtra(package, "train")
+    import lightning.pytorch  # sets levels of its own, so it comes first  # noqa: F401
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("cairn").setLevel(logging.INFO)
-    for other in ("torch.onnx", "lightning.pytorch", "lightning.fabric"):
+    for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they are addressed to those who write training code
 

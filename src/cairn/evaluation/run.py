@@ -16,7 +16,7 @@ from cairn.evaluation.oks import check_parallel, match, oks_metrics
 from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
 from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
 from cairn.poses import Annotation, Poses
-from cairn.predictor import LEAST_CROP
+from cairn.predictor import large_enough
 from cairn.skeleton import Skeleton
 
 Progress = Callable[[int], None]
@@ -117,20 +117,20 @@ def predict(finder: Finder, labels: Labels, progress: Progress | None = None) ->
 
 
 def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
-    """What is found of each labelled object by a model that is shown one object at a time: a row for each.
-
-    Boxes smaller than the smallest crop are grown to it: that of a single joint has no area.
-    """
+    """What is found of each labelled object by a model that is shown one object at a time."""
     for i, picture in enumerate(labels, start=1):
-        rows = labelled_rows(picture)
-        growth = np.maximum(LEAST_CROP - rows.boxes[:, 2:], 0)
-        boxes = np.concatenate([rows.boxes[:, :2] - growth / 2, rows.boxes[:, 2:] + growth], axis=1)
-        try:
-            yield finder(picture.path, boxes=boxes) if len(rows) else Poses.empty(labels.skeleton)
-        except LabelError as error:
-            raise LabelError(f"{picture.path}: {error}") from None
+        yield find_labelled(finder, picture, labels.skeleton)
         if progress:
             progress(i)
+
+
+def find_labelled(finder: Finder, picture: LabelledPicture, skeleton: Skeleton) -> Poses:
+    """A row for each labelled object of a picture; `skeleton` is what no row at all has."""
+    rows = labelled_rows(picture)
+    try:
+        return finder(picture.path, boxes=large_enough(rows.boxes)) if len(rows) else Poses.empty(skeleton)
+    except LabelError as error:
+        raise LabelError(f"{picture.path}: {error}") from None
 
 
 def labelled_rows(picture: LabelledPicture) -> Annotation:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
 from cairn.errors import LabelError
-from cairn.evaluation.run import labelled_rows, measure
+from cairn.evaluation.run import find_labelled, measure
 from cairn.geometry import image_to_field
 from cairn.heatmaps import Refinement, render_gaussians
 from cairn.methods.hourglass import predictor
@@ -126,9 +126,7 @@ class HourglassModule(KeypointModule):
         )
 
     def predict(self, network: Network, index: int) -> Poses:
-        picture = self.val.pictures[index]
-        rows = labelled_rows(picture)
-        return predictor(network)(picture.path, rows.boxes) if len(rows) else Poses.empty(self.skeleton)
+        return find_labelled(predictor(network), self.val.pictures[index], self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         evaluation = measure(self.val, tuple(predictions), crops=True)
