@@ -1,5 +1,7 @@
 """Laws of targets and loss, against the paper's definitions written out."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -10,11 +12,11 @@ from cairn.geometry import Affine, field_to_image
 from cairn.methods.openpose import decode
 from cairn.methods.openpose.model import Stages
 from cairn.methods.openpose.training import (
+    Encoder,
     LastStage,
     Loss,
     OpenPoseModule,
     Recipe,
-    encoder,
     stage_losses,
     supervised_cells,
     training_set,
@@ -113,7 +115,7 @@ def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
     sample = Sample(things.pictures[0], things.known)
     image = np.zeros((96, 96, 3), np.uint8)
     rng = np.random.default_rng(seed)
-    arrays = encoder(recipe, THING)(image, sample, rng)
+    arrays = Encoder(recipe, THING)(image, sample, rng)
     # The same draws once more, for where the keypoints went.
     rng = np.random.default_rng(seed)
     annotation = sample.picture.annotation
@@ -130,11 +132,17 @@ def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
 
 def test_joints_that_a_source_does_not_know_take_their_limbs_with_them(things):
     known = np.array([True, False, True])
-    arrays = encoder(Recipe(input={"size": 64}), THING)(
+    arrays = Encoder(Recipe(input={"size": 64}), THING)(
         np.zeros((96, 96, 3), np.uint8), Sample(things.pictures[0], known), np.random.default_rng(0)
     )
     assert arrays["known_joints"].tolist() == known.tolist()
     assert arrays["known_limbs"].tolist() == [False, False, True, True]
+
+
+def test_workers_that_are_started_afresh_can_be_sent_the_training_set(things):
+    data = training_set(Recipe(input={"size": 64}), THING, [(things, LabelSource(labels="x"))])
+    here, there = data[2], pickle.loads(pickle.dumps(data))[2]
+    assert all(np.array_equal(here[name], there[name]) for name in here)
 
 
 def test_an_unlabelled_joint_is_absent_or_unknown_as_the_source_says(things):

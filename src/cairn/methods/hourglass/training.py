@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from cairn.poses import Poses
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import Augmentation, moved, random_view, recoloured
-from cairn.training.dataset import Batch, Encode, Sample, TrainingSet
+from cairn.training.dataset import Batch, Sample, TrainingSet
 from cairn.training.module import KeypointModule
 from cairn.training.recipe import Count, LabelSource, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
@@ -69,24 +70,27 @@ class Recipe(SharedRecipe):
         return self
 
 
-def encoder(recipe: Recipe, skeleton: Skeleton) -> Encode:
-    """How an object becomes a crop and its targets: the paper's crop (centre, and a scale for the box's size)."""
-    size = (recipe.input.size, recipe.input.size)
-    cells = (size[0] // STRIDE, size[1] // STRIDE)
+@dataclass(frozen=True)
+class Encoder:
+    """Makes of an object a crop and its targets: the paper's crop (centre, and a scale for the box's size)."""
 
-    def encode(image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+    recipe: Recipe
+    skeleton: Skeleton
+
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+        recipe = self.recipe
+        size = (recipe.input.size, recipe.input.size)
+        cells = (size[0] // STRIDE, size[1] // STRIDE)
         annotation = sample.picture.annotation[sample.rows or slice(None)]
         x, y, width, height = annotation.boxes[0].tolist()
         side = recipe.input.margin * max(width, height) / sample.scale
         view = random_view(recipe.augmentation, rng, (x + width / 2, y + height / 2), side, size)
-        labels = moved(annotation, view, skeleton)
+        labels = moved(annotation, view, self.skeleton)
         return {
             "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": render_gaussians(image_to_field(labels.keypoints, STRIDE), cells, recipe.sigma),
             "weights": (labels.visibility[0] > 0).astype(np.float32),
         }
-
-    return encode
 
 
 class HourglassModule(KeypointModule):
@@ -144,7 +148,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     ]
     if not samples:
         raise LabelError("no labelled object with a box has a visible joint: there is nothing to learn from")
-    return TrainingSet(samples, encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
+    return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:

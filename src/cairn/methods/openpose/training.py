@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ from cairn.poses import Annotation, Poses
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
-from cairn.training.dataset import Batch, Encode, Sample, TrainingSet
+from cairn.training.dataset import Batch, Sample, TrainingSet
 from cairn.training.module import KeypointModule
 from cairn.training.recipe import Count, LabelSource, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
@@ -87,31 +88,33 @@ class Recipe(SharedRecipe):
 # ---- targets
 
 
-def encoder(recipe: Recipe, skeleton: Skeleton) -> Encode:
-    """How a sample becomes a crop around one of its people, and the crop's targets."""
-    size = (recipe.input.size, recipe.input.size)
-    cells = (size[0] // STRIDE, size[1] // STRIDE)
-    pairs = np.array(skeleton.limbs, dtype=np.intp).reshape(-1, 2)
+@dataclass(frozen=True)
+class Encoder:
+    """Makes of a sample a crop around one of its people, and the crop's targets."""
 
-    def encode(image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
-        annotation = sample.picture.annotation
+    recipe: Recipe
+    skeleton: Skeleton
+
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+        recipe, annotation = self.recipe, sample.picture.annotation
+        size = (recipe.input.size, recipe.input.size)
+        cells = (size[0] // STRIDE, size[1] // STRIDE)
         side = recipe.input.size * max(image.shape[:2]) / (recipe.input.detect * sample.scale)
         view = random_view(recipe.augmentation, rng, _random_center(annotation, image.shape[:2], rng), side, size)
-        labels = moved(annotation, view, skeleton)
+        labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
         heatmaps = render_gaussians(keypoints, cells, recipe.targets.sigma)
         if recipe.network.background:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
+        pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
         return {
             "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": heatmaps,
-            "pafs": render_pafs(keypoints, skeleton.limbs, cells, recipe.targets.width),
+            "pafs": render_pafs(keypoints, self.skeleton.limbs, cells, recipe.targets.width),
             "mask": supervised_cells(annotation, view.affine, cells),
             "known_joints": np.append(sample.known, [sample.known.all()] * recipe.network.background),
             "known_limbs": np.repeat(sample.known[pairs].all(axis=1), 2),
         }
-
-    return encode
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
@@ -267,7 +270,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         for picture in labels
         for _ in range(source.repeat)
     ]
-    return TrainingSet(samples, encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
+    return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
