@@ -1,0 +1,83 @@
+"""What a user waits for: help, one picture from the shell to the written result, and the steps in between.
+
+    python benchmarks/detect.py
+
+Each figure is the median of several runs; wall time, and the process's own largest memory.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+
+import cairn
+from cairn.geometry import letterbox
+from cairn.image import read_image, write_image
+from cairn.predictor import to_input
+
+PICTURE = Path(__file__).parents[1] / "examples" / "astronaut.png"
+
+
+def shell(*arguments: str, runs: int = 5) -> tuple[float, float]:
+    """Median seconds of `cairn ARGUMENTS`, and the megabytes that it took at most."""
+    seconds = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "cairn", *arguments], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def milliseconds(step, runs: int = 15) -> float:  # type: ignore[no-untyped-def]
+    """Median milliseconds of a call."""
+    step()
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times)
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    seconds, _ = shell("--help")
+    print(f"cairn --help                       {seconds:6.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.jpg"
+        image = cv2.resize(read_image(PICTURE), (640, 480))
+        write_image(photo, image)
+        seconds, megabytes = shell("detect", str(photo), "--out", folder)
+        print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
+
+        model = cairn.load("person", threads=1)
+        affine, size = letterbox(image.shape[:2], model.size, model.spec.input.multiple)
+        shown = to_input(affine.warp(image, size))
+        maps = {name: values[0] for name, values in model.network(shown).items()}
+        poses = model(image)
+        print(f"\nperson on one core, {size[1]}×{size[0]} shown, {len(poses)} found     ms")
+        for name, step in (
+            ("read", lambda: read_image(photo)),
+            ("resize", lambda: to_input(affine.warp(image, size))),
+            ("network", lambda: model.network(shown)),
+            ("decode", lambda: model.decode(maps)),
+            ("draw", lambda: cairn.draw(image, poses)),
+            ("write", lambda: write_image(Path(folder) / "drawn.jpg", image)),
+        ):
+            print(f"  {name:10s} {milliseconds(step):30.1f}")
+        print(f"  {'all of it':10s} {milliseconds(lambda: model(str(photo))):30.1f}")
+        print("\nagainst the size that the network is shown:  ms a picture, whole")
+        for longest in (256, 320, 384, 448, 512, 640):
+            other = cairn.load("person", threads=1, size=longest)
+            print(f"  {longest:4d} {milliseconds(lambda other=other: other(image)):38.1f}")  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()
