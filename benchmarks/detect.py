@@ -22,7 +22,7 @@ from cairn.geometry import letterbox
 from cairn.image import read_image, write_image
 from cairn.predictor import to_input
 
-PICTURE = Path(__file__).parents[1] / "examples" / "astronaut.png"
+PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
 
 def shell(*arguments: str, runs: int = 5) -> tuple[float, float]:
