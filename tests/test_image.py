@@ -1,5 +1,6 @@
 """Laws of the loader: whatever the file, the picture is what a viewer would show, or one clear error."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -252,6 +253,33 @@ def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not a picture")
     with pytest.raises(ImageError, match=r"text\.jpg is not a picture"):
         image_size(tmp_path / "text.jpg")
+
+
+def test_the_size_of_a_turned_tiff_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
+    plain = bytearray(encode(corners(), ".tif"))
+    (directory,) = struct.unpack_from("<I", plain, 4)
+    (count,) = struct.unpack_from("<H", plain, directory)
+    tags = [plain[directory + 2 + 12 * i : directory + 14 + 12 * i] for i in range(count)]
+    tags = sorted([*tags, struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)], key=lambda tag: struct.unpack_from("<H", tag)[0])
+    struct.pack_into("<I", plain, 4, len(plain))
+    path = tmp_path / "turned.tif"
+    path.write_bytes(bytes(plain) + struct.pack("<H", len(tags)) + b"".join(map(bytes, tags)) + bytes(4))
+    assert image_size(path) == read_image(path).shape[:2] == (48, 32)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_pipes_and_devices_are_refused_without_waiting_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(ImageError, match="is a pipe or a device, not a file"):
+            read_image(path)
+
+
+def test_no_more_is_read_of_what_is_no_picture_than_tells_so(tmp_path: Path) -> None:
+    with (tmp_path / "clip.mp4").open("wb") as clip:
+        clip.truncate(1 << 40)  # a terabyte of nothing: reading all of it is out of the question
+    with pytest.raises(ImageError, match="is not a picture of a kind"):
+        read_image(tmp_path / "clip.mp4")
 
 
 def test_writing_says_what_hinders_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ MAX_PIXELS = 200_000_000
 JPEG_QUALITY = 92
 
 HEADER_BYTES = 1 << 17  # enough for nearly every picture's size to stand in
+KIND_BYTES = 12  # enough to tell the kinds of pictures
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -37,7 +39,12 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        if path.exists() and not (path.is_file() or path.is_dir()):  # it might never end, or never begin
+            raise ImageError(f"{path} is a pipe or a device, not a file: save the picture first")
+        with path.open("rb") as file:
+            data = file.read(KIND_BYTES)
+            if _reader_of(data):  # else it may be a video of any length
+                data += file.read()
     except FileNotFoundError:
         raise ImageError(f"no picture at {path}") from None
     except IsADirectoryError:
@@ -147,6 +154,17 @@ class _Header:
 
 
 def _read_header(data: bytes) -> _Header:
+    read = _reader_of(data)
+    if read is None:
+        raise ImageError("is not a picture of a kind that Cairn reads (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+    try:
+        return read(data)
+    except (struct.error, IndexError, KeyError):
+        raise ImageError("is truncated: its header is cut off") from None
+
+
+def _reader_of(data: bytes) -> Callable[[bytes], _Header] | None:
+    """What reads the header of this kind of picture; None where the first bytes are of no kind that we know."""
     kinds = (
         (b"\xff\xd8\xff", _jpeg_header),
         (b"\x89PNG\r\n\x1a\n", _png_header),
@@ -155,13 +173,7 @@ def _read_header(data: bytes) -> _Header:
         (b"BM", _bmp_header),
         (b"GIF8[79]a", _gif_header),
     )
-    for first_bytes, read in kinds:
-        if re.match(first_bytes, data, re.DOTALL):
-            try:
-                return read(data)
-            except (struct.error, IndexError, KeyError):
-                raise ImageError("is truncated: its header is cut off") from None
-    raise ImageError("is not a picture of a kind that Cairn reads (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+    return next((read for first_bytes, read in kinds if re.match(first_bytes, data, re.DOTALL)), None)
 
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # what the coded pixels cannot contain
@@ -224,7 +236,8 @@ def _webp_header(data: bytes) -> _Header:
 def _tiff_header(data: bytes) -> _Header:
     # The orientation is left to OpenCV, which applies it in this format whatever it is asked.
     tags = _tiff_tags(data)
-    return _Header((tags[0x101], tags[0x100]))
+    size = tags[0x101], tags[0x100]
+    return _Header(size[::-1] if tags.get(0x112, 1) in (5, 6, 7, 8) else size)
 
 
 def _bmp_header(data: bytes) -> _Header:
