@@ -1,6 +1,7 @@
 """A skeleton is whole, or it is refused; every definition that comes with Cairn is whole."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,9 +150,18 @@ def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
         ({"name": "x", "joints": ["a"], "bones": []}, "a skeleton has name, joints"),
         ({"name": "x", "joints": ["a", "b"], "limbs": [["a", "c"]]}, "expected two of its joints"),
         ({"name": "x", "joints": ["a", "b"], "redundant": [["a", "b"]]}, "must also stand in limbs"),
+        ({"name": "x", "joints": 3}, "joints of skeleton x must be a list of names, got 3"),
+        ({"name": "x", "joints": "ab"}, "joints of skeleton x must be a list of names, got 'ab'"),
+        ({"name": "x", "joints": ["a", 2]}, "joints of skeleton x must be a list of names"),
+        ({"name": "x", "joints": ["a", "b"], "limbs": 5}, "limbs of skeleton x must be a list of pairs of joints"),
+        ({"name": "x", "joints": ["a", "b"], "limbs": [1, 2]}, "must be a list of pairs of joints"),
+        ({"name": "x", "joints": ["a", "b"], "limbs": [["a", ["b"]]]}, "expected two of its joints"),
+        ({"name": "x", "joints": ["a"], "sigmas": ["wide"]}, "sigmas of skeleton x must be a list of numbers"),
+        ({"name": "x", "joints": ["a"], "sigmas": [float("inf")]}, "1 positive sigmas"),
+        ("coco17", "a skeleton is a table"),
     ],
 )
-def test_tables_that_are_no_skeleton_are_refused(table: dict, message: str) -> None:
+def test_tables_that_are_no_skeleton_are_refused(table: Any, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton.from_dict(table)
 
@@ -169,6 +179,9 @@ def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
     broken.write_text("name = ")
     with pytest.raises(SkeletonError, match="is not TOML"):
         skeleton(broken)
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SkeletonError, match=r"bytes\.toml is not TOML"):
+        skeleton(tmp_path / "bytes.toml")
     with pytest.raises(SkeletonError, match="no skeleton file"):
         skeleton(tmp_path / "absent.toml")
     with pytest.raises(SkeletonError, match=r"there are .*coco17"):

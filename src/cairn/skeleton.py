@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,20 +87,22 @@ class Skeleton:
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> Skeleton:
         """Reads the form of the TOML files; flip pairs that are not given are found by name."""
+        if not isinstance(table, Mapping):
+            raise SkeletonError(f"a skeleton is a table with name and joints, got {table!r:.60}")
         unknown = set(table) - {"name", "joints", "limbs", "redundant", "flip_pairs", "sigmas", "source"}
         if unknown or not {"name", "joints"} <= set(table):
             raise SkeletonError(
                 "a skeleton has name, joints and optionally limbs, redundant, flip_pairs, sigmas, source; "
                 f"got {', '.join(sorted(table))}"
             )
-        joints = tuple(str(joint) for joint in table["joints"])
+        joints = tuple(_listed(table, "joints", str, "a list of names"))
         where = {joint: i for i, joint in enumerate(joints)}
 
         def indices(key: str) -> tuple[tuple[int, int], ...]:
-            pairs = table.get(key, [])
+            pairs = _listed(table, key, list | tuple, "a list of pairs of joints")
             for pair in pairs:
-                if len(pair) != 2 or not set(pair) <= set(where):
-                    raise SkeletonError(f"{key} of skeleton {table['name']} has {pair}: expected two of its joints")
+                if len(pair) != 2 or not all(joint in joints for joint in pair):
+                    raise SkeletonError(f"{key} of skeleton {table['name']} has {pair!r}: expected two of its joints")
             return tuple((where[a], where[b]) for a, b in pairs)
 
         limbs = indices("limbs")
@@ -112,14 +115,14 @@ class Skeleton:
             limbs=limbs,
             redundant=tuple(limbs.index(pair) for pair in indices("redundant")),
             flip_pairs=indices("flip_pairs") if "flip_pairs" in table else flip_pairs_by_name(joints),
-            sigmas=tuple(float(sigma) for sigma in table.get("sigmas", ())),
+            sigmas=tuple(map(float, _listed(table, "sigmas", int | float, "a list of numbers"))),
         )
 
     def _check(self) -> None:
         count = len(self.joints)
         if count == 0 or len(set(self.joints)) != count:
             raise SkeletonError(f"skeleton {self.name} needs at least one joint, each name once; got {self.joints}")
-        if len(self.sigmas) != count or not all(sigma > 0 for sigma in self.sigmas):
+        if len(self.sigmas) != count or not all(0 < sigma < math.inf for sigma in self.sigmas):
             raise SkeletonError(f"skeleton {self.name} needs {count} positive sigmas, got {self.sigmas}")
         for a, b in (*self.limbs, *self.flip_pairs):
             if not (0 <= a < count and 0 <= b < count and a != b):
@@ -159,7 +162,12 @@ def skeleton(name: str | Path) -> Skeleton:
         path = Path(name)
         if not path.is_file():
             raise SkeletonError(f"no skeleton file at {path}")
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SkeletonError(f"cannot read skeleton {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SkeletonError(f"{path} is not TOML: it is no UTF-8 text") from None
     elif name in (known := skeleton_names()):
         text = (folder / f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -174,6 +182,14 @@ def skeleton_names() -> tuple[str, ...]:
     """The definitions that come with Cairn."""
     folder = resources.files("cairn") / "skeletons"
     return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def _listed(table: Mapping[str, Any], key: str, kind: Any, expected: str) -> list[Any]:
+    """A list of one kind of values from a table; empty where there is none. Raises SkeletonError."""
+    values = table.get(key, [])
+    if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
+        raise SkeletonError(f"{key} of skeleton {table['name']} must be {expected}, got {values!r:.60}")
+    return list(values)
 
 
 def _mirrored_names(joint: str) -> list[str]:

@@ -42,6 +42,7 @@ def test_a_picture_that_the_file_does_not_name(tmp_path: Path) -> None:
     [
         ("{", "is not JSON"),
         ("\x00\x01", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("{}", "must be"),
         ("3", "must be"),
         ([1, 2, 3, 4], r"box 0 must be \[x, y, width, height\], got 1"),

@@ -188,6 +188,7 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (drop("images", "width"), "image 7 needs a width and a height"),
     (drop("images", "file_name"), "image 7 needs a file_name"),
     (drop("images", "id"), r"images\[0\] needs an integer id"),
+    (lambda content: content["categories"][0].update(skeleton=5), "category 1: skeleton must be a list of pairs"),
     (lambda content: content["images"][1].update(id=7), "image id 7 stands twice"),
     (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 pictures are missing.*c\.jpg"),
     (lambda content: content.update(images=[]), "it lists no images"),
@@ -216,7 +217,7 @@ def test_a_defect_is_one_line_with_file_and_record(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", "\x00\xff", '{"images": 3}'])
+@pytest.mark.parametrize("text", ["", "no json", "[]", "\x00\xff", '{"images": 3}', "[" * 100_000, "1" * 5000])
 def test_what_is_no_label_file_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.json"
     path.write_bytes(text.encode("latin-1"))

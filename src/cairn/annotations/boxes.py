@@ -59,8 +59,8 @@ def read_boxes(path: str | Path) -> Boxes:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise LabelError(f"cannot read boxes {path}: {error.strerror}") from None
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise LabelError(f"{path} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deep
+        raise LabelError(f"{path} is not JSON that can be read: {error}") from None
     if isinstance(content, list):
         return Boxes(path, {"": _rows(content, f"{path}")})
     if not isinstance(content, dict) or not content:

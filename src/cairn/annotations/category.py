@@ -22,7 +22,10 @@ def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:
         if definition(name).joints == joints:
             return definition(name)
     limbs: list[tuple[int, int]] = []
-    for pair in category.get("skeleton") or []:
+    pairs = category.get("skeleton") or []
+    if not isinstance(pairs, list):
+        raise SkeletonError(f"skeleton must be a list of pairs of joint numbers, got {pairs!r:.40}")
+    for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and all(_is_joint(end, len(joints)) for end in pair)):
             raise SkeletonError(f"limb {pair} must be two joint numbers from 1 to {len(joints)}")
         limb = (pair[0] - 1, pair[1] - 1)

@@ -110,10 +110,10 @@ def _read_json(path: Path) -> dict[str, list]:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise LabelError(f"{path} is not JSON: {error}") from None
     except UnicodeDecodeError:
         raise LabelError(f"{path} is not JSON: it is no UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise LabelError(f"{path} is not JSON that can be read: {error}") from None
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise LabelError(f"{path} is not in COCO's format: expected an object with a list {key!r}")

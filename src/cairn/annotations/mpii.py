@@ -60,8 +60,8 @@ def read_mpii_json(path: Path, images: Path | None = None, split: Split | None =
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise LabelError(f"{path} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise LabelError(f"{path} is not JSON that can be read: {error}") from None
     entries = content.get("root") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise LabelError(f"{path}: expected a list of people")
