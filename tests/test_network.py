@@ -28,6 +28,19 @@ def test_one_network_sees_pictures_of_many_sizes(totem_model: Path) -> None:
         assert np.allclose(np.unravel_index(green.argmax(), green.shape), (height / 16, width / 16), atol=1)
 
 
+def test_what_the_graph_does_not_take_is_one_line(tmp_path: Path) -> None:
+    network = OnnxNetwork(write_totem_model(tmp_path / "totems.onnx"), threads=1)
+    with pytest.raises(ModelError, match=r"model totems, whose input is B x 3 x h x w, .* 40 x 64 pixels") as caught:
+        network(np.zeros((1, 4, 64, 40), np.float32))  # four channels
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("threads", [-1, 257, 10**12])
+def test_no_machine_has_so_many_cores(totem_model: Path, threads: int) -> None:
+    with pytest.raises(ModelError, match=f"threads must be from 0, for all, to 256, got {threads}"):
+        OnnxNetwork(totem_model, threads)
+
+
 def test_files_that_are_not_ours(tmp_path: Path) -> None:
     text = tmp_path / "text.onnx"
     text.write_text("hello")

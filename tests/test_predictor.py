@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.errors import ImageError
+from cairn.errors import ImageError, ModelError
 from cairn.geometry import image_to_field, letterbox
 from cairn.image import write_image
 from cairn.load import load
@@ -52,6 +52,30 @@ def test_a_given_size_is_shown() -> None:
     network = FakeNetwork(SPEC, {})
     Predictor(network, lambda maps: Poses.empty(TOTEM), size=96)(np.zeros((100, 200, 3), np.uint8))
     assert network.shown[0].shape == (1, 3, 64, 96)
+
+
+@pytest.mark.parametrize("size", [0, -64, 31, 8193, 10**9])
+def test_a_size_that_no_network_can_be_shown_is_refused(size: int) -> None:
+    with pytest.raises(ModelError, match=f"size must be from 32 to 8192 pixels, got {size}"):
+        Predictor(FakeNetwork(SPEC, {}), lambda maps: Poses.empty(TOTEM), size)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"peak": 0.1}, "has no peak; it has .*peak_threshold"),
+        ({"peak_threshold": "high"}, "takes peak_threshold such as 0.05, got 'high'"),
+        ({"peak_threshold": [0.1]}, r"takes peak_threshold such as 0.05, got \[0.1\]"),
+        ({"peak_threshold": True}, "takes peak_threshold such as 0.05, got True"),
+        ({"least_parts": 2.5}, "takes least_parts such as 3, got 2.5"),
+        ({"second_try": "no"}, "takes second_try such as True, got 'no'"),
+        ({"matching": 1}, "takes matching such as 'greedy', got 1"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(totem_model: Path, settings: dict, message: str) -> None:
+    with pytest.raises(ModelError, match=r"decode\(\) of openpose " + message):
+        load(totem_model, threads=1, **settings)
+    load(totem_model, threads=1, peak_threshold=1, least_parts=2, second_try=False, matching="hungarian")
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])

@@ -14,6 +14,9 @@ from cairn.spec import METADATA_KEY, ModelSpec
 Maps = dict[str, NDArray[np.float32]]
 """Output name -> (B, C, h/s, w/s)."""
 
+MOST_THREADS = 256
+"""More would be a slip of the hand: onnxruntime makes as many as it is told to, and hangs."""
+
 
 class Network(Protocol):
     """Anything that turns pictures into maps and knows its specification."""
@@ -30,13 +33,16 @@ class OnnxNetwork:
     """An exported .onnx file, run by onnxruntime on the CPU.
 
     threads: how many cores one picture may use; 0 lets onnxruntime take all.
-    Raises ModelError where the file is missing, is no ONNX graph, or carries no specification of ours.
+    Raises ModelError where the file is missing, is no ONNX graph, or carries no specification of ours, and for
+    more than `MOST_THREADS`.
     """
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
         import onnxruntime
 
         path = Path(path)
+        if not 0 <= threads <= MOST_THREADS:
+            raise ModelError(f"threads must be from 0, for all, to {MOST_THREADS}, got {threads}")
         if not path.is_file():
             raise ModelError(f"no model file at {path}")
         options = onnxruntime.SessionOptions()
@@ -61,9 +67,17 @@ class OnnxNetwork:
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        return dict(
-            zip(self.spec.outputs, self._session.run(list(self.spec.outputs), {self._input: images}), strict=True)
-        )
+        """Raises ModelError where the graph does not take such pictures, or there is no memory for them."""
+        try:
+            maps = self._session.run(list(self.spec.outputs), {self._input: images})
+        except Exception as error:  # as above
+            height, width = images.shape[2:]
+            takes = " x ".join(map(str, self._session.get_inputs()[0].shape))
+            raise ModelError(
+                f"model {self.spec.name}, whose input is {takes}, cannot be run on {len(images)} pictures of "
+                f"{width} x {height} pixels ({_first_line(error)})"
+            ) from None
+        return dict(zip(self.spec.outputs, maps, strict=True))
 
 
 def _first_line(error: Exception) -> str:

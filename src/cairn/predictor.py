@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +29,9 @@ Decode = Callable[[Maps], Poses]
 LEAST_CROP = 16
 """Side in pixels of the smallest crop: from less than four cells of a field nothing can be told."""
 
+SIDES = 32, 8192
+"""The shortest and the longest side in pixels that a network can be asked to look at."""
+
 CROPS_AT_ONCE = 16
 """How many crops the network is shown together: memory does not grow with the number of boxes."""
 
@@ -36,12 +42,14 @@ class Predictor:
     network  the network, which knows its specification
     decode   the method's decoder, its thresholds already set
     size     longest side in pixels that the network is shown; None takes the specification's
+
+    Raises ModelError where `size` is not within `SIDES`.
     """
 
     def __init__(self, network: Network, decode: Decode, size: int | None = None) -> None:
         self.network = network
         self.decode = decode
-        self.size = size or network.spec.input.size
+        self.size = _side(size, network.spec)
 
     @property
     def spec(self) -> ModelSpec:
@@ -67,13 +75,13 @@ class CropPredictor:
     size     side in pixels of the crop that the network is shown; None takes the specification's
     flip     show it every crop's mirror too, and average the maps
 
-    Raises ModelError where `size` is not a multiple of what the network can be shown.
+    Raises ModelError where `size` is not within `SIDES`, or not a multiple of what the network can be shown.
     """
 
     def __init__(self, network: Network, decode: Decode, size: int | None = None, flip: bool = False) -> None:
         self.network = network
         self.decode = decode
-        self.size = size or network.spec.input.size
+        self.size = _side(size, network.spec)
         self.flip = flip
         if self.size % self.spec.input.multiple:
             raise ModelError(
@@ -159,6 +167,17 @@ class RefinedPredictor:
         return replace(poses, scores=poses.scores * coarse.scores[inside])
 
 
+def check_settings(method: str, decode: Callable[..., Poses], settings: Mapping[str, Any]) -> None:
+    """Raises ModelError where a method's `decode` has no such keyword, or the keyword's default is of another kind."""
+    parameters = inspect.signature(decode).parameters.values()
+    known = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+    if unknown := set(settings) - set(known):
+        raise ModelError(f"decode() of {method} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    for name, value in settings.items():
+        if not _alike(value, known[name]):
+            raise ModelError(f"decode() of {method} takes {name} such as {known[name]!r}, got {value!r}")
+
+
 def large_enough(boxes: NDArray) -> NDArray[np.float64]:
     """Boxes (P, 4), the small ones grown around their centres to the smallest crop: one joint's has no area."""
     growth = np.maximum(LEAST_CROP - boxes[:, 2:].astype(np.float64), 0)
@@ -199,6 +218,22 @@ def as_image(picture: Picture) -> NDArray[np.uint8]:
 def to_input(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(h, w, 3) uint8 -> (1, 3, h, w) float32, still from 0 to 255."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a setting is of its default's kind; 0.0 and 1.0 are truth values too, as TOML's readers may give them."""
+    if isinstance(default, bool):
+        return value in (True, False)
+    kind = next(kind for kind in (Integral, Real, str) if isinstance(default, kind))
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _side(size: int | None, spec: ModelSpec) -> int:
+    if size is None:
+        return spec.input.size
+    if not SIDES[0] <= size <= SIDES[1]:
+        raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {size}")
+    return size
 
 
 def _overlap(boxes: NDArray, size: Size) -> NDArray[np.bool_]:

@@ -23,7 +23,6 @@ integers as the first releases do.
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import Any
 
@@ -31,7 +30,7 @@ from cairn.errors import ModelError
 from cairn.methods.hourglass.decoder import decode
 from cairn.network import Maps, Network
 from cairn.poses import Poses
-from cairn.predictor import CropPredictor
+from cairn.predictor import CropPredictor, check_settings
 from cairn.skeleton import Skeleton
 
 __all__ = ["decode", "predictor"]
@@ -44,7 +43,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
     flip      average the maps of each crop and of its mirror: twice the time
     settings  of `decode`, in place of the specification's
 
-    Raises ModelError where the specification is not of this method, or a setting is unknown.
+    Raises ModelError where the specification is not of this method, or a setting is unknown or of another kind.
     """
     spec = network.spec
     if spec.outputs != ("heatmaps",) or spec.input.fit != "crop":
@@ -53,11 +52,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
             f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
         )
     settings = {**spec.decode, **settings}
-    known = set(list(inspect.signature(decode).parameters)[2:])  # what follows heatmaps, skeleton
-    if unknown := set(settings) - known:
-        raise ModelError(
-            f"decode() of hourglass has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}"
-        )
+    check_settings("hourglass", decode, settings)
     return CropPredictor(network, partial(_decode_maps, skeleton=spec.skeleton, **settings), size, flip)
 
 

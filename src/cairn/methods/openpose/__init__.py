@@ -23,14 +23,13 @@ released eightfold upsampling, and fields are rendered on the same grid as maps 
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from cairn.errors import ModelError
 from cairn.methods.openpose.decoder import decode
 from cairn.network import Maps, Network
 from cairn.poses import Poses
-from cairn.predictor import Predictor
+from cairn.predictor import Predictor, check_settings
 
 __all__ = ["decode", "predictor"]
 
@@ -41,7 +40,7 @@ def predictor(network: Network, size: int | None = None, **thresholds: Any) -> P
     size        longest side in pixels that the network is shown; None takes the specification's
     thresholds  of `decode`, in place of the specification's
 
-    Raises ModelError where the specification is not of this method, or a threshold is unknown.
+    Raises ModelError where the specification is not of this method, or a threshold is unknown or of another kind.
     """
     spec = network.spec
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.input.fit != "letterbox":
@@ -50,9 +49,7 @@ def predictor(network: Network, size: int | None = None, **thresholds: Any) -> P
             f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
         )
     settings = {**spec.decode, **thresholds}
-    known = set(list(inspect.signature(decode).parameters)[3:])  # what follows heatmaps, pafs, skeleton
-    if unknown := set(settings) - known:
-        raise ModelError(f"decode() of openpose has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    check_settings("openpose", decode, settings)
 
     def decode_maps(maps: Maps) -> Poses:
         return decode(maps["heatmaps"], maps["pafs"], spec.skeleton, **settings)
