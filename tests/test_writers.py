@@ -1,6 +1,7 @@
 """Each form says the same poses, in the words of those who read it; whole, or not at all."""
 
 import csv
+import errno
 import json
 from collections.abc import Callable
 from io import StringIO
@@ -225,3 +226,24 @@ def test_the_users_files_are_left_alone(tmp_path: Path) -> None:
     for make in MAKERS.values():
         write(make(tmp_path))
     assert all("cairn" in name for name in files(tmp_path))
+
+
+def test_a_name_that_is_no_utf_8_is_written_so_that_it_comes_back(tmp_path: Path) -> None:
+    name = PictureName(Path("pictures/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as old archives hold it
+    for form in ("json", "coco", "csv"):
+        with CocoWriter(tmp_path, {name.path: 1}) if form == "coco" else MAKERS[form](tmp_path) as writer:
+            writer.write(name, SIZE, random_poses(1, 1, COCO17))
+    assert json.loads((tmp_path / "cafe.cairn.json").read_text(encoding="utf-8"))["picture"] == str(name.path)
+    images = json.loads((tmp_path / "cairn.coco-images.json").read_text(encoding="utf-8"))["images"]
+    assert images[0]["file_name"] == str(name.path)
+    with (tmp_path / "cairn.csv").open(encoding="utf-8", newline="") as table:
+        assert {row["picture"] for row in csv.DictReader(table)} == {"pictures/caf\\udce9.jpg"}
+
+
+def test_a_stdout_that_is_full_is_one_line() -> None:
+    class Full(StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match="cannot write to stdout: No space left"):
+        JsonLinesWriter(Full(), "person").write(*RUN[0][:1], SIZE, RUN[0][1])

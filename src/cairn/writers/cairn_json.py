@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
+from cairn.errors import OutputError
 from cairn.geometry import Size
 from cairn.output import whole_file
 from cairn.poses import Poses
@@ -37,7 +38,8 @@ class JsonWriter(Writer):
 
     def write(self, picture: PictureName, size: Size, poses: Poses) -> None:
         with whole_file(picture.beside(self.folder, ".cairn.json")) as beside:
-            beside.write_text(_in_lines(to_json(picture, size, poses, self.model)), encoding="utf-8")
+            text = _in_lines(to_json(picture, size, poses, self.model))
+            beside.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON's escapes for names in no UTF-8
 
 
 class JsonLinesWriter(Writer):
@@ -48,7 +50,12 @@ class JsonLinesWriter(Writer):
         self.model = model
 
     def write(self, picture: PictureName, size: Size, poses: Poses) -> None:
-        print(json.dumps(to_json(picture, size, poses, self.model)), file=self.stream, flush=True)
+        try:
+            print(json.dumps(to_json(picture, size, poses, self.model)), file=self.stream, flush=True)
+        except BrokenPipeError:  # the reader has seen enough
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
 def to_json(picture: PictureName, size: Size, poses: Poses, model: str) -> dict[str, Any]:

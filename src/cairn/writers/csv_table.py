@@ -26,7 +26,9 @@ class CsvWriter(Writer):
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             beside = opening.enter_context(whole_file(self.folder / "cairn.csv"))
-            self._table = csv.writer(opening.enter_context(beside.open("w", encoding="utf-8", newline="")))
+            # Names of files need not be UTF-8, and the table must.
+            file = beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            self._table = csv.writer(opening.enter_context(file))
             self._table.writerow(COLUMNS)
             self._open = opening.pop_all()
         return self
