@@ -50,6 +50,12 @@ def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
     assert not ink[distance > 6].any()
 
 
+def test_a_limb_may_end_far_away() -> None:
+    ink = changed(draw(GREY, one([(20, 20), (1e30, 20), (-1e30, 1e38)])))
+    assert ink[20, 20:].all()
+    assert not ink[40:, 60:].any()
+
+
 def test_a_limb_with_one_end_missing_is_not_drawn() -> None:
     ink = changed(draw(GREY, one([(20, 20), (80, 60), (np.nan, np.nan)])))
     assert ink[40, 50]

@@ -16,6 +16,9 @@ Colour = tuple[int, int, int]
 FAINTEST = 0.35
 """Opacity of the least sure keypoint: still to be seen."""
 
+FAR = 2.0**25
+"""Pixels from where on all places are the same: OpenCV's coordinates end there."""
+
 
 def draw(picture: Picture, poses: Poses, threshold: float = 0.0) -> NDArray[np.uint8]:
     """The picture with every object's limbs and joints on it: a new (H, W, 3) uint8 array.
@@ -67,6 +70,7 @@ def _stroke(canvas: NDArray[np.uint8], points: NDArray[np.float32], width: float
     """Blend a round-ended line through the points, or a dot at one point, into the canvas."""
     import cv2
 
+    points = points.clip(-FAR, FAR)
     margin = width / 2 + 2
     low = np.maximum(np.floor(points.min(axis=0) - margin), 0).astype(int)
     high = np.minimum(np.ceil(points.max(axis=0) + margin) + 1, canvas.shape[1::-1]).astype(int)
