@@ -1,6 +1,7 @@
 """`cairn evaluate`, from the command line to the report."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from cairn.cli import main
 from cairn.image import write_image
+from cairn.predictor import Predictor
 from cairn.spec import InputSpec
 from fake_network import SPEC, totems, write_totem_model
 
@@ -104,7 +106,7 @@ def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: P
 
 
 def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
-    settings = ("--set", "peak_threshold=1.5", "--set", "second_try=false")
+    settings = ("--set", "peak_threshold=1.5", "--set", "second_try=false", "--set", "matching=hungarian")
     assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert figures["oks"]["AP"] == 0
@@ -142,6 +144,10 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--split", "val"], "have no parts"),
         ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
         ([model, labels, "--set", "colour=3"], "colour"),
+        ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),
+        ([model, labels, "--set", "peak_threshold=high"], "takes peak_threshold such as 0.05, got 'high'"),
+        ([model, labels, "--size", "100000"], "size must be from 32 to 8192 pixels"),
+        ([model, labels, "--threads", "100000"], "threads must be from 0, for all, to 256"),
     ]
     for arguments, message in mistakes:
         assert run(*arguments) == 2, arguments
@@ -149,6 +155,16 @@ def test_mistakes_are_one_line_and_leave_nothing(
         assert message in error
         assert error.count("\n") == 1, error
     assert list(work.iterdir()) == []
+
+
+def test_what_is_not_installed_is_said_before_any_work(
+    model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    monkeypatch.setattr(Predictor, "__call__", lambda *_: pytest.fail("a picture was looked at"))
+    assert run(model, labels, "--out", tmp_path / "report") == 2
+    assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
 
 
 def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

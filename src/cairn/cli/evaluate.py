@@ -89,16 +89,15 @@ def evaluate(
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE as keyword arguments, values as TOML writes them."""
-    import tomllib
+    """NAME=VALUE as keyword arguments of `load`, values as recipes have them."""
+    from cairn.training.recipe import override
 
-    values: dict[str, Any] = {}
     for pair in pairs:
-        name, _, value = pair.partition("=")
-        try:
-            values[name.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            raise CairnError(f"--set takes NAME=VALUE, such as flip=true or threshold=0.1, got {pair!r}") from None
+        if "=" not in pair:
+            raise CairnError(f"--set takes NAME=VALUE, such as flip=true or peak_threshold=0.1, got {pair!r}")
+    values = override({}, pairs)
+    if taken := {"model", "size", "threads"} & set(values):
+        raise CairnError(f"--set is for decoding, got {', '.join(sorted(taken))}: give it as an option of its own")
     return values
 
 

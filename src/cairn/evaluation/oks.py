@@ -38,13 +38,9 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
     ignore: what is found there counts neither way. Medium is an area of 32² to 96² pixels, large is above.
     Raises LabelError where labels and predictions do not match, MissingExtra without faster-coco-eval.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError:
-        raise MissingExtra("faster-coco-eval", "train") from None
-
+    coco, evaluator = library()
     check_parallel(labels, predictions)
-    truth = COCO(
+    truth = coco(
         {
             "images": [{"id": i, "height": p.size[0], "width": p.size[1]} for i, p in enumerate(labels.pictures)],
             "categories": [{"id": 1, "name": labels.skeleton.name}],
@@ -52,7 +48,7 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
         }
     )
     found = truth.loadRes(_numbered(row for i, poses in enumerate(predictions) for row in _found(i, poses)))
-    evaluation = COCOeval_faster(truth, found, "keypoints", kpt_oks_sigmas=list(labels.skeleton.sigmas))
+    evaluation = evaluator(truth, found, "keypoints", kpt_oks_sigmas=list(labels.skeleton.sigmas))
     evaluation.params.catIds = [1]  # also where there is nothing to find, and the library would see no category
     evaluation.params.maxDets = [MAX_DETECTIONS]
     evaluation.evaluate()
@@ -60,6 +56,15 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
     evaluation.summarize()
     values = evaluation.stats_as_dict
     return {name: 100 * values[key] if values[key] >= 0 else float("nan") for name, key in NAMES.items()}
+
+
+def library() -> tuple[Any, Any]:
+    """faster-coco-eval's classes of labels and of evaluations. Raises MissingExtra where it is not installed."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError:
+        raise MissingExtra("faster-coco-eval", "train") from None
+    return COCO, COCOeval_faster
 
 
 def similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:

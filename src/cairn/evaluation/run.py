@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError
-from cairn.evaluation.oks import check_parallel, match, oks_metrics
+from cairn.evaluation.oks import check_parallel, library, match, oks_metrics
 from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
 from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
 from cairn.poses import Annotation, Poses
@@ -206,11 +206,14 @@ def evaluate(
     crops     the model is told where the objects are: it is called with `boxes`, and PCK is its figure. Otherwise
               it looks for them, and OKS AP is its figure, with PCK beside it
     protocol  None takes the usual one of such labels
-    Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol.
+    Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol, and
+    MissingExtra where OKS is its figure and faster-coco-eval is not installed.
     """
     truth = _joined([labelled_rows(picture) for picture in labels])
     protocol = protocol or usual_protocol(truth, labels.skeleton)
     protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last picture
+    if not crops:
+        library()  # the same of what is not installed
     begun = time.perf_counter()  # decoding a picture is part of what a user waits for
     predictions = tuple((predict_objects if crops else predict)(finder, labels, progress))
     seconds = (time.perf_counter() - begun) / len(labels)
