@@ -233,6 +233,8 @@ def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
         (["nothing"], "no picture in the folder nothing"),
         (["*.gif"], "no picture matches"),
         (["photo.png", "--size", "many"], "--size"),
+        (["photo.png", "--size", "100000"], "size must be from 32 to 8192 pixels, got 100000"),
+        (["photo.png", "--threads", "100000"], "threads must be from 0, for all, to 256, got 100000"),
         (["photo.png", "--colour", "red"], "--colour"),
         ([], "sources"),
     ],
@@ -275,6 +277,24 @@ def test_an_interrupt_leaves_nothing_half_written(
     assert ended.status == 130
     assert "Traceback" not in ended.stderr
     assert files(tmp_path / "out") == {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+def test_a_program_that_is_terminated_leaves_nothing_half_written(
+    environment: dict[str, str], totem_model: Path, folder: Path, tmp_path: Path
+) -> None:
+    for i in range(300):
+        (folder / f"again{i}.png").write_bytes((folder / "a.png").read_bytes())
+    command = [sys.executable, "-m", "cairn", "detect", str(folder), "--model", str(totem_model)]
+    command += ["--threads", "1", "--out", str(tmp_path / "out"), "--write", "csv,coco", "--json", "-"]
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None
+    running.stdout.readline()  # the first picture is done, the table has begun
+    running.terminate()
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert stderr == b""
+    assert files(tmp_path / "out") == set()
 
 
 def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], totem_model: Path, folder: Path) -> None:

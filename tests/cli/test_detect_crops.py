@@ -103,7 +103,7 @@ def test_a_box_that_is_impossible_in_one_of_several_pictures_is_one_line_and_sta
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 1
     assert len(ended.stdout.splitlines()) == 1
-    assert "box 0 (400, 60, 40, 100) lies outside the picture of 320 x 240 pixels" in ended.stderr
+    assert "photo.png: box 0 (400, 60, 40, 100) lies outside the picture of 320 x 240 pixels" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,9 @@ def cairn(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 partly done, 2 a mistake of the user's, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 partly done, 2 a mistake of the user's, 130 interrupted, 143 ended."""
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it would say, the loader says in one line
+    _tidy_when_terminated()
     try:
         app(list(arguments) if arguments is not None else None, prog_name="cairn")
     except CairnError as error:
@@ -61,3 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
+
+
+def _tidy_when_terminated() -> None:
+    """SIGTERM ends the program as an interrupt does: what is half-written is taken away."""
+    import signal
+    import threading
+
+    def end(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():  # others cannot
+        signal.signal(signal.SIGTERM, end)

@@ -16,6 +16,9 @@ import typer
 from cairn.errors import CairnError, ImageError, LabelError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cairn.poses import Poses
     from cairn.writers import PictureName, Writer
 
@@ -105,7 +108,7 @@ def detect(
         for picture, find in zip(pictures, finders, strict=False):
             try:
                 image = read_image(picture.path)
-                poses = find(image).above(threshold)
+                poses = _found(picture, image, find).above(threshold)
             except (ImageError, LabelError) as error:
                 if single:
                     raise
@@ -159,6 +162,14 @@ def _finders(
         refined = RefinedPredictor(predictor, crops)
         return refined.spec.name, repeat(refined)
     return predictor.spec.name, repeat(predictor)
+
+
+def _found(picture: PictureName, image: NDArray[np.uint8], find: Callable[..., Poses]) -> Poses:
+    """What is wrong with a picture or its boxes is said with the picture's name."""
+    try:
+        return find(image)
+    except (ImageError, LabelError) as error:
+        raise type(error)(f"{picture.path}: {error}") from None
 
 
 def _writers(
