@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cairn.errors import RecipeError, SkeletonError
 from cairn.geometry import Affine, field_to_image
 from cairn.methods.openpose import decode
 from cairn.methods.openpose.model import Stages
@@ -22,9 +23,10 @@ from cairn.methods.openpose.training import (
     training_set,
 )
 from cairn.poses import Annotation
+from cairn.skeleton import Skeleton
 from cairn.training.augment import Augmentation, moved, random_view
 from cairn.training.dataset import Sample, stack
-from cairn.training.recipe import LabelSource
+from cairn.training.recipe import LabelSource, check_recipe
 from training.made_data import THING, made_labels
 
 PLAIN = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0, grey=0)
@@ -137,6 +139,33 @@ def test_joints_that_a_source_does_not_know_take_their_limbs_with_them(things):
     )
     assert arrays["known_joints"].tolist() == known.tolist()
     assert arrays["known_limbs"].tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("kind", ["squared", "weighted"])
+def test_nothing_of_a_step_is_computed_in_double_precision(things, kind, background):
+    recipe = Recipe(input={"size": 64}, network={"background": background}, loss={"kind": kind})
+    batch = stack([training_set(recipe, THING, [(things, LabelSource(labels="x"))])[0]])
+    assert batch["known_joints"].dtype == batch["known_limbs"].dtype == batch["mask"].dtype == torch.bool
+    channels = batch["heatmaps"].shape[1]
+    assert channels == 3 + background
+    losses = stage_losses(Stages((batch["heatmaps"] * 0,), (batch["pafs"] * 0,)), batch, recipe.loss)
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+
+
+def test_a_skeleton_without_limbs_is_refused(things):
+    with pytest.raises(SkeletonError, match="openpose joins joints along limbs, and skeleton dots has none"):
+        OpenPoseModule(Recipe(), Skeleton("dots", ("a", "b")), things)
+
+
+def test_a_deeper_network_is_shown_larger_multiples(things):
+    recipe = Recipe(input={"size": 128, "detect": 128}, network={"widths": [8] * 5, "depths": [1] * 4, "features": 8})
+    module = OpenPoseModule(recipe, THING, things)
+    assert module.spec().input.multiple == 64
+    maps, fields = module.deployed()(torch.zeros(1, 3, 64, 128))
+    assert (maps.shape, fields.shape) == ((1, 3, 8, 16), (1, 4, 8, 16))
+    with pytest.raises(RecipeError, match="multiple of 64, got 96"):
+        check_recipe(Recipe, {"input": {"size": 96}, "network": {"widths": [8] * 5, "depths": [1] * 4}})
 
 
 def test_workers_that_are_started_afresh_can_be_sent_the_training_set(things):

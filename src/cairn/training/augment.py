@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cairn.geometry import Affine, Size, crop
 from cairn.poses import Annotation
@@ -27,7 +27,7 @@ class Augmentation(BaseModel):
     grey      how often a picture loses its colours
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 40.0  # OpenPose's release; the hourglass takes 30
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.7, 1.4)
@@ -35,6 +35,12 @@ class Augmentation(BaseModel):
     flip: Share = 0.5
     colour: Share = 0.3
     grey: Share = 0.05
+
+    @model_validator(mode="after")
+    def _scales_ascend(self) -> Augmentation:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale goes from the smaller factor to the larger")
+        return self
 
 
 NO_AUGMENTATION = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0, grey=0)

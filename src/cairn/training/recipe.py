@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cairn.errors import RecipeError
+from cairn.network import MOST_THREADS
 from cairn.training.augment import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
@@ -19,7 +22,7 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """A table of a recipe: frozen, and a misspelt name is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelSource(Section):
@@ -82,7 +85,7 @@ class Run(Section):
     batch: Count = 16
     accumulate: Count = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
     workers: Annotated[int, Field(ge=0)] = 1
     cache: Annotated[int, Field(ge=0)] = 4000
     validate_every: Count = 5
@@ -92,14 +95,16 @@ class Recipe(Section):
     """What every method's recipe has. Each method adds its own sections (network, targets, loss).
 
     licence, sources  of what was learnt from, as the exported file will state them
+    draw_threshold    likewise: keypoints less sure than this are not drawn
     """
 
     method: str
     name: str = "model"
     licence: str = ""
     sources: tuple[str, ...] = ()
+    draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     skeleton: str | None = None
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
     optimiser: Optimiser = Optimiser()
@@ -133,14 +138,19 @@ def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
             raise RecipeError(f"a setting is section.name=value, got {setting!r}")
-        *sections, name = key.strip().split(".")
-        table = result
-        for section in sections:
-            table = table.setdefault(section, {})
-            if not isinstance(table, dict):
-                raise RecipeError(f"{setting!r}: {section} is a value, not a section")
-        table[name] = _parse(text.strip())
+        put(result, key.strip(), _parse(text.strip()))
     return result
+
+
+def put(tables: dict[str, Any], key: str, value: Any) -> None:
+    """Sets `section.name` in tables. Raises RecipeError where the section is a value."""
+    *sections, name = key.split(".")
+    table = tables
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"recipe: {section} must be a section, to set {key} in it; got {table!r}")
+    table[name] = value
 
 
 def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
@@ -150,7 +160,12 @@ def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        message = f"there is no setting {where}" if first["type"] == "extra_forbidden" else f"{where}: {first['msg']}"
+        # As TOML names things, not as pydantic does.
+        reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))
+        reason = reason.replace("valid dictionary", "table").replace("valid tuple", "list")
+        message = f"{where}: {reason}" if where else reason
+        if first["type"] == "extra_forbidden":
+            message = f"there is no setting {where}"
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise RecipeError(f"recipe: {message}{got}") from None
 
@@ -179,8 +194,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON's escapes are TOML's too
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, dict):

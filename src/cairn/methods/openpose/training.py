@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from cairn.annotations.labels import LabelledPicture, Labels
+from cairn.errors import ModelError, SkeletonError
 from cairn.evaluation.oks import oks_metrics
 from cairn.fields import render_pafs
 from cairn.geometry import Affine, Size, field_affine, image_to_field
 from cairn.heatmaps import render_gaussians
-from cairn.methods.openpose import predictor
+from cairn.methods.openpose import decode, predictor
 from cairn.methods.openpose.model import (
     OpenPose,
     Stages,
@@ -28,6 +29,7 @@ from cairn.methods.openpose.model import (
 )
 from cairn.network import Network
 from cairn.poses import Annotation, Poses
+from cairn.predictor import check_settings
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
@@ -38,6 +40,9 @@ from cairn.training.recipe import Recipe as SharedRecipe
 
 STRIDE = 8
 
+STAGES = {"light": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
+"""Of fields and of confidence maps: ours, TPAMI's as released for BODY_25, CVPR's."""
+
 
 class Input(Section):
     """size: side of the square crop to learn from; detect: longest side of the picture to detect in."""
@@ -47,7 +52,10 @@ class Input(Section):
 
 
 class NetworkSettings(Section):
-    """kind: "light" for CPUs, "paper" for TPAMI's, "cvpr" for CVPR's. Widths, depths, features: the light one's."""
+    """kind: "light" for CPUs, "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
+
+    widths, depths, features, depthwise  of the light one
+    """
 
     kind: Literal["light", "paper", "cvpr"] = "light"
     widths: tuple[Count, ...] = (32, 64, 128, 192)
@@ -57,6 +65,29 @@ class NetworkSettings(Section):
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_of_the_kind(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("kind", "light") not in STAGES:
+            return values
+        pafs, heatmaps = STAGES[values.get("kind", "light")]
+        if values.get("kind") == "cvpr":
+            heatmaps = values.get("paf_stages", heatmaps)
+        return {"paf_stages": pafs, "heatmap_stages": heatmaps, **values}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkSettings:
+        if len(self.widths) != len(self.depths) + 1 or not self.depths:
+            raise ValueError("widths are one more than depths, the first that of the stem")
+        if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
+            raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
+        return self
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of which the sides of a picture must be a multiple."""
+        return max(32, 4 * 2 ** len(self.depths)) if self.kind == "light" else 32
 
 
 class Targets(Section):
@@ -82,7 +113,22 @@ class Recipe(SharedRecipe):
     network: NetworkSettings = NetworkSettings()
     targets: Targets = Targets()
     loss: Loss = Loss()
-    decode: dict[str, float | str] = Field(default_factory=dict)
+    decode: dict[str, float | int | bool | str] = Field(default_factory=dict)
+
+    @field_validator("decode")
+    @classmethod
+    def _settings_of_decode(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_settings("openpose", decode, values)
+        except ModelError as error:
+            raise ValueError(str(error)) from None
+        return values
+
+    @model_validator(mode="after")
+    def _fields_halve(self) -> Recipe:
+        if self.input.size % self.network.multiple:
+            raise ValueError(f"input.size must be a multiple of {self.network.multiple}, got {self.input.size}")
+        return self
 
 
 # ---- targets
@@ -112,7 +158,7 @@ class Encoder:
             "heatmaps": heatmaps,
             "pafs": render_pafs(keypoints, self.skeleton.limbs, cells, recipe.targets.width),
             "mask": supervised_cells(annotation, view.affine, cells),
-            "known_joints": np.append(sample.known, [sample.known.all()] * recipe.network.background),
+            "known_joints": np.append(sample.known, np.repeat(sample.known.all(), recipe.network.background)),
             "known_limbs": np.repeat(sample.known[pairs].all(axis=1), 2),
         }
 
@@ -208,6 +254,11 @@ class OpenPoseModule(KeypointModule):
     recipe: Recipe
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
+        if not skeleton.limbs:
+            raise SkeletonError(
+                f"openpose joins joints along limbs, and skeleton {skeleton.name} has none: name some under "
+                '"skeleton" in the category of the labels, or give a skeleton'
+            )
         network = build_network(recipe.network, skeleton)
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
@@ -230,7 +281,7 @@ class OpenPoseModule(KeypointModule):
             name=self.recipe.name,
             method="openpose",
             skeleton=self.skeleton,
-            input=InputSpec(fit="letterbox", size=self.recipe.input.detect, multiple=32),
+            input=InputSpec(fit="letterbox", size=self.recipe.input.detect, multiple=self.recipe.network.multiple),
             stride=STRIDE,
             outputs=("heatmaps", "pafs"),
             decode=dict(self.recipe.decode),
