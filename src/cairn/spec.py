@@ -43,7 +43,11 @@ class InputSpec(_Value):
 
 
 class ModelSpec(_Value):
-    """The specification of one model. `decode` holds the keyword arguments of the method's decode()."""
+    """The specification of one model.
+
+    decode          the keyword arguments of the method's decode()
+    draw_threshold  keypoints less sure than this are found, but better not drawn
+    """
 
     format: Literal[1] = 1
     name: str
@@ -53,6 +57,7 @@ class ModelSpec(_Value):
     stride: Annotated[int, Field(gt=0)]
     outputs: tuple[str, ...]
     decode: dict[str, float | int | bool | str] = {}
+    draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     licence: str = ""
     sources: tuple[str, ...] = ()
     provenance: dict[str, str | int | float] = {}

@@ -145,6 +145,16 @@ def test_keypoints_below_the_threshold_are_left_out(cairn: Cairn, tmp_path: Path
     assert min(kept) >= threshold - 1e-4
 
 
+def test_weak_keypoints_are_written_but_not_drawn(cairn: Cairn, photo: Path) -> None:
+    cairn("photo.png", "--out", "all")
+    cairn("photo.png", "--out", "few", "--draw-threshold", "1")
+    every, few = (json.loads((photo.parent / out / "photo.cairn.json").read_text()) for out in ("all", "few"))
+    assert every["people"] == few["people"] != []
+    drawn, plain = (read_image(photo.parent / out / "photo.cairn.jpg").astype(int) for out in ("all", "few"))
+    original = read_image(photo)
+    assert np.abs(drawn - original).mean() > 2 * np.abs(plain - original).mean()
+
+
 def _confidence(ended: Ended) -> list[float]:
     people = json.loads(ended.stdout)["people"]
     return [joint[2] for person in people for joint in person["keypoints"].values() if joint]

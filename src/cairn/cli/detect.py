@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cairn.poses import Poses
+    from cairn.spec import ModelSpec
     from cairn.writers import PictureName, Writer
 
 WHOLE, CROPS = "person", "person-single"
@@ -68,6 +69,10 @@ def detect(
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 is all.")] = 0,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out keypoints less sure than this.")] = 0.0,
+    draw_threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Draw no keypoints less sure than this. [the model's]", show_default=False),
+    ] = None,
 ) -> None:
     """Find keypoints in pictures.
 
@@ -90,8 +95,9 @@ def detect(
     if not (forms or drawn or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
     refining = refine_with or (CROPS if refine else None)
-    name, finders = _finders(pictures, model, boxes, refining, threads, size)
-    writers = _writers(forms, folder, pictures, name, to_stdout=json is not None)
+    spec, finders = _finders(pictures, model, boxes, refining, threads, size)
+    writers = _writers(forms, folder, pictures, spec.name, to_stdout=json is not None)
+    drawn_from = spec.draw_threshold if draw_threshold is None else draw_threshold
     if forms or drawn:
         writable_folder(folder)
     if threads:
@@ -119,7 +125,7 @@ def detect(
                 for writer in writers:
                     writer.write(picture, image.shape[:2], poses)
                 if drawn:
-                    write_image(picture.beside(folder, ".cairn.jpg"), draw_poses(image, poses))
+                    write_image(picture.beside(folder, ".cairn.jpg"), draw_poses(image, poses, drawn_from))
             advance()
         if failed == len(pictures):
             raise ImageError(f"none of the {failed} pictures could be read")
@@ -137,8 +143,8 @@ def _finders(
     refining: str | None,
     threads: int,
     size: int | None,
-) -> tuple[str, Iterable[Callable[..., Poses]]]:
-    """The name of the model, and for each picture what finds the objects in it."""
+) -> tuple[ModelSpec, Iterable[Callable[..., Poses]]]:
+    """What the model says of itself, and for each picture what finds the objects in it."""
     from cairn.load import load
     from cairn.predictor import CropPredictor, RefinedPredictor
 
@@ -151,7 +157,7 @@ def _finders(
         if not isinstance(predictor, CropPredictor):
             raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
         rows = read_boxes(boxes).of([picture.path for picture in pictures])
-        return predictor.spec.name, [partial(predictor, boxes=some) for some in rows]
+        return predictor.spec, [partial(predictor, boxes=some) for some in rows]
     if refining:
         crops = load(refining, threads=threads)
         if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
@@ -160,8 +166,8 @@ def _finders(
                 f"got {predictor.spec.name} and {crops.spec.name}"
             )
         refined = RefinedPredictor(predictor, crops)
-        return refined.spec.name, repeat(refined)
-    return predictor.spec.name, repeat(predictor)
+        return refined.spec, repeat(refined)
+    return predictor.spec, repeat(predictor)
 
 
 def _found(picture: PictureName, image: NDArray[np.uint8], find: Callable[..., Poses]) -> Poses:

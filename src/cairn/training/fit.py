@@ -179,7 +179,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
             if int(row.pop("epoch")) == epoch + 1:
                 provenance["minutes"] = float(row.pop("minutes"))
                 figures = {name: float(value) for name, value in row.items() if value and math.isfinite(float(value))}
-    stated = {"licence": recipe.licence, "sources": recipe.sources}
+    stated = {name: getattr(recipe, name) for name in ("licence", "sources", "draw_threshold")}
     return spec.model_copy(update=stated | {"provenance": provenance, "figures": figures})
 
 
