@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
-from cairn.errors import LabelError
+from cairn.errors import LabelError, RecipeError
 from cairn.evaluation.run import find_labelled, measure
 from cairn.geometry import image_to_field
 from cairn.heatmaps import Refinement, render_gaussians
@@ -21,7 +22,8 @@ from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.network import Network
-from cairn.poses import Poses
+from cairn.poses import Annotation, Poses
+from cairn.predictor import check_boxes, large_enough
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import Augmentation, moved, random_view, recoloured
@@ -29,6 +31,8 @@ from cairn.training.dataset import Batch, Sample, TrainingSet
 from cairn.training.module import KeypointModule
 from cairn.training.recipe import Count, LabelSource, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
+
+log = logging.getLogger(__name__)
 
 
 class Input(Section):
@@ -138,18 +142,44 @@ class HourglassModule(KeypointModule):
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All labelled objects of all sources. Raises LabelError where there is none with an area."""
+    """All labelled objects of all sources whose boxes have an area.
+
+    Raises LabelError where there is none, or a box lies outside its picture; RecipeError where single samples end
+    in single cells, which cannot be normalised.
+    """
+    for labels, _ in sources:
+        check_boxes_of(labels)
     samples = [
         Sample(picture, labels.known, slice(row, row + 1), source.scale)
         for labels, source in sources
         for picture in labels
-        for row in np.flatnonzero(picture.annotation.labelled & (picture.annotation.boxes[:, 2:] > 0).all(axis=1))
+        for row in np.flatnonzero(picture.annotation.labelled & ~_flat(picture.annotation))
         for _ in range(source.repeat)
     ]
     if not samples:
         raise LabelError("no labelled object with a box has a visible joint: there is nothing to learn from")
+    if flat := sum(int(_flat(picture.annotation).sum()) for labels, _ in sources for picture in labels):
+        log.info("%d labelled objects are left out: their boxes have no area", flat)
+    if min(len(samples), recipe.run.batch) == 1 and recipe.input.size == STRIDE * 2**recipe.network.depth:
+        raise RecipeError("one crop that ends in one cell cannot be normalised: raise run.batch or input.size")
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
+    """Raises LabelError where a box of `val` lies outside its picture."""
+    check_boxes_of(val)
     return HourglassModule(recipe, skeleton, val)
+
+
+def check_boxes_of(labels: Labels) -> None:
+    """Raises LabelError, which names the picture, where the box of a labelled object lies outside it."""
+    for picture in labels:
+        try:
+            check_boxes(large_enough(picture.annotation.boxes[picture.annotation.labelled]), picture.size)
+        except LabelError as error:
+            raise LabelError(f"{picture.path}: {error}") from None
+
+
+def _flat(annotation: Annotation) -> NDArray[np.bool_]:
+    """(P,): labelled objects whose boxes have no area."""
+    return annotation.labelled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)

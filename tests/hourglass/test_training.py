@@ -1,0 +1,66 @@
+"""What an hourglass learns from: labelled objects with a box inside their picture, and nothing else."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cairn.errors import LabelError, RecipeError
+from cairn.methods.hourglass.training import Recipe, module, training_set
+from cairn.training.recipe import LabelSource
+from training.made_data import THING, made_labels
+
+SMALL = {"input": {"size": 64}, "network": {"features": 8}}
+
+
+@pytest.fixture
+def things(tmp_path):
+    return made_labels(tmp_path, 3, people=2)
+
+
+def with_box(labels, box):
+    """The first object of the second picture has this box."""
+    first, second, *others = labels.pictures
+    boxes = second.annotation.boxes.copy()
+    boxes[0] = box
+    return replace(
+        labels, pictures=(first, replace(second, annotation=replace(second.annotation, boxes=boxes)), *others)
+    )
+
+
+def samples_of(labels, **values):
+    return training_set(Recipe(**SMALL, **values), THING, [(labels, LabelSource(labels="x"))])
+
+
+def test_every_labelled_object_is_a_sample_and_a_flat_one_is_said_to_be_none(things, caplog):
+    with caplog.at_level(logging.INFO, "cairn"):
+        assert len(samples_of(things)) == 6
+        assert not caplog.messages
+        assert len(samples_of(with_box(things, (30, 30, 0, 20)))) == 5
+    assert caplog.messages == ["1 labelled objects are left out: their boxes have no area"]
+
+
+def test_a_box_outside_its_picture_is_one_line_before_anything_is_learnt(things):
+    outside = with_box(things, (500, 10, 20, 20))
+    for refuse in (lambda: samples_of(outside), lambda: module(Recipe(**SMALL), THING, outside)):
+        with pytest.raises(LabelError, match=r"1\.png: box 0 \(500, 10, 20, 20\) lies outside") as error:
+            refuse()
+        assert "\n" not in str(error.value)
+
+
+def test_one_crop_that_ends_in_one_cell_is_refused(things):
+    with pytest.raises(RecipeError, match=r"raise run\.batch or input\.size"):
+        samples_of(things, run={"batch": 1})
+    assert len(samples_of(things, run={"batch": 2})) == 6
+
+
+def test_a_joint_outside_the_crop_has_an_empty_map_and_one_that_is_not_labelled_no_weight(things):
+    picture = things.pictures[0]
+    keypoints, visibility = picture.annotation.keypoints.copy(), picture.annotation.visibility.copy()
+    keypoints[0, 1], (keypoints[0, 2], visibility[0, 2]) = (5000, 5000), (np.nan, 0)
+    changed = replace(picture, annotation=replace(picture.annotation, keypoints=keypoints, visibility=visibility))
+    plain = {"rotation": 0, "scale": (1, 1), "shift": 0, "flip": 0}
+    item = samples_of(replace(things, pictures=(changed,)), augmentation=plain)[0]
+    assert item["weights"].tolist() == [1, 1, 0]
+    assert [bool(each.any()) for each in item["heatmaps"]] == [True, False, False]
