@@ -32,6 +32,12 @@ class Tiny(nn.Module):
         return self.a(image / 255).sigmoid(), self.b(image / 255)
 
 
+class Diverged(Tiny):
+    def forward(self, image):
+        a, b = super().forward(image)
+        return a * float("nan"), b
+
+
 class Moody(Tiny):
     """Gives something else in ONNX than in torch."""
 
@@ -55,6 +61,12 @@ def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_pat
 def test_a_file_that_differs_from_torch_is_not_written(tmp_path):
     with pytest.raises(ModelError, match="differ"):
         export(Moody(), SPEC, tmp_path / "moody.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_has_diverged_is_not_written(tmp_path):
+    with pytest.raises(ModelError, match="heatmaps are not finite numbers: its training has diverged"):
+        export(Diverged(), SPEC, tmp_path / "nan.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

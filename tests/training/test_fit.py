@@ -2,19 +2,27 @@
 
 import csv
 import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
-from cairn.errors import ModelError, OutputError, RecipeError
+import cairn.training.fit as fit
+from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.load import load
 from cairn.network import OnnxNetwork
+from cairn.training.callbacks import BestCheckpoint
 from cairn.training.data import read_data
 from cairn.training.fit import export_from, export_run, train
-from cairn.training.recipe import check_recipe, read_recipe
+from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
 from training.made_data import made_labels
 
 SMALL = {
@@ -134,6 +142,115 @@ def test_what_is_in_the_way_is_one_line(finished, things, tmp_path):
         train(openpose, check_recipe(openpose.Recipe, OPENPOSE), tmp_path / "empty")
 
 
+def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS, things)
+    absent = recipe_for(hourglass, HOURGLASS, tmp_path)
+    with pytest.raises(LabelError, match="cannot read labels"):
+        train(hourglass, absent, tmp_path / "run")
+    with pytest.raises(SkeletonError, match="no skeleton 'horse'"):
+        train(hourglass, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
+    labels = json.loads((things / "labels.json").read_text())
+    labels["annotations"] = labels["annotations"][:2]  # both in the first picture: nothing is left to validate on
+    (things / "few.json").write_text(json.dumps(labels))
+    few = [LabelSource(labels=things / "few.json")]
+    with pytest.raises(LabelError, match=r"none of the 1 pictures to validate on has a labelled object"):
+        train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write into the folder"):
+        train(hourglass, recipe, tmp_path / "file")
+
+
+@pytest.fixture
+def interrupts():
+    """Lightning ignores interrupts once it has seen one; the tests that follow should not."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Stopped:
+    """A method whose module does something else at the end of its first epoch."""
+
+    Recipe = hourglass.Recipe
+    training_set = staticmethod(hourglass.training_set)
+
+    def __init__(self, action):
+        self.action = action
+
+    def module(self, recipe, joints, val):
+        action = self.action
+
+        class Module(hourglass.HourglassModule):
+            def on_validation_epoch_end(self):
+                super().on_validation_epoch_end()
+                if not self.trainer.sanity_checking:
+                    action()
+
+        return Module(recipe, joints, val)
+
+
+def test_an_interrupt_is_an_interrupt_and_stdout_is_left_alone(things, tmp_path, interrupts, monkeypatch, capsys):
+    def press_ctrl_c():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # so that there is a bar
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopped(press_ctrl_c), recipe_for(hourglass, HOURGLASS, things), tmp_path / "run")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Epoch 0" in err
+
+
+def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(things, folder)
+    picture = folder / "images" / "3.png"
+    picture.write_bytes(picture.read_bytes()[:200])
+    recipe = recipe_for(hourglass, HOURGLASS | {"run": SMALL["run"] | {"workers": 1, "cache": 0}}, folder)
+    with pytest.raises(ImageError) as error:
+        train(hourglass, recipe, tmp_path / "run")
+    assert str(error.value) == f"{picture} is truncated: the end of the picture is missing"
+
+
+def test_a_loss_that_is_no_number_ends_the_run_before_its_checkpoint(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS | {"optimiser": {"learning_rate": 1e30, "name": "sgd"}}, things)
+    with pytest.raises(RecipeError, match=r"the loss of epoch \d is .*: the training has diverged"):
+        train(hourglass, recipe, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    weights = torch.load(last, weights_only=True)["state_dict"] if last.is_file() else {}
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_the_last_epoch_is_validated_and_clipping_goes_with_mixed_precision(things, tmp_path):
+    tables = HOURGLASS | {
+        "optimiser": {"clip": 1.0, "ema": 0.9},
+        "run": SMALL["run"] | {"validate_every": 2, "precision": "bf16"},
+    }
+    train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
+    assert epochs_of(tmp_path / "run") == [2, 3]
+
+
+def test_a_run_that_was_moved_still_knows_its_best(finished, things, tmp_path):
+    state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    moved = BestCheckpoint(tmp_path / "checkpoints", "AP")
+    key = moved.state_key
+    assert key == ModelCheckpoint(monitor="AP", mode="max", save_on_train_epoch_end=False).state_key
+    moved.load_state_dict(state[key])
+    assert moved.best_model_path == str((tmp_path / "checkpoints").resolve() / "best.ckpt")
+    assert moved.best_model_score == state[key]["best_model_score"]
+    assert list(moved.best_k_models) == [moved.best_model_path]
+
+
+def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    monkeypatch.setattr(fit, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "fit.py"))
+    Path(fit.__file__).parent.mkdir(parents=True)
+    assert fit._commit() == {}
+
+
 def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
     tables = read_recipe(finished / "recipe.toml") | {"name": "other", "decode": {"peak_threshold": 0.3}}
     recipe = check_recipe(openpose.Recipe, tables)
@@ -153,3 +270,29 @@ def test_a_truncated_checkpoint_is_one_line(finished, things, tmp_path):
     with pytest.raises(ModelError, match=r"cut\.ckpt"):
         export_run(openpose.module(recipe, joints, val), cut, finished, tmp_path / "cut.onnx")
     assert np.array_equal(sorted(entry.name for entry in tmp_path.iterdir()), ["cut.ckpt"])
+
+
+@pytest.mark.parametrize("content", [b"text", b"", b"PK\x03\x04"])
+def test_a_run_with_a_damaged_checkpoint_is_not_resumed(finished, things, tmp_path, content):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(content)
+    with pytest.raises(ModelError, match=r"last\.ckpt is damaged, or no checkpoint of a run") as error:
+        train(openpose, recipe_for(openpose, OPENPOSE, things), tmp_path / "run", resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_is_not_resumed_by_another_network(finished, things, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    other = OPENPOSE | {"network": OPENPOSE["network"] | {"features": 16}}
+    with pytest.raises(ModelError, match=r"last\.ckpt has other weights than the network that the recipe describes"):
+        train(openpose, recipe_for(openpose, other, things), tmp_path / "run", resume=True)
+
+
+def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
+    recipe, spec = recipe_for(openpose, OPENPOSE, things), OnnxNetwork(finished / "model.onnx").spec
+    assert fit.with_provenance(spec, recipe, 1, finished).figures
+    assert not fit.with_provenance(spec, recipe, 1, tmp_path).figures
+    for text in ("a,b\n1,2\n", "epoch,minutes,AP\n1,2,high\n"):
+        (tmp_path / "metrics.csv").write_text(text)
+        with pytest.raises(ModelError, match=r"metrics\.csv is not the table of a run"):
+            fit.with_provenance(spec, recipe, 1, tmp_path)

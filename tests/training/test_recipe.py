@@ -65,6 +65,7 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
         ({"method": "hourglass"}, "method"),
         ({"run": 3}, "recipe: run: Input should be a table, got 3"),
         ({"data": {"train": "x.json"}}, "data.train: Input should be a list"),
+        ({"name": ""}, "name"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"optimiser": {"learning_rate": float("inf")}}, "optimiser.learning_rate: .*finite"),

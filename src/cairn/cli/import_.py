@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.errors import MissingExtra, OutputError
+from cairn.errors import OutputError
 
 
 def import_(
@@ -28,14 +28,15 @@ def import_(
     Which port it is from is recognised; the skeleton and the preprocessing go into the file. Nothing in the
     checkpoint but weights is read.
     """
-    try:
-        import torch  # noqa: F401  # say what is missing in one line
-    except ImportError:
-        raise MissingExtra("torch", "train") from None
+    from cairn.cli.train import need
+
+    need("torch", "onnx", "onnxscript")
     from cairn.methods.hourglass.checkpoints import read_checkpoint
     from cairn.skeleton import skeleton as skeleton_named
     from cairn.training.export import export
 
+    if out is not None and out.suffix != ".onnx":
+        raise OutputError(f"the file to write must end in .onnx, got {out}")
     stem = checkpoint.name.removesuffix(".tar").rsplit(".", 1)[0]
     if out is None and Path(f"{stem}.onnx").exists():
         raise OutputError(f"{stem}.onnx is there already: say --out")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -34,7 +36,10 @@ def train(
     """
     quiet_training()
     from cairn.training.fit import train as run_training
-    from cairn.training.recipe import check_recipe, override, read_recipe
+    from cairn.training.recipe import check_recipe, override, put, read_recipe
+
+    if (images and not data) or (val_images and not val):
+        raise RecipeError("--images goes with --data, and --val-images with --val")
 
     if resume:
         if out is None:
@@ -47,33 +52,30 @@ def train(
     tables: dict[str, Any] = read_recipe(recipe) if recipe else {"method": method}
     tables = override(tables, settings or [])
     if data:
-        tables.setdefault("data", {})["train"] = [_source(data, images)]
-        tables["data"].pop("val", None)
+        put(tables, "data.train", [_source(data, images)])
+        put(tables, "data.val", [])
     if val:
-        tables.setdefault("data", {})["val"] = [_source(val, val_images or images)]
-    for section, key, value in (
-        ("run", "epochs", epochs),
-        ("run", "batch", batch),
-        (None, "seed", seed),
-        (None, "name", name),
-    ):
+        put(tables, "data.val", [_source(val, val_images or images)])
+    for key, value in (("run.epochs", epochs), ("run.batch", batch), ("seed", seed), ("name", name)):
         if value is not None:
-            (tables.setdefault(section, {}) if section else tables)[key] = value
+            put(tables, key, value)
     training = training_of(tables)
     checked = check_recipe(training.Recipe, tables)
-    model = run_training(training, checked, out or Path("runs") / checked.name, resume)
-    print(model)
+    run = out or Path("runs") / checked.name
+    try:
+        print(run_training(training, checked, run, resume))
+    except (KeyboardInterrupt, SystemExit):
+        if (run / "recipe.toml").is_file():
+            print(f"cairn: stopped; go on with: cairn train --resume --out {quote(str(run))}", file=sys.stderr)
+        raise
 
 
 def quiet_training() -> None:
     """Before lightning is imported: lines of ours only. Raises MissingExtra where it is not installed."""
     import logging
     import warnings
-    from importlib.util import find_spec
 
-    for package in ("torch", "lightning", "onnx", "onnxscript"):
-        if find_spec(package) is None:
-            raise MissingExtra(package, "train")
+    need("torch", "lightning", "onnx", "onnxscript")
     import lightning.pytorch  # sets levels of its own, so it comes first  # noqa: F401
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -81,6 +83,15 @@ def quiet_training() -> None:
     for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they are addressed to those who write training code
+
+
+def need(*packages: str) -> None:
+    """Raises MissingExtra for the first package that is not installed; imports none."""
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtra(package, "train")
 
 
 def training_of(tables: Mapping[str, Any]) -> Any:

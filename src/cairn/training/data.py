@@ -20,7 +20,10 @@ Sources: TypeAlias = Sequence[tuple[Labels, LabelSource]]
 
 
 def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, LabelSource]], Labels]:
-    """The skeleton, the labels to learn from and those to validate on; a split that is drawn is kept in the run."""
+    """The skeleton, the labels to learn from and those to validate on; a split that is drawn is kept in the run.
+
+    Raises RecipeError or LabelError where there is nothing to learn from, or nothing to validate on.
+    """
     if not recipe.data.train:
         raise RecipeError("a recipe needs labels to learn from: --data labels.json")
     joints = skeleton(recipe.skeleton) if recipe.skeleton else None
@@ -31,11 +34,15 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
         sources.append((labels, source))
     assert joints is not None
     if recipe.data.val:
-        val = [_read(source, joints) for source in recipe.data.val]
-        return joints, sources, replace(val[0], pictures=tuple(picture for labels in val for picture in labels))
-    (first, source), *others = sources
-    held = _held_out(first, recipe.data.holdout, recipe.seed, run / "split.json")
-    return joints, [(_without(first, held), source), *others], _only(first, held)
+        sets = [_read(source, joints) for source in recipe.data.val]
+        val = replace(sets[0], pictures=tuple(picture for labels in sets for picture in labels))
+    else:
+        (first, source), *others = sources
+        held = _held_out(first, recipe.data.holdout, recipe.seed, run / "split.json")
+        sources, val = [(_without(first, held), source), *others], _only(first, held)
+    if not any(picture.annotation.labelled.any() for picture in val):
+        raise LabelError(f"none of the {len(val)} pictures to validate on has a labelled object: give others, --val")
+    return joints, sources, val
 
 
 def _read(source: LabelSource, joints: Skeleton | None) -> Labels:
@@ -45,7 +52,10 @@ def _read(source: LabelSource, joints: Skeleton | None) -> Labels:
 def _held_out(labels: Labels, share: float, seed: int, path: Path) -> frozenset[int]:
     """Picture ids that validate: those in the file where it exists, else drawn by seed and written to it."""
     if path.is_file():
-        return frozenset(json.loads(path.read_text(encoding="utf-8"))["val"])
+        try:
+            return frozenset(json.loads(path.read_text(encoding="utf-8"))["val"])
+        except (ValueError, KeyError, TypeError):
+            raise LabelError(f"{path} is damaged: expected the pictures that the run has set aside") from None
     ids = np.array([picture.id for picture in labels])
     count = max(1, round(share * len(ids)))
     if count >= len(ids):

@@ -75,6 +75,8 @@ def _check(module: nn.Module, spec: ModelSpec, path: Path) -> None:
         images = rng.uniform(0, 255, (batch, 3, height, width)).astype(np.float32)
         expected, got = ours(images), theirs(images)
         for name, maps in expected.items():
+            if not np.isfinite(maps).all():
+                raise ModelError(f"the network's {name} are not finite numbers: its training has diverged")
             error = float(np.abs(got[name] - maps).max() / max(np.abs(maps).max(), 1e-6))
             if not error <= TOLERANCE:
                 raise ModelError(f"onnxruntime's {name} differ from torch's by {error:.2g} of their largest value")

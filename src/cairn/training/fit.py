@@ -10,13 +10,14 @@ RUN/model.onnx         the best weights, ready for use
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,11 +31,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from cairn.annotations.labels import Labels
-from cairn.errors import ModelError, OutputError
+from cairn.errors import CairnError, ModelError, OutputError
 from cairn.output import writable_folder
 from cairn.skeleton import Skeleton, skeleton
 from cairn.spec import ModelSpec
-from cairn.training.callbacks import MetricsTable, ShownPredictions, WholeFileCheckpoints, moving_average
+from cairn.training.callbacks import (
+    BestCheckpoint,
+    LastEpochValidates,
+    MetricsTable,
+    ShownPredictions,
+    WholeFileCheckpoints,
+    moving_average,
+    read_metrics,
+)
 from cairn.training.data import Sources, read_data
 from cairn.training.dataset import TrainingSet, training_loader
 from cairn.training.export import export
@@ -61,12 +70,13 @@ def train(method: TrainingMethod, recipe: Recipe, run: Path, resume: bool = Fals
     folder is taken and `resume` is not asked for, or cannot be written to.
     """
     start_run(recipe, run, resume)
-    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    torch.set_num_threads(recipe.run.threads or len(os.sched_getaffinity(0)))
-    joints, sources, val = read_data(recipe, run)
-    (run / "skeleton.toml").write_text(to_toml(joints.to_dict()), encoding="utf-8")
-    training = method.training_set(recipe, joints, sources)
-    module = method.module(recipe, joints, val)
+    with _nothing_left_behind(run, resume):
+        lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+        torch.set_num_threads(recipe.run.threads or _free_cores())
+        joints, sources, val = read_data(recipe, run)
+        (run / "skeleton.toml").write_text(to_toml(joints.to_dict()), encoding="utf-8")
+        training = method.training_set(recipe, joints, sources)
+        module = method.module(recipe, joints, val)
     log.info(
         "%d samples to learn from, %d pictures to validate on, %s with %d joints, %.2f M parameters",
         len(training),
@@ -75,21 +85,25 @@ def train(method: TrainingMethod, recipe: Recipe, run: Path, resume: bool = Fals
         len(joints),
         sum(p.numel() for p in module.network.parameters()) / 1e6,
     )
-    trainer, best = make_trainer(module, recipe, run)
+    trainer = make_trainer(module, recipe, run)
     log.info(
         "on %s, %d threads, precision %s", trainer.strategy.root_device, torch.get_num_threads(), trainer.precision
     )
-    last = run / "checkpoints" / "last.ckpt"
+    best, last = (run / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+    begun = resume and last.is_file()
+    if begun:
+        load_weights(module, last)  # what is wrong with it is said in one line
     started = time.time()
-    trainer.fit(
-        module,
-        training_loader(training, recipe.run.batch, recipe.run.workers, pin=torch.cuda.is_available()),
-        DataLoader(range(len(val)), batch_size=1, collate_fn=list),  # type: ignore[arg-type]
-        ckpt_path=last if resume and last.is_file() else None,
-        weights_only=True,
-    )
+    with _plain_endings():
+        trainer.fit(
+            module,
+            training_loader(training, recipe.run.batch, recipe.run.workers, pin=torch.cuda.is_available()),
+            DataLoader(range(len(val)), batch_size=1, collate_fn=list),  # type: ignore[arg-type]
+            ckpt_path=last if begun else None,
+            weights_only=True,
+        )
     log.info("trained for %.1f minutes", (time.time() - started) / 60)
-    return export_run(module, Path(best.best_model_path or last), run, run / "model.onnx")
+    return export_run(module, best if best.is_file() else last, run, run / "model.onnx")
 
 
 def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: str, target: Path) -> Path:
@@ -104,29 +118,27 @@ def start_run(recipe: Recipe, run: Path, resume: bool) -> None:
     """Makes the folder and writes the recipe into it. Raises OutputError where it is in use or cannot be made."""
     if resume and not (run / "recipe.toml").is_file():
         raise OutputError(f"there is no run to resume in {run}: it has no recipe.toml")
-    if not resume and run.exists() and any(run.iterdir()):
-        raise OutputError(f"{run} is not empty: choose another --out, or --resume it")
     writable_folder(run)
+    if not resume and any(run.iterdir()):
+        raise OutputError(f"{run} is not empty: choose another --out, or --resume it")
     if not resume:
         (run / "recipe.toml").write_text(to_toml(recipe.model_dump(mode="json")), encoding="utf-8")
 
 
-def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> tuple[lightning.Trainer, ModelCheckpoint]:
-    """The trainer, and the callback that knows where the best weights are."""
-    best = ModelCheckpoint(
-        run / "checkpoints", "best", monitor=module.monitor, mode="max", enable_version_counter=False
-    )
+def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> lightning.Trainer:
+    """Writes checkpoints and logs into the run's folder."""
     callbacks: list[Callback] = [
-        best,
+        BestCheckpoint(run / "checkpoints", module.monitor),
         ModelCheckpoint(run / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
         MetricsTable(run / "metrics.csv", module.monitor),
         ShownPredictions(),
+        LastEpochValidates(),
     ]
     if recipe.optimiser.ema:
         callbacks.append(WeightAveraging(avg_fn=moving_average(recipe.optimiser.ema)))
     if sys.stderr.isatty():
         callbacks.append(TQDMProgressBar(refresh_rate=5))
-    trainer = lightning.Trainer(
+    return lightning.Trainer(
         accelerator="auto",
         devices=1,
         precision=_precision(recipe.run.precision),
@@ -143,23 +155,35 @@ def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> tuple[lig
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    return trainer, best
 
 
 def export_run(module: KeypointModule, checkpoint: Path, run: Path, target: Path) -> Path:
     """Export a checkpoint's weights, with where they come from and what they reached by the run's metrics.
 
+    Raises ModelError as `load_weights` does.
+    """
+    epoch = load_weights(module, checkpoint)
+    export(module.deployed(), with_provenance(module.spec(), module.recipe, epoch, run), target)
+    return target
+
+
+def load_weights(module: KeypointModule, checkpoint: Path) -> int:
+    """Fills the module, and returns the epoch after which the weights were written.
+
     Raises ModelError where the checkpoint is missing, truncated, or of another network.
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
+        epoch, weights = int(state["epoch"]), state["state_dict"]
     except OSError as error:
         raise ModelError(f"cannot read checkpoint {checkpoint}: {error.strerror}") from None
-    except (RuntimeError, KeyError, EOFError, ValueError) as error:
-        raise ModelError(f"{checkpoint} is no checkpoint of this run ({str(error).splitlines()[0]})") from None
-    export(module.deployed(), with_provenance(module.spec(), module.recipe, state["epoch"], run), target)
-    return target
+    except Exception as error:  # a damaged file makes torch raise a dozen unrelated types
+        raise ModelError(f"{checkpoint} is damaged, or no checkpoint of a run ({type(error).__name__})") from None
+    try:
+        module.load_state_dict(weights)
+    except (RuntimeError, TypeError):
+        raise ModelError(f"{checkpoint} has other weights than the network that the recipe describes") from None
+    return epoch
 
 
 def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> ModelSpec:
@@ -174,13 +198,46 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
         **_commit(),
     }
     figures: dict[str, float] = {}
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as rows:
-        for row in csv.DictReader(rows):
-            if int(row.pop("epoch")) == epoch + 1:
-                provenance["minutes"] = float(row.pop("minutes"))
-                figures = {name: float(value) for name, value in row.items() if value and math.isfinite(float(value))}
+    for row in read_metrics(run / "metrics.csv"):
+        if row.pop("epoch") == epoch + 1:
+            provenance["minutes"] = row.pop("minutes")
+            figures = {name: value for name, value in row.items() if math.isfinite(value)}
     stated = {name: getattr(recipe, name) for name in ("licence", "sources", "draw_threshold")}
     return spec.model_copy(update=stated | {"provenance": provenance, "figures": figures})
+
+
+@contextmanager
+def _nothing_left_behind(run: Path, resume: bool) -> Iterator[None]:
+    """Where a new run cannot begin, its folder is taken away again, so that the next try finds the place free."""
+    try:
+        yield
+    except BaseException:
+        if not resume:
+            for name in ("recipe.toml", "skeleton.toml", "split.json"):
+                (run / name).unlink(missing_ok=True)
+            with suppress(OSError):  # something else is in it
+                run.rmdir()
+        raise
+
+
+@contextmanager
+def _plain_endings() -> Iterator[None]:
+    """Keeps Lightning's bar off stdout, and lets interrupts and users' errors through as what they are."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except SystemExit as end:
+        if end.code == 1:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from None
+        raise
+    except CairnError as error:
+        *_, last = str(error).splitlines()  # a worker's error comes as the text of its traceback
+        raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")) from None
+
+
+def _free_cores() -> int:
+    """That this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _precision(setting: str) -> Any:
@@ -191,6 +248,8 @@ def _precision(setting: str) -> Any:
 
 def _commit() -> dict[str, str]:
     """The commit of the working copy that this code runs from; nothing where it is installed."""
+    if not (Path(__file__).parents[3] / ".git").exists():  # git would find somebody else's, further up
+        return {}
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"],

@@ -12,15 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
+from cairn.errors import RecipeError
 from cairn.network import Network
 from cairn.poses import Poses
 from cairn.spec import ModelSpec
 from cairn.training.dataset import Batch
 from cairn.training.recipe import Optimiser, Recipe
 from cairn.training.torch_network import TorchNetwork
-
-Finder = Callable[[Any], Poses]
-"""A predictor: picture -> poses."""
 
 
 class KeypointModule(lightning.LightningModule, ABC):
@@ -69,6 +67,14 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log("loss", total.detach(), on_step=True, on_epoch=True, prog_bar=True)
         return total
 
+    def on_train_epoch_end(self) -> None:
+        """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
+        if not math.isfinite(loss := float(self.trainer.callback_metrics["loss"])):
+            raise RecipeError(
+                f"the loss of epoch {self.current_epoch + 1} is {loss}: the training has diverged, "
+                f"try an optimiser.learning_rate below {self.recipe.optimiser.learning_rate:g}"
+            )
+
     def on_validation_epoch_start(self) -> None:
         self.predictions = []
 
@@ -94,10 +100,11 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
     staying = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": staying, "weight_decay": 0.0}]
     rate = settings.learning_rate
+    fused = not settings.clip  # Lightning does not clip for a fused optimiser in mixed precision
     if settings.name == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, fused=True)
+        return torch.optim.AdamW(groups, lr=rate, fused=fused)
     if settings.name == "adam":
-        return torch.optim.Adam(groups, lr=rate, fused=True)
+        return torch.optim.Adam(groups, lr=rate, fused=fused)
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)

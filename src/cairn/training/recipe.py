@@ -99,7 +99,7 @@ class Recipe(Section):
     """
 
     method: str
-    name: str = "model"
+    name: Annotated[str, Field(min_length=1)] = "model"
     licence: str = ""
     sources: tuple[str, ...] = ()
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0

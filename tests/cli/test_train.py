@@ -1,0 +1,81 @@
+"""`cairn train` and `cairn export` from the shell's side: what is said, what is left behind, the exit status."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
+
+import cairn.training.fit as fit
+from cairn.cli import main
+from training.made_data import made_labels
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made_labels(tmp_path / "set", 2)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "set" / "labels.json"
+
+
+def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    taken, flat, odd = tmp_path / "taken", tmp_path / "flat.toml", tmp_path / "odd.toml"
+    taken.mkdir()
+    (taken / "notes.txt").touch()
+    flat.write_text('method = "hourglass"\nrun = 3\ndata = 4\n')
+    odd.write_text('name = "odd"\n')
+    hourglass = ["train", "--method", "hourglass", "--data", labels]
+    mistakes: list[tuple[list[str | Path], str]] = [
+        (["train"], "give a recipe file or --method"),
+        (["train", odd, "--method", "hourglass"], "give a recipe file or --method"),
+        (["train", odd], "names no method"),
+        (["train", tmp_path / "none.toml"], "cannot read recipe"),
+        (["train", "--method", "horse"], "no method 'horse'"),
+        (["train", "--method", "hourglass"], "needs labels to learn from"),
+        (["train", "--method", "hourglass", "--images", tmp_path], "--images goes with --data"),
+        ([*hourglass, "--val-images", tmp_path], "--val-images with --val"),
+        (["train", flat, "--data", labels], "data must be a section"),
+        (["train", flat, "--epochs", "3"], "run must be a section"),
+        ([*hourglass, "--set", "network.feature=8"], "no setting network.feature"),
+        ([*hourglass, "--set", "augmentation.scale=[2, 1]"], "augmentation: scale goes from the smaller"),
+        ([*hourglass, "--set", "seed"], "a setting is section.name=value"),
+        ([*hourglass, "--val", tmp_path / "none.json"], "cannot read labels"),
+        ([*hourglass, "--set", "skeleton=horse"], "no skeleton 'horse'"),
+        ([*hourglass, "--out", taken], "is not empty"),
+        ([*hourglass, "--out", labels], "cannot write into the folder"),
+        (["train", "--resume"], "--resume goes with --out"),
+        (["train", "--resume", "--out", taken], "cannot read recipe"),
+        (["train", "--resume", "--out", taken, "--epochs", "3"], "give nothing beside --out"),
+        (["export", taken, "model.onnx"], "cannot read recipe"),
+        (["export", taken, "model.pt"], "must end in .onnx"),
+        (["import", labels, "--out", labels], "must end in .onnx"),
+    ]
+    for arguments, message in mistakes:
+        assert run(*arguments) == 2, arguments
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert shown.err.count("\n") == 1, shown.err
+        assert shown.out == ""
+    assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
+    assert [path.name for path in taken.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(("ending", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    labels: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, ending: BaseException, status: int
+) -> None:
+    def stopped(*_: object) -> None:
+        raise ending
+
+    monkeypatch.setattr(fit.lightning.Trainer, "fit", lambda *_, **__: stopped())
+    small = ("--set", "network.features=8", "--set", "run.threads=1")
+    assert run("train", "--method", "hourglass", "--data", labels, *small, "--out", "my run") == status
+    assert capsys.readouterr().err.endswith("cairn: stopped; go on with: cairn train --resume --out 'my run'\n")
+    assert Path("my run/recipe.toml").is_file()
