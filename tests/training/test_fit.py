@@ -199,7 +199,7 @@ def test_an_interrupt_is_an_interrupt_and_stdout_is_left_alone(things, tmp_path,
         train(Stopped(press_ctrl_c), recipe_for(hourglass, HOURGLASS, things), tmp_path / "run")
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Epoch 0" in err
+    assert "epoch 1 of 3" in err
 
 
 def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):

@@ -78,7 +78,7 @@ def quiet_training() -> None:
     need("torch", "lightning", "onnx", "onnxscript")
     import lightning.pytorch  # sets levels of its own, so it comes first  # noqa: F401
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=_AboveBars())
     logging.getLogger("cairn").setLevel(logging.INFO)
     for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(other).setLevel(logging.ERROR)
@@ -103,6 +103,18 @@ def training_of(tables: Mapping[str, Any]) -> Any:
     if "method" not in tables:
         raise RecipeError("the recipe names no method")
     return import_module(f"{method(str(tables['method'])).__name__}.training")
+
+
+class _AboveBars:
+    """stderr for lines that must not run into a progress bar."""
+
+    def write(self, text: str) -> None:
+        from tqdm import tqdm  # type: ignore[import-untyped]  # Lightning's
+
+        tqdm.write(text, file=sys.stderr, end="")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _source(labels: Path, images: Path | None) -> dict[str, Any]:

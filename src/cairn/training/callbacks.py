@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
@@ -67,6 +67,14 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     if not all({"epoch", "minutes"} <= set(row) for row in rows):
         raise ModelError(f"{path} is not the table of a run: expected the columns epoch and minutes")
     return rows
+
+
+class EpochBar(TQDMProgressBar):
+    """Counts epochs from 1, as the table does."""
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
 
 
 class LastEpochValidates(Callback):

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -37,6 +37,7 @@ from cairn.skeleton import Skeleton, skeleton
 from cairn.spec import ModelSpec
 from cairn.training.callbacks import (
     BestCheckpoint,
+    EpochBar,
     LastEpochValidates,
     MetricsTable,
     ShownPredictions,
@@ -137,7 +138,7 @@ def make_trainer(module: KeypointModule, recipe: Recipe, run: Path) -> lightning
     if recipe.optimiser.ema:
         callbacks.append(WeightAveraging(avg_fn=moving_average(recipe.optimiser.ema)))
     if sys.stderr.isatty():
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
+        callbacks.append(EpochBar(refresh_rate=5))
     return lightning.Trainer(
         accelerator="auto",
         devices=1,
