@@ -46,7 +46,8 @@ def changed(**values: object) -> str:
     ("text", "message"),
     [
         ("not JSON", "cannot be read"),
-        ("[]", "cannot be read"),
+        ("[]", r"cannot be read \(Input should be"),
+        (changed(skeleton="coco17"), r"\(skeleton: a skeleton is a table .*, got 'coco17'"),
         (changed(format=2), "format"),
         (changed(stride=0), "stride"),
         (changed(colour="red"), "colour"),

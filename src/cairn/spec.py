@@ -72,8 +72,9 @@ class ModelSpec(_Value):
         try:
             return cls.model_validate(json.loads(text))
         except (ValidationError, ValueError) as error:
-            reason = str(error).splitlines()[-1].strip() if isinstance(error, ValueError) else error
+            reason = str(error)
             if isinstance(error, ValidationError):
                 first = error.errors()[0]
-                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                where = ".".join(map(str, first["loc"]))
+                reason = (f"{where}: " if where else "") + first["msg"].removeprefix("Value error, ")
             raise ModelError(f"the model's {METADATA_KEY} cannot be read ({reason})") from None
