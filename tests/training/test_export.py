@@ -76,6 +76,15 @@ def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path):
         export(Tiny(), SPEC, tmp_path / "file" / "tiny.onnx")
 
 
+def test_a_torch_network_computes_in_full_precision_whatever_surrounds_it():
+    module = Tiny().eval()
+    images = np.random.default_rng(0).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32)
+    expected = TorchNetwork(module, SPEC)(images)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = TorchNetwork(module, SPEC)(images)
+    assert all(np.array_equal(got[name], expected[name]) for name in SPEC.outputs)
+
+
 def test_a_torch_network_leaves_the_module_in_its_mode():
     module = Tiny().train()
     TorchNetwork(module, SPEC)(np.zeros((1, 3, 16, 16), np.float32))

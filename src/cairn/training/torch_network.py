@@ -12,7 +12,10 @@ from cairn.spec import ModelSpec
 
 
 class TorchNetwork:
-    """module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`."""
+    """module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`.
+
+    Always in float32, as the exported file computes: in a step of mixed precision too.
+    """
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
         self.module = module
@@ -24,7 +27,8 @@ class TorchNetwork:
         was_training = self.module.training
         self.module.eval()
         try:
-            outputs = self.module(torch.from_numpy(images).to(device))
+            with torch.autocast(device.type, enabled=False):
+                outputs = self.module(torch.from_numpy(images).to(device))
         finally:
             self.module.train(was_training)
         return {name: maps.float().cpu().numpy() for name, maps in zip(self.spec.outputs, outputs, strict=True)}
