@@ -1,5 +1,7 @@
 """Laws of export: torch equals ONNX, or there is no file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,13 @@ def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_pat
         expected, got = TorchNetwork(module, SPEC)(images), network(images)
         for name in SPEC.outputs:
             assert np.allclose(got[name], expected[name], atol=1e-5)
+
+
+def test_the_file_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
+    export(Tiny(), SPEC, tmp_path / "tiny.onnx")
+    content = (tmp_path / "tiny.onnx").read_bytes()
+    assert b"stack_trace" not in content
+    assert str(Path(__file__).parent).encode() not in content
 
 
 def test_a_file_that_differs_from_torch_is_not_written(tmp_path):

@@ -61,7 +61,20 @@ def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def] 
             dynamo=True,
             verbose=False,
         )
-    return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(proto):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
+    """Without torch's notes on where each node comes from: lines of code, and folders of the user's machine."""
+    for function in proto.functions:
+        function.ClearField("metadata_props")
+    for part in (proto.graph, *proto.functions):
+        for item in (*part.node, *part.value_info):
+            item.ClearField("metadata_props")
+            item.ClearField("doc_string")
+    for item in (proto.graph, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+        item.ClearField("metadata_props")
+    return proto
 
 
 def _check(module: nn.Module, spec: ModelSpec, path: Path) -> None:
