@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,16 +12,8 @@ import pytest
 from cairn.cli import main
 from cairn.image import read_image, write_image
 from cairn.predictor import Predictor
+from ended import Cairn, Ended, run_cairn
 from fake_network import SPEC, totems, write_totem_model
-
-
-class Ended(NamedTuple):
-    status: int
-    stdout: str
-    stderr: str
-
-
-Cairn = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -32,10 +22,7 @@ def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(["detect", "--model", str(totem_model), "--threads", "1", *arguments])
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, *capsys.readouterr())
+        return run_cairn(capsys, "detect", "--model", str(totem_model), "--threads", "1", *arguments)
 
     return run
 

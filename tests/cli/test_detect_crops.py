@@ -1,16 +1,14 @@
 """`cairn detect --boxes` and `--refine`: models of one object in a crop."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from cairn.cli import main
 from cairn.image import write_image
 from cairn.spec import InputSpec
+from ended import Cairn, Ended, run_cairn
 from fake_network import SPEC, totems, write_totem_model
 
 CROP_SPEC = SPEC.model_copy(
@@ -25,15 +23,6 @@ CROP_SPEC = SPEC.model_copy(
 MIDDLES = [(80, 120), (240, 110)]
 
 
-class Ended(NamedTuple):
-    status: int
-    stdout: str
-    stderr: str
-
-
-Cairn = Callable[..., Ended]
-
-
 @pytest.fixture
 def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Cairn:
     """Runs `cairn detect` in a folder with whole.onnx, one.onnx, photo.png and other.png."""
@@ -44,10 +33,7 @@ def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, ca
     write_image(tmp_path / "other.png", totems((240, 320), MIDDLES[:1]))
 
     def run(*arguments: str) -> Ended:
-        with pytest.raises(SystemExit) as ended:
-            main(["detect", "--threads", "1", *arguments])
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0, *capsys.readouterr())
+        return run_cairn(capsys, "detect", "--threads", "1", *arguments)
 
     return run
 

@@ -1,6 +1,7 @@
 """A training run: a folder that holds its recipe, split, logs and checkpoints, and can be taken up again.
 
 RUN/recipe.toml        every value, as run
+RUN/skeleton.toml      the joints learnt, for export
 RUN/split.json         which pictures were set aside, where the recipe names no validation set
 RUN/metrics.csv        a row for each validation
 RUN/tensorboard/       losses, metrics, pictures of predictions

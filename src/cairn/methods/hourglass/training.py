@@ -50,6 +50,11 @@ class NetworkSettings(Section):
     depth: Count = 4
     residuals: Count = 1
 
+    @property
+    def multiple(self) -> int:
+        """Pixels of which the side of a crop must be a multiple."""
+        return STRIDE * 2**self.depth
+
 
 class Recipe(SharedRecipe):
     """Everything that a training run of an hourglass is made of.
@@ -68,9 +73,8 @@ class Recipe(SharedRecipe):
 
     @model_validator(mode="after")
     def _fields_halve(self) -> Recipe:
-        multiple = STRIDE * 2**self.network.depth
-        if self.input.size % multiple:
-            raise ValueError(f"input.size must be a multiple of {multiple} at depth {self.network.depth}")
+        if self.input.size % self.network.multiple:
+            raise ValueError(f"input.size must be a multiple of {self.network.multiple} at depth {self.network.depth}")
         return self
 
 
@@ -122,7 +126,7 @@ class HourglassModule(KeypointModule):
 
     def spec(self) -> ModelSpec:
         settings = self.recipe.input
-        multiple = STRIDE * 2**self.recipe.network.depth
+        multiple = self.recipe.network.multiple
         return ModelSpec(
             name=self.recipe.name,
             method="hourglass",
