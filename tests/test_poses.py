@@ -1,5 +1,7 @@
 """Poses are arrays that belong together: rows are taken, moved, thinned and renamed all at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ some = st.builds(random_poses, st.integers(0, 2**32 - 1), st.integers(0, 6))
 def same(one: Poses, other: Poses) -> bool:
     arrays = ("keypoints", "confidence", "scores")
     equal = all(np.array_equal(getattr(one, a), getattr(other, a), equal_nan=True) for a in arrays)
-    return equal and one.skeleton == other.skeleton
+    return equal and one.skeleton == other.skeleton and np.array_equal(one.ids, other.ids)
 
 
 def test_empty_is_nobody() -> None:
@@ -42,6 +44,22 @@ def test_rows_stay_together(poses: Poses, data: st.DataObject) -> None:
         assert np.array_equal(chosen.keypoints[row], poses.keypoints[index], equal_nan=True)
         assert chosen.scores[row] == poses.scores[index]
     assert same(poses[:], poses)
+
+
+def test_who_somebody_is_stays_with_them() -> None:
+    poses = replace(random_poses(1, 4, skeleton("coco17")), ids=np.array([7, -1, 3, 9]))
+    assert poses[[2, 0]].ids.tolist() == [3, 7]
+    assert poses[1:].ids.tolist() == [-1, 3, 9]
+    assert poses.transformed(Affine.scaling(2)).ids.tolist() == [7, -1, 3, 9]
+    assert poses.mapped(skeleton("coco18")).ids.tolist() == [7, -1, 3, 9]
+    sure = poses.confidence.max(axis=1)
+    assert poses.above(np.sort(sure)[1]).ids.tolist() == poses.ids[sure >= np.sort(sure)[1]].tolist()
+    assert poses[:0].ids.shape == (0,)
+
+
+def test_as_many_ids_as_objects() -> None:
+    with pytest.raises(SkeletonError, match=r"each of 2 objects, got \(3,\)"):
+        replace(random_poses(1, 2), ids=np.array([1, 2, 3]))
 
 
 @given(some)
@@ -93,8 +111,10 @@ def test_an_annotation_s_rows_and_what_counts_as_labelled() -> None:
         boxes=np.arange(12, dtype=np.float32).reshape(3, 4),
         areas=np.ones(3, np.float32),
         crowd=np.array([False, False, True]),
+        tracks=np.array([4, 5, -1]),
     )
     assert annotation.labelled.tolist() == [True, False, False]
     chosen = annotation[annotation.labelled]
     assert len(chosen) == 1
     assert chosen.boxes.tolist() == [[0, 1, 2, 3]]
+    assert chosen.tracks.tolist() == [4]

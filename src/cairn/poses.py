@@ -20,12 +20,15 @@ class Poses:
     keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not found
     confidence  (P, K) float32 in [0, 1]; 0 where not found
     scores      (P,) float32, an object's overall score; larger is surer
+    ids         (P,) int64, who each object is over time: one number in all pictures of a source, counted from 1
+                and never given to another; -1 for one of whom it is not known (yet); None without tracking
     """
 
     keypoints: NDArray[np.float32]
     confidence: NDArray[np.float32]
     scores: NDArray[np.float32]
     skeleton: Skeleton
+    ids: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         people, joints = len(self.scores), len(self.skeleton)
@@ -34,6 +37,8 @@ class Poses:
                 f"keypoints must be ({people}, {joints}, 2) and confidence ({people}, {joints}) for "
                 f"{people} objects of {self.skeleton.name}, got {self.keypoints.shape} and {self.confidence.shape}"
             )
+        if self.ids is not None and self.ids.shape != (people,):
+            raise SkeletonError(f"ids must be one number for each of {people} objects, got {self.ids.shape}")
 
     @classmethod
     def empty(cls, skeleton: Skeleton) -> Poses:
@@ -47,7 +52,13 @@ class Poses:
 
     def __getitem__(self, rows: slice | NDArray) -> Poses:
         """The objects of a slice, of an array of indices, or of a boolean mask (P,)."""
-        return replace(self, keypoints=self.keypoints[rows], confidence=self.confidence[rows], scores=self.scores[rows])
+        return replace(
+            self,
+            keypoints=self.keypoints[rows],
+            confidence=self.confidence[rows],
+            scores=self.scores[rows],
+            ids=None if self.ids is None else self.ids[rows],
+        )
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -81,7 +92,7 @@ class Poses:
         confidence = np.zeros((len(self), len(skeleton)), np.float32)
         for here, there in shared:
             keypoints[:, here], confidence[:, here] = self.keypoints[:, there], self.confidence[:, there]
-        return Poses(keypoints, confidence, self.scores, skeleton)
+        return Poses(keypoints, confidence, self.scores, skeleton, self.ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +106,8 @@ class Annotation:
     crowd       (P,) bool: a region of many objects that are not labelled one by one
     heads       (P,) float32, diagonals of head boxes in pixels, as PCKh uses them; NaN where there is
                 none, None where the source has none at all
+    tracks      (P,) int64, the label file's own number for who an object is in all pictures of a video; -1 where
+                it has none, None where the source has none at all
     """
 
     keypoints: NDArray[np.float32]
@@ -103,6 +116,7 @@ class Annotation:
     areas: NDArray[np.float32]
     crowd: NDArray[np.bool_]
     heads: NDArray[np.float32] | None = None
+    tracks: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.areas)
