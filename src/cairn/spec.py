@@ -21,6 +21,9 @@ def _read_skeleton(value: Any) -> Skeleton:
         raise ValueError(str(error)) from None
 
 
+Fit = Literal["letterbox", "crop", "whole"]
+"""What of a picture a network is shown; see `InputSpec`."""
+
 SkeletonField = Annotated[Skeleton, BeforeValidator(_read_skeleton), PlainSerializer(Skeleton.to_dict)]
 
 
@@ -33,13 +36,14 @@ class InputSpec(_Value):
 
     letterbox  the whole picture, its longest side scaled to `size`, padded to a multiple of `multiple`
     crop       a square of `size` pixels around one object
+    whole      the whole picture, which has one object, in a square of `size` pixels: its longer side fills it
     """
 
-    fit: Literal["letterbox", "crop"]
+    fit: Fit
     size: Annotated[int, Field(gt=0)]
     multiple: Annotated[int, Field(gt=0)] = 32
     margin: Annotated[float, Field(gt=0)] = 1.25
-    """For crops: side of the square over the longer side of the object's box."""
+    """For the square around an object: its side over the longer side of the object's box."""
 
 
 class ModelSpec(_Value):

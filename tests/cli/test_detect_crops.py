@@ -61,6 +61,16 @@ def test_one_object_is_found_in_each_box(cairn: Cairn, tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["model"] == "one-totem"
 
 
+def test_boxes_are_for_models_of_whole_pictures_too(cairn: Cairn, tmp_path: Path) -> None:
+    whole = CROP_SPEC.model_copy(update={"input": CROP_SPEC.input.model_copy(update={"fit": "whole"})})
+    write_totem_model(tmp_path / "sole.onnx", whole)
+    path = boxes_file(tmp_path, [[60, 70, 40, 100], [220, 60, 40, 100]])
+    told = cairn("photo.png", "--model", "sole.onnx", "--boxes", path, "--json", "-")
+    np.testing.assert_allclose(found(told.stdout), expected(MIDDLES), atol=2)
+    alone = cairn("other.png", "--model", "sole.onnx", "--json", "-")
+    np.testing.assert_allclose(found(alone.stdout), expected(MIDDLES[:1]), atol=6)
+
+
 def test_boxes_of_several_pictures_go_by_name(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[220, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")

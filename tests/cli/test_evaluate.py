@@ -85,6 +85,39 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     assert "oks" not in figures
 
 
+def test_a_model_of_the_whole_picture_looks_for_the_object_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels whose boxes are elsewhere: told of them, the model would find nothing."""
+    (tmp_path / "images").mkdir()
+    labels = label_file(tmp_path, [[(80, 100)], [(200, 180)], []])
+    content = json.loads(labels.read_text())
+    for row in content["annotations"]:
+        row["bbox"] = [280, 0, 20, 20]
+    labels.write_text(json.dumps(content))
+    whole = InputSpec(fit="whole", size=320, multiple=32)
+    spec = SPEC.model_copy(update={"method": "hourglass", "input": whole, "outputs": ("heatmaps",), "decode": {}})
+    out = tmp_path / "report"
+    assert (
+        run(
+            write_totem_model(tmp_path / "whole.onnx", spec),
+            labels,
+            "--out",
+            out,
+            "--metric",
+            "box",
+            "--threshold",
+            "0.3",
+        )
+        == 0
+    )
+    figures = json.loads((out / "metrics.json").read_text())
+    assert (figures["objects"], figures["objects_found"]) == (2, 2)
+    assert figures["pck"]["value"] == 100
+    assert "oks" not in figures
+    assert "2 of 2" in capsys.readouterr().out
+
+
 def test_a_second_report_goes_beside_the_first(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,12 +17,13 @@ from cairn.evaluation.worst import TILE, worst_objects, worst_sheet
 from cairn.image import read_image, write_image
 from cairn.poses import Annotation, Poses
 from cairn.skeleton import Skeleton, skeleton
+from cairn.spec import Fit
 
 BODY = Skeleton("body", ("nose", "left_hand", "right_hand"), limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))
 ABOUT = {"model": "<model>", "labels": "labels.json"}
 
 
-def evaluation(folder: Path, shifts: tuple[float, ...] = (1, 9, 3), crops: bool = False) -> Evaluation:
+def evaluation(folder: Path, shifts: tuple[float, ...] = (1, 9, 3), fit: Fit = "letterbox") -> Evaluation:
     """One object in each picture, its nose off by so many of 50 pixels; infinity: nothing found."""
     pictures, predictions = [], []
     for i, shift in enumerate(shifts):
@@ -39,7 +40,7 @@ def evaluation(folder: Path, shifts: tuple[float, ...] = (1, 9, 3), crops: bool 
         found = points + np.array([[[shift, 0], [0, 0], [0, 0]]], np.float32)
         full = Poses(found, np.ones((1, 3), np.float32), np.ones(1, np.float32), BODY)
         predictions.append(full if np.isfinite(shift) else Poses.empty(BODY))
-    return measure(Labels(BODY, tuple(pictures), np.ones(3, bool)), tuple(predictions), crops)
+    return measure(Labels(BODY, tuple(pictures), np.ones(3, bool)), tuple(predictions), fit)
 
 
 def test_files_say_the_figures(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_worst_first_and_in_the_tile_of_its_number(tmp_path: Path) -> None:
 
 
 def test_crops_have_no_oks(tmp_path: Path) -> None:
-    figures = metrics(evaluation(tmp_path, crops=True))
+    figures = metrics(evaluation(tmp_path, fit="crop"))
     assert "oks" not in figures
     assert "pck_of_objects_found" not in figures
     assert figures["pck"]["value"] == pytest.approx((100 / 3 + 200) / 3)

@@ -13,6 +13,7 @@ from cairn.evaluation.protocols import PROTOCOLS
 from cairn.evaluation.run import Finder, evaluate, measure, measure_error, measure_pck, pair_objects, predict_objects
 from cairn.poses import Annotation, Poses
 from cairn.skeleton import Skeleton
+from cairn.spec import Fit
 
 DATA = Path(__file__).parents[2] / ".data"
 TOY = Skeleton("toy", ("a", "b"), sigmas=(0.1, 0.1))
@@ -70,15 +71,44 @@ def test_crops_pair_row_by_row_and_see_labelled_objects_only() -> None:
         asked.append((path, len(boxes)))
         return poses([[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
-    pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), crops=True)
+    pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), fit="crop")
     assert asked == [(Path("5.jpg"), 2)]
     np.testing.assert_array_equal(pairs.found, [[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
+
+
+@pytest.mark.parametrize(
+    ("point", "row"),
+    [([[12, 9], [math.nan, math.nan]], 0), ([[300, 310], [320, 330]], 1), ([[math.nan] * 2] * 2, None)],
+)
+def test_the_one_object_of_a_whole_picture_is_the_nearest_however_far(point: list, row: int | None) -> None:
+    pairs = pair_objects(LABELS, [poses([point]), poses([point])], fit="whole")
+    expected = np.full((2, 2, 2), np.nan)
+    if row is not None:
+        expected[row] = point
+    np.testing.assert_array_equal(pairs.found, expected)
+
+
+def test_a_model_of_the_whole_picture_is_not_told_where_the_object_is() -> None:
+    def finder(path: Path) -> Poses:  # it takes no boxes
+        return poses([[[10, 10], [24, 13]]])
+
+    result = evaluate(finder, LABELS, "whole")
+    assert (result.oks, result.pck_met) == (None, None)
+    np.testing.assert_array_equal(result.pairs.met, [True, False])
+    assert (result.pck.value, result.error.missing) == (25, 50)
+    assert result.error.value == pytest.approx(5)  # 0 and 5 of 50
+
+
+def test_several_objects_in_a_whole_picture_are_one_line() -> None:
+    two = poses([[[10, 10], [24, 13]]] * 2)
+    with pytest.raises(LabelError, match=r"5\.jpg: expected one object in the whole picture, got 2"):
+        pair_objects(LABELS, [two, two], fit="whole")
 
 
 def test_figures_by_hand() -> None:
     # Boxes have a diagonal of 50: the keypoints are off by 0, 5 and 10 of 50, and one is not found.
     found = poses([[[10, 10], [23, 14]], [[50, 60], [math.nan, math.nan]]])
-    pairs = pair_objects(LABELS, [found, poses([])], crops=True)
+    pairs = pair_objects(LABELS, [found, poses([])], fit="crop")
     result = measure_pck(pairs, PROTOCOLS["diagonal"], threshold=0.15)
     np.testing.assert_array_equal(result.per_joint, [50, 50])
     assert (result.value, result.unmeasured) == (50, 0)
@@ -98,7 +128,7 @@ def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
     labels = Labels(body, (LabelledPicture(1, Path("1.jpg"), (100, 100), truth),), labels.known)
     shifted = truth.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
     found = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
-    result = measure_pck(pair_objects(labels, [found], crops=True), PROTOCOLS["mpii"])
+    result = measure_pck(pair_objects(labels, [found], fit="crop"), PROTOCOLS["mpii"])
     np.testing.assert_array_equal(result.per_joint, [0, 100])
     assert result.value == 100
 
@@ -119,15 +149,15 @@ def truth_finder(labels: Labels, noise: float = 0.0) -> Finder:
     return finder
 
 
-@pytest.mark.parametrize("crops", [False, True])
-def test_the_truth_is_worth_a_hundred(crops: bool) -> None:
+@pytest.mark.parametrize("fit", ["letterbox", "crop"])
+def test_the_truth_is_worth_a_hundred(fit: Fit) -> None:
     done: list[int] = []
-    result = evaluate(truth_finder(LABELS), LABELS, crops, progress=done.append)
+    result = evaluate(truth_finder(LABELS), LABELS, fit, progress=done.append)
     assert done == [1, 2]
     assert (result.pck.value, result.pck.area, result.error.value, result.error.missing) == (100, 100, 0, 0)
     assert result.pck.protocol.name == "diagonal"
     assert result.seconds > 0
-    if crops:
+    if fit == "crop":
         assert result.oks is None
         assert result.pck_met is None
     else:
@@ -154,7 +184,7 @@ def test_nothing_found_is_measured_as_such() -> None:
 
 def test_rows_that_do_not_answer_the_boxes_are_one_line() -> None:
     with pytest.raises(LabelError, match=r"5\.jpg has 2 labelled objects, got 1 prediction"):
-        pair_objects(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], crops=True)
+        pair_objects(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], fit="crop")
 
 
 @pytest.mark.data

@@ -60,6 +60,29 @@ def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_pat
             assert np.allclose(got[name], expected[name], atol=1e-5)
 
 
+class Upper(nn.Module):
+    """Works on squares of one size alone: its weights are as many as its cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(17, 8, 8))
+
+    def forward(self, image):
+        return (nn.functional.avg_pool2d(image / 255, 8).mean(dim=1, keepdim=True) * self.weight,)
+
+
+@pytest.mark.parametrize("fit", ["crop", "whole"])
+def test_squares_are_exported_at_their_size(tmp_path, fit):
+    spec = SPEC.model_copy(
+        update={"input": InputSpec(fit=fit, size=64, multiple=16), "outputs": ("heatmaps",), "decode": {}}
+    )
+    module = Upper()
+    export(module, spec, tmp_path / "square.onnx")
+    images = np.random.default_rng(0).uniform(0, 255, (3, 3, 64, 64)).astype(np.float32)
+    got = OnnxNetwork(tmp_path / "square.onnx", threads=1)(images)["heatmaps"]
+    assert np.allclose(got, TorchNetwork(module, spec)(images)["heatmaps"], atol=1e-5)
+
+
 def test_the_file_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
     export(Tiny(), SPEC, tmp_path / "tiny.onnx")
     content = (tmp_path / "tiny.onnx").read_bytes()

@@ -53,7 +53,7 @@ def evaluate(
     """Measure a model on labelled pictures.
 
     Prints a table and writes metrics.json, pck.png, worst.jpg and report.html. A model that looks for objects is
-    measured by COCO's OKS AP, with PCK beside it; one that is shown an object at a time by PCK.
+    measured by COCO's OKS AP, with PCK beside it; one that finds a single object by PCK.
     """
     from dataclasses import replace
 
@@ -79,8 +79,8 @@ def evaluate(
             raise LabelError(f"the first {limit} pictures of {labels} have no labelled object: raise --limit")
     folder = out or _new_folder(f"evaluation-{predictor.spec.name}")
     with _kept_if_used(free_of_reports(folder)), _progress(len(truth)) as progress:
-        crops = predictor.spec.input.fit == "crop"
-        result = run(predictor, truth, crops, protocol, threshold, "pooled" if mean == "pooled" else "joints", progress)
+        fit = predictor.spec.input.fit
+        result = run(predictor, truth, fit, protocol, threshold, "pooled" if mean == "pooled" else "joints", progress)
         written = write_report(result, folder, {"model": predictor.spec.name, "labels": str(labels)})
     _print(result)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)

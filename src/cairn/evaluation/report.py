@@ -72,8 +72,9 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
         "milliseconds_per_picture": 1000 * evaluation.seconds,
         "skeleton": skeleton.name,
     }
-    if evaluation.oks is not None:
+    if evaluation.fit != "crop":
         result["objects_found"] = int(pairs.met.sum())
+    if evaluation.oks is not None:
         result["oks"] = {**evaluation.oks, "sigmas": dict(zip(joints, skeleton.sigmas, strict=True))}
     result["pck"] = _pck_table(evaluation.pck, skeleton)
     if evaluation.pck_met is not None:
@@ -150,6 +151,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     rows: dict[str, str] = {}
     if evaluation.oks is not None:
         rows |= {f"OKS {name}": _number(value) for name, value in evaluation.oks.items()}
+    if evaluation.fit != "crop":
         rows["objects found"] = f"{int(pairs.met.sum())} of {len(pairs.truth)}"
     rows[name_of(pck)] = _number(pck.value)
     if evaluation.pck_met is not None:

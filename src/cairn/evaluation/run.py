@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +18,7 @@ from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
 from cairn.poses import Annotation, Poses
 from cairn.predictor import large_enough
 from cairn.skeleton import Skeleton
+from cairn.spec import Fit
 
 Progress = Callable[[int], None]
 """Called with the number of pictures done."""
@@ -91,7 +92,8 @@ class MeanError:
 class Evaluation:
     """What is known of a model after it has seen the labels.
 
-    oks      COCO's figures; None for a model that is told where the objects are
+    fit      what the model is shown, and so how its answers pair with the labels (`pair_objects`)
+    oks      COCO's figures; None for a model that does not look for several objects
     pck      over all labelled objects: one that was missed counts as far off
     pck_met  over those that were found; None likewise, and where there are none
     error    of what was found
@@ -100,6 +102,7 @@ class Evaluation:
 
     labels: Labels
     predictions: tuple[Poses, ...]
+    fit: Fit
     pairs: Pairs
     pck: Pck
     error: MeanError
@@ -138,19 +141,21 @@ def labelled_rows(picture: LabelledPicture) -> Annotation:
     return picture.annotation[np.flatnonzero(picture.annotation.labelled)]
 
 
-def pair_objects(labels: Labels, predictions: Sequence[Poses], crops: bool = False) -> Pairs:
-    """Each labelled object beside its prediction.
+def pair_objects(labels: Labels, predictions: Sequence[Poses], fit: Fit = "letterbox") -> Pairs:
+    """Each labelled object beside its prediction; an object that is left over has found nothing.
 
-    crops  predictions have a row for each labelled object (`predict_objects`); otherwise the most similar pairs
-           of each picture belong together, and an object that is left over has found nothing.
+    fit  letterbox: the most similar pairs of each picture belong together. crop: predictions have a row for each
+         labelled object (`predict_objects`). whole: predictions are one object, that of the labelled object nearest
     """
     check_parallel(labels, predictions)
     found, pictures = [], []
     for i, (picture, poses) in enumerate(zip(labels, predictions, strict=True)):
         rows = labelled_rows(picture)
-        if crops and len(poses) != len(rows):
+        if fit == "crop" and len(poses) != len(rows):
             raise LabelError(f"{picture.path} has {len(rows)} labelled objects, got {len(poses)} predictions")
-        partner = np.arange(len(rows)) if crops else match(rows, poses)
+        if fit == "whole" and len(poses) > 1:
+            raise LabelError(f"{picture.path}: expected one object in the whole picture, got {len(poses)}")
+        partner = PAIRING[fit](rows, poses)
         points = np.full((len(rows), len(labels.skeleton), 2), np.nan, np.float32)
         there = partner >= 0
         chosen = poses[partner[there]]
@@ -195,7 +200,7 @@ def measure_error(pairs: Pairs) -> MeanError:
 def evaluate(
     finder: Finder,
     labels: Labels,
-    crops: bool = False,
+    fit: Fit = "letterbox",
     protocol: Protocol | None = None,
     threshold: float | None = None,
     mean: Mean = "joints",
@@ -203,8 +208,9 @@ def evaluate(
 ) -> Evaluation:
     """Runs a model over labels and measures it.
 
-    crops     the model is told where the objects are: it is called with `boxes`, and PCK is its figure. Otherwise
-              it looks for them, and OKS AP is its figure, with PCK beside it
+    fit       what the model is shown, as its specification says. letterbox: it looks for objects, and OKS AP is its
+              figure, with PCK beside it. crop: it is told where the objects are, called with `boxes`, and PCK is its
+              figure. whole: the picture alone, no box tells where the object is, and PCK is its figure too
     protocol  None takes the usual one of such labels
     Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol, and
     MissingExtra where OKS is its figure and faster-coco-eval is not installed.
@@ -212,38 +218,63 @@ def evaluate(
     truth = _joined([labelled_rows(picture) for picture in labels])
     protocol = protocol or usual_protocol(truth, labels.skeleton)
     protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last picture
-    if not crops:
+    if fit == "letterbox":
         library()  # the same of what is not installed
     begun = time.perf_counter()  # decoding a picture is part of what a user waits for
-    predictions = tuple((predict_objects if crops else predict)(finder, labels, progress))
+    predictions = tuple((predict_objects if fit == "crop" else predict)(finder, labels, progress))
     seconds = (time.perf_counter() - begun) / len(labels)
-    return measure(labels, predictions, crops, protocol, threshold, mean, seconds)
+    return measure(labels, predictions, fit, protocol, threshold, mean, seconds)
 
 
 def measure(
     labels: Labels,
     predictions: tuple[Poses, ...],
-    crops: bool = False,
+    fit: Fit = "letterbox",
     protocol: Protocol | None = None,
     threshold: float | None = None,
     mean: Mean = "joints",
     seconds: float = float("nan"),
 ) -> Evaluation:
     """`evaluate` of predictions that are there already."""
-    pairs = pair_objects(labels, predictions, crops)
+    pairs = pair_objects(labels, predictions, fit)
     chosen = protocol or usual_protocol(pairs.truth, labels.skeleton)
     met = pairs[np.flatnonzero(pairs.met)]
-    measurable = not crops and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
+    measurable = fit == "letterbox" and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
     return Evaluation(
         labels=labels,
         predictions=predictions,
+        fit=fit,
         pairs=pairs,
         pck=measure_pck(pairs, chosen, threshold, mean),
         error=measure_error(pairs),
-        oks=None if crops else oks_metrics(labels, predictions),
+        oks=oks_metrics(labels, predictions) if fit == "letterbox" else None,
         pck_met=measure_pck(met, chosen, threshold, mean) if measurable else None,
         seconds=seconds,
     )
+
+
+def _in_order(rows: Annotation, poses: Poses) -> NDArray[np.int64]:
+    return np.arange(len(rows))
+
+
+def _nearest(rows: Annotation, poses: Poses) -> NDArray[np.int64]:
+    """(G,) 0 for the labelled object from which the one that was found is least far, -1 for the others.
+
+    However far it is: an object that was placed wrongly is an error to measure, not one that was missed.
+    """
+    partner = np.full(len(rows), -1)
+    if len(rows) and len(poses):
+        distances = np.linalg.norm(poses.keypoints - rows.keypoints, axis=-1)
+        both = np.isfinite(distances)
+        means = np.where(both, distances, 0).sum(axis=1) / np.maximum(both.sum(axis=1), 1)
+        partner[np.where(both.any(axis=1), means, np.inf).argmin()] = 0
+    return partner
+
+
+Pairing = Callable[[Annotation, Poses], NDArray[np.int64]]
+"""(G,) the found object that belongs to each labelled object of a picture; -1 for none."""
+
+PAIRING: Mapping[Fit, Pairing] = {"letterbox": match, "crop": _in_order, "whole": _nearest}
 
 
 def _joined(annotations: Sequence[Annotation]) -> Annotation:

@@ -42,13 +42,14 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
 
 
 def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
-    size = spec.input.size if spec.input.fit == "crop" else 4 * spec.input.multiple
+    height = width = spec.input.size
     dims: dict[int, torch.export.Dim] = {0: torch.export.Dim("batch", min=1, max=1024)}
     if spec.input.fit == "letterbox":
         multiple = spec.input.multiple
+        height, width = 4 * multiple, 5 * multiple
         dims[2] = multiple * torch.export.Dim("rows", min=1, max=512)
         dims[3] = multiple * torch.export.Dim("columns", min=1, max=512)
-    example = torch.zeros(2, 3, size, size + (spec.input.multiple if spec.input.fit == "letterbox" else 0))
+    example = torch.zeros(2, 3, height, width)
     # What torch logs and warns of here is its own business: operators that nobody uses, its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):

@@ -46,7 +46,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
     Raises ModelError where the specification is not of this method, or a setting is unknown or of another kind.
     """
     spec = network.spec
-    if spec.outputs != ("heatmaps",) or spec.input.fit != "crop":
+    if spec.outputs != ("heatmaps",) or spec.input.fit == "letterbox":
         raise ModelError(
             f"hourglass needs the output heatmaps of a crop; "
             f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"

@@ -141,7 +141,7 @@ class HourglassModule(KeypointModule):
         return find_labelled(predictor(network), self.val.pictures[index], self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        evaluation = measure(self.val, tuple(predictions), crops=True)
+        evaluation = measure(self.val, tuple(predictions), fit="crop")
         return {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
 
 
