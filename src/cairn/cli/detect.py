@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from itertools import repeat
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.finders import CROPS, WHOLE, finders
+from cairn.cli.outputs import SEVERAL, writers
+from cairn.cli.progress import progress
 from cairn.errors import CairnError, ImageError, LabelError
 
 if TYPE_CHECKING:
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cairn.poses import Poses
-    from cairn.spec import ModelSpec
-    from cairn.writers import PictureName, Writer
-
-WHOLE, CROPS = "person", "person-single"
-"""The embedded models for all people in a picture, and for one in a box."""
-
-SEVERAL = "cairn-results"
-"""Where the results of several pictures go when nothing else is said."""
+    from cairn.writers import PictureName
 
 
 def detect(
@@ -95,8 +89,8 @@ def detect(
     if not (forms or drawn or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
     refining = refine_with or (CROPS if refine else None)
-    spec, finders = _finders(pictures, model, boxes, refining, threads, size)
-    writers = _writers(forms, folder, pictures, spec.name, to_stdout=json is not None)
+    spec, find_in = finders(pictures, model, boxes, refining, threads, size)
+    results = writers(forms, folder, pictures, spec.name, to_stdout=json is not None)
     drawn_from = spec.draw_threshold if draw_threshold is None else draw_threshold
     if forms or drawn:
         writable_folder(folder)
@@ -108,10 +102,10 @@ def detect(
     people = failed = 0
     started = time.perf_counter()
     with ExitStack() as until_done:
-        say, advance = until_done.enter_context(_progress(len(pictures), json is not None))
-        for writer in writers:
+        say, advance = until_done.enter_context(progress(len(pictures), json is not None))
+        for writer in results:
             until_done.enter_context(writer)
-        for picture, find in zip(pictures, finders, strict=False):
+        for picture, find in zip(pictures, find_in, strict=False):
             try:
                 image = read_image(picture.path)
                 poses = _found(picture, image, find).above(threshold)
@@ -122,7 +116,7 @@ def detect(
                 say(f"cairn: {error}")
             else:
                 people += len(poses)
-                for writer in writers:
+                for writer in results:
                     writer.write(picture, image.shape[:2], poses)
                 if drawn:
                     write_image(picture.beside(folder, ".cairn.jpg"), draw_poses(image, poses, drawn_from))
@@ -130,44 +124,10 @@ def detect(
         if failed == len(pictures):
             raise ImageError(f"none of the {failed} pictures could be read")
     seconds = (time.perf_counter() - started) / len(pictures)
-    results = _results(folder, forms, pictures[0] if single else None, drawn)
-    print(_summary(len(pictures), people, seconds, failed, results), file=sys.stderr)
+    where = _results(folder, forms, pictures[0] if single else None, drawn)
+    print(_summary(len(pictures), people, seconds, failed, where), file=sys.stderr)
     if failed:
         raise typer.Exit(1)
-
-
-def _finders(
-    pictures: Sequence[PictureName],
-    model: str | None,
-    boxes: Path | None,
-    refining: str | None,
-    threads: int,
-    size: int | None,
-) -> tuple[ModelSpec, Iterable[Callable[..., Poses]]]:
-    """What the model says of itself, and for each picture what finds the objects in it."""
-    from cairn.load import load
-    from cairn.predictor import CropPredictor, RefinedPredictor
-
-    predictor = load(model or (CROPS if boxes else WHOLE), threads=threads, size=size)
-    if boxes:
-        from cairn.annotations.boxes import read_boxes
-
-        if refining:
-            raise CairnError("--boxes says where the objects are, and --refine looks for them: give one of the two")
-        if not isinstance(predictor, CropPredictor):
-            raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
-        rows = read_boxes(boxes).of([picture.path for picture in pictures])
-        return predictor.spec, [partial(predictor, boxes=some) for some in rows]
-    if refining:
-        crops = load(refining, threads=threads)
-        if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
-            raise CairnError(
-                f"--refine goes from a model of whole pictures to one of single objects; "
-                f"got {predictor.spec.name} and {crops.spec.name}"
-            )
-        refined = RefinedPredictor(predictor, crops)
-        return refined.spec, repeat(refined)
-    return predictor.spec, repeat(predictor)
 
 
 def _found(picture: PictureName, image: NDArray[np.uint8], find: Callable[..., Poses]) -> Poses:
@@ -176,49 +136,6 @@ def _found(picture: PictureName, image: NDArray[np.uint8], find: Callable[..., P
         return find(image)
     except (ImageError, LabelError) as error:
         raise type(error)(f"{picture.path}: {error}") from None
-
-
-def _writers(
-    forms: Sequence[str], folder: Path, pictures: Sequence[PictureName], model: str, to_stdout: bool
-) -> list[Writer]:
-    """Names become writers, not yet opened. Raises CairnError for a name that is none."""
-    from cairn.writers.cairn_json import JsonLinesWriter, JsonWriter
-    from cairn.writers.coco import CocoWriter, image_ids
-    from cairn.writers.csv_table import CsvWriter
-    from cairn.writers.openpose import OpenPoseWriter
-
-    table: dict[str, Callable[[], Writer]] = {
-        "json": lambda: JsonWriter(folder, model),
-        "coco": lambda: CocoWriter(folder, image_ids(picture.path for picture in pictures)),
-        "openpose": lambda: OpenPoseWriter(folder),
-        "csv": lambda: CsvWriter(folder),
-    }
-    if unknown := [form for form in forms if form not in table]:
-        raise CairnError(f"--write knows {','.join(table)}, got {','.join(unknown)}")
-    writers = [table[form]() for form in dict.fromkeys(forms)]
-    return [*writers, JsonLinesWriter(sys.stdout, model)] if to_stdout else writers
-
-
-@contextmanager
-def _progress(count: int, to_stdout: bool) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """Two functions: one shows a line on stderr, one says that a picture is done. A bar only for people."""
-    watched = sys.stderr.isatty() and not (to_stdout and sys.stdout.isatty())
-    if count == 1 or not watched:
-        yield lambda line: print(line, file=sys.stderr), lambda: None
-        return
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # rich would send our stdout to its own console.
-    with Progress(*columns, console=console, redirect_stdout=False, transient=True) as bar:
-        task = bar.add_task("detecting", total=count)
-        yield (
-            lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-            lambda: bar.advance(task),
-        )
 
 
 def _results(folder: Path, forms: Sequence[str], picture: PictureName | None, drawn: bool) -> str:
