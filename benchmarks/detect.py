@@ -18,7 +18,6 @@ from pathlib import Path
 import cv2
 
 import cairn
-from cairn.geometry import letterbox
 from cairn.image import read_image, write_image
 from cairn.predictor import to_input
 
@@ -58,7 +57,7 @@ def main() -> None:
         print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
 
         model = cairn.load("person", threads=1)
-        affine, size = letterbox(image.shape[:2], model.size, model.spec.input.multiple)
+        affine, size = model.resolution.fit(image.shape[:2], model.spec.input.multiple)[0]
         shown = to_input(affine.warp(image, size))
         maps = {name: values[0] for name, values in model.network(shown).items()}
         poses = model(image)

@@ -98,7 +98,7 @@ def resize(size: Size, to: Size) -> Affine:
     return Affine(np.array([[fx, 0.0, (fx - 1) / 2], [0.0, fy, (fy - 1) / 2]]))
 
 
-def letterbox(size: Size, longest: int, multiple: int = 1) -> tuple[Affine, Size]:
+def letterbox(size: Size, longest: float, multiple: int = 1) -> tuple[Affine, Size]:
     """Scale a picture so that its longest side becomes `longest`, then pad right and below.
 
     Returns the map and the padded size, each side of which is a multiple of `multiple`. The

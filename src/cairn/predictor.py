@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ImageError, LabelError, ModelError
-from cairn.geometry import Size, crop, field_affine, letterbox
+from cairn.geometry import Affine, Size, crop, field_affine
 from cairn.heatmaps import flip_heatmaps
 from cairn.image import read_image
 from cairn.network import Maps, Network
 from cairn.poses import Poses
+from cairn.resolution import SIDES, Resolution, average_maps
 from cairn.spec import ModelSpec
 
 Picture = str | Path | NDArray[np.uint8]
@@ -29,9 +30,6 @@ Decode = Callable[[Maps], Poses]
 LEAST_CROP = 16
 """Side in pixels of the smallest crop: from less than four cells of a field nothing can be told."""
 
-SIDES = 32, 8192
-"""The shortest and the longest side in pixels that a network can be asked to look at."""
-
 CROPS_AT_ONCE = 16
 """How many crops the network is shown together: memory does not grow with the number of boxes."""
 
@@ -41,15 +39,17 @@ class Predictor:
 
     network  the network, which knows its specification
     decode   the method's decoder, its thresholds already set
-    size     longest side in pixels that the network is shown; None takes the specification's
+    size     what of a picture the network is shown: the longest side in pixels, or a `Resolution`; None takes the
+             specification's
 
-    Raises ModelError where `size` is not within `SIDES`.
+    Raises ModelError where a side is not within `SIDES`, or not one that the network can be shown.
     """
 
-    def __init__(self, network: Network, decode: Decode, size: int | None = None) -> None:
+    def __init__(self, network: Network, decode: Decode, size: int | Resolution | None = None) -> None:
         self.network = network
         self.decode = decode
-        self.size = _side(size, network.spec)
+        given = size if isinstance(size, Resolution) else Resolution(longest=size)
+        self.resolution = given.of_model(network.spec.input.size, network.spec.input.multiple)
 
     @property
     def spec(self) -> ModelSpec:
@@ -60,11 +60,19 @@ class Predictor:
 
         Raises ImageError where a path cannot be read, or an array is not (H, W, 3) uint8.
         """
-        image = as_image(picture)
-        affine, size = letterbox(image.shape[:2], self.size, self.spec.input.multiple)
-        maps = self.network(to_input(affine.warp(image, size)))
-        poses = self.decode({name: values[0] for name, values in maps.items()})
-        return poses.transformed(field_affine(self.spec.stride).then(affine.inverse()))
+        maps, to_picture = self.maps(as_image(picture))
+        return self.decode(maps).transformed(to_picture)
+
+    def maps(self, image: NDArray[np.uint8]) -> tuple[Maps, Affine]:
+        """What the network makes of a picture, each output (C, h, w), and where its cells lie in the picture.
+
+        With several scales it is the mean over them, on the cells of the first.
+        """
+        fits = self.resolution.fit(image.shape[:2], self.spec.input.multiple)
+        affines = [affine for affine, _ in fits]
+        scales = [self.network(to_input(affine.warp(image, size))) for affine, size in fits]
+        maps = {name: average_maps([scale[name][0] for scale in scales], affines) for name in scales[0]}
+        return maps, field_affine(self.spec.stride).then(affines[0].inverse())
 
 
 class CropPredictor:
@@ -78,7 +86,9 @@ class CropPredictor:
     Raises ModelError where `size` is not within `SIDES`, or not a multiple of what the network can be shown.
     """
 
-    def __init__(self, network: Network, decode: Decode, size: int | None = None, flip: bool = False) -> None:
+    def __init__(
+        self, network: Network, decode: Decode, size: int | Resolution | None = None, flip: bool = False
+    ) -> None:
         self.network = network
         self.decode = decode
         self.size = _side(size, network.spec)
@@ -228,9 +238,11 @@ def _alike(value: Any, default: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _side(size: int | None, spec: ModelSpec) -> int:
+def _side(size: int | Resolution | None, spec: ModelSpec) -> int:
     if size is None:
         return spec.input.size
+    if isinstance(size, Resolution):
+        raise ModelError(f"model {spec.name} is shown one object at a time: its size is one side, not a resolution")
     if not SIDES[0] <= size <= SIDES[1]:
         raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {size}")
     return size
