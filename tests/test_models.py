@@ -10,7 +10,6 @@ from cairn import zoo
 from cairn.annotations.coco import read_coco
 from cairn.evaluation.run import evaluate
 from cairn.load import load
-from cairn.predictor import CropPredictor
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
@@ -39,7 +38,7 @@ def test_the_figure_of_the_card_holds(name):
         pytest.skip(f"{data} is not unpacked in .data (CONTRIBUTING.md says how)")
     model = load(name, threads=1)
     labels = read_coco(DATA / data / "val.json", skeleton=model.spec.skeleton)
-    result = evaluate(model, labels, crops=isinstance(model, CropPredictor))
+    result = evaluate(model, labels, model.spec.input.fit)
     measured = result.pck.value if result.oks is None else result.oks[figure]
     section = CARDS.split(f"## {name}\n")[1].split("\n## ")[0]
     stated = re.search(rf"\| {figure} \| ([\d.]+) \|", section)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cairn.errors import SkeletonError
 from cairn.geometry import Affine
 from cairn.poses import Annotation, Poses
-from cairn.skeleton import skeleton
+from cairn.skeleton import Skeleton, skeleton
 from fake_poses import random_poses
 
 some = st.builds(random_poses, st.integers(0, 2**32 - 1), st.integers(0, 6))
@@ -97,11 +97,26 @@ def test_mapping_to_a_larger_skeleton_and_back(seed: int, people: int) -> None:
     coco17, coco18 = skeleton("coco17"), skeleton("coco18")
     poses = random_poses(seed, people, coco17)
     there = poses.mapped(coco18)
-    assert not there.found[:, coco18.index("neck")].any()
+    shoulders = [coco17.index("left_shoulder"), coco17.index("right_shoulder")]
+    neck = coco18.index("neck")
+    middle = (poses.keypoints[:, shoulders[0]] + poses.keypoints[:, shoulders[1]]) / 2  # NaN where either is
+    np.testing.assert_allclose(there.keypoints[:, neck], middle, rtol=1e-6)
+    np.testing.assert_array_equal(there.confidence[:, neck], np.minimum(*poses.confidence[:, shoulders].T))
     for joint in coco17.joints:
         one, other = poses.keypoints[:, coco17.index(joint)], there.keypoints[:, coco18.index(joint)]
         assert np.array_equal(one, other, equal_nan=True)
     assert same(there.mapped(coco17), poses)
+
+
+def test_a_mean_needs_all_its_parts_and_a_name_comes_first() -> None:
+    one, part = Skeleton("one", ("a", "b", "middle")), Skeleton("part", ("a",))
+    wanted = Skeleton("wanted", ("c", "middle"), means=(("c", ("a", "b")), ("middle", ("a", "b"))))
+    points = np.array([[[0, 0], [2, 4], [9, 9]]], np.float32)
+    poses = Poses(points, np.array([[0.5, 0.75, 1]], np.float32), np.ones(1, np.float32), one)
+    there = poses.mapped(wanted)
+    assert there.keypoints.tolist() == [[[1, 2], [9, 9]]]
+    assert there.confidence.tolist() == [[0.5, 1]]
+    assert not poses.mapped(part).mapped(wanted).found.any()
 
 
 def test_an_annotation_s_rows_and_what_counts_as_labelled() -> None:

@@ -75,6 +75,27 @@ def test_a_mirrored_face_is_a_face() -> None:
     assert (order[48], order[51], order[57], order[60], order[62], order[66]) == (54, 51, 57, 64, 62, 66)
 
 
+def test_five_points_of_a_face_are_means_of_68_as_300_w_counts_them() -> None:
+    parts = dict(zip(skeleton("face5").joints, skeleton("face5").parts_in(skeleton("face68")), strict=True))
+    assert parts == {
+        "left_eye": (42, 43, 44, 45, 46, 47),
+        "right_eye": (36, 37, 38, 39, 40, 41),
+        "nose_tip": (30,),
+        "mouth_left": (54,),
+        "mouth_right": (48,),
+    }
+
+
+def test_parts_go_by_name_first() -> None:
+    coco18, lsp14 = skeleton("coco18"), skeleton("lsp14")
+    neck = coco18.index("neck")
+    assert coco18.parts_in(lsp14)[neck] == (lsp14.index("neck"),)
+    assert coco18.parts_in(coco18) == tuple((joint,) for joint in range(18))
+    assert coco18.parts_in(skeleton("face5")) == tuple(
+        {"right_eye": (1,), "left_eye": (0,)}.get(joint, ()) for joint in coco18.joints
+    )
+
+
 # Field channel of each limb as released, from the first one on: (from, to): channel of x.
 RELEASED = {
     "coco18": "1-2:12 1-5:20 2-3:14 3-4:16 5-6:22 6-7:24 1-8:0 8-9:2 9-10:4 1-11:6 11-12:8 12-13:10 1-0:28 "
@@ -129,6 +150,8 @@ def test_flip_pairs_are_found_by_name(joints: tuple[str, ...], pairs: set[tuple[
         ({"limbs": ((0, 3),)}, "pairs joints 0 and 3"),
         ({"limbs": ((1, 1),)}, "pairs joints 1 and 1"),
         ({"flip_pairs": ((0, 1), (1, 2))}, "flips a joint twice"),
+        ({"means": (("d", ("a", "b")),)}, "means of skeleton triple must give parts of its joints, got d"),
+        ({"means": (("a", ()),)}, r"got a of \[\]"),
         ({"limbs": ((0, 1), (1, 2), (2, 0))}, "closes a circle: list it as redundant"),
     ],
 )
@@ -158,6 +181,8 @@ def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
         ({"name": "x", "joints": ["a", "b"], "limbs": [["a", ["b"]]]}, "expected two of its joints"),
         ({"name": "x", "joints": ["a"], "sigmas": ["wide"]}, "sigmas of skeleton x must be a list of numbers"),
         ({"name": "x", "joints": ["a"], "sigmas": [float("inf")]}, "1 positive sigmas"),
+        ({"name": "x", "joints": ["a"], "means": ["a"]}, "means of skeleton x must be a table of lists of names"),
+        ({"name": "x", "joints": ["a"], "means": {"a": "bc"}}, "must be a table of lists of names, got {'a': 'bc'}"),
         ("coco17", "a skeleton is a table"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,13 +86,15 @@ class Poses:
         return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]
 
     def mapped(self, skeleton: Skeleton) -> Poses:
-        """The same objects in the joints of another skeleton, matched by name; joints new to them are not found."""
-        source = {joint: i for i, joint in enumerate(self.skeleton.joints)}
-        shared = [(i, source[joint]) for i, joint in enumerate(skeleton.joints) if joint in source]
-        keypoints = np.full((len(self), len(skeleton), 2), np.nan, np.float32)
-        confidence = np.zeros((len(self), len(skeleton)), np.float32)
-        for here, there in shared:
-            keypoints[:, here], confidence[:, here] = self.keypoints[:, there], self.confidence[:, there]
+        """The same objects in the joints of another skeleton, matched by name; joints new to them are not found.
+
+        A joint that is the mean of others (`Skeleton.means`) is found where all of them are, as sure as the least sure.
+        """
+        parts = skeleton.parts_in(self.skeleton)
+        there = np.array([bool(joints) for joints in parts])
+        confidence = np.where(there, gathered(self.confidence, parts, np.min), np.float32(0))
+        keypoints = gathered(self.keypoints, parts, np.mean)
+        keypoints = np.where(confidence[..., None] > 0, keypoints, np.float32(np.nan))
         return Poses(keypoints, confidence, self.scores, skeleton, self.ids)
 
 
@@ -130,3 +133,15 @@ class Annotation:
     def labelled(self) -> NDArray[np.bool_]:
         """(P,): objects of which at least one joint is labelled and that are no crowd."""
         return (self.visibility > 0).any(axis=1) & ~self.crowd
+
+
+def gathered(values: NDArray, parts: Sequence[Sequence[int]], of_several: Callable[..., NDArray]) -> NDArray:
+    """(P, K, ...) from (P, J, ...): for each of K joints the value of its one part of J, or `of_several` of its parts.
+
+    What stands for a joint without parts says nothing.
+    """
+    result = values[:, [joints[0] if joints else 0 for joints in parts]]
+    for i, joints in enumerate(parts):
+        if len(joints) > 1:
+            result[:, i] = of_several(values[:, list(joints)], axis=1)
+    return result

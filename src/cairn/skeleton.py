@@ -28,6 +28,7 @@ class Skeleton:
     redundant   indices of limbs outside the tree (TPAMI section 3.3); the others form a forest
     flip_pairs  pairs of joints that change places in a mirror
     sigmas      K OKS sigmas (standard deviation over the root of the object's area)
+    means       joints that are the mean of others, and names of those: for poses and labels in other joints
 
     Raises SkeletonError where these contradict each other.
     """
@@ -38,6 +39,7 @@ class Skeleton:
     redundant: tuple[int, ...] = ()
     flip_pairs: tuple[tuple[int, int], ...] = ()
     sigmas: tuple[float, ...] = ()
+    means: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.sigmas:
@@ -69,6 +71,19 @@ class Skeleton:
                 f"skeleton {self.name} has no joint {joint!r}; it has {', '.join(self.joints)}"
             ) from None
 
+    def parts_in(self, source: Skeleton) -> tuple[tuple[int, ...], ...]:
+        """K tuples of joints of `source`: the one of this joint's name, else all those that it is the mean of.
+
+        Empty where `source` has neither.
+        """
+        where = {joint: i for i, joint in enumerate(source.joints)}
+        means = dict(self.means)
+        found = []
+        for joint in self.joints:
+            names = (joint,) if joint in where else means.get(joint, ())
+            found.append(tuple(where[name] for name in names) if all(name in where for name in names) else ())
+        return tuple(found)
+
     def to_dict(self) -> dict[str, Any]:
         """The form of the TOML files, which `from_dict` reads back."""
 
@@ -82,6 +97,7 @@ class Skeleton:
             "redundant": named(tuple(self.limbs[i] for i in self.redundant)),
             "flip_pairs": named(self.flip_pairs),
             "sigmas": list(self.sigmas),
+            "means": {joint: list(parts) for joint, parts in self.means},
         }
 
     @classmethod
@@ -89,10 +105,10 @@ class Skeleton:
         """Reads the form of the TOML files; flip pairs that are not given are found by name."""
         if not isinstance(table, Mapping):
             raise SkeletonError(f"a skeleton is a table with name and joints, got {table!r:.60}")
-        unknown = set(table) - {"name", "joints", "limbs", "redundant", "flip_pairs", "sigmas", "source"}
+        unknown = set(table) - {"name", "joints", "limbs", "redundant", "flip_pairs", "sigmas", "means", "source"}
         if unknown or not {"name", "joints"} <= set(table):
             raise SkeletonError(
-                "a skeleton has name, joints and optionally limbs, redundant, flip_pairs, sigmas, source; "
+                "a skeleton has name, joints and optionally limbs, redundant, flip_pairs, sigmas, means, source; "
                 f"got {', '.join(sorted(table))}"
             )
         joints = tuple(_listed(table, "joints", str, "a list of names"))
@@ -116,6 +132,7 @@ class Skeleton:
             redundant=tuple(limbs.index(pair) for pair in indices("redundant")),
             flip_pairs=indices("flip_pairs") if "flip_pairs" in table else flip_pairs_by_name(joints),
             sigmas=tuple(map(float, _listed(table, "sigmas", int | float, "a list of numbers"))),
+            means=_means(table),
         )
 
     def _check(self) -> None:
@@ -127,6 +144,11 @@ class Skeleton:
         for a, b in (*self.limbs, *self.flip_pairs):
             if not (0 <= a < count and 0 <= b < count and a != b):
                 raise SkeletonError(f"skeleton {self.name} pairs joints {a} and {b}, but has {count} joints")
+        for joint, parts in self.means:
+            if joint not in self.joints or not parts:
+                raise SkeletonError(
+                    f"means of skeleton {self.name} must give parts of its joints, got {joint} of {list(parts)}"
+                )
         flipped = [joint for pair in self.flip_pairs for joint in pair]
         if len(set(flipped)) != len(flipped):
             raise SkeletonError(f"skeleton {self.name} flips a joint twice: {self.flip_pairs}")
@@ -190,6 +212,15 @@ def _listed(table: Mapping[str, Any], key: str, kind: Any, expected: str) -> lis
     if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
         raise SkeletonError(f"{key} of skeleton {table['name']} must be {expected}, got {values!r:.60}")
     return list(values)
+
+
+def _means(table: Mapping[str, Any]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    means = table.get("means", {})
+    if not isinstance(means, Mapping) or not all(
+        isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts) for parts in means.values()
+    ):
+        raise SkeletonError(f"means of skeleton {table['name']} must be a table of lists of names, got {means!r:.60}")
+    return tuple((str(joint), tuple(parts)) for joint, parts in means.items())
 
 
 def _mirrored_names(joint: str) -> list[str]:

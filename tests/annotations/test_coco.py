@@ -111,6 +111,24 @@ def test_a_definition_of_cairn_is_recognised() -> None:
     assert skeleton_of_category({"keypoints": names[::-1]}) != skeleton("coco17")
 
 
+def test_a_mean_of_joints_is_labelled_where_all_of_them_are(tmp_path: Path) -> None:
+    means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
+    wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
+    labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
+    np.testing.assert_array_equal(labels.known, [True, False, False])
+    whole = read_coco(put(tmp_path, mouse()))
+    for one, other in zip(whole, labels, strict=True):
+        for row, visible, points, seen in zip(
+            one.annotation.keypoints,
+            one.annotation.visibility,
+            other.annotation.keypoints,
+            other.annotation.visibility,
+            strict=True,
+        ):
+            assert seen.tolist() == [min(visible[0], visible[1]), 0, 0]
+            np.testing.assert_array_equal(points, [(row[0] + row[1]) / 2, *[[math.nan] * 2] * 2])
+
+
 def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
     wanted = Skeleton("ears", ("rightear", "tail", "leftear"))
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)

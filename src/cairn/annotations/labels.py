@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import LabelError
 from cairn.geometry import Size
-from cairn.poses import Annotation
+from cairn.poses import Annotation, gathered
 from cairn.skeleton import Skeleton
 
 
@@ -51,22 +51,23 @@ class Labels:
     def mapped(self, skeleton: Skeleton) -> Labels:
         """The same labels in the joints of another skeleton, matched by name.
 
+        A joint that is the mean of others (`Skeleton.means`) is labelled where all of them are, and visible likewise.
         Raises LabelError where the two have no joint in common.
         """
         if skeleton == self.skeleton:
             return self
-        source = {joint: i for i, joint in enumerate(self.skeleton.joints)}
-        known = np.array([joint in source and bool(self.known[source[joint]]) for joint in skeleton.joints])
+        parts = skeleton.parts_in(self.skeleton)
+        known = np.array([bool(joints) and all(self.known[joint] for joint in joints) for joints in parts])
         if not known.any():
             raise LabelError(
                 f"labels with joints {', '.join(self.skeleton.joints)} share none with skeleton {skeleton.name} "
                 f"({', '.join(skeleton.joints)})"
             )
-        order = [source.get(joint, 0) for joint in skeleton.joints]
 
         def move(annotation: Annotation) -> Annotation:
-            visibility = np.where(known, annotation.visibility[:, order], 0).astype(np.uint8)
-            keypoints = np.where(visibility[..., None] > 0, annotation.keypoints[:, order], np.nan).astype(np.float32)
+            visibility = np.where(known, gathered(annotation.visibility, parts, np.min), np.uint8(0))
+            keypoints = gathered(annotation.keypoints, parts, np.mean)
+            keypoints = np.where(visibility[..., None] > 0, keypoints, np.float32(np.nan))
             return replace(annotation, keypoints=keypoints, visibility=visibility)
 
         pictures = tuple(replace(picture, annotation=move(picture.annotation)) for picture in self.pictures)
