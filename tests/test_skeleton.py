@@ -55,7 +55,7 @@ def test_definitions_are_whole(name: str) -> None:
     assert Skeleton.from_dict(one.to_dict()) == one
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "face68"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("face68", "face70")])
 def test_left_and_right_change_places(name: str) -> None:
     one = skeleton(name)
     for joint, other in zip(one.joints, one.flip_order, strict=True):
@@ -64,15 +64,29 @@ def test_left_and_right_change_places(name: str) -> None:
         assert one.sigmas[one.index(joint)] == one.sigmas[other]
 
 
-def test_a_mirrored_face_is_a_face() -> None:
-    """Multi-PIE's points in mirrored order, as its scheme has them."""
-    order = skeleton("face68").flip_order
+@pytest.mark.parametrize("name", ["face68", "face70"])
+def test_a_mirrored_face_is_a_face(name: str) -> None:
+    """Multi-PIE's points in mirrored order, as its scheme has them, and the pupils after them."""
+    order = skeleton(name).flip_order
+    assert order[68:] == (69, 68)[: len(order) - 68]
     assert order[:17] == tuple(range(16, -1, -1))
     assert order[17:27] == tuple(range(26, 16, -1))
     assert order[27:31] == (27, 28, 29, 30)
     assert order[31:36] == (35, 34, 33, 32, 31)
     assert (order[36], order[39], order[37], order[41]) == (45, 42, 44, 46)
     assert (order[48], order[51], order[57], order[60], order[62], order[66]) == (54, 51, 57, 64, 62, 66)
+
+
+def test_openposes_hands_and_faces_are_as_its_output_format_counts_them() -> None:
+    hand, face = skeleton("hand21"), skeleton("face70")
+    assert (hand.joints[0], hand.joints[4], hand.joints[5], hand.joints[20]) == (
+        "wrist", "thumb_4", "index_1", "little_4",
+    )  # fmt: skip
+    assert [b for a, b in hand.limbs if a == 0] == [1, 5, 9, 13, 17]
+    assert all(b == a + 1 for a, b in hand.limbs if a)
+    assert hand.flip_order == tuple(range(21))
+    assert face.joints[:68] == skeleton("face68").joints
+    assert face.joints[68:] == ("right_pupil", "left_pupil")
 
 
 def test_five_points_of_a_face_are_means_of_68_as_300_w_counts_them() -> None:
