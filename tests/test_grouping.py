@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.fields import render_pafs
-from cairn.grouping import Connections, Order, assemble, assign, connect, match_greedy, match_hungarian
+from cairn.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
 from cairn.heatmaps import Peaks
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,30 +36,6 @@ def best_sum(scores: np.ndarray) -> float:
         sum(scores[i, j] for i, j in zip(rows, way, strict=True))
         for way in permutations(range(scores.shape[1]), len(rows))
     )
-
-
-@given(SEEDS, st.integers(1, 5), st.integers(1, 5), st.booleans())
-def test_assignment_has_the_best_sum_of_all(seed: int, rows: int, columns: int, ties: bool) -> None:
-    scores = np.random.default_rng(seed).random((rows, columns))
-    if ties:
-        scores = np.round(scores * 2) / 2
-    partner = assign(scores)
-    given = partner[partner >= 0]
-    assert partner.shape == (rows,)
-    assert len(given) == len(set(given.tolist())) == min(rows, columns)
-    total = sum(scores[i, j] for i, j in enumerate(partner) if j >= 0)
-    assert total == pytest.approx(best_sum(scores if rows <= columns else scores.T))
-
-
-@given(SEEDS, st.integers(1, 40), st.integers(1, 40))
-def test_assignment_agrees_with_scipy(seed: int, rows: int, columns: int) -> None:
-    optimize = pytest.importorskip("scipy.optimize")
-    rng = np.random.default_rng(seed)
-    scores = rng.random((rows, columns)) * (rng.random((rows, columns)) < 0.4)
-    partner = assign(scores)
-    chosen = np.flatnonzero(partner >= 0)
-    expected = scores[optimize.linear_sum_assignment(scores, maximize=True)].sum()
-    assert scores[chosen, partner[chosen]].sum() == pytest.approx(expected)
 
 
 @given(SEEDS)

@@ -1,0 +1,47 @@
+"""Who goes with whom: the assignment problem."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def assign(scores: NDArray) -> NDArray[np.intp]:
+    """scores (n, m) >= 0 -> (n,) the column of each row, -1 for none, such that their sum is greatest.
+
+    No column is given twice. Shortest augmenting paths with potentials (Jonker and Volgenant 1987), O(n²m).
+    """
+    if scores.shape[0] > scores.shape[1]:
+        rows = assign(scores.T)
+        columns = np.full(scores.shape[0], -1, dtype=np.intp)
+        columns[rows] = np.arange(len(rows))
+        return columns
+    costs = -np.asarray(scores, dtype=np.float64)
+    count, width = costs.shape
+    of_row, of_column = np.zeros(count), np.zeros(width)  # potentials
+    owner = np.full(width, -1, dtype=np.intp)  # row of each column
+    for row in range(count):
+        distance = np.full(width, np.inf)
+        before = np.full(width, -1, dtype=np.intp)  # column before each one on its path, -1 for the root
+        done = np.zeros(width, dtype=bool)
+        length, at, column = 0.0, row, -1
+        while True:
+            through = length + costs[at] - of_row[at] - of_column
+            shorter = ~done & (through < distance)
+            distance[shorter], before[shorter] = through[shorter], column
+            column = int(np.where(done, np.inf, distance).argmin())
+            length = distance[column]
+            done[column] = True
+            if owner[column] < 0:
+                break
+            at = owner[column]
+        passed = done & (owner >= 0)
+        of_row[row] += length
+        of_row[owner[passed]] += length - distance[passed]
+        of_column[done] -= length - distance[done]
+        while column >= 0:
+            owner[column] = row if before[column] < 0 else owner[before[column]]
+            column = before[column]
+    partner = np.full(count, -1, dtype=np.intp)
+    partner[owner[owner >= 0]] = np.flatnonzero(owner >= 0)
+    return partner
