@@ -150,6 +150,7 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
             boxes=generator.uniform(0, 50, (rows, 4)).astype(np.float32),
             areas=generator.uniform(1, 500, rows).astype(np.float32),
             crowd=generator.random(rows) < 0.3,
+            tracks=generator.integers(-1, 3, rows),
         )
         path = tmp_path / f"{number}.jpg"
         path.touch()
@@ -163,6 +164,17 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
         assert (one.id, one.path, one.size) == (other.id, other.path, other.size)
         for name in Annotation.__dataclass_fields__:
             np.testing.assert_array_equal(getattr(one.annotation, name), getattr(other.annotation, name))
+
+
+@pytest.mark.parametrize("key", ["track", "track_id", "instance_id"])
+@pytest.mark.parametrize("other", ["female", None, True, -2, 1e9])
+def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other: Any) -> None:
+    content = mouse()
+    content["annotations"][1]["track"] = other
+    assert read_coco(put(tmp_path, content)).pictures[0].annotation.tracks is None
+    content["annotations"][0][key] = 3
+    first, second = read_coco(put(tmp_path, content))
+    assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([-1, -1], [3])
 
 
 def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:

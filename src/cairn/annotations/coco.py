@@ -17,8 +17,10 @@ from cairn.output import whole_file
 from cairn.poses import Annotation
 from cairn.skeleton import Skeleton
 
+TRACKS = ("track", "track_id", "instance_id")  # SLEAP's exports, PoseTrack's, others'
 AREA_PER_BOX = 0.53  # of a box that a person covers, where no area is given; xtcocotools takes the same
 LARGEST = float(np.finfo(np.float32).max)  # a number beyond it would become infinite
+LARGEST_TRACK = np.iinfo(np.int64).max
 
 Record = Mapping[str, Any]
 
@@ -31,7 +33,8 @@ def read_coco(labels: Path, images: Path | None = None, skeleton: Skeleton | Non
               the names and their order are the same, else what the file's category says
 
     Joints with v = 0 become NaN. A box that is missing is drawn around the joints, an area that is missing is
-    0.53 of the box. A joint that no object of the file has counts as not known to it.
+    0.53 of the box. A joint that no object of the file has counts as not known to it. Who an object is in a video
+    is read from `track`, `track_id` or `instance_id`, where that is a number from 0.
     Raises LabelError with file and record where anything is missing, of a wrong type or contradictory.
     """
     labels = Path(labels)
@@ -87,6 +90,7 @@ def write_coco(labels: Labels, path: Path) -> None:
         rows = picture.annotation
         points = np.concatenate([np.nan_to_num(rows.keypoints), rows.visibility[..., None]], axis=2)
         for i in range(len(rows)):
+            track = -1 if rows.tracks is None else int(rows.tracks[i])
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -97,6 +101,7 @@ def write_coco(labels: Labels, path: Path) -> None:
                     "bbox": rows.boxes[i].tolist(),
                     "area": float(rows.areas[i]),
                     "iscrowd": int(rows.crowd[i]),
+                    **({"track_id": track} if track >= 0 else {}),
                 }
             )
     limbs = [[a + 1, b + 1] for a, b in labels.skeleton.limbs]
@@ -275,7 +280,19 @@ def _annotation(rows: list[Record], points: NDArray[np.float64], fail: Callable[
         boxes=boxes.astype(np.float32),
         areas=areas.astype(np.float32),
         crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool),
+        tracks=_tracks(rows),
     )
+
+
+def _tracks(rows: list[Record]) -> NDArray[np.int64] | None:
+    """(N,) who is who; what else may stand under these names is no error, for few who read labels need tracks."""
+
+    def number(row: Record) -> int:
+        values = (row.get(key) for key in TRACKS)
+        return next((value for value in values if _is_int(value) and 0 <= value <= LARGEST_TRACK), -1)
+
+    tracks = np.array([number(row) for row in rows], dtype=np.int64)
+    return tracks if (tracks >= 0).any() else None
 
 
 def _first_bad(value: Any) -> Any:
