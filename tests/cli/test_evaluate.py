@@ -81,7 +81,7 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     figures = json.loads((out / "metrics.json").read_text())
     assert figures["objects"] == 3
     assert figures["pck"]["value"] == 100
-    assert figures["error_in_percent_of_box_diagonal"]["keypoints_not_found"] == 0
+    assert figures["nme"]["keypoints_not_found"] == 0
     assert "oks" not in figures
 
 
@@ -98,24 +98,17 @@ def test_a_model_of_the_whole_picture_looks_for_the_object_itself(
     whole = InputSpec(fit="whole", size=320, multiple=32)
     spec = SPEC.model_copy(update={"method": "hourglass", "input": whole, "outputs": ("heatmaps",), "decode": {}})
     out = tmp_path / "report"
-    assert (
-        run(
-            write_totem_model(tmp_path / "whole.onnx", spec),
-            labels,
-            "--out",
-            out,
-            "--metric",
-            "box",
-            "--threshold",
-            "0.3",
-        )
-        == 0
-    )
+    model = write_totem_model(tmp_path / "whole.onnx", spec)
+    assert run(model, labels, "--out", out, "--metric", "top:base") == 0
     figures = json.loads((out / "metrics.json").read_text())
     assert (figures["objects"], figures["objects_found"]) == (2, 2)
     assert figures["pck"]["value"] == 100
+    assert figures["pck"]["protocol"] == figures["nme"]["protocol"] == "top:base"
+    assert 0 < figures["nme"]["value"] < 5
     assert "oks" not in figures
-    assert "2 of 2" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 of 2" in shown
+    assert "NME, %: mean distance of what was found, in percent of top to base" in shown
 
 
 def test_a_second_report_goes_beside_the_first(
@@ -170,6 +163,12 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--out", taken], "is there already"),
         ([model, labels, "--out", labels], "cannot write into the folder"),
         ([model, labels, "--metric", "nose"], "no protocol 'nose'"),
+        ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
+        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
+        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
+        ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
         ([model, labels, "--metric", "mpii"], "needs head boxes"),
         ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
         ([model, labels, "--threshold", "-1"], "--threshold must be positive"),

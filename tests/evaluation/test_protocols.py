@@ -1,15 +1,19 @@
 """What papers divide by, worked by hand."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cairn.annotations.coco import read_coco
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of, usual_protocol
 from cairn.poses import Annotation
 from cairn.skeleton import Skeleton, skeleton
 
+DATA = Path(__file__).parents[2] / ".data"
 BODY = Skeleton("body", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
 
 
@@ -36,6 +40,7 @@ ONE = objects([[[0, 0], [4, 0], [4, 3], [6, 8]]], [[0, 0, 3, 4]], [10])
         ("mpii", 6, 0.5),  # 0.6 of 10
         ("box", 4, 0.1),
         ("diagonal", 5, 0.05),
+        ("right_shoulder:right_hip", math.hypot(2, 8), 0.1),
     ],
 )
 def test_lengths_by_hand(name: str, length: float, threshold: float) -> None:
@@ -52,6 +57,35 @@ def test_faces_are_measured_between_the_outer_corners_of_the_eyes() -> None:
     assert PROTOCOLS["face"].lengths(annotation, face) == pytest.approx([50])
 
 
+def test_eye_centres_are_named_or_the_means_of_six_points() -> None:
+    eyes = PROTOCOLS["eyes"]
+    points = np.zeros((1, 68, 2), np.float32)
+    points[0, 36:42] = [[1, 0], [2, 3], [3, 3], [6, 0], [3, -3], [3, -3]]  # their mean is (3, 0)
+    points[0, 42:48] = [33, 40]
+    face = objects(points.tolist(), [[0, 0, 1, 1]])
+    assert eyes.lengths(face, skeleton("face68")) == pytest.approx([50])
+    points[0, 40] = math.nan
+    with pytest.raises(LabelError, match="which no labelled object has"):
+        eyes.lengths(objects(points.tolist(), [[0, 0, 1, 1]]), skeleton("face68"))
+    five = objects([[[33, 40], [3, 0], [0, 0], [0, 0], [0, 0]]], [[0, 0, 1, 1]])
+    assert eyes.lengths(five, skeleton("face5")) == pytest.approx([50])
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_eye_distances_of_real_faces_are_those_of_their_file(part: str) -> None:
+    path = DATA / "faces" / f"{part}.json"
+    if not path.is_file():
+        pytest.skip(f"no data set at {path}")
+    stated = {row["image_id"]: row["interocular"] for row in json.loads(path.read_text())["annotations"]}
+    for bones in (skeleton("face68"), skeleton("face5")):
+        labels = read_coco(path, skeleton=bones)
+        assert usual_protocol(labels.pictures[0].annotation, bones) is PROTOCOLS["eyes"]
+        lengths = [float(PROTOCOLS["eyes"].length(picture.annotation, bones)[0]) for picture in labels]
+        # The file rounds its points to two digits, and the distance of the points before that likewise.
+        assert lengths == pytest.approx([stated[picture.id] for picture in labels], abs=0.013)
+
+
 def test_mpii_leaves_out_joints_that_its_skeleton_has() -> None:
     assert set(PROTOCOLS["mpii"].left_out) < set(skeleton("mpii16").joints)
 
@@ -62,13 +96,20 @@ def test_the_usual_protocol_is_the_first_that_labels_allow() -> None:
     assert usual_protocol(plain, BODY).name == "lsp"
     assert usual_protocol(plain, Skeleton("flic11", BODY.joints)).name == "flic"
     assert usual_protocol(plain, Skeleton("mouse", tuple("abcd"))).name == "diagonal"
+    face = objects([[[3, 0], [0, 0], [0, 0], [0, 0], [0, 0]]], [[0, 0, 3, 4]])
+    assert usual_protocol(face, skeleton("face5")).name == "eyes"
+    coco = skeleton("coco17")
+    eyes_alone = np.full((1, 17, 2), math.nan)
+    eyes_alone[0, [coco.index("left_eye"), coco.index("right_eye")]] = [[3, 0], [0, 0]]
+    assert usual_protocol(objects(eyes_alone.tolist(), [[0, 0, 3, 4]]), coco).name == "diagonal"
     hidden = objects([[[math.nan, math.nan], [4, 0], [4, 3], [6, 8]]], [[0, 0, 3, 4]])
     assert usual_protocol(hidden, BODY).name == "diagonal"
 
 
 def test_what_a_protocol_cannot_measure_is_one_line() -> None:
-    with pytest.raises(LabelError, match="no protocol 'x'; there are mpii, lsp"):
-        protocol_of("x")
+    for name in ("x", ":", "a:", ":b"):
+        with pytest.raises(LabelError, match=f"no protocol '{name}'; there are mpii, lsp.* or two joints as FROM:TO"):
+            protocol_of(name)
     with pytest.raises(LabelError, match="needs joint left_shoulder, which mouse has not"):
         PROTOCOLS["lsp"].lengths(ONE, Skeleton("mouse", tuple("abcd")))
     with pytest.raises(LabelError, match="needs head boxes"):

@@ -57,7 +57,8 @@ def test_files_say_the_figures(tmp_path: Path) -> None:
     assert figures["pck"]["keypoints"]["nose"] == 3
     assert figures["oks"]["sigmas"] == {"nose": 0.05, "left_hand": 0.05, "right_hand": 0.05}
     assert figures["oks"]["APL"] is None  # no object is that large
-    assert figures["error_in_percent_of_box_diagonal"]["per_joint"]["nose"] == pytest.approx(100 * 13 / 3 / 50)
+    assert figures["nme"]["per_joint"]["nose"] == pytest.approx(100 * 13 / 3 / 50)
+    assert figures["nme"]["means"] == "mean distance of what was found, in percent of the diagonal of the object's box"
     assert [entry["picture"] for entry in figures["worst"]] == ["1.png", "2.png", "0.png"]
     assert read_image(written[1]).shape[2] == 3
 
@@ -95,8 +96,8 @@ def test_nothing_found_is_reported_too(tmp_path: Path) -> None:
     write_report(result, tmp_path / "report", ABOUT)
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert figures["oks"]["AP"] == 0
-    assert figures["error_in_percent_of_box_diagonal"]["mean"] is None
-    assert headline(result)["NME, % of box diagonal"] == "-"
+    assert figures["nme"]["value"] is None
+    assert headline(result)["NME, %"] == "-"
     assert len(figures["worst"]) == 12
     assert not any(entry["found"] for entry in figures["worst"])
 

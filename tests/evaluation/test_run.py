@@ -9,7 +9,7 @@ import pytest
 from cairn.annotations.coco import read_coco
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError
-from cairn.evaluation.protocols import PROTOCOLS
+from cairn.evaluation.protocols import PROTOCOLS, protocol_of
 from cairn.evaluation.run import Finder, evaluate, measure, measure_error, measure_pck, pair_objects, predict_objects
 from cairn.poses import Annotation, Poses
 from cairn.skeleton import Skeleton
@@ -113,10 +113,19 @@ def test_figures_by_hand() -> None:
     np.testing.assert_array_equal(result.per_joint, [50, 50])
     assert (result.value, result.unmeasured) == (50, 0)
     assert result.area == pytest.approx((50 + 100 / 6) / 2)  # joint a: 1 and 0; joint b: 1 - 0.1/0.15 and 0
-    error = measure_error(pairs)
+    error = measure_error(pairs, PROTOCOLS["diagonal"])
     np.testing.assert_allclose(error.per_joint, [10, 10])
     assert error.value == pytest.approx(10)
     assert error.missing == 25
+    assert error.unmeasured == 0
+
+
+@pytest.mark.parametrize(("name", "nme"), [("box", 12.5), ("a:b", 50), ("diagonal", 10)])
+def test_nme_is_in_the_protocol_s_length(name: str, nme: float) -> None:
+    found = poses([[[13, 14], [23, 14]], [[50, 55], [60, 55]]])  # off by 5 everywhere
+    result = measure(LABELS, (found, poses([])), protocol=protocol_of(name))
+    assert result.error.protocol.name == name
+    assert result.error.value == pytest.approx(nme)
 
 
 def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
@@ -128,9 +137,11 @@ def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
     labels = Labels(body, (LabelledPicture(1, Path("1.jpg"), (100, 100), truth),), labels.known)
     shifted = truth.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
     found = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
-    result = measure_pck(pair_objects(labels, [found], fit="crop"), PROTOCOLS["mpii"])
-    np.testing.assert_array_equal(result.per_joint, [0, 100])
-    assert result.value == 100
+    result = measure(labels, (found,), "crop", PROTOCOLS["mpii"])
+    np.testing.assert_array_equal(result.pck.per_joint, [0, 100])
+    assert result.pck.value == 100
+    np.testing.assert_allclose(result.error.per_joint, [80, 0])  # of boxes whose diagonal is 50
+    assert result.error.protocol is PROTOCOLS["diagonal"]
 
 
 def truth_finder(labels: Labels, noise: float = 0.0) -> Finder:
@@ -200,4 +211,4 @@ def test_real_sets_with_a_model_that_knows_the_answers(name: str) -> None:
     assert exact.oks["AP"] == pytest.approx(100)
     assert 30 < noisy.oks["AP"] < 95
     assert exact.pck.value == 100
-    assert 0 < noisy.error.value < 10
+    assert 0 < measure_error(noisy.pairs, PROTOCOLS["diagonal"]).value < 10

@@ -29,8 +29,8 @@ def evaluate(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="Length that PCK divides by: mpii (head), lsp and flic (torso), face (eyes), box, diagonal. "
-            "[what these labels are published with]",
+            help="Length that errors are measured in: mpii (head), lsp and flic (torso), eyes, face (outer eye "
+            "corners), box, diagonal, or any two joints as FROM:TO. [what these labels are published with]",
             show_default=False,
         ),
     ] = None,
@@ -139,11 +139,11 @@ def _print(result: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cairn.evaluation.report import headline, joint_rows, meaning_of, name_of
+    from cairn.evaluation.report import NME, headline, joint_rows, meaning_of, meaning_of_error, name_of
 
     # As wide as it needs where nobody looks: a file or a program gets whole lines.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    joints = Table("joint", *(_right(name) for name in ("keypoints", name_of(result.pck), "NME %", "sigma")), box=None)
+    joints = Table("joint", *(_right(name) for name in ("keypoints", name_of(result.pck), NME, "sigma")), box=None)
     for row in joint_rows(result):
         joints.add_row(*row)
     console.print(joints)
@@ -153,6 +153,7 @@ def _print(result: Evaluation) -> None:
     console.print()
     console.print(figures)
     console.print(f"{name_of(result.pck)}: {meaning_of(result.pck)}", markup=False, soft_wrap=True)
+    console.print(f"{NME}: {meaning_of_error(result.error)}", markup=False, soft_wrap=True)
     if result.oks is not None:
         console.print("OKS with the sigmas of the table, at most 20 finds a picture", markup=False)
 

@@ -1,4 +1,4 @@
-"""The lengths, thresholds and means under which papers publish PCK, by name."""
+"""The lengths, thresholds and means under which papers publish PCK and NME, by name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
-from cairn.poses import Annotation
+from cairn.poses import Annotation, gathered
 from cairn.skeleton import Skeleton
+from cairn.skeleton import skeleton as definition
 
 HEAD_SHARE = 0.6  # of the head box's diagonal is the length of PCKh; MPII's evaluation script
+EYES = ("left_eye", "right_eye")
+ANY_TWO = 0.1  # of the distance of two joints: the threshold where no paper has another
 
 Length = Callable[[Annotation, Skeleton], NDArray[np.float64]]
 """(N,) pixels of N labelled objects; NaN where an object does not have it."""
@@ -21,12 +24,13 @@ Length = Callable[[Annotation, Skeleton], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a figure called PCK means.
+    """What figures called PCK and NME mean.
 
     length     what an error of 1 is
     unit       the same in words, for whoever reads the figure
-    threshold  errors below it are near enough
-    left_out   joints that do not go into the mean
+    threshold  PCK's: errors below it are near enough
+    left_out   joints that do not go into the mean of PCK
+    for_nme    the protocol that measures NME, where that is published in another length; None: this one
     """
 
     name: str
@@ -34,6 +38,7 @@ class Protocol:
     unit: str
     threshold: float
     left_out: tuple[str, ...] = ()
+    for_nme: Protocol | None = None
 
     def lengths(self, annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
         """(N,) lengths. Raises LabelError where no object has one."""
@@ -62,6 +67,19 @@ def head(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
     return HEAD_SHARE * annotation.heads.astype(np.float64)
 
 
+def eyes(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
+    """From eye centre to eye centre; face5 says which points of a face those are the means of."""
+    face = definition("face5")
+    centres = [face.parts_in(skeleton)[face.index(joint)] for joint in EYES]
+    if not all(centres):
+        raise LabelError(
+            f"the length from eye centre to eye centre needs {' and '.join(EYES)}, or all points of both as face68 has "
+            f"them, which {skeleton.name} has not"
+        )
+    left, right = gathered(annotation.keypoints.astype(np.float64), centres, np.mean).swapaxes(0, 1)
+    return np.linalg.norm(left - right, axis=-1)
+
+
 def box_diagonal(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
     return np.hypot(*annotation.boxes[:, 2:].T.astype(np.float64))
 
@@ -70,17 +88,22 @@ def box_side(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
     return annotation.boxes[:, 2:].max(axis=1, initial=0).astype(np.float64)
 
 
+# Torso and head are lengths for PCK; errors of bodies are shares of the box.
+DIAGONAL = Protocol("diagonal", box_diagonal, "the diagonal of the object's box", 0.05)
+
 PROTOCOLS = MappingProxyType(
     {
         protocol.name: protocol
         for protocol in (
-            Protocol("mpii", head, "0.6 of the head box's diagonal (PCKh)", 0.5, ("pelvis", "thorax")),
-            Protocol("lsp", between("left_shoulder", "right_hip"), "left shoulder to right hip", 0.2),
-            Protocol("flic", between("right_shoulder", "left_hip"), "right shoulder to left hip", 0.2),
+            Protocol("mpii", head, "0.6 of the head box's diagonal (PCKh)", 0.5, ("pelvis", "thorax"), DIAGONAL),
+            Protocol("lsp", between("left_shoulder", "right_hip"), "left shoulder to right hip", 0.2, (), DIAGONAL),
+            Protocol("flic", between("right_shoulder", "left_hip"), "right shoulder to left hip", 0.2, (), DIAGONAL),
+            # MAFL's and AFLW's inter-ocular distance, and the error from which papers call a face failed.
+            Protocol("eyes", eyes, "eye centre to eye centre", ANY_TWO),
             # The outer corners of the eyes, and the error from which on 300-W calls a face failed.
             Protocol("face", between("right_eye_0", "left_eye_3"), "outer eye corner to outer eye corner", 0.08),
             Protocol("box", box_side, "the longer side of the object's box", 0.1),
-            Protocol("diagonal", box_diagonal, "the diagonal of the object's box", 0.05),
+            DIAGONAL,
         )
     }
 )
@@ -88,19 +111,27 @@ PROTOCOLS = MappingProxyType(
 
 
 def protocol_of(name: str) -> Protocol:
-    """Raises LabelError for a name that is none."""
+    """A protocol of `PROTOCOLS`, or `FROM:TO`, which measures from one true joint to another.
+
+    Raises LabelError for what is neither.
+    """
+    first, _, second = name.partition(":")
+    if first and second:
+        return Protocol(name, between(first, second), f"{first} to {second}", ANY_TWO)
     if name not in PROTOCOLS:
-        raise LabelError(f"no protocol {name!r}; there are {', '.join(PROTOCOLS)}")
+        raise LabelError(f"no protocol {name!r}; there are {', '.join(PROTOCOLS)}, or two joints as FROM:TO")
     return PROTOCOLS[name]
 
 
 def usual_protocol(annotation: Annotation, skeleton: Skeleton) -> Protocol:
     """The one that this kind of labels is published with: the first that these labels allow."""
-    order = ["flic", "lsp"] if skeleton.name.startswith("flic") else ["mpii", "lsp", "face"]
+    order = ["flic", "lsp"] if skeleton.name.startswith("flic") else ["mpii", "lsp"]
+    if all(definition("face5").parts_in(skeleton)):  # many a body has eyes too: a face has all five points
+        order = ["eyes"]
     for name in order:
         try:
             PROTOCOLS[name].lengths(annotation, skeleton)
         except LabelError:
             continue
         return PROTOCOLS[name]
-    return PROTOCOLS["diagonal"]
+    return DIAGONAL

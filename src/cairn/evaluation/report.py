@@ -14,11 +14,13 @@ import numpy as np
 
 from cairn.errors import MissingExtra, OutputError
 from cairn.evaluation.plot import pck_plot
-from cairn.evaluation.run import Evaluation, Pck
+from cairn.evaluation.run import Evaluation, MeanError, Pck
 from cairn.evaluation.worst import Worst, worst_objects, worst_sheet
 from cairn.image import write_image
 from cairn.output import whole_file, writable_folder
 from cairn.skeleton import Skeleton
+
+NME = "NME, %"
 
 FILES = ("metrics.json", "pck.png", "worst.jpg", "report.html")
 
@@ -79,9 +81,12 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
     result["pck"] = _pck_table(evaluation.pck, skeleton)
     if evaluation.pck_met is not None:
         result["pck_of_objects_found"] = _pck_table(evaluation.pck_met, skeleton)
-    result["error_in_percent_of_box_diagonal"] = {
-        "mean": error.value,
+    result["nme"] = {
+        "protocol": error.protocol.name,
+        "means": meaning_of_error(error),
+        "value": error.value,
         "keypoints_not_found": error.missing,
+        "objects_without_length": error.unmeasured,
         "per_joint": dict(zip(joints, error.per_joint.tolist(), strict=True)),
     }
     return _finite(result)
@@ -96,8 +101,12 @@ def meaning_of(pck: Pck) -> str:
     """What the figure stands on, in one line."""
     left = f", without {' and '.join(pck.protocol.left_out)}" if pck.protocol.left_out else ""
     mean = "mean over joints" if pck.mean == "joints" else "all keypoints pooled"
-    lost = f"; {pck.unmeasured} objects without that length do not count" if pck.unmeasured else ""
-    return f"distance below {pck.threshold:g} of {pck.protocol.unit}; {mean}{left}{lost}"
+    return f"distance below {pck.threshold:g} of {pck.protocol.unit}; {mean}{left}{_without_length(pck.unmeasured)}"
+
+
+def meaning_of_error(error: MeanError) -> str:
+    """What NME stands on, in one line."""
+    return f"mean distance of what was found, in percent of {error.protocol.unit}{_without_length(error.unmeasured)}"
 
 
 def parts(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
@@ -109,6 +118,10 @@ def parts(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
         if other >= i:
             result[_without_side(joint, skeleton.joints[other])] = (i,) if other == i else (i, other)
     return result
+
+
+def _without_length(objects: int) -> str:
+    return f"; {objects} objects without that length do not count" if objects else ""
 
 
 def _without_side(joint: str, other: str) -> str:
@@ -157,7 +170,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     if evaluation.pck_met is not None:
         rows[f"{name_of(pck)} of objects found"] = _number(evaluation.pck_met.value)
     rows[f"AUC to {pck.threshold:g}"] = _number(pck.area)
-    rows["NME, % of box diagonal"] = _number(error.value, 2)
+    rows[NME] = _number(error.value, 2)
     rows["keypoints not found, %"] = _number(error.missing)
     if math.isfinite(evaluation.seconds):
         rows["ms a picture"] = _number(1000 * evaluation.seconds, 0)
@@ -202,10 +215,10 @@ def _page(evaluation: Evaluation, about: Mapping[str, Any], worst: list[Worst], 
     sections = [
         f"<h1>{title}</h1>",
         f"<p>{len(evaluation.labels)} pictures, {len(evaluation.pairs.truth)} labelled objects. "
-        f"{named}: {escape(meaning_of(evaluation.pck))}.</p>",
+        f"{named}: {escape(meaning_of(evaluation.pck))}. {NME}: {escape(meaning_of_error(evaluation.error))}.</p>",
         table([(name, value) for name, value in headline(evaluation).items()]),
         "<h2>Joints</h2>",
-        table(list(joint_rows(evaluation)), ("joint", "keypoints", named, "NME, %", "OKS sigma")),
+        table(list(joint_rows(evaluation)), ("joint", "keypoints", named, NME, "OKS sigma")),
     ]
     if "pck.png" in shown:
         sections += ["<h2>Curve</h2>", picture("pck.png", "png", "PCK by threshold")]

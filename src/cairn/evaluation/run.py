@@ -14,7 +14,7 @@ from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.oks import check_parallel, library, match, oks_metrics
 from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
-from cairn.evaluation.protocols import Protocol, box_diagonal, usual_protocol
+from cairn.evaluation.protocols import Protocol, usual_protocol
 from cairn.poses import Annotation, Poses
 from cairn.predictor import large_enough
 from cairn.skeleton import Skeleton
@@ -77,15 +77,18 @@ class Pck:
 
 @dataclass(frozen=True, eq=False)
 class MeanError:
-    """Distances in percent of the diagonal of the object's box, over the keypoints that were found.
+    """Distances in percent of the protocol's length, over the keypoints that were found.
 
-    value    NME: the mean over all of them
-    missing  percentage of labelled keypoints that were not found, and so are in no mean
+    value       NME: the mean over all of them
+    missing     percentage of labelled keypoints that were not found, and so are in no mean
+    unmeasured  how many labelled objects have no length, and therefore do not count
     """
 
+    protocol: Protocol
     per_joint: NDArray[np.float64]
     value: float
     missing: float
+    unmeasured: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +190,17 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
     )
 
 
-def measure_error(pairs: Pairs) -> MeanError:
-    """Mean distances in percent of the diagonals of the objects' boxes."""
-    lengths = box_diagonal(pairs.truth, pairs.skeleton)
+def measure_error(pairs: Pairs, protocol: Protocol) -> MeanError:
+    """Mean distances in percent of a protocol's length."""
+    lengths = protocol.length(pairs.truth, pairs.skeleton)
     errors = 100 * normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
     per_joint, found = mean_error(errors), np.isfinite(errors).sum(axis=0)
     return MeanError(
-        per_joint, average(per_joint, found, "pooled"), average(not_found(errors), count(errors), "pooled")
+        protocol=protocol,
+        per_joint=per_joint,
+        value=average(per_joint, found, "pooled"),
+        missing=average(not_found(errors), count(errors), "pooled"),
+        unmeasured=int((~(lengths > 0)).sum()),
     )
 
 
@@ -246,7 +253,7 @@ def measure(
         fit=fit,
         pairs=pairs,
         pck=measure_pck(pairs, chosen, threshold, mean),
-        error=measure_error(pairs),
+        error=measure_error(pairs, chosen.for_nme or chosen),
         oks=oks_metrics(labels, predictions) if fit == "letterbox" else None,
         pck_met=measure_pck(met, chosen, threshold, mean) if measurable else None,
         seconds=seconds,
