@@ -111,6 +111,19 @@ def test_a_model_of_the_whole_picture_looks_for_the_object_itself(
     assert "NME, %: mean distance of what was found, in percent of top to base" in shown
 
 
+def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, labels: Path, tmp_path: Path) -> None:
+    """Ends and heart: a mean of two joints, and another name for one."""
+    bones = tmp_path / "few.toml"
+    bones.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
+    out = tmp_path / "report"
+    assert run(model, labels, "--out", out, "--skeleton", bones, "--metric", "heart:base") == 0
+    figures = json.loads((out / "metrics.json").read_text())
+    assert figures["skeleton"] == "few"
+    assert figures["pck"]["keypoints"] == {"heart": 3, "base": 3}
+    assert figures["pck"]["value"] == 100
+    assert figures["oks"]["AP"] == pytest.approx(100)
+
+
 def test_a_second_report_goes_beside_the_first(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +165,10 @@ def test_mistakes_are_one_line_and_leave_nothing(
     other.write_text(labels.read_text().replace("middle", "waist").replace('"top"', '"hat"').replace("base", "foot"))
     spoilt = tmp_path / "spoilt.json"
     spoilt.write_text(labels.read_text().replace("100, 2", "NaN, 2", 1))
+    longer = tmp_path / "longer.json"
+    longer.write_text(labels.read_text().replace('"top"', '"hat"'))
+    tall = tmp_path / "tall.toml"
+    tall.write_text('name = "tall"\njoints = ["hat", "base"]')
     mistakes: list[tuple[list[str | Path], str]] = [
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
@@ -170,6 +187,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
         ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
         ([model, labels, "--metric", "mpii"], "needs head boxes"),
+        ([model, labels, "--skeleton", "face4"], "no skeleton 'face4'; there are"),
+        ([model, labels, "--skeleton", "face5"], "share none with skeleton face5"),
+        ([model, longer, "--skeleton", tall], "labels have hat of tall, which a model of totem has not"),
         ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
         ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
         ([model, labels, "--split", "test"], "--split is train or val"),

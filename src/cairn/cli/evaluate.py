@@ -38,6 +38,12 @@ def evaluate(
         float | None, typer.Option(help="PCK's, in that length. [the published one]", show_default=False)
     ] = None,
     mean: Annotated[str, typer.Option(help="PCK's mean: joints (each weighs the same) or pooled.")] = "joints",
+    joints: Annotated[
+        str | None,
+        typer.Option(
+            "--skeleton", help="Joints to measure, by name or a .toml file. [the model's]", show_default=False
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="Of a published set with several in one file: train or val.", show_default=False)
     ] = None,
@@ -61,7 +67,9 @@ def evaluate(
     from cairn.evaluation.protocols import protocol_of
     from cairn.evaluation.report import free_of_reports, write_report
     from cairn.evaluation.run import evaluate as run
+    from cairn.evaluation.run import in_joints
     from cairn.load import load
+    from cairn.skeleton import skeleton
 
     if mean not in ("joints", "pooled"):
         raise CairnError(f"--mean is joints or pooled, got {mean!r}")
@@ -72,7 +80,8 @@ def evaluate(
     protocol = protocol_of(metric) if metric else None
     path = Path(model) / "model.onnx" if Path(model).is_dir() else model
     predictor = load(path, threads=threads, size=size, **_settings(settings or []))
-    truth = read_labels(labels, images, predictor.spec.skeleton, split)  # type: ignore[arg-type]  # checked above
+    bones = skeleton(joints) if joints else predictor.spec.skeleton
+    truth = read_labels(labels, images, bones, split)  # type: ignore[arg-type]  # checked above
     if limit:
         truth = replace(truth, pictures=truth.pictures[:limit])
         if not any(picture.annotation.labelled.any() for picture in truth):
@@ -80,7 +89,8 @@ def evaluate(
     folder = out or _new_folder(f"evaluation-{predictor.spec.name}")
     with _kept_if_used(free_of_reports(folder)), _progress(len(truth)) as progress:
         fit = predictor.spec.input.fit
-        result = run(predictor, truth, fit, protocol, threshold, "pooled" if mean == "pooled" else "joints", progress)
+        finder = in_joints(predictor, predictor.spec.skeleton, truth)
+        result = run(finder, truth, fit, protocol, threshold, "pooled" if mean == "pooled" else "joints", progress)
         written = write_report(result, folder, {"model": predictor.spec.name, "labels": str(labels)})
     _print(result)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)

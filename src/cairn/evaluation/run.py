@@ -130,6 +130,19 @@ def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = 
             progress(i)
 
 
+def in_joints(finder: Finder, skeleton: Skeleton, labels: Labels) -> Finder:
+    """A finder of a skeleton's joints as one of the labels' joints (`Poses.mapped`).
+
+    Raises LabelError where labels have a joint that it cannot give: it would be missed in every picture.
+    """
+    wanted = labels.skeleton
+    given = [bool(parts) for parts in wanted.parts_in(skeleton)]
+    missing = [joint for joint, have, known in zip(wanted.joints, given, labels.known, strict=True) if known > have]
+    if missing:
+        raise LabelError(f"labels have {', '.join(missing)} of {wanted.name}, which a model of {skeleton.name} has not")
+    return lambda *picture, **boxes: finder(*picture, **boxes).mapped(wanted)
+
+
 def find_labelled(finder: Finder, picture: LabelledPicture, skeleton: Skeleton) -> Poses:
     """A row for each labelled object of a picture; `skeleton` is what no row at all has."""
     rows = labelled_rows(picture)
