@@ -8,6 +8,7 @@ import pytest
 from cairn.errors import RecipeError
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
+from cairn.skeleton import Skeleton
 from cairn.training.recipe import check_recipe, override, put, read_recipe, to_toml
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -30,6 +31,12 @@ def test_text_with_quotes_and_backslashes_survives():
 def test_every_text_survives(text):
     recipe = OpenPoseRecipe(licence=text)
     assert tomllib.loads(to_toml(recipe.model_dump(mode="json")))["licence"] == text
+
+
+@pytest.mark.parametrize("joint", ["left_eye", "Left Eye", "a.b", 'the "tip"', ""])
+def test_a_skeleton_is_read_as_it_is_written_whatever_its_joints_are_called(joint):
+    bones = Skeleton("odd", (joint, "b"), means=((joint, ("x y", "z")),))
+    assert Skeleton.from_dict(tomllib.loads(to_toml(bones.to_dict()))) == bones
 
 
 def test_thresholds_keep_their_kind():

@@ -14,6 +14,8 @@ from cairn.geometry import Size
 from cairn.poses import Annotation, gathered
 from cairn.skeleton import Skeleton
 
+LISTED = 20  # joints that an error names
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
@@ -60,8 +62,8 @@ class Labels:
         known = np.array([bool(joints) and all(self.known[joint] for joint in joints) for joints in parts])
         if not known.any():
             raise LabelError(
-                f"labels with joints {', '.join(self.skeleton.joints)} share none with skeleton {skeleton.name} "
-                f"({', '.join(skeleton.joints)})"
+                f"labels with joints {_shortened(self.skeleton)} share none with skeleton {skeleton.name} "
+                f"({_shortened(skeleton)})"
             )
 
         def move(annotation: Annotation) -> Annotation:
@@ -72,3 +74,9 @@ class Labels:
 
         pictures = tuple(replace(picture, annotation=move(picture.annotation)) for picture in self.pictures)
         return Labels(skeleton, pictures, known)
+
+
+def _shortened(skeleton: Skeleton) -> str:
+    """Names of joints for a line of text: a face has 68."""
+    more = len(skeleton) - LISTED
+    return ", ".join(skeleton.joints[:LISTED]) + (f" and {more} more" if more > 0 else "")

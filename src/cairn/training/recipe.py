@@ -179,7 +179,7 @@ def to_toml(values: Mapping[str, Any]) -> str:
     lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for section, table in values.items():
         if isinstance(table, dict):
-            lines += ["", f"[{section}]", *[f"{key} = {_toml(value)}" for key, value in table.items()]]
+            lines += ["", f"[{section}]", *[f"{_key(key)} = {_toml(value)}" for key, value in table.items()]]
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +188,11 @@ def _parse(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _key(key: str) -> str:
+    """A key as TOML takes it: names of joints may have anything in them."""
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml(key)
 
 
 def _toml(value: Any) -> str:
