@@ -1,13 +1,16 @@
 """What is drawn: the found, in its place, in its colour; nothing else, and never on the user's own array."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cairn.errors import CairnError
 from cairn.poses import Poses
-from cairn.render import draw, joint_colours, limb_colours
-from cairn.skeleton import Skeleton, skeleton, skeleton_names
+from cairn.render import draw, joint_colours, limb_colours, line_widths, object_colour
+from cairn.skeleton import Skeleton, joined, skeleton, skeleton_names
 from fake_network import TOTEM
 from fake_poses import random_poses
 
@@ -77,14 +80,94 @@ def test_lines_grow_with_the_object_and_the_picture() -> None:
 
 
 @pytest.mark.parametrize("name", skeleton_names())
-def test_every_limb_has_its_own_colour(name: str) -> None:
+def test_colours_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
     bones = skeleton(name)
-    colours = limb_colours(bones)
-    assert len(set(colours)) == len(bones.limbs)
-    assert len(joint_colours(bones)) == len(bones)
-    for joint, colour in enumerate(joint_colours(bones)):
+    limbs, joints = limb_colours(bones), joint_colours(bones)
+    assert len(limbs) == len(bones.limbs)
+    assert len(joints) == len(bones)
+    if bones.colours:
+        assert ["#{:02x}{:02x}{:02x}".format(*colour) for colour in joints] == list(bones.colours)
+        assert limbs == [joints[b] for _, b in bones.limbs]
+    else:
+        assert len(set(limbs)) == len(limbs)
+    for joint, colour in enumerate(joints):
         touching = [limb for limb, ends in enumerate(bones.limbs) if joint in ends]
-        assert not touching or colour in [colours[limb] for limb in touching]
+        assert bones.colours or not touching or colour in [limbs[limb] for limb in touching]
+
+
+# Pairs of joints as OpenPose draws them: (from, to), red, green and blue.
+RELEASED = {
+    "coco18": {(1, 0): (255, 0, 85), (1, 2): (255, 85, 0), (3, 4): (255, 255, 0), (12, 13): (0, 0, 255)},
+    "body25": {(1, 8): (255, 0, 0), (10, 11): (0, 255, 255), (14, 19): (0, 0, 255), (16, 18): (85, 0, 255)},
+    "hand21": {(0, 1): (100, 0, 0), (3, 4): (255, 0, 0), (19, 20): (255, 0, 255)},
+    "face70": {(0, 1): (255, 255, 255)},
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_openpose_s_skeletons_have_openpose_s_colours(name: str) -> None:
+    bones = skeleton(name)
+    drawn = dict(zip(bones.limbs, limb_colours(bones), strict=True))
+    for limb, colour in RELEASED[name].items():
+        assert drawn[limb] == colour
+
+
+def test_a_model_without_colours_gets_those_of_its_definition() -> None:
+    older = replace(skeleton("coco17"), colours=())
+    assert joint_colours(older) == joint_colours(skeleton("coco17"))
+    other = replace(older, name="coco17", joints=tuple(reversed(older.joints)))
+    assert joint_colours(other) != joint_colours(skeleton("coco17"))
+
+
+def test_a_user_s_colours_are_drawn() -> None:
+    bones = replace(TOTEM, colours=("#ff0000", "#00ff00", "#0000ff"))
+    drawn = draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=bones))
+    assert drawn[20, 50].tolist() == [0, 255, 0]
+    assert drawn[20, 110].tolist() == [0, 0, 255]
+    assert drawn[20, 20].tolist() == [255, 0, 0]
+
+
+def test_a_hidden_limb_is_not_drawn() -> None:
+    ink = changed(draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=replace(TOTEM, hidden=(1,)))))
+    assert ink[20, 50]
+    assert not ink[20, 110]
+    assert ink[20, 140]
+
+
+def test_by_object_each_has_one_colour_that_its_id_says() -> None:
+    both = Poses(
+        np.array([[(20, 20), (80, 20), (140, 20)], [(20, 90), (80, 90), (140, 90)]], np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones(2, np.float32),
+        TOTEM,
+        np.array([7, 12]),
+    )
+    drawn = draw(GREY, both, by="object")
+    assert drawn[20, 50].tolist() == drawn[20, 110].tolist() == list(object_colour(7))
+    assert drawn[90, 50].tolist() == drawn[90, 110].tolist() == list(object_colour(12))
+    np.testing.assert_array_equal(draw(GREY, both[[1, 0]], by="object")[20, 50], object_colour(7))
+    with pytest.raises(CairnError, match="by limb or by object, got 'joint'"):
+        draw(GREY, both, by="joint")  # type: ignore[arg-type]
+
+
+def test_an_id_stands_beside_its_object_inside_the_picture() -> None:
+    points = [(20.0, 60.0), (80.0, 60.0), (140.0, 60.0)]
+    without = one(points)
+    named = replace(without, ids=np.array([5]))
+    label = (draw(GREY, named) != draw(GREY, without)).any(axis=2)
+    assert label[:60].any()
+    assert not label[60:].any()
+    at_the_top = replace(one([(20, 1), (80, 1), (140, 1)]), ids=np.array([123456]))
+    assert (draw(GREY, at_the_top) != draw(GREY, replace(at_the_top, ids=None))).any()
+
+
+def test_hands_are_drawn_finer_than_the_body() -> None:
+    whole = joined("whole", [("", TOTEM), ("left_hand_", TOTEM)])
+    points = np.array([[(100, 100), (100, 400), (100, 700), (500, 100), (500, 120), (500, 140)]], np.float32)
+    poses = Poses(points, np.ones((1, 6), np.float32), np.ones(1, np.float32), whole)
+    widths = line_widths(poses, (800, 800))[0]
+    assert widths[0] == widths[1] == widths[2] == pytest.approx(800 / 120)
+    assert widths[3] == widths[4] == widths[5] == pytest.approx(800 / 640)
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))

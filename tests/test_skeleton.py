@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import SkeletonError
-from cairn.skeleton import DEFAULT_SIGMA, Skeleton, flip_pairs_by_name, skeleton, skeleton_names
+from cairn.skeleton import DEFAULT_SIGMA, Skeleton, flip_pairs_by_name, joined, skeleton, skeleton_names
 
 NAMES = skeleton_names()
 
@@ -227,3 +227,56 @@ def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
         skeleton("coco")
     with pytest.raises(SkeletonError, match="no joint 'neck'; it has nose"):
         skeleton("coco17").index("neck")
+
+
+def test_colours_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "fly.toml"
+    path.write_text(
+        'name = "fly"\njoints = ["head", "tail"]\nlimbs = [["head", "tail"]]\nhidden = [["head", "tail"]]\n'
+        'colours = ["#102030", "#FF8000"]\n'
+    )
+    fly = skeleton(path)
+    assert (fly.colours, fly.hidden) == (("#102030", "#FF8000"), (0,))
+    back = Skeleton.from_dict(fly.to_dict())
+    assert (back.colours, back.hidden) == (fly.colours, fly.hidden)
+    one = Skeleton.from_dict({"name": "dots", "joints": ["a", "b", "c"], "colours": ["#ffffff"]})
+    assert one.colours == ("#ffffff",) * 3
+    assert one == Skeleton("dots", ("a", "b", "c"))  # how it looks makes it no other skeleton
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"colours": ["#fff", "#000000"]}, "needs 2 colours such as #ff8000, got"),
+        ({"colours": ["#ffffff"] * 3}, "needs 2 colours such as #ff8000, got"),
+        ({"colours": "#ffffff"}, "colours of skeleton pair must be a list of #rrggbb"),
+        ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also stand in limbs"),
+    ],
+)
+def test_colours_that_are_none_are_refused(table: dict, message: str) -> None:
+    with pytest.raises(SkeletonError, match=message):
+        Skeleton.from_dict({"name": "pair", "joints": ["a", "b"], **table})
+
+
+@given(skeletons(), skeletons())
+def test_joined_skeletons_keep_what_they_are(one: Skeleton, other: Skeleton) -> None:
+    both = joined("both", [("", one), ("face_", other)])
+    shift = len(one)
+    assert both.joints == (*one.joints, *(f"face_{joint}" for joint in other.joints))
+    assert both.limbs == (*one.limbs, *((a + shift, b + shift) for a, b in other.limbs))
+    assert both.redundant == (*one.redundant, *(len(one.limbs) + i for i in other.redundant))
+    assert both.flip_order == (*one.flip_order, *(shift + i for i in other.flip_order))
+    assert both.sigmas == (*one.sigmas, *other.sigmas)
+    assert both.parts == {"": list(range(shift)), "face_": list(range(shift, shift + len(other)))}
+
+
+def test_a_left_and_a_right_hand_change_places() -> None:
+    hand = Skeleton("hand", ("wrist", "tip"), ((0, 1),), colours=("#000000", "#ffffff"))
+    body = skeleton("coco18")
+    whole = joined("whole", [("", body), ("left_hand_", hand), ("right_hand_", hand)])
+    assert whole.flip_order == (*body.flip_order, 20, 21, 18, 19)
+    assert whole.colours == (*body.colours, *hand.colours, *hand.colours)
+    assert whole.hidden == body.hidden
+    assert dict(whole.means) == dict(body.means)
+    with pytest.raises(SkeletonError, match="each name once"):
+        joined("twice", [("", hand), ("", hand)])

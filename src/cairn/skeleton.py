@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,14 @@ from cairn.errors import SkeletonError
 
 DEFAULT_SIGMA = 0.05
 """OKS sigma of a joint for which nobody has measured one."""
+
+OPTIONAL = ("limbs", "redundant", "flip_pairs", "sigmas", "means", "colours", "hidden", "source")
+"""What a definition may have besides its name and joints."""
+
+PARTS = ("left_hand_", "right_hand_", "face_")
+"""What the joints of a whole body's hands and face are called; the others are the body's."""
+
+COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 Limb = tuple[int, int]
 
@@ -28,6 +37,8 @@ class Skeleton:
     redundant   indices of limbs outside the tree (TPAMI section 3.3); the others form a forest
     flip_pairs  pairs of joints that change places in a mirror
     sigmas      K OKS sigmas (standard deviation over the root of the object's area)
+    colours     K of the form #rrggbb for drawing, none for hues around the circle; a limb has its second joint's
+    hidden      indices of limbs that are not drawn
     means       joints that are the mean of others, and names of those: for poses and labels in other joints
 
     Raises SkeletonError where these contradict each other.
@@ -40,6 +51,8 @@ class Skeleton:
     flip_pairs: tuple[tuple[int, int], ...] = ()
     sigmas: tuple[float, ...] = ()
     means: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    colours: tuple[str, ...] = field(default=(), compare=False)  # how it looks makes it no other skeleton
+    hidden: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.sigmas:
@@ -61,6 +74,12 @@ class Skeleton:
     def tree(self) -> tuple[int, ...]:
         """Indices of the limbs that are not redundant."""
         return tuple(i for i in range(len(self.limbs)) if i not in set(self.redundant))
+
+    @property
+    def parts(self) -> dict[str, list[int]]:
+        """Prefix -> joints of the body (no prefix), of each hand and of the face; those that there are."""
+        owners = [next((part for part in PARTS if joint.startswith(part)), "") for joint in self.joints]
+        return {part: [i for i, own in enumerate(owners) if own == part] for part in ("", *PARTS) if part in owners}
 
     def index(self, joint: str) -> int:
         """Raises SkeletonError for a joint that this skeleton does not have."""
@@ -97,6 +116,8 @@ class Skeleton:
             "redundant": named(tuple(self.limbs[i] for i in self.redundant)),
             "flip_pairs": named(self.flip_pairs),
             "sigmas": list(self.sigmas),
+            "colours": list(self.colours),
+            "hidden": named(tuple(self.limbs[i] for i in self.hidden)),
             "means": {joint: list(parts) for joint, parts in self.means},
         }
 
@@ -105,11 +126,9 @@ class Skeleton:
         """Reads the form of the TOML files; flip pairs that are not given are found by name."""
         if not isinstance(table, Mapping):
             raise SkeletonError(f"a skeleton is a table with name and joints, got {table!r:.60}")
-        unknown = set(table) - {"name", "joints", "limbs", "redundant", "flip_pairs", "sigmas", "means", "source"}
-        if unknown or not {"name", "joints"} <= set(table):
+        if set(table) - {"name", "joints", *OPTIONAL} or not {"name", "joints"} <= set(table):
             raise SkeletonError(
-                "a skeleton has name, joints and optionally limbs, redundant, flip_pairs, sigmas, means, source; "
-                f"got {', '.join(sorted(table))}"
+                f"a skeleton has name, joints and optionally {', '.join(OPTIONAL)}; got {', '.join(sorted(table))}"
             )
         joints = tuple(_listed(table, "joints", str, "a list of names"))
         where = {joint: i for i, joint in enumerate(joints)}
@@ -122,9 +141,10 @@ class Skeleton:
             return tuple((where[a], where[b]) for a, b in pairs)
 
         limbs = indices("limbs")
-        missing = [pair for pair in indices("redundant") if pair not in limbs]
-        if missing:
-            raise SkeletonError(f"redundant limbs of skeleton {table['name']} must also stand in limbs")
+        colours = _listed(table, "colours", str, "a list of #rrggbb, one for all or one for each joint")
+        for key in ("redundant", "hidden"):
+            if any(pair not in limbs for pair in indices(key)):
+                raise SkeletonError(f"{key} limbs of skeleton {table['name']} must also stand in limbs")
         return cls(
             name=str(table["name"]),
             joints=joints,
@@ -133,6 +153,8 @@ class Skeleton:
             flip_pairs=indices("flip_pairs") if "flip_pairs" in table else flip_pairs_by_name(joints),
             sigmas=tuple(map(float, _listed(table, "sigmas", int | float, "a list of numbers"))),
             means=_means(table),
+            colours=tuple(colours * len(joints) if len(colours) == 1 else colours),
+            hidden=tuple(limbs.index(pair) for pair in indices("hidden")),
         )
 
     def _check(self) -> None:
@@ -141,6 +163,8 @@ class Skeleton:
             raise SkeletonError(f"skeleton {self.name} needs at least one joint, each name once; got {self.joints}")
         if len(self.sigmas) != count or not all(0 < sigma < math.inf for sigma in self.sigmas):
             raise SkeletonError(f"skeleton {self.name} needs {count} positive sigmas, got {self.sigmas}")
+        if self.colours and not (len(self.colours) == count and all(map(COLOUR.fullmatch, self.colours))):
+            raise SkeletonError(f"skeleton {self.name} needs {count} colours such as #ff8000, got {self.colours!r:.60}")
         for a, b in (*self.limbs, *self.flip_pairs):
             if not (0 <= a < count and 0 <= b < count and a != b):
                 raise SkeletonError(f"skeleton {self.name} pairs joints {a} and {b}, but has {count} joints")
@@ -171,6 +195,36 @@ def flip_pairs_by_name(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
                 pairs.append((i, where[other]))
                 break
     return tuple(pairs)
+
+
+def joined(name: str, parts: Sequence[tuple[str, Skeleton]]) -> Skeleton:
+    """One skeleton of several, each with a prefix before the names of its joints.
+
+    Its flip pairs are those of the parts, and pairs by name among the other joints: of a left and a right hand.
+    It has colours where all parts have. Raises SkeletonError where two joints would have one name.
+    """
+    pairs: dict[str, list] = {"limbs": [], "redundant": [], "flip_pairs": [], "hidden": []}
+    joints: list[str] = []
+    means: dict[str, list[str]] = {}
+    for prefix, part in parts:
+        table = part.to_dict()
+        joints += [prefix + joint for joint in part.joints]
+        means |= {prefix + joint: [prefix + other for other in others] for joint, others in part.means}
+        for key, collected in pairs.items():
+            collected += [[prefix + a, prefix + b] for a, b in table[key]]
+    paired = {joint for pair in pairs["flip_pairs"] for joint in pair}
+    by_name = [[joints[a], joints[b]] for a, b in flip_pairs_by_name(tuple(joints))]
+    pairs["flip_pairs"] += [pair for pair in by_name if paired.isdisjoint(pair)]
+    return Skeleton.from_dict(
+        {
+            "name": name,
+            "joints": joints,
+            "means": means,
+            "sigmas": [sigma for _, part in parts for sigma in part.sigmas],
+            "colours": [c for _, part in parts for c in part.colours] if all(part.colours for _, part in parts) else [],
+            **pairs,
+        }
+    )
 
 
 @cache
