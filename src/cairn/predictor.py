@@ -172,7 +172,7 @@ class RefinedPredictor:
         coarse = self.whole(image)
         coarse = coarse[np.flatnonzero(coarse.found.any(axis=1))]
         boxes = large_enough(coarse.boxes)
-        inside = _overlap(boxes, image.shape[:2])  # a false find may lie in the letterbox's padding
+        inside = overlapping(boxes, image.shape[:2])  # a false find may lie in the letterbox's padding
         poses = self.crops(image, boxes[inside])
         return replace(poses, scores=poses.scores * coarse.scores[inside])
 
@@ -207,12 +207,18 @@ def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
     for wrong, what in (
         (~np.isfinite(checked).all(axis=1), "has a number that is not finite"),
         (~(checked[:, 2:] > 0).all(axis=1), "has no area: width and height must be above 0"),
-        (~_overlap(checked, size), f"lies outside the picture of {size[1]} x {size[0]} pixels"),
+        (~overlapping(checked, size), f"lies outside the picture of {size[1]} x {size[0]} pixels"),
     ):
         if wrong.any():
             i = int(wrong.argmax())
             raise LabelError(f"box {i} ({_numbers(checked[i])}) {what}")
     return checked
+
+
+def overlapping(boxes: NDArray, size: Size) -> NDArray[np.bool_]:
+    """(P,): which boxes (P, 4) share an area with a picture, whose pixels span from -0.5 to their number - 0.5."""
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    return ((low < np.array(size[::-1]) - 0.5) & (high > -0.5)).all(axis=1)
 
 
 def as_image(picture: Picture) -> NDArray[np.uint8]:
@@ -246,12 +252,6 @@ def _side(size: int | Resolution | None, spec: ModelSpec) -> int:
     if not SIDES[0] <= size <= SIDES[1]:
         raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {size}")
     return size
-
-
-def _overlap(boxes: NDArray, size: Size) -> NDArray[np.bool_]:
-    """(P,): which boxes share an area with a picture, whose pixels span from -0.5 to their number - 0.5."""
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    return ((low < np.array(size[::-1]) - 0.5) & (high > -0.5)).all(axis=1)
 
 
 def _joined(poses: list[Poses]) -> Poses:

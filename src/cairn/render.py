@@ -34,7 +34,7 @@ FAR = 2.0**20
 
 FRACTION_BITS = 4  # of a pixel in OpenCV's coordinates
 
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BLACK, GREY, WHITE = (0, 0, 0), (160, 160, 160), (255, 255, 255)
 
 GOLDEN = 0.381966  # of a circle between the hues of two objects: neighbours in number differ most
 
@@ -69,7 +69,8 @@ def draw(picture: Picture, poses: Poses, threshold: float = 0.0, by: By = "limb"
     if poses.ids is not None:
         for row, (x, y, width, _) in enumerate(poses.boxes.tolist()):
             thick = float(widths[row].max())
-            _write(canvas, str(names[row]), (x + width / 2, y - 3 * thick), thick, own[row])
+            if names[row] >= 0:
+                _write(canvas, str(names[row]), (x + width / 2, y - 3 * thick), thick, own[row])
     return canvas
 
 
@@ -93,8 +94,8 @@ def limb_colours(bones: Skeleton) -> list[Colour]:
 
 
 def object_colour(number: int) -> Colour:
-    """The colour of an object by its id."""
-    return _hue(number * GOLDEN % 1)
+    """The colour of an object by its id; grey where nobody knows who it is."""
+    return GREY if number < 0 else _hue(number * GOLDEN % 1)
 
 
 def line_widths(poses: Poses, size: tuple[int, int]) -> NDArray[np.float64]:
