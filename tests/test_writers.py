@@ -4,20 +4,24 @@ import csv
 import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 
-from cairn.errors import OutputError
+from cairn.errors import CairnError, OutputError
+from cairn.geometry import Affine
 from cairn.poses import Poses
-from cairn.skeleton import skeleton
-from cairn.writers import PictureName, Writer
+from cairn.skeleton import Skeleton, skeleton
+from cairn.writers import Found, PictureName, Writer
 from cairn.writers.cairn_json import JsonLinesWriter, JsonWriter
 from cairn.writers.coco import CocoWriter, image_ids, to_coco
 from cairn.writers.csv_table import COLUMNS, CsvWriter
-from cairn.writers.openpose import OpenPoseWriter, to_openpose
+from cairn.writers.maps import MapsWriter
+from cairn.writers.openpose import OpenPoseWriter, part_candidates, to_openpose
+from cairn.writers.parquet import ParquetWriter
 from fake_poses import random_poses
 
 SIZE = (480, 640)
@@ -29,19 +33,28 @@ RUN = [
     (PictureName(Path("pictures/sub/a.v2.jpg"), PurePath("sub/a.v2")), random_poses(2, 3, COCO17)),
 ]
 
+CLIP = [
+    (
+        PictureName(Path("clip.mp4"), PurePath(f"clip_{i:012d}"), PurePath("clip"), i, 0.04 * i),
+        replace(random_poses(10 + i, 2, COCO17), ids=np.array([7, -1])),
+    )
+    for i in range(3)
+]
+
 Make = Callable[[Path], Writer]
 MAKERS: dict[str, Make] = {
     "json": lambda folder: JsonWriter(folder, "person"),
     "coco": lambda folder: CocoWriter(folder, image_ids(name.path for name, _ in RUN)),
     "openpose": OpenPoseWriter,
     "csv": CsvWriter,
+    "parquet": ParquetWriter,
 }
 
 
-def write(writer: Writer) -> None:
+def write(writer: Writer, run: list[tuple[PictureName, Poses]] = RUN) -> None:
     with writer:
-        for name, poses in RUN:
-            writer.write(name, SIZE, poses)
+        for name, poses in run:
+            writer.write(Found(name, SIZE, poses))
 
 
 def files(folder: Path) -> set[str]:
@@ -54,6 +67,7 @@ def test_each_form_has_its_files(tmp_path: Path) -> None:
         "coco": {"cairn.coco.json", "cairn.coco-images.json"},
         "openpose": {f"cairn.openpose/{stem}_keypoints.json" for stem in ("a", "none", "sub/a.v2")},
         "csv": {"cairn.csv"},
+        "parquet": {"cairn.parquet"},
     }
     for form, make in MAKERS.items():
         write(make(tmp_path / form))
@@ -103,7 +117,7 @@ def test_coco_results_are_one_list(tmp_path: Path) -> None:
 
 def test_coco_results_of_nobody_are_an_empty_list(tmp_path: Path) -> None:
     with CocoWriter(tmp_path, {Path("a.jpg"): 1}) as writer:
-        writer.write(PictureName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17))
+        writer.write(Found(PictureName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17)))
     assert json.loads((tmp_path / "cairn.coco.json").read_text()) == []
 
 
@@ -112,7 +126,7 @@ def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
     evaluation = pytest.importorskip("faster_coco_eval")
     poses = random_poses(5, 3, COCO17)
     with CocoWriter(tmp_path, {Path("7.jpg"): 7}) as writer:
-        writer.write(PictureName(Path("7.jpg"), PurePath("7")), SIZE, poses)
+        writer.write(Found(PictureName(Path("7.jpg"), PurePath("7")), SIZE, poses))
     labels = []
     for row in range(3):
         keypoints = np.where(poses.found[row, :, None], np.nan_to_num(poses.keypoints[row]), 0)
@@ -151,7 +165,7 @@ def test_image_ids_are_coco_s_own_where_all_names_are_numbers(names: list[str], 
 
 
 def test_openpose_s_keys_stand_in_its_order() -> None:
-    form = to_openpose(random_poses(1, 2, COCO18))
+    form = to_openpose(random_poses(1, 2, COCO18), SIZE)
     assert list(form) == ["version", "people"]
     assert form["version"] == 1.3
     keys = [f"{part}_keypoints_{d}" for d in ("2d", "3d") for part in ("pose", "face", "hand_left", "hand_right")]
@@ -163,7 +177,7 @@ def test_openpose_s_keys_stand_in_its_order() -> None:
 
 def test_openpose_s_missing_joints_are_zeros() -> None:
     poses = random_poses(1, 3, COCO18)
-    for row, person in enumerate(to_openpose(poses)["people"]):
+    for row, person in enumerate(to_openpose(poses, SIZE)["people"]):
         flat = np.array(person["pose_keypoints_2d"]).reshape(18, 3)
         assert (flat[~poses.found[row]] == 0).all()
         np.testing.assert_allclose(flat[poses.found[row], :2], poses.keypoints[row, poses.found[row]], atol=1e-3)
@@ -171,7 +185,7 @@ def test_openpose_s_missing_joints_are_zeros() -> None:
 
 def test_coco_s_people_get_openpose_s_neck() -> None:
     poses = random_poses(8, 20, COCO17)
-    flat = np.array([person["pose_keypoints_2d"] for person in to_openpose(poses)["people"]]).reshape(20, 18, 3)
+    flat = np.array([person["pose_keypoints_2d"] for person in to_openpose(poses, SIZE)["people"]]).reshape(20, 18, 3)
     left, right, neck = (flat[:, COCO18.index(joint)] for joint in ("left_shoulder", "right_shoulder", "neck"))
     both = (left[:, 2] > 0) & (right[:, 2] > 0)
     assert both.any()
@@ -201,7 +215,7 @@ def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, form: str) -> None:
     def interrupted() -> None:
         with MAKERS[form](tmp_path) as writer:
-            writer.write(RUN[0][0], SIZE, RUN[0][1])
+            writer.write(Found(RUN[0][0], SIZE, RUN[0][1]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -232,7 +246,7 @@ def test_a_name_that_is_no_utf_8_is_written_so_that_it_comes_back(tmp_path: Path
     name = PictureName(Path("pictures/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as old archives hold it
     for form in ("json", "coco", "csv"):
         with CocoWriter(tmp_path, {name.path: 1}) if form == "coco" else MAKERS[form](tmp_path) as writer:
-            writer.write(name, SIZE, random_poses(1, 1, COCO17))
+            writer.write(Found(name, SIZE, random_poses(1, 1, COCO17)))
     assert json.loads((tmp_path / "cafe.cairn.json").read_text(encoding="utf-8"))["picture"] == str(name.path)
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text(encoding="utf-8"))["images"]
     assert images[0]["file_name"] == str(name.path)
@@ -246,4 +260,164 @@ def test_a_stdout_that_is_full_is_one_line() -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OutputError, match="cannot write to stdout: No space left"):
-        JsonLinesWriter(Full(), "person").write(*RUN[0][:1], SIZE, RUN[0][1])
+        JsonLinesWriter(Full(), "person").write(Found(RUN[0][0], SIZE, RUN[0][1]))
+
+
+def test_a_clip_s_frames_are_lines_of_one_file_and_know_when_they_are(tmp_path: Path) -> None:
+    write(JsonWriter(tmp_path, "person"), [*CLIP, *RUN[:1]])
+    assert files(tmp_path) == {"clip.cairn.jsonl", "a.cairn.json"}
+    lines = [json.loads(line) for line in (tmp_path / "clip.cairn.jsonl").read_text().splitlines()]
+    assert [(line["frame"], line["seconds"]) for line in lines] == [(0, 0), (1, 0.04), (2, 0.08)]
+    assert all([person["id"] for person in line["people"]] == [7, None] for line in lines)
+    assert "frame" not in json.loads((tmp_path / "a.cairn.json").read_text())
+
+
+def test_two_clips_have_two_files(tmp_path: Path) -> None:
+    other = [(replace(name, output=PurePath("b"), clip=PurePath("b")), poses) for name, poses in CLIP]
+    write(JsonWriter(tmp_path, "person"), [*CLIP, *other])
+    assert [len((tmp_path / f"{clip}.cairn.jsonl").read_text().splitlines()) for clip in ("clip", "b")] == [3, 3]
+
+
+def test_coco_counts_frames_after_pictures_and_says_who(tmp_path: Path) -> None:
+    write(CocoWriter(tmp_path, image_ids([RUN[0][0].path])), [*CLIP, *RUN[:1]])
+    images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
+    assert [(image["id"], image.get("frame")) for image in images] == [(2, 0), (3, 1), (4, 2), (1, None)]
+    results = json.loads((tmp_path / "cairn.coco.json").read_text())
+    assert [(each["image_id"], each.get("track_id")) for each in results[:3]] == [(2, 7), (2, -1), (3, 7)]
+    assert "track_id" not in results[-1]
+
+
+def test_the_two_tables_say_the_same(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for writer in (CsvWriter(tmp_path), ParquetWriter(tmp_path)):
+        write(writer, [*RUN, *CLIP])
+    with (tmp_path / "cairn.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    rows = parquet.read_table(tmp_path / "cairn.parquet").to_pylist()
+    assert len(lines) == len(rows) == 17 * sum(len(poses) for _, poses in [*RUN, *CLIP])
+    for line, row in zip(lines, rows, strict=True):
+        assert tuple(line) == tuple(row) == COLUMNS
+        for column, value in row.items():
+            if value is None:
+                assert line[column] == ""
+            elif isinstance(value, str):
+                assert line[column] == value
+            else:
+                assert float(line[column]) == pytest.approx(value, abs=0.006)
+    assert {row["id"] for row in rows} == {None, 7}
+    assert {row["frame"] for row in rows} == {None, 0, 1, 2}
+
+
+def test_a_long_table_is_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("cairn.writers.parquet.ROWS", 60)
+    write(ParquetWriter(tmp_path), CLIP * 7)
+    file = parquet.ParquetFile(tmp_path / "cairn.parquet")
+    assert file.metadata.num_row_groups == 11  # 68 rows each but for the last
+    assert file.metadata.num_rows == 7 * 3 * 2 * 17
+
+
+def read_strictly(path: Path, parts: int, lowest: float, highest: tuple[float, float]) -> list[list[tuple]]:
+    """What OpenPose's documentation of its output says of version 1.3, and nothing else; people's (x, y, c)."""
+
+    def in_order(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:
+        return pairs
+
+    form = json.loads(path.read_text(encoding="ascii"), object_pairs_hook=in_order)
+    names = [name for name, _ in form]
+    assert names in (["version", "people"], ["version", "people", "part_candidates"])
+    assert form[0][1] == 1.3
+    people = []
+    kinds = [f"{part}_keypoints_{d}" for d in ("2d", "3d") for part in ("pose", "face", "hand_left", "hand_right")]
+    for person in form[1][1]:
+        assert [key for key, _ in person] == ["person_id", *kinds]
+        values = dict(person)
+        assert len(values["person_id"]) == 1
+        assert all(type(number) is int for number in values["person_id"])
+        lengths = {"pose": parts, "face": 70, "hand_left": 21, "hand_right": 21}
+        for kind in kinds:
+            flat, part = values[kind], kind.split("_keypoints_")[0]
+            assert len(flat) in (
+                (3 * lengths[part], 0)
+                if kind.endswith("2d") and part != "pose"
+                else (3 * parts,)
+                if kind.endswith("2d")
+                else (0,)
+            )
+        flat = values["pose_keypoints_2d"]
+        assert all(isinstance(number, int | float) for number in flat)
+        people.append(list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)))
+    candidates = form[2][1] if len(form) == 3 else []
+    for each in candidates:
+        assert [key for key, _ in each] == [str(part) for part in range(parts)]
+        for _, flat in each:
+            people.append(list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)))
+    for x, y, c in (triplet for person in people for triplet in person):
+        assert 0 <= c <= 1
+        assert c > 0 or (x, y) == (0, 0)
+        assert c == 0 or (lowest <= x <= highest[0] and lowest <= y <= highest[1])
+    return people
+
+
+@pytest.mark.parametrize(("scale", "lowest", "highest"), [(0, 0, (639, 479)), (3, 0, (1, 1)), (4, -1, (1, 1))])
+def test_openpose_s_files_are_what_its_documentation_says(
+    tmp_path: Path, scale: int, lowest: float, highest: tuple[float, float]
+) -> None:
+    write(OpenPoseWriter(tmp_path, scale), [*RUN, *CLIP])
+    assert {"a_keypoints.json", "clip_000000000002_keypoints.json"} <= files(tmp_path / "cairn.openpose")
+    for name, poses in [*RUN, *CLIP]:
+        people = read_strictly(name.beside(tmp_path / "cairn.openpose", "_keypoints.json"), 18, lowest, highest)
+        assert len(people) == len(poses)
+
+
+def test_openpose_s_scales_put_the_corners_of_the_picture_where_it_says() -> None:
+    corners = np.array([[[0, 0], [639, 479], [319.5, 239.5]]], np.float32)
+    poses = Poses(corners, np.ones((1, 3), np.float32), np.ones(1, np.float32), random_poses(1, 1).skeleton)
+    for scale, expected in ((3, [0, 0, 1, 1, 0.5, 0.5]), (4, [-1, -1, 1, 1, 0, 0]), (0, corners.ravel())):
+        flat = np.array(to_openpose(poses, SIZE, scale)["people"][0]["pose_keypoints_2d"]).reshape(3, 3)
+        np.testing.assert_allclose(flat[:, :2].ravel(), expected, atol=1e-4)
+    with pytest.raises(CairnError, match=r"must be 0 \(pixels of the source\), 3 .*, got 1"):
+        OpenPoseWriter(Path(), 1)
+
+
+def test_openpose_s_candidates_are_the_peaks_of_the_maps(tmp_path: Path) -> None:
+    heatmaps = np.zeros((18, 30, 40), np.float32)  # background last
+    nose, left_hip = COCO17.index("nose"), COCO17.index("left_hip")
+    heatmaps[nose, 10, 20] = heatmaps[nose, 20, 5] = 0.5
+    heatmaps[left_hip, 3, 3] = 0.01  # below the threshold
+    heatmaps[17] = 1
+    maps = {"heatmaps": heatmaps}, Affine.scaling(2)
+    with OpenPoseWriter(tmp_path, candidates=0.1) as writer:
+        writer.write(Found(*RUN[0][:1], SIZE, RUN[0][1], maps))
+    read_strictly(tmp_path / "cairn.openpose" / "a_keypoints.json", 18, 0, (639, 479))
+    form = part_candidates(*maps, COCO17, 0.1, SIZE)
+    assert {part for part, flat in form.items() if flat} == {str(COCO18.index("nose"))}
+    assert sorted(np.reshape(form["0"], (2, 3)).tolist()) == [[10, 40, 0.5], [40, 20, 0.5]]
+    with pytest.raises(CairnError, match="no maps"):
+        OpenPoseWriter(tmp_path, candidates=0.1).write(Found(RUN[0][0], SIZE, RUN[0][1]))
+
+
+def test_maps_come_back_with_their_place_in_the_picture(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    maps = {"heatmaps": rng.random((3, 4, 5), np.float32), "pafs": np.full((4, 4, 5), 1e6, np.float32)}
+    affine = Affine.scaling(8).then(Affine.translation(3.5, 3.5))
+    writer = MapsWriter(tmp_path)
+    writer.write(Found(CLIP[0][0], SIZE, CLIP[0][1], (maps, affine)))
+    with np.load(tmp_path / "cairn.maps" / "clip_000000000000.npz") as read:
+        assert set(read) == {"heatmaps", "pafs", "affine"}
+        assert read["heatmaps"].dtype == np.float16
+        np.testing.assert_allclose(read["heatmaps"], maps["heatmaps"], atol=1e-3)
+        assert np.isfinite(read["pafs"]).all()
+        np.testing.assert_array_equal(Affine(read["affine"]).apply(np.array([[0.0, 2.0]])), [[3.5, 19.5]])
+    with pytest.raises(OutputError, match="no maps"):
+        writer.write(Found(CLIP[0][0], SIZE, CLIP[0][1]))
+
+
+def test_hands_and_face_have_arrays_of_their_own() -> None:
+    bones = Skeleton("half", ("nose", "neck", "left_hand_0", "right_hand_0", "right_hand_1", "face_0"))
+    poses = random_poses(4, 6, bones)
+    for row, person in enumerate(to_openpose(poses, SIZE)["people"]):
+        for part, joints in (("pose", [0, 1]), ("hand_left", [2]), ("hand_right", [3, 4]), ("face", [5])):
+            flat = np.array(person[f"{part}_keypoints_2d"]).reshape(-1, 3)
+            np.testing.assert_allclose(flat[:, 2], poses.confidence[row, joints], atol=1e-4)
+            np.testing.assert_allclose(flat[:, :2], np.nan_to_num(poses.keypoints[row, joints]), atol=1e-4)

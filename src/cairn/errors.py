@@ -9,6 +9,10 @@ class ImageError(CairnError):
     """A picture that is missing, unreadable, truncated or too large."""
 
 
+class VideoError(CairnError):
+    """A video, camera or image sequence that cannot be opened, or not read or written to its end."""
+
+
 class SkeletonError(CairnError):
     """A skeleton that contradicts itself, or keypoints that contradict a skeleton."""
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 
 from cairn.cli import main
 from cairn.image import read_image, write_image
+from cairn.network import OnnxNetwork
+from cairn.overlap import overlap
 from cairn.predictor import Predictor
 from ended import Cairn, Ended, run_cairn
 from fake_network import SPEC, totems, write_totem_model
@@ -148,11 +152,11 @@ def _confidence(ended: Ended) -> list[float]:
 
 
 def test_a_smaller_size_is_shown_to_the_network(cairn: Cairn, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-    call = Predictor.__call__
-    monkeypatch.setattr(Predictor, "__call__", lambda self, image: sizes.append(self.size) or call(self, image))
+    shapes = []
+    call = OnnxNetwork.__call__
+    monkeypatch.setattr(OnnxNetwork, "__call__", lambda self, x: shapes.append(x.shape) or call(self, x))
     cairn("photo.png", "--size", "256")
-    assert sizes == [256]
+    assert shapes == [(1, 3, 192, 256)]
 
 
 def bad_pictures(place: Path) -> dict[str, str]:
@@ -219,7 +223,7 @@ def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photo.png", "--write", "xml"], "--write knows json,coco,openpose,csv, got xml"),
+        (["photo.png", "--write", "xml"], "--write knows json,coco,openpose,csv,parquet,maps, got xml"),
         (["photo.png", "--json", "file.json"], "--json takes -"),
         (["photo.png", "--write", "", "--no-draw"], "nothing would be written"),
         (["photo.png", "--model", "horse"], "no model 'horse'"),
@@ -227,8 +231,8 @@ def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
         (["photo.png", "--model", "photo.png"], "is not an ONNX model"),
         (["photo.png", "--model", "foreign.onnx"], "not one of Cairn's"),
         (["photo.png", "--out", "photo.png/out"], "cannot write into the folder"),
-        (["nothing"], "no picture in the folder nothing"),
-        (["*.gif"], "no picture matches"),
+        (["nothing"], "no picture or video in the folder nothing"),
+        (["*.gif"], "no picture or video matches"),
         (["photo.png", "--size", "many"], "--size"),
         (["photo.png", "--size", "100000"], "size must be from 32 to 8192 pixels, got 100000"),
         (["photo.png", "--threads", "100000"], "threads must be from 0, for all, to 256, got 100000"),
@@ -258,40 +262,79 @@ def test_a_folder_without_permission(cairn: Cairn, tmp_path: Path, photo: Path) 
     assert "cannot write into the folder locked" in ended.stderr
 
 
-def test_an_interrupt_leaves_nothing_half_written(
+def test_a_failure_leaves_nothing_half_written(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call, done = Predictor.__call__, []
+    maps, done = Predictor.maps, []
 
-    def interrupted(self: Predictor, image: np.ndarray) -> object:
+    def failing(self: Predictor, image: np.ndarray) -> object:
         if done:
             raise KeyboardInterrupt
         done.append(image)
-        return call(self, image)
+        return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "__call__", interrupted)
-    ended = cairn("pics", "--out", "out", "--write", "json,csv,coco,openpose")
+    monkeypatch.setattr(Predictor, "maps", failing)
+    ended = cairn("pics", "--out", "out", "--write", "json,csv,coco,openpose,parquet")
     assert ended.status == 130
     assert "Traceback" not in ended.stderr
     assert files(tmp_path / "out") == {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
-def test_a_program_that_is_terminated_leaves_nothing_half_written(
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_all_that_was_done(
+    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    maps = Predictor.maps
+
+    def signalled(self: Predictor, image: np.ndarray) -> object:
+        signal.raise_signal(number)
+        return maps(self, image)
+
+    monkeypatch.setattr(Predictor, "maps", signalled)
+    before = signal.getsignal(signal.SIGINT)
+    ended = cairn("pics", "--out", "out", "--write", "csv,coco")
+    assert ended.status == status
+    assert "1 picture, 1 person" in ended.stderr
+    assert "interrupted" in ended.stderr
+    assert len(json.loads((tmp_path / "out" / "cairn.coco.json").read_text())) == 1
+    assert len((tmp_path / "out" / "cairn.csv").read_text().splitlines()) == 1 + 3
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+def test_a_second_signal_ends_it_at_once_and_leaves_nothing_half_written(
+    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(self: Predictor, image: np.ndarray) -> object:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second one was ignored")
+
+    monkeypatch.setattr(Predictor, "maps", signalled)
+    assert cairn("pics", "--out", "out", "--write", "csv,coco").status == 130
+    assert files(tmp_path / "out") == set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+def test_a_program_that_is_terminated_leaves_whole_files(
     environment: dict[str, str], totem_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     for i in range(300):
         (folder / f"again{i}.png").write_bytes((folder / "a.png").read_bytes())
     command = [sys.executable, "-m", "cairn", "detect", str(folder), "--model", str(totem_model)]
-    command += ["--threads", "1", "--out", str(tmp_path / "out"), "--write", "csv,coco", "--json", "-"]
+    command += ["--out", str(tmp_path / "out"), "--write", "csv,coco", "--json", "-"]
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout is not None
     running.stdout.readline()  # the first picture is done, the table has begun
     running.terminate()
-    _, stderr = running.communicate(timeout=60)
+    stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 143
-    assert stderr == b""
-    assert files(tmp_path / "out") == set()
+    assert len(stderr.splitlines()) == 1
+    done = 1 + len(stdout.splitlines())
+    assert f"{done} picture".encode() in stderr
+    assert len(json.loads((tmp_path / "out" / "cairn.coco-images.json").read_text())["images"]) == done
+    assert files(tmp_path / "out") == {"cairn.csv", "cairn.coco.json", "cairn.coco-images.json"}
 
 
 def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], totem_model: Path, folder: Path) -> None:
@@ -304,29 +347,26 @@ def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], to
     assert stderr == b""
 
 
-def test_memory_holds_one_picture_at_a_time(
-    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("ahead", "most"), [(0, 1), (2, 18)])
+def test_memory_holds_a_few_pictures_at_a_time(
+    cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, most: int
 ) -> None:
-    """No picture and no poses are alive when the next but one is read, whatever is written."""
-    import gc
-    import weakref
-
+    """One after another, no picture is alive when the next is looked at; overlapped, so many as the queues hold."""
     alive: list[weakref.ref] = []
-    call = Predictor.__call__
+    maps = Predictor.maps
 
     def counted(self: Predictor, image: np.ndarray) -> object:
-        gc.collect()
-        assert sum(reference() is not None for reference in alive) <= 2  # the poses and the picture before
-        poses = call(self, image)
-        alive.extend([weakref.ref(image), weakref.ref(poses)])
-        return poses
+        assert sum(reference() is not None for reference in alive) <= most
+        alive.append(weakref.ref(image))
+        return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "__call__", counted)
-    for i in range(6):
+    monkeypatch.setattr(Predictor, "maps", counted)
+    monkeypatch.setattr("cairn.cli.detection.overlap", lambda items, *stages, **_: overlap(items, *stages, ahead=ahead))
+    for i in range(30):
         write_image(folder / f"more{i}.png", totems((240, 320), [(80, 120)]))
-    ended = cairn("pics", "--draw", "--write", "json,csv,coco,openpose", "--out", "out")
+    ended = cairn("pics", "--draw", "--write", "json,csv,coco,openpose,parquet", "--out", "out")
     assert ended.status == 0
-    assert len(alive) == 18
+    assert len(alive) == 33
 
 
 def test_help_names_the_verbs_and_version_the_version(capsys: pytest.CaptureFixture) -> None:

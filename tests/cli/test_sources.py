@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.cli.sources import _without_suffix, find_pictures
+from cairn.cli.sources import _without_suffix, find_sources
 from cairn.errors import ImageError
 
 
@@ -22,7 +22,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def named(*sources: str) -> dict[str, str]:
-    return {name.path.as_posix(): name.output.as_posix() for name in find_pictures(sources)}
+    return {each.name.path.as_posix(): each.name.output.as_posix() for each in find_sources(sources)}
 
 
 def test_a_folder_gives_its_pictures_at_any_depth_but_not_our_own_results(tree: Path) -> None:
@@ -66,10 +66,10 @@ def test_a_file_named_outright_is_taken_as_it_is(tree: Path) -> None:
 
 def test_folders_and_globs_without_pictures_are_said(tree: Path) -> None:
     (tree / "empty").mkdir()
-    with pytest.raises(ImageError, match=r"no picture in the folder empty \(looked for \.jpg"):
-        find_pictures(["pics", "empty"])
-    with pytest.raises(ImageError, match=r"no picture matches pics/\*\.gif"):
-        find_pictures(["pics/*.gif"])
+    with pytest.raises(ImageError, match=r"no picture or video in the folder empty \(looked for \.jpg"):
+        find_sources(["pics", "empty"])
+    with pytest.raises(ImageError, match=r"no picture or video matches pics/\*\.gif"):
+        find_sources(["pics/*.gif"])
 
 
 paths = st.builds(

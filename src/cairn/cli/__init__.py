@@ -48,7 +48,8 @@ def cairn(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 partly done, 2 a mistake of the user's, 130 interrupted, 143 ended."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it would say, the loader says in one line
+    for level in ("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8"):
+        os.environ.setdefault(*level)  # what it would say, the loaders say in one line
     _tidy_when_terminated()
     try:
         app(list(arguments) if arguments is not None else None, prog_name="cairn")

@@ -1,31 +1,30 @@
-"""`cairn detect`: keypoints in pictures, folders and globs."""
+"""`cairn detect`: keypoints in pictures and videos. Its options; what they set going is in `detection`."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from cairn.cli.finders import CROPS, WHOLE, finders
-from cairn.cli.outputs import SEVERAL, writers
-from cairn.cli.progress import progress
-from cairn.errors import CairnError, ImageError, LabelError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cairn.poses import Poses
-    from cairn.writers import PictureName
+from cairn.cli.finders import CROPS, WHOLE, finder
+from cairn.cli.outputs import DRAWN_AS, FORMS, SEVERAL, Drawings, forms_of, results, writers
+from cairn.cli.progress import progress, summary
+from cairn.errors import CairnError, ImageError
 
 
 def detect(
-    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, or globs in quotes.", show_default=False)],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, videos, folders, globs in quotes, lists (.txt), numbered pictures (frame_%05d.png), or the "
+            "number of a camera.",
+            show_default=False,
+        ),
+    ],
     model: Annotated[
         str | None,
         typer.Option(
@@ -45,19 +44,36 @@ def detect(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help=f"Folder for results. [one picture: here; several: {SEVERAL}]", show_default=False),
+        typer.Option(help=f"Folder for results. [one picture or video: here; several: {SEVERAL}]", show_default=False),
     ] = None,
     write: Annotated[
-        str | None, typer.Option(help="What to write, of json,coco,openpose,csv. [json]", show_default=False)
+        str | None, typer.Option(help=f"What to write, of {','.join(FORMS)}. [json]", show_default=False)
     ] = None,
     draw: Annotated[
         bool | None,
-        typer.Option("--draw/--no-draw", help="Draw skeletons on copies. [one picture: yes]", show_default=False),
+        typer.Option(
+            "--draw/--no-draw", help="Draw skeletons on copies. [one picture or video: yes]", show_default=False
+        ),
+    ] = None,
+    draw_as: Annotated[
+        str | None,
+        typer.Option(help=f"How videos are drawn, of {','.join(DRAWN_AS)}. [{DRAWN_AS[0]}]", show_default=False),
+    ] = None,
+    track: Annotated[bool, typer.Option("--track", help="Follow the objects of a video: each keeps a number.")] = False,
+    smooth: Annotated[
+        float | None,
+        typer.Option(min=0, help="With --track: how strongly to smooth the keypoints; 1 is usual.", show_default=False),
     ] = None,
     json: Annotated[
         str | None,
         typer.Option(help="With -: one line of JSON a picture on stdout, and files only as asked.", show_default=False),
     ] = None,
+    keypoint_scale: Annotated[
+        int, typer.Option(help="With --write openpose: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.")
+    ] = 0,
+    part_candidates: Annotated[
+        bool, typer.Option("--part-candidates", help="With --write openpose: every peak of every joint's map too.")
+    ] = False,
     size: Annotated[
         int | None, typer.Option(min=32, help="Longest side shown to the network. [the model's]", show_default=False)
     ] = None,
@@ -67,93 +83,119 @@ def detect(
         float | None,
         typer.Option(min=0, max=1, help="Draw no keypoints less sure than this. [the model's]", show_default=False),
     ] = None,
+    fps: Annotated[float, typer.Option(min=0.01, max=1000, help="Frames per second of numbered pictures.")] = 25.0,
 ) -> None:
-    """Find keypoints in pictures.
+    """Find keypoints in pictures and videos.
 
-    One picture: writes photo.cairn.jpg and photo.cairn.json here. Several: writes a JSON file each into
-    cairn-results, in the folders that they came from. Exit status: 0 all read, 1 some could not be read,
-    2 nothing could.
+    One picture: writes photo.cairn.jpg and photo.cairn.json here; one video: clip.cairn.mp4 and clip.cairn.jsonl.
+    Several: writes a JSON file each into cairn-results, in the folders that they came from. Exit status: 0 all
+    read, 1 some could not be read, or not to the end, 2 nothing could.
     """
-    from cairn.cli.sources import find_pictures
-    from cairn.image import read_image, write_image
+    from cairn.cli.detection import Plan, run
+    from cairn.cli.sources import find_sources
     from cairn.output import writable_folder
-    from cairn.render import draw as draw_poses
+    from cairn.tracking import Tracker
 
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
-    pictures = find_pictures(sources)
-    single = len(sources) == 1 and pictures[0].path == Path(sources[0])
-    drawn = (single and json is None) if draw is None else draw
-    folder = out or Path("." if single else SEVERAL)
-    forms = [form for form in (write or "").split(",") if form] if write is not None or json else ["json"]
-    if not (forms or drawn or json):
+    forms = forms_of(write, to_stdout=json is not None)
+    found = find_sources(sources)
+    alone = found[0] if len(found) == len(sources) == 1 and found[0].name.path == Path(sources[0]) else None
+    drawing = (alone is not None and json is None) if draw is None else draw
+    folder = out or Path("." if alone else SEVERAL)
+    if not (forms or drawing or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
+    if (keypoint_scale or part_candidates) and "openpose" not in forms:
+        raise CairnError("--keypoint-scale and --part-candidates are of --write openpose")
+    if smooth is not None and not track:
+        raise CairnError("--smooth follows objects from frame to frame: give --track too")
+    still = next((source for source in found if not source.is_clip), None)
+    if track and still:
+        raise CairnError(
+            f"--track is for videos, cameras and numbered pictures (frame_%05d.png): {still.name.path} stands alone"
+        )
+    clip = next((source for source in found if source.is_clip), None)
+    if boxes and clip:
+        raise CairnError(f"--boxes is for pictures: {clip.name.path} has frames")
+    drawn_as = _drawn_as(draw_as, drawing and clip is not None)
+
+    pictures = [source.name.path for source in found if not source.is_clip]
     refining = refine_with or (CROPS if refine else None)
-    spec, find_in = finders(pictures, model, boxes, refining, threads, size)
-    results = writers(forms, folder, pictures, spec.name, to_stdout=json is not None)
-    drawn_from = spec.draw_threshold if draw_threshold is None else draw_threshold
-    if forms or drawn:
+    finds = finder(pictures, model, boxes, refining, threads, size)
+    keep_maps = part_candidates or "maps" in forms
+    if keep_maps and not finds.has_maps:
+        raise CairnError(
+            f"--write maps and --part-candidates are for models of whole pictures alone; {finds.spec.name} is none"
+        )
+    candidates = float(finds.spec.decode.get("peak_threshold", 0.05)) if part_candidates else None
+    plan = Plan(
+        finder=finds,
+        writers=writers(forms, folder, pictures, finds.spec.name, json is not None, keypoint_scale, candidates),
+        threshold=threshold,
+        tracker=(lambda: Tracker(smooth=smooth or 0)) if track else None,
+        drawings=Drawings(folder, drawn_as, threads) if drawing else None,
+        draw_from=finds.spec.draw_threshold if draw_threshold is None else draw_threshold,
+        keep_maps=keep_maps,
+        threads=threads,
+        rate=fps,
+    )
+    if forms or drawing:
         writable_folder(folder)
     if threads:
         import cv2
 
         cv2.setNumThreads(threads)
 
-    people = failed = 0
+    # A single file has one fault at the most: where nothing came before it, it is the error itself.
+    later = alone is not None and alone.kind != "sequence"
     started = time.perf_counter()
     with ExitStack() as until_done:
-        say, advance = until_done.enter_context(progress(len(pictures), json is not None))
-        for writer in results:
+        say, advance = until_done.enter_context(progress(len(found) > 1 or clip is not None, json is not None))
+        for writer in plan.writers:
             until_done.enter_context(writer)
-        for picture, find in zip(pictures, find_in, strict=False):
-            try:
-                image = read_image(picture.path)
-                poses = _found(picture, image, find).above(threshold)
-            except (ImageError, LabelError) as error:
-                if single:
-                    raise
-                failed += 1
-                say(f"cairn: {error}")
-            else:
-                people += len(poses)
-                for writer in results:
-                    writer.write(picture, image.shape[:2], poses)
-                if drawn:
-                    write_image(picture.beside(folder, ".cairn.jpg"), draw_poses(image, poses, drawn_from))
-            advance()
-        if failed == len(pictures):
-            raise ImageError(f"none of the {failed} pictures could be read")
-    seconds = (time.perf_counter() - started) / len(pictures)
-    where = _results(folder, forms, pictures[0] if single else None, drawn)
-    print(_summary(len(pictures), people, seconds, failed, where), file=sys.stderr)
-    if failed:
+        if plan.drawings:
+            until_done.enter_context(plan.drawings)
+        done = run(found, plan, lambda fault: None if later else say(f"cairn: {fault}"), advance)
+        read = done.pictures + done.frames
+        if not read and done.faults:
+            if later:
+                raise done.faults[0]
+            raise ImageError(f"none of the {len(done.faults)} pictures could be read")
+        if later and done.faults:
+            say(f"cairn: {done.faults[0]}")
+    where = results(folder, forms, alone.name if alone else None, clip is not None, drawn_as if drawing else None)
+    line = summary(
+        pictures=done.pictures,
+        frames=done.frames,
+        people=done.people,
+        identities=len(done.identities) if track else None,
+        seconds=(time.perf_counter() - started) / max(read + len(done.faults), 1),
+        failed=len(done.faults),
+        results=where,
+    )
+    print(line + (", interrupted" if done.stopped else ""), file=sys.stderr)
+    if done.stopped is not None:
+        raise typer.Exit(128 + done.stopped)
+    if done.faults:
         raise typer.Exit(1)
 
 
-def _found(picture: PictureName, image: NDArray[np.uint8], find: Callable[..., Poses]) -> Poses:
-    """What is wrong with a picture or its boxes is said with the picture's name."""
-    try:
-        return find(image)
-    except (ImageError, LabelError) as error:
-        raise type(error)(f"{picture.path}: {error}") from None
+def _drawn_as(asked: str | None, is_video: bool) -> str:
+    """What clips are drawn as: without PyAV only what OpenCV can write, and what that means is said.
 
+    Raises CairnError for what is none of `DRAWN_AS`.
+    """
+    if asked is not None and asked not in DRAWN_AS:
+        raise CairnError(f"--draw-as knows {','.join(DRAWN_AS)}, got {asked}")
+    if not is_video:
+        return asked or DRAWN_AS[0]
+    from cairn.video import has_pyav
 
-def _results(folder: Path, forms: Sequence[str], picture: PictureName | None, drawn: bool) -> str:
-    """Where the user finds what was written; the files themselves where they are few."""
-    if not (forms or drawn):
-        return ""
-    if picture is None or not set(forms) <= {"json"}:
-        return str(folder)
-    endings = [".cairn.jpg"] * drawn + [".cairn.json"] * len(forms)
-    return " and ".join(str(picture.beside(folder, ending)) for ending in endings)
-
-
-def _summary(pictures: int, people: int, seconds: float, failed: int, results: str) -> str:
-    def count(number: int, one: str, more: str) -> str:
-        return f"{number} {one if number == 1 else more}"
-
-    parts = [count(pictures - failed, "picture", "pictures"), count(people, "person", "people")]
-    parts.append(f"{1000 * seconds:.0f} ms a picture")
-    if failed:
-        parts.append(f"{failed} could not be read")
-    return ", ".join(parts) + (f" -> {results}" if results else "")
+    if has_pyav() or asked not in (None, "webm"):
+        return asked or DRAWN_AS[0]
+    print(
+        "cairn: PyAV is not installed (pip install 'cairn[video]'): the video is drawn as WebM at a constant frame "
+        "rate, and a damaged or truncated video is not noticed",
+        file=sys.stderr,
+    )
+    return "webm"

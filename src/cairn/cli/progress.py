@@ -1,4 +1,4 @@
-"""How far a run is, for a person who watches it."""
+"""How far a run is, for a person who watches it, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(count: int, to_stdout: bool) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """Two functions: one shows a line on stderr, one says that a picture is done. A bar only for people."""
+def progress(shown: bool, to_stdout: bool) -> Iterator[tuple[Callable[[str], None], Callable[[int, int | None], None]]]:
+    """Two functions: one shows a line on stderr, one says how many pictures are done, of how many if that is known.
+
+    shown  whether there is enough to do for a bar; only people get one
+    """
     watched = sys.stderr.isatty() and not (to_stdout and sys.stdout.isatty())
-    if count == 1 or not watched:
-        yield lambda line: print(line, file=sys.stderr), lambda: None
+    if not shown or not watched:
+        yield lambda line: print(line, file=sys.stderr), lambda done, total: None
         return
 
     from rich.console import Console
@@ -22,8 +25,27 @@ def progress(count: int, to_stdout: bool) -> Iterator[tuple[Callable[[str], None
     console = Console(stderr=True)
     # rich would send our stdout to its own console.
     with Progress(*columns, console=console, redirect_stdout=False, transient=True) as bar:
-        task = bar.add_task("detecting", total=count)
+        task = bar.add_task("detecting", total=None)
         yield (
             lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-            lambda: bar.advance(task),
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
+
+
+def summary(
+    pictures: int, frames: int, people: int, identities: int | None, seconds: float, failed: int, results: str
+) -> str:
+    """One line. seconds: of one picture or frame; identities: of objects that were followed; None without tracking."""
+
+    def count(number: int, one: str, more: str) -> str:
+        return f"{number} {one if number == 1 else more}"
+
+    parts = [count(pictures, "picture", "pictures")] if pictures or not frames else []
+    parts += [count(frames, "frame", "frames")] if frames else []
+    parts.append(count(people, "person", "people"))
+    if identities is not None:
+        parts.append(count(identities, "identity", "identities"))
+    parts.append(f"{1000 * seconds:.0f} ms a {'picture' if pictures else 'frame'}")
+    if failed:
+        parts.append(f"{failed} could not be read" + (" to the end" if frames and not pictures else ""))
+    return ", ".join(parts) + (f" -> {results}" if results else "")

@@ -12,26 +12,53 @@ from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
 
-from cairn.geometry import Size
+from cairn.geometry import Affine, Size
+from cairn.network import Maps
 from cairn.poses import Poses
 
-__all__ = ["PictureName", "Writer"]
+__all__ = ["Found", "PictureName", "Writer"]
 
 
 @dataclass(frozen=True)
 class PictureName:
-    """What a picture is called.
+    """What a picture, or a frame of a clip, is called.
 
-    path    as the user named it
-    output  where its results go below the output folder, without a suffix; no two pictures of a run share it
+    path     as the user named it; of a frame its video, or its file where it has one of its own
+    output   where its results go below the output folder, without a suffix; no two pictures of a run share it
+    clip     the same for results of the whole clip; None for a picture that is part of none
+    frame    which one of its clip, from 0
+    seconds  since the clip's first frame
     """
 
     path: Path
     output: PurePath
+    clip: PurePath | None = None
+    frame: int | None = None
+    seconds: float | None = None
 
     def beside(self, folder: Path, ending: str) -> Path:
         """`folder`/`output` with `ending` after its last part, dots in the name kept."""
-        return folder / self.output.with_name(self.output.name + ending)
+        return _with_ending(folder, self.output, ending)
+
+    def beside_clip(self, folder: Path, ending: str) -> Path:
+        """The same for what is written once for a clip; of a picture that is part of none, `beside`."""
+        return _with_ending(folder, self.clip or self.output, ending)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What there is to write of a picture.
+
+    size   (height, width) of the picture
+    poses  in its pixels
+    maps   what the network made of it, each output (C, h, w), and where their cells lie in the picture; None
+           where nobody asked for them
+    """
+
+    name: PictureName
+    size: Size
+    poses: Poses
+    maps: tuple[Maps, Affine] | None = None
 
 
 class Writer(ABC):
@@ -41,10 +68,14 @@ class Writer(ABC):
         return self
 
     @abstractmethod
-    def write(self, picture: PictureName, size: Size, poses: Poses) -> None:
-        """Poses in pixels of a picture of this (height, width). Raises OutputError."""
+    def write(self, found: Found) -> None:
+        """The next picture's. Raises OutputError."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+
+def _with_ending(folder: Path, output: PurePath, ending: str) -> Path:
+    return folder / output.with_name(output.name + ending)

@@ -11,11 +11,10 @@ from typing import Any, Self, TextIO
 
 import numpy as np
 
-from cairn.geometry import Size
 from cairn.output import whole_file
 from cairn.poses import Poses
 from cairn.skeleton import skeleton
-from cairn.writers import PictureName, Writer
+from cairn.writers import Found, PictureName, Writer
 
 CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one kind of object
 
@@ -23,12 +22,13 @@ CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one k
 class CocoWriter(Writer):
     """`cairn.coco.json`, the results, and `cairn.coco-images.json`, the ids of the pictures.
 
-    ids: picture -> image id, as `image_ids` gives them.
+    ids: picture -> image id, as `image_ids` gives them. Frames of clips get the numbers after these, in order.
     """
 
     def __init__(self, folder: Path, ids: dict[Path, int]) -> None:
         self.folder = folder
         self.ids = ids
+        self._next = max(ids.values(), default=0) + 1
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -38,10 +38,13 @@ class CocoWriter(Writer):
             self._open = opening.pop_all()
         return self
 
-    def write(self, picture: PictureName, size: Size, poses: Poses) -> None:
-        image = self.ids[picture.path]
-        self._images.add({"id": image, "file_name": picture.path.as_posix(), "width": size[1], "height": size[0]})
-        for row in to_coco(image, poses):
+    def write(self, found: Found) -> None:
+        name, (height, width) = found.name, found.size
+        image: dict[str, Any] = {"id": self._id(name), "file_name": name.path.as_posix()}
+        if name.frame is not None:
+            image |= {"frame": name.frame, "seconds": name.seconds}
+        self._images.add({**image, "width": width, "height": height})
+        for row in to_coco(image["id"], found.poses):
             self._results.add(row)
 
     def __exit__(
@@ -52,24 +55,33 @@ class CocoWriter(Writer):
             self._images.end()
         self._open.__exit__(kind, error, trace)
 
+    def _id(self, name: PictureName) -> int:
+        if name.frame is None:
+            return self.ids[name.path]
+        self._next += 1
+        return self._next - 1
+
 
 def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
     """One entry for each object: keypoints flat x, y, confidence; 0, 0, 0 where not found.
 
+    An object whose identity is followed has "track_id" too.
     A skeleton that has COCO's joints and more, as coco18, is written in COCO's 17: its evaluation wants these.
     """
     if set(skeleton("coco17").joints) < set(poses.skeleton.joints):
         poses = poses.mapped(skeleton("coco17"))
     flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
     flat = np.where(poses.found[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
+    ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
     return [
         {
             "image_id": image,
             "category_id": CATEGORY,
             "keypoints": [round(value, 4) for value in row],
             "score": round(score, 6),
+            **identity,
         }
-        for row, score in zip(flat.tolist(), poses.scores.tolist(), strict=True)
+        for row, score, identity in zip(flat.tolist(), poses.scores.tolist(), ids, strict=True)
     ]
 
 
