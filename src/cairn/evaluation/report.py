@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import MissingExtra, OutputError
+from cairn.evaluation.mpii import JointPrecision
 from cairn.evaluation.plot import pck_plot
 from cairn.evaluation.run import Evaluation, MeanError, Pck
 from cairn.evaluation.worst import Worst, worst_objects, worst_sheet
@@ -78,6 +79,12 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
         result["objects_found"] = int(pairs.met.sum())
     if evaluation.oks is not None:
         result["oks"] = {**evaluation.oks, "sigmas": dict(zip(joints, skeleton.sigmas, strict=True))}
+    if evaluation.ap is not None:
+        result["mpii"] = {
+            "means": meaning_of_ap(evaluation.ap),
+            "mAP": evaluation.ap.value,
+            "per_joint": dict(zip(joints, evaluation.ap.per_joint.tolist(), strict=True)),
+        }
     result["pck"] = _pck_table(evaluation.pck, skeleton)
     if evaluation.pck_met is not None:
         result["pck_of_objects_found"] = _pck_table(evaluation.pck_met, skeleton)
@@ -107,6 +114,11 @@ def meaning_of(pck: Pck) -> str:
 def meaning_of_error(error: MeanError) -> str:
     """What NME stands on, in one line."""
     return f"mean distance of what was found, in percent of {error.protocol.unit}{_without_length(error.unmeasured)}"
+
+
+def meaning_of_ap(ap: JointPrecision) -> str:
+    """What mAP stands on, in one line."""
+    return f"precision of joints within {ap.threshold:g} of the head, people assigned greedily; mean over joints"
 
 
 def parts(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
@@ -164,6 +176,8 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     rows: dict[str, str] = {}
     if evaluation.oks is not None:
         rows |= {f"OKS {name}": _number(value) for name, value in evaluation.oks.items()}
+    if evaluation.ap is not None:
+        rows[f"MPII mAP@{evaluation.ap.threshold:g}"] = _number(evaluation.ap.value)
     if evaluation.fit != "crop":
         rows["objects found"] = f"{int(pairs.met.sum())} of {len(pairs.truth)}"
     rows[name_of(pck)] = _number(pck.value)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError
+from cairn.evaluation.mpii import JointPrecision, joint_precision
 from cairn.evaluation.oks import check_parallel, library, match, oks_metrics
 from cairn.evaluation.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
 from cairn.evaluation.protocols import Protocol, usual_protocol
@@ -97,6 +98,7 @@ class Evaluation:
 
     fit      what the model is shown, and so how its answers pair with the labels (`pair_objects`)
     oks      COCO's figures; None for a model that does not look for several objects
+    ap       MPII's precision of joints, under its protocol; None under another, or where oks is None
     pck      over all labelled objects: one that was missed counts as far off
     pck_met  over those that were found; None likewise, and where there are none
     error    of what was found
@@ -110,6 +112,7 @@ class Evaluation:
     pck: Pck
     error: MeanError
     oks: dict[str, float] | None
+    ap: JointPrecision | None
     pck_met: Pck | None
     seconds: float
 
@@ -259,7 +262,8 @@ def measure(
     pairs = pair_objects(labels, predictions, fit)
     chosen = protocol or usual_protocol(pairs.truth, labels.skeleton)
     met = pairs[np.flatnonzero(pairs.met)]
-    measurable = fit == "letterbox" and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
+    multiple = fit == "letterbox"
+    measurable = multiple and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
     return Evaluation(
         labels=labels,
         predictions=predictions,
@@ -267,7 +271,8 @@ def measure(
         pairs=pairs,
         pck=measure_pck(pairs, chosen, threshold, mean),
         error=measure_error(pairs, chosen.for_nme or chosen),
-        oks=oks_metrics(labels, predictions) if fit == "letterbox" else None,
+        oks=oks_metrics(labels, predictions) if multiple else None,
+        ap=joint_precision(labels, predictions, chosen, threshold) if multiple and chosen.name == "mpii" else None,
         pck_met=measure_pck(met, chosen, threshold, mean) if measurable else None,
         seconds=seconds,
     )
