@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+import caffe_files
 import cairn
 from cairn.cli import main
 from cairn.methods.hourglass.model import Hourglass
+from cairn.methods.openpose import predictor
 from cairn.network import OnnxNetwork
 
 Run = Callable[..., tuple[int, str, str]]
@@ -63,7 +65,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
 ) -> None:
     status, stdout, stderr = run("hg1.pth.tar", "--out", "models/mine.onnx")
     assert (status, stdout) == (0, "models/mine.onnx\n")
-    assert stderr == "anibali: 1 stacks, 16 joints of mpii16\n"
+    assert stderr == "anibali: 1 stacks, 16 features, 16 joints of mpii16\n"
     network = OnnxNetwork(tmp_path / "models" / "mine.onnx", threads=1)
     spec = network.spec
     assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.skeleton("mpii16"), ("heatmaps",))
@@ -100,7 +102,7 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
         (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
-        (["other.pth"], "other.pth is of another architecture"),
+        (["other.pth"], "other.pth is of another network than those that can be read"),
         (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
         (["hg1.pth.tar", "--out", "half.pth/x.onnx"], "cannot write half.pth/x.onnx"),
@@ -111,6 +113,78 @@ def test_mistakes_are_one_line_and_nothing_is_written(
 ) -> None:
     (tmp_path / "half.pth").write_bytes(checkpoint.read_bytes()[:50_000])
     torch.save({"fc.weight": torch.zeros(3, 4)}, tmp_path / "other.pth")
+    before = set(tmp_path.rglob("*"))
+    status, stdout, stderr = run(*arguments)
+    assert (status, stdout) == (2, "")
+    assert message in stderr
+    assert len(stderr.splitlines()) == 1
+    assert set(tmp_path.rglob("*")) == before
+
+
+# ---- OpenPose, of which two stages are enough to tell
+
+NET = caffe_files.two_branches(38, 19, stages=2)
+
+
+@pytest.fixture(scope="module")
+def caffemodel() -> bytes:
+    return caffe_files.caffemodel(caffe_files.random_weights(NET))
+
+
+def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
+    run: Run, caffemodel: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
+    assert run("pose.caffemodel") == (0, "pose.onnx\n", "OpenPose COCO: 2 stages, 18 joints of coco18\n")
+    network = OnnxNetwork(tmp_path / "pose.onnx", threads=1)
+    for size in ((64, 96), (112, 48)):
+        images = np.random.default_rng(0).uniform(0, 255, (1, 3, *size)).astype(np.float32)
+        expected = caffe_files.run(NET, caffe_files.random_weights(NET), images)
+        maps = network(images)
+        for name, wanted in (("heatmaps", expected[:, :19]), ("pafs", expected[:, 19:])):
+            assert np.abs(maps[name] - wanted).max() < 1e-3 * np.abs(wanted).max()
+    picture = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
+    model = predictor(network, size=96, most_peaks=5)
+    assert model(picture).skeleton == cairn.skeleton("coco18")
+
+
+def test_fewer_stages_and_another_skeleton_are_as_asked_for(
+    run: Run, caffemodel: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = []
+    monkeypatch.setattr("cairn.training.export.export", lambda _, spec, path: specs.append(spec))
+    (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
+    own = (Path(cairn.__file__).parent / "skeletons" / "coco18.toml").read_text().replace('"coco18"', '"mine"')
+    (tmp_path / "mine.toml").write_text(own)
+    assert run("pose.caffemodel", "--stages", "1", "--skeleton", "mine.toml")[0] == 0
+    assert (specs[0].name, specs[0].skeleton.name, specs[0].provenance["stages"]) == ("pose", "mine", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["half.caffemodel"], "half.caffemodel is truncated: it ends in the middle of what follows layer conv"),
+        (["page.caffemodel"], "page.caffemodel is no caffemodel"),
+        (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
+        (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
+        (["other.caffemodel"], "(OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
+        (["other.caffemodel"], "it names fc6.bias, fc6.weight, fc7.bias and 1 more"),
+        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
+        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
+        (["hg1.pth.tar", "--stages", "4"], "whose stages cannot be chosen: leave --stages out"),
+    ],
+)
+def test_mistakes_with_caffemodels_are_one_line_and_nothing_is_written(
+    run: Run, caffemodel: bytes, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    fc = [np.zeros((3, 4), np.float32), np.zeros(3, np.float32)]
+    (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
+    (tmp_path / "half.caffemodel").write_bytes(caffemodel[: len(caffemodel) // 2])
+    (tmp_path / "page.caffemodel").write_text("<html>Not found</html>")
+    (tmp_path / "other.caffemodel").write_bytes(caffe_files.caffemodel({"fc6": fc, "fc7": fc}))
+    np.savez(tmp_path / "objects.npz", weights=np.array([{}], dtype=object))
+    np.savez(tmp_path / "half.npz", weights=np.zeros(999))
+    (tmp_path / "half.npz").write_bytes((tmp_path / "half.npz").read_bytes()[:4000])
     before = set(tmp_path.rglob("*"))
     status, stdout, stderr = run(*arguments)
     assert (status, stdout) == (2, "")

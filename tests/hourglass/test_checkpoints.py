@@ -14,10 +14,16 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.methods.hourglass.checkpoints import read_checkpoint
-from cairn.skeleton import skeleton
+from cairn.skeleton import Skeleton, skeleton
+from cairn.spec import ModelSpec
+from cairn.training.weights import read_weights
 
 Weights = dict[str, Tensor]
 MEAN = torch.tensor([0.4404, 0.4440, 0.4327])[:, None, None]
+
+
+def read_file(path: Path, name: str, joints: Skeleton | None = None) -> tuple[torch.nn.Module, ModelSpec]:
+    return read_checkpoint(read_weights(path), name, joints)
 
 
 # ---- the ports, as functions of their weights
@@ -204,7 +210,7 @@ def test_an_imported_network_gives_the_ports_own_maps(
 ) -> None:
     saved = content()
     torch.save(saved, tmp_path / "some.pth.tar")
-    module, spec = read_checkpoint(tmp_path / "some.pth.tar", "some")
+    module, spec = read_file(tmp_path / "some.pth.tar", "some")
     images = torch.rand(2, 3, 64, 128, generator=torch.Generator().manual_seed(1)) * 255
     named = saved.get("state_dict", saved)
     expected = reference({name.split("module.")[-1]: value for name, value in named.items()}, images)
@@ -226,7 +232,7 @@ def test_parameter_counts_are_the_published_ones(
     named = weights(stacks)
     learnt = [name for name in named if name.endswith(("weight", "bias"))]
     torch.save(named, tmp_path / "some.pt")
-    module, _ = read_checkpoint(tmp_path / "some.pt", "some")
+    module, _ = read_file(tmp_path / "some.pt", "some")
     assert round(sum(named[name].numel() for name in learnt) / 1e6, 2) == raw
     assert round(sum(weight.numel() for weight in module.parameters()) / 1e6, 2) == used
     if weights is princeton_weights:
@@ -236,15 +242,15 @@ def test_parameter_counts_are_the_published_ones(
 def test_old_files_without_counts_of_batches_and_in_the_old_format_are_read(tmp_path: Path) -> None:
     weights = {name: value for name, value in bearpaw_weights(1).items() if "num_batches" not in name}
     torch.save(weights, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
-    module, _ = read_checkpoint(tmp_path / "old.pth.tar", "old")
+    module, _ = read_file(tmp_path / "old.pth.tar", "old")
     assert not module.training
 
 
 def test_another_skeleton_can_be_named_and_must_fit(tmp_path: Path) -> None:
     torch.save(bearpaw_weights(1, c=32, joints=14), tmp_path / "lsp.pth")
-    assert read_checkpoint(tmp_path / "lsp.pth", "lsp", skeleton("lsp14"))[1].skeleton.name == "lsp14"
+    assert read_file(tmp_path / "lsp.pth", "lsp", skeleton("lsp14"))[1].skeleton.name == "lsp14"
     with pytest.raises(ModelError, match="has 14 heatmaps and skeleton mpii16 16 joints"):
-        read_checkpoint(tmp_path / "lsp.pth", "lsp")
+        read_file(tmp_path / "lsp.pth", "lsp")
 
 
 class Touch:
@@ -259,7 +265,7 @@ class Touch:
 
 def refused(path: Path, words: str) -> None:
     with pytest.raises(ModelError, match=words) as caught:
-        read_checkpoint(path, "x")
+        read_file(path, "x")
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
 
@@ -295,7 +301,7 @@ def test_other_architectures_and_incomplete_weights_are_one_line_errors(tmp_path
     given([1, 2, 3], "holds no named weights")
     given({"epoch": 3}, "holds no named weights")
     resnet = {"conv1.weight": torch.zeros(64, 3, 7, 7), "layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}
-    given(resnet, "of another architecture than the checkpoints of princeton-vl, bearpaw, anibali: it names conv1")
+    given(resnet, "of another network than Stacked Hourglass of princeton-vl, bearpaw and anibali: it names conv1")
     whole = bearpaw_weights(2, c=32)
     given({k: v for k, v in whole.items() if k != "hg.1.hg.2.0.0.bn2.weight"}, "is incomplete: nothing for our")
     given({k: v for k, v in whole.items() if not k.startswith("score.0")}, "is incomplete: it has no convolution")

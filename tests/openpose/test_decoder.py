@@ -125,6 +125,19 @@ def test_people_of_few_or_weak_parts_are_left_out() -> None:
     assert len(decode(weak_maps, weak_pafs, chain, least_score=0.25, second_try=False)) == 1
 
 
+def test_parts_that_do_not_count_are_kept_and_make_nobody() -> None:
+    """The first has a, b, c and d, the second b, c and d."""
+    chain = Skeleton("chain", ("a", "b", "c", "d"), ((0, 1), (1, 2), (2, 3)))
+    people = np.array([[[4, 5], [9, 5], [14, 5], [19, 5]], [[np.nan] * 2, [9, 30], [14, 30], [19, 30]]], dtype=float)
+    maps, pafs = perfect_maps(people, SIZE, chain)
+    poses = decode(maps, pafs, chain, uncounted="c d", least_parts=2)
+    assert_same_people(poses.keypoints, people[:1])
+    assert len(decode(maps, pafs, chain, uncounted="d", least_parts=2)) == 2
+    assert len(decode(maps, pafs, chain, uncounted="d", least_parts=3)) == 1
+    with pytest.raises(SkeletonError, match="skeleton chain has no joint 'tail'"):
+        decode(maps, pafs, chain, uncounted="a tail")
+
+
 def test_the_second_try_finds_who_was_too_weak_for_the_first() -> None:
     people = crowd(np.random.default_rng(2), 2, SIZE, COCO18)
     maps, pafs = perfect_maps(people, SIZE, COCO18)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from cairn.methods.openpose.model import cvpr_openpose, light_openpose, paper_openpose
+from cairn.methods.openpose.released import Released, body_25, one_branch, two_branches
 
 
 def multiply_adds(network: nn.Module, height: int, width: int) -> float:
@@ -38,6 +39,18 @@ def test_the_tpami_network_is_as_large_as_the_released_body_25_model():
     assert parameters(network) == pytest.approx(26.17, abs=0.005)
     # The release gives the first map stage [F, L] and the second [F, S, L]: as equations 2 and 3.
     assert multiply_adds(network, 368, 656) == pytest.approx(143.6, abs=0.05)
+
+
+def test_the_imported_networks_are_as_large_as_the_released_ones():
+    coco, body25 = Released(two_branches(maps=19, fields=38)), Released(body_25(maps=26, fields=52))
+    assert parameters(coco) == parameters(cvpr_openpose(maps=19, fields=38))
+    assert multiply_adds(coco, 368, 656) == pytest.approx(242.3, abs=0.05)
+    assert parameters(body25) == pytest.approx(26.17, abs=0.005)
+    assert multiply_adds(body25, 368, 656) == pytest.approx(143.6, abs=0.05)
+    hand, face = Released(one_branch(maps=22)), Released(one_branch(maps=71))
+    # Their released files have 4 bytes a parameter, and a little: 147.3 and 153.7 MB.
+    assert 4 * parameters(hand) == pytest.approx(147.3, abs=0.1)
+    assert 4 * parameters(face) == pytest.approx(153.7, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -2,47 +2,92 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.errors import OutputError
+from cairn.errors import ModelError, OutputError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from cairn.training.weights import Checkpoint
 
 
 def import_(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A Stacked Hourglass of princeton-vl, bearpaw or anibali (PyTorch).")
+        Path,
+        typer.Argument(
+            help="OpenPose's .caffemodel, or its conversion to PyTorch or .npz; a Stacked Hourglass of princeton-vl, "
+            "bearpaw or anibali (PyTorch)."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The model to write. [the checkpoint's name, here]", show_default=False)
     ] = None,
-    skeleton: Annotated[str, typer.Option(help="What its heatmaps stand for: a name, or a .toml file.")] = "mpii16",
+    skeleton: Annotated[
+        str | None,
+        typer.Option(help="What its maps stand for: a name, or a .toml file. [as published]", show_default=False),
+    ] = None,
+    stages: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of OpenPose: take the first so many stages: less time. [all]", show_default=False),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="What the model is called. [as the file]", show_default=False)
     ] = None,
 ) -> None:
-    """Turn a published checkpoint into a model that `cairn detect --model` takes.
+    """Turn published weights into a model that `cairn detect --model` takes.
 
-    Which port it is from is recognised; the skeleton and the preprocessing go into the file. Nothing in the
-    checkpoint but weights is read.
+    Whose they are is recognised; the skeleton, the preprocessing and the thresholds go into the file. Nothing in
+    the checkpoint but weights is read.
     """
     from cairn.cli.train import need
 
     need("torch", "onnx", "onnxscript")
-    from cairn.methods.hourglass.checkpoints import read_checkpoint
     from cairn.skeleton import skeleton as skeleton_named
     from cairn.training.export import export
+    from cairn.training.weights import read_weights
 
     if out is not None and out.suffix != ".onnx":
         raise OutputError(f"the file to write must end in .onnx, got {out}")
     stem = checkpoint.name.removesuffix(".tar").rsplit(".", 1)[0]
     if out is None and Path(f"{stem}.onnx").exists():
         raise OutputError(f"{stem}.onnx is there already: say --out")
-    module, spec = read_checkpoint(checkpoint, name or stem, skeleton_named(skeleton))
+    options = {"joints": skeleton_named(skeleton) if skeleton else None, "stages": stages}
+    given = {option: value for option, value in options.items() if value is not None}
+    weights = read_weights(checkpoint)
+    reader = _reader(weights)
+    if "stages" in given and "stages" not in inspect.signature(reader.read_checkpoint).parameters:
+        raise ModelError(f"{checkpoint} is of {reader.KNOWN}, whose stages cannot be chosen: leave --stages out")
+    module, spec = reader.read_checkpoint(weights, name or stem, **given)
     target = out or Path(f"{stem}.onnx")
     export(module, spec, target)
-    origin, stacks = spec.provenance["imported from"], spec.provenance["stacks"]
-    print(f"{origin}: {stacks} stacks, {len(spec.skeleton)} joints of {spec.skeleton.name}", file=sys.stderr)
+    origin, *rest = spec.provenance.items()
+    facts = [f"{value} {fact}" for fact, value in rest]
+    print(f"{origin[1]}: {', '.join(facts)}, {len(spec.skeleton)} joints of {spec.skeleton.name}", file=sys.stderr)
     print(target)
+
+
+def _reader(checkpoint: Checkpoint) -> ModuleType:
+    """The module `checkpoints` of the method whose weights these are; not every method has one."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from cairn.load import METHODS
+    from cairn.training.weights import few
+
+    readers = [
+        import_module(f"{package}.checkpoints") for package in METHODS.values() if find_spec(f"{package}.checkpoints")
+    ]
+    for reader in readers:
+        if reader.recognises(checkpoint):
+            return reader
+    known = ", ".join(reader.KNOWN for reader in readers)
+    raise ModelError(
+        f"{checkpoint.path} is of another network than those that can be read ({known}): "
+        f"it names {few(checkpoint.weights, 3)}"
+    )

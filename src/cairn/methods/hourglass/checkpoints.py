@@ -6,15 +6,10 @@ from a picture. All were trained on MPII, in crops of 256 pixels, 1.25 times as 
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +17,9 @@ from cairn.errors import ModelError
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.skeleton import Skeleton, skeleton
 from cairn.spec import InputSpec, ModelSpec
+from cairn.training.weights import Checkpoint, few
+
+KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
 
 
 @dataclass(frozen=True)
@@ -40,18 +38,24 @@ class Port:
     rename: Callable[[str, int], str]
 
 
-def read_checkpoint(path: str | Path, name: str, joints: Skeleton | None = None) -> tuple[LastStack, ModelSpec]:
+def recognises(checkpoint: Checkpoint) -> bool:
+    """Whether the names are those of one of the ports."""
+    return _recognised(checkpoint) is not None
+
+
+def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None = None) -> tuple[LastStack, ModelSpec]:
     """A published checkpoint as the module to export, in evaluation mode, and its specification.
 
     joints  what its heatmaps stand for, in order; None: the 16 of MPII, as published
 
-    Only weights are read: a file that holds anything else is refused, for it could run code.
-    Raises ModelError where the file is missing, damaged, of another architecture, incomplete, or has another
-    number of heatmaps than there are joints.
+    Raises ModelError where the weights are of another architecture, incomplete, or have another number of
+    heatmaps than there are joints.
     """
-    path, joints = Path(path), joints or skeleton("mpii16")
-    weights, wrapped = _read_weights(path)
-    port, prefix = _recognise(path, weights, wrapped)
+    path, weights, joints = checkpoint.path, checkpoint.weights, joints or skeleton("mpii16")
+    recognised = _recognised(checkpoint)
+    if recognised is None:
+        raise ModelError(f"{path} is of another network than {KNOWN}: it names {few(weights)}")
+    port, prefix = recognised
     own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     depth = 1 + max((int(n) for key in own for n in re.findall(r"^hg\.\d+\.hg\.(\d{1,2})\.", key)), default=3)
     try:
@@ -79,46 +83,13 @@ def read_checkpoint(path: str | Path, name: str, joints: Skeleton | None = None)
     return LastStack(network).eval(), spec
 
 
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """All tensors by name, and whether they were wrapped in a training state."""
-    if not path.is_file():
-        raise ModelError(f"no checkpoint at {path}")
-    try:
-        with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings(action="ignore"):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if named := re.search(r"GLOBAL (\S+)", str(error)):
-            raise ModelError(
-                f"{path} holds more than weights ({named[1]}), which could run code: it was not read. "
-                "Ask its author for the state_dict alone"
-            ) from None
-        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint") from None
-    except Exception as error:  # a damaged file makes torch raise a dozen unrelated types
-        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint ({type(error).__name__})") from None
-    wrapped = isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping)
-    state: Any = content["state_dict"] if wrapped else content
-    if not isinstance(state, Mapping) or not (
-        weights := {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
-    ):
-        raise ModelError(f"{path} is a PyTorch file, but holds no named weights: expected a state_dict")
-    return weights, wrapped
-
-
-def _numbers() -> list[Any]:
-    """What a numpy number needs to be unpickled: trainers keep their best accuracy beside the weights as one."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]
-
-
-def _recognise(path: Path, weights: Mapping[str, Tensor], wrapped: bool) -> tuple[Port, str]:
+def _recognised(checkpoint: Checkpoint) -> tuple[Port, str] | None:
     """The port, and what its trainer put before every name."""
-    for port in (PRINCETON, BEARPAW if wrapped else ANIBALI):  # the last two share their names
-        prefixes = [key.removesuffix(port.mark) for key in weights if f".{key}".endswith(f".{port.mark}")]
+    for port in (PRINCETON, BEARPAW if checkpoint.wrapped else ANIBALI):  # the last two share their names
+        prefixes = [key.removesuffix(port.mark) for key in checkpoint.weights if f".{key}".endswith(f".{port.mark}")]
         if len(prefixes) == 1:
             return port, prefixes[0]
-    ports = ", ".join(port.name for port in (PRINCETON, BEARPAW, ANIBALI))
-    raise ModelError(f"{path} is of another architecture than the checkpoints of {ports}: it names {_few(weights)}")
+    return None
 
 
 def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hourglass]:
@@ -146,9 +117,9 @@ def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hour
     wanted = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     weights = {key: value for key, value in weights.items() if not _is_unused(key, wanted, weights)}
     if missing := set(wanted) - set(weights):
-        raise ModelError(f"{what} is incomplete: nothing for our {_few(missing)}")
+        raise ModelError(f"{what} is incomplete: nothing for our {few(missing)}")
     if unknown := set(weights) - set(wanted):
-        raise ModelError(f"{what} has weights that its network does not: {_few(unknown)}")
+        raise ModelError(f"{what} has weights that its network does not: {few(unknown)}")
     for key, value in weights.items():
         if value.shape != wanted[key].shape:
             raise ModelError(
@@ -167,11 +138,6 @@ def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Ten
         return True
     skip = re.sub(r"\.skip\.(weight|bias)$", ".skip.weight", key)
     return key not in wanted and ".skip." in key and skip in weights and len(set(weights[skip].shape[:2])) == 1
-
-
-def _few(names: Iterable[str]) -> str:
-    first, *rest = sorted(names)
-    return f"{first} and {len(rest)} more" if rest else first
 
 
 def _princeton(name: str, depth: int) -> str:

@@ -15,6 +15,8 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 | eq. 13 to 15, matching limb by limb | `cairn.grouping` |
 | 3.4, people from limbs, and the redundant limbs | `cairn.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
+| the released networks, and what was trained for them | `released`, `checkpoints` |
+| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.predictor.CropPredictor` |
 
 Where we depart: maps are decoded as they leave the network, with sub-cell refinement in place of the
 released eightfold upsampling, and fields are rendered on the same grid as maps (the released code's lie
@@ -26,29 +28,34 @@ from __future__ import annotations
 from typing import Any
 
 from cairn.errors import ModelError
-from cairn.methods.openpose.decoder import decode
+from cairn.methods.openpose.decoder import decode, decode_crop
 from cairn.network import Maps, Network
 from cairn.poses import Poses
-from cairn.predictor import Predictor, check_settings
+from cairn.predictor import CropPredictor, Predictor, check_settings
+from cairn.resolution import Resolution
 
-__all__ = ["decode", "predictor"]
+__all__ = ["decode", "decode_crop", "predictor"]
 
 
-def predictor(network: Network, size: int | None = None, **thresholds: Any) -> Predictor:
-    """A predictor over a network whose outputs are `heatmaps` and `pafs`.
+def predictor(network: Network, size: int | Resolution | None = None, **settings: Any) -> Predictor | CropPredictor:
+    """A predictor over a network whose outputs are `heatmaps` and `pafs`, or of one object in a crop `heatmaps`.
 
-    size        longest side in pixels that the network is shown; None takes the specification's
-    thresholds  of `decode`, in place of the specification's
+    size      what of a picture the network is shown, the longest side in pixels, or the side of its crop; None
+              takes the specification's
+    settings  of `decode`, of a crop of `decode_crop`, in place of the specification's
 
-    Raises ModelError where the specification is not of this method, or a threshold is unknown or of another kind.
+    Raises ModelError where the specification is not of this method, or a setting is unknown or of another kind.
     """
     spec = network.spec
+    settings = {**spec.decode, **settings}
+    if spec.outputs == ("heatmaps",) and spec.input.fit == "crop":
+        check_settings("openpose", decode_crop, settings)
+        return CropPredictor(network, lambda maps: decode_crop(maps["heatmaps"], spec.skeleton, **settings), size)
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.input.fit != "letterbox":
         raise ModelError(
-            f"openpose needs outputs heatmaps, pafs of a letterboxed picture; "
+            f"openpose needs outputs heatmaps, pafs of a letterboxed picture, or heatmaps of a crop; "
             f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
         )
-    settings = {**spec.decode, **thresholds}
     check_settings("openpose", decode, settings)
 
     def decode_maps(maps: Maps) -> Poses:

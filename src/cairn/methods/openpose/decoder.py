@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import CairnError, SkeletonError
 from cairn.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
-from cairn.heatmaps import Peaks, find_peaks
+from cairn.heatmaps import Peaks, Refinement, argmax_keypoints, find_peaks
 from cairn.poses import Poses
 from cairn.skeleton import Skeleton
 
@@ -54,6 +54,7 @@ def decode(
     sample_share: float = 0.95,
     least_parts: int = 3,
     least_score: float = 0.4,
+    uncounted: str = "",
     matching: Matching = "greedy",
     order: Order = "global",
     second_try: bool = True,
@@ -66,6 +67,7 @@ def decode(
     sample_share      a limb needs more than this share of its samples above that
     least_parts       a person has at least so many parts, or all of a skeleton's component that has fewer
     least_score       a person has at least this score per part found
+    uncounted         joints, by name and divided by spaces, that are no part for `least_parts`: BODY_25's feet
     matching          of each limb's candidates: "greedy", the surest first, or "hungarian", the surest sum
     order             in which limbs are joined to people: "global" or "limb"; see `assemble`
     second_try        where nobody is found, look once more with the released "maximize positives" thresholds
@@ -74,7 +76,8 @@ def decode(
     The defaults are those of OpenPose's released code. A person's score is the sum over its parts and limbs
     divided by how many the skeleton has of both. A joint that no limb reaches is an object of its own.
 
-    Raises SkeletonError where the maps do not fit the skeleton, CairnError for an unknown matching or order.
+    Raises SkeletonError where the maps do not fit the skeleton or it lacks a joint that is named, CairnError for an
+    unknown matching or order.
     """
     _check(heatmaps, pafs, skeleton)
     if matching not in MATCHINGS or order not in ("global", "limb"):
@@ -82,14 +85,33 @@ def decode(
             f"matching must be greedy or hungarian and order global or limb, got matching={matching}, order={order}"
         )
     maps = heatmaps[: len(skeleton)]
+    counted = np.ones(len(skeleton), dtype=bool)
+    counted[[skeleton.index(joint) for joint in uncounted.split()]] = False
     thresholds = Thresholds(peak_threshold, sample_threshold, sample_share, least_parts, least_score)
-    poses = _decode(maps, pafs, skeleton, thresholds, matching, order, most_peaks)
+    poses = _decode(maps, pafs, skeleton, thresholds, counted, matching, order, most_peaks)
     if second_try and not len(poses):
         lower = Thresholds(
             *(min(a, b) for a, b in zip(vars(thresholds).values(), vars(MAXIMIZE_POSITIVES).values(), strict=True))
         )
-        poses = _decode(maps, pafs, skeleton, lower, matching, order, most_peaks)
+        poses = _decode(maps, pafs, skeleton, lower, counted, matching, order, most_peaks)
     return poses
+
+
+def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
+    """heatmaps (K or K + 1, h, w), background last, of one object's crop -> that object, in field cells.
+
+    refinement  of each map's highest cell: "log-parabola", "quarter" or "none"
+
+    A joint's confidence is the height of that cell, within [0, 1]; one whose map is nowhere above 0 is not found.
+    The object's score is the mean of its K confidences. Raises SkeletonError where the maps do not fit the
+    skeleton, CairnError for an unknown refinement.
+    """
+    _check_maps(heatmaps, skeleton)
+    if refinement not in ("log-parabola", "quarter", "none"):
+        raise CairnError(f"refinement must be log-parabola, quarter or none, got {refinement!r}")
+    keypoints, confidence = argmax_keypoints(heatmaps[: len(skeleton)], refinement)
+    keypoints[confidence == 0] = np.nan
+    return Poses(keypoints[None], confidence[None], confidence.mean(keepdims=True), skeleton)
 
 
 def _decode(
@@ -97,6 +119,7 @@ def _decode(
     pafs: NDArray,
     skeleton: Skeleton,
     thresholds: Thresholds,
+    counted: NDArray[np.bool_],
     matching: Matching,
     order: Order,
     most_peaks: int,
@@ -108,11 +131,16 @@ def _decode(
     person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
     lonely = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
     person[lonely] = person.max(initial=-1) + 1 + np.arange(len(lonely))
-    return _people(peaks, connections[holding], person, skeleton, thresholds)
+    return _people(peaks, connections[holding], person, skeleton, thresholds, counted)
 
 
 def _people(
-    peaks: Peaks, connections: Connections, person: NDArray, skeleton: Skeleton, thresholds: Thresholds
+    peaks: Peaks,
+    connections: Connections,
+    person: NDArray,
+    skeleton: Skeleton,
+    thresholds: Thresholds,
+    counted: NDArray[np.bool_],
 ) -> Poses:
     """The people that are large and sure enough."""
     placed = np.flatnonzero(person >= 0)
@@ -123,7 +151,8 @@ def _people(
     sums = sums + np.bincount(person[connections.starts], connections.scores, people)
     needed = np.zeros(people, dtype=np.intp)
     needed[owner] = np.minimum(_component_sizes(skeleton), thresholds.parts)[peaks.joints[placed]]
-    kept = np.flatnonzero((parts > 0) & (parts >= needed) & (sums >= thresholds.score * parts))
+    enough = np.bincount(owner, counted[peaks.joints[placed]], people) >= needed
+    kept = np.flatnonzero((parts > 0) & enough & (sums >= thresholds.score * parts))
     scores = sums[kept] / (len(skeleton) + len(skeleton.limbs))
     best = np.argsort(-scores, kind="stable")
 
@@ -148,13 +177,18 @@ def _component_sizes(skeleton: Skeleton) -> NDArray[np.intp]:
 
 
 def _check(heatmaps: NDArray, pafs: NDArray, skeleton: Skeleton) -> None:
-    joints, limbs = len(skeleton), len(skeleton.limbs)
-    if heatmaps.ndim != 3 or heatmaps.shape[0] not in (joints, joints + 1):
-        raise SkeletonError(
-            f"heatmaps must be ({joints} or {joints + 1}, h, w) for skeleton {skeleton.name}, got {heatmaps.shape}"
-        )
+    _check_maps(heatmaps, skeleton)
+    limbs = len(skeleton.limbs)
     if pafs.shape != (2 * limbs, *heatmaps.shape[1:]):
         raise SkeletonError(
             f"pafs must be {(2 * limbs, *heatmaps.shape[1:])} for the {limbs} limbs of skeleton {skeleton.name}, "
             f"got {pafs.shape}"
+        )
+
+
+def _check_maps(heatmaps: NDArray, skeleton: Skeleton) -> None:
+    joints = len(skeleton)
+    if heatmaps.ndim != 3 or heatmaps.shape[0] not in (joints, joints + 1):
+        raise SkeletonError(
+            f"heatmaps must be ({joints} or {joints + 1}, h, w) for skeleton {skeleton.name}, got {heatmaps.shape}"
         )
