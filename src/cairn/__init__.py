@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cairn.poses import Annotation, Poses
     from cairn.predictor import Predictor
     from cairn.render import draw
+    from cairn.resolution import Resolution
     from cairn.spec import ModelSpec
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "ModelSpec",
     "Poses",
     "Predictor",
+    "Resolution",
     "Skeleton",
     "draw",
     "load",
@@ -47,6 +49,7 @@ _HOMES = {
     "ModelSpec": "spec",
     "Poses": "poses",
     "Predictor": "predictor",
+    "Resolution": "resolution",
     "draw": "render",
     "read_image": "image",
     "write_image": "image",

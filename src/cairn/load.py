@@ -11,6 +11,7 @@ from cairn.errors import ModelError
 
 if TYPE_CHECKING:
     from cairn.predictor import Predictor
+    from cairn.resolution import Resolution
 
 # Names of modules, not modules: whoever only asks for help should not pay for numpy.
 METHODS = {
@@ -20,12 +21,15 @@ METHODS = {
 """The only table of methods. Each package has `decode` and `predictor(network, size=None, **thresholds)`."""
 
 
-def load(model: str | Path = "person", threads: int = 0, size: int | None = None, **thresholds: Any) -> Predictor:
+def load(
+    model: str | Path = "person", threads: int = 0, size: int | Resolution | None = None, **thresholds: Any
+) -> Predictor:
     """A predictor: call it with a picture, get Poses.
 
     model       name of an embedded model, or path of a file written by `cairn export`
     threads     cores that one picture may use; 0 lets onnxruntime take all
-    size        longest side in pixels that the network is shown; None takes the model's own
+    size        what of a picture the network is shown: the longest side in pixels, or a `Resolution` that says both
+                sides and at how many scales; None takes the model's own
     thresholds  of the method's decode(), in place of the model's own
 
     Raises ModelError where there is no such model, it is not ours, or its method has no such threshold.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.finders import CROPS, WHOLE, finder
+from cairn.cli.finders import CROPS, WHOLE, finder, resolution
 from cairn.cli.outputs import DRAWN_AS, FORMS, SEVERAL, Drawings, forms_of, results, writers
 from cairn.cli.progress import progress, summary
 from cairn.errors import CairnError, ImageError
@@ -77,12 +77,29 @@ def detect(
     size: Annotated[
         int | None, typer.Option(min=32, help="Longest side shown to the network. [the model's]", show_default=False)
     ] = None,
+    net_resolution: Annotated[
+        str | None,
+        typer.Option(
+            help="WxH shown to the network, in place of --size; -1 follows the picture: -1x368.", show_default=False
+        ),
+    ] = None,
+    scales: Annotated[int, typer.Option(min=1, help="Show each picture so often, smaller each time; average.")] = 1,
+    scale_gap: Annotated[float, typer.Option(help="How much smaller: 1, 1 - gap, 1 - 2 gap, ...")] = 0.25,
+    hands: Annotated[
+        str | None, typer.Option(help="A model of one hand: look at both hands of everybody.", show_default=False)
+    ] = None,
+    face: Annotated[
+        str | None, typer.Option(help="A model of one face: look at everybody's.", show_default=False)
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 is all.")] = 0,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Leave out keypoints less sure than this.")] = 0.0,
     draw_threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Draw no keypoints less sure than this. [the model's]", show_default=False),
     ] = None,
+    draw_colours: Annotated[
+        str, typer.Option(help="What colours tell in drawings: limb, or object (with --track: who it is).")
+    ] = "limb",
     fps: Annotated[float, typer.Option(min=0.01, max=1000, help="Frames per second of numbered pictures.")] = 25.0,
 ) -> None:
     """Find keypoints in pictures and videos.
@@ -99,12 +116,16 @@ def detect(
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
     forms = forms_of(write, to_stdout=json is not None)
+    if draw_colours not in ("limb", "object"):
+        raise CairnError(f"--draw-colours is limb or object, got {draw_colours!r}")
     found = find_sources(sources)
     alone = found[0] if len(found) == len(sources) == 1 and found[0].name.path == Path(sources[0]) else None
     drawing = (alone is not None and json is None) if draw is None else draw
     folder = out or Path("." if alone else SEVERAL)
     if not (forms or drawing or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
+    if draw_colours != "limb" and not drawing:
+        raise CairnError("--draw-colours is of drawings: give --draw too")
     if (keypoint_scale or part_candidates) and "openpose" not in forms:
         raise CairnError("--keypoint-scale and --part-candidates are of --write openpose")
     if smooth is not None and not track:
@@ -121,7 +142,8 @@ def detect(
 
     pictures = [source.name.path for source in found if not source.is_clip]
     refining = refine_with or (CROPS if refine else None)
-    finds = finder(pictures, model, boxes, refining, threads, size)
+    shown = resolution(size, net_resolution, scales, scale_gap)
+    finds = finder(pictures, model, boxes, refining, threads, shown, hands, face)
     keep_maps = part_candidates or "maps" in forms
     if keep_maps and not finds.has_maps:
         raise CairnError(
@@ -134,6 +156,7 @@ def detect(
         threshold=threshold,
         tracker=(lambda: Tracker(smooth=smooth or 0)) if track else None,
         drawings=Drawings(folder, drawn_as, threads) if drawing else None,
+        draw_by="object" if draw_colours == "object" else "limb",
         draw_from=finds.spec.draw_threshold if draw_threshold is None else draw_threshold,
         keep_maps=keep_maps,
         threads=threads,

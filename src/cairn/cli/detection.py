@@ -19,7 +19,7 @@ from cairn.cli.sources import Frame, Source, frames
 from cairn.errors import CairnError, ImageError, LabelError
 from cairn.overlap import AHEAD, overlap
 from cairn.poses import Poses
-from cairn.render import draw
+from cairn.render import By, draw
 from cairn.tracking import Tracker
 from cairn.writers import Found, Writer
 
@@ -41,6 +41,7 @@ class Plan:
     tracker     makes what follows the objects of one clip; None follows nobody
     drawings    None draws nothing
     draw_from   keypoints less sure are not drawn
+    draw_by     what colours tell
     keep_maps   the writers want the network's maps
     threads     cores to use; 0 is all
     rate        frames per second of image sequences
@@ -52,6 +53,7 @@ class Plan:
     tracker: Callable[[], Tracker] | None
     drawings: Drawings | None
     draw_from: float
+    draw_by: By
     keep_maps: bool
     threads: int
     rate: float
@@ -168,7 +170,7 @@ def _stages(plan: Plan) -> list[Callable[[_Work], _Work]]:
 
     def drawn(work: _Work) -> _Work:
         if work.poses is not None and work.frame.image is not None:
-            work.drawn = draw(work.frame.image, work.poses, plan.draw_from)
+            work.drawn = draw(work.frame.image, work.poses, plan.draw_from, plan.draw_by)
         return work
 
     return [look, decode] if plan.drawings is None else [look, decode, drawn]

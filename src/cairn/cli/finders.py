@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from cairn.geometry import Affine
     from cairn.network import Maps
     from cairn.poses import Poses
+    from cairn.predictor import CropPredictor
+    from cairn.resolution import Resolution
     from cairn.spec import ModelSpec
 
 WHOLE, CROPS = "person", "person-single"
@@ -61,9 +63,58 @@ def finder(
     boxes: Path | None,
     refining: str | None,
     threads: int,
-    size: int | None,
+    size: int | Resolution | None,
+    hands: str | None = None,
+    face: str | None = None,
 ) -> Finder:
     """pictures: the paths of all there are to look at, for boxes that go by them."""
+    finds = _bodies(pictures, model, boxes, refining, threads, size)
+    if not (hands or face):
+        return finds
+
+    from cairn.wholebody import WholeBodyPredictor
+
+    hand_crops, face_crops = _crops("--hands", hands, threads), _crops("--face", face, threads)
+    whole = WholeBodyPredictor(finds.predictor, hand_crops, face_crops)  # type: ignore[arg-type]  # all have a spec
+    return Finder(whole.spec, whole, finds.boxes)
+
+
+def resolution(size: int | None, net: str | None, scales: int, gap: float) -> int | Resolution | None:
+    """What the network is shown, from the user's options. Raises CairnError where they contradict each other."""
+    from cairn.resolution import DEFAULT_GAP, Resolution
+
+    if scales == 1 and gap != DEFAULT_GAP:
+        raise CairnError("--scale-gap is between scales: give --scales 2, or more")
+    if size and net:
+        raise CairnError("--size and --net-resolution both say how large the network is shown a picture: give one")
+    if net is None and scales == 1:
+        return size
+    shape = Resolution.parse(net) if net else Resolution(longest=size)
+    return Resolution(shape.longest, shape.width, shape.height, scales, gap)
+
+
+def _crops(option: str, model: str | None, threads: int) -> CropPredictor | None:
+    from cairn.load import load
+    from cairn.predictor import CropPredictor
+
+    if model is None:
+        return None
+    predictor = load(model, threads=threads)
+    if not isinstance(predictor, CropPredictor):
+        raise CairnError(
+            f"{option} takes a model of one object in a crop; {predictor.spec.name} looks at whole pictures"
+        )
+    return predictor
+
+
+def _bodies(
+    pictures: Sequence[Path],
+    model: str | None,
+    boxes: Path | None,
+    refining: str | None,
+    threads: int,
+    size: int | Resolution | None,
+) -> Finder:
     from cairn.load import load
     from cairn.predictor import CropPredictor, RefinedPredictor
 

@@ -1,0 +1,114 @@
+"""`cairn detect` at other resolutions and scales, with hands and faces, and in the colours of objects."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cairn.image import read_image, write_image
+from cairn.render import object_colour
+from cairn.skeleton import Skeleton
+from cairn.spec import InputSpec
+from ended import Cairn, Ended, run_cairn
+from fake_network import SPEC, totems, write_totem_model
+
+# A totem whose joints are an arm and a head: its dots place a hand and a face.
+ARM = Skeleton("arm", ("right_shoulder", "right_elbow", "right_wrist"), limbs=((0, 1), (1, 2)))
+HEAD = Skeleton("head", ("right_eye", "nose", "left_eye"), limbs=((0, 1), (1, 2)))
+CROP = {
+    "name": "crop",
+    "input": InputSpec(fit="crop", size=128, multiple=8, margin=1.0),
+    "outputs": ("heatmaps",),
+    "decode": {},
+}
+
+
+@pytest.fixture
+def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Cairn:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "whole.onnx").write_bytes(totem_model.read_bytes())
+    write_totem_model(tmp_path / "face.onnx", SPEC.model_copy(update=CROP))
+    write_totem_model(tmp_path / "head.onnx", SPEC.model_copy(update={"name": "head", "skeleton": HEAD}))
+    write_totem_model(tmp_path / "arm.onnx", SPEC.model_copy(update={"name": "arm", "skeleton": ARM}))
+    write_image(tmp_path / "photo.png", totems((240, 320), [(80, 120), (240, 110)]))
+
+    def run(*arguments: str) -> Ended:
+        return run_cairn(capsys, "detect", "photo.png", "--threads", "1", *arguments)
+
+    return run
+
+
+def found(line: str) -> list[list[float]]:
+    people = json.loads(line)["people"]
+    return sorted([v for joint in SPEC.skeleton.joints for v in person["keypoints"][joint][:2]] for person in people)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--net-resolution", "-1x352"),
+        ("--net-resolution", "640x480"),
+        ("--net-resolution", "320x-1"),
+        ("--scales", "2"),
+        ("--size", "640", "--scales", "3", "--scale-gap", "0.2"),
+        ("--net-resolution", "-1x480", "--scales", "2", "--scale-gap", "0.4"),
+    ],
+)
+def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_picture(cairn: Cairn, options: tuple) -> None:
+    ended = cairn("--model", "whole.onnx", "--json", "-", *options)
+    assert ended.status == 0
+    expected = [[x, y - 40, x, y, x, y + 40] for x, y in ((80, 120), (240, 110))]
+    np.testing.assert_allclose(found(ended.stdout), expected, atol=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "320", "--net-resolution", "320x320"], "both say how large"),
+        (["--net-resolution", "320"], "a net resolution is WxH, such as 656x368 or -1x368, got '320'"),
+        (["--net-resolution", "-1x368"], "height must be a multiple of 32 for this model, got 368"),
+        (["--scales", "5"], "5 scales with a gap of 0.25 end at 0"),
+        (["--scales", "2", "--scale-gap", "0"], "gap between scales must be between 0 and 1"),
+        (["--scale-gap", "0.3"], "--scale-gap is between scales"),
+        (["--draw-colours", "people"], "--draw-colours is limb or object"),
+        (["--draw-colours", "object", "--no-draw"], "--draw-colours is of drawings"),
+        (["--hands", "whole.onnx"], "--hands takes a model of one object in a crop; totems looks at whole pictures"),
+        (["--face", "absent.onnx"], "no model file at absent.onnx"),
+        (["--face", "face.onnx"], "skeleton totem has none"),
+        (["--model", "arm.onnx", "--hands", "face.onnx"], "skeleton arm has no left_shoulder"),
+        (["--model", "face.onnx", "--scales", "2"], "shown one object at a time"),
+    ],
+)
+def test_mistakes_are_one_line(cairn: Cairn, options: list, message: str, tmp_path: Path) -> None:
+    before = {path.name for path in tmp_path.iterdir()}
+    ended = cairn(*([] if "--model" in options else ["--model", "whole.onnx"]), *options)
+    assert ended.status == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert message in ended.stderr
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_faces_are_found_and_written_with_the_body(cairn: Cairn, tmp_path: Path) -> None:
+    ended = cairn("--model", "head.onnx", "--face", "face.onnx", "--write", "json,openpose,coco,csv", "--draw")
+    assert ended.status == 0, ended.stderr
+    form = json.loads((tmp_path / "photo.cairn.json").read_text())
+    assert form["model"] == "head + crop"
+    assert form["skeleton"]["name"] == "head+totem"
+    for person in form["people"]:
+        points = person["keypoints"]
+        for part, own in (("face_top", "right_eye"), ("face_middle", "nose"), ("face_base", "left_eye")):
+            np.testing.assert_allclose(points[part][:2], points[own][:2], atol=5)
+    people = json.loads((tmp_path / "cairn.openpose" / "photo_keypoints.json").read_text())["people"]
+    assert [len(people[0][f"{part}_keypoints_2d"]) for part in ("pose", "face", "hand_left")] == [9, 9, 0]
+    assert (tmp_path / "photo.cairn.jpg").exists()
+
+
+def test_colours_may_tell_objects_apart(cairn: Cairn, tmp_path: Path) -> None:
+    assert cairn("--model", "whole.onnx", "--draw-colours", "object", "--draw-threshold", "0").status == 0
+    drawn = read_image(tmp_path / "photo.cairn.jpg").astype(int)
+    seen = [drawn[140, 80], drawn[130, 240]]
+    wanted = [object_colour(0), object_colour(1)]
+    distance = np.array([[np.abs(pixel - colour).max() for colour in wanted] for pixel in seen])
+    assert (distance.min(axis=1) < 90).all()
+    assert set(distance.argmin(axis=1)) == {0, 1}
