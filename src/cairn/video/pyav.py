@@ -56,9 +56,10 @@ class AvVideo:
     def __iter__(self) -> Iterator[VideoFrame]:
         av = _av()
         self._packets = self._damaged = 0
-        index, first, end, reason = 0, 0.0, 0.0, ""
-        seconds = 0.0
+        index, first, seconds, end = 0, 0.0, 0.0, 0.0
+        broken, reason = False, ""
         for packet in self._demuxed():
+            broken = packet.is_corrupt or (broken and packet.size == 0)  # of the last packet, at the end
             try:
                 frames = [] if packet.is_corrupt else packet.decode()
                 self._damaged += packet.is_corrupt
@@ -79,7 +80,7 @@ class AvVideo:
         if not index:
             raise VideoError(f"{self._path} has no frame that can be decoded{reason}")
         read = f"{index} frames, {seconds:.1f} s, could be read"
-        if self._ended_early(end):
+        if broken or self._ended_early(end):
             raise VideoError(f"{self._path} ends too early, as a truncated file does: {read}")
         if self._damaged:
             raise VideoError(f"{self._path} is damaged in {self._damaged} of {self._packets} packets: {read}")

@@ -1,0 +1,342 @@
+"""`cairn detect` on videos, cameras, lists and image sequences: the same results as of the frames as pictures."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import cairn.video
+from cairn.image import write_image
+from cairn.predictor import Predictor
+from cairn.video import VideoFrame, open_video, write_video
+from ended import Cairn, Ended, run_cairn
+from fake_network import totems
+
+FRAMES = 12
+
+
+@pytest.fixture(params=[1, 4], ids=["in-turn", "overlapped"])
+def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairn.cli.detection.cores", lambda: request.param)
+
+
+@pytest.fixture
+def cairn_(
+    tmp_path: Path, totem_model: Path, cores: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Cairn:
+    """Runs `cairn detect` with the totem model in a folder of its own, on one core and on several."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ended:
+        return run_cairn(capsys, "detect", "--model", str(totem_model), *arguments)
+
+    return run
+
+
+def middles(i: int) -> list[tuple[int, int]]:
+    """Two totems, one of which goes to the right."""
+    return [(60 + 4 * i, 120), (260, 110)]
+
+
+def pictures(frames: int = FRAMES) -> Iterator[NDArray[np.uint8]]:
+    for i in range(frames):
+        yield totems((241, 321), middles(i))
+
+
+def write_clip(path: Path, frames: int = FRAMES) -> Path:
+    with write_video(path, (241, 321), 10) as writer:
+        for i, image in enumerate(pictures(frames)):
+            writer.write(image, 0.1 * i + (0.5 if i > 5 else 0))
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    return write_clip(tmp_path / "clip.mp4")
+
+
+def files(place: Path) -> set[str]:
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def read(path: Path) -> list[VideoFrame]:
+    with open_video(path) as video:
+        return list(video)
+
+
+def check_people(line: dict, i: int) -> None:
+    people = sorted(line["people"], key=lambda person: person["keypoints"]["top"][0])
+    for person, (x, y) in zip(people, middles(i), strict=True):
+        np.testing.assert_allclose(person["keypoints"]["middle"][:2], [x, y], atol=3)
+
+
+def test_one_video_gives_a_drawn_one_and_a_line_for_each_frame(cairn_: Cairn, clip: Path) -> None:
+    before = clip.read_bytes()
+    ended = cairn_("clip.mp4")
+    assert ended.status == 0
+    assert f"{FRAMES} frames, {2 * FRAMES} people" in ended.stderr
+    assert "clip.cairn.mp4 and clip.cairn.jsonl" in ended.stderr
+    assert files(clip.parent) == {"clip.mp4", "clip.cairn.mp4", "clip.cairn.jsonl"}
+    assert clip.read_bytes() == before
+    for i, line in enumerate(lines_of(clip.parent / "clip.cairn.jsonl")):
+        assert (line["frame"], line["picture"]) == (i, "clip.mp4")
+        check_people(line, i)
+    drawn, plain = read(clip.parent / "clip.cairn.mp4"), read(clip)
+    assert [frame.seconds for frame in drawn] == pytest.approx([frame.seconds for frame in plain], abs=1e-3)
+    for i, (one, other) in enumerate(zip(drawn, plain, strict=True)):
+        change = np.abs(one.image.astype(int) - other.image).max(axis=2)
+        for x, y in middles(i):
+            assert change[y - 40 : y + 40, x - 5 : x + 5].max() > 60
+
+
+def test_all_forms_of_a_tracked_video_agree(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    forms = "json,coco,openpose,csv,parquet,maps"
+    ended = cairn_("clip.mp4", "--track", "--smooth", "1", "--write", forms, "--part-candidates", "--out", "out")
+    assert ended.status == 0
+    assert "2 identities" in ended.stderr
+    out = tmp_path / "out"
+    lines = lines_of(out / "clip.cairn.jsonl")
+    who = [[person["id"] for person in line["people"]] for line in lines]
+    assert all(sorted(ids) == [1, 2] for ids in who)
+    everybody = [i for ids in who for i in ids]
+    for line, ids in zip(lines, who, strict=True):
+        name = f"clip_{line['frame']:012d}"
+        form = json.loads((out / "cairn.openpose" / f"{name}_keypoints.json").read_text())
+        assert [person["person_id"] for person in form["people"]] == [[i] for i in ids]
+        assert len(form["part_candidates"][0]["0"]) == 2 * 3  # both tops
+        with np.load(out / "cairn.maps" / f"{name}.npz") as maps:
+            assert maps["heatmaps"].shape[0] == 3
+    assert [row["track_id"] for row in json.loads((out / "cairn.coco.json").read_text())] == everybody
+    with (out / "cairn.csv").open() as table:
+        rows = list(csv.DictReader(table))
+    assert [int(row["id"]) for row in rows[::3]] == everybody
+    assert {float(row["seconds"]) for row in rows} == {line["seconds"] for line in lines}
+    assert parquet.read_table(out / "cairn.parquet").column("id").to_pylist()[::3] == everybody
+    by_place = [{person["keypoints"]["top"][0] > 200: person["id"] for person in line["people"]} for line in lines]
+    assert len({tuple(sorted(each.items())) for each in by_place}) == 1  # who is left stays left
+
+
+def test_frames_of_a_video_are_found_as_pictures_are(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+    for frame in read(clip):
+        write_image(tmp_path / "pics" / f"{frame.index}.png", frame.image)
+    cairn_("clip.mp4", "--write", "json", "--no-draw", "--out", "a")
+    cairn_("pics/%d.png", "--write", "json", "--no-draw", "--out", "b", "--fps", "10")
+    ones, others = lines_of(tmp_path / "a" / "clip.cairn.jsonl"), lines_of(tmp_path / "b" / "sequence.cairn.jsonl")
+    assert [one["people"] for one in ones] == [other["people"] for other in others]
+    assert [other["frame"] for other in others] == list(range(FRAMES))
+    assert [other["picture"] for other in others[:2]] == ["pics/0.png", "pics/1.png"]
+    assert others[3]["seconds"] == 0.3
+
+
+def test_a_sequence_may_have_gaps_and_a_bad_picture(cairn_: Cairn, tmp_path: Path) -> None:
+    for number in (7, 12, 100000):
+        write_image(tmp_path / f"frame_{number:05d}.png", totems((240, 320), [(80, 120)]))
+    (tmp_path / "frame_00012.png").write_text("no picture")
+    write_image(tmp_path / "frame_1.png", totems((240, 320), []))
+    ended = cairn_("frame_%05d.png", "--write", "json,openpose", "--draw", "--draw-as", "jpg", "--out", "out")
+    assert ended.status == 1
+    assert "frame_00012.png is not a picture" in ended.stderr
+    assert [line["frame"] for line in lines_of(tmp_path / "out" / "frame.cairn.jsonl")] == [7, 100000]
+    assert files(tmp_path / "out") == {
+        "frame.cairn.jsonl",
+        "frame_00007.cairn.jpg",
+        "frame_100000.cairn.jpg",
+        "cairn.openpose/frame_00007_keypoints.json",
+        "cairn.openpose/frame_100000_keypoints.json",
+    }
+
+
+def test_a_list_names_pictures_and_videos_from_its_own_folder(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    write_image(tmp_path / "sub" / "a.png", totems((240, 320), [(80, 120)]))
+    (tmp_path / "sub" / "list.txt").write_text("a.png\n\n../clip.mp4\nabsent.png\n")
+    ended = cairn_("sub/list.txt", "--out", "out", "--draw", "--draw-as", "webm")
+    assert ended.status == 1
+    assert f"1 picture, {FRAMES} frames, {1 + 2 * FRAMES} people" in ended.stderr
+    assert "no picture at sub/absent.png" in ended.stderr
+    assert files(tmp_path / "out") == {
+        "sub/a.cairn.json",
+        "sub/a.cairn.jpg",
+        "clip.cairn.jsonl",
+        "clip.cairn.webm",
+    }
+
+
+def test_a_folder_s_videos_are_detected_and_their_drawings_are_not(cairn_: Cairn, clip: Path) -> None:
+    for _ in range(2):
+        ended = cairn_(str(clip.parent), "--out", str(clip.parent), "--draw")
+        assert f"{FRAMES} frames" in ended.stderr
+
+
+def test_lines_on_stdout(cairn_: Cairn, clip: Path) -> None:
+    ended = cairn_("clip.mp4", "--json", "-")
+    assert [json.loads(line)["frame"] for line in ended.stdout.splitlines()] == list(range(FRAMES))
+    assert files(clip.parent) == {"clip.mp4"}
+
+
+def test_a_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+    clip.write_bytes(clip.read_bytes()[:-10])  # in the middle of the last frame: the index stands in front
+    ended = cairn_("clip.mp4", "--write", "json,csv,openpose")
+    assert ended.status == 1
+    fault, summary = ended.stderr.splitlines()
+    assert fault.startswith("cairn: clip.mp4 ends too early")
+    assert "1 could not be read to the end" in summary
+    lines = lines_of(tmp_path / "clip.cairn.jsonl")
+    assert len(lines) == FRAMES - 1
+    assert len(read(tmp_path / "clip.cairn.mp4")) == len(lines)
+    for i, line in enumerate(lines):
+        check_people(line, i)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("absent.mp4", None, "no video at absent.mp4"),
+        ("empty.mp4", b"", "empty.mp4 is empty"),
+        ("text.mp4", b"this is text", "text.mp4 cannot be opened as a video"),
+        ("none.y4m", b"YUV4MPEG2 W64 H48 F25:1\n", "none.y4m has no frame"),
+        ("97", None, "no camera 97"),
+    ],
+)
+def test_where_nothing_can_be_read_it_is_one_line_and_nothing_is_written(
+    cairn_: Cairn, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    before = files(tmp_path)
+    ended = cairn_(name, "--write", "json,csv,coco,openpose,parquet", "--draw")
+    assert ended.status == 2
+    assert len(ended.stderr.splitlines()) == 1
+    assert message in ended.stderr
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photo.png", "--track"], "photo.png stands alone"),
+        (["clip.mp4", "--smooth", "1"], "give --track too"),
+        (["clip.mp4", "--keypoint-scale", "3"], "are of --write openpose"),
+        (["clip.mp4", "--part-candidates"], "are of --write openpose"),
+        (["clip.mp4", "--write", "openpose", "--keypoint-scale", "1"], "must be 0 (pixels of the source)"),
+        (["clip.mp4", "--draw-as", "gif"], "--draw-as knows mp4,webm,jpg, got gif"),
+        (["clip.mp4", "--boxes", "boxes.json"], "--boxes is for pictures"),
+        (["clip.mp4", "--refine", "--write", "maps"], "are for models of whole pictures alone"),
+        (["frame_%05d.png"], "no picture is numbered as frame_%05d.png says"),
+        (["empty.txt"], "the list empty.txt names no picture"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(cairn_: Cairn, tmp_path: Path, arguments: list[str], message: str) -> None:
+    (tmp_path / "empty.txt").write_text("\n \n")
+    before = files(tmp_path)
+    ended = cairn_(*arguments)
+    assert ended.status == 2
+    assert message in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert files(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
+    cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    write_clip(clip, 60)
+    maps, seen = Predictor.maps, []
+
+    def interrupted(self: Predictor, image: np.ndarray) -> object:
+        seen.append(image.shape)
+        if len(seen) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return maps(self, image)
+
+    monkeypatch.setattr(Predictor, "maps", interrupted)
+    ended = cairn_("clip.mp4", "--write", "json,csv,coco,parquet", "--draw")
+    assert ended.status == 130
+    assert ended.stderr.endswith("interrupted\n")
+    lines = lines_of(tmp_path / "clip.cairn.jsonl")
+    assert 4 <= len(lines) < 60
+    assert f"{len(lines)} frames" in ended.stderr
+    assert len(read(tmp_path / "clip.cairn.mp4")) == len(lines)
+    assert parquet.read_table(tmp_path / "cairn.parquet").num_rows == 6 * len(lines)
+    assert len(json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]) == len(lines)
+
+
+def test_without_pyav_the_drawn_video_is_webm_and_what_that_means_is_said(
+    cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cairn.video, "has_pyav", lambda: False)
+    ended = cairn_("clip.mp4")
+    assert ended.status == 0
+    assert ended.stderr.splitlines()[0].startswith("cairn: PyAV is not installed")
+    assert files(tmp_path) == {"clip.mp4", "clip.cairn.webm", "clip.cairn.jsonl"}
+    monkeypatch.undo()
+    drawn = read(tmp_path / "clip.cairn.webm")
+    assert drawn[-1].seconds == pytest.approx(read(clip)[-1].seconds, abs=0.15)
+
+
+def test_a_camera_is_read_until_it_is_interrupted(
+    cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+
+    class Camera:
+        def __init__(self, number: int) -> None:
+            assert number == 0
+
+        def isOpened(self) -> bool:
+            return True
+
+        def get(self, what: int) -> float:
+            return 30.0
+
+        def read(self) -> tuple[bool, NDArray[np.uint8]]:
+            shown.append(True)
+            if len(shown) == 5:
+                signal.raise_signal(signal.SIGINT)
+            return True, totems((240, 320), [(80, 120)])[..., ::-1]
+
+        def release(self) -> None: ...
+
+    monkeypatch.setattr("cv2.VideoCapture", Camera)
+    ended = cairn_("0", "--write", "json", "--draw", "--draw-as", "webm", "--track")
+    assert ended.status == 130
+    lines = lines_of(tmp_path / "camera0.cairn.jsonl")
+    assert len(lines) >= 4
+    assert [line["frame"] for line in lines] == list(range(len(lines)))
+    assert all(person["id"] == 1 for line in lines for person in line["people"])
+    assert files(tmp_path) == {"camera0.cairn.jsonl", "camera0.cairn.webm"}
+
+
+def test_a_long_video_takes_no_more_memory_than_a_short_one(
+    clip: Path, totem_model: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The largest memory of whole runs, of which one has five times the frames of the other."""
+    pytest.importorskip("resource", reason="this system does not say")
+    code = (
+        "import resource, sys\nfrom cairn.cli import main\n"
+        "try: main(sys.argv[1:])\nfinally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    most = []
+    for frames in (80, 400):
+        write_clip(clip, frames)
+        command = [sys.executable, "-c", code, "detect", str(clip), "--model", str(totem_model), "--threads", "1"]
+        command += ["--write", "json,csv,coco,parquet", "--no-draw", "--out", str(tmp_path / "out")]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        most.append(int(ended.stdout))
+    frame = 241 * 321 * 3 / 1024  # in kB, as ru_maxrss
+    assert most[1] - most[0] < 40 * frame  # and not 320
