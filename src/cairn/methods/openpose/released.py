@@ -125,7 +125,8 @@ def body_25(maps: int, fields: int) -> Architecture:
     last: dict[str, list[str]] = {"L1": [], "L2": []}
     for branch, channels, stages in (("L2", fields, 4), ("L1", maps, 2)):
         for stage in range(stages):
-            seen, width, hidden = ["conv4_4_CPM", *last["L1"], *last["L2"]], *((128, 512) if stage else (96, 256))
+            seen = ["conv4_4_CPM", *last["L1"], *last["L2"]]
+            width, hidden = (128, 512) if stage else (96, 256)
             for k in range(1, 6):  # five blocks: three convolutions in a chain, concatenated
                 block = dict.fromkeys([f"Mconv{k}_stage{stage}_{branch}_{i}" for i in range(3)], (width, 3))
                 layers += _chain(seen, block, "prelu")
