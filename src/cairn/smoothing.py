@@ -22,7 +22,7 @@ def one_euro(
     speeds     (P, K, 2) of the last call
     sizes      (P,) of the objects in pixels, so that a close object is smoothed as one far away
     elapsed    (P, K) seconds since `before`, > 0
-    strength   1 for `CUTOFF`, 2 for half of it
+    strength   divides the cutoffs: 2 takes twice the time to follow
 
     A joint's two coordinates share one cutoff, which follows from how fast it moves and not from its direction.
     """
@@ -31,7 +31,7 @@ def one_euro(
     raw = np.where(new, 0.0, (keypoints - before) / seconds)
     speeds = np.where(new, 0.0, speeds + _share(SPEED_CUTOFF, seconds) * (raw - speeds))
     rates = np.linalg.norm(speeds, axis=2, keepdims=True) / sizes[:, None, None]
-    smoothed = before + _share(CUTOFF / strength + SLOPE * rates, seconds) * (keypoints - before)
+    smoothed = before + _share((CUTOFF + SLOPE * rates) / strength, seconds) * (keypoints - before)
     return np.where(new, keypoints, smoothed), speeds
 
 

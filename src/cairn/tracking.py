@@ -9,8 +9,9 @@ Where an object is expected: it moves as a whole, with a velocity of about `SPEE
 Both have closed forms for any time that passes, so that frame rates may vary and a gap is nothing special: a Kalman
 filter says where an object should be and how far off that may be.
 
-Who is who: what is expected and what is found are alike by OKS over the joints that both have, its tolerance widened
-by how far off the expectation may be. Of all ways to give each object one find the likeliest is taken.
+Who is who: what is expected and what is found are alike by OKS over the joints that both have, its tolerance (here
+sigma, not twice that) widened by how far off the expectation may be. Of all ways to give each object one find the
+likeliest is taken, first for those who have a number.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from cairn.assignment import assign
 from cairn.errors import CairnError, SkeletonError
 from cairn.poses import Poses
 from cairn.skeleton import Skeleton
+from cairn.smoothing import one_euro
 
 RATE = 25.0  # pictures a second, where no time is known
 MOMENT = 1e-3  # seconds: the least that lies between two pictures
-SPEED = 3.0  # sizes a second, each way: the root mean square of velocities
-STEADY = 0.5  # seconds after which a velocity keeps 1/e of itself
-STRAY = 0.2  # sizes, each way: how far off a joint is in the end
-LEAST = 0.1  # likeness below which two are not the same
+SPEED = 2.0  # sizes a second, each way: the root mean square of velocities; a person who walks has 2, a runner 10
+FIRST_SPEED = 4.0  # the same of somebody new, who may be a runner
+STEADY = 1.0  # seconds after which a velocity keeps 1/e of itself
+STRAY = 0.15  # sizes, each way: how far off a joint is in the end
+LEAST = 0.001  # likeness below which two are not the same: 3.7 standard deviations
 SPREAD = 2.0  # an object's size over its joints' root mean square distance from their middle: √area of people
 UNKNOWN = 32.0  # pixels: the size of an object of which one point alone is known
 FLICKER = 0.25  # seconds for which a joint may be lost and is still smoothed with what was before
@@ -55,8 +58,9 @@ class Tracker:
         self.smooth = smooth
         self._skeleton: Skeleton | None = None
         self._tracks = _Tracks.born(np.zeros((0, 0, 2)), 0.0)
-        self._clock = 0.0  # seconds since the first picture
+        self._clock = self._before = 0.0  # seconds from the first picture to this one, and to the last
         self._time: float | None = None  # of the last picture, as told
+        self._tolerance = np.zeros(0)
         self._given = 0  # numbers
 
     def __call__(self, poses: Poses, time: float | None = None) -> Poses:
@@ -67,21 +71,22 @@ class Tracker:
         Raises SkeletonError where the joints are not those of the pictures before.
         """
         self._advance(poses.skeleton, time)
-        found = np.where(poses.found[..., None], poses.keypoints, np.nan).astype(np.float64)
-        there = np.flatnonzero(np.isfinite(found).any(axis=(1, 2)))
-        found = found[there]
+        visible = poses.found & np.isfinite(poses.keypoints).all(axis=2)
+        there = np.flatnonzero(visible.any(axis=1))
+        found = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)[there]
         partner = self._partners(found)  # (T,)
         met = np.flatnonzero(partner >= 0)
         new = np.setdiff1d(np.arange(len(found)), partner)
         rows = np.concatenate([partner[met], new])
 
-        seen = self._tracks[met].corrected(found[partner[met]], self._clock, self._tolerance)
+        seen = self._tracks[met]
         if self.smooth:
             seen = seen.smoothed(found[partner[met]], self._clock, self._before, self.smooth)
+        seen = seen.corrected(found[partner[met]], self._clock, self._tolerance)
         seen = seen.joined(_Tracks.born(found[new], self._clock))
         seen = replace(seen, ids=self._numbered(seen.ids, rows, len(met)))
-        lost = (partner < 0) & (self._tracks.ids > 0) & (self._clock - self._tracks.seen.max(axis=1) <= self.gap)
-        self._tracks = seen.joined(self._tracks[np.flatnonzero(lost)])
+        lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
+        self._tracks = seen.joined(self._tracks[lost])
 
         ids = np.full(len(poses), -1)
         ids[there[rows]] = seen.ids
@@ -96,7 +101,7 @@ class Tracker:
             raise CairnError(f"the time of a picture must be seconds or None, got {time}")
         if self._skeleton is None:
             self._skeleton, self._tracks = skeleton, _Tracks.born(np.zeros((0, len(skeleton), 2)), 0.0)
-            self._tolerance = (2 * np.array(skeleton.sigmas)) ** 2
+            self._tolerance = (np.array(skeleton.sigmas)) ** 2
         elif skeleton.joints != self._skeleton.joints:
             raise SkeletonError(
                 f"a tracker follows objects of one skeleton, {self._skeleton.name}, got {skeleton.name}: "
@@ -106,7 +111,10 @@ class Tracker:
             known = time is not None and self._time is not None
             elapsed = max(time - self._time, MOMENT) if known else 1 / RATE  # type: ignore[operator]
             self._before, self._clock = self._clock, self._clock + elapsed
-            self._tracks = self._tracks.predicted(elapsed)
+            # Pictures may be further apart than the gap: who was in the last one has not been out of sight.
+            last = self._tracks.seen.max(axis=1, initial=-np.inf)
+            kept = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
+            self._tracks = self._tracks[kept].predicted(elapsed)
         self._time = time
 
     def _partners(self, found: NDArray) -> NDArray[np.intp]:
@@ -165,7 +173,7 @@ class _Tracks:
             keypoints=found,
             seen=np.where(np.isnan(found[..., 0]), -np.inf, clock),
             velocity=np.zeros((count, 2)),
-            variance=np.tile([0.0, 0.0, SPEED**2], (count, 1)),
+            variance=np.tile([0.0, 0.0, FIRST_SPEED**2], (count, 1)),
             size=_size(found),
             smooth=found,
             speeds=np.zeros_like(found),
@@ -227,8 +235,12 @@ class _Tracks:
         )
 
     def smoothed(self, found: NDArray, clock: float, before: float, strength: float) -> _Tracks:
-        """`smooth` and `speeds` after found (T, K, 2); `before` is the time of the last picture."""
-        return self
+        """`smooth` and `speeds` after what was found (T, K, 2); `before` is when the last picture was."""
+        here = ~np.isnan(found[..., :1])
+        gone = (clock - self.seen > FLICKER) & (self.seen < before)
+        last = np.where(gone[..., None], np.nan, self.smooth)
+        smooth, speeds = one_euro(found, last, self.speeds, self.size, clock - self.seen, strength)
+        return replace(self, smooth=np.where(here, smooth, self.smooth), speeds=np.where(here, speeds, self.speeds))
 
 
 def _gains(tracks: _Tracks, found: NDArray, clock: float, tolerance: NDArray) -> NDArray[np.float64]:
@@ -239,10 +251,11 @@ def _gains(tracks: _Tracks, found: NDArray, clock: float, tolerance: NDArray) ->
     both = ~np.isnan(near)
     alike = np.where(both, near, 0).sum(axis=2) / np.maximum(both.sum(axis=2), 1)  # OKS
     known = ~np.isnan(tracks.keypoints[..., 0])
-    # As densities go: what might be anywhere is nowhere likely.
-    vague = np.where(known, np.log(variance / tolerance), 0).sum(axis=1) / known.sum(axis=1)
-    gain = np.log(np.maximum(alike, LEAST) / LEAST) + (vague.max(initial=0) - vague)[:, None] + 1
-    return np.where(alike >= LEAST, gain, 0)
+    # Who might be anywhere is nowhere likely: by the standard deviation. By its square, as a plane's densities go, is
+    # too much for a likeness that grows so slowly.
+    vague = np.where(known, np.log(variance / tolerance), 0).sum(axis=1) / known.sum(axis=1) / 2
+    gain = np.log(np.maximum(alike, LEAST) / LEAST) + (vague.max(initial=0) - vague)[:, None]
+    return np.where(alike > LEAST, gain, 0)
 
 
 def _size(keypoints: NDArray) -> NDArray[np.float64]:

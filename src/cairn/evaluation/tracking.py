@@ -124,7 +124,7 @@ def _clear(pairs: Sequence[Compared]) -> tuple[int, int, int, float]:
             fragmentations += track in lost
             lost.discard(track)
             now[track] = last[track] = number
-            total += alike[i, partner[i]]
+            total += float(alike[i, partner[i]])
         matched += len(now)
     return matched, switches, fragmentations, total
 
