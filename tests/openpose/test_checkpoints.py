@@ -139,6 +139,12 @@ def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
     module, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net")
     assert np.array_equal(module.layer["Mprelu3_stage2_L2_1"].weight.detach(), weights["Mprelu3_stage2_L2_1"][0])
     assert (spec.provenance["imported from"], spec.skeleton.name) == ("OpenPose BODY_25", "body25")
+    feet = str(spec.decode["uncounted"]).split()
+    assert feet == list(spec.skeleton.joints[19:])
+    body25 = skeleton("body25")
+    other = Skeleton("other", tuple(f"joint{i}" for i in range(25)), body25.limbs, body25.redundant)
+    _, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net", other)
+    assert "uncounted" not in spec.decode  # it has no feet
 
 
 def test_a_skeleton_of_ones_own_is_taken_where_it_fits(checkpoint: Checkpoint) -> None:

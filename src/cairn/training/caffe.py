@@ -36,7 +36,10 @@ def read_caffemodel(path: Path) -> dict[str, NDArray[np.float32]]:
     A blob has its own shape; one that was written before there were shapes, and is flat, has one axis.
     Raises ModelError where the file is cut off, damaged, no caffemodel, or has no weights.
     """
-    content = memoryview(path.read_bytes())
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
     weights: dict[str, NDArray[np.float32]] = {}
     layer = ""
     try:

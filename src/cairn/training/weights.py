@@ -40,9 +40,9 @@ def read_weights(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"no checkpoint at {path}")
-    if path.suffix == ".caffemodel":
+    if path.suffix.lower() == ".caffemodel":
         arrays = read_caffemodel(path)
-    elif path.suffix == ".npz":
+    elif path.suffix.lower() == ".npz":
         arrays = _read_npz(path)
     else:
         return _read_pytorch(path)

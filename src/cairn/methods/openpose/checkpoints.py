@@ -70,14 +70,16 @@ PARSING: dict[str, float | int | bool | str] = {
     "least_parts": 3,
     "least_score": 0.4,
 }
-FEET = "left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
 MPI = PARSING | {"peak_threshold": 0.6, "sample_threshold": 0.01}
+
+FEET = "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel"
+"""They do not count towards a person's least number of parts: one foot is often found as both."""
 
 PUBLISHED = (
     Published("COCO", TWO_BRANCHES, "coco18", 0.05, PARSING),
     Published("MPI", TWO_BRANCHES, "mpii15", 0.05, MPI),
     Published("MPI", TWO_BRANCHES, "mpii15", 0.05, MPI | {"peak_threshold": 0.3}, stages=4),
-    Published("BODY_25", BODY_25, "body25", 0.05, PARSING | {"uncounted": FEET}),
+    Published("BODY_25", BODY_25, "body25", 0.05, PARSING),
     Published("hand", ONE_BRANCH, "hand21", 0.2),
     Published("face", ONE_BRANCH, "face70", 0.4),
 )
@@ -114,6 +116,7 @@ def read_checkpoint(
     joints, published = _published(path, form, widths, taken, joints)
     network = _filled(path, weights, _empty(form.architecture(taken, widths)))
     crop = "fields" not in widths
+    feet = " ".join(joint for joint in FEET if joint in joints.joints)
     spec = ModelSpec(
         name=name,
         method="openpose",
@@ -121,7 +124,7 @@ def read_checkpoint(
         input=InputSpec(fit="crop" if crop else "letterbox", size=368 if crop else 656, multiple=16, margin=1.0),
         stride=STRIDE,
         outputs=("heatmaps",) if crop else ("heatmaps", "pafs"),
-        decode=published.decode,
+        decode=published.decode | ({"uncounted": feet} if feet and not crop else {}),
         draw_threshold=published.draw_threshold,
         licence="its publisher's; CMU's own weights are for non-commercial research only",
         sources=("https://github.com/CMU-Perceptual-Computing-Lab/openpose",),
