@@ -1,0 +1,167 @@
+"""Does video keep up with the network, and in constant memory?
+
+    python benchmarks/video.py [MINUTES]
+
+A clip of people pictures is detected, drawn and written in all forms: step by step, then whole, beside the network
+alone, in turns in one process, so that what else the machine does falls on all alike. Times of steps are those of the
+processor; ratios are of wall time. Then MINUTES (20) of small frames, for the memory alone.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+import cairn
+from cairn.cli.detection import Plan, cores, run
+from cairn.cli.finders import Finder
+from cairn.cli.outputs import Drawings, writers
+from cairn.cli.sources import Source, find_sources
+from cairn.image import read_image
+from cairn.overlap import overlap
+from cairn.predictor import Predictor, to_input
+from cairn.video import open_video, write_video
+from cairn.writers import Found, PictureName
+
+PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
+
+FRAMES = 60
+ROUNDS = 3
+
+
+def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
+    """The example picture, which moves a pixel a frame, so that there is something to encode."""
+    image = cv2.resize(read_image(PICTURE), (size[1] + 64, size[0]))
+    with write_video(path, size, 25) as writer:
+        for i in range(frames):
+            writer.write(image[:, i % 64 : i % 64 + size[1]])
+
+
+def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, threads: int) -> Plan:
+    forms = ["json", "openpose", "csv", "coco"]
+    return Plan(
+        finder=Finder(model.spec, model),
+        writers=writers(forms, folder, [], model.spec.name, to_stdout=False, scale=0, candidates=None),
+        threshold=0.0,
+        tracker=None,
+        drawings=Drawings(folder, "mp4", threads) if draw else None,
+        draw_from=model.spec.draw_threshold,
+        draw_by="limb",
+        keep_maps=False,
+        threads=threads,
+        rate=25,
+    )
+
+
+def detect(model: Predictor, clip: Path, draw: bool = True, threads: int = 0, every: Callable = lambda *_: None) -> int:
+    """Frames that were detected and written. `every` is told after each how many are done."""
+    clips = find_sources([str(clip)])
+    what = plan(model, clip.parent / "out", clips, draw, threads)
+    for output in (*what.writers, *([what.drawings] if what.drawings else [])):
+        output.__enter__()
+    done = run(clips, what, lambda fault: sys.exit(str(fault)), every)
+    for output in (*what.writers, *([what.drawings] if what.drawings else [])):
+        output.__exit__(None, None, None)
+    return done.frames
+
+
+def seconds(step: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def by_step(model: Predictor, clip: Path) -> None:
+    """Processor milliseconds a frame of each step, one after another, on one core."""
+    folder = clip.parent / "steps"
+    what = plan(model, folder, [], True, 1)
+    spent: dict[str, float] = {}
+
+    def timed(name: str, step: Callable) -> Callable:
+        def run_it(*arguments: object) -> object:
+            started = time.process_time()
+            result = step(*arguments)
+            spent[name] = spent.get(name, 0) + time.process_time() - started
+            return result
+
+        return run_it
+
+    with open_video(clip, 1) as video, write_video(folder / "drawn.mp4", (480, 640), 25, 1) as drawing:
+        for output in what.writers:
+            output.__enter__()
+        frames = iter(video)
+        following = timed("read", lambda: next(frames, None))
+        while (frame := following()) is not None:
+            ((affine, size),) = model.resolution.fit(frame.image.shape[:2], model.spec.input.multiple)
+            shown = timed("resize", lambda affine=affine, size=size: to_input(affine.warp(frame.image, size)))()
+            maps = timed("network", model.network)(shown)
+            decode = timed("decode", lambda maps=maps: model.decode({name: each[0] for name, each in maps.items()}))
+            poses = decode().transformed(affine.inverse())
+            drawn = timed("draw", cairn.draw)(frame.image, poses)
+            timed("encode", drawing.write)(drawn, frame.seconds)
+            name = PictureName(clip, Path(f"clip_{frame.index:012d}"), Path("clip"), frame.index, frame.seconds)
+            for output in what.writers:
+                timed("write", output.write)(Found(name, frame.image.shape[:2], poses))
+        for output in what.writers:
+            output.__exit__(None, None, None)
+    print("processor time of a 640×480 frame      ms")
+    for name, each in spent.items():
+        print(f"  {name:10s} {1000 * each / FRAMES:28.1f}")
+    rest = sum(each for name, each in spent.items() if name != "network")
+    print(f"  all but the network, of the network {100 * rest / spent['network']:.0f}%")
+
+
+def against_the_network(model: Predictor, clip: Path, threads: int) -> None:
+    """Wall time of the whole against the network alone, and of threads against one step after another."""
+    image = next(iter(open_video(clip))).image
+    ((affine, size),) = model.resolution.fit(image.shape[:2], model.spec.input.multiple)
+    shown = to_input(affine.warp(image, size))
+    model.network(shown)
+    times: dict[str, list[float]] = {"network alone": [], "in turn": [], "overlapped": []}
+    for _ in range(ROUNDS):
+        times["network alone"].append(seconds(lambda: [model.network(shown) for _ in range(FRAMES)]))
+        for name, ahead in (("in turn", 0), ("overlapped", 2)):
+            cairn.cli.detection.overlap = lambda works, *stages, ahead=ahead, **_: overlap(works, *stages, ahead=ahead)
+            times[name].append(seconds(lambda: detect(model, clip)))
+    print(f"\nthe network on {threads} of {cores()} cores        ms a frame   of the network alone")
+    for name, each in times.items():
+        ratio = statistics.median(a / b for a, b in zip(each, times["network alone"], strict=True))
+        print(f"  {name:16s} {1000 * statistics.median(each) / FRAMES:20.1f} {ratio:20.2f}")
+
+
+def memory(minutes: float, folder: Path) -> None:
+    """Resident megabytes while a long video is read, detected, drawn and written."""
+    clip, frames = folder / "long.mp4", round(minutes * 60 * 25)
+    write_clip(clip, (120, 160), frames)
+    model = cairn.load("person", size=64)
+    marks = {round(share * frames): f"{100 * share:.0f}%" for share in (0.01, 0.25, 0.5, 1)}
+    print(f"\n{minutes:g} minutes, {frames} frames, drawn and written       MB")
+
+    def every(done: int, _: int | None) -> None:
+        if done in marks:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            print(f"  {marks[done]:>4s} {pages * os.sysconf('SC_PAGE_SIZE') / 1e6:46.0f}", flush=True)
+
+    detect(model, clip, every=every)
+
+
+def main() -> None:
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 20
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        write_clip(clip, (480, 640), FRAMES)
+        by_step(cairn.load("person", threads=1), clip)
+        for threads in sorted({1, max(cores() - 1, 1), cores()}):
+            against_the_network(cairn.load("person", threads=threads), clip, threads)
+        memory(minutes, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
