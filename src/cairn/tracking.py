@@ -101,7 +101,7 @@ class Tracker:
             raise CairnError(f"the time of a picture must be seconds or None, got {time}")
         if self._skeleton is None:
             self._skeleton, self._tracks = skeleton, _Tracks.born(np.zeros((0, len(skeleton), 2)), 0.0)
-            self._tolerance = (np.array(skeleton.sigmas)) ** 2
+            self._tolerance = np.array(skeleton.sigmas) ** 2
         elif skeleton.joints != self._skeleton.joints:
             raise SkeletonError(
                 f"a tracker follows objects of one skeleton, {self._skeleton.name}, got {skeleton.name}: "
@@ -206,7 +206,7 @@ class _Tracks:
         )
 
     def variances(self, clock: float, tolerance: NDArray) -> NDArray[np.float64]:
-        """(T, K) of each joint's place, each way, in squares of the size; `tolerance` (K,) is that of OKS."""
+        """(T, K) of each joint's place, each way, in squares of the size; `tolerance` (K,) those of the sigmas."""
         strayed = STRAY**2 * (1 - np.exp(-2 * (clock - self.seen) / STEADY))
         return tolerance + strayed + self.variance[:, :1]
 
@@ -246,8 +246,8 @@ class _Tracks:
 def _gains(tracks: _Tracks, found: NDArray, clock: float, tolerance: NDArray) -> NDArray[np.float64]:
     """(T, N) how much is won by saying that a track is what was found (N, K, 2); 0 where they are not alike."""
     variance = tracks.variances(clock, tolerance)
-    distance = ((tracks.keypoints[:, None] - found) ** 2).sum(axis=3) / tracks.size[:, None, None] ** 2
-    near = np.exp(-distance / (2 * variance[:, None]))
+    dx, dy = (tracks.keypoints[:, None, :, axis] - found[..., axis] for axis in (0, 1))  # apart they are faster
+    near = np.exp(-(dx * dx + dy * dy) / (2 * variance * tracks.size[:, None] ** 2)[:, None])
     both = ~np.isnan(near)
     alike = np.where(both, near, 0).sum(axis=2) / np.maximum(both.sum(axis=2), 1)  # OKS
     known = ~np.isnan(tracks.keypoints[..., 0])

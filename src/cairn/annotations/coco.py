@@ -289,7 +289,7 @@ def _tracks(rows: list[Record]) -> NDArray[np.int64] | None:
 
     def number(row: Record) -> int:
         values = (row.get(key) for key in TRACKS)
-        return next((value for value in values if _is_int(value) and 0 <= value <= LARGEST_TRACK), -1)
+        return next((int(v) for v in values if v is not None and _is_int(v) and 0 <= v <= LARGEST_TRACK), -1)
 
     tracks = np.array([number(row) for row in rows], dtype=np.int64)
     return tracks if (tracks >= 0).any() else None
