@@ -1,5 +1,6 @@
 """What is written is what is read; what is cut off or damaged is said, after all that was good."""
 
+import errno
 import shutil
 import wave
 from collections.abc import Callable, Iterable
@@ -219,6 +220,18 @@ def test_an_interrupt_leaves_nothing_and_a_second_try_replaces(tmp_path: Path, s
         interrupted()
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_is_one_error_with_the_video_s_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for step in ("write", "finish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"cairn.video.pyav.AvEncoder.{step}", full)
+            with pytest.raises(OutputError, match=r"cannot write .*clip\.mp4: No space left on device"):
+                write(tmp_path / "clip.mp4", [grey(1)])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_video_without_frames_or_of_another_kind_is_not_written(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import OutputError, VideoError
+from cairn.errors import VideoError
 from cairn.geometry import Size
 from cairn.video.frames import VideoFrame, sane_rate
 
@@ -76,7 +76,7 @@ class Cv2Encoder:
             str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, size[::-1]
         )
         if not self._writer.isOpened():
-            raise OutputError("cannot write video: this OpenCV has no VP9; pip install 'cairn[video]'")
+            raise OSError("this OpenCV has no VP9; pip install 'cairn[video]'")
 
     def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
         import cv2
@@ -90,7 +90,7 @@ class Cv2Encoder:
     def finish(self) -> None:
         self._writer.release()
         if not self._path.is_file() or self._path.stat().st_size == 0:  # OpenCV says nothing of a full disk
-            raise OutputError("cannot write the video: OpenCV wrote nothing")
+            raise OSError("OpenCV wrote nothing")
 
     def close(self) -> None:
         self._writer.release()

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import OutputError, VideoError
+from cairn.errors import VideoError
 from cairn.geometry import Size
 from cairn.video.frames import VideoFrame, sane_rate
 
@@ -126,7 +126,7 @@ class AvEncoder:
         av = _av()
         codec, options = CODECS[self._suffix]
         if codec not in av.codecs_available:
-            raise OutputError(f"cannot write {path.suffix}: this FFmpeg has no {codec}")
+            raise OSError(f"this FFmpeg has no {codec}")
         movflags = {"movflags": "+faststart"} if self._suffix == ".mp4" else {}
         self._container = av.open(str(path), "w", options=movflags)
         self._stream = self._container.add_stream(
@@ -152,14 +152,14 @@ class AvEncoder:
         try:
             self._container.close()
         except _av().error.FFmpegError as error:
-            raise OutputError(f"cannot finish the video: {_reason(error)}") from None
+            raise OSError(_reason(error)) from None
 
     def _mux(self, frame: Any) -> None:
         try:
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except _av().error.FFmpegError as error:
-            raise OutputError(f"cannot write the video: {_reason(error)}") from None
+            raise OSError(_reason(error)) from None
 
 
 def _av() -> Any:

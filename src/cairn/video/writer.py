@@ -16,7 +16,10 @@ from cairn.output import whole_file
 
 
 class Encoder(Protocol):
-    """What makes a file of frames. Opened once; finished when all went well; closed in any case, at the end."""
+    """What makes a file of frames. Opened once; finished when all went well; closed in any case, at the end.
+
+    Raises OSError where the file cannot be written.
+    """
 
     def open(self, path: Path, size: Size) -> None: ...
 
@@ -51,7 +54,10 @@ class VideoWriter:
 
         One of another size is fitted into the video's. Raises OutputError where it cannot be written.
         """
-        self._encoder.write(_evened(_fitted(image, self.size)), seconds)
+        try:
+            self._encoder.write(_evened(_fitted(image, self.size)), seconds)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
         self.frames += 1
 
     def __exit__(
