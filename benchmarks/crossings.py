@@ -95,7 +95,8 @@ def detected(
     noise        standard deviation, each way, of a joint's place, over the root of its object's area
     lost         share of the objects that are not found
     lost_joints  share of the joints of the others that are not found
-    ghosts       how many are found in the mean that are not there, in the pose of somebody who is
+    ghosts       how many are found in the mean that are not there, in the pose of somebody who is;
+                 their score is 0.5, that of others 1
     """
     rows = np.flatnonzero(truth.labelled & (rng.random(len(truth)) >= lost))
     points = truth.keypoints[rows].astype(np.float64)
@@ -106,6 +107,7 @@ def detected(
         sizes = np.sqrt(truth.areas[rows]).mean()
         extra = points[rng.integers(0, len(points), many)] + rng.normal(0, 3 * sizes, (many, 1, 2))
         points = np.concatenate([points, extra])
-    points = points[rng.permutation(len(points))]
-    found = ~np.isnan(points[..., 0])
-    return Poses(points.astype(np.float32), found.astype(np.float32), np.ones(len(points), np.float32), skeleton)
+    scores = np.where(np.arange(len(points)) < len(rows), 1.0, 0.5)
+    order = rng.permutation(len(points))
+    found = ~np.isnan(points[order, :, 0])
+    return Poses(points[order].astype(np.float32), found.astype(np.float32), scores[order].astype(np.float32), skeleton)

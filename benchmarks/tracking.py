@@ -75,7 +75,7 @@ def report(title: str, videos: list[Video]) -> None:
             rng = np.random.default_rng(seed)
             finds = [detected(rng, picture.annotation, labels.skeleton, *case) for picture in labels]
             figures.append(measure_tracks(labels, tracked(finds, times)))
-            found = sum(picture.annotation.labelled.sum() for picture in labels) * (1 - case[1])
+            found = sum(int((poses.scores == 1).sum()) for poses in finds)
             best.append(200 * found / (figures[-1].objects + found))
         switches, mota, idf1 = ([getattr(figure, name) for figure in figures] for name in ("switches", "mota", "idf1"))
         print(
