@@ -14,11 +14,21 @@ import pytest
 from numpy.typing import NDArray
 
 import cairn.video
-from cairn.image import write_image
+from cairn.annotations.coco import read_coco
+from cairn.annotations.labels import Labels
+from cairn.fields import render_pafs
+from cairn.geometry import image_to_field
+from cairn.heatmaps import render_gaussians
+from cairn.image import read_image, write_image
+from cairn.load import method
+from cairn.network import Maps
 from cairn.predictor import Predictor
+from cairn.spec import InputSpec, ModelSpec
 from cairn.video import VideoFrame, open_video, write_video
 from ended import Cairn, Ended, run_cairn
-from fake_network import totems
+from fake_network import SPEC, totems
+
+DATA = Path(__file__).parents[2] / ".data"
 
 FRAMES = 12
 
@@ -345,3 +355,59 @@ def test_a_long_video_takes_no_more_memory_than_a_short_one(
         most.append(int(ended.stdout))
     frame = 241 * 321 * 3 / 1024  # in kB, as ru_maxrss
     assert most[1] - most[0] < 40 * frame  # and not 320
+
+
+@pytest.mark.data
+def test_two_flies_keep_their_numbers_through_a_whole_clip(
+    cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that knows the labels: what is left to go wrong is decoding, tracking, drawing and writing."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    path = DATA / "flies" / "val.json"
+    if not path.is_file():
+        pytest.skip(f"no data set at {path}")
+    labels = read_coco(path)
+    with write_video(tmp_path / "flies.mp4", (380, 380), 25) as writer:
+        for picture in labels:
+            writer.write(read_image(picture.path))
+    spec = SPEC.model_copy(
+        update={
+            "name": "flies",
+            "skeleton": labels.skeleton,
+            "stride": 4,
+            "input": InputSpec(fit="letterbox", size=380, multiple=4),
+            "decode": {},
+        }
+    )
+    predictor = method("openpose").predictor(LabelNetwork(spec, labels))
+    monkeypatch.setattr(sys.modules["cairn.load"], "load", lambda *_, **__: predictor)
+    ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
+    assert ended.status == 0
+    assert "2 identities" in ended.stderr
+    rows = parquet.read_table(tmp_path / "cairn.parquet").to_pylist()
+    thoraxes = [row for row in rows if row["joint"] == "thorax" and row["x"] is not None]
+    assert len(thoraxes) == 2 * len(labels)
+    k = labels.skeleton.index("thorax")
+    owners = set()
+    for row in thoraxes:
+        truth = labels.pictures[row["frame"]].annotation
+        distances = np.hypot(*(truth.keypoints[:, k] - [row["x"], row["y"]]).T)
+        assert distances.min() < 2
+        assert truth.tracks is not None
+        owners.add((int(truth.tracks[distances.argmin()]), row["id"]))
+    assert len(owners) == 2
+    assert len(read(tmp_path / "flies.cairn.mp4")) == len(labels)
+
+
+class LabelNetwork:
+    """Gives the maps of the labels' pictures, one after another, whatever it is shown."""
+
+    def __init__(self, spec: ModelSpec, labels: Labels) -> None:
+        self.spec = spec
+        self._pictures = iter(labels)
+
+    def __call__(self, images: NDArray[np.float32]) -> Maps:
+        cells = image_to_field(next(self._pictures).annotation.keypoints, self.spec.stride)
+        size = images.shape[2] // self.spec.stride, images.shape[3] // self.spec.stride
+        pafs = render_pafs(cells, self.spec.skeleton.limbs, size, 1.0)
+        return {"heatmaps": render_gaussians(cells, size, 1.0)[None], "pafs": pafs[None]}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.cli.sources import _without_suffix, find_sources
+from cairn.cli.sources import _without_suffix, find_sources, frames
 from cairn.errors import ImageError
 
 
@@ -85,3 +85,46 @@ def test_no_two_results_meet(names: list[str]) -> None:
     outputs = list(_without_suffix([PurePath(name) for name in names]))
     assert len({str(output).lower() for output in outputs}) == len(names)
     assert [output.parent for output in outputs] == [PurePath(name).parent for name in names]
+
+
+def kinds(*sources: str) -> dict[str, tuple[str, str]]:
+    return {each.name.path.as_posix(): (each.kind, each.name.output.as_posix()) for each in find_sources(sources)}
+
+
+def test_clips_are_told_by_what_they_are_called(tree: Path) -> None:
+    for name in ("clip.mp4", "clip.MOV", "a.mp4", "shot_0001.png", "shot_0002.png", "5"):
+        (tree / "pics" / name).touch()
+    assert kinds("pics/clip.mp4", "pics/absent.webm") == {
+        "pics/clip.mp4": ("video", "clip"),
+        "pics/absent.webm": ("video", "absent"),
+    }
+    assert kinds("pics/shot_%04d.png") == {"pics/shot_%04d.png": ("sequence", "shot")}
+    assert kinds("0", "12") == {"0": ("camera", "camera0"), "12": ("camera", "camera12")}
+    assert kinds("pics/5") == {"pics/5": ("picture", "5")}
+    in_folder = kinds("pics")
+    assert in_folder["pics/clip.mp4"] == ("video", "clip.mp4")  # there is a clip.MOV, and an a.jpg beside a.mp4
+    assert in_folder["pics/a.mp4"] == ("video", "a.mp4")
+    assert in_folder["pics/a.jpg"] == ("picture", "a.jpg")
+
+
+def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
+    (tree / "pics" / "one" / "list.txt").write_text("\ufeffa.jpg\r\n\n  ../two/a.jpg \n/elsewhere/x.jpg\n")
+    assert [path.rsplit("pics/", 1)[-1] for path in named("pics/one/list.txt")] == [
+        "one/a.jpg",
+        "one/../two/a.jpg",
+        "/elsewhere/x.jpg",
+    ]
+
+
+def test_frames_of_a_sequence_go_by_number_not_by_name(tree: Path) -> None:
+    for number in (2, 10, 1):
+        (tree / f"{number}.png").write_text("no picture")
+    (tree / "03.png").touch()  # which %d never writes
+    (source,) = find_sources(["%d.png"])
+    numbered = list(frames(source, rate=10))
+    assert [(each.name.frame, each.name.seconds, each.name.output.as_posix()) for each in numbered] == [
+        (1, 0.0, "1"),
+        (2, 0.1, "2"),
+        (10, 0.9, "10"),
+    ]
+    assert all(each.fault is not None and each.image is None and each.count == 3 for each in numbered)
