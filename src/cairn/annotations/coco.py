@@ -19,22 +19,28 @@ from cairn.skeleton import Skeleton
 
 TRACKS = ("track", "track_id", "instance_id")  # SLEAP's exports, PoseTrack's, others'
 AREA_PER_BOX = 0.53  # of a box that a person covers, where no area is given; xtcocotools takes the same
+VIDEOS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "subject_id")  # what pictures share
+FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
 LARGEST = float(np.finfo(np.float32).max)  # a number beyond it would become infinite
 LARGEST_TRACK = np.iinfo(np.int64).max
 
 Record = Mapping[str, Any]
 
 
-def read_coco(labels: Path, images: Path | None = None, skeleton: Skeleton | None = None) -> Labels:
+def read_coco(
+    labels: Path, images: Path | None = None, skeleton: Skeleton | None = None, absent_ok: bool = False
+) -> Labels:
     """The labels of a COCO keypoint file.
 
     images    folder of the pictures; None takes `images` beside the file, or else the file's own folder
     skeleton  the joints wanted, matched by name; None takes the file's: a definition of Cairn's where
               the names and their order are the same, else what the file's category says
+    absent_ok a picture that is listed need not be there: for who looks which are
 
     Joints with v = 0 become NaN. A box that is missing is drawn around the joints, an area that is missing is
     0.53 of the box. A joint that no object of the file has counts as not known to it. Who an object is in a video
-    is read from `track`, `track_id` or `instance_id`, where that is a number from 0.
+    is read from `track`, `track_id` or `instance_id`, where that is a number from 0; what pictures share (VIDEOS) and
+    their place in it (FRAMES) from the fields of those names.
     Raises LabelError with file and record where anything is missing, of a wrong type or contradictory.
     """
     labels = Path(labels)
@@ -44,7 +50,7 @@ def read_coco(labels: Path, images: Path | None = None, skeleton: Skeleton | Non
         return LabelError(f"{labels}: {reason}")
 
     categories, own = _keypoint_categories(content["categories"], labels, fail)
-    pictures = _pictures(content["images"], labels, images, fail)
+    pictures = _pictures(content["images"], labels, images, absent_ok, fail)
     rows, picture_of = _rows(content["annotations"], categories, [number for number, _, _ in pictures], fail)
     joints = own.joints
     expected = f"3 numbers for each of the category's {len(joints)} joints"
@@ -60,8 +66,10 @@ def read_coco(labels: Path, images: Path | None = None, skeleton: Skeleton | Non
     result = Labels(
         skeleton=own,
         pictures=tuple(
-            LabelledPicture(number, path, size, everything[start:end])
-            for (number, path, size), start, end in zip(pictures, cuts[:-1], cuts[1:], strict=True)
+            LabelledPicture(number, path, size, everything[start:end], *_kin(record, path))
+            for (number, path, size), record, start, end in zip(
+                pictures, content["images"], cuts[:-1], cuts[1:], strict=True
+            )
         ),
         known=np.any(everything.visibility > 0, axis=0),
     )
@@ -159,9 +167,9 @@ def _keypoint_categories(
 
 
 def _pictures(
-    records: list, labels: Path, images: Path | None, fail: Callable[[str], LabelError]
+    records: list, labels: Path, images: Path | None, absent_ok: bool, fail: Callable[[str], LabelError]
 ) -> list[tuple[int, Path, tuple[int, int]]]:
-    """(id, path, (height, width)) of each picture; every file exists."""
+    """(id, path, (height, width)) of each picture; every file exists, unless that is `absent_ok`."""
     beside = labels.parent / "images"
     folder = Path(images) if images is not None else beside if beside.is_dir() else labels.parent
     if not folder.is_dir():
@@ -182,13 +190,23 @@ def _pictures(
         pictures.append((number, folder / name, size))
     if not pictures:
         raise fail("it lists no images")
-    missing = [path for _, path, _ in pictures if not path.is_file()]
+    missing = [] if absent_ok else [path for _, path, _ in pictures if not path.is_file()]
     if missing:
         raise fail(
             f"{len(missing)} of {len(pictures)} pictures are missing, the first is {missing[0]}: "
             "say where they lie with --images"
         )
     return pictures
+
+
+def _kin(record: Record, path: Path) -> tuple[tuple[str, ...], int | None]:
+    """What a picture is one of, and its number in that."""
+    shared = {key.removesuffix("_id").removesuffix("_name"): record.get(key) for key in VIDEOS if key in record}
+    kin = tuple(f"{key} {value}" for key, value in shared.items() if isinstance(value, str) or _is_int(value))
+    frame = next((record[key] for key in FRAMES if _is_int(record.get(key))), None)
+    if frame is not None and not kin:  # of one video, then: where it has no name, the folder stands for it
+        kin = (f"frames in {path.parent}",)
+    return kin, frame
 
 
 def _rows(

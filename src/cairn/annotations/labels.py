@@ -24,12 +24,16 @@ class LabelledPicture:
     id      the label file's own number for the picture
     path    where the picture lies
     size    (height, width) as the label file states it
+    kin     names of what it is one of by its labels, such as a video or a subject
+    frame   its number in its video, None where the labels have none
     """
 
     id: int
     path: Path
     size: Size
     annotation: Annotation
+    kin: tuple[str, ...] = ()
+    frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

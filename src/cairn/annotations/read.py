@@ -25,12 +25,14 @@ def read_labels(
     images: str | Path | None = None,
     skeleton: Skeleton | None = None,
     split: Split | None = None,
+    absent_ok: bool = False,
 ) -> Labels:
     """Labels in COCO's format, or as MPII (.mat, .json), FLIC, LSP and LSPET (.mat) are published.
 
     images    folder of the pictures; None takes `images` beside the file, or else the file's own folder
     skeleton  the joints wanted, matched by name; None takes the labels' own
     split     part of a published set that has several in one file; None takes all
+    absent_ok a picture that is listed need not be there, where the labels say how large it is (COCO's format)
     Raises LabelError with file and record where labels cannot be used, MissingExtra without scipy for a .mat.
     """
     path, folder = Path(path), Path(images) if images is not None else None
@@ -48,7 +50,7 @@ def read_labels(
     elif split:
         raise LabelError(f"{path}: labels in COCO's format have no parts, got split {split}")
     else:
-        return read_coco(path, folder, skeleton)
+        return read_coco(path, folder, skeleton, absent_ok)
     try:
         return labels if skeleton is None else labels.mapped(skeleton)
     except LabelError as error:
