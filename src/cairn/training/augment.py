@@ -87,15 +87,18 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
 
 def recoloured(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colours."""
+    import cv2
+
+    return cv2.transform(image, colour_map(augmentation, rng))
+
+
+def colour_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(3, 4): new colour = the first three columns times the colour, plus the last."""
     amount = augmentation.colour
     gains = rng.uniform(1 - amount, 1 + amount, 3) * rng.uniform(1 - amount, 1 + amount)  # channels, contrast
     saturation = 0.0 if rng.random() < augmentation.grey else rng.uniform(1 - amount, 1 + amount)
     brightness = rng.uniform(-amount, amount) * 128
-    if amount == 0 and saturation == 1:
-        return image
-    import cv2
-
     luma = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     matrix = gains[:, None] * (saturation * np.eye(3) + (1 - saturation) * luma[None, :])
     offset = 128 * (1 - gains) + brightness
-    return cv2.transform(image, np.concatenate([matrix, offset[:, None]], axis=1))
+    return np.concatenate([matrix, offset[:, None]], axis=1)

@@ -46,7 +46,7 @@ from cairn.training.callbacks import (
     moving_average,
     read_metrics,
 )
-from cairn.training.data import Sources, read_data
+from cairn.training.data import Sources
 from cairn.training.dataset import TrainingSet, training_loader
 from cairn.training.export import export
 from cairn.training.module import KeypointModule
@@ -59,6 +59,8 @@ class TrainingMethod(Protocol):
     """What a method's training module offers."""
 
     Recipe: type[Recipe]
+
+    def read_data(self, recipe: Any, run: Path) -> tuple[Skeleton, Sources, Labels]: ...
 
     def module(self, recipe: Any, skeleton: Skeleton, val: Labels) -> KeypointModule: ...
 
@@ -75,7 +77,7 @@ def train(method: TrainingMethod, recipe: Recipe, run: Path, resume: bool = Fals
     with _nothing_left_behind(run, resume):
         lightning.seed_everything(recipe.seed, workers=True, verbose=False)
         torch.set_num_threads(recipe.run.threads or _free_cores())
-        joints, sources, val = read_data(recipe, run)
+        joints, sources, val = method.read_data(recipe, run)
         (run / "skeleton.toml").write_text(to_toml(joints.to_dict()), encoding="utf-8")
         training = method.training_set(recipe, joints, sources)
         module = method.module(recipe, joints, val)

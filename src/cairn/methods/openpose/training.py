@@ -33,10 +33,13 @@ from cairn.predictor import check_settings
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
+from cairn.training.data import read_data
 from cairn.training.dataset import Batch, Sample, TrainingSet
 from cairn.training.module import KeypointModule
 from cairn.training.recipe import Count, LabelSource, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
+
+__all__ = ["Recipe", "module", "read_data", "training_set"]
 
 STRIDE = 8
 
