@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.annotations.coco import AREA_PER_BOX
+from cairn.annotations.coco_rows import AREA_PER_BOX
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.geometry import Size
 from cairn.poses import Annotation, Poses

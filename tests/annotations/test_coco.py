@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.annotations.category import skeleton_of_category
-from cairn.annotations.coco import AREA_PER_BOX, read_coco, write_coco
+from cairn.annotations.coco import read_coco, write_coco
+from cairn.annotations.coco_rows import AREA_PER_BOX
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError, OutputError
 from cairn.poses import Annotation

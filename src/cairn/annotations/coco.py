@@ -1,41 +1,44 @@
-"""Labels in COCO's keypoint format (https://cocodataset.org/#format-data): the form that most tools write."""
+"""Labels in COCO's keypoint format (https://cocodataset.org/#format-data): the form that most tools write.
+
+CVAT, Label Studio, coco-annotator and others write dialects of it; docs/labels.md says how each differs.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cairn.annotations.category import skeleton_of_category
+from cairn.annotations.category import category_of, skeleton_of_category
+from cairn.annotations.coco_rows import Fail, Record, is_int, rows_of
+from cairn.annotations.faults import Faults
 from cairn.annotations.labels import LabelledPicture, Labels
+from cairn.annotations.pictures import located
 from cairn.errors import LabelError, SkeletonError
+from cairn.geometry import Size
 from cairn.output import whole_file
-from cairn.poses import Annotation
 from cairn.skeleton import Skeleton
 
-TRACKS = ("track", "track_id", "instance_id")  # SLEAP's exports, PoseTrack's, others'
-AREA_PER_BOX = 0.53  # of a box that a person covers, where no area is given; xtcocotools takes the same
 VIDEOS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "subject_id")  # what pictures share
 FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
-LARGEST = float(np.finfo(np.float32).max)  # a number beyond it would become infinite
-LARGEST_TRACK = np.iinfo(np.int64).max
-
-Record = Mapping[str, Any]
 
 
 def read_coco(
-    labels: Path, images: Path | None = None, skeleton: Skeleton | None = None, absent_ok: bool = False
+    labels: Path,
+    images: Path | None = None,
+    skeleton: Skeleton | None = None,
+    absent_ok: bool = False,
+    faults: Faults | None = None,
 ) -> Labels:
     """The labels of a COCO keypoint file.
 
-    images    folder of the pictures; None takes `images` beside the file, or else the file's own folder
+    images    folder of the pictures; None looks where tools put them (see `pictures`)
     skeleton  the joints wanted, matched by name; None takes the file's: a definition of Cairn's where
               the names and their order are the same, else what the file's category says
     absent_ok a picture that is listed need not be there: for who looks which are
+    faults    takes the records that cannot be used; None lets none pass
 
     Joints with v = 0 become NaN. A box that is missing is drawn around the joints, an area that is missing is
     0.53 of the box. A joint that no object of the file has counts as not known to it. Who an object is in a video
@@ -43,20 +46,22 @@ def read_coco(
     their place in it (FRAMES) from the fields of those names.
     Raises LabelError with file and record where anything is missing, of a wrong type or contradictory.
     """
-    labels = Path(labels)
+    labels, faults = Path(labels), faults or Faults()
     content = _read_json(labels)
 
     def fail(reason: str) -> LabelError:
         return LabelError(f"{labels}: {reason}")
 
-    categories, own = _keypoint_categories(content["categories"], labels, fail)
-    pictures = _pictures(content["images"], labels, images, absent_ok, fail)
-    rows, picture_of = _rows(content["annotations"], categories, [number for number, _, _ in pictures], fail)
-    joints = own.joints
-    expected = f"3 numbers for each of the category's {len(joints)} joints"
-    points = _numbers(rows, "keypoints", 3 * len(joints), fail, expected)
-    points = points.reshape(-1, len(joints), 3)
-    everything = _annotation(rows, points, fail)
+    categories, own = _keypoint_categories(content["categories"], fail)
+    records = _records(content["images"], fail, faults)
+    names = [record["file_name"] for record in records]
+    called = [f"image {record['id']}" for record in records]
+    paths = located(names, labels, images, faults, absent_ok, called)
+    pictures = [(record, path) for record, path in zip(records, paths, strict=True) if path is not None]
+    numbers = [record["id"] for record, _ in pictures]
+    left_out = {row["id"] for row in content["images"] if isinstance(row, dict) and is_int(row.get("id"))}
+    left_out -= set(numbers)
+    everything, picture_of = rows_of(content["annotations"], categories, numbers, left_out, len(own), fail, faults)
     if not everything.labelled.any():
         raise fail("no object has a labelled joint: every v is 0")
 
@@ -66,10 +71,8 @@ def read_coco(
     result = Labels(
         skeleton=own,
         pictures=tuple(
-            LabelledPicture(number, path, size, everything[start:end], *_kin(record, path))
-            for (number, path, size), record, start, end in zip(
-                pictures, content["images"], cuts[:-1], cuts[1:], strict=True
-            )
+            LabelledPicture(record["id"], path, _size(record), everything[start:end], *_kin(record, path))
+            for (record, path), start, end in zip(pictures, cuts[:-1], cuts[1:], strict=True)
         ),
         known=np.any(everything.visibility > 0, axis=0),
     )
@@ -91,10 +94,16 @@ def write_coco(labels: Labels, path: Path) -> None:
     images: list[dict] = []
     annotations: list[dict] = []
     for picture in labels:
-        inside = picture.path.is_relative_to(folder)
-        name = picture.path.relative_to(folder) if inside else picture.path.absolute()
         height, width = picture.size
-        images.append({"id": picture.id, "file_name": name.as_posix(), "width": width, "height": height})
+        images.append(
+            {
+                "id": picture.id,
+                "file_name": name_in(folder, picture.path),
+                "width": width,
+                "height": height,
+                **shared_by(picture),
+            }
+        )
         rows = picture.annotation
         points = np.concatenate([np.nan_to_num(rows.keypoints), rows.visibility[..., None]], axis=2)
         for i in range(len(rows)):
@@ -112,41 +121,53 @@ def write_coco(labels: Labels, path: Path) -> None:
                     **({"track_id": track} if track >= 0 else {}),
                 }
             )
-    limbs = [[a + 1, b + 1] for a, b in labels.skeleton.limbs]
-    category = {"id": 1, "name": labels.skeleton.name, "keypoints": list(labels.skeleton.joints), "skeleton": limbs}
+    categories = [category_of(labels.skeleton)]
     with whole_file(path) as beside:
-        beside.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+        beside.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+
+
+def name_in(folder: Path, picture: Path) -> str:
+    """What a picture is called in a label file: relative to the folder where it lies in there."""
+    there = picture.resolve().is_relative_to(folder.resolve())
+    return (picture.resolve().relative_to(folder.resolve()) if there else picture.absolute()).as_posix()
+
+
+def shared_by(picture: LabelledPicture) -> dict[str, Any]:
+    """The video and the subject that a picture is of, and its frame; what of these is known."""
+    kin = dict(name.split(" ", 1) for name in picture.kin if name.split(" ", 1)[0] in ("video", "subject"))
+    return {**kin, **({} if picture.frame is None else {"frame": picture.frame})}
 
 
 def _read_json(path: Path) -> dict[str, list]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json.loads(text) if text.strip() else None
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise LabelError(f"{path} is not JSON: it is no UTF-8 text") from None
     except (ValueError, RecursionError) as error:
         raise LabelError(f"{path} is not JSON that can be read: {error}") from None
+    if content is None:
+        raise LabelError(f"{path} is empty")
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise LabelError(f"{path} is not in COCO's format: expected an object with a list {key!r}")
     return content
 
 
-def _keypoint_categories(
-    categories: list, labels: Path, fail: Callable[[str], LabelError]
-) -> tuple[dict[int, bool], Skeleton]:
+def _keypoint_categories(categories: list, fail: Fail) -> tuple[dict[int, bool], Skeleton]:
     """Which category ids have keypoints, and the skeleton that those share."""
     found: dict[int, Skeleton] = {}
     posed: dict[int, bool] = {}
     for i, category in enumerate(categories):
-        if not isinstance(category, dict) or not _is_int(category.get("id")):
+        if not isinstance(category, dict) or not is_int(category.get("id")):
             raise fail(f"categories[{i}] needs an integer id")
         if category["id"] in posed:
             raise fail(f"category id {category['id']} stands twice")
         names = category.get("keypoints")
-        posed[category["id"]] = names is not None
-        if names is None:
+        posed[category["id"]] = bool(names)  # CVAT gives each category a list, coco-annotator those that have some
+        if not names:
             continue
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise fail(f"category {category['id']}: keypoints must be a list of joint names, got {names!r:.80}")
@@ -166,160 +187,38 @@ def _keypoint_categories(
     return posed, first
 
 
-def _pictures(
-    records: list, labels: Path, images: Path | None, absent_ok: bool, fail: Callable[[str], LabelError]
-) -> list[tuple[int, Path, tuple[int, int]]]:
-    """(id, path, (height, width)) of each picture; every file exists, unless that is `absent_ok`."""
-    beside = labels.parent / "images"
-    folder = Path(images) if images is not None else beside if beside.is_dir() else labels.parent
-    if not folder.is_dir():
-        raise fail(f"no folder of pictures at {folder}")
-    pictures, seen = [], set()
+def _records(records: list, fail: Fail, faults: Faults) -> list[Record]:
+    """The records of pictures that have what they need."""
+    sound: list[Record] = []
+    seen: set[int] = set()
     for i, record in enumerate(records):
-        if not isinstance(record, dict) or not _is_int(record.get("id")):
-            raise fail(f"images[{i}] needs an integer id")
-        number, name = record["id"], record.get("file_name")
-        if number in seen:
-            raise fail(f"image id {number} stands twice")
-        seen.add(number)
-        if not isinstance(name, str) or not name:
-            raise fail(f"image {number} needs a file_name, got {name!r:.80}")
-        size: tuple[Any, Any] = record.get("height"), record.get("width")
-        if not all(_is_int(side) and side > 0 for side in size):
-            raise fail(f"image {number} needs a width and a height in pixels, got {size[1]!r:.40} and {size[0]!r:.40}")
-        pictures.append((number, folder / name, size))
-    if not pictures:
+        with faults:
+            if not isinstance(record, dict) or not is_int(record.get("id")):
+                raise fail(f"images[{i}] needs an integer id")
+            number, name = record["id"], record.get("file_name")
+            if number in seen:
+                raise fail(f"image id {number} stands twice")
+            seen.add(number)
+            if not isinstance(name, str) or not name:
+                raise fail(f"image {number} needs a file_name, got {name!r:.80}")
+            if not all(is_int(record.get(side)) and record[side] > 0 for side in ("height", "width")):
+                got = f"{record.get('width')!r:.40} and {record.get('height')!r:.40}"
+                raise fail(f"image {number} needs a width and a height in pixels, got {got}")
+            sound.append(record)
+    if not sound:
         raise fail("it lists no images")
-    missing = [] if absent_ok else [path for _, path, _ in pictures if not path.is_file()]
-    if missing:
-        raise fail(
-            f"{len(missing)} of {len(pictures)} pictures are missing, the first is {missing[0]}: "
-            "say where they lie with --images"
-        )
-    return pictures
+    return sound
+
+
+def _size(record: Record) -> Size:
+    return record["height"], record["width"]
 
 
 def _kin(record: Record, path: Path) -> tuple[tuple[str, ...], int | None]:
     """What a picture is one of, and its number in that."""
     shared = {key.removesuffix("_id").removesuffix("_name"): record.get(key) for key in VIDEOS if key in record}
-    kin = tuple(f"{key} {value}" for key, value in shared.items() if isinstance(value, str) or _is_int(value))
-    frame = next((record[key] for key in FRAMES if _is_int(record.get(key))), None)
+    kin = tuple(f"{key} {value}" for key, value in shared.items() if isinstance(value, str) or is_int(value))
+    frame = next((record[key] for key in FRAMES if is_int(record.get(key))), None)
     if frame is not None and not kin:  # of one video, then: where it has no name, the folder stands for it
         kin = (f"frames in {path.parent}",)
     return kin, frame
-
-
-def _rows(
-    annotations: list, categories: dict[int, bool], pictures: list[int], fail: Callable[[str], LabelError]
-) -> tuple[list[Record], NDArray[np.int64]]:
-    """The annotations of categories with keypoints, and the index of each one's picture."""
-    index = {number: i for i, number in enumerate(pictures)}
-    rows: list[Record] = []
-    seen: set[int] = set()
-    picture_of: list[int] = []
-    for i, row in enumerate(annotations):
-        if not isinstance(row, dict) or not _is_int(row.get("id")):
-            raise fail(f"annotations[{i}] needs an integer id")
-        number, category, image = row["id"], row.get("category_id"), row.get("image_id")
-        if number in seen:
-            raise fail(f"annotation id {number} stands twice")
-        seen.add(number)
-        if not _is_int(category) or category not in categories:
-            raise fail(f"annotation {number} is of category_id {category!r:.40}, which is not among the categories")
-        if not _is_int(image) or image not in index:
-            raise fail(f"annotation {number} is of image_id {image!r:.40}, which is not among the images")
-        if row.get("iscrowd", 0) not in (0, 1):
-            raise fail(f"annotation {number}: iscrowd must be 0 or 1, got {row['iscrowd']!r:.40}")
-        if categories[category]:
-            rows.append(row)
-            picture_of.append(index[image])
-    return rows, np.array(picture_of, dtype=np.int64)
-
-
-def _numbers(
-    rows: list[Record], key: str, count: int, fail: Callable[[str], LabelError], expected: str
-) -> NDArray[np.float64]:
-    """(N, count) finite numbers; one conversion for all, and a search only where that fails."""
-    if not rows:
-        return np.zeros((0, count))
-    values = [row.get(key) for row in rows]
-    if key == "keypoints":  # a crowd has no joints of its own, and some tools leave them out
-        values = [
-            [0] * count if value is None and row.get("iscrowd") else value
-            for row, value in zip(rows, values, strict=True)
-        ]
-    try:
-        table = np.array(values)
-        if table.shape == (len(rows), count) and table.dtype.kind in "iuf" and (np.abs(table) <= LARGEST).all():
-            return table.astype(np.float64)
-    except ValueError:  # ragged: the search below names the row
-        pass
-    for row, value in zip(rows, values, strict=True):
-        if value is None:
-            raise fail(f"annotation {row['id']} has no {key}")
-        if not isinstance(value, list) or not all(_is_number(v) for v in value):
-            raise fail(f"annotation {row['id']}: {key} must be a list of finite numbers, got {_first_bad(value)!r:.80}")
-        if len(value) != count:
-            raise fail(f"annotation {row['id']}: {key} must be {expected}, {count} in all, got {len(value)}")
-    return np.array(values, dtype=np.float64)
-
-
-def _annotation(rows: list[Record], points: NDArray[np.float64], fail: Callable[[str], LabelError]) -> Annotation:
-    """All objects of the file as one struct. points (N, K, 3)."""
-    visibility = points[..., 2]
-    wrong = ~np.isin(visibility, (0, 1, 2)).all(axis=1)
-    if wrong.any():
-        i = int(wrong.argmax())
-        bad = next(v for v in visibility[i] if v not in (0, 1, 2))
-        raise fail(f"annotation {rows[i]['id']}: v must be 0 (not labelled), 1 (hidden) or 2 (visible), got {bad:g}")
-    keypoints = np.where(visibility[..., None] > 0, points[..., :2], np.nan)
-    boxed = [row for row in rows if row.get("bbox") is not None]
-    boxes = np.zeros((len(rows), 4))
-    with_box = np.array([row.get("bbox") is not None for row in rows], dtype=bool)
-    boxes[with_box] = _numbers(boxed, "bbox", 4, fail, "x, y, width, height")
-    if (boxes[:, 2:] < 0).any():
-        i = int((boxes[:, 2:] < 0).any(axis=1).argmax())
-        raise fail(f"annotation {rows[i]['id']}: bbox has a negative width or height: {boxes[i].tolist()}")
-    for i in np.flatnonzero(~with_box).tolist():
-        placed = keypoints[i][visibility[i] > 0]
-        if not len(placed):
-            raise fail(f"annotation {rows[i]['id']} has neither a bbox nor a labelled joint: remove it")
-        boxes[i] = [*placed.min(axis=0), *np.ptp(placed, axis=0)]
-    areas = AREA_PER_BOX * boxes[:, 2] * boxes[:, 3]
-    for i, row in enumerate(rows):
-        area = row.get("area")
-        if area is not None:
-            if not _is_number(area) or area < 0:
-                raise fail(f"annotation {row['id']}: area must be a number of square pixels, got {area!r:.40}")
-            areas[i] = area
-    return Annotation(
-        keypoints=keypoints.astype(np.float32),
-        visibility=visibility.astype(np.uint8),
-        boxes=boxes.astype(np.float32),
-        areas=areas.astype(np.float32),
-        crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool),
-        tracks=_tracks(rows),
-    )
-
-
-def _tracks(rows: list[Record]) -> NDArray[np.int64] | None:
-    """(N,) who is who; what else may stand under these names is no error, for few who read labels need tracks."""
-
-    def number(row: Record) -> int:
-        values = (row.get(key) for key in TRACKS)
-        return next((int(v) for v in values if v is not None and _is_int(v) and 0 <= v <= LARGEST_TRACK), -1)
-
-    tracks = np.array([number(row) for row in rows], dtype=np.int64)
-    return tracks if (tracks >= 0).any() else None
-
-
-def _first_bad(value: Any) -> Any:
-    return next((v for v in value if not _is_number(v)), value) if isinstance(value, list) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

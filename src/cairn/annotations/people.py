@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.annotations.coco import AREA_PER_BOX
+from cairn.annotations.coco_rows import AREA_PER_BOX
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import ImageError, LabelError
 from cairn.image import image_size
