@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 METHODS = {
     "openpose": "cairn.methods.openpose",
     "hourglass": "cairn.methods.hourglass",
+    "landmarks": "cairn.methods.landmarks",
 }
 """The only table of methods. Each package has `decode` and `predictor(network, size=None, **thresholds)`."""
 

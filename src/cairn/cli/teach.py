@@ -1,0 +1,106 @@
+"""`cairn teach`: landmarks learn the names of points from a handful of labels."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cairn.errors import OutputError, RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cairn.methods.landmarks.teaching import Row
+
+
+def teach(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of cairn discover.")],
+    labels: Annotated[Path, typer.Argument(help="Labels of some pictures, one object each.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of their pictures. [images/ beside the labels]", show_default=False)
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Labels to measure on. [those not taught, in turn]", show_default=False)
+    ] = None,
+    val_images: Annotated[
+        Path | None, typer.Option(help="Folder of their pictures. [as --images]", show_default=False)
+    ] = None,
+    skeleton: Annotated[
+        str | None, typer.Option(help="Which points: a name, or a .toml file. [those labelled]", show_default=False)
+    ] = None,
+    ridge: Annotated[
+        bool, typer.Option("--ridge", help="With a bias and a penalty, by cross-validation: better for few labels.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Teach the first pictures only.", show_default=False)] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Length that errors are divided by: eyes, face, box, diagonal, or FROM:TO. [as published]",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The model to write. [RUN/taught.onnx]", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="What it is called. [as the run]", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws in the table.")] = 0,
+) -> None:
+    """Teach discovered landmarks the points that you care about; writes a model that finds those.
+
+    Prints the error against the number of labelled pictures, which says whether more labels would help.
+    """
+    from cairn.cli.train import quiet_training, training_of
+
+    quiet_training()
+    from dataclasses import replace
+
+    from cairn.annotations.read import read_labels
+    from cairn.evaluation.protocols import protocol_of
+    from cairn.methods.landmarks import teaching
+    from cairn.skeleton import skeleton as skeleton_named
+    from cairn.training.recipe import check_recipe, read_recipe
+
+    target = out or run / "taught.onnx"
+    if target.suffix != ".onnx":
+        raise OutputError(f"the file to write must end in .onnx, got {target}")
+    if val_images and not val:
+        raise RecipeError("--val-images goes with --val")
+    tables = read_recipe(run / "recipe.toml")
+    if tables.get("method") != "landmarks":
+        raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
+    recipe = check_recipe(training_of(tables).Recipe, tables)
+    module, spec = teaching.learnt(run, recipe, name or recipe.name)
+
+    joints = skeleton_named(skeleton) if skeleton else None
+    truth = read_labels(labels, images, joints)
+    if limit:
+        truth = replace(truth, pictures=truth.pictures[:limit])
+    find = teaching.finder(module)
+    train = teaching.examples_of(find, truth)
+    held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
+    protocol = protocol_of(metric) if metric else teaching.usual_length(train if held is None else held)
+    kind: teaching.Kind = "ridge" if ridge else "paper"
+    rows = teaching.table(train, held, kind, protocol, seed)
+    other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)
+    _print({kind: rows, ("paper" if ridge else "ridge"): other}, protocol.unit, on_others=held is None)
+
+    stated: dict[str, str | int | float] = {"labels": str(labels), "labelled pictures": len(train), "regression": kind}
+    figures = {"NME": rows[-1].mean} if rows else {}
+    taught = spec.model_copy(update={"skeleton": truth.skeleton, "figures": figures})
+    teaching.export_taught(module, teaching.fit(train, kind), taught, stated, target)
+    print(target)
+
+
+def _print(tables: dict[str, Sequence[Row]], unit: str, on_others: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    titles = {"paper": "as the paper, NME %", "ridge": "--ridge, NME %"}
+    shown = Table("labelled pictures", *(titles[kind] for kind in tables), "draws", box=None)
+    for rows in zip(*tables.values(), strict=True):
+        cells = [f"{row.mean:.2f}" + (f" ± {row.deviation:.2f}" if row.draws > 1 else "") for row in rows]
+        shown.add_row(str(rows[0].count), *cells, str(rows[0].draws))
+    Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else 120).print(shown)
+    measured = "pictures that were not taught" if on_others else "the validation labels"
+    print(f"NME: mean error on {measured}, in percent of {unit}", file=sys.stderr)

@@ -1,0 +1,53 @@
+"""Factorized Spatial Embeddings: landmarks of a kind of object that nobody has labelled.
+
+Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized Spatial Embeddings, ICCV 2017
+(arXiv 1705.02193), whose sections and equations are cited here.
+
+| section or equation | here |
+|---|---|
+| 3.1, equivariance: landmarks follow the object, Φ(x∘g) = g⁻¹(Φ(x)) | `measures.consistency` |
+| 3.2, score maps and their softmax | `model.PaperTrunk`, `model.HourglassTrunk`, `losses.probabilities` |
+| soft-argmax | `losses.positions`, `model.Detector` |
+| 3.3, alignment of points and of probabilities | `losses.align_points`, `losses.align_probabilities` |
+| 3.3, diversity, pairwise and in linear time, over patches | `losses.diversity_pairwise`, `losses.diversity` |
+| 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
+| 4, regression of labelled points from landmarks | `teaching` |
+
+Where we depart: convolutions repeat the edge instead of adding zeros (see `model`), the usual trunk is an
+hourglass, both pictures of a pair change their colours, and warps move more than the authors' (docs/landmarks.md
+says what each is worth).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairn.errors import ModelError
+from cairn.methods.landmarks.decoder import decode
+from cairn.network import Maps, Network
+from cairn.poses import Poses
+from cairn.predictor import CropPredictor, check_settings
+
+__all__ = ["decode", "predictor"]
+
+
+def predictor(network: Network, size: int | None = None, **settings: Any) -> CropPredictor:
+    """A predictor over a network whose outputs are `keypoints` and `confidence` of a whole picture.
+
+    Raises ModelError where the specification is not of this method, a size is given that is not the model's own,
+    or any setting, since `decode` has none.
+    """
+    spec = network.spec
+    if spec.outputs != ("keypoints", "confidence") or spec.input.fit != "whole":
+        raise ModelError(
+            f"landmarks needs outputs keypoints, confidence of a whole picture; "
+            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
+        )
+    if size not in (None, spec.input.size):
+        raise ModelError(f"model {spec.name} is shown {spec.input.size} pixels and no other size, got {size}")
+    check_settings("landmarks", decode, {**spec.decode, **settings})
+
+    def decode_output(maps: Maps) -> Poses:
+        return decode(maps["keypoints"], maps["confidence"], spec.skeleton)
+
+    return CropPredictor(network, decode_output, size)

@@ -1,0 +1,71 @@
+"""The same landmarks on many pictures, each in its own colour, for people to look at."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
+
+from cairn.geometry import crop
+from cairn.image import read_image, write_image
+from cairn.poses import Poses
+from cairn.render import joint_colours
+from cairn.training.module import KeypointModule
+
+TILES = 24
+COLUMNS = 6
+TILE = 192  # pixels
+NUMBERED = 15
+
+log = logging.getLogger(__name__)
+
+
+def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8: a square tile for each of the first pictures, with what was found in it."""
+    count = min(TILES, len(paths))
+    sheet = np.full((-(-count // COLUMNS) * TILE, min(COLUMNS, count) * TILE, 3), 255, np.uint8)
+    for i, (path, found) in enumerate(zip(paths[:count], poses[:count], strict=True)):
+        image = read_image(path)
+        height, width = image.shape[:2]
+        view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), (TILE, TILE))
+        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
+        tile = view.warp(image, (TILE, TILE), border=255)
+        _mark(tile, found.transformed(view))
+        sheet[top : top + TILE, left : left + TILE] = tile
+    return sheet
+
+
+def _mark(tile: NDArray[np.uint8], poses: Poses) -> None:
+    """Dots of one size, however sure, and numbers where they are few: `cairn.draw` shows objects, this compares."""
+    import cv2
+
+    few = len(poses.skeleton) <= NUMBERED
+    for pose in poses.keypoints:
+        for i, (point, colour) in enumerate(zip(pose, joint_colours(poses.skeleton), strict=True)):
+            if not np.isfinite(point).all():
+                continue
+            x, y = np.clip(np.round(point), -TILE, 2 * TILE).astype(int).tolist()
+            cv2.circle(tile, (x, y), 5, (0, 0, 0), cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(tile, (x, y), 4, colour, cv2.FILLED, cv2.LINE_AA)
+            if few:
+                cv2.putText(tile, str(i), (x + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 2, cv2.LINE_AA)
+                cv2.putText(tile, str(i), (x + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+
+
+class Sheets(Callback):
+    """RUN/sheets/epoch-0012.png after each validation, and a line that says where it is."""
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if trainer.sanity_checking or not isinstance(pl_module, KeypointModule) or trainer.logger is None:
+            return
+        folder = Path(str(trainer.logger.save_dir)) / "sheets"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"epoch-{trainer.current_epoch + 1:04d}.png"
+        pictures = [picture.path for picture in pl_module.val.pictures]
+        write_image(path, landmark_sheet(pictures, pl_module.predictions))
+        log.info("look at %s", path)

@@ -1,0 +1,247 @@
+"""Labelled points from landmarks, linearly (section 4): how few labels it takes, and the model that results."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cairn.annotations.labels import Labels
+from cairn.errors import LabelError
+from cairn.evaluation.protocols import Protocol, usual_protocol
+from cairn.evaluation.run import Pairs, labelled_rows, measure_error
+from cairn.methods.landmarks import predictor
+from cairn.methods.landmarks.model import Taught
+from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
+from cairn.methods.landmarks.training import LandmarksModule, Recipe
+from cairn.poses import Annotation
+from cairn.predictor import CropPredictor
+from cairn.skeleton import Skeleton
+from cairn.spec import ModelSpec
+from cairn.training.export import export
+from cairn.training.results import load_weights, with_provenance
+from cairn.training.torch_network import TorchNetwork
+
+COUNTS = (1, 5, 10, 20, 50, 100)
+"""Numbers of labelled pictures in the table, as later papers have them."""
+
+DRAWS = 10
+
+RIDGES = tuple(10.0**power for power in np.arange(-5, 1.01, 0.5))
+"""Penalties to choose from, over the number of pictures."""
+
+FOLDS = 5
+
+Kind = Literal["paper", "ridge"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """points = landmarks @ matrix + offset: (2K, 2N) and (2N,); both kinds of coordinates from -1 to 1."""
+
+    matrix: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def __call__(self, landmarks: NDArray) -> NDArray[np.float64]:
+        """(M, 2K) -> (M, 2N)."""
+        return landmarks @ self.matrix + self.offset
+
+
+@dataclass(frozen=True)
+class Row:
+    """NME in percent with so many labelled pictures: mean and standard deviation over draws."""
+
+    count: int
+    mean: float
+    deviation: float
+    draws: int
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """M pictures that have one labelled object each.
+
+    landmarks  (M, 2K), points (M, 2N): from -1 to 1 across the square that holds the picture; NaN where not labelled
+    truth      the labelled objects, in pixels
+    centers    (M, 2) and half (M,): middle of that square and half its side, in pixels
+    """
+
+    landmarks: NDArray[np.float64]
+    points: NDArray[np.float64]
+    truth: Annotation
+    centers: NDArray[np.float64]
+    half: NDArray[np.float64]
+    skeleton: Skeleton
+
+    def __len__(self) -> int:
+        return len(self.landmarks)
+
+    def __getitem__(self, rows: NDArray) -> Examples:
+        return Examples(
+            self.landmarks[rows],
+            self.points[rows],
+            self.truth[rows],
+            self.centers[rows],
+            self.half[rows],
+            self.skeleton,
+        )
+
+
+def examples_of(find: CropPredictor, labels: Labels) -> Examples:
+    """Landmarks beside labels. Pictures without labels, or with several objects, are left out and counted.
+
+    Raises LabelError where none is left.
+    """
+    chosen = [picture for picture in labels if len(labelled_rows(picture)) == 1]
+    if len(chosen) < len(labels):
+        log.info("%d pictures without exactly one labelled object are left out", len(labels) - len(chosen))
+    if not chosen:
+        raise LabelError("no picture has exactly one labelled object: landmarks are of one object a picture")
+    landmarks, points, truths, centers, halves = [], [], [], [], []
+    for picture in chosen:
+        height, width = picture.size
+        center, half = np.array([(width - 1) / 2, (height - 1) / 2]), max(height, width) / 2
+        truth = labelled_rows(picture)
+        landmarks.append((find(picture.path).keypoints[0].astype(np.float64) - center) / half)
+        points.append((truth.keypoints[0].astype(np.float64) - center) / half)
+        truths.append(truth)
+        centers.append(center)
+        halves.append(half)
+    return Examples(
+        np.stack(landmarks).reshape(len(chosen), -1),
+        np.stack(points).reshape(len(chosen), -1),
+        _joined(truths),
+        np.stack(centers),
+        np.array(halves),
+        labels.skeleton,
+    )
+
+
+def fit(examples: Examples, kind: Kind) -> Regressor:
+    """`paper`: least squares without a bias, the middle of the picture being 0. `ridge`: with one, and with a
+    penalty on the matrix that cross-validation chooses.
+
+    A point is fitted on the pictures in which it is labelled. Raises LabelError where that is in none.
+    """
+    labelled = np.isfinite(examples.points)
+    never = np.flatnonzero(~labelled.any(axis=0)[::2])
+    if len(never):
+        raise LabelError(f"{examples.skeleton.joints[never[0]]} is labelled in no picture")
+    matrix = np.zeros((examples.landmarks.shape[1], examples.points.shape[1]))
+    offset = np.zeros(examples.points.shape[1])
+    patterns, which = np.unique(labelled, axis=1, return_inverse=True)
+    for i in range(patterns.shape[1]):  # points that are labelled in the same pictures, together
+        columns, rows = np.flatnonzero(which == i), np.flatnonzero(patterns[:, i])
+        solved = _solve(examples.landmarks[rows], examples.points[np.ix_(rows, columns)], kind)
+        matrix[:, columns], offset[columns] = solved.matrix, solved.offset
+    return Regressor(matrix, offset)
+
+
+def error(regressor: Regressor, examples: Examples, protocol: Protocol) -> float:
+    """NME in percent of the protocol's length."""
+    points = regressor(examples.landmarks).reshape(len(examples), -1, 2)
+    pixels = points * examples.half[:, None, None] + examples.centers[:, None]
+    pairs = Pairs(examples.truth, pixels.astype(np.float32), np.arange(len(examples)), examples.skeleton)
+    return measure_error(pairs, protocol).value
+
+
+def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol, seed: int) -> list[Row]:
+    """Error against the number of labelled pictures.
+
+    val  to measure on; None: the pictures that were not drawn, and for all of them `FOLDS` folds
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for count in [count for count in COUNTS if count < len(train)]:
+        draws = [rng.permutation(len(train)) for _ in range(DRAWS)]
+        errors = [_held_out(train, val, order[:count], order[count:], kind, protocol) for order in draws]
+        errors = [value for value in errors if np.isfinite(value)]
+        if errors:
+            rows.append(Row(count, float(np.mean(errors)), float(np.std(errors)), len(errors)))
+    if val is not None:
+        rows.append(Row(len(train), error(fit(train, kind), val, protocol), 0.0, 1))
+    elif len(train) >= FOLDS:
+        folds = np.array_split(rng.permutation(len(train)), FOLDS)
+        others = [np.setdiff1d(np.arange(len(train)), fold) for fold in folds]
+        errors = [_held_out(train, None, some, rest, kind, protocol) for some, rest in zip(others, folds, strict=True)]
+        rows.append(Row(len(train), float(np.nanmean(errors)), float(np.nanstd(errors)), FOLDS))
+    return rows
+
+
+def usual_length(examples: Examples) -> Protocol:
+    """What errors of such labels are usually divided by."""
+    protocol = usual_protocol(examples.truth, examples.skeleton)
+    return protocol.for_nme or protocol
+
+
+def learnt(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, ModelSpec]:
+    """The module of a run with its best weights, and its specification, which says where they come from.
+
+    Raises ModelError where the run has no such weights.
+    """
+    landmarks = landmark_skeleton(recipe.network.landmarks)
+    module = LandmarksModule(recipe, landmarks, without_labels((), landmarks))
+    epoch = load_weights(module, run / "checkpoints" / "best.ckpt")
+    return module.eval(), with_provenance(module.spec(), recipe, epoch, run).model_copy(update={"name": name})
+
+
+def finder(module: LandmarksModule) -> CropPredictor:
+    """Finds landmarks with the weights as they are."""
+    return predictor(TorchNetwork(module.deployed(), module.spec()))
+
+
+def export_taught(
+    module: LandmarksModule,
+    regressor: Regressor,
+    spec: ModelSpec,
+    stated: dict[str, str | int | float],
+    target: Path,
+) -> None:
+    """One .onnx that finds the labelled points. spec: with their skeleton; stated: what to add to its provenance."""
+    matrix, offset = (torch.from_numpy(values).float() for values in (regressor.matrix, regressor.offset))
+    export(
+        Taught(module.detector, matrix, offset),
+        spec.model_copy(update={"provenance": spec.provenance | stated}),
+        target,
+    )
+
+
+def _solve(landmarks: NDArray, points: NDArray, kind: Kind) -> Regressor:
+    if kind == "paper":
+        return Regressor(np.linalg.lstsq(landmarks, points, rcond=None)[0], np.zeros(points.shape[1]))
+    mean, offset = landmarks.mean(axis=0), points.mean(axis=0)
+    u, values, vt = np.linalg.svd(landmarks - mean, full_matrices=False)
+    inside = u.T @ (points - offset)  # (rank, 2N)
+
+    def left_out(ridge: float) -> float:
+        """Mean square of the error in each picture by the fit to all others, in closed form."""
+        kept = values**2 / (values**2 + ridge * len(points))
+        residual = points - offset - u @ (kept[:, None] * inside)
+        leverage = (u**2 @ kept) + 1 / len(points)
+        return float(np.square(residual / np.maximum(1 - leverage, 1e-6)[:, None]).mean())
+
+    ridge = min(RIDGES, key=left_out) if len(points) > 1 else RIDGES[-1]
+    matrix = vt.T @ ((values / (values**2 + ridge * len(points)))[:, None] * inside)
+    return Regressor(matrix, offset - mean @ matrix)
+
+
+def _held_out(
+    train: Examples, val: Examples | None, some: NDArray, rest: NDArray, kind: Kind, protocol: Protocol
+) -> float:
+    """Error of the fit to some examples; NaN where they do not label every point, or the rest has no length."""
+    if not np.isfinite(train[some].points).any(axis=0).all():
+        return float("nan")
+    return error(fit(train[some], kind), train[rest] if val is None else val, protocol)
+
+
+def _joined(truths: Sequence[Annotation]) -> Annotation:
+    columns = ("keypoints", "visibility", "boxes", "areas", "crowd")
+    return Annotation(*(np.concatenate([getattr(truth, name) for truth in truths]) for name in columns))
