@@ -136,6 +136,48 @@ def test_a_second_report_goes_beside_the_first(
     assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["pictures"] == 3
 
 
+def test_models_are_compared_side_by_side(
+    model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a run, and one that is told where the objects are."""
+    monkeypatch.chdir(tmp_path)
+    crop = InputSpec(fit="crop", size=320, multiple=32)
+    update = {"name": "crops", "method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+    crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
+    assert run(model.parent, crops, labels) == 0
+    shown = capsys.readouterr()
+    assert "report.html -> comparison" in shown.err
+    assert "Not the same task: crops is told where the objects are." in shown.out
+    figures = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
+    assert figures["labels"] == str(labels)
+    assert list(figures["models"]) == ["totems", "crops"]
+    assert figures["models"]["totems"]["oks"]["AP"] == pytest.approx(100)
+    assert "oks" not in figures["models"]["crops"]
+    assert figures["models"]["crops"]["pck"]["value"] == 100
+
+
+def test_models_of_one_name_are_told_apart_by_what_was_typed(model: Path, labels: Path, tmp_path: Path) -> None:
+    twin = write_totem_model(tmp_path / "twin.onnx")
+    assert run(model, twin, labels, "--out", tmp_path / "report") == 0
+    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert list(figures["models"]) == [str(model), str(twin)]
+
+
+def test_a_resolution_is_asked_for_as_of_detect(
+    model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+    look = Predictor.maps
+
+    def noting(self: Predictor, image: np.ndarray) -> object:
+        shapes.append(self.resolution)
+        return look(self, image)
+
+    monkeypatch.setattr(Predictor, "maps", noting)
+    assert run(model, labels, "--out", tmp_path / "report", "--net-resolution", "320x320", "--scales", "2") == 0
+    assert {(shape.width, shape.height, shape.scales) for shape in shapes} == {(320, 320, 2)}
+
+
 def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
@@ -170,6 +212,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
     tall = tmp_path / "tall.toml"
     tall.write_text('name = "tall"\njoints = ["hat", "base"]')
     mistakes: list[tuple[list[str | Path], str]] = [
+        ([labels], "give a model or several and, last, the labels"),
+        ([model, model, labels], "a model is given twice"),
+        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
         ([model, tmp_path / "none.json"], "cannot read labels"),

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import LabelError
+from cairn.evaluation.figures import headline, metrics
 from cairn.evaluation.mpii import average_precision, joint_precision
 from cairn.evaluation.protocols import PROTOCOLS
-from cairn.evaluation.report import headline, metrics
 from cairn.evaluation.run import measure
 from cairn.poses import Annotation, Poses
 from cairn.skeleton import Skeleton

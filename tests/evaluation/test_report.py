@@ -11,7 +11,8 @@ import pytest
 
 from cairn.annotations.labels import LabelledPicture, Labels
 from cairn.errors import OutputError
-from cairn.evaluation.report import headline, metrics, parts, write_report
+from cairn.evaluation.figures import headline, metrics, parts
+from cairn.evaluation.report import write_report
 from cairn.evaluation.run import Evaluation, measure
 from cairn.evaluation.worst import TILE, worst_objects, worst_sheet
 from cairn.image import read_image, write_image
@@ -69,7 +70,7 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "&lt;model&gt; on labels.json" in page
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "http" not in page
-    assert page.count("data:image/") == 2
+    assert page.count("data:image/") == 5  # curve, joints, kinds of errors, sizes, worst
     for name, value in headline(evaluation(tmp_path)).items():
         if name != "ms a picture":
             assert f"<td>{name}</td><td>{value}</td>" in page

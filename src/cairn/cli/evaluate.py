@@ -13,12 +13,18 @@ import typer
 from cairn.errors import CairnError, LabelError
 
 if TYPE_CHECKING:
-    from cairn.evaluation.run import Evaluation
+    from cairn.evaluation.pck import Mean
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="An embedded model, an .onnx file, or the folder of a run.")],
-    labels: Annotated[Path, typer.Argument(help="Labels: COCO keypoints, or MPII, FLIC, LSP as published.")],
+    given: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL... LABELS",
+            help="Models, each an embedded one, an .onnx file or the folder of a run; and, last, labels: COCO "
+            "keypoints, or MPII, FLIC, LSP as published.",
+        ),
+    ],
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of their pictures. [images/ beside the labels, or there]", show_default=False),
@@ -51,19 +57,34 @@ def evaluate(
     size: Annotated[
         int | None, typer.Option(min=32, help="Side shown to the network. [the model's]", show_default=False)
     ] = None,
+    net_resolution: Annotated[
+        str | None,
+        typer.Option(
+            help="Width and height shown to the network, WxH in place of --size; -1 for what follows from the picture.",
+            show_default=False,
+        ),
+    ] = None,
+    scales: Annotated[int, typer.Option(min=1, help="Show each picture so often, ever smaller.")] = 1,
+    scale_gap: Annotated[float, typer.Option(help="Between two of --scales: 1, 1 - gap, ...")] = 0.25,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 is all.")] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE of the model's decoding; may be repeated.")
     ] = None,
 ) -> None:
-    """Measure a model on labelled pictures.
+    """Measure a model on labelled pictures, or compare several.
 
-    Prints a table and writes metrics.json, pck.png, worst.jpg and report.html. A model that looks for objects is
+    Prints tables and writes metrics.json, pck.png, worst.jpg and report.html. A model that looks for objects is
     measured by COCO's OKS AP, with PCK beside it; one that finds a single object by PCK.
+
+    cairn evaluate person runs/mine labels.json
     """
     from dataclasses import replace
 
     from cairn.annotations.read import read_labels
+    from cairn.cli.figures import print_comparison, print_evaluation
+    from cairn.cli.finders import resolution
+    from cairn.evaluation.compare import write_comparison
+    from cairn.evaluation.diagnosis import diagnose
     from cairn.evaluation.protocols import protocol_of
     from cairn.evaluation.report import free_of_reports, write_report
     from cairn.evaluation.run import evaluate as run
@@ -71,6 +92,10 @@ def evaluate(
     from cairn.load import load
     from cairn.skeleton import skeleton
 
+    *models, last = given
+    if not models:
+        raise CairnError(f"give a model or several and, last, the labels to measure on; got only {last}")
+    labels = Path(last)
     if mean not in ("joints", "pooled"):
         raise CairnError(f"--mean is joints or pooled, got {mean!r}")
     if threshold is not None and not threshold > 0:
@@ -78,24 +103,44 @@ def evaluate(
     if split not in (None, "train", "val"):
         raise CairnError(f"--split is train or val, got {split!r}")
     protocol = protocol_of(metric) if metric else None
-    path = Path(model) / "model.onnx" if Path(model).is_dir() else model
-    predictor = load(path, threads=threads, size=size, **_settings(settings or []))
-    bones = skeleton(joints) if joints else predictor.spec.skeleton
+    shape, decoding = resolution(size, net_resolution, scales, scale_gap), _settings(settings or [])
+    paths = [Path(model) / "model.onnx" if Path(model).is_dir() else model for model in models]
+    predictors = [load(path, threads=threads, size=shape, **decoding) for path in paths]
+    names = _names([predictor.spec.name for predictor in predictors], models)
+    bones = skeleton(joints) if joints else predictors[0].spec.skeleton
     truth = read_labels(labels, images, bones, split)  # type: ignore[arg-type]  # checked above
     if limit:
         truth = replace(truth, pictures=truth.pictures[:limit])
         if not any(picture.annotation.labelled.any() for picture in truth):
             raise LabelError(f"the first {limit} pictures of {labels} have no labelled object: raise --limit")
-    folder = out or _new_folder(f"evaluation-{predictor.spec.name}")
-    with _kept_if_used(free_of_reports(folder)), _progress(len(truth)) as progress:
-        fit = predictor.spec.input.fit
-        finder = in_joints(predictor, predictor.spec.skeleton, truth)
-        result = run(finder, truth, fit, protocol, threshold, "pooled" if mean == "pooled" else "joints", progress)
-        written = write_report(result, folder, {"model": predictor.spec.name, "labels": str(labels)})
-    _print(result)
+    finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
+    folder = out or _new_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
+    averaging: Mean = "pooled" if mean == "pooled" else "joints"
+    with _kept_if_used(free_of_reports(folder)):
+        results = {}
+        for name, predictor, finder in zip(names, predictors, finders, strict=True):
+            with _progress(name, len(truth)) as progress:
+                fit = predictor.spec.input.fit
+                results[name] = run(finder, truth, fit, protocol, threshold, averaging, progress)
+        diagnoses = {name: diagnose(result) for name, result in results.items()}
+        if len(names) == 1:
+            result, diagnosis = results[names[0]], diagnoses[names[0]]
+            written = write_report(result, folder, {"model": names[0], "labels": str(labels)}, diagnosis)
+            print_evaluation(result, diagnosis)
+        else:
+            about = {"compared": ", ".join(names), "labels": str(labels)}
+            written = write_comparison(results, diagnoses, folder, about)
+            print_comparison(results, diagnoses)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)
     if folder / "pck.png" not in written:
         print("no plot: it needs matplotlib, pip install 'cairn[train]'", file=sys.stderr)
+
+
+def _names(own: Sequence[str], typed: Sequence[str]) -> list[str]:
+    """What tells the models apart: their own names, or what was typed where two have the same."""
+    if len(set(typed)) < len(typed):
+        raise CairnError("a model is given twice: there is nothing to compare")
+    return [name if own.count(name) == 1 else path for name, path in zip(own, typed, strict=True)]
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -130,7 +175,7 @@ def _kept_if_used(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(count: int) -> Iterator[Callable[[int], None] | None]:
+def _progress(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
     """Something to call with the number of pictures done; a bar on stderr, only for people."""
     if not sys.stderr.isatty():
         yield None
@@ -141,34 +186,5 @@ def _progress(count: int) -> Iterator[Callable[[int], None] | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as bar:
-        task = bar.add_task("evaluating", total=count)
+        task = bar.add_task(name, total=count)
         yield lambda done: bar.update(task, completed=done)
-
-
-def _print(result: Evaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from cairn.evaluation.report import NME, headline, joint_rows, meaning_of, meaning_of_error, name_of
-
-    # As wide as it needs where nobody looks: a file or a program gets whole lines.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    joints = Table("joint", *(_right(name) for name in ("keypoints", name_of(result.pck), NME, "sigma")), box=None)
-    for row in joint_rows(result):
-        joints.add_row(*row)
-    console.print(joints)
-    figures = Table("", _right(""), box=None, show_header=False)
-    for name, value in headline(result).items():
-        figures.add_row(name, value)
-    console.print()
-    console.print(figures)
-    console.print(f"{name_of(result.pck)}: {meaning_of(result.pck)}", markup=False, soft_wrap=True)
-    console.print(f"{NME}: {meaning_of_error(result.error)}", markup=False, soft_wrap=True)
-    if result.oks is not None:
-        console.print("OKS with the sigmas of the table, at most 20 finds a picture", markup=False)
-
-
-def _right(title: str) -> Any:
-    from rich.table import Column
-
-    return Column(title, justify="right")

@@ -57,7 +57,7 @@ def joint_precision(
         near = near_enough(poses, truth, lengths[measured], limit)  # (P, G, K)
         partner = assign(near, truth)
         regions = picture.annotation[np.flatnonzero(~measured)].boxes
-        kept = np.flatnonzero((partner >= 0) | ~_inside(poses, regions))
+        kept = np.flatnonzero((partner >= 0) | ~inside(poses, regions))
         matched = np.flatnonzero(partner >= 0)
         hits = np.zeros(poses.found.shape, bool)
         hits[matched] = near[matched, partner[matched]]
@@ -107,8 +107,8 @@ def average_precision(scores: NDArray, right: NDArray[np.bool_], count: int) -> 
     return 100 * float(best[right[order]].sum()) / count
 
 
-def _inside(poses: Poses, regions: NDArray) -> NDArray[np.bool_]:
-    """(P,): whether the middle of the found joints lies in one of the regions (R, 4) x, y, width, height."""
+def inside(poses: Poses, regions: NDArray) -> NDArray[np.bool_]:
+    """(P,): whether the middle of an object's found joints is in one of the regions (R, 4) x, y, width, height."""
     boxes = poses.boxes
     middles = (boxes[:, :2] + boxes[:, 2:] / 2)[:, None]  # (P, 1, 2)
     return ((middles >= regions[:, :2]) & (middles <= regions[:, :2] + regions[:, 2:])).all(axis=2).any(axis=1)

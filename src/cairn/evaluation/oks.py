@@ -73,12 +73,20 @@ def similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[floa
     The mean over the labelled joints of exp(-d² / (2·area·(2·sigma)²)); 0 for a joint that was not found, and
     for objects that are not labelled.
     """
+    labelled = (annotation.visibility > 0) & annotation.labelled[:, None]
+    each = keypoint_similarity(annotation, keypoints, sigmas) * labelled
+    return each.sum(axis=-1) / np.maximum(labelled.sum(axis=-1), 1)
+
+
+def keypoint_similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:
+    """What each joint of P found (P, K, 2) would add to the similarity with each of G labelled objects: (P, G, K).
+
+    0 for a joint that was not found or is not labelled.
+    """
     variance = (2 * np.asarray(sigmas)) ** 2
     distance = ((keypoints[:, None].astype(np.float64) - annotation.keypoints[None]) ** 2).sum(axis=-1)
     areas = annotation.areas.astype(np.float64) + np.spacing(1)  # as COCO guards against an area of 0
-    each = np.nan_to_num(np.exp(-distance / (2 * areas[:, None] * variance)))
-    labelled = (annotation.visibility > 0) & annotation.labelled[:, None]
-    return (each * labelled).sum(axis=-1) / np.maximum(labelled.sum(axis=-1), 1)
+    return np.nan_to_num(np.exp(-distance / (2 * areas[:, None] * variance)))
 
 
 def match(annotation: Annotation, poses: Poses, least: float = 0.1) -> NDArray[np.int64]:

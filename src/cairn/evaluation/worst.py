@@ -43,21 +43,29 @@ class Worst:
 
 def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
     """The objects with the greatest errors first, at most `count`; those that cannot be measured are left out."""
-    pck, pairs = evaluation.pck, evaluation.pairs
-    errors = np.minimum(pck.errors, FAR * pck.threshold)
-    measured = np.flatnonzero(~np.isnan(errors).all(axis=1))
-    means = np.nanmean(errors[measured], axis=1)
-    rows = measured[np.argsort(-means, kind="stable")[:count]]
+    pairs, means = evaluation.pairs, object_errors(evaluation)
+    measured = np.flatnonzero(np.isfinite(means))
+    rows = measured[np.argsort(-means[measured], kind="stable")[:count]]
     pictures = evaluation.labels.pictures
     return [
         Worst(
             row=int(row),
             picture=pictures[pairs.pictures[row]].path.name,
-            error=float(np.nanmean(errors[row])),
+            error=float(means[row]),
             found=bool(pairs.met[row]),
         )
         for row in rows
     ]
+
+
+def object_errors(evaluation: Evaluation) -> NDArray[np.float64]:
+    """(N,) mean normalised error of each object's labelled keypoints, each at most FAR thresholds; NaN for none."""
+    pck = evaluation.pck
+    errors = np.minimum(pck.errors, FAR * pck.threshold)
+    means = np.full(len(errors), np.nan)
+    measured = np.flatnonzero(~np.isnan(errors).all(axis=1))
+    means[measured] = np.nanmean(errors[measured], axis=1)
+    return means
 
 
 def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]:
@@ -66,34 +74,35 @@ def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]
     sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
     for i, entry in enumerate(worst):
         top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
-        sheet[top : top + TILE, left : left + TILE] = _tile(evaluation, entry, i + 1)
+        sheet[top : top + TILE, left : left + TILE] = tile(evaluation, entry.row, str(i + 1))
     return sheet
 
 
-def _tile(evaluation: Evaluation, entry: Worst, number: int) -> NDArray[np.uint8]:
+def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
+    """(TILE, TILE, 3) uint8: the object of a row of the pairs, and what was found of it."""
     import cv2
 
     pairs, skeleton = evaluation.pairs, evaluation.labels.skeleton
-    truth, found = pairs.truth.keypoints[entry.row], pairs.found[entry.row]
-    x, y, width, height = pairs.truth.boxes[entry.row].tolist()
+    truth, found = pairs.truth.keypoints[row], pairs.found[row]
+    x, y, width, height = pairs.truth.boxes[row].tolist()
     side = max(AROUND * max(width, height), 16.0)
     view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))
-    image = read_image(evaluation.labels.pictures[pairs.pictures[entry.row]].path)
-    tile = view.warp(image, (TILE, TILE))
+    image = read_image(evaluation.labels.pictures[pairs.pictures[row]].path)
+    shown = view.warp(image, (TILE, TILE))
     there = np.isfinite(found).all(axis=-1)
     poses = Poses(found[None], there[None].astype(np.float32), np.ones(1, np.float32), skeleton)
-    tile = draw(tile, poses.transformed(view))
+    shown = draw(shown, poses.transformed(view))
     for label, answer in zip(view.apply(truth), view.apply(found), strict=True):
         if not np.isfinite(label).all():
             continue
         ring = _pixel(label)
         if np.isfinite(answer).all():
-            cv2.line(tile, ring, _pixel(answer), (230, 30, 30), 1, cv2.LINE_AA)
-        cv2.circle(tile, ring, 4, (0, 0, 0), 2, cv2.LINE_AA)
-        cv2.circle(tile, ring, 4, (255, 255, 255), 1, cv2.LINE_AA)
+            cv2.line(shown, ring, _pixel(answer), (230, 30, 30), 1, cv2.LINE_AA)
+        cv2.circle(shown, ring, 4, (0, 0, 0), 2, cv2.LINE_AA)
+        cv2.circle(shown, ring, 4, (255, 255, 255), 1, cv2.LINE_AA)
     for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(tile, str(number), (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, thickness, cv2.LINE_AA)
-    return tile
+        cv2.putText(shown, caption, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, thickness, cv2.LINE_AA)
+    return shown
 
 
 def _pixel(point: NDArray) -> tuple[int, int]:
