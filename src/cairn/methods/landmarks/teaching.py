@@ -132,9 +132,9 @@ def fit(examples: Examples, kind: Kind) -> Regressor:
     A point is fitted on the pictures in which it is labelled. Raises LabelError where that is in none.
     """
     labelled = np.isfinite(examples.points)
-    never = np.flatnonzero(~labelled.any(axis=0)[::2])
-    if len(never):
-        raise LabelError(f"{examples.skeleton.joints[never[0]]} is labelled in no picture")
+    for joint, there in zip(examples.skeleton.joints, labelled.any(axis=0)[::2], strict=True):
+        if not there:
+            raise LabelError(f"{joint} is labelled in no picture")
     matrix = np.zeros((examples.landmarks.shape[1], examples.points.shape[1]))
     offset = np.zeros(examples.points.shape[1])
     patterns, which = np.unique(labelled, axis=1, return_inverse=True)
