@@ -132,8 +132,8 @@ def fit(examples: Examples, kind: Kind) -> Regressor:
     A point is fitted on the pictures in which it is labelled. Raises LabelError where that is in none.
     """
     labelled = np.isfinite(examples.points)
-    for joint, there in zip(examples.skeleton.joints, labelled.any(axis=0)[::2], strict=True):
-        if not there:
+    for joint, there in zip(examples.skeleton.joints, np.moveaxis(labelled[:, ::2], 0, 1), strict=True):
+        if not there.any():
             raise LabelError(f"{joint} is labelled in no picture")
     matrix = np.zeros((examples.landmarks.shape[1], examples.points.shape[1]))
     offset = np.zeros(examples.points.shape[1])
