@@ -21,10 +21,11 @@ def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:
     if sigmas is not None and not (isinstance(sigmas, list) and all(isinstance(s, int | float) for s in sigmas)):
         raise SkeletonError(f"sigmas must be a list of numbers, got {sigmas!r:.40}")
     colours = category.get("keypoint_colors")
-    plain = isinstance(colours, list) and len(colours) == count and all(map(is_colour, colours))
+    if not (isinstance(colours, list) and len(colours) == count and all(map(is_colour, colours))):
+        colours = ()  # how it looks is no reason to refuse it
     flips = _pairs(category, "flip_pairs", count) if "flip_pairs" in category else None
     name, limbs = str(category.get("name", "object")), _pairs(category, "skeleton", count)
-    return described(name, category["keypoints"], limbs, flips, sigmas, colours if plain else ())
+    return described(name, category["keypoints"], limbs, flips, sigmas, colours)
 
 
 def category_of(skeleton: Skeleton) -> dict[str, Any]:
@@ -54,11 +55,12 @@ def described(
 
     Raises SkeletonError where these contradict each other.
     """
-    joints = tuple(joints)
+    joints, limbs = tuple(joints), tuple(limbs)
     pairs = None if flip_pairs is None else tuple(flip_pairs)
     for known in map(definition, skeleton_names()):
         same_flips = pairs is None or {frozenset(pair) for pair in pairs} == set(map(frozenset, known.flip_pairs))
-        if known.joints == joints and same_flips and (sigmas is None or tuple(sigmas) == known.sigmas):
+        same_sigmas = sigmas is None or tuple(sigmas) == known.sigmas
+        if known.joints == joints and same_flips and same_sigmas and (known.limbs or not limbs):
             return known
     once: list[Limb] = []
     for a, b in limbs:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cairn.annotations.category import category_of, skeleton_of_category
 from cairn.annotations.coco_rows import Fail, Record, is_int, rows_of
@@ -105,7 +106,7 @@ def write_coco(labels: Labels, path: Path) -> None:
             }
         )
         rows = picture.annotation
-        points = np.concatenate([np.nan_to_num(rows.keypoints), rows.visibility[..., None]], axis=2)
+        points = np.concatenate([np.nan_to_num(rows.keypoints), rows.visibility[..., None]], axis=2, dtype=np.float32)
         for i in range(len(rows)):
             track = -1 if rows.tracks is None else int(rows.tracks[i])
             annotations.append(
@@ -113,10 +114,10 @@ def write_coco(labels: Labels, path: Path) -> None:
                     "id": len(annotations) + 1,
                     "image_id": picture.id,
                     "category_id": 1,
-                    "keypoints": [int(v) if v == int(v) else float(v) for v in points[i].ravel()],
+                    "keypoints": decimals(points[i].ravel()),
                     "num_keypoints": int((rows.visibility[i] > 0).sum()),
-                    "bbox": rows.boxes[i].tolist(),
-                    "area": float(rows.areas[i]),
+                    "bbox": decimals(rows.boxes[i]),
+                    "area": decimals(rows.areas[i : i + 1])[0],
                     "iscrowd": int(rows.crowd[i]),
                     **({"track_id": track} if track >= 0 else {}),
                 }
@@ -124,6 +125,11 @@ def write_coco(labels: Labels, path: Path) -> None:
     categories = [category_of(labels.skeleton)]
     with whole_file(path) as beside:
         beside.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+
+
+def decimals(values: NDArray[np.float32]) -> list[float | int]:
+    """Numbers in the fewest digits that single precision reads back as the same."""
+    return [int(v) if v == int(v) else float(str(v)) for v in values]
 
 
 def name_in(folder: Path, picture: Path) -> str:

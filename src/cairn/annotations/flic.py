@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cairn.annotations.faults import Faults
 from cairn.annotations.labels import Labels
 from cairn.annotations.matlab import elements, field, number, numbers
 from cairn.annotations.people import HUMAN, MARGIN, Person, Split, gather, in_split, square
@@ -18,7 +19,13 @@ COLUMNS = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)  # of the file's 29 joints those 
 SCALE = 2.2  # of every person; Newell et al. set it for all
 
 
-def read_flic(path: Path, variables: dict[str, Any], images: Path | None = None, split: Split | None = None) -> Labels:
+def read_flic(
+    path: Path,
+    variables: dict[str, Any],
+    images: Path | None = None,
+    split: Split | None = None,
+    faults: Faults | None = None,
+) -> Labels:
     """The `examples` of the file's variables; left and right as they stand there.
 
     Boxes are squares around the torso box, from which the usual margin makes a crop of 200·2.2 pixels.
@@ -26,7 +33,7 @@ def read_flic(path: Path, variables: dict[str, Any], images: Path | None = None,
     Raises LabelError where the file is not of that structure.
     """
     people = in_split(_people(path, elements(variables["examples"])), split)
-    return gather(people, definition("flic11"), path, images)
+    return gather(people, definition("flic11"), path, images, faults=faults)
 
 
 def _people(path: Path, examples: list) -> Iterator[tuple[bool, Person]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cairn.annotations.faults import Faults
 from cairn.annotations.labels import Labels
 from cairn.annotations.matlab import numbers
 from cairn.annotations.people import Person, Split, gather, in_split
@@ -18,7 +19,13 @@ JOINTS = 14
 TRAINING = 1000  # pictures of LSP that are for training, the first ones; the rest are its test part
 
 
-def read_lsp(path: Path, variables: dict[str, Any], images: Path | None = None, split: Split | None = None) -> Labels:
+def read_lsp(
+    path: Path,
+    variables: dict[str, Any],
+    images: Path | None = None,
+    split: Split | None = None,
+    faults: Faults | None = None,
+) -> Labels:
     """The `joints` of the file's variables: (3, 14, N) is LSP, (14, 3, N) is LSPET. Pictures go by their number.
 
     LSP labels every joint and flags the hidden ones; LSPET flags the labelled ones, and where it does not its
@@ -34,7 +41,7 @@ def read_lsp(path: Path, variables: dict[str, Any], images: Path | None = None, 
         raise LabelError(f"{path} is LSPET, which has no validation part")
     table = numbers(table, table.shape, f"{path}: joints")
     by_picture = table.transpose(2, 0, 1) if extended else table.transpose(2, 1, 0)  # (N, 14, 3)
-    return gather(in_split(_people(by_picture, extended), split), definition("lsp14"), path, images)
+    return gather(in_split(_people(by_picture, extended), split), definition("lsp14"), path, images, faults=faults)
 
 
 def _people(table: np.ndarray, extended: bool) -> Iterator[tuple[bool, Person]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.annotations.faults import Faults
 from cairn.annotations.labels import Labels
 from cairn.annotations.matlab import elements, field, number, numbers, read_mat
 from cairn.annotations.people import HUMAN, Person, Split, gather, in_split, square
@@ -24,7 +25,11 @@ Box = tuple[float, float, float, float]
 
 
 def read_mpii_mat(
-    path: Path, variables: dict[str, Any], images: Path | None = None, split: Split | None = None
+    path: Path,
+    variables: dict[str, Any],
+    images: Path | None = None,
+    split: Split | None = None,
+    faults: Faults | None = None,
 ) -> Labels:
     """The `RELEASE` of mpii_human_pose_v1_u12_1.mat, which labels its training pictures only.
 
@@ -46,10 +51,12 @@ def read_mpii_mat(
         for rect in elements(field(picture, "annorect"))
         if rect is not None
     )
-    return gather(people, definition("mpii16"), path, images, heads=True)
+    return gather(people, definition("mpii16"), path, images, heads=True, faults=faults)
 
 
-def read_mpii_json(path: Path, images: Path | None = None, split: Split | None = None) -> Labels:
+def read_mpii_json(
+    path: Path, images: Path | None = None, split: Split | None = None, faults: Faults | None = None
+) -> Labels:
     """A list of people: `joints`, `joints_vis`, `center`, `scale`, `image`; or `joint_self`, `objpos`,
     `scale_provided`, `img_paths`, `isValidation`, bare or under `root`.
 
@@ -68,8 +75,8 @@ def read_mpii_json(path: Path, images: Path | None = None, split: Split | None =
     heads = _head_sizes(path.with_name(f"gt_{path.stem}.mat"), len(entries))
     if split and not all(isinstance(entry, dict) and "isValidation" in entry for entry in entries):
         raise LabelError(f"{path} does not say which people are for training: leave out the split")
-    people = in_split(_people_of_json(path, entries, heads), split)
-    return gather(people, definition("mpii16"), path, images, heads=heads is not None)
+    people = in_split(_people_of_json(path, entries, heads, faults or Faults()), split)
+    return gather(people, definition("mpii16"), path, images, heads=heads is not None, faults=faults)
 
 
 def _person_of_struct(path: Path, name: str, rect: Any) -> Person:
@@ -89,27 +96,35 @@ def _person_of_struct(path: Path, name: str, rect: Any) -> Person:
     return Person(str(name), keypoints, hidden, box, head)
 
 
-def _people_of_json(path: Path, entries: list, heads: NDArray | None) -> Iterator[tuple[bool, Person]]:
+def _people_of_json(path: Path, entries: list, heads: NDArray | None, faults: Faults) -> Iterator[tuple[bool, Person]]:
     """(belongs to training, person) of each entry."""
     for i, entry in enumerate(entries):
-        try:
-            if "joint_self" in entry:
-                table = np.array(entry["joint_self"], np.float64)
-                points, seen = table[:, :2], table[:, 2]
-                name, center, scale = entry["img_paths"], entry["objpos"], entry["scale_provided"]
-            else:
-                points, seen = np.array(entry["joints"], np.float64), np.array(entry["joints_vis"], np.float64)
-                name, center, scale = entry["image"], entry["center"], entry["scale"]
-            if points.shape != (JOINTS, 2) or seen.shape != (JOINTS,):
-                raise LabelError(f"{path}: entry {i} must have {JOINTS} joints of MPII, got {points.shape[0]}")
-            # Not labelled is (0, 0) or (-1, -1); a place with a flag of 0 is that of a hidden joint.
-            keypoints = np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan)
-            box = _crop_box((float(center[0]), float(center[1])), float(scale))
-            head = float("nan") if heads is None else float(heads[i])
-            yield not entry.get("isValidation"), Person(str(name), keypoints, seen == 0, box, head)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else error
-            raise LabelError(f"{path}: entry {i} is not of a form of MPII's ({reason})") from None
+        person = None
+        with faults:
+            try:
+                head = float("nan") if heads is None else float(heads[i])
+                person = _person_of_entry(entry, head, f"{path}: entry {i}")
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                reason = f"no {error}" if isinstance(error, KeyError) else error
+                raise LabelError(f"{path}: entry {i} is not of a form of MPII's ({reason})") from None
+        if person is not None:
+            yield not entry.get("isValidation"), person
+
+
+def _person_of_entry(entry: Any, head: float, record: str) -> Person:
+    if "joint_self" in entry:
+        table = np.array(entry["joint_self"], np.float64)
+        points, seen = table[:, :2], table[:, 2]
+        name, center, scale = entry["img_paths"], entry["objpos"], entry["scale_provided"]
+    else:
+        points, seen = np.array(entry["joints"], np.float64), np.array(entry["joints_vis"], np.float64)
+        name, center, scale = entry["image"], entry["center"], entry["scale"]
+    if points.shape != (JOINTS, 2) or seen.shape != (JOINTS,):
+        raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
+    # Not labelled is (0, 0) or (-1, -1); a place with a flag of 0 is that of a hidden joint.
+    keypoints = np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan)
+    box = _crop_box((float(center[0]), float(center[1])), float(scale))
+    return Person(str(name), keypoints, seen == 0, box, head)
 
 
 def _crop_box(place: tuple[float, float], scale: float) -> Box | None:

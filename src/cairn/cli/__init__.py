@@ -13,18 +13,24 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cairn.cli.convert import convert
 from cairn.cli.detect import detect
+from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_ import import_
+from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.errors import CairnError
 
 # Plain help: rich would double the time that it takes to appear.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(convert)
 app.command()(detect)
+app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
+app.command()(teach)
 app.command()(train)
 app.command("import")(import_)
 
