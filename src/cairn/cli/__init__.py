@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from cairn.cli.check import check
 from cairn.cli.convert import convert
 from cairn.cli.detect import detect
 from cairn.cli.discover import discover
@@ -25,6 +26,7 @@ from cairn.errors import CairnError
 
 # Plain help: rich would double the time that it takes to appear.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(check)
 app.command()(convert)
 app.command()(detect)
 app.command()(discover)
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _tidy_when_terminated() -> None:
-    """SIGTERM ends the program as an interrupt does: what is half-written is taken away."""
+    """SIGTERM, and SIGHUP of a closed terminal, end the program as an interrupt does: what is half-written goes."""
     import signal
     import threading
 
@@ -80,4 +82,6 @@ def _tidy_when_terminated() -> None:
         sys.exit(128 + number)
 
     if threading.current_thread() is threading.main_thread():  # others cannot
-        signal.signal(signal.SIGTERM, end)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has but the first
+            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
+                signal.signal(getattr(signal, name), end)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +82,7 @@ def evaluate(
     from cairn.annotations.read import read_labels
     from cairn.cli.figures import print_comparison, print_evaluation
     from cairn.cli.finders import resolution
+    from cairn.cli.reports import bar, kept_if_used, new_folder
     from cairn.evaluation.compare import write_comparison
     from cairn.evaluation.diagnosis import diagnose
     from cairn.evaluation.protocols import protocol_of
@@ -114,12 +114,12 @@ def evaluate(
         if not any(picture.annotation.labelled.any() for picture in truth):
             raise LabelError(f"the first {limit} pictures of {labels} have no labelled object: raise --limit")
     finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
-    folder = out or _new_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
+    folder = out or new_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
     averaging: Mean = "pooled" if mean == "pooled" else "joints"
-    with _kept_if_used(free_of_reports(folder)):
+    with kept_if_used(free_of_reports(folder)):
         results = {}
         for name, predictor, finder in zip(names, predictors, finders, strict=True):
-            with _progress(name, len(truth)) as progress:
+            with bar(name, len(truth)) as progress:
                 fit = predictor.spec.input.fit
                 results[name] = run(finder, truth, fit, protocol, threshold, averaging, progress)
         diagnoses = {name: diagnose(result) for name, result in results.items()}
@@ -154,37 +154,3 @@ def _settings(pairs: Sequence[str]) -> dict[str, Any]:
     if taken := {"model", "size", "threads"} & set(values):
         raise CairnError(f"--set is for decoding, got {', '.join(sorted(taken))}: give it as an option of its own")
     return values
-
-
-def _new_folder(name: str) -> Path:
-    number = 1
-    while (folder := Path(name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
-
-
-@contextmanager
-def _kept_if_used(folder: Path) -> Iterator[None]:
-    """No empty folder stays behind where something went wrong."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # not empty: then it was there before
-            folder.rmdir()
-        raise
-
-
-@contextmanager
-def _progress(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
-    """Something to call with the number of pictures done; a bar on stderr, only for people."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as bar:
-        task = bar.add_task(name, total=count)
-        yield lambda done: bar.update(task, completed=done)

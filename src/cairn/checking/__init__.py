@@ -1,0 +1,1 @@
+"""Labels looked over before anybody trains on them."""
