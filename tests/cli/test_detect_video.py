@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import cairn.video
 from cairn.annotations.coco import read_coco
 from cairn.annotations.labels import Labels
+from cairn.cli import detection
 from cairn.fields import render_pafs
 from cairn.geometry import image_to_field
 from cairn.heatmaps import render_gaussians
@@ -164,7 +165,9 @@ def test_a_sequence_may_have_gaps_and_a_bad_picture(cairn_: Cairn, tmp_path: Pat
     write_image(tmp_path / "frame_1.png", totems((240, 320), []))
     ended = cairn_("frame_%05d.png", "--write", "json,openpose", "--draw", "--draw-as", "jpg", "--out", "out")
     assert ended.status == 1
-    assert "frame_00012.png is not a picture" in ended.stderr
+    fault, summary = ended.stderr.splitlines()
+    assert "frame_00012.png is not a picture" in fault
+    assert "1 could not be read ->" in summary
     assert [line["frame"] for line in lines_of(tmp_path / "out" / "frame.cairn.jsonl")] == [7, 100000]
     assert files(tmp_path / "out") == {
         "frame.cairn.jsonl",
@@ -249,6 +252,10 @@ def test_where_nothing_can_be_read_it_is_one_line_and_nothing_is_written(
         (["clip.mp4", "--part-candidates"], "are of --write openpose"),
         (["clip.mp4", "--write", "openpose", "--keypoint-scale", "1"], "must be 0 (pixels of the source)"),
         (["clip.mp4", "--draw-as", "gif"], "--draw-as knows mp4,webm,jpg, got gif"),
+        (["clip.mp4", "--no-draw", "--draw-as", "webm"], "are of drawings: give --draw too"),
+        (["clip.mp4", "--no-draw", "--draw-threshold", "0.5"], "are of drawings: give --draw too"),
+        (["photo.png", "--draw-as", "webm"], "--draw-as is of videos: pictures are drawn as .jpg"),
+        (["clip.mp4", "--fps", "30"], "--fps is of numbered pictures"),
         (["clip.mp4", "--boxes", "boxes.json"], "--boxes is for pictures"),
         (["clip.mp4", "--refine", "--write", "maps"], "are for models of whole pictures alone"),
         (["frame_%05d.png"], "no picture is numbered as frame_%05d.png says"),
@@ -266,8 +273,9 @@ def test_mistakes_are_told_before_any_work(cairn_: Cairn, tmp_path: Path, argume
 
 
 @pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+@pytest.mark.parametrize("number", detection.STOPPING)
 def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
-    cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     write_clip(clip, 60)
@@ -276,12 +284,12 @@ def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
     def interrupted(self: Predictor, image: np.ndarray) -> object:
         seen.append(image.shape)
         if len(seen) == 4:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return maps(self, image)
 
     monkeypatch.setattr(Predictor, "maps", interrupted)
     ended = cairn_("clip.mp4", "--write", "json,csv,coco,parquet", "--draw")
-    assert ended.status == 130
+    assert ended.status == 128 + number
     assert ended.stderr.endswith("interrupted\n")
     lines = lines_of(tmp_path / "clip.cairn.jsonl")
     assert 4 <= len(lines) < 60
@@ -291,14 +299,32 @@ def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
     assert len(json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]) == len(lines)
 
 
+@pytest.mark.parametrize("number", detection.STOPPING)
+def test_a_signal_that_is_ignored_stays_so(
+    cairn_: Cairn, clip: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    maps = Predictor.maps
+
+    def signalled(self: Predictor, image: np.ndarray) -> object:
+        signal.raise_signal(number)
+        return maps(self, image)
+
+    monkeypatch.setattr(Predictor, "maps", signalled)
+    signal.signal(number, signal.SIG_IGN)
+    assert cairn_("clip.mp4").status == 0
+
+
 def test_without_pyav_the_drawn_video_is_webm_and_what_that_means_is_said(
     cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cairn.video, "has_pyav", lambda: False)
     ended = cairn_("clip.mp4")
     assert ended.status == 0
-    assert ended.stderr.splitlines()[0].startswith("cairn: PyAV is not installed")
+    said = "cairn: PyAV is not installed (pip install 'cairn[video]'): "
+    drawn_so, read_so = "the video is drawn as WebM at a constant frame rate", "a damaged or truncated video"
+    assert ended.stderr.startswith(f"{said}{drawn_so}, and {read_so}")
     assert files(tmp_path) == {"clip.mp4", "clip.cairn.webm", "clip.cairn.jsonl"}
+    assert cairn_("clip.mp4", "--no-draw", "--out", "other").stderr.startswith(f"{said}{read_so}")
     monkeypatch.undo()
     drawn = read(tmp_path / "clip.cairn.webm")
     assert drawn[-1].seconds == pytest.approx(read(clip)[-1].seconds, abs=0.15)

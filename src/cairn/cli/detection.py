@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from cairn.geometry import Affine
     from cairn.network import Maps
 
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Ctrl-C, a request to end, and a terminal that was closed, which Windows has not."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -193,11 +196,15 @@ class _Expected:
 
 @contextmanager
 def _first_signal(done: Done) -> Iterator[None]:
-    """In the block the first SIGINT or SIGTERM is only noted; from the second on they are what they were."""
+    """In the block the first of `STOPPING` is only noted; from the second on they are what they were.
+
+    What is ignored stays so, as SIGHUP under nohup, and SIGINT of a shell's background job.
+    """
     if threading.current_thread() is not threading.main_thread():  # others get no signals
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
 
     def restore() -> None:
         for number, handler in before.items():
