@@ -70,6 +70,8 @@ def test_folders_and_globs_without_pictures_are_said(tree: Path) -> None:
         find_sources(["pics", "empty"])
     with pytest.raises(ImageError, match=r"no picture or video matches pics/\*\.gif"):
         find_sources(["pics/*.gif"])
+    with pytest.raises(ImageError, match="a source is empty"):  # and not the current folder
+        find_sources([""])
 
 
 paths = st.builds(

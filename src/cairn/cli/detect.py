@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,9 @@ from cairn.cli.finders import CROPS, WHOLE, finder, resolution
 from cairn.cli.outputs import DRAWN_AS, FORMS, SEVERAL, Drawings, forms_of, results, writers
 from cairn.cli.progress import progress, summary
 from cairn.errors import CairnError, ImageError
+
+if TYPE_CHECKING:
+    from cairn.cli.sources import Source
 
 
 def detect(
@@ -100,7 +104,10 @@ def detect(
     draw_colours: Annotated[
         str, typer.Option(help="What colours tell in drawings: limb, or object (with --track: who it is).")
     ] = "limb",
-    fps: Annotated[float, typer.Option(min=0.01, max=1000, help="Frames per second of numbered pictures.")] = 25.0,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1000, help="Frames per second of numbered pictures. [25]", show_default=False),
+    ] = None,
 ) -> None:
     """Find keypoints in pictures and videos.
 
@@ -112,6 +119,7 @@ def detect(
     from cairn.cli.sources import find_sources
     from cairn.output import writable_folder
     from cairn.tracking import Tracker
+    from cairn.video.frames import USUAL_RATE
 
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
@@ -124,8 +132,8 @@ def detect(
     folder = out or Path("." if alone else SEVERAL)
     if not (forms or drawing or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
-    if draw_colours != "limb" and not drawing:
-        raise CairnError("--draw-colours is of drawings: give --draw too")
+    if not drawing and (draw_as is not None or draw_threshold is not None or draw_colours != "limb"):
+        raise CairnError("--draw-as, --draw-threshold and --draw-colours are of drawings: give --draw too")
     if (keypoint_scale or part_candidates) and "openpose" not in forms:
         raise CairnError("--keypoint-scale and --part-candidates are of --write openpose")
     if smooth is not None and not track:
@@ -138,10 +146,16 @@ def detect(
     clip = next((source for source in found if source.is_clip), None)
     if boxes and clip:
         raise CairnError(f"--boxes is for pictures: {clip.name.path} has frames")
-    drawn_as = _drawn_as(draw_as, drawing and clip is not None)
+    if draw_as is not None and not clip:
+        raise CairnError("--draw-as is of videos: pictures are drawn as .jpg")
+    if fps is not None and not any(source.kind == "sequence" for source in found):
+        raise CairnError("--fps is of numbered pictures (frame_%05d.png), and there are none")
+    drawn_as = _drawn_as(draw_as)
+    if lacks := _lacks(found, drawn_as if drawing else None):
+        print(f"cairn: PyAV is not installed (pip install 'cairn[video]'): {lacks}", file=sys.stderr)
 
     pictures = [source.name.path for source in found if not source.is_clip]
-    refining = refine_with or (CROPS if refine else None)
+    refining = CROPS if refine and refine_with is None else refine_with
     shown = resolution(size, net_resolution, scales, scale_gap)
     finds = finder(pictures, model, boxes, refining, threads, shown, hands, face)
     keep_maps = part_candidates or "maps" in forms
@@ -160,7 +174,7 @@ def detect(
         draw_from=finds.spec.draw_threshold if draw_threshold is None else draw_threshold,
         keep_maps=keep_maps,
         threads=threads,
-        rate=fps,
+        rate=fps or USUAL_RATE,
     )
     if forms or drawing:
         writable_folder(folder)
@@ -183,7 +197,7 @@ def detect(
         if not read and done.faults:
             if later:
                 raise done.faults[0]
-            raise ImageError(f"none of the {len(done.faults)} pictures could be read")
+            raise ImageError("nothing could be read")
         if later and done.faults:
             say(f"cairn: {done.faults[0]}")
     where = results(folder, forms, alone.name if alone else None, clip is not None, drawn_as if drawing else None)
@@ -193,7 +207,7 @@ def detect(
         people=done.people,
         identities=len(done.identities) if track else None,
         seconds=(time.perf_counter() - started) / max(read + len(done.faults), 1),
-        failed=len(done.faults),
+        faults=done.faults,
         results=where,
     )
     print(line + (", interrupted" if done.stopped else ""), file=sys.stderr)
@@ -203,22 +217,24 @@ def detect(
         raise typer.Exit(1)
 
 
-def _drawn_as(asked: str | None, is_video: bool) -> str:
-    """What clips are drawn as: without PyAV only what OpenCV can write, and what that means is said.
-
-    Raises CairnError for what is none of `DRAWN_AS`.
-    """
+def _drawn_as(asked: str | None) -> str:
+    """What clips are drawn as: without PyAV what OpenCV can write. Raises CairnError for what is none of `DRAWN_AS`."""
     if asked is not None and asked not in DRAWN_AS:
         raise CairnError(f"--draw-as knows {','.join(DRAWN_AS)}, got {asked}")
-    if not is_video:
-        return asked or DRAWN_AS[0]
     from cairn.video import has_pyav
 
-    if has_pyav() or asked not in (None, "webm"):
-        return asked or DRAWN_AS[0]
-    print(
-        "cairn: PyAV is not installed (pip install 'cairn[video]'): the video is drawn as WebM at a constant frame "
-        "rate, and a damaged or truncated video is not noticed",
-        file=sys.stderr,
-    )
-    return "webm"
+    return asked or (DRAWN_AS[0] if has_pyav() else "webm")
+
+
+def _lacks(found: Sequence[Source], drawn_as: str | None) -> str:
+    """What of these sources and drawings OpenCV does worse than PyAV, where that is not installed."""
+    from cairn.video import has_pyav
+
+    if has_pyav():
+        return ""
+    lacks = []
+    if drawn_as == "webm" and any(source.is_clip for source in found):
+        lacks.append("the video is drawn as WebM at a constant frame rate")
+    if any(source.kind == "video" for source in found):
+        lacks.append("a damaged or truncated video is not noticed")
+    return ", and ".join(lacks)

@@ -69,7 +69,7 @@ def finder(
 ) -> Finder:
     """pictures: the paths of all there are to look at, for boxes that go by them."""
     finds = _bodies(pictures, model, boxes, refining, threads, size)
-    if not (hands or face):
+    if hands is None and face is None:
         return finds
 
     from cairn.wholebody import WholeBodyPredictor
@@ -85,11 +85,11 @@ def resolution(size: int | None, net: str | None, scales: int, gap: float) -> in
 
     if scales == 1 and gap != DEFAULT_GAP:
         raise CairnError("--scale-gap is between scales: give --scales 2, or more")
-    if size and net:
+    if size is not None and net is not None:
         raise CairnError("--size and --net-resolution both say how large the network is shown a picture: give one")
     if net is None and scales == 1:
         return size
-    shape = Resolution.parse(net) if net else Resolution(longest=size)
+    shape = Resolution(longest=size) if net is None else Resolution.parse(net)
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
@@ -118,16 +118,16 @@ def _bodies(
     from cairn.load import load
     from cairn.predictor import CropPredictor, RefinedPredictor
 
-    predictor = load(model or (CROPS if boxes else WHOLE), threads=threads, size=size)
+    predictor = load(model if model is not None else CROPS if boxes else WHOLE, threads=threads, size=size)
     if boxes:
         from cairn.annotations.boxes import read_boxes
 
-        if refining:
+        if refining is not None:
             raise CairnError("--boxes says where the objects are, and --refine looks for them: give one of the two")
         if not isinstance(predictor, CropPredictor):
             raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
         return Finder(predictor.spec, predictor, dict(zip(pictures, read_boxes(boxes).of(list(pictures)), strict=True)))
-    if refining:
+    if refining is not None:
         crops = load(refining, threads=threads)
         if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
             raise CairnError(

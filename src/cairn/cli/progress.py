@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from cairn.errors import CairnError, VideoError
 
 
 @contextmanager
@@ -33,7 +35,13 @@ def progress(shown: bool, to_stdout: bool) -> Iterator[tuple[Callable[[str], Non
 
 
 def summary(
-    pictures: int, frames: int, people: int, identities: int | None, seconds: float, failed: int, results: str
+    pictures: int,
+    frames: int,
+    people: int,
+    identities: int | None,
+    seconds: float,
+    faults: Sequence[CairnError],
+    results: str,
 ) -> str:
     """One line. seconds: of one picture or frame; identities: of objects that were followed; None without tracking."""
 
@@ -46,6 +54,7 @@ def summary(
     if identities is not None:
         parts.append(count(identities, "identity", "identities"))
     parts.append(f"{1000 * seconds:.0f} ms a {'picture' if pictures else 'frame'}")
-    if failed:
-        parts.append(f"{failed} could not be read" + (" to the end" if frames and not pictures else ""))
+    if faults:
+        cut = frames and all(isinstance(fault, VideoError) for fault in faults)
+        parts.append(f"{len(faults)} could not be read" + (" to the end" if cut else ""))
     return ", ".join(parts) + (f" -> {results}" if results else "")

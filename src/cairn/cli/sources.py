@@ -110,6 +110,8 @@ def frames(source: Source, threads: int = 0, rate: float = USUAL_RATE) -> Genera
 
 def _named(source: str) -> tuple[list[str], list[Path]]:
     """Paths, patterns and camera numbers, and the folders below which their results are named."""
+    if not source:  # an unset variable of a script; Path("") would be the current folder
+        raise ImageError("a source is empty: name a picture, a video or a folder (. is the current one)")
     path = Path(source)
     if path.is_dir():
         files = _in_folder(path)
