@@ -15,9 +15,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the name of `path` when the block ends well.
 
     When the block ends in any exception, a keyboard interrupt too, nothing is left and what stood
-    at `path` before still stands. Folders above are made. Raises OutputError where that is impossible.
+    at `path` before still stands. Folders above are made. Raises OutputError where that is impossible, at once
+    where a folder has that name.
     """
     path = Path(path)
+    if path.is_dir():  # replacing would tell, but after all the work
+        raise OutputError(f"cannot write {path}: a folder has that name")
     # The suffix stays last, because encoders choose by it.
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
