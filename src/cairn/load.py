@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cairn.errors import ModelError
 
 if TYPE_CHECKING:
-    from cairn.predictor import Predictor
+    from cairn.predictor import CropPredictor, Predictor
     from cairn.resolution import Resolution
 
 # Names of modules, not modules: whoever only asks for help should not pay for numpy.
@@ -24,8 +24,8 @@ METHODS = {
 
 def load(
     model: str | Path = "person", threads: int = 0, size: int | Resolution | None = None, **thresholds: Any
-) -> Predictor:
-    """A predictor: call it with a picture, get Poses.
+) -> Predictor | CropPredictor:
+    """A predictor: call it with a picture, get Poses; one of single objects takes their boxes too.
 
     model       name of an embedded model, or path of a file written by `cairn export`
     threads     cores that one picture may use; 0 lets onnxruntime take all
