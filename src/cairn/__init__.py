@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cairn.render import draw
     from cairn.resolution import Resolution
     from cairn.spec import ModelSpec
+    from cairn.tracking import Tracker
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "Predictor",
     "Resolution",
     "Skeleton",
+    "Tracker",
     "draw",
     "load",
     "read_image",
@@ -50,6 +52,7 @@ _HOMES = {
     "Poses": "poses",
     "Predictor": "predictor",
     "Resolution": "resolution",
+    "Tracker": "tracking",
     "draw": "render",
     "read_image": "image",
     "write_image": "image",
