@@ -17,6 +17,8 @@ from cairn.annotations.category import described
 from cairn.errors import SkeletonError
 from cairn.skeleton import Skeleton
 
+LONGEST = 10_000  # a list that is repeated; the joints of a face, two hands and a body are 133
+
 
 def read_dataset_info(path: Path) -> Skeleton:
     """Names, pairs by `swap`, limbs, colours and sigmas; `joint_weights` is mmpose's own matter.
@@ -40,7 +42,7 @@ def read_dataset_info(path: Path) -> Skeleton:
 
 
 def _value(node: ast.expr, path: Path) -> Any:
-    """Plain values, and `dict(name=value)`: the only call that is understood."""
+    """Plain values; `dict(name=value)`, the only call that is understood; `[1.] * 17` and sums of lists."""
     match node:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(word.arg for word in words):
             return {word.arg: _value(word.value, path) for word in words}
@@ -48,11 +50,25 @@ def _value(node: ast.expr, path: Path) -> Any:
             return {_key(key, path): _value(value, path) for key, value in zip(keys, values, strict=True)}
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item, path) for item in items]
+        case ast.BinOp(left=ast.List() as items, op=ast.Mult(), right=ast.Constant(value=int(n))) if n < LONGEST:
+            return _value(items, path) * n
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return [*_listed(_value(left, path), node, path), *_listed(_value(right, path), node, path)]
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        text = " ".join(ast.unparse(node).split())
-        raise SkeletonError(f"{path} line {node.lineno}: expected plain values, got {text:.60}") from None
+        raise _not_plain(node, path) from None
+
+
+def _listed(value: Any, node: ast.expr, path: Path) -> list[Any]:
+    if not isinstance(value, list):
+        raise _not_plain(node, path)
+    return value
+
+
+def _not_plain(node: ast.expr, path: Path) -> SkeletonError:
+    text = " ".join(ast.unparse(node).split())
+    return SkeletonError(f"{path} line {node.lineno}: expected plain values, got {text:.60}")
 
 
 def _key(node: ast.expr | None, path: Path) -> Any:

@@ -124,7 +124,8 @@ def _read_csv(path: Path, faults: Faults) -> Sheet:
                     raise LabelError(f"{path}: row {i} has {len(row)} cells, expected {width}: is it cut short?")
                 values.append(_numbers(row[first:], f"{path}: row {i}"))
                 names.append("/".join(row[:first]))
-    return Sheet(_named(list(zip(*columns, strict=True)), path), tuple(names), np.array(values).reshape(len(names), -1))
+    table = np.array(values).reshape(len(names), width - first)
+    return Sheet(_named(list(zip(*columns, strict=True)), path), tuple(names), table)
 
 
 def _numbers(cells: list[str], record: str) -> list[float]:

@@ -67,19 +67,21 @@ def read_table(
     Raises LabelError with file and row where anything is missing or contradictory, MissingExtra without pyarrow.
     """
     faults = faults or Faults()
-    rows, own = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
+    columnar = _is_parquet(path)
+    rows, own = _parquet_rows(path) if columnar else _csv_rows(path)
     skeleton = _skeleton(path, rows, own, names)
     listed: dict[str, Listed] = {}
     objects: dict[tuple[str, int], list[tuple[int, Row]]] = {}
-    for number, row in enumerate(rows, start=2 if own is None else 1):
+    for number, row in enumerate(rows, start=1 if columnar else 2):
         with faults:
             picture = row["picture"]
             if not isinstance(picture, str) or not picture:
                 raise LabelError(f"{path}: row {number} names no picture")
             if picture not in listed:
                 listed[picture] = _listed(row, f"{path}: row {number}")
-            if row["object"] is not None:
-                objects.setdefault((picture, int(row["object"])), []).append((number, row))
+            which = _whole(row, "object", f"{path}: row {number}")
+            if which is not None:
+                objects.setdefault((picture, which), []).append((number, row))
     people = []
     for (picture, _), joints in objects.items():
         with faults:
@@ -105,6 +107,14 @@ def _rows(labels: Labels, path: Path) -> Iterator[dict[str, Any]]:
             ):
                 place = dict(zip("xy", decimals(point), strict=True)) if v else {}
                 yield {**shared, **known, **box, "joint": joint, **place, "v": v}
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError as error:
+        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
 
 
 def _csv_rows(path: Path) -> tuple[list[Row], None]:
@@ -149,8 +159,14 @@ def _parquet_rows(path: Path) -> tuple[list[Row], Skeleton | None]:
     except (pyarrow.ArrowException, ValueError, SkeletonError) as error:
         raise LabelError(f"{path} is damaged, or no Parquet file ({type(error).__name__})") from None
     _check_columns(path, table.column_names)
-    empty = dict.fromkeys(COLUMNS)
-    return [{**empty, **row} for row in table.to_pylist()], own
+    return [{name: _plain(name, row.get(name)) for name in COLUMNS} for row in table.to_pylist()], own
+
+
+def _plain(name: str, value: Any) -> Any:
+    """As `_typed` makes them of texts."""
+    if value is None or isinstance(value, str if name in TEXTS else int | float):
+        return value
+    return str(value) if name in TEXTS else float("nan")
 
 
 def _check_columns(path: Path, names: Any) -> None:
