@@ -33,7 +33,7 @@ def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, c
     odd.write_text('name = "odd"\n')
     hourglass = ["train", "--method", "hourglass", "--data", labels]
     mistakes: list[tuple[list[str | Path], str]] = [
-        (["train"], "give a recipe file or --method"),
+        (["train"], "give labels to learn from, --data labels.json, or a recipe file"),
         (["train", odd, "--method", "hourglass"], "give a recipe file or --method"),
         (["train", odd], "names no method"),
         (["train", tmp_path / "none.toml"], "cannot read recipe"),

@@ -1,8 +1,20 @@
 """Laws of what a training loop sees: everything once an epoch, the same for the same seed."""
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cairn.training.dataset import EpochSampler, PictureCache, Sample, TrainingSet, stack, training_loader
+from cairn.errors import RecipeError
+from cairn.training.dataset import (
+    EpochBatches,
+    EpochSampler,
+    PictureCache,
+    Sample,
+    TrainingSet,
+    stack,
+    training_loader,
+)
 from training.made_data import made_labels
 
 
@@ -41,6 +53,43 @@ def test_workers_give_what_this_process_gives(tmp_path):
     assert len(here) == 3
     for a, b in zip(here, there, strict=True):
         assert all((a[name] == b[name]).all() for name in a)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 4), st.integers(1, 4), st.integers(0, 5))
+def test_processes_see_every_sample_once_among_them(samples, batch, accumulate, processes, epoch):
+    steps = -(-samples // (batch * accumulate))
+    if samples // steps < accumulate * processes:
+        with pytest.raises(RecipeError, match="samples a step cannot be cut"):
+            EpochBatches(samples, 3, batch, accumulate, 0, processes)
+        return
+    shares = [EpochBatches(samples, 3, batch, accumulate, rank, processes) for rank in range(processes)]
+    for share in shares:
+        share.sampler.set_epoch(epoch)
+    lists = [list(share) for share in shares]
+    assert {len(batches) for batches in lists} == {len(share) for share in shares} == {steps * accumulate}
+    seen = [item for batches in lists for part in batches for item in part]
+    assert sorted(seen) == list(range(samples * epoch, samples * (epoch + 1)))
+    sizes = [len(part) for batches in lists for part in batches]
+    assert min(sizes) == min(share.least for share in shares) >= 1
+    assert max(sizes) <= -(-batch // processes)
+
+
+@given(st.integers(8, 100), st.sampled_from([1, 2, 4]), st.sampled_from([1, 2]))
+def test_a_step_is_the_mean_over_its_samples_however_it_is_cut(samples, accumulate, processes):
+    whole = EpochBatches(samples, 3, 8)
+    if samples // whole.steps < accumulate * processes:
+        return
+    shares = [EpochBatches(samples, 3, 8 // accumulate, accumulate, rank, processes) for rank in range(processes)]
+    value = np.random.default_rng(0).random(samples)
+    for step, items in enumerate(whole):
+        means = [
+            share.weight(index) * value[part].mean()
+            for share in shares
+            for index, part in enumerate(share)
+            if index // accumulate == step
+        ]
+        assert len(means) == accumulate * processes
+        assert np.mean(means) == pytest.approx(value[items].mean())
 
 
 def test_fewer_samples_than_a_batch_are_still_seen(tmp_path):

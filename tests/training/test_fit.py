@@ -15,14 +15,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
-import cairn.training.fit as fit
+import cairn.training.results as results
 from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.load import load
 from cairn.network import OnnxNetwork
 from cairn.training.callbacks import BestCheckpoint
 from cairn.training.data import read_data
-from cairn.training.fit import export_from, export_run, train
+from cairn.training.fit import export_from, train
 from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
+from cairn.training.results import export_run
 from training.made_data import made_labels
 
 SMALL = {
@@ -51,6 +52,7 @@ class InterruptedMethod:
     """A method whose module gives up in the middle of an epoch."""
 
     Recipe = openpose.Recipe
+    read_data = staticmethod(openpose.read_data)
     training_set = staticmethod(openpose.training_set)
 
     @staticmethod
@@ -86,6 +88,7 @@ def epochs_of(run):
 def test_a_run_leaves_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
         "recipe.toml", "skeleton.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
+        "curves.png", "report",
     }  # fmt: skip
     assert epochs_of(finished) == [1, 2, 3]
     model = load(finished / "model.onnx", threads=1)
@@ -150,10 +153,10 @@ def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
     with pytest.raises(SkeletonError, match="no skeleton 'horse'"):
         train(hourglass, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
     labels = json.loads((things / "labels.json").read_text())
-    labels["annotations"] = labels["annotations"][:2]  # both in the first picture: nothing is left to validate on
+    labels["annotations"] = labels["annotations"][:2]  # both in one picture: nothing is left for one of the two sets
     (things / "few.json").write_text(json.dumps(labels))
     few = [LabelSource(labels=things / "few.json")]
-    with pytest.raises(LabelError, match=r"none of the 1 pictures to validate on has a labelled object"):
+    with pytest.raises(LabelError, match=r"pictures to validate on has a labelled|nothing to learn"):
         train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     (tmp_path / "file").touch()
@@ -173,6 +176,7 @@ class Stopped:
     """A method whose module does something else at the end of its first epoch."""
 
     Recipe = hourglass.Recipe
+    read_data = staticmethod(hourglass.read_data)
     training_set = staticmethod(hourglass.training_set)
 
     def __init__(self, action):
@@ -246,9 +250,9 @@ def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
-    monkeypatch.setattr(fit, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "fit.py"))
-    Path(fit.__file__).parent.mkdir(parents=True)
-    assert fit._commit() == {}
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "fit.py"))
+    Path(results.__file__).parent.mkdir(parents=True)
+    assert results._commit() == {}
 
 
 def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
@@ -290,9 +294,9 @@ def test_a_run_is_not_resumed_by_another_network(finished, things, tmp_path):
 
 def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
     recipe, spec = recipe_for(openpose, OPENPOSE, things), OnnxNetwork(finished / "model.onnx").spec
-    assert fit.with_provenance(spec, recipe, 1, finished).figures
-    assert not fit.with_provenance(spec, recipe, 1, tmp_path).figures
+    assert results.with_provenance(spec, recipe, 1, finished).figures
+    assert not results.with_provenance(spec, recipe, 1, tmp_path).figures
     for text in ("a,b\n1,2\n", "epoch,minutes,AP\n1,2,high\n"):
         (tmp_path / "metrics.csv").write_text(text)
         with pytest.raises(ModelError, match=r"metrics\.csv is not the table of a run"):
-            fit.with_provenance(spec, recipe, 1, tmp_path)
+            results.with_provenance(spec, recipe, 1, tmp_path)

@@ -14,16 +14,23 @@ from cairn.errors import MissingExtra, RecipeError
 
 
 def train(
-    recipe: Annotated[Path | None, typer.Argument(help="A recipe (.toml), or nothing and --method.")] = None,
-    method: Annotated[str | None, typer.Option(help="Method, where no recipe is given: openpose, hourglass.")] = None,
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe (.toml), or nothing and --data.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="openpose (several objects) or hourglass (one). [by the labels]", show_default=False),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Labels to learn from (COCO keypoints).")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of their pictures [images/ beside the labels].")] = None,
     val: Annotated[Path | None, typer.Option(help="Labels to validate on [a share of --data, set aside].")] = None,
     val_images: Annotated[Path | None, typer.Option(help="Folder of their pictures [as --images].")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Weights to start from: an embedded model, an .onnx file, the folder of a run."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run [runs/NAME].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures at a time.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
     settings: Annotated[
@@ -32,54 +39,52 @@ def train(
 ) -> None:
     """Train a model from labels; writes a run folder with model.onnx in it.
 
-    Every value of a recipe can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
+    cairn train --data labels.json chooses everything by the labels and this machine, and says why.
+    Every value can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
     """
     quiet_training()
     from cairn.training.fit import train as run_training
-    from cairn.training.recipe import check_recipe, override, put, read_recipe
+    from cairn.training.processes import joined, on_first
+    from cairn.training.recipe import check_recipe, put
 
-    if (images and not data) or (val_images and not val):
-        raise RecipeError("--images goes with --data, and --val-images with --val")
-
-    if resume:
-        if out is None:
+    def prepare() -> tuple[Any, dict[str, str], Path]:
+        """In the first process alone, for all: a recipe as it is to be run, why, and where."""
+        if resume and out is None:
             raise RecipeError("--resume goes with --out RUN, the folder of the run to go on with")
-        if recipe or method or data or val or settings or any(v is not None for v in (epochs, batch, seed, name)):
+        extra = {"run.epochs": epochs, "run.batch": batch, "seed": seed, "name": name, "start": start}
+        extra = {key: value for key, value in extra.items() if value is not None}
+        if resume and (extra or recipe or method or data or val or settings):
             raise RecipeError("--resume takes the run's own recipe: give nothing beside --out")
-        recipe = out / "recipe.toml"
-    if (recipe is None) == (method is None):
-        raise RecipeError("give a recipe file or --method, one of the two")
-    tables: dict[str, Any] = read_recipe(recipe) if recipe else {"method": method}
-    tables = override(tables, settings or [])
-    if data:
-        put(tables, "data.train", [_source(data, images)])
-        put(tables, "data.val", [])
-    if val:
-        put(tables, "data.val", [_source(val, val_images or images)])
-    for key, value in (("run.epochs", epochs), ("run.batch", batch), ("seed", seed), ("name", name)):
-        if value is not None:
+        tables = _tables(recipe, method, data, images, val, val_images, out if resume else None, settings or [])
+        for key, value in extra.items():
             put(tables, key, value)
-    training = training_of(tables)
-    checked = check_recipe(training.Recipe, tables)
-    run = out or Path("runs") / checked.name
-    try:
-        print(run_training(training, checked, run, resume))
-    except (KeyboardInterrupt, SystemExit):
-        if (run / "recipe.toml").is_file():
-            print(f"cairn: stopped; go on with: cairn train --resume --out {quote(str(run))}", file=sys.stderr)
-        raise
+        return _completed(tables, chosen=recipe is None and not resume, out=out)
+
+    with joined() as group:
+        tables, reasons, run = on_first(prepare)
+        training = training_of(tables)
+        try:
+            model = run_training(training, check_recipe(training.Recipe, tables), run, resume, reasons)
+        except (KeyboardInterrupt, SystemExit):
+            if group.first and (run / "recipe.toml").is_file():
+                print(f"cairn: stopped; go on with: cairn train --resume --out {quote(str(run))}", file=sys.stderr)
+            raise
+        if group.first:
+            print(model)
 
 
 def quiet_training() -> None:
     """Before lightning is imported: lines of ours only. Raises MissingExtra where it is not installed."""
     import logging
+    import os
     import warnings
 
     need("torch", "lightning", "onnx", "onnxscript")
     import lightning.pytorch  # sets levels of its own, so it comes first  # noqa: F401
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=_AboveBars())
-    logging.getLogger("cairn").setLevel(logging.INFO)
+    # Of several processes that torchrun has started, one speaks.
+    logging.getLogger("cairn").setLevel(logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR)
     for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they are addressed to those who write training code
@@ -103,6 +108,65 @@ def training_of(tables: Mapping[str, Any]) -> Any:
     if "method" not in tables:
         raise RecipeError("the recipe names no method")
     return import_module(f"{method(str(tables['method'])).__name__}.training")
+
+
+def _tables(
+    recipe: Path | None,
+    method: str | None,
+    data: Path | None,
+    images: Path | None,
+    val: Path | None,
+    val_images: Path | None,
+    resumed: Path | None,
+    settings: list[str],
+) -> dict[str, Any]:
+    """What was said by hand. Raises RecipeError where it contradicts itself."""
+    from cairn.training.recipe import override, put, read_recipe
+
+    if (images and not data) or (val_images and not val):
+        raise RecipeError("--images goes with --data, and --val-images with --val")
+    if resumed:
+        recipe = resumed / "recipe.toml"
+    if recipe and method:
+        raise RecipeError("give a recipe file or --method, one of the two")
+    if not (recipe or method or data):
+        raise RecipeError("give labels to learn from, --data labels.json, or a recipe file")
+    tables = override(read_recipe(recipe) if recipe else {}, settings)
+    if method:
+        put(tables, "method", method)
+    if data:
+        put(tables, "data.train", [_source(data, images)])
+        put(tables, "data.val", [])
+    if val:
+        put(tables, "data.val", [_source(val, val_images or images)])
+    return tables
+
+
+def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[dict[str, Any], dict[str, str], Path]:
+    """The tables of a recipe that can be run, reasons for what was chosen in it, and the folder of the run."""
+    from cairn.cli.choosing import choose, free_folder, with_network
+    from cairn.training.choice import Choice
+    from cairn.training.fit import check_free
+    from cairn.training.recipe import check_recipe
+
+    if "method" in tables:
+        training_of(tables)  # a method that does not exist is told before its labels are looked at
+    if chosen and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
+        if out:
+            check_free(out)  # before the labels are read and the machine is timed
+        choice = choose(tables)
+    else:
+        choice = with_network(Choice(tables))
+    checked = check_recipe(training_of(choice.tables).Recipe, choice.tables)
+    for key, reason in choice.reasons.items():
+        print(f"{key} = {_shown(choice.tables, key)}: {reason}", file=sys.stderr)
+    run = out or (free_folder(checked.name) if "name" in choice.reasons else Path("runs") / checked.name)
+    return choice.tables, choice.reasons, run
+
+
+def _shown(tables: Mapping[str, Any], key: str) -> Any:
+    *section, name = key.split(".")
+    return (tables[section[0]] if section else tables)[name]
 
 
 class _AboveBars:

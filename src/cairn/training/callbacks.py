@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from cairn.errors import ModelError
 from cairn.image import read_image
 from cairn.output import whole_file
 from cairn.render import draw
-from cairn.training.module import KeypointModule
+from cairn.training.module import OF_JOINT, KeypointModule
+
+MOST_JOINTS, TABLE_WIDTH = 24, 100
+"""Joints, and characters of a line, of the table on the terminal; metrics.csv has all joints."""
 
 SHOWN = 8
 """Pictures whose predictions TensorBoard shows."""
@@ -47,12 +51,16 @@ class MetricsTable(Callback):
         minutes = (time.time() - self._started) / 60
         row = {"epoch": float(trainer.current_epoch + 1), "minutes": round(minutes, 2)}
         row |= {name: value for name, value in values.items() if name != "loss_epoch"}
+        before = self._rows[-1] if self._rows else {}
         self._rows.append(row)
+        if not trainer.is_global_zero:
+            return
         with whole_file(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, fieldnames=list(row), restval="", extrasaction="ignore")
             table.writeheader()
             table.writerows({name: f"{value:.5g}" for name, value in each.items()} for each in self._rows)
-        log.info("%s", "  ".join(f"{name} {value:.5g}" for name, value in row.items()))
+        of_all = (f"{name} {value:.5g}" for name, value in row.items() if not name.startswith(OF_JOINT))
+        log.info("%s", "\n".join(["  ".join(of_all), *joint_table(row, before)]))
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
@@ -67,6 +75,27 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     if not all({"epoch", "minutes"} <= set(row) for row in rows):
         raise ModelError(f"{path} is not the table of a run: expected the columns epoch and minutes")
     return rows
+
+
+def joint_table(row: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
+    """Lines with PCK of each joint, and how it has changed since `before`; of many joints, the worst."""
+    joints = [name for name in row if name.startswith(OF_JOINT) and math.isfinite(row[name])]
+    title = "  PCK of joints"
+    if len(joints) > MOST_JOINTS:
+        title += f", the worst {MOST_JOINTS} of {len(joints)}"
+        joints = sorted(joints, key=lambda name: row[name])[:MOST_JOINTS]
+    cells = []
+    for name in joints:
+        change = row[name] - before.get(name, math.nan)
+        changed = f" {change:+6.1f}" if math.isfinite(change) else " " * 7 * bool(before)
+        cells.append((name.removeprefix(OF_JOINT), f"{row[name]:6.1f}{changed}"))
+    if not cells:
+        return []
+    wide = max(len(name) for name, _ in cells)
+    texts = [f"{name:<{wide}}{value}" for name, value in cells]
+    columns = max(1, TABLE_WIDTH // (len(texts[0]) + 4))
+    rows = -(-len(texts) // columns)  # read downwards, as joints are listed
+    return [title, *("    " + "    ".join(texts[i::rows]) for i in range(rows))]
 
 
 class EpochBar(TQDMProgressBar):
@@ -111,7 +140,9 @@ class ShownPredictions(Callback):
     """Validation pictures with what was found in them, for TensorBoard."""
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if trainer.sanity_checking or not isinstance(pl_module, KeypointModule) or trainer.logger is None:
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if not isinstance(pl_module, KeypointModule) or trainer.logger is None:
             return
         for index, poses in enumerate(pl_module.predictions[:SHOWN]):
             picture = draw(read_image(pl_module.val.pictures[index].path), poses)

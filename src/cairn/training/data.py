@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from cairn.annotations.coco import read_coco
 from cairn.annotations.labels import Labels
+from cairn.annotations.read import read_labels
 from cairn.annotations.split import read_parts, split, write_parts
 from cairn.errors import LabelError, RecipeError
 from cairn.skeleton import Skeleton, skeleton
@@ -48,7 +48,7 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
 
 def read_source(source: LabelSource, joints: Skeleton | None) -> Labels:
     """One set of labels, in `joints` where they are given. Raises LabelError as its reader does."""
-    return read_coco(source.labels, source.images, joints)
+    return read_labels(source.labels, source.images, joints)
 
 
 def _parted(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:

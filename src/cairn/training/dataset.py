@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cairn.annotations.labels import LabelledPicture
+from cairn.errors import RecipeError
 from cairn.image import read_image
 
 Batch = dict[str, Tensor]
@@ -76,6 +77,50 @@ class EpochSampler(Sampler[int]):
         return iter((order + self.epoch * self.samples).tolist())
 
 
+class EpochBatches(Sampler[list[int]]):
+    """An epoch in batches of nearly one size, of each batch one process's share: every sample once among them all.
+
+    batch       at most so many samples at a time, over all processes
+    accumulate  batches that make a step. A step's samples depend on `batch * accumulate` alone, so that neither
+                how they are cut up nor how many processes share them changes what is learnt from
+    Raises RecipeError where a share would be empty.
+    """
+
+    def __init__(
+        self, samples: int, seed: int, batch: int, accumulate: int = 1, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.sampler = EpochSampler(samples, seed)  # Lightning tells it the epoch
+        self.accumulate = accumulate
+        self.rank = rank
+        self.processes = processes
+        self.steps = -(-samples // (batch * accumulate))
+        if self.least < 1:
+            raise RecipeError(
+                f"{samples // self.steps} samples a step cannot be cut into {accumulate} batches for each of "
+                f"{processes} processes: lower run.accumulate, or start fewer processes"
+            )
+
+    @property
+    def least(self) -> int:
+        """Samples in the smallest share of a batch."""
+        return len(self.sampler) // self.steps // (self.accumulate * self.processes)
+
+    def __len__(self) -> int:
+        return self.steps * self.accumulate
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in np.array_split(np.array(list(self.sampler)), self.steps):
+            parts = np.array_split(step, self.accumulate * self.processes)
+            yield from (part.tolist() for part in parts[self.rank :: self.processes])
+
+    def weight(self, index: int) -> float:
+        """What the mean loss of the epoch's batch `index` counts, for a step to be the mean over its samples."""
+        step, part = divmod(index, self.accumulate)
+        size = _part(len(self.sampler), self.steps, step)
+        parts = self.accumulate * self.processes
+        return _part(size, parts, part * self.processes + self.rank) * parts / size
+
+
 class PictureCache:
     """Decoded pictures in memory, up to a limit; filled before workers start, so that they share it."""
 
@@ -95,14 +140,21 @@ class PictureCache:
         return self._pictures[path] if path in self._pictures else read_image(path)
 
 
-def training_loader(dataset: TrainingSet, batch: int, workers: int, pin: bool) -> DataLoader:
+def training_loader(
+    dataset: TrainingSet,
+    batch: int,
+    workers: int,
+    pin: bool,
+    accumulate: int = 1,
+    rank: int = 0,
+    processes: int = 1,
+) -> DataLoader:
+    """Batches as `EpochBatches` makes them."""
     return DataLoader(
         dataset,
-        batch_size=batch,
-        sampler=EpochSampler(len(dataset), dataset.seed),
+        batch_sampler=EpochBatches(len(dataset), dataset.seed, batch, accumulate, rank, processes),
         num_workers=workers,
         collate_fn=stack,
-        drop_last=len(dataset) >= batch,
         persistent_workers=workers > 0,
         pin_memory=pin,
         worker_init_fn=_one_thread,
@@ -112,6 +164,11 @@ def training_loader(dataset: TrainingSet, batch: int, workers: int, pin: bool) -
 def stack(items: Sequence[dict[str, NDArray]]) -> Batch:
     """Arrays by name -> tensors by name, with the batch in front."""
     return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+
+def _part(count: int, parts: int, index: int) -> int:
+    """The size of one of the parts that numpy's array_split makes."""
+    return count // parts + (index < count % parts)
 
 
 def _one_thread(_: int) -> None:

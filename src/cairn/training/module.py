@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import lightning
 import torch
@@ -13,19 +13,29 @@ from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
 from cairn.errors import RecipeError
+from cairn.evaluation.run import Evaluation
 from cairn.network import Network
 from cairn.poses import Poses
 from cairn.spec import ModelSpec
 from cairn.training.dataset import Batch
+from cairn.training.processes import gathered, share_buffers
 from cairn.training.recipe import Optimiser, Recipe
 from cairn.training.torch_network import TorchNetwork
+
+OF_JOINT = "PCK/"
+"""What the metrics of single joints begin with."""
+
+Channels: TypeAlias = Mapping[str, tuple[int, tuple[Hashable, ...]]]
+"""Name of a weight -> an axis of it, and what each place along that axis stands for."""
 
 
 class KeypointModule(lightning.LightningModule, ABC):
     """A network that learns by a recipe. A method fills in the five abstract members.
 
-    network  what learns; its input is RGB from 0 to 255
-    val      the pictures to validate on
+    network      what learns; its input is RGB from 0 to 255
+    val          the pictures to validate on
+    weight       of the epoch's batch of that index, beside the others of its step (`EpochBatches.weight`)
+    predictions  for all of `val`, in its order, once they have been validated on
     """
 
     def __init__(self, recipe: Recipe, network: nn.Module, val: Labels) -> None:
@@ -33,7 +43,9 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.recipe = recipe
         self.network = network
         self.val = val
+        self.weight: Callable[[int], float] = lambda _: 1.0
         self.predictions: list[Poses] = []
+        self._found: list[tuple[int, Poses]] = []
 
     @property
     @abstractmethod
@@ -60,12 +72,17 @@ class KeypointModule(lightning.LightningModule, ABC):
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """The metrics of predictions for all pictures of `val`, in their order."""
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def channels(self) -> Channels:
+        """The network's weights that have something for each joint or limb; none where it cannot start from others."""
+        return {}
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
         losses = self.losses(batch)
         total = torch.stack(list(losses.values())).sum()
-        self.log_dict({f"loss/{name}": loss.detach() for name, loss in losses.items()}, on_step=False, on_epoch=True)
-        self.log("loss", total.detach(), on_step=True, on_epoch=True, prog_bar=True)
-        return total
+        shown = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(shown, on_step=False, on_epoch=True, sync_dist=True)
+        self.log("loss", total.detach(), on_step=True, on_epoch=True, prog_bar=True, sync_dist=True)
+        return total * self.weight(index)
 
     def on_train_epoch_end(self) -> None:
         """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
@@ -76,22 +93,33 @@ class KeypointModule(lightning.LightningModule, ABC):
             )
 
     def on_validation_epoch_start(self) -> None:
-        self.predictions = []
+        self._found = []
+        share_buffers(self)
 
     def validation_step(self, batch: Sequence[int], _: int) -> None:
+        """Pictures of `val` by their index; below 0 is none, so that all processes have as many."""
         network = TorchNetwork(self.deployed(), self.spec())
-        self.predictions += [self.predict(network, index) for index in batch]
+        self._found += [(index, self.predict(network, index)) for index in batch if index >= 0]
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return
-        self.log_dict(self.measure(self.predictions), prog_bar=True)
+        self.predictions = [poses for _, poses in sorted(gathered(self._found), key=lambda found: found[0])]
+        metrics = self.measure(self.predictions)
+        self.log_dict({name: value for name, value in metrics.items() if not name.startswith(OF_JOINT)}, prog_bar=True)
+        self.log_dict({name: value for name, value in metrics.items() if name.startswith(OF_JOINT)})
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimiser = make_optimiser(self.network, self.recipe.optimiser)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor_at(self.recipe.optimiser, total))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
+    """PCK of each joint by `PCK/name`, as metrics have it."""
+    pairs = zip(evaluation.labels.skeleton.joints, evaluation.pck.per_joint.tolist(), strict=True)
+    return {f"{OF_JOINT}{joint}": value for joint, value in pairs}
 
 
 def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:

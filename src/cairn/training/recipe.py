@@ -75,6 +75,10 @@ class Optimiser(Section):
 class Run(Section):
     """How long, and on what.
 
+    batch       pictures at a time, over all processes
+    accumulate  batches that make a step
+    patience    validations in a row without a better one that end the run; 0 for none: a cosine's last steps are
+                its best
     precision  "auto" takes bf16 on a GPU and fp32 on a CPU (where bf16 paid on some and cost on others)
     threads    cores that the network may use; 0 for all that are free to this process
     workers    processes that prepare pictures; 0 for none beside this one
@@ -89,6 +93,7 @@ class Run(Section):
     workers: Annotated[int, Field(ge=0)] = 1
     cache: Annotated[int, Field(ge=0)] = 4000
     validate_every: Count = 5
+    patience: Annotated[int, Field(ge=0)] = 0
 
 
 class Recipe(Section):
@@ -96,6 +101,7 @@ class Recipe(Section):
 
     licence, sources  of what was learnt from, as the exported file will state them
     draw_threshold    likewise: keypoints less sure than this are not drawn
+    start             weights to start from: an embedded model, an .onnx file, the folder of a run or a checkpoint in it
     """
 
     method: str
@@ -104,6 +110,7 @@ class Recipe(Section):
     sources: tuple[str, ...] = ()
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     skeleton: str | None = None
+    start: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
@@ -170,17 +177,31 @@ def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
         raise RecipeError(f"recipe: {message}{got}") from None
 
 
-def to_toml(values: Mapping[str, Any]) -> str:
+def to_toml(values: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:
     """Values, and tables of values, as TOML; None is left out.
 
     Every value of a recipe: `to_toml(recipe.model_dump(mode="json"))`.
+    comments  what stands behind a value, by `name` or `section.name`
     """
+    comments = comments or {}
     values = {key: value for key, value in values.items() if value is not None}
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if not isinstance(value, dict)]
+    lines = [
+        f"{key} = {_toml(value)}{_comment(comments.get(key))}"
+        for key, value in values.items()
+        if not isinstance(value, dict)
+    ]
     for section, table in values.items():
         if isinstance(table, dict):
-            lines += ["", f"[{section}]", *[f"{_key(key)} = {_toml(value)}" for key, value in table.items()]]
+            lines += ["", f"[{section}]"]
+            lines += [
+                f"{_key(key)} = {_toml(value)}{_comment(comments.get(f'{section}.{key}'))}"
+                for key, value in table.items()
+            ]
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str | None) -> str:
+    return f" # {' '.join(text.split())}" if text else ""
 
 
 def _parse(text: str) -> Any:

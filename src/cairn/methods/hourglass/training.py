@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
-from cairn.errors import LabelError, RecipeError
+from cairn.errors import LabelError, ModelError, RecipeError
 from cairn.evaluation.run import find_labelled, measure
 from cairn.geometry import image_to_field
 from cairn.heatmaps import Refinement, render_gaussians
@@ -28,19 +28,25 @@ from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import Augmentation, moved, random_view, recoloured
 from cairn.training.data import read_data
-from cairn.training.dataset import Batch, Sample, TrainingSet
-from cairn.training.module import KeypointModule
+from cairn.training.dataset import Batch, EpochBatches, Sample, TrainingSet
+from cairn.training.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.processes import processes
 from cairn.training.recipe import Count, LabelSource, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
-__all__ = ["Recipe", "module", "read_data", "training_set"]
+__all__ = ["Recipe", "module", "network_of", "read_data", "training_set"]
 
 log = logging.getLogger(__name__)
 
 
 class Input(Section):
-    """size: side of the crop that the network is shown; margin: the crop's side over the longer side of the box."""
+    """What the network is shown: a square of `size` pixels.
 
+    fit     "crop": the square around one object's box; "whole": the whole picture, which has one object
+    margin  of a crop: its side over the longer side of the box
+    """
+
+    fit: Literal["crop", "whole"] = "crop"
     size: Count = 128
     margin: Positive = 1.25
 
@@ -83,7 +89,10 @@ class Recipe(SharedRecipe):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes of an object a crop and its targets: the paper's crop (centre, and a scale for the box's size)."""
+    """Makes of an object a crop and its targets: the paper's crop (centre, and a scale for the box's size).
+
+    Or it is the whole picture that is shown, and the object moves in it as pictures are augmented.
+    """
 
     recipe: Recipe
     skeleton: Skeleton
@@ -93,9 +102,13 @@ class Encoder:
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
         annotation = sample.picture.annotation[sample.rows or slice(None)]
-        x, y, width, height = annotation.boxes[0].tolist()
-        side = recipe.input.margin * max(width, height) / sample.scale
-        view = random_view(recipe.augmentation, rng, (x + width / 2, y + height / 2), side, size)
+        if recipe.input.fit == "whole":
+            rows, columns = image.shape[:2]
+            center, side = ((columns - 1) / 2, (rows - 1) / 2), float(max(rows, columns))
+        else:
+            x, y, width, height = annotation.boxes[0].tolist()
+            center, side = (x + width / 2, y + height / 2), recipe.input.margin * max(width, height)
+        view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         return {
             "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
@@ -119,6 +132,14 @@ class HourglassModule(KeypointModule):
     def monitor(self) -> str:
         return "PCK"
 
+    def channels(self) -> Channels:
+        joints = self.skeleton.joints
+        heads = {
+            f"stacks.{i}.heatmaps.{part}": 0 for i in range(self.recipe.network.stacks) for part in ("weight", "bias")
+        }
+        merges = {f"merges.{i}.heatmaps.weight": 1 for i in range(self.recipe.network.stacks - 1)}
+        return {name: (axis, joints) for name, axis in (heads | merges).items()}
+
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         stacks = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
@@ -134,48 +155,75 @@ class HourglassModule(KeypointModule):
             name=self.recipe.name,
             method="hourglass",
             skeleton=self.skeleton,
-            input=InputSpec(fit="crop", size=settings.size, multiple=multiple, margin=settings.margin),
+            input=InputSpec(fit=settings.fit, size=settings.size, multiple=multiple, margin=settings.margin),
             stride=STRIDE,
             outputs=("heatmaps",),
             decode={"refinement": self.recipe.refinement},
         )
 
     def predict(self, network: Network, index: int) -> Poses:
-        return find_labelled(predictor(network), self.val.pictures[index], self.skeleton)
+        picture = self.val.pictures[index]
+        if self.recipe.input.fit == "whole":
+            return predictor(network)(picture.path)
+        return find_labelled(predictor(network), picture, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        evaluation = measure(self.val, tuple(predictions), fit="crop")
-        return {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
+        evaluation = measure(self.val, tuple(predictions), fit=self.recipe.input.fit)
+        figures = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
+        return figures | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All labelled objects of all sources whose boxes have an area.
+    """All labelled objects of all sources; of crops, those whose boxes have an area.
 
-    Raises LabelError where there is none, or a box lies outside its picture; RecipeError where single samples end
-    in single cells, which cannot be normalised.
+    Raises LabelError where there is none, a crop's box lies outside its picture, or a picture that is shown whole has
+    several objects; RecipeError where single samples end in single cells, which cannot be normalised.
     """
+    whole = recipe.input.fit == "whole"
     for labels, _ in sources:
-        check_boxes_of(labels)
+        (_check_single if whole else check_boxes_of)(labels)
     samples = [
         Sample(picture, labels.known, slice(row, row + 1), source.scale)
         for labels, source in sources
         for picture in labels
-        for row in np.flatnonzero(picture.annotation.labelled & ~_flat(picture.annotation))
+        for row in np.flatnonzero(picture.annotation.labelled & (whole | ~_flat(picture.annotation)))
         for _ in range(source.repeat)
     ]
     if not samples:
         raise LabelError("no labelled object with a box has a visible joint: there is nothing to learn from")
-    if flat := sum(int(_flat(picture.annotation).sum()) for labels, _ in sources for picture in labels):
+    flat = sum(int(_flat(picture.annotation).sum()) for labels, _ in sources for picture in labels)
+    if flat and not whole:
         log.info("%d labelled objects are left out: their boxes have no area", flat)
-    if min(len(samples), recipe.run.batch) == 1 and recipe.input.size == STRIDE * 2**recipe.network.depth:
+    run = recipe.run
+    least = EpochBatches(len(samples), recipe.seed, run.batch, run.accumulate, processes=processes().count).least
+    if least == 1 and recipe.input.size == recipe.network.multiple:
         raise RecipeError("one crop that ends in one cell cannot be normalised: raise run.batch or input.size")
-    return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
+    return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
-    """Raises LabelError where a box of `val` lies outside its picture."""
-    check_boxes_of(val)
+    """Raises LabelError where a crop's box lies outside its picture, or a picture to be shown whole has two objects."""
+    (_check_single if recipe.input.fit == "whole" else check_boxes_of)(val)
     return HourglassModule(recipe, skeleton, val)
+
+
+def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
+    """The `NetworkSettings` of the network whose weights these are, as a recipe's table.
+
+    Raises ModelError where they are those of no hourglass.
+    """
+    inner = "stacks.0.hourglass."
+    if f"{inner}low1.0.convs.0.weight" not in weights or "stacks.0.conv.weight" not in weights:
+        raise ModelError("the weights are those of no hourglass")
+    depth = 1
+    while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
+        depth += 1
+    return {
+        "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
+        "features": len(weights["stacks.0.conv.weight"]),
+        "depth": depth,
+        "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
+    }
 
 
 def check_boxes_of(labels: Labels) -> None:
@@ -185,6 +233,15 @@ def check_boxes_of(labels: Labels) -> None:
             check_boxes(large_enough(picture.annotation.boxes[picture.annotation.labelled]), picture.size)
         except LabelError as error:
             raise LabelError(f"{picture.path}: {error}") from None
+
+
+def _check_single(labels: Labels) -> None:
+    for picture in labels:
+        if (count := int(picture.annotation.labelled.sum())) > 1:
+            raise LabelError(
+                f"{picture.path} has {count} labelled objects, and is to be shown whole as if it had one: "
+                'take --method openpose, or input.fit = "crop"'
+            )
 
 
 def _flat(annotation: Annotation) -> NDArray[np.bool_]:

@@ -4,135 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from cairn.annotations.labels import LabelledPicture, Labels
-from cairn.errors import ModelError, SkeletonError
-from cairn.evaluation.oks import oks_metrics
+from cairn.errors import SkeletonError
+from cairn.evaluation.run import measure
 from cairn.fields import render_pafs
 from cairn.geometry import Affine, Size, field_affine, image_to_field
 from cairn.heatmaps import render_gaussians
-from cairn.methods.openpose import decode, predictor
-from cairn.methods.openpose.model import (
-    OpenPose,
-    Stages,
-    TwoBranchOpenPose,
-    cvpr_openpose,
-    light_openpose,
-    paper_openpose,
-)
+from cairn.methods.openpose import predictor
+from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
+from cairn.methods.openpose.network import build_network, channels_of, heads_of, network_of
+from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
 from cairn.network import Network
 from cairn.poses import Annotation, Poses
-from cairn.predictor import check_settings
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, Sample, TrainingSet
-from cairn.training.module import KeypointModule
-from cairn.training.recipe import Count, LabelSource, Positive, Section
-from cairn.training.recipe import Recipe as SharedRecipe
+from cairn.training.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.recipe import LabelSource
 
-__all__ = ["Recipe", "module", "read_data", "training_set"]
-
-STRIDE = 8
-
-STAGES = {"light": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
-"""Of fields and of confidence maps: ours, TPAMI's as released for BODY_25, CVPR's."""
-
-
-class Input(Section):
-    """size: side of the square crop to learn from; detect: longest side of the picture to detect in."""
-
-    size: Count = 256
-    detect: Count = 384
-
-
-class NetworkSettings(Section):
-    """kind: "light" for CPUs, "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
-
-    widths, depths, features, depthwise  of the light one
-    """
-
-    kind: Literal["light", "paper", "cvpr"] = "light"
-    widths: tuple[Count, ...] = (32, 64, 128, 192)
-    depths: tuple[Count, ...] = (1, 2, 2)
-    features: Count = 64
-    depthwise: bool = False
-    paf_stages: Count = 1
-    heatmap_stages: Count = 1
-    background: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _stages_of_the_kind(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or values.get("kind", "light") not in STAGES:
-            return values
-        pafs, heatmaps = STAGES[values.get("kind", "light")]
-        if values.get("kind") == "cvpr":
-            heatmaps = values.get("paf_stages", heatmaps)
-        return {"paf_stages": pafs, "heatmap_stages": heatmaps, **values}
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> NetworkSettings:
-        if len(self.widths) != len(self.depths) + 1 or not self.depths:
-            raise ValueError("widths are one more than depths, the first that of the stem")
-        if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
-            raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
-        return self
-
-    @property
-    def multiple(self) -> int:
-        """Pixels of which the sides of a picture must be a multiple."""
-        return max(32, 4 * 2 ** len(self.depths)) if self.kind == "light" else 32
-
-
-class Targets(Section):
-    """In cells: σ of exp(-d²/2σ²), and half the breadth of a limb, as the release has them (7 and 8 pixels)."""
-
-    sigma: Positive = 0.875
-    width: Positive = 1.0
-
-
-class Loss(Section):
-    """kind: "squared" is the paper's; "weighted" learns faster from scratch (see `weighted_loss`)."""
-
-    kind: Literal["squared", "weighted"] = "weighted"
-    foreground: Annotated[float, Field(ge=0)] = 4.0
-    paf: Positive = 1.0
-
-
-class Recipe(SharedRecipe):
-    """Everything that a training run of OpenPose is made of."""
-
-    method: Literal["openpose"] = "openpose"
-    input: Input = Input()
-    network: NetworkSettings = NetworkSettings()
-    targets: Targets = Targets()
-    loss: Loss = Loss()
-    decode: dict[str, float | int | bool | str] = Field(default_factory=dict)
-
-    @field_validator("decode")
-    @classmethod
-    def _settings_of_decode(cls, values: dict[str, Any]) -> dict[str, Any]:
-        try:
-            check_settings("openpose", decode, values)
-        except ModelError as error:
-            raise ValueError(str(error)) from None
-        return values
-
-    @model_validator(mode="after")
-    def _fields_halve(self) -> Recipe:
-        if self.input.size % self.network.multiple:
-            raise ValueError(f"input.size must be a multiple of {self.network.multiple}, got {self.input.size}")
-        return self
-
+__all__ = ["Recipe", "module", "network_of", "read_data", "training_set"]
 
 # ---- targets
 
@@ -272,6 +170,9 @@ class OpenPoseModule(KeypointModule):
     def monitor(self) -> str:
         return "AP"
 
+    def channels(self) -> Channels:
+        return channels_of(self.network, self.skeleton, self.recipe.network.background)
+
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
@@ -294,26 +195,8 @@ class OpenPoseModule(KeypointModule):
         return predictor(network)(self.val.pictures[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        return oks_metrics(self.val, list(predictions))
-
-
-def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
-    """The network that the recipe's settings name, for the joints and limbs of a skeleton."""
-    maps, fields = len(skeleton) + settings.background, 2 * len(skeleton.limbs)
-    if settings.kind == "paper":
-        return paper_openpose(maps, fields, settings.paf_stages, settings.heatmap_stages)
-    if settings.kind == "cvpr":
-        return cvpr_openpose(maps, fields, settings.paf_stages)
-    return light_openpose(
-        maps,
-        fields,
-        settings.widths,
-        settings.depths,
-        settings.features,
-        settings.depthwise,
-        settings.paf_stages,
-        settings.heatmap_stages,
-    )
+        evaluation = measure(self.val, tuple(predictions))
+        return {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **pck_of_joints(evaluation)}
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
@@ -339,7 +222,5 @@ def _known(labels: Labels, picture: LabelledPicture, source: LabelSource) -> NDA
 
 def _expect_rare(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
     """Start from the guess that a cell holds a joint this rarely, instead of every second time."""
-    stages = network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches
-    for stage in stages:
-        last = [layer for layer in stage.modules() if isinstance(layer, nn.Conv2d)][-1]
-        nn.init.constant_(last.bias, float(np.log(share / (1 - share))))
+    for head in heads_of(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches):
+        nn.init.constant_(head.bias, float(np.log(share / (1 - share))))

@@ -1,0 +1,116 @@
+"""What `cairn train` chooses where nobody has said it: from the labels, the machine, and the weights to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cairn.training.choice import Choice, LabelFacts
+
+SAYS_NOTHING = ("train", "training", "labels", "annotations", "keypoints", "instances", "coco", "data", "result")
+"""Names of label files that are no names of what is labelled: their folder's is taken."""
+
+SEVERAL, SINGLE = "openpose", "hourglass"
+
+STARTED_RATE = 1e-3
+
+
+def choose(tables: Mapping[str, Any]) -> Choice:
+    """A whole recipe around `tables`, which hold what was said by hand, and `data.train` at least.
+
+    Raises what reading the labels, or training by the recipe, would.
+    """
+    from cairn.load import method as package_of
+    from cairn.skeleton import skeleton
+    from cairn.training.choice import Choice, measure_labels
+    from cairn.training.data import read_source
+    from cairn.training.machine import measure_machine
+    from cairn.training.recipe import LabelSource, check_recipe
+    from cairn.training.start import read_start
+
+    source = LabelSource.model_validate(tables["data"]["train"][0])
+    joints = skeleton(tables["skeleton"]) if "skeleton" in tables else None
+    facts = measure_labels(read_source(source, joints))
+    start = read_start(str(tables["start"])) if tables.get("start") else None
+    choice = Choice().with_value("name", name_of(source.labels), "after the labels")
+    if "method" not in tables:
+        choice = choice.with_value("method", *(_method(facts) if start is None else (start.method, f"{start.name} is")))
+    choice = choice.under(tables)
+    package = package_of(str(choice.tables["method"])).__name__
+    training = import_module(f"{package}.training")
+    if find_spec(f"{package}.choice") is not None:
+        suited = import_module(f"{package}.choice").choose(facts, measure_machine())
+        if start is not None:
+            suited = suited.with_value("optimiser.learning_rate", STARTED_RATE, "the weights have learnt before")
+        suited = suited.under(choice.tables)
+        choice = Choice(suited.tables, choice.reasons | suited.reasons)
+    choice = with_network(choice)
+    check_recipe(training.Recipe, choice.tables)
+    return _with_length(choice, training, tables)
+
+
+def with_network(choice: Choice) -> Choice:
+    """With the network of the weights that it starts from, where it says nothing of a network.
+
+    Raises RecipeError where another method could not start from these.
+    """
+    from cairn.load import method as package_of
+    from cairn.training.start import read_start
+
+    if not choice.tables.get("start") or choice.tables.get("network"):
+        return choice
+    start, method = read_start(str(choice.tables["start"])), str(choice.tables.get("method"))
+    training = import_module(f"{package_of(method).__name__}.training")
+    if start.method != method or not hasattr(training, "network_of"):
+        raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
+    for name, value in training.network_of(start.weights, len(start.skeleton)).items():
+        choice = choice.with_value(f"network.{name}", value, f"that of {start.name}")
+    return choice
+
+
+def name_of(labels: Path) -> str:
+    """The file's name, or its folder's where that of the file says nothing."""
+    path = labels.resolve()
+    words = path.stem.lower().replace("-", "_").replace(".", "_").split("_")
+    return path.parent.name or path.stem if words[0] in SAYS_NOTHING else path.stem
+
+
+def free_folder(name: str) -> Path:
+    """runs/NAME, or runs/NAME-2 and so on, where something lies there already."""
+    number = 1
+    while True:
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return folder
+        number += 1
+
+
+def _method(facts: LabelFacts) -> tuple[str, str]:
+    if facts.most > 1:
+        return SEVERAL, f"up to {facts.most} objects in a picture"
+    return SINGLE, "one object in each picture"
+
+
+def _with_length(choice: Choice, training: Any, tables: Mapping[str, Any]) -> Choice:
+    """With epochs by the pace that is measured, and a batch that memory suffices for; what was said by hand stays."""
+    from cairn.training.choice import Choice, choose_length
+    from cairn.training.machine import measure_pace
+    from cairn.training.memory import with_smaller_batch
+    from cairn.training.recipe import check_recipe
+
+    said = tables.get("run", {})
+    if "epochs" in said:
+        return choice
+    recipe = check_recipe(training.Recipe, choice.tables)
+    while (measured := measure_pace(training, recipe)) is None:
+        recipe = with_smaller_batch(recipe)
+        for name in ("batch", "accumulate"):
+            choice = choice.with_value(f"run.{name}", getattr(recipe.run, name), "memory does not suffice for more")
+    length = choose_length(*measured).under(choice.tables)
+    return Choice(length.tables, choice.reasons | length.reasons)

@@ -1,0 +1,31 @@
+"""What a recipe of openpose should have for given labels."""
+
+from __future__ import annotations
+
+from cairn.training.choice import Choice, LabelFacts, Machine, choose_shared, multiple_near
+
+OBJECT = 128.0
+"""Pixels, the longer side of an object as the network is shown it: 16 cells, in which limbs can be told apart."""
+
+LARGEST_DETECT = {False: 512, True: 768}
+"""Without a GPU and with one: a CPU should not take seconds for a picture."""
+
+AROUND = 2.0
+"""Side of the crop to learn from, over that of the large objects in it."""
+
+
+def choose(facts: LabelFacts, machine: Machine) -> Choice:
+    """Pictures large enough to show the objects, crops large enough to hold them."""
+    wanted = facts.picture * OBJECT / facts.side
+    most = LARGEST_DETECT[machine.gpu is not None]
+    detect = multiple_near(wanted, 32, 256, most)
+    scale = detect / facts.picture
+    size = multiple_near(AROUND * facts.large * scale, 32, 192, 320 if machine.gpu is None else 384)
+    choice = choose_shared(facts, machine)
+    shown = f"objects of {facts.side:.0f} pixels in pictures of {facts.picture:.0f} are shown with"
+    shown += f" {facts.side * scale:.0f}"
+    if wanted > most:
+        shown += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
+    choice = choice.with_value("input.detect", detect, shown)
+    reason = f"holds the large objects, {facts.large * scale:.0f} pixels as shown, and what is around them"
+    return choice.with_value("input.size", size, reason)

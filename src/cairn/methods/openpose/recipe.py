@@ -1,0 +1,106 @@
+"""Everything that a training run of OpenPose is made of: values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from cairn.errors import ModelError
+from cairn.methods.openpose import decode
+from cairn.predictor import check_settings
+from cairn.training.recipe import Count, Positive, Section
+from cairn.training.recipe import Recipe as SharedRecipe
+
+STRIDE = 8
+
+STAGES = {"light": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
+"""Of fields and of confidence maps: ours, TPAMI's as released for BODY_25, CVPR's."""
+
+
+class Input(Section):
+    """size: side of the square crop to learn from; detect: longest side of the picture to detect in."""
+
+    size: Count = 256
+    detect: Count = 384
+
+
+class NetworkSettings(Section):
+    """kind: "light" for CPUs, "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
+
+    widths, depths, features, depthwise  of the light one
+    """
+
+    kind: Literal["light", "paper", "cvpr"] = "light"
+    widths: tuple[Count, ...] = (32, 64, 128, 192)
+    depths: tuple[Count, ...] = (1, 2, 2)
+    features: Count = 64
+    depthwise: bool = False
+    paf_stages: Count = 1
+    heatmap_stages: Count = 1
+    background: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_of_the_kind(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("kind", "light") not in STAGES:
+            return values
+        pafs, heatmaps = STAGES[values.get("kind", "light")]
+        if values.get("kind") == "cvpr":
+            heatmaps = values.get("paf_stages", heatmaps)
+        return {"paf_stages": pafs, "heatmap_stages": heatmaps, **values}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkSettings:
+        if len(self.widths) != len(self.depths) + 1 or not self.depths:
+            raise ValueError("widths are one more than depths, the first that of the stem")
+        if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
+            raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
+        return self
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of which the sides of a picture must be a multiple."""
+        return max(32, 4 * 2 ** len(self.depths)) if self.kind == "light" else 32
+
+
+class Targets(Section):
+    """In cells: σ of exp(-d²/2σ²), and half the breadth of a limb, as the release has them (7 and 8 pixels)."""
+
+    sigma: Positive = 0.875
+    width: Positive = 1.0
+
+
+class Loss(Section):
+    """kind: "squared" is the paper's; "weighted" learns faster from scratch (see `weighted_loss`)."""
+
+    kind: Literal["squared", "weighted"] = "weighted"
+    foreground: Annotated[float, Field(ge=0)] = 4.0
+    paf: Positive = 1.0
+
+
+class Recipe(SharedRecipe):
+    """Everything that a training run of OpenPose is made of."""
+
+    method: Literal["openpose"] = "openpose"
+    input: Input = Input()
+    network: NetworkSettings = NetworkSettings()
+    targets: Targets = Targets()
+    loss: Loss = Loss()
+    decode: dict[str, float | int | bool | str] = Field(default_factory=dict)
+
+    @field_validator("decode")
+    @classmethod
+    def _settings_of_decode(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            check_settings("openpose", decode, values)
+        except ModelError as error:
+            raise ValueError(str(error)) from None
+        return values
+
+    @model_validator(mode="after")
+    def _fields_halve(self) -> Recipe:
+        if self.input.size % self.network.multiple:
+            raise ValueError(f"input.size must be a multiple of {self.network.multiple}, got {self.input.size}")
+        return self
