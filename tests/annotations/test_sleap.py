@@ -108,6 +108,21 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
         read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
 
 
+def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
+    """Two folders of pictures called alike, put into one file."""
+    content = labels(tmp_path / "one/cam")
+    draw_pictures(tmp_path / "two/cam", ("x.png", *PICTURES))  # of other greys
+    other = sio.Video.from_filename([str(tmp_path / "two/cam" / name) for name in PICTURES])
+    placed = sio.Instance.from_numpy(POINTS[1], skeleton=content.skeletons[0])
+    content.videos.append(other)
+    content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
+    content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
+    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    assert [picture.kin for picture in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    greys = [int(read_image(picture.path)[0, 0, 0]) for picture in found]
+    assert greys == [30, 50, 50]
+
+
 def test_predictions_are_no_labels(tmp_path: Path) -> None:
     content = labels(tmp_path)
     content.labeled_frames = content.labeled_frames[:1]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from annotations.made_labels import assert_same, draw_pictures, make_labels
@@ -134,6 +135,21 @@ def test_bad_records(run: Run, tmp_path: Path) -> None:
     assert "left out: 7 bad records" in error
     assert "and 2 more" in error
     assert len(read_labels(tmp_path / "out.csv").pictures[0].annotation) == 1
+
+
+def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> None:
+    sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
+    draw_pictures(tmp_path / "p", ("a.png",))
+    bug = sio.Skeleton(["head", "tail"])
+    instance = sio.Instance.from_numpy(np.ones((2, 2)), skeleton=bug)
+    video = sio.Video.from_filename([str(tmp_path / "p/a.png")])
+    frame = sio.LabeledFrame(video=video, frame_idx=0, instances=[instance])
+    content = sio.Labels(videos=[video], skeletons=[bug], labeled_frames=[frame])
+    content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
+    assert run("bugs.pkg.slp", "out/bugs.json", "--skeleton", "coco17")[0] == 2
+    assert not (tmp_path / "out/images").exists()
+    assert run("bugs.pkg.slp", "out/bugs.json")[0] == 0
+    assert read_coco(tmp_path / "out/bugs.json").pictures[0].path == tmp_path / "out/images/p/000000.png"
 
 
 @pytest.mark.parametrize(

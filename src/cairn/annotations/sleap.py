@@ -40,33 +40,41 @@ def read_sleap(
     skeleton = _skeleton(content.skeletons, path)
     people: list[Person] = []
     listed: list[Listed] = []
-    for video, labelled in _labelled(content):
-        names = _pictures(video, [frame.frame_idx for frame in labelled], path, images, frames, faults)
+    for video, called, labelled in _labelled(content):
+        names = _pictures(video, called, [frame.frame_idx for frame in labelled], path, images, frames, faults)
         for frame, name in zip(labelled, names, strict=True):
             if name is None:
                 continue
             with faults:
-                record = f"{path}: frame {frame.frame_idx} of {_name(video)}"
+                record = f"{path}: frame {frame.frame_idx} of {called}"
                 people += [_person(instance, name, content.tracks, record) for instance in frame.user_instances]
-                listed.append(Listed(name, None, (f"video {_name(video)}",), int(frame.frame_idx)))
+                listed.append(Listed(name, None, (f"video {called}",), int(frame.frame_idx)))
     if not listed:
         raise LabelError(f"{path} has no labelled frame: what was predicted must be corrected in SLEAP first")
     return gather(people, skeleton, path, None, listed=listed, faults=faults)
 
 
-def _labelled(content: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Each video, and its frames in which somebody placed an instance."""
-    for video in content.videos:
+def _labelled(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
+    """Each video, what it is called, and its frames in which somebody placed an instance."""
+    names = [_name(video) for video in content.videos]
+    for i, (video, name) in enumerate(zip(content.videos, names, strict=True), start=1):
         frames = [frame for frame in content.labeled_frames if frame.video is video and frame.user_instances]
         if frames:
-            yield video, sorted(frames, key=lambda frame: frame.frame_idx)
+            alone = names.count(name) == 1
+            yield video, name if alone else f"{name}-{i}", sorted(frames, key=lambda frame: frame.frame_idx)
 
 
 def _pictures(
-    video: Any, indices: list[int], path: Path, images: Path | None, frames: Path | None, faults: Faults
+    video: Any,
+    name: str,
+    indices: list[int],
+    path: Path,
+    images: Path | None,
+    frames: Path | None,
+    faults: Faults,
 ) -> list[str | None]:
     """The file of each frame."""
-    called = [f"frame {index} of {_name(video)}" for index in indices]
+    called = [f"frame {index} of {name}" for index in indices]
     if isinstance(video.filename, list):
         paths = located([str(video.filename[index]) for index in indices], path, images, faults, called=called)
         return [None if found is None else str(found.absolute()) for found in paths]
@@ -87,7 +95,7 @@ def _pictures(
     for index, what in zip(indices, called, strict=True):
         names.append(None)
         with faults:
-            target = frames / Path(_name(video)).stem / f"{index:06d}.png"
+            target = frames / name / f"{index:06d}.png"
             write_image(target, _pixels(video, index, f"{path}: {what}"))
             names[-1] = str(target.absolute())
     return names

@@ -74,6 +74,7 @@ def convert(
 
     cairn convert labels.slp mice.json --skeleton mice.skeleton.toml --overwrite
     """
+    import shutil
     import tempfile
 
     from cairn.annotations.faults import Faults
@@ -99,6 +100,8 @@ def convert(
         # A YOLO folder has copies of its pictures: those cut out of a video need not stay.
         copied = form in ("yolo", "toml")
         frames = Path(tidying.enter_context(tempfile.TemporaryDirectory())) if copied else target.parent / "images"
+        if not frames.exists():
+            tidying.push(lambda kind, *_: shutil.rmtree(frames, ignore_errors=True) if kind else None)
         labels = read_labels(source, images, given, split.value if split else None, faults=faults, frames=frames)  # type: ignore[arg-type]
         limbs_given = bool(labels.skeleton.limbs) or given is not None
         if given is None:
