@@ -1,0 +1,97 @@
+"""What fp16 and int8 cost an embedded model and what they give: size, time, and the figure on labels.
+
+    python benchmarks/precision.py person .data/coco-people/train.json .data/coco-people/val.json
+
+int8 is calibrated on the first labels, all is measured on the second. Times are the processor's on one core, of the
+network alone and of a whole picture with reading; the models take turns on every picture, and the median over the
+rounds stands with its spread (from the lower to the upper quartile). Ratios are of fp32's time in the same turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cairn import zoo
+from cairn.annotations.read import read_labels
+from cairn.evaluation.run import evaluate, predict, predict_objects
+from cairn.load import method
+from cairn.network import Network, OnnxNetwork
+from cairn.predictor import Predictor
+from cairn.training.lowering import lower, shown, spread
+
+TIMED = 40  # pictures
+ROUNDS = 5
+
+
+def predictor_of(network: Network) -> Predictor:
+    return method(network.spec.method).predictor(network)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="embedded")
+    parser.add_argument("calibration", type=Path)
+    parser.add_argument("labels", type=Path)
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    source = zoo.path_of(given.model)
+    spec = OnnxNetwork(source, threads=1).spec
+    calibration = read_labels(given.calibration, None, spec.skeleton)
+    labels = read_labels(given.labels, None, spec.skeleton)
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"fp32": source, "fp16": Path(folder) / "fp16.onnx", "int8": Path(folder) / "int8.onnx"}
+        lower(source, files["fp16"], "fp16", predictor_of, calibration)
+        lower(source, files["int8"], "int8", predictor_of, calibration)
+        networks = {name: OnnxNetwork(path, threads=1) for name, path in files.items()}
+        sizes = {name: path.stat().st_size / 1e6 for name, path in files.items()}
+    timed = spread(labels, TIMED)
+    inputs = list(shown(networks["fp32"], predictor_of, timed))
+    alone = seconds({name: [lambda n=n, x=x: n(x) for x in inputs] for name, n in networks.items()})
+    look = predict_objects if spec.input.fit == "crop" else predict
+    finders = {name: predictor_of(network) for name, network in networks.items()}
+    ones = [replace(timed, pictures=(picture,)) for picture in timed.pictures]
+    whole = seconds({name: [lambda f=f, o=o: list(look(f, o)) for o in ones] for name, f in finders.items()})
+    print(f"{given.model} on {len(labels)} pictures of {given.labels}, one core, medians of {ROUNDS} x {len(ones)}\n")
+    print(f"{'':6s}{'MB':>6s}{'network, ms':>22s}{'x':>6s}{'picture, ms':>22s}{'x':>6s}   figures")
+    for name, finder in finders.items():
+        result = evaluate(finder, labels, spec.input.fit)
+        figures = {key: result.oks[key] for key in ("AP", "AP50", "APL", "AR")} if result.oks else {}
+        figures |= {"PCK": result.pck.value, "NME": result.error.value}
+        print(
+            f"{name:6s}{sizes[name]:6.1f}{spreads(alone[name]):>22s}{ratio(alone, name):6.2f}"
+            f"{spreads(whole[name]):>22s}{ratio(whole, name):6.2f}   "
+            + ", ".join(f"{key} {value:.2f}" for key, value in figures.items()),
+            flush=True,
+        )
+
+
+def seconds(steps: dict[str, list]) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """(ROUNDS x steps,) of each model, the models in turns; the first round warms up and does not count."""
+    taken: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(ROUNDS + 1):
+        for turn in zip(*steps.values(), strict=True):
+            for name, step in zip(steps, turn, strict=True):
+                started = time.process_time()
+                step()
+                taken[name].append(time.process_time() - started)
+    return {name: np.array(values[len(steps[name]) :]) for name, values in taken.items()}
+
+
+def spreads(values: np.ndarray) -> str:
+    low, middle, high = 1000 * np.quantile(values, (0.25, 0.5, 0.75))
+    return f"{middle:.1f} ({low:.1f}-{high:.1f})"
+
+
+def ratio(times: dict[str, np.ndarray], name: str) -> float:
+    return float(np.median(times["fp32"] / times[name]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A model in fewer bits: fp16, or int8 calibrated on pictures, by onnxruntime's own tools.
+
+Both take float32 in and give float32 out, so that whoever runs them need not know. int8 is static: every layer's range
+is measured on pictures that went through the model's own preprocessing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.errors import MissingExtra, ModelError
+from cairn.spec import METADATA_KEY, ModelSpec
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+QUANTISED = ("Conv", "ConvTranspose", "Add", "Concat", "MaxPool", "Relu", "Resize")
+"""What int8 computes. Normalisation, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
+
+INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
+
+
+def precision_of(path: Path) -> Precision:
+    """In which numbers a file's network computes. Raises MissingExtra without onnx."""
+    proto = _read(path)
+    if any(node.op_type in INT8_OPERATORS for node in proto.graph.node):
+        return "int8"
+    half = _library().TensorProto.FLOAT16
+    return "fp16" if any(weights.data_type == half for weights in proto.graph.initializer) else "fp32"
+
+
+def to_fp16(source: Path, target: Path) -> None:
+    """Weights and layers in 16 bits: half the size.
+
+    Raises ModelError where a weight is too large for 16 bits, MissingExtra without onnx.
+    """
+    onnx, proto = _library(), _read(source)
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    most = float(np.finfo(np.float16).max)
+    for weights in proto.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT:
+            largest = float(np.abs(onnx.numpy_helper.to_array(weights)).max(initial=0))
+            if largest > most:  # the tool would cut it off without a word
+                raise ModelError(f"fp16 holds numbers up to {most:g}, and {weights.name} has {largest:g}: take int8")
+    onnx.save(convert_float_to_float16(proto, keep_io_types=True), str(target))
+
+
+def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) -> None:
+    """Layers of QUANTISED in 8 bits, each channel's weights in a scale of their own.
+
+    shown  what the network is shown of pictures, (B, 3, h, w) each: every layer's range is that of its values there
+    Raises ModelError where nothing is shown, MissingExtra without onnx.
+    """
+    _library()
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime's has no types
+        def __init__(self) -> None:
+            self.rest = iter(shown)
+            self.count = 0
+
+        def get_next(self) -> dict[str, Any] | None:
+            images = next(self.rest, None)
+            self.count += images is not None
+            return None if images is None else {name: images}
+
+    name, reader = _read(source).graph.input[0].name, Reader()
+    with _quietly():
+        try:
+            quantize_static(
+                source,  # a path: a graph in memory it would change
+                target,
+                reader,
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTISED),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                # Weights in 7 bits: with 8, processors without VNNI add up more than their 16 bits hold.
+                reduce_range=True,
+            )
+        except ValueError:
+            if reader.count:
+                raise
+            raise ModelError("there is nothing to calibrate on: the pictures show the model nothing") from None
+
+
+def restate(path: Path, spec: ModelSpec) -> None:
+    """Write another specification into a file, and leave nothing that conversion tools wrote beside it."""
+    onnx = _library()
+    proto = _read(path)
+    del proto.metadata_props[:]
+    onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
+    onnx.save(proto, str(path))
+
+
+def noise(spec: ModelSpec, count: int = 4) -> Iterator[NDArray[np.float32]]:
+    """What a network can be shown where there are no pictures: (1, 3, h, w) each."""
+    rng = np.random.default_rng(0)
+    side = -(-spec.input.size // spec.input.multiple) * spec.input.multiple
+    for _ in range(count):
+        yield rng.uniform(0, 255, (1, 3, side, side)).astype(np.float32)
+
+
+def _read(path: Path) -> Any:
+    return _library().load(str(path))
+
+
+def _library() -> Any:
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtra("onnx", "train") from None
+    return onnx
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without advice on preprocessing that changes nothing here: exported graphs are folded already."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
