@@ -86,7 +86,7 @@ def _lengths(points: NDArray[np.float64], a: NDArray[np.int64], b: NDArray[np.in
 
 def _excess(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, pairs) logarithms of distances over the object's size and the pair's usual distance."""
-    usual = _quantile(lengths, 0.5, axis=0)
+    usual = np.zeros(lengths.shape[1])
     for _ in range(ROUNDS):
         size = _quantile(lengths - usual, SIZING, axis=1)[:, None]
         usual = _quantile(lengths - size, 0.5, axis=0)

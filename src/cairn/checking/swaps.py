@@ -29,7 +29,7 @@ BLURRED = 0.005  # a distance below which two shapes are the same as labelled by
 COARSE, FINE = 300, 3000  # objects compared with, first to find who may be swapped and then to weigh it
 MANY = 16  # flip pairs from which on only single ones, and all together, are tried
 BLOCK = 512  # objects at a time
-UNUSUAL = 0.9  # quantile of distances up to which a shape is usual
+UNUSUAL = 0.99  # quantile of distances up to which a shape is usual
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_ import import_
+from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.errors import CairnError
@@ -32,6 +33,7 @@ app.command()(detect)
 app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
+app.command()(split)
 app.command()(teach)
 app.command()(train)
 app.command("import")(import_)
