@@ -60,6 +60,17 @@ def test_the_status_says_whether_training_may_start(
     assert json.loads((tmp_path / "third" / "check.json").read_text())["status"] == 2
 
 
+def test_records_that_cannot_be_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = labels_in(tmp_path, 24)
+    content = json.loads(labels.read_text())
+    content["annotations"][3]["keypoints"][0] = "left"
+    labels.write_text(json.dumps(content))
+    assert run("check", labels, "--out", tmp_path / "out") == 2
+    shown = capsys.readouterr().out
+    assert "1 record cannot be used" in shown
+    assert "annotation 4" in shown
+
+
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train = labels_in(tmp_path, 4)
     assert run("check", tmp_path / "none.json", "--out", tmp_path / "out") == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,8 +49,17 @@ class Check:
         return 2 if "stop" in levels else 1 if "look" in levels else 0
 
 
-def check(sets: Mapping[str, Labels], progress: Callable[[int], None] | None = None) -> Check:
-    """sets: labels in the joints of the first, by name. `progress` is called with how many pictures were read."""
+def check(
+    sets: Mapping[str, Labels],
+    progress: Callable[[int], None] | None = None,
+    skipped: Mapping[str, Sequence[str]] | None = None,
+) -> Check:
+    """What is to be said of labels.
+
+    sets      labels in the joints of the first, by name
+    progress  is called with how many pictures were read
+    skipped   by the same names, one line for each record that could not be read
+    """
     looks, done = {}, 0
     for name, labels in sets.items():
         already = done
@@ -58,6 +67,10 @@ def check(sets: Mapping[str, Labels], progress: Callable[[int], None] | None = N
         looks[name] = look_at(paths, lambda n, already=already: progress(already + n) if progress else None)  # type: ignore[misc]
         done += len(labels)
     result = Check(dict(sets), looks)
+    for name, lines in (skipped or {}).items():
+        if lines:
+            line = f"{name}: {_count(len(lines), 'record')} cannot be used: {_some(list(lines), '; ')}"
+            result.findings.append(Finding("stop", "record", line, tuple({"why": reason} for reason in lines)))
     for name, labels in sets.items():
         result.findings.extend(_pictures(name, labels, looks[name]))
         result.findings.extend(_points(name, labels))

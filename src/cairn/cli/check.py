@@ -40,6 +40,7 @@ def check(
 
     cairn check train.json --val val.json
     """
+    from cairn.annotations.faults import Faults
     from cairn.annotations.labels import Labels
     from cairn.annotations.read import read_labels
     from cairn.checking.findings import check as look_over
@@ -52,14 +53,17 @@ def check(
         raise LabelError("a file of labels is given twice: every picture of it would be in both parts")
     bones = skeleton(joints) if joints else None
     sets: dict[str, Labels] = {}
+    skipped: dict[str, list[str]] = {}
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
-        sets[name] = read_labels(file, images, bones, absent_ok=True)
+        faults = Faults(skip=True)
+        sets[name] = read_labels(file, images, bones, absent_ok=True, faults=faults)
+        skipped[name] = faults.skipped
         bones = bones or sets[name].skeleton
     folder = out or new_folder(f"check-{labels[0].stem}")
     with kept_if_used(free_of_checks(folder)):
         with bar("reading", sum(map(len, sets.values()))) as progress:
-            result = look_over(sets, progress)
+            result = look_over(sets, progress, skipped)
         written = write_check(result, folder)
     _print(result)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)
