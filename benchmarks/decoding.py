@@ -6,6 +6,7 @@ of decode() on maps that lie in memory. CPU time leaves out what other programs 
 
 from __future__ import annotations
 
+import signal
 import time
 
 import numpy as np
@@ -95,4 +96,5 @@ def _quality(scenes: list[Scene], **options: str) -> tuple[float, int, float, fl
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

@@ -8,6 +8,7 @@ Each figure is the median of several runs; wall time, and the process's own larg
 from __future__ import annotations
 
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -79,4 +80,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

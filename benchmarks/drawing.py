@@ -5,6 +5,7 @@ python benchmarks/drawing.py
 
 from __future__ import annotations
 
+import signal
 import statistics
 import time
 
@@ -48,4 +49,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import signal
 import statistics
 import time
 from collections.abc import Callable
@@ -127,4 +128,5 @@ def milliseconds(function: Callable[[], object], repetitions: int = 15) -> float
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

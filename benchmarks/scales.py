@@ -9,6 +9,7 @@ median of the first pictures.
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import time
 from dataclasses import replace
@@ -69,4 +70,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

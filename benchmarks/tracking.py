@@ -9,6 +9,7 @@ the IDF1 of a tracker without a mistake on what was found.
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -130,4 +131,5 @@ def elapsed(action: Callable, *arguments: object) -> float:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()

@@ -10,6 +10,7 @@ processor; ratios are of wall time. Then MINUTES (20) of small frames, for the m
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -164,4 +165,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet when piped into head
     main()
