@@ -11,6 +11,7 @@ import pytest
 from cairn.cli import main
 from cairn.image import write_image
 from cairn.predictor import Predictor
+from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec
 from fake_network import SPEC, totems, write_totem_model
 
@@ -209,11 +210,14 @@ def test_mistakes_are_one_line_and_leave_nothing(
     spoilt.write_text(labels.read_text().replace("100, 2", "NaN, 2", 1))
     longer = tmp_path / "longer.json"
     longer.write_text(labels.read_text().replace('"top"', '"hat"'))
+    few = Skeleton("few", ("top", "middle"), limbs=((0, 1),))
+    shorter = write_totem_model(tmp_path / "shorter.onnx", SPEC.model_copy(update={"skeleton": few}))
     tall = tmp_path / "tall.toml"
     tall.write_text('name = "tall"\njoints = ["hat", "base"]')
     mistakes: list[tuple[list[str | Path], str]] = [
         ([labels], "give a model or several and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
+        ([model, shorter, labels], "has not; --skeleton names joints that all of them have"),
         ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),

@@ -113,7 +113,11 @@ def evaluate(
         truth = replace(truth, pictures=truth.pictures[:limit])
         if not any(picture.annotation.labelled.any() for picture in truth):
             raise LabelError(f"the first {limit} pictures of {labels} have no labelled object: raise --limit")
-    finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
+    try:
+        finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
+    except LabelError as error:
+        hint = f"{error}; --skeleton names joints that all of them have" if len(predictors) > 1 else str(error)
+        raise LabelError(hint) from None
     folder = out or new_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
     averaging: Mean = "pooled" if mean == "pooled" else "joints"
     with kept_if_used(free_of_reports(folder)):
