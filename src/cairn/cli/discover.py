@@ -58,6 +58,8 @@ def discover(
     tables = override({"method": "landmarks", **tables}, settings or [])
     if tables["method"] != "landmarks":
         raise RecipeError(f"cairn discover is for the method landmarks, and the recipe is of {tables['method']}")
+    if images and not any(path.is_file() for path in pictures or ()):
+        raise RecipeError("--images goes with a label file, whose pictures it says where to find")
     if pictures:
         put(tables, "data.train", [_source(path, images) for path in pictures])
     given = (("network.landmarks", landmarks), ("run.epochs", epochs), ("seed", seed), ("name", name))

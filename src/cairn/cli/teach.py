@@ -81,14 +81,15 @@ def teach(
     held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
     protocol = protocol_of(metric) if metric else teaching.usual_length(train if held is None else held)
     kind: teaching.Kind = "ridge" if ridge else "paper"
+    regressor = teaching.fit(train, kind)
     rows = teaching.table(train, held, kind, protocol, seed)
     other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)
     _print({kind: rows, ("paper" if ridge else "ridge"): other}, protocol.unit, on_others=held is None)
 
     stated: dict[str, str | int | float] = {"labels": str(labels), "labelled pictures": len(train), "regression": kind}
-    figures = {"NME": rows[-1].mean} if rows else {}
+    figures = {"NME": rows[-1].mean} if rows and rows[-1].count == len(train) else {}
     taught = spec.model_copy(update={"skeleton": truth.skeleton, "figures": figures})
-    teaching.export_taught(module, teaching.fit(train, kind), taught, stated, target)
+    teaching.export_taught(module, regressor, taught, stated, target)
     print(target)
 
 

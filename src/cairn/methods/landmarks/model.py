@@ -19,7 +19,11 @@ from cairn.methods.landmarks.losses import positions, probabilities
 from cairn.methods.landmarks.warp import centers
 
 RADIUS = 0.1
-"""A landmark is as sure as the share of its probability within so many half sides of the picture around it."""
+"""A landmark is as sure as the share of its probability within so many half sides of the picture around it, or within
+a cell where that is more."""
+
+LEAST_SURE = 1e-3
+"""A landmark is always somewhere: a confidence of 0 would say that it was not found."""
 
 
 class PaperTrunk(nn.Module):
@@ -135,6 +139,7 @@ class Detector(nn.Module):
         self.trunk = trunk
         self.edge = (frame - size) // 2
         self.cells = frame / stride
+        self.near = max(RADIUS, 2 / self.cells)
         self.register_buffer("places", centers(size // stride, size // stride, size / frame), persistent=False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,7 +152,8 @@ class Detector(nn.Module):
         p = probabilities(self.trunk(image[..., self.edge : until, self.edge : until]))
         points = positions(p, self.places)
         away = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
-        return points, (p.flatten(2) * (away < RADIUS**2)).sum(-1).clamp(0, 1)
+        near = (1.5 - away / self.near**2).clamp(0, 1)  # no sharp edge: torch and onnxruntime would differ on it
+        return points, (p.flatten(2) * near).sum(-1).clamp(LEAST_SURE, 1)
 
 
 class Taught(nn.Module):
@@ -161,11 +167,11 @@ class Taught(nn.Module):
         self.detector = detector
         self.register_buffer("matrix", matrix)
         self.register_buffer("offset", offset)
-        share = matrix.abs().view(len(matrix) // 2, 2, -1, 2).sum(dim=(1, 3))  # (K, N)
-        self.register_buffer("share", share / share.sum(dim=0).clamp_min(1e-12))
+        share = matrix.abs().view(len(matrix) // 2, 2, -1, 2).sum(dim=(1, 3)) + 1e-12  # (K, N)
+        self.register_buffer("share", share / share.sum(dim=0))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """A point is as sure as the landmarks that it hangs on."""
+        """A point is as sure as the landmarks that it hangs on; as all of them where it hangs on none."""
         landmarks, confidence = self.detector.landmarks(image)
         points = (landmarks.flatten(1) @ self.matrix + self.offset).unflatten(1, (-1, 2))
         return in_cells(points, self.detector.cells), confidence @ self.share

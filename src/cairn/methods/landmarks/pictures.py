@@ -45,7 +45,7 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, Sources, Labels]:
     sources = [(without_labels(paths_of(source), skeleton), source) for source in recipe.data.train]
     count = sum(len(labels) for labels, _ in sources)
     if count < LEAST:
-        raise ImageError(f"{count} pictures are too few to find what they have in common: give {LEAST} at least")
+        raise ImageError(f"pictures to find what they have in common: expected {LEAST} at least, got {count}")
     check_pictures([picture for labels, _ in sources for picture in labels])
     if recipe.data.val:
         paths = [path for source in recipe.data.val for path in paths_of(source)]

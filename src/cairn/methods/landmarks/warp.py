@@ -56,7 +56,8 @@ class Warp:
 def basis(points: Tensor, control: Tensor) -> Tensor:
     """(..., N, 2), (C, 2) -> (..., N, 3 + C): x, y, 1 and φ of the distance to each control point."""
     squared = (points[..., :, None, :] - control).square().sum(-1)
-    return torch.cat([points, torch.ones_like(points[..., :1]), torch.xlogy(squared, squared)], dim=-1)
+    bends = squared * squared.clamp_min(torch.finfo(squared.dtype).tiny).log()  # on a control point it has a slope too
+    return torch.cat([points, torch.ones_like(points[..., :1]), bends], dim=-1)
 
 
 def through(points: Tensor, targets: Tensor) -> Warp:
