@@ -79,3 +79,41 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     assert run("train", "--method", "hourglass", "--data", labels, *small, "--out", "my run") == status
     assert capsys.readouterr().err.endswith("cairn: stopped; go on with: cairn train --resume --out 'my run'\n")
     assert Path("my run/recipe.toml").is_file()
+
+
+def test_labels_alone_are_enough_and_what_is_chosen_is_said(
+    labels: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cairn.training.machine as machine
+    from cairn.training.choice import Pace
+    from cairn.training.recipe import read_recipe
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit.lightning.Trainer, "fit", stopped)
+    monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
+    made_labels(Path("several"), 6, people=2)
+    several = Path("several") / "labels.json"
+    assert run("train", "--data", several, "--val", several, "--set", "run.threads=1", "--batch", "3") == 130
+    said = capsys.readouterr().err
+    assert "method = openpose: up to 2 objects in a picture\n" in said
+    assert "run.batch" not in said  # by hand, and so no choice
+    written = Path("runs/several/recipe.toml")
+    assert "epochs = 400 # about 1 minutes here, at 10 samples a second\n" in written.read_text()
+    assert read_recipe(written)["run"]["batch"] == 3
+
+    # Again, from what was written and from the labels: one runs as it was, the other beside it.
+    assert run("train", written, "--out", "again") == 130
+    assert read_recipe("again/recipe.toml") == read_recipe(written)
+    assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
+    single = read_recipe("runs/set/recipe.toml")
+    assert (single["method"], single["start"], single["input"]["fit"]) == ("hourglass", "person-single", "whole")
+    assert single["network"] == {"stacks": 2, "features": 128, "depth": 3, "residuals": 1}
+    assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
+    assert Path("runs/several-2/recipe.toml").is_file()
+
+
+def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
+    assert "person is a model of openpose: hourglass cannot start from it" in capsys.readouterr().err

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from cairn.errors import LabelError, RecipeError
+from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.training import Recipe, module, training_set
-from cairn.training.recipe import LabelSource
+from cairn.training.augment import NO_AUGMENTATION
+from cairn.training.recipe import LabelSource, check_recipe
 from training.made_data import THING, made_labels
 
 SMALL = {"input": {"size": 64}, "network": {"features": 8}}
@@ -64,3 +66,30 @@ def test_a_joint_outside_the_crop_has_an_empty_map_and_one_that_is_not_labelled_
     item = samples_of(replace(things, pictures=(changed,)), augmentation=plain)[0]
     assert item["weights"].tolist() == [1, 1, 0]
     assert [bool(each.any()) for each in item["heatmaps"]] == [True, False, False]
+
+
+def test_a_whole_picture_is_learnt_as_it_is_shown_to_the_model(tmp_path):
+    labels = made_labels(tmp_path, 2)
+    tables = {"input": {"fit": "whole", "size": 64}, "network": {"features": 8}, "augmentation": NO_AUGMENTATION}
+    recipe = check_recipe(Recipe, tables)
+    samples = training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
+    shown = []
+
+    class Looking:
+        spec = module(recipe, labels.skeleton, labels).spec()
+
+        def __call__(self, images):
+            shown.append(images[0])
+            return {"heatmaps": samples[index]["heatmaps"][None]}
+
+    for index, picture in enumerate(labels):
+        poses = predictor(Looking())(picture.path)
+        assert np.array_equal(shown[index].astype(np.uint8), samples[index]["image"])
+        assert np.abs(poses.keypoints - picture.annotation.keypoints).max() < 0.5
+
+
+def test_whole_pictures_have_one_object(tmp_path):
+    labels = made_labels(tmp_path, 2, people=2)
+    recipe = check_recipe(Recipe, {"input": {"fit": "whole"}})
+    with pytest.raises(LabelError, match="has 2 labelled objects, and is to be shown whole"):
+        training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])

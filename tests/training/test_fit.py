@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
+import cairn.training.fit as fit
 import cairn.training.results as results
 from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.load import load
@@ -300,3 +301,22 @@ def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
         (tmp_path / "metrics.csv").write_text(text)
         with pytest.raises(ModelError, match=r"metrics\.csv is not the table of a run"):
             results.with_provenance(spec, recipe, 1, tmp_path)
+
+
+def test_a_run_without_progress_ends_when_its_patience_does(things, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
+    tables = HOURGLASS | {
+        "optimiser": {"learning_rate": 1e-12, "ema": 0},
+        "run": SMALL["run"] | {"epochs": 9, "patience": 2},
+    }
+    fit.train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
+    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalisation still move at first
+
+
+def test_a_recipe_says_why_and_runs_again(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS, things)
+    reasons = {"run.batch": "pictures are\nfew", "name": 'said "so" # here'}
+    fit.start_run(recipe, tmp_path / "run", False, reasons)
+    text = (tmp_path / "run" / "recipe.toml").read_text()
+    assert "batch = 4 # pictures are few\n" in text
+    assert check_recipe(hourglass.Recipe, read_recipe(tmp_path / "run" / "recipe.toml")) == recipe

@@ -77,12 +77,14 @@ class KeypointModule(lightning.LightningModule, ABC):
         return {}
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        losses = self.losses(batch)
+        weight = self.weight(index)
+        losses = {name: loss * weight for name, loss in self.losses(batch).items()}
         total = torch.stack(list(losses.values())).sum()
-        shown = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
-        self.log_dict(shown, on_step=False, on_epoch=True, sync_dist=True)
-        self.log("loss", total.detach(), on_step=True, on_epoch=True, prog_bar=True, sync_dist=True)
-        return total * self.weight(index)
+        # By batch_size Lightning would weigh batches, and round their mean size over processes to a whole number.
+        every = {"on_epoch": True, "sync_dist": True, "batch_size": 1}
+        self.log_dict({f"loss/{name}": loss.detach() for name, loss in losses.items()}, on_step=False, **every)
+        self.log("loss", total.detach(), on_step=True, prog_bar=True, **every)
+        return total
 
     def on_train_epoch_end(self) -> None:
         """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
