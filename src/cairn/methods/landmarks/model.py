@@ -4,7 +4,7 @@
     Detector   (B, 3, S, S) -> landmarks of the middle of a square picture, (B, K, 2) cells and (B, K) confidence
     Taught     the same for N points that are linear in the landmarks
 
-Every convolution repeats the edge of its input instead of adding zeros: with zeros the network knows where in
+Every convolution mirrors its input at the edge instead of adding zeros: with zeros the network knows where in
 the picture it is, and soon puts landmarks on a grid that never moves (docs/landmarks.md has figures).
 """
 
@@ -44,7 +44,7 @@ class PaperTrunk(nn.Module):
             last = nn.Conv2d(256, landmarks, 1)
         else:
             middle = [convolution(48, 64, 5), convolution(64, 80, 5), convolution(80, 256, 5)]
-            last = nn.Conv2d(256, landmarks, 5, padding=2, padding_mode="replicate")
+            last = nn.Conv2d(256, landmarks, 5, padding=2, padding_mode="reflect")
         self.layers = nn.Sequential(
             Normalise(), convolution(3, 20, 5), nn.MaxPool2d(2), convolution(20, 48, 5), *middle, last
         )
@@ -59,7 +59,7 @@ class HourglassTrunk(nn.Module):
 
     stride = 4
 
-    def __init__(self, landmarks: int, widths: Sequence[int] = (32, 64, 96, 96)) -> None:
+    def __init__(self, landmarks: int, widths: Sequence[int] = (48, 64)) -> None:
         super().__init__()
         width = widths[0]
         self.layers = nn.Sequential(
@@ -121,7 +121,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilatio
     """A convolution that keeps the size (over the stride), batch normalisation, ReLU."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False, padding_mode="replicate"),
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False, padding_mode="reflect"),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )

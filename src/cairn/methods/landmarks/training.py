@@ -63,7 +63,7 @@ class NetworkSettings(Section):
 
     landmarks: Annotated[int, Field(ge=2)] = 10
     trunk: Literal["hourglass", "paper", "dilated"] = "hourglass"
-    widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (32, 64, 96, 96)
+    widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (48, 64)
 
     @property
     def stride(self) -> int:
@@ -86,9 +86,9 @@ class Warps(Section):
     first, second  of a random half of the spline's weights
     """
 
-    rotation: Annotated[float, Field(ge=0)] = 10.0
-    scale: Annotated[float, Field(ge=0, lt=0.5)] = 0.2
-    shift: Annotated[float, Field(ge=0)] = 0.2
+    rotation: Annotated[float, Field(ge=0)] = 5.0
+    scale: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
+    shift: Annotated[float, Field(ge=0)] = 0.1
     bend: Annotated[float, Field(ge=0)] = 0.001
     first: Annotated[float, Field(ge=0)] = 0.005
     second: Annotated[float, Field(ge=0)] = 0.01
@@ -108,7 +108,7 @@ class Loss(Section):
 
     alignment: Literal["probabilities", "points"] = "probabilities"
     diversity: Literal["patches", "pairs"] = "patches"
-    weight: Annotated[float, Field(ge=0)] = 0.05
+    weight: Annotated[float, Field(ge=0)] = 0.03
     patch: Count = 3
 
 
