@@ -38,6 +38,9 @@ from cairn.training.recipe import Recipe as SharedRecipe
 
 __all__ = ["Recipe", "module", "read_data", "repeated", "told", "training_set"]
 
+LEAST_SIZE = 16
+"""Pixels along a side of what the network sees: dilated convolutions reach four cells beyond the edge of 8."""
+
 SEEN = 256
 """Pictures set aside on which the landmarks are measured."""
 
@@ -130,8 +133,9 @@ class Recipe(SharedRecipe):
     @model_validator(mode="after")
     def _room(self) -> Recipe:
         landmarks, multiple = self.network.landmarks, self.network.multiple
-        if self.input.size % multiple:
-            raise ValueError(f"input.size must be a multiple of {multiple} for this trunk")
+        least = max(LEAST_SIZE, 2 * multiple)  # one cell has nothing to mirror at its edge
+        if self.input.size % multiple or self.input.size < least:
+            raise ValueError(f"input.size must be a multiple of {multiple} for this trunk, and {least} at least")
         room = (-(-self.cells // self.loss.patch)) ** 2
         if landmarks > room:
             raise ValueError(
