@@ -30,7 +30,7 @@ def discover(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. [runs/NAME]", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
     epochs: Annotated[
-        int | None, typer.Option(help=f"Each of about {PAIRS_AN_EPOCH} pictures. [40]", show_default=False)
+        int | None, typer.Option(help=f"Each of about {PAIRS_AN_EPOCH} pictures. [5]", show_default=False)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order and warps. [0]", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called. [landmarks]", show_default=False)] = None,

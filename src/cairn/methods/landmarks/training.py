@@ -128,7 +128,7 @@ class Recipe(SharedRecipe):
     loss: Loss = Loss()
     augmentation: Augmentation = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0.2, grey=0.05)
     optimiser: Optimiser = Optimiser(learning_rate=2e-3, weight_decay=5e-4, ema=0.995)
-    run: Run = Run(epochs=40, batch=16, validate_every=4)
+    run: Run = Run(epochs=5, batch=16, validate_every=1)
 
     @model_validator(mode="after")
     def _room(self) -> Recipe:
