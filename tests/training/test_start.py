@@ -1,6 +1,7 @@
 """Laws of starting from other weights: what is carried over computes what it did, and what is not stays as drawn."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -140,10 +141,16 @@ def test_restored_statistics_are_those_of_what_the_layer_is_given():
 
 def test_what_nothing_can_start_from_is_one_line(tmp_path):
     (tmp_path / "text.onnx").write_text("text")
+    proto = onnx.load(str(zoo.path_of("person")))
+    coarse = proto.graph.initializer[0]
+    shape = onnx.numpy_helper.to_array(coarse).shape
+    coarse.CopyFrom(onnx.numpy_helper.from_array(np.zeros(shape, np.int8), coarse.name))
+    onnx.save(proto, str(tmp_path / "coarse.onnx"))
     for source, says in (
         ("horse", "no model 'horse'"),
         (str(tmp_path / "none.onnx"), "no model to start from"),
         (str(tmp_path / "text.onnx"), "no ONNX model"),
+        (str(tmp_path / "coarse.onnx"), "too coarse to learn on"),
         (str(tmp_path), "no checkpoint"),
     ):
         with pytest.raises(ModelError, match=says) as error:

@@ -40,7 +40,8 @@ def choose(tables: Mapping[str, Any]) -> Choice:
     start = read_start(str(tables["start"])) if tables.get("start") else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:
-        choice = choice.with_value("method", *(_method(facts) if start is None else (start.method, f"that of {start.name}")))
+        of_start = (start.method, f"that of {start.name}") if start is not None else None
+        choice = choice.with_value("method", *(of_start or _method(facts)))
     choice = choice.under(tables)
     package = package_of(str(choice.tables["method"])).__name__
     training = import_module(f"{package}.training")

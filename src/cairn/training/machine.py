@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 
 from cairn.training.choice import Machine, Pace
@@ -72,7 +73,7 @@ def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
 
     try:
         step()
-        network = min(_timed(step)[0] for _ in range(TRIALS))
+        network = float(np.median([_timed(step)[0] for _ in range(TRIALS)]))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
