@@ -170,10 +170,10 @@ def _of_onnx(source: str, path: Path) -> Start:
         raise ModelError(f"{path} is an ONNX model, but not one of Cairn's: it has no {METADATA_KEY} metadata")
     spec = ModelSpec.from_json(metadata[METADATA_KEY])
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    floats = {
-        name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items() if array.dtype.kind == "f"
-    }
-    weights = _within(floats)
+    if any(array.dtype == np.int8 and array.ndim == 4 for array in arrays.values()):
+        raise ModelError(f"{path} has weights of 8 bits, too coarse to learn on: start from its fp32 or fp16 file")
+    floats = {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind == "f"}
+    weights = _within({name: torch.from_numpy(array) for name, array in floats.items()})
     if not weights:
         raise ModelError(f"{path} holds no weights by the names of a network of Cairn's, so nothing can start from it")
     return Start(source, spec.method, spec.skeleton, weights)
