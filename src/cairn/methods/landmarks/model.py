@@ -152,8 +152,8 @@ class Detector(nn.Module):
         p = probabilities(self.trunk(image[..., self.edge : until, self.edge : until]))
         points = positions(p, self.places)
         away = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
-        near = (1.5 - away / self.near**2).clamp(0, 1)  # no sharp edge: torch and onnxruntime would differ on it
-        return points, (p.flatten(2) * near).sum(-1).clamp(LEAST_SURE, 1)
+        near = (1.5 - away / self.near**2).clamp(0.0, 1.0)  # no sharp edge: torch and onnxruntime would differ on it
+        return points, (p.flatten(2) * near).sum(-1).clamp(LEAST_SURE, 1.0)
 
 
 class Taught(nn.Module):
