@@ -19,7 +19,7 @@ from cairn.methods.landmarks.pictures import (
 )
 from cairn.methods.landmarks.training import Recipe
 from cairn.training.recipe import LabelSource
-from landmarks.made_figures import draw_figure, made_figures
+from made_figures import draw_figure, made_figures
 
 TWO = landmark_skeleton(2)
 

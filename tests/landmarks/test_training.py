@@ -27,7 +27,7 @@ from cairn.training.dataset import stack
 from cairn.training.fit import _fits, write_recipe
 from cairn.training.processes import Processes
 from cairn.training.recipe import check_recipe
-from landmarks.made_figures import SMALL, made_figures
+from made_figures import SMALL, made_figures
 
 training = importlib.import_module("cairn.methods.landmarks.training")
 

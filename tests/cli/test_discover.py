@@ -1,0 +1,175 @@
+"""`cairn discover` from the shell's side: landmarks from a folder, interrupted and gone on with, and what stops it."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
+
+from cairn.cli import main
+from cairn.image import image_size, write_image
+from cairn.load import load
+from cairn.training.recipe import to_toml
+from made_figures import SMALL, draw_figure, made_figures
+
+discovering = importlib.import_module("cairn.cli.discover")
+training = importlib.import_module("cairn.methods.landmarks.training")
+
+SETTINGS = [
+    argument
+    for section, table in SMALL.items()
+    if isinstance(table, dict)
+    for name, value in table.items()
+    for argument in ("--set", f"{section}.{name}={json.dumps(value)}")
+]
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures") / "set"
+    made_figures(folder, 30)
+    return folder
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Lightning ignores interrupts once it has seen one; the tests that follow should not."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_folder_becomes_a_model_though_the_run_was_stopped(
+    figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, interrupts: None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 150)
+    step = training.LandmarksModule.training_step
+
+    def stopped(self, batch, index):  # type: ignore[no-untyped-def]
+        if self.current_epoch == 1 and index == 2:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    out = Path("my run")
+    with monkeypatch.context() as patched:
+        patched.setattr(training.LandmarksModule, "training_step", stopped)
+        ended = run("discover", figures / "images", *SETTINGS, "--landmarks", "4", "--out", out, "--name", "made")
+    shown = capsys.readouterr()
+    assert ended == 130
+    assert shown.err.endswith("cairn: stopped; go on with: cairn discover --resume --out 'my run'\n")
+    assert shown.out == ""
+    assert not (out / "model.onnx").exists()
+    split = (out / "split.json").read_text()
+
+    assert run("discover", "--resume", "--out", out) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "my run/model.onnx\n"
+    for measure in ("equivariance", "still", "collapsed", "coverage", "sheets/epoch-0002.png"):
+        assert measure in shown.err
+    assert (out / "split.json").read_text() == split
+    with (out / "metrics.csv").open() as rows:
+        table = list(csv.DictReader(rows))
+    assert [int(row["epoch"]) for row in table] == [1, 2]
+    assert {"equivariance", "still", "collapsed", "spread", "coverage", "loss/alignment", "loss/diversity"} <= set(
+        table[0]
+    )
+    assert [path.name for path in sorted((out / "sheets").iterdir())] == ["epoch-0001.png", "epoch-0002.png"]
+    assert image_size(out / "sheets" / "epoch-0002.png") == (192 * 2, 192 * 6)  # 7 of 30 pictures are set aside
+
+    model = load(out / "model.onnx", threads=1)
+    assert (model.spec.name, model.spec.method, len(model.spec.skeleton)) == ("made", "landmarks", 4)
+    poses = model(figures / "images" / "03.png")
+    assert poses.keypoints.shape == (1, 4, 2)
+    assert np.isfinite(poses.keypoints).all()
+    assert ((poses.keypoints > -0.5) & (poses.keypoints < 63.5)).all()
+
+
+def write_pictures(folder: Path, sizes: list[tuple[int, int]], black: bool = False) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i, (height, width) in enumerate(sizes):
+        image = np.zeros((height, width, 3), np.uint8) if black else draw_figure(rng, height, width)[0]
+        write_image(folder / f"{i:02}.png", image)
+    return folder
+
+
+def test_mistakes_are_one_line_and_leave_nothing(
+    figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    pictures = figures / "images"
+    one = write_pictures(tmp_path / "one", [(64, 64)])
+    tiny = write_pictures(tmp_path / "tiny", [(64, 64)] * 11 + [(64, 12)])
+    black = write_pictures(tmp_path / "black", [(32, 32)] * 12, black=True)
+    cut = write_pictures(tmp_path / "cut", [(64, 64)] * 12)
+    (cut / "05.png").write_bytes((cut / "05.png").read_bytes()[:300])
+    empty, gone = tmp_path / "empty", tmp_path / "gone"
+    for folder in (empty, gone):
+        folder.mkdir()
+    (gone / "labels.json").write_text((figures / "labels.json").read_text())
+    other, old = tmp_path / "other.toml", tmp_path / "old"
+    other.write_text('method = "hourglass"\n')
+    old.mkdir()
+    (old / "recipe.toml").write_text(to_toml({"method": "hourglass"}))
+    mistakes: list[tuple[list[str | Path], str]] = [
+        ([], "a discovery needs pictures: cairn discover FOLDER"),
+        ([one], "expected 10 at least, got 1"),
+        ([empty], "no picture in the folder"),
+        ([tmp_path / "none"], "none: No such file"),
+        ([pictures / "00.png"], "00.png"),
+        ([tiny], "11.png is 12 x 64 pixels: each side must be 16 at least"),
+        ([black], "12 of 12 pictures looked at are of one colour"),
+        ([cut], "05.png is truncated"),
+        ([gone / "labels.json"], "labels.json"),
+        ([pictures, "--images", empty], "--images goes with a label file"),
+        ([pictures, "--landmarks", "1"], "network.landmarks: Input should be greater than or equal to 2, got 1"),
+        ([pictures, "--landmarks", "500"], "500 landmarks have no room in maps of"),
+        ([pictures, "--set", "input.size=50"], "input.size must be a multiple of"),
+        ([pictures, "--set", "network.landmark=5"], "no setting network.landmark"),
+        ([pictures, "--recipe", other], "the recipe is of hourglass"),
+        ([pictures, "--set", "method=openpose"], "the recipe is of openpose"),
+        ([pictures, "--epochs", "0"], "run.epochs"),
+        ([pictures, "--out", old], "is not empty"),
+        (["--resume"], "--resume goes with --out RUN, and with nothing else"),
+        (["--resume", "--out", old], "the recipe is of hourglass"),
+        (["--resume", "--out", empty], "cannot read recipe"),
+        (["--resume", "--out", old, "--landmarks", "3"], "and with nothing else"),
+        (["--resume", "--out", old, "--epochs", "3"], "and with nothing else"),
+        ([pictures, "--resume", "--out", old], "and with nothing else"),
+    ]
+    for arguments, message in mistakes:
+        assert run("discover", *arguments) == 2, arguments
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert shown.err.count("\n") == 1, shown.err
+        assert shown.out == ""
+    assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
+    assert [path.name for path in old.iterdir()] == ["recipe.toml"]
+
+
+def test_sizes_that_differ_widely_are_said_and_no_mistake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = write_pictures(tmp_path / "sizes", [(16, 20), (200, 30), (40, 260)] * 4)
+    monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 12)
+    finished: list[object] = []
+    monkeypatch.setattr("cairn.training.fit._finish", lambda module, run: finished.append(run) or run / "model.onnx")
+    assert run("discover", pictures, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
+    assert "pictures are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
+    assert finished == [tmp_path / "run"]

@@ -1,0 +1,167 @@
+"""`cairn teach` from the shell's side: a run becomes a model of labelled points, whose error is what the table says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
+
+import torch
+
+from cairn.cli import main
+from cairn.load import load
+from cairn.methods.landmarks import training
+from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
+from cairn.training.fit import write_recipe
+from cairn.training.recipe import check_recipe, to_toml
+from made_figures import SMALL, made_figures
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `cairn teach` needs of a run: its recipe and its best weights, here as they were drawn."""
+    folder = tmp_path_factory.mktemp("runs") / "made"
+    (folder / "checkpoints").mkdir(parents=True)
+    recipe = check_recipe(training.Recipe, {"method": "landmarks", "name": "made", **SMALL})
+    write_recipe(recipe, folder)
+    torch.manual_seed(0)
+    landmarks = landmark_skeleton(5)
+    module = training.module(recipe, landmarks, without_labels((), landmarks))
+    torch.save({"epoch": 1, "state_dict": module.state_dict()}, folder / "checkpoints" / "best.ckpt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures") / "train"
+    made_figures(folder, 24)
+    made_figures(folder.parent / "val", 8, seed=1)
+    return folder / "labels.json"
+
+
+def changed(labels: Path, target: Path, change: str) -> Path:
+    """A copy of the labels with something else in them."""
+    content = json.loads(labels.read_text())
+    if change == "twice":
+        again = [record | {"id": record["id"] + 1000} for record in content["annotations"]]
+        content["annotations"] += again
+    if change == "no head":
+        for record in content["annotations"]:
+            record["keypoints"][:3] = [0, 0, 0]
+    if change == "gone":
+        for record in content["images"]:
+            record["file_name"] = "gone_" + Path(record["file_name"]).name
+    target.write_text(json.dumps(content))
+    return target
+
+
+def test_the_taught_model_errs_as_the_table_says(
+    discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    val = labels.parents[1] / "val" / "labels.json"
+    out = tmp_path / "deep" / "figure.onnx"
+    given = (
+        "--val",
+        val,
+        "--val-images",
+        val.parent / "images",
+        "--metric",
+        "diagonal",
+        "--out",
+        out,
+        "--name",
+        "figure",
+    )
+    assert run("teach", discovered, labels, "--ridge", *given) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"{out}\n"
+    rows = [line.split() for line in shown.err.splitlines() if line.split() and line.split()[0].isdigit()]
+    assert [row[0] for row in rows] == ["1", "5", "10", "20", "24"]
+    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in shown.err
+
+    model = load(out, threads=1)
+    assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
+    assert model.spec.skeleton.joints == ("head", "left_hand", "right_hand", "left_foot", "right_foot")
+    assert model.spec.provenance["labelled pictures"] == 24
+    assert model.spec.provenance["regression"] == "ridge"
+    errors = []
+    truth = json.loads(val.read_text())
+    paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in truth["images"]}
+    for record in truth["annotations"]:
+        found = model(paths[record["image_id"]]).keypoints[0]
+        points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
+        errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
+    assert model.spec.figures["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
+    assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the kind that is written stands first
+    assert rows[-1][1] != rows[-1][2]
+
+    results = tmp_path / "found"
+    picture = val.parent / "images" / "03.png"
+    assert run("detect", picture, "--model", out, "--out", results, "--write", "json", "--draw") == 0
+    written = json.loads((results / "03.cairn.json").read_text())
+    assert "figure" in json.dumps(written)
+    assert (results / "03.cairn.png").is_file() or (results / "03.cairn.jpg").is_file()
+
+
+def test_mistakes_are_one_line_and_leave_nothing(
+    discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    images = labels.parent / "images"
+    nothing, other, bare, broken = (tmp_path / name for name in ("nothing", "other", "bare", "broken"))
+    for folder in (nothing, other, bare):
+        folder.mkdir()
+    (other / "recipe.toml").write_text(to_toml({"method": "hourglass", "name": "other"}))
+    (bare / "recipe.toml").write_text((discovered / "recipe.toml").read_text())
+    shutil.copytree(discovered, broken)
+    (broken / "checkpoints" / "best.ckpt").write_bytes(b"PK")
+    twice, gone = (changed(labels, tmp_path / f"{change}.json", change) for change in ("twice", "gone"))
+    found = ("--images", images)
+    out = ("--out", tmp_path / "taught.onnx")
+    mistakes: list[tuple[list[str | Path], str]] = [
+        ([nothing, labels], "cannot read recipe"),
+        ([tmp_path / "none", labels], "cannot read recipe"),
+        ([other, labels], "is a run of hourglass: cairn teach takes one of cairn discover"),
+        ([bare, labels], "cannot read checkpoint"),
+        ([broken, labels], "best.ckpt is damaged"),
+        ([discovered, tmp_path / "none.json"], "cannot read labels"),
+        ([discovered, images], "images is a folder"),
+        ([discovered, gone, *found], "gone_"),
+        ([discovered, labels, "--images", nothing], "00.png"),
+        ([discovered, twice, *found], "no picture has exactly one labelled object"),
+        ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
+        ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
+        ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
+        ([discovered, labels, "--skeleton", "horse"], "no skeleton 'horse'"),
+        ([discovered, labels, "--skeleton", "face5"], "share none with skeleton face5"),
+        ([discovered, labels, "--val-images", images], "--val-images goes with --val"),
+        ([discovered, labels, "--val", tmp_path / "none.json"], "cannot read labels"),
+    ]
+    for arguments, message in mistakes:
+        assert run("teach", *arguments, *out) == 2, arguments
+        shown = capsys.readouterr()
+        assert message in shown.err
+        assert shown.err.count("\n") == 1 + shown.err.count("are left out"), shown.err
+        assert shown.out == ""
+    assert run("teach", discovered, labels, "--out", tmp_path / "taught.pt") == 2
+    assert "must end in .onnx" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.onnx"))
+    assert not list(discovered.rglob("*.onnx"))
+
+
+def test_a_point_that_is_labelled_nowhere_is_named_before_anything_is_measured(
+    discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    headless = changed(labels, tmp_path / "headless.json", "no head")
+    assert run("teach", discovered, headless, "--images", labels.parent / "images", "--limit", "6") == 2
+    assert capsys.readouterr().err == "cairn: head is labelled in no picture\n"
