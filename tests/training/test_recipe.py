@@ -7,12 +7,13 @@ import pytest
 
 from cairn.errors import RecipeError
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
+from cairn.methods.landmarks.training import Recipe as LandmarksRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
 from cairn.skeleton import Skeleton
 from cairn.training.recipe import check_recipe, override, put, read_recipe, to_toml
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
-KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe}
+KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe, "landmarks": LandmarksRecipe}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
