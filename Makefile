@@ -25,7 +25,7 @@ test: $(VENV)/.dev ## all tests; those marked `data` skip where the data sets ar
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES)
 
 bench: $(VENV)/.dev ## the figures of the documentation, measured here
-	for script in decoding detect video tracking drawing hourglass; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in decoding detect video tracking drawing hourglass landmarks; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -1,0 +1,137 @@
+"""Landmarks: how fast they are learnt, what diversity costs as they get more, and how fast they are found.
+
+    python benchmarks/landmarks.py [--landmarks 10 30 50] [--batch 16] [--steps 5]
+
+Times are of the process, on one thread, the least of several: another's load on the machine does not count.
+Learning is what a step of training does with made pictures: two warps, network on both views, losses, backward.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cairn.load import load
+from cairn.methods.landmarks import losses
+from cairn.methods.landmarks.model import Taught
+from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
+from cairn.methods.landmarks.training import Encoder, LandmarksModule, Recipe
+from cairn.training.dataset import stack
+from cairn.training.export import export
+
+PICTURE = 128  # pixels along a side of a picture in which landmarks are looked for
+POINTS = 68
+TRUNKS = ("hourglass", "dilated", "paper")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--landmarks", type=int, nargs="+", default=[10, 30, 50])
+    for name, value in (("batch", 16), ("steps", 5)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable()
+    rng = np.random.default_rng(0)
+
+    recipe = recipe_of(2)
+    print(f"learning, {recipe.input.size}×{recipe.input.size}, batch {given.batch}: pairs/s")
+    print("landmarks  " + "".join(f"{trunk:>11}" for trunk in TRUNKS))
+    rates = [pairs_a_second(trunk, given.landmarks, given.batch, given.steps, rng) for trunk in TRUNKS]
+    for count, row in zip(given.landmarks, zip(*rates, strict=True), strict=True):
+        print(f"{count:<11}" + "".join(f"{rate:11.1f}" for rate in row), flush=True)
+
+    print(f"\ndiversity of {recipe.cells}×{recipe.cells} maps with its gradient, µs a landmark and picture; ratio")
+    print("landmarks      patches, linear       pairs, quadratic")
+    costs = np.array([diversity_costs(count, recipe, given.batch) for count in given.landmarks])
+    for count, cost, ratio in zip(given.landmarks, costs, costs / costs[0], strict=True):
+        print(f"{count:<11}" + "".join(f"{c:12.2f} ({r:4.2f})   " for c, r in zip(cost, ratio, strict=True)))
+
+    print(f"\nfinding in a {PICTURE}×{PICTURE} picture, onnxruntime, one thread: ms")
+    print("landmarks    discovered   taught 68 points")
+    for count in given.landmarks:
+        print(f"{count:<11}" + "".join(f"{ms:12.2f}" for ms in milliseconds_a_picture(count, rng)), flush=True)
+
+
+def recipe_of(landmarks: int, trunk: str = "hourglass") -> Recipe:
+    return Recipe.model_validate({"network": {"landmarks": landmarks, "trunk": trunk}})
+
+
+def module_of(recipe: Recipe) -> LandmarksModule:
+    torch.manual_seed(0)
+    landmarks = landmark_skeleton(recipe.network.landmarks)
+    return LandmarksModule(recipe, landmarks, without_labels((), landmarks))
+
+
+def pairs_a_second(trunk: str, landmarks: list[int], batch: int, steps: int, rng: np.random.Generator) -> list[float]:
+    """For each number of landmarks."""
+    picture = rng.integers(0, 256, (PICTURE, PICTURE, 3), np.uint8)
+
+    def step_of(recipe: Recipe) -> Callable[[], None]:
+        module, encode = module_of(recipe).train(), Encoder(recipe)
+        samples = stack([encode(picture, None, rng) for _ in range(batch)])  # type: ignore[arg-type]  # of no label file
+
+        def step() -> None:
+            module.zero_grad()
+            torch.stack(list(module.losses(samples).values())).sum().backward()
+
+        return step
+
+    seconds = least_seconds([step_of(recipe_of(count, trunk)) for count in landmarks], steps)
+    return [batch / each for each in seconds]
+
+
+def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
+    """µs a landmark and picture of both forms, measured in turn."""
+    scores = torch.randn(batch, landmarks, recipe.cells, recipe.cells)
+    maps = losses.probabilities(scores).requires_grad_()
+
+    def cheap() -> None:
+        losses.diversity(maps, recipe.loss.patch).backward()
+
+    def pairwise() -> None:
+        losses.diversity_pairwise(maps).backward()
+
+    return [1e6 * seconds / (batch * landmarks) for seconds in least_seconds([cheap, pairwise], 200)]
+
+
+def milliseconds_a_picture(landmarks: int, rng: np.random.Generator) -> list[float]:
+    """From a picture to the pose, of a discovered and of a taught model: how long it takes does not hang on weights."""
+    module = module_of(recipe_of(landmarks))
+    picture = rng.integers(0, 256, (PICTURE, PICTURE, 3), np.uint8)
+    matrix = torch.from_numpy(rng.normal(0, 0.1, (2 * landmarks, 2 * POINTS))).float()
+    points = landmark_skeleton(POINTS)
+    with tempfile.TemporaryDirectory() as folder:
+        found, taught = Path(folder, "found.onnx"), Path(folder, "taught.onnx")
+        export(module.deployed(), module.spec(), found)
+        network = Taught(module.detector, matrix, torch.zeros(2 * POINTS))
+        export(network, module.spec().model_copy(update={"skeleton": points}), taught)
+        models = [load(path, threads=1) for path in (found, taught)]
+        return [1000 * seconds for seconds in least_seconds([partial(model, picture) for model in models], 100)]
+
+
+def least_seconds(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
+    """Of the process, for each function; they take turns, so that what slows one down slows all."""
+    times = []
+    for function in functions:
+        function()
+    for _ in range(repetitions):
+        row = []
+        for function in functions:
+            started = time.process_time()
+            function()
+            row.append(time.process_time() - started)
+        times.append(row)
+    return np.min(times, axis=0).tolist()
+
+
+if __name__ == "__main__":
+    main()
