@@ -26,7 +26,7 @@ from cairn.poses import Annotation, Poses
 from cairn.predictor import check_boxes, large_enough
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import Augmentation, moved, random_view, recoloured
+from cairn.training.augment import Augmentation, Share, moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
@@ -65,6 +65,14 @@ class NetworkSettings(Section):
         return STRIDE * 2**self.depth
 
 
+class Views(Augmentation):
+    """The paper's: rotation and scale of section 3.4."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 30.0
+    scale: tuple[Positive, Positive] = (0.75, 1.25)
+    shift: Share = 0.05
+
+
 class Recipe(SharedRecipe):
     """Everything that a training run of an hourglass is made of.
 
@@ -78,7 +86,7 @@ class Recipe(SharedRecipe):
     loss: Literal["squared", "cross_entropy"] = "cross_entropy"
     sigma: Positive = 1.0
     refinement: Refinement = "log-parabola"
-    augmentation: Augmentation = Augmentation(rotation=30, scale=(0.75, 1.25), shift=0.05)
+    augmentation: Views = Views()
 
     @model_validator(mode="after")
     def _fields_halve(self) -> Recipe:

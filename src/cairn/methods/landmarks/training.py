@@ -29,7 +29,7 @@ from cairn.network import Network
 from cairn.poses import Poses
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import Augmentation, colour_map, random_view
+from cairn.training.augment import Augmentation, Share, colour_map, random_view
 from cairn.training.callbacks import read_metrics
 from cairn.training.dataset import Batch, Sample, TrainingSet
 from cairn.training.module import KeypointModule
@@ -115,6 +115,28 @@ class Loss(Section):
     patch: Count = 3
 
 
+class Optimising(Optimiser):
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
+
+
+class Length(Run):
+    """Short: long runs end on a grid (docs/landmarks.md)."""
+
+    epochs: Count = 5
+    validate_every: Count = 1
+
+
+class Views(Augmentation):
+    """Warps move the views; only colours are left to change."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
+    shift: Share = 0.0
+    flip: Share = 0.0
+    colour: Share = 0.2
+
+
 class Recipe(SharedRecipe):
     """Everything that a discovery is made of. `augmentation` changes the picture from which both views are taken;
     its colours change in each view anew."""
@@ -126,9 +148,9 @@ class Recipe(SharedRecipe):
     network: NetworkSettings = NetworkSettings()
     warps: Warps = Warps()
     loss: Loss = Loss()
-    augmentation: Augmentation = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0.2, grey=0.05)
-    optimiser: Optimiser = Optimiser(learning_rate=2e-3, weight_decay=5e-4, ema=0.995)
-    run: Run = Run(epochs=5, batch=16, validate_every=1)
+    augmentation: Views = Views()
+    optimiser: Optimising = Optimising()
+    run: Length = Length()
 
     @model_validator(mode="after")
     def _room(self) -> Recipe:
