@@ -1,6 +1,6 @@
 """Landmarks of faces by the paper's protocol: five points, regressed on all training labels, NME by the eyes.
 
-    python benchmarks/faces.py .data/faces runs/faces-10 runs/face-landmarks runs/faces-50
+    python benchmarks/faces.py .data/faces runs/faces-10 runs/faces-30 runs/face-landmarks
 
 Beside each run its network before it learnt anything, and beside all of them the mean shape.
 """

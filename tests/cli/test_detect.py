@@ -324,7 +324,8 @@ def test_a_program_that_is_terminated_leaves_whole_files(
         (folder / f"again{i}.png").write_bytes((folder / "a.png").read_bytes())
     command = [sys.executable, "-m", "cairn", "detect", str(folder), "--model", str(totem_model)]
     command += ["--out", str(tmp_path / "out"), "--write", "csv,coco", "--json", "-"]
-    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # unbuffered: communicate() does not see what readline() has taken in beyond its line
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     assert running.stdout is not None
     running.stdout.readline()  # the first picture is done, the table has begun
     running.terminate()

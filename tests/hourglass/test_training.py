@@ -70,7 +70,11 @@ def test_a_joint_outside_the_crop_has_an_empty_map_and_one_that_is_not_labelled_
 
 def test_a_whole_picture_is_learnt_as_it_is_shown_to_the_model(tmp_path):
     labels = made_labels(tmp_path, 2)
-    tables = {"input": {"fit": "whole", "size": 64}, "network": {"features": 8}, "augmentation": NO_AUGMENTATION}
+    tables = {
+        "input": {"fit": "whole", "size": 64},
+        "network": {"features": 8},
+        "augmentation": NO_AUGMENTATION.model_dump(),
+    }
     recipe = check_recipe(Recipe, tables)
     samples = training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
     shown = []
