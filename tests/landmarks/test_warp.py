@@ -22,6 +22,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=15)
 WIDE = Spread(rotation=10, scale=0.2, shift=0.2, bend=0.001, bend_half=0.01)  # the widest of the default recipe
 
+GENTLE = Spread(bend_half=0.002)  # folds nowhere among its control points, and so has an inverse there
+
 
 def random_warp(rng: np.random.Generator, count: int = 1, spread: Spread = WIDE) -> Warp:
     parameters = np.stack([random_parameters(spread, rng) for _ in range(count)])
@@ -60,12 +62,10 @@ def test_a_spline_goes_through_its_points_as_scipys_does(seed: int, count: int) 
 @given(SEEDS)
 def test_inverse_and_warp_undo_each_other(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    warp, points = random_warp(rng, 3), random_points(rng, 3, 40)
-    view = centers(20, 20, 1.2).double().expand(3, -1, -1)
-    flat = (torch.linalg.det(warp._jacobian(view)) > 0).all(dim=1)  # what folds has no inverse
-    assert torch.allclose(warp.inverse(warp(points))[flat], points[flat], atol=1e-9)
-    gentle = random_warp(rng, 3, Spread(bend_half=0.002))
-    assert torch.allclose(gentle(gentle.inverse(points)), points, atol=1e-9)
+    warp, points = random_warp(rng, 3, GENTLE), random_points(rng, 3, 40)
+    assert torch.allclose(warp.inverse(warp(points)), points, atol=1e-9)
+    inner = points / 2  # far outside its control points a spline folds, and reaches no further
+    assert torch.allclose(warp(warp.inverse(inner)), inner, atol=1e-9)
 
 
 def test_the_jacobian_is_autograds() -> None:
