@@ -13,9 +13,9 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
 | 4, regression of labelled points from landmarks | `teaching` |
 
-Where we depart: convolutions repeat the edge instead of adding zeros (see `model`), the usual trunk is an
-hourglass, both pictures of a pair change their colours, and warps move more than the authors' (docs/landmarks.md
-says what each is worth).
+Where we depart: convolutions mirror their input at the edge instead of adding zeros (see `model`), the usual trunk is
+an hourglass of one level, and both pictures of a pair change their colours (docs/decisions/0042-landmarks.md says what
+each is worth).
 """
 
 from __future__ import annotations

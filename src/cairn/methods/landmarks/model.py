@@ -5,7 +5,7 @@
     Taught     the same for N points that are linear in the landmarks
 
 Every convolution mirrors its input at the edge instead of adding zeros: with zeros the network knows where in
-the picture it is, and soon puts landmarks on a grid that never moves (docs/landmarks.md has figures).
+the picture it is, and soon puts landmarks on a grid that never moves (docs/decisions/0042-landmarks.md has figures).
 """
 
 from __future__ import annotations
