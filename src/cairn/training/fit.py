@@ -45,7 +45,8 @@ from cairn.training.callbacks import (
 )
 from cairn.training.data import Sources
 from cairn.training.dataset import EpochBatches, TrainingSet, training_loader
-from cairn.training.machine import free_cores
+from cairn.training.imagenet import IMAGENET
+from cairn.training.machine import free_cores, multiplies_bf16
 from cairn.training.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.module import KeypointModule
 from cairn.training.processes import Processes, first_before_others, joined, on_first
@@ -195,6 +196,10 @@ def _module(
     module = method.module(recipe, joints, val)
     if not recipe.start or begun:
         return module
+    if recipe.start == IMAGENET:
+        module.start_from_imagenet()
+        log.info("starts from features that were learnt on ImageNet")
+        return module
     start = read_start(recipe.start)
     now = module.channels()
     if not now or start.method != recipe.method:
@@ -306,5 +311,6 @@ def _plain_endings() -> Iterator[None]:
 
 def _precision(setting: str) -> Any:
     if setting == "auto":
-        setting = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "fp32"
+        fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else multiplies_bf16()
+        setting = "bf16" if fast else "fp32"
     return {"fp32": "32-true", "bf16": "bf16-mixed"}[setting]

@@ -33,6 +33,12 @@ def free_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def multiplies_bf16() -> bool:
+    """Whether this CPU has units for matrix products in bf16 (AMX). Without them bf16 is slower than fp32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent before torch 2.9
+    return bool(capabilities.get("amx_bf16")) and bool(capabilities.get("amx_tile"))
+
+
 def measure_machine() -> Machine:
     """Cores and memory free to this process; one of several on a machine has its share."""
     here = processes().here

@@ -76,6 +76,10 @@ class KeypointModule(lightning.LightningModule, ABC):
         """The network's weights that have something for each joint or limb; none where it cannot start from others."""
         return {}
 
+    def start_from_imagenet(self) -> None:
+        """Gives the network what was learnt on ImageNet. Raises RecipeError where it has no place for it."""
+        raise RecipeError(f"{self.recipe.method} has no network that starts from ImageNet")
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         weight = self.weight(index)
         losses = {name: loss * weight for name, loss in self.losses(batch).items()}

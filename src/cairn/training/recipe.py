@@ -79,7 +79,7 @@ class Run(Section):
     accumulate  batches that make a step
     patience    validations in a row without a better one that end the run; 0 for none: a cosine's last steps are
                 its best
-    precision  "auto" takes bf16 on a GPU and fp32 on a CPU (where bf16 paid on some and cost on others)
+    precision  "auto" takes bf16 on a GPU, and on a CPU that multiplies matrices in it (AMX); else fp32
     threads    cores that the network may use; 0 for all that are free to this process
     workers    processes that prepare pictures; 0 for none beside this one
     cache      megabytes of decoded pictures to keep in memory

@@ -195,6 +195,20 @@ def light_openpose(
     multiply-adds are what counts.
     """
     block = SeparableBlock if depthwise else ResidualBlock
+    trunk = LightTrunk(widths, depths, features, block)
+    return on_trunk(trunk, maps, fields, features, paf_stages, heatmap_stages, block)
+
+
+def on_trunk(
+    trunk: nn.Module,
+    maps: int,
+    fields: int,
+    features: int,
+    paf_stages: int,
+    heatmap_stages: int,
+    block: type[nn.Module],
+) -> OpenPose:
+    """Light stages, two residual blocks each, in the TPAMI order, on a trunk that gives `features` channels."""
 
     def stage(inputs: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(
@@ -202,7 +216,7 @@ def light_openpose(
         )
 
     return OpenPose(
-        LightTrunk(widths, depths, features, block),
+        trunk,
         [stage(features + (fields if t else 0), fields) for t in range(paf_stages)],
         [stage(features + fields + (maps if t else 0), maps) for t in range(heatmap_stages)],
     )
@@ -232,10 +246,15 @@ class LightTrunk(nn.Module):
         for level, lateral in zip(self.levels, self.laterals, strict=True):
             x = level(x)
             levels.append(lateral(x))
-        y = levels.pop()
-        while levels:
-            y = levels.pop() + nn.functional.interpolate(y, scale_factor=2.0, mode="nearest")
-        return y
+        return top_down(levels)
+
+
+def top_down(levels: list[Tensor]) -> Tensor:
+    """(B, C, h, w), (B, C, h/2, w/2) and so on -> their sum at (h, w), each coarser one repeated."""
+    y = levels[-1]
+    for level in reversed(levels[:-1]):
+        y = level + nn.functional.interpolate(y, scale_factor=2.0, mode="nearest")
+    return y
 
 
 class ResidualBlock(nn.Module):
@@ -268,10 +287,10 @@ class SeparableBlock(nn.Module):
 class Normalise(nn.Module):
     """(B, 3, H, W) from 0 to 255 -> mean 0, deviation 1 a channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         return (image - self.mean) / self.std

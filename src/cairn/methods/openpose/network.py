@@ -8,19 +8,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from cairn.errors import ModelError
+from cairn.methods.openpose.efficientnet import EfficientNetTrunk
 from cairn.methods.openpose.model import (
     OpenPose,
+    ResidualBlock,
     TwoBranchOpenPose,
     cvpr_openpose,
     light_openpose,
+    on_trunk,
     paper_openpose,
 )
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.skeleton import Skeleton
 from cairn.training.module import Channels
 
+LIGHT_HEAD = "heatmap_stages.0.3.weight"
+
 HEADS = {
-    "light": "heatmap_stages.0.3.weight",
+    "light": LIGHT_HEAD,
+    "efficientnet": LIGHT_HEAD,
     "paper": "heatmap_stages.0.head.2.weight",
     "cvpr": "heatmap_branches.0.8.weight",
 }
@@ -34,6 +40,10 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | T
         return paper_openpose(maps, fields, settings.paf_stages, settings.heatmap_stages)
     if settings.kind == "cvpr":
         return cvpr_openpose(maps, fields, settings.paf_stages)
+    if settings.kind == "efficientnet":
+        trunk = EfficientNetTrunk(settings.features, settings.frozen)
+        stages = settings.paf_stages, settings.heatmap_stages
+        return on_trunk(trunk, maps, fields, settings.features, *stages, ResidualBlock)
     return light_openpose(
         maps,
         fields,
@@ -54,6 +64,8 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     kind = next((kind for kind, head in HEADS.items() if head in weights), None)
     if kind is None:
         raise ModelError("the weights are those of no network of openpose")
+    if _count(weights, "trunk.stages."):
+        kind = "efficientnet"
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     sort = "branches" if kind == "cvpr" else "stages"
     settings: dict[str, Any] = {
@@ -62,6 +74,8 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "heatmap_stages": _count(weights, f"heatmap_{sort}."),
         "background": shapes[HEADS[kind]][0] == joints + 1,
     }
+    if kind == "efficientnet":
+        return settings | {"features": shapes["trunk.laterals.0.weight"][0]}
     if kind != "light":
         return settings
     levels = _count(weights, "trunk.levels.")

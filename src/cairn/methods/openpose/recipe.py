@@ -15,7 +15,7 @@ from cairn.training.recipe import Recipe as SharedRecipe
 
 STRIDE = 8
 
-STAGES = {"light": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
+STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
 """Of fields and of confidence maps: ours, TPAMI's as released for BODY_25, CVPR's."""
 
 
@@ -27,16 +27,20 @@ class Input(Section):
 
 
 class NetworkSettings(Section):
-    """kind: "light" for CPUs, "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
+    """kind: "light" for CPUs, "efficientnet" for light stages on EfficientNet-Lite0, which can start from ImageNet,
+    "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
 
-    widths, depths, features, depthwise  of the light one
+    features                  of the light ones
+    widths, depths, depthwise  of the light one
+    frozen                    of EfficientNet: how many of its stages, the stem being the first, keep their weights
     """
 
-    kind: Literal["light", "paper", "cvpr"] = "light"
+    kind: Literal["light", "efficientnet", "paper", "cvpr"] = "light"
     widths: tuple[Count, ...] = (32, 64, 128, 192)
     depths: tuple[Count, ...] = (1, 2, 2)
     features: Count = 64
     depthwise: bool = False
+    frozen: Annotated[int, Field(ge=0, le=7)] = 0
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
@@ -57,6 +61,8 @@ class NetworkSettings(Section):
             raise ValueError("widths are one more than depths, the first that of the stem")
         if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
             raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
+        if self.frozen and self.kind != "efficientnet":
+            raise ValueError('only the stages of kind = "efficientnet" can be frozen')
         return self
 
     @property

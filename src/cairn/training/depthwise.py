@@ -1,0 +1,90 @@
+"""Depthwise convolutions that learn fast on a CPU.
+
+oneDNN computes the gradient by a depthwise kernel in vector code for 3×3 alone: at 5×5 it takes forty times as long as
+the convolution itself, and at a stride of 2 the gradient by the input takes eight times as long. Both are the same
+numbers put together otherwise: a 5×5 kernel is covered by four of 3×3, and the gradient by the input is a convolution of
+stride 1 over gradients with zeros between them. `benchmarks/depthwise.py` has the figures.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution without a bias, padded as TensorFlow's "SAME" is: (B, C, H, W) -> (B, C, H/s, W/s).
+
+    At stride 2 a side of even length is padded by one pixel more at its end than at its beginning.
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(channels, channels, kernel, stride, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
+        if not (self.training and x.device.type == "cpu" and torch.is_grad_enabled()):
+            return functional.conv2d(x, self.weight, stride=self.stride, groups=self.groups)
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        return _Depthwise.apply(x.to(dtype), self.weight.to(dtype), self.stride[0])
+
+
+def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:
+    """TensorFlow's "SAME" for sides that are multiples of the stride: left, right, top, bottom."""
+    before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
+    return before, after, before, after
+
+
+class _Depthwise(torch.autograd.Function):
+    """x (B, C, H, W), padded; weight (C, 1, k, k), k = 3 or more -> (B, C, (H - k) / stride + 1, ...)."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        context.save_for_backward(x, weight)
+        context.stride = stride
+        return functional.conv2d(x, weight, stride=stride, groups=x.shape[1])
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight = context.saved_tensors
+        by_x, by_weight, _ = context.needs_input_grad
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        return (
+            _by_input(gradient, weight, context.stride, x.shape[2:]) if by_x else None,
+            _by_kernel(gradient, x, weight.shape, context.stride) if by_weight else None,
+            None,
+        )
+
+
+def _by_input(gradient: Tensor, weight: Tensor, stride: int, size: torch.Size) -> Tensor:
+    """The gradient, with zeros between its cells, convolved with the turned kernel."""
+    kernel = weight.shape[-1]
+    if stride > 1:
+        batch, channels, h, w = gradient.shape
+        spread = gradient.new_zeros(batch, channels, (h - 1) * stride + 1, (w - 1) * stride + 1)
+        spread = spread.contiguous(memory_format=torch.channels_last)
+        spread[:, :, ::stride, ::stride] = gradient
+        gradient = spread
+    result = functional.conv2d(gradient, weight.flip(2, 3), padding=kernel - 1, groups=gradient.shape[1])
+    beyond = (size[0] - result.shape[2], size[1] - result.shape[3])  # rows and columns that no cell looked at
+    return functional.pad(result, (0, beyond[1], 0, beyond[0])) if any(beyond) else result
+
+
+def _by_kernel(gradient: Tensor, x: Tensor, shape: torch.Size, stride: int) -> Tensor:
+    """The kernel's gradient, three by three of its places at a time; where windows overlap both say the same."""
+    channels, kernel = shape[0], shape[-1]
+    h, w = (stride * (cells - 1) + 3 for cells in gradient.shape[2:])
+    result = gradient.new_empty(shape)
+    small = gradient.new_empty(channels, 1, 3, 3)  # only its shape is looked at
+    corners = [*range(0, kernel - 3, 3), kernel - 3]
+    for top in corners:
+        for left in corners:
+            seen = x[:, :, top : top + h, left : left + w].contiguous(memory_format=torch.channels_last)
+            _, window, _ = torch.ops.aten.convolution_backward(
+                gradient, seen, small, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], channels, [False, True, False]
+            )
+            result[:, :, top : top + 3, left : left + 3] = window
+    return result
