@@ -25,7 +25,9 @@ LABELS = [read_coco(DATA / name, None, skeleton("face5")) for name in ("train.js
 
 
 def errors(module: training.LandmarksModule) -> str:
-    train, val = (teaching.examples_of(teaching.finder(module.eval()), labels) for labels in LABELS)
+    train, val = (
+        teaching.examples_of(teaching.finder(module.eval().detector, module.spec()), labels) for labels in LABELS
+    )
     figures = [teaching.error(teaching.fit(train, kind), val, EYES) for kind in ("paper", "ridge")]
     return "  ".join(f"{figure:10.2f}" for figure in figures)
 

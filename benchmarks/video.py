@@ -45,7 +45,7 @@ def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
             writer.write(image[:, i % 64 : i % 64 + size[1]])
 
 
-def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, threads: int) -> Plan:
+def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, threads: int, abreast: int = 1) -> Plan:
     forms = ["json", "openpose", "csv", "coco"]
     return Plan(
         finder=Finder(model.spec, model),
@@ -57,6 +57,7 @@ def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, thread
         draw_by="limb",
         keep_maps=False,
         threads=threads,
+        abreast=abreast,
         rate=25,
     )
 

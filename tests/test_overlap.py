@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.overlap import overlap
+from cairn.overlap import Abreast, overlap
 
 AHEAD = [0, 1, 3]
 
@@ -123,3 +123,37 @@ def test_a_caller_that_is_slow_or_gone_does_not_hang_it(monkeypatch: pytest.Monk
     assert next(taken) == 0
     taken.close()
     never.set()
+
+
+@given(st.lists(st.integers(), max_size=20), st.integers(1, 4), st.integers(0, 3))
+def test_abreast_is_the_same_work_in_the_same_order(items: list[int], count: int, ahead: int) -> None:
+    stage = Abreast(lambda x: 3 * x + 1, count)
+    assert list(overlap(iter(items), stage, lambda x: -x, ahead=ahead)) == [-(3 * x + 1) for x in items]
+
+
+def test_abreast_means_so_many_at_the_same_time_and_no_more() -> None:
+    """Nobody would pass the barrier if there were fewer."""
+    barrier, inside, most = threading.Barrier(3, timeout=20), threading.Semaphore(3), []
+
+    def stage(item: int) -> int:
+        most.append(inside.acquire(blocking=False))
+        barrier.wait()
+        inside.release()
+        return item
+
+    assert list(overlap(range(12), Abreast(stage, 3))) == list(range(12))
+    assert all(most)
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+def test_an_error_abreast_comes_after_all_items_before_it(ahead: int) -> None:
+    def stage(item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="five"):
+        collect(overlap(range(9), Abreast(stage, 3), ahead=ahead), seen)
+    assert seen == [0, 1, 2, 3, 4]
+    assert running() == 0

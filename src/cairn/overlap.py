@@ -10,6 +10,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,12 +27,26 @@ _WAIT = 0.2  # seconds after which a thread that waits looks whether it is still
 _END = object()
 
 
+@dataclass(frozen=True)
+class Abreast:
+    """A stage that keeps nothing from one item to the next, so that `count` items may be in it at the same time.
+
+    Each of several cores at an item of its own does more than all of them at one.
+    """
+
+    stage: Callable[[Any], Any]
+    count: int
+
+    def __call__(self, item: Any) -> Any:
+        return self.stage(item)
+
+
 def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -> Generator[T, None, None]:
     """Every item, in order, after each stage in turn has been at it.
 
     One thread draws the items, and each stage has one: a stage sees one item at a time, in order, so it may keep
-    state. No more than `ahead` items wait between two stages, so that memory does not grow with their number, and
-    the items are drawn only as fast as the slowest stage and the caller take them.
+    state, unless it is said to be `Abreast`. No more than `ahead` items wait between two stages, so that memory does
+    not grow with their number, and the items are drawn only as fast as the slowest stage and the caller take them.
 
     With `ahead` 0 there are no threads: all is done one after another, by the caller's.
 
@@ -39,6 +56,20 @@ def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -
     if ahead == 0:
         yield from _in_turn(items, stages)
         return
+    with ExitStack() as pools:
+        yield from _threaded(items, [step for stage in stages for step in _steps(stage, pools)], ahead)
+
+
+def _steps(stage: Callable[[Any], Any], pools: ExitStack) -> list[Callable[[Any], Any]]:
+    """An item goes into a pool of threads, and the next step waits for it."""
+    if not isinstance(stage, Abreast) or stage.count == 1:
+        return [stage]
+    pool = ThreadPoolExecutor(stage.count, "abreast")
+    pools.callback(pool.shutdown, wait=False, cancel_futures=True)
+    return [lambda item: pool.submit(stage.stage, item), lambda future: future.result()]
+
+
+def _threaded(items: Iterable[Any], stages: list[Callable[[Any], Any]], ahead: int) -> Generator[Any, None, None]:
     stopped = threading.Event()
     queues: list[queue.Queue] = [queue.Queue(ahead) for _ in range(len(stages) + 1)]
     work: list[Callable[[], None]] = [lambda: _draw(items, queues[0], stopped)]

@@ -407,6 +407,7 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
     )
     predictor = method("openpose").predictor(LabelNetwork(spec, labels))
     monkeypatch.setattr(sys.modules["cairn.load"], "load", lambda *_, **__: predictor)
+    monkeypatch.setattr(detection, "MOST_ABREAST", 1)  # it goes through the labels as it is asked
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
     assert ended.status == 0
     assert "2 identities" in ended.stderr

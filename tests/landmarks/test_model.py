@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from cairn.heatmaps import soft_argmax
 from cairn.methods.landmarks.losses import probabilities
-from cairn.methods.landmarks.model import LEAST_SURE, RADIUS, Detector, HourglassTrunk, PaperTrunk, Taught, in_cells
+from cairn.methods.landmarks.model import (
+    LEAST_SURE,
+    RADIUS,
+    Detector,
+    HourglassTrunk,
+    Mirrored,
+    PaperTrunk,
+    Taught,
+    in_cells,
+)
 
 SIZE, FRAME, STRIDE = 32, 48, 4
 EDGE = (FRAME - SIZE) // 2
@@ -185,3 +194,18 @@ def test_the_middle_is_all_that_is_looked_at() -> None:
     one, other = painted()(with_scores(scores)), painted()(with_scores(scores))
     assert torch.equal(one[0], other[0])
     assert torch.allclose(probabilities(scores).sum(dim=(2, 3)), torch.ones(1, 3))
+
+
+def test_what_looks_at_the_mirror_image_too_finds_the_same_in_it_the_other_way_round() -> None:
+    torch.manual_seed(0)
+    both = Mirrored(Detector(HourglassTrunk(4), SIZE, FRAME, 4)).eval()
+    image = torch.rand(2, 3, FRAME, FRAME) * 255
+    with torch.no_grad():
+        points, sure = both.landmarks(image)
+        turned, again = both.landmarks(image.flip(3))
+        own, _ = both.detector.landmarks(image)
+    assert points.shape == (2, 8, 2)
+    assert torch.equal(points[:, :4], own)
+    order = [4, 5, 6, 7, 0, 1, 2, 3]
+    torch.testing.assert_close(turned[:, order] * torch.tensor([-1.0, 1.0]), points)
+    torch.testing.assert_close(again[:, order], sure)

@@ -36,6 +36,7 @@ def module_of(method, tables, joints):
     [
         {"widths": [8, 12, 16], "depths": [1, 3], "features": 8, "paf_stages": 2, "heatmap_stages": 3},
         {"widths": [8, 8, 8, 8], "features": 12, "depthwise": True, "background": True},
+        {"kind": "efficientnet", "features": 12, "frozen": 3, "paf_stages": 2},
         {"kind": "paper", "paf_stages": 2, "heatmap_stages": 1},
         {"kind": "cvpr", "paf_stages": 2, "background": True},
     ],
@@ -44,7 +45,8 @@ def test_a_network_is_known_by_its_weights(settings):
     expected = NetworkSettings.model_validate(settings)
     weights = build_network(expected, TREE).state_dict()
     found = NetworkSettings.model_validate(network_of(weights, len(TREE)))
-    irrelevant = {"widths", "depths", "features", "depthwise"} if expected.kind != "light" else set()
+    light = {"widths", "depths", "depthwise"}
+    irrelevant = {"light": set(), "efficientnet": light}.get(expected.kind, light | {"features"})
     assert found.model_dump(exclude=irrelevant) == expected.model_dump(exclude=irrelevant)
 
 

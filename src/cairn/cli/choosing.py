@@ -30,6 +30,7 @@ def choose(tables: Mapping[str, Any]) -> Choice:
     from cairn.skeleton import skeleton
     from cairn.training.choice import Choice, measure_labels
     from cairn.training.data import read_source
+    from cairn.training.imagenet import IMAGENET
     from cairn.training.machine import measure_machine
     from cairn.training.recipe import LabelSource, check_recipe
     from cairn.training.start import read_start
@@ -37,17 +38,18 @@ def choose(tables: Mapping[str, Any]) -> Choice:
     source = LabelSource.model_validate(tables["data"]["train"][0])
     joints = skeleton(tables["skeleton"]) if "skeleton" in tables else None
     facts = measure_labels(read_source(source, joints))
-    start = read_start(str(tables["start"])) if tables.get("start") else None
+    start = read_start(str(tables["start"])) if tables.get("start") not in (None, IMAGENET) else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:
         of_start = (start.method, f"that of {start.name}") if start is not None else None
-        choice = choice.with_value("method", *(of_start or _method(facts)))
+        of_imagenet = (SEVERAL, "it starts from ImageNet") if tables.get("start") == IMAGENET else None
+        choice = choice.with_value("method", *(of_start or of_imagenet or _method(facts)))
     choice = choice.under(tables)
     package = package_of(str(choice.tables["method"])).__name__
     training = import_module(f"{package}.training")
     if find_spec(f"{package}.choice") is not None:
         suited = import_module(f"{package}.choice").choose(facts, measure_machine())
-        if start is not None:
+        if tables.get("start"):
             suited = suited.with_value("optimiser.learning_rate", STARTED_RATE, "the weights have learnt before")
         suited = suited.under(choice.tables)
         choice = Choice(suited.tables, choice.reasons | suited.reasons)
@@ -62,16 +64,24 @@ def with_network(choice: Choice) -> Choice:
     Raises RecipeError where another method could not start from these.
     """
     from cairn.load import method as package_of
+    from cairn.training.imagenet import IMAGENET
     from cairn.training.start import read_start
 
     if not choice.tables.get("start") or choice.tables.get("network"):
         return choice
-    start, method = read_start(str(choice.tables["start"])), str(choice.tables.get("method"))
+    method = str(choice.tables.get("method"))
     training = import_module(f"{package_of(method).__name__}.training")
-    if start.method != method or not hasattr(training, "network_of"):
-        raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
-    for name, value in training.network_of(start.weights, len(start.skeleton)).items():
-        choice = choice.with_value(f"network.{name}", value, f"that of {start.name}")
+    if choice.tables["start"] == IMAGENET:
+        if not hasattr(training, "IMAGENET_NETWORK"):
+            raise RecipeError(f"{method} has no network that starts from ImageNet: {SEVERAL} has")
+        network, reason = training.IMAGENET_NETWORK, "the one that starts from ImageNet"
+    else:
+        start = read_start(str(choice.tables["start"]))
+        if start.method != method or not hasattr(training, "network_of"):
+            raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
+        network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
+    for name, value in network.items():
+        choice = choice.with_value(f"network.{name}", value, reason)
     return choice
 
 

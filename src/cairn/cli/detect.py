@@ -115,7 +115,7 @@ def detect(
     Several: writes a JSON file each into cairn-results, in the folders that they came from. Exit status: 0 all
     read, 1 some could not be read, or not to the end, 2 nothing could.
     """
-    from cairn.cli.detection import Plan, run
+    from cairn.cli.detection import Plan, run, shared_out
     from cairn.cli.sources import find_sources
     from cairn.output import writable_folder
     from cairn.tracking import Tracker
@@ -157,7 +157,9 @@ def detect(
     pictures = [source.name.path for source in found if not source.is_clip]
     refining = CROPS if refine and refine_with is None else refine_with
     shown = resolution(size, net_resolution, scales, scale_gap)
-    finds = finder(pictures, model, boxes, refining, threads, shown, hands, face)
+    several = clip is not None or len(found) > 1
+    abreast, of_network = shared_out(threads) if several else (1, threads)
+    finds = finder(pictures, model, boxes, refining, of_network, shown, hands, face)
     keep_maps = part_candidates or "maps" in forms
     if keep_maps and not finds.has_maps:
         raise CairnError(
@@ -174,6 +176,7 @@ def detect(
         draw_from=finds.spec.draw_threshold if draw_threshold is None else draw_threshold,
         keep_maps=keep_maps,
         threads=threads,
+        abreast=abreast,
         rate=fps or USUAL_RATE,
     )
     if forms or drawing:

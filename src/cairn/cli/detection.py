@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cairn.cli.sources import Frame, Source, frames
 from cairn.errors import CairnError, ImageError, LabelError
-from cairn.overlap import AHEAD, overlap
+from cairn.overlap import AHEAD, Abreast, overlap
 from cairn.poses import Poses
 from cairn.render import By, draw
 from cairn.tracking import Tracker
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a request to end, and a terminal that was closed, which Windows has not."""
 
+MOST_ABREAST = 4
+"""Pictures at the same time: each takes the memory of a network's layers."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,6 +50,7 @@ class Plan:
     draw_by     what colours tell
     keep_maps   the writers want the network's maps
     threads     cores to use; 0 is all
+    abreast     pictures that the network is at, at the same time
     rate        frames per second of image sequences
     """
 
@@ -59,6 +63,7 @@ class Plan:
     draw_by: By
     keep_maps: bool
     threads: int
+    abreast: int
     rate: float
 
 
@@ -126,6 +131,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def shared_out(threads: int) -> tuple[int, int]:
+    """Pictures that the network is at, at the same time, and the cores that it has for each.
+
+    threads  cores to use; 0 is all
+    """
+    used = threads or cores()
+    abreast = min(used, MOST_ABREAST)
+    return abreast, used // abreast
+
+
 def _overlapped(
     works: Iterator[_Work], stages: list[Callable[[_Work], _Work]], threads: int
 ) -> Generator[_Work, None, None]:
@@ -176,7 +191,8 @@ def _stages(plan: Plan) -> list[Callable[[_Work], _Work]]:
             work.drawn = draw(work.frame.image, work.poses, plan.draw_from, plan.draw_by)
         return work
 
-    return [look, decode] if plan.drawings is None else [look, decode, drawn]
+    looking = Abreast(look, plan.abreast)
+    return [looking, decode] if plan.drawings is None else [looking, decode, drawn]
 
 
 class _Expected:

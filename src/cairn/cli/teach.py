@@ -34,6 +34,9 @@ def teach(
     ridge: Annotated[
         bool, typer.Option("--ridge", help="With a bias and a penalty, by cross-validation: better for few labels.")
     ] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Teach the first pictures only.", show_default=False)] = None,
     metric: Annotated[
         str | None,
@@ -58,6 +61,7 @@ def teach(
     from cairn.annotations.read import read_labels
     from cairn.evaluation.protocols import protocol_of
     from cairn.methods.landmarks import teaching
+    from cairn.methods.landmarks.model import Mirrored
     from cairn.skeleton import skeleton as skeleton_named
     from cairn.training.recipe import check_recipe, read_recipe
 
@@ -76,7 +80,8 @@ def teach(
     truth = read_labels(labels, images, joints)
     if limit:
         truth = replace(truth, pictures=truth.pictures[:limit])
-    find = teaching.finder(module)
+    detector = Mirrored(module.detector) if mirror else module.detector
+    find = teaching.finder(detector, spec)
     train = teaching.examples_of(find, truth)
     held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
     protocol = protocol_of(metric) if metric else teaching.usual_length(train if held is None else held)
@@ -86,10 +91,14 @@ def teach(
     other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)
     _print({kind: rows, ("paper" if ridge else "ridge"): other}, protocol.unit, on_others=held is None)
 
-    stated: dict[str, str | int | float] = {"labels": str(labels), "labelled pictures": len(train), "regression": kind}
+    stated: dict[str, str | int | float] = {
+        "labels": str(labels),
+        "labelled pictures": len(train),
+        "regression": f"{kind}, mirrored" if mirror else kind,
+    }
     figures = {"NME": rows[-1].mean} if rows and rows[-1].count == len(train) else {}
     taught = spec.model_copy(update={"skeleton": truth.skeleton, "figures": figures})
-    teaching.export_taught(module, regressor, taught, stated, target)
+    teaching.export_taught(detector, regressor, taught, stated, target)
     print(target)
 
 

@@ -1,9 +1,9 @@
 """Depthwise convolutions that learn fast on a CPU.
 
-oneDNN computes the gradient by a depthwise kernel in vector code for 3×3 alone: at 5×5 it takes forty times as long as
-the convolution itself, and at a stride of 2 the gradient by the input takes eight times as long. Both are the same
-numbers put together otherwise: a 5×5 kernel is covered by four of 3×3, and the gradient by the input is a convolution of
-stride 1 over gradients with zeros between them. `benchmarks/depthwise.py` has the figures.
+oneDNN computes the gradient by a depthwise kernel in vector code for 3×3 alone: at 5×5 it takes forty times as long
+as the convolution itself, and at a stride of 2 the gradient by the input takes eight times as long. Both are the same
+numbers put together otherwise: a 5×5 kernel is covered by four of 3×3, and the gradient by the input is a convolution
+of stride 1 over gradients with zeros between them. `benchmarks/depthwise.py` has the figures.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def free_cores() -> int:
 
 def multiplies_bf16() -> bool:
     """Whether this CPU has units for matrix products in bf16 (AMX). Without them bf16 is slower than fp32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent before torch 2.9
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older versions
     return bool(capabilities.get("amx_bf16")) and bool(capabilities.get("amx_tile"))
 
 

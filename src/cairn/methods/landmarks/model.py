@@ -156,13 +156,36 @@ class Detector(nn.Module):
         return points, (p.flatten(2) * near).sum(-1).clamp(LEAST_SURE, 1.0)
 
 
+class Mirrored(nn.Module):
+    """A detector that looks at the mirror image too, and brings back what it finds there: 2K landmarks for K.
+
+    Those of the mirror image are landmarks of their own: they lie on the other side of the object.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+        self.cells = detector.cells
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        points, confidence = self.landmarks(image)
+        return in_cells(points, self.cells), confidence
+
+    def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) -> (B, 2K, 2) in [-1, 1] across the picture, and (B, 2K)."""
+        points, confidence = self.detector.landmarks(torch.cat([image, image.flip(3)]))
+        (own, other), sure = points.chunk(2), confidence.chunk(2)
+        back = torch.stack([-other[..., 0], other[..., 1]], dim=-1)
+        return torch.cat([own, back], dim=1), torch.cat(sure, dim=1)
+
+
 class Taught(nn.Module):
     """N labelled points, linear in K landmarks.
 
     matrix  (2K, 2N), offset (2N,): both in [-1, 1] across the picture
     """
 
-    def __init__(self, detector: Detector, matrix: Tensor, offset: Tensor) -> None:
+    def __init__(self, detector: Detector | Mirrored, matrix: Tensor, offset: Tensor) -> None:
         super().__init__()
         self.detector = detector
         self.register_buffer("matrix", matrix)

@@ -17,7 +17,7 @@ from cairn.errors import LabelError
 from cairn.evaluation.protocols import Protocol, usual_protocol
 from cairn.evaluation.run import Pairs, labelled_rows, measure_error
 from cairn.methods.landmarks import predictor
-from cairn.methods.landmarks.model import Taught
+from cairn.methods.landmarks.model import Detector, Mirrored, Taught
 from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
 from cairn.methods.landmarks.training import LandmarksModule, Recipe
 from cairn.poses import Annotation
@@ -33,8 +33,14 @@ COUNTS = (1, 5, 10, 20, 50, 100)
 
 DRAWS = 10
 
-RIDGES = tuple(10.0**power for power in np.arange(-5, 1.01, 0.5))
+RIDGES = tuple(10.0**power for power in np.arange(-6, 1.01, 0.5))
 """Penalties to choose from, over the number of pictures."""
+
+NEAR = 0.2
+"""Half sides of the picture within which a landmark is near a point; the faces of `faces` chose it, broadly."""
+
+ACROSS = 10.0
+"""How much dearer than x from x it is to tell a point's x from landmarks' y, or y from x."""
 
 FOLDS = 5
 
@@ -126,8 +132,8 @@ def examples_of(find: CropPredictor, labels: Labels) -> Examples:
 
 
 def fit(examples: Examples, kind: Kind) -> Regressor:
-    """`paper`: least squares without a bias, the middle of the picture being 0. `ridge`: with one, and with a
-    penalty on the matrix that cross-validation chooses.
+    """`paper`: least squares without a bias, the middle of the picture being 0. `ridge`: a point moves as the landmarks
+    near it do, unless the labels tell more; how much they must tell, leave-one-out chooses.
 
     A point is fitted on the pictures in which it is labelled. Raises LabelError where that is in none.
     """
@@ -193,13 +199,14 @@ def learnt(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, Model
     return module.eval(), with_provenance(module.spec(), recipe, epoch, run).model_copy(update={"name": name})
 
 
-def finder(module: LandmarksModule) -> CropPredictor:
-    """Finds landmarks with the weights as they are."""
-    return predictor(TorchNetwork(module.deployed(), module.spec()))
+def finder(detector: Detector | Mirrored, spec: ModelSpec) -> CropPredictor:
+    """Finds landmarks with the weights as they are. spec: of the run."""
+    count = len(spec.skeleton) * (2 if isinstance(detector, Mirrored) else 1)
+    return predictor(TorchNetwork(detector, spec.model_copy(update={"skeleton": landmark_skeleton(count)})))
 
 
 def export_taught(
-    module: LandmarksModule,
+    detector: Detector | Mirrored,
     regressor: Regressor,
     spec: ModelSpec,
     stated: dict[str, str | int | float],
@@ -208,7 +215,7 @@ def export_taught(
     """One .onnx that finds the labelled points. spec: with their skeleton; stated: what to add to its provenance."""
     matrix, offset = (torch.from_numpy(values).float() for values in (regressor.matrix, regressor.offset))
     export(
-        Taught(module.detector, matrix, offset),
+        Taught(detector, matrix, offset),
         spec.model_copy(update={"provenance": spec.provenance | stated}),
         target,
     )
@@ -217,20 +224,48 @@ def export_taught(
 def _solve(landmarks: NDArray, points: NDArray, kind: Kind) -> Regressor:
     if kind == "paper":
         return Regressor(np.linalg.lstsq(landmarks, points, rcond=None)[0], np.zeros(points.shape[1]))
-    mean, offset = landmarks.mean(axis=0), points.mean(axis=0)
-    u, values, vt = np.linalg.svd(landmarks - mean, full_matrices=False)
-    inside = u.T @ (points - offset)  # (rank, 2N)
+    mean, middle = landmarks.mean(axis=0), points.mean(axis=0)
+    guess, dear = near(mean, middle)
+    matrix = guess + _correction(landmarks - mean, points - middle - (landmarks - mean) @ guess, dear)
+    return Regressor(matrix, middle - mean @ matrix)
 
-    def left_out(ridge: float) -> float:
-        """Mean square of the error in each picture by the fit to all others, in closed form."""
-        kept = values**2 / (values**2 + ridge * len(points))
-        residual = points - offset - u @ (kept[:, None] * inside)
-        leverage = (u**2 @ kept) + 1 / len(points)
-        return float(np.square(residual / np.maximum(1 - leverage, 1e-6)[:, None]).mean())
 
-    ridge = min(RIDGES, key=left_out) if len(points) > 1 else RIDGES[-1]
-    matrix = vt.T @ ((values / (values**2 + ridge * len(points)))[:, None] * inside)
-    return Regressor(matrix, offset - mean @ matrix)
+def near(landmarks: NDArray, points: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is expected before any label speaks: a point moves as the landmarks near it do.
+
+    landmarks (2K,), points (2N,): where each is on average
+    Returns weights (2K, 2N), those of each point's landmarks adding up to 1, and how dear a change of each is.
+    """
+    away = np.square(landmarks.reshape(-1, 1, 2) - points.reshape(1, -1, 2)).sum(-1) / NEAR**2  # (K, N)
+    share = np.exp((away.min(axis=0) - away) / 2)
+    axes = np.eye(2)  # x from x, y from y
+    guess = np.kron(share / share.sum(axis=0), axes)
+    return guess, np.kron(1 + away, axes + ACROSS * (1 - axes))
+
+
+def _correction(x: NDArray, y: NDArray, dear: NDArray) -> NDArray[np.float64]:
+    """The matrix W (2K, 2N) of least |y - xW|² + λM Σ dear W², x (M, 2K) and y (M, 2N) of mean 0.
+
+    λ is the one of RIDGES with which the fits to all other pictures err least in each, in closed form.
+    """
+    if len(x) == 1:  # what one picture says is its mean, which is 0
+        return np.zeros(dear.shape)
+    penalties = np.array(RIDGES) * len(x)
+    q, r = np.linalg.qr(x)
+    errors = np.zeros(len(RIDGES))
+    solved = []
+    for target, unit in zip(y.T, 1 / np.sqrt(dear.T), strict=True):  # landmarks in units of their own for each point
+        u, values, vt = np.linalg.svd(r * unit, full_matrices=False)
+        u = q @ u
+        inside = u.T @ target
+        kept = values[:, None] ** 2 / (values[:, None] ** 2 + penalties)  # (rank, λ)
+        residual = target[:, None] - u @ (kept * inside[:, None])
+        leverage = u**2 @ kept + 1 / len(x)
+        errors += np.square(residual / np.maximum(1 - leverage, 1e-6)).sum(axis=0)
+        solved.append((unit[:, None] * vt.T, values, inside))
+    penalty = penalties[errors.argmin()]
+    columns = [back @ (values / (values**2 + penalty) * inside) for back, values, inside in solved]
+    return np.stack(columns, axis=1)
 
 
 def _held_out(

@@ -210,10 +210,15 @@ class LandmarksModule(KeypointModule):
         return "score"
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        pair = self.pairs(batch["image"].float(), batch["first"], batch["second"])
-        views = recoloured(torch.stack([pair.x, pair.warped], dim=1), batch["colours"]).transpose(0, 1).flatten(0, 1)
-        p, q = losses.probabilities(self.network(views.contiguous(memory_format=torch.channels_last))).chunk(2)
-        return self.losses_of(p, q, pair)
+        exactly = torch.autocast(batch["image"].device.type, enabled=False)  # 8 bits do not tell pixels apart
+        with exactly:
+            pair = self.pairs(batch["image"].float(), batch["first"], batch["second"])
+            pictures = recoloured(torch.stack([pair.x, pair.warped], dim=1), batch["colours"])
+            views = pictures.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        scores = self.network(views)
+        with exactly:
+            p, q = losses.probabilities(scores.float()).chunk(2)
+            return self.losses_of(p, q, pair)
 
     def losses_of(self, p: Tensor, q: Tensor, pair: Pair) -> dict[str, Tensor]:
         settings, places = self.recipe.loss, self.detector.places

@@ -32,6 +32,10 @@ HEADS = {
 }
 """What predicts the first stage's confidence maps, by kind of network."""
 
+IMAGENET_NETWORK = {"kind": "efficientnet", "frozen": 3}
+"""Settings of the network that starts from ImageNet: what its stem and its strides 2 and 4 see is the same in all
+photographs, and it is where learning costs most."""
+
 
 def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
     """The network that the recipe's settings name, for the joints and limbs of a skeleton."""
@@ -75,7 +79,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "background": shapes[HEADS[kind]][0] == joints + 1,
     }
     if kind == "efficientnet":
-        return settings | {"features": shapes["trunk.laterals.0.weight"][0]}
+        return settings | {**IMAGENET_NETWORK, "features": shapes["trunk.laterals.0.weight"][0]}
     if kind != "light":
         return settings
     levels = _count(weights, "trunk.levels.")

@@ -19,7 +19,7 @@ from cairn.heatmaps import render_gaussians
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.efficientnet import EfficientNetTrunk
 from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
-from cairn.methods.openpose.network import build_network, channels_of, heads_of, network_of
+from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
 from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
 from cairn.network import Network
 from cairn.poses import Annotation, Poses
@@ -32,7 +32,7 @@ from cairn.training.imagenet import imagenet_weights
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.recipe import LabelSource
 
-__all__ = ["Recipe", "module", "network_of", "read_data", "training_set"]
+__all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]
 
 # ---- targets
 

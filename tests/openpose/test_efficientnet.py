@@ -1,0 +1,78 @@
+"""Laws of the trunk that starts from ImageNet: it computes what the released network does, and keeps what is frozen."""
+
+import numpy as np
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+
+from cairn.annotations.labels import Labels
+from cairn.errors import ModelError, RecipeError
+from cairn.methods.openpose.efficientnet import STAGES, EfficientNetTrunk
+from cairn.methods.openpose.training import OpenPoseModule, Recipe
+from cairn.training.imagenet import imagenet_weights
+from cairn.training.recipe import check_recipe
+from training.made_data import THING
+
+
+def test_its_stages_compute_what_another_implementation_does_with_the_released_weights():
+    weights = imagenet_weights()
+    trunk = EfficientNetTrunk(8)
+    trunk.load_imagenet(weights)
+    other = EfficientNet.from_name("efficientnet-lite0")
+    other.load_state_dict(weights)
+    trunk.eval(), other.eval()
+    pictures = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 255
+    with torch.no_grad():
+        ours = trunk.normalise(pictures)
+        for stage in trunk.stages:
+            ours = stage(ours)
+        theirs = other._swish(other._bn0(other._conv_stem((pictures - 127) / 128)))
+        for block in other._blocks[: sum(stage[0] for stage in STAGES)]:
+            theirs = block(theirs)
+    assert theirs.abs().max() > 1
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_another_network_are_refused():
+    weights = imagenet_weights()
+    names = list(weights)
+    with pytest.raises(ModelError, match="no weights of EfficientNet-Lite0"):
+        EfficientNetTrunk(8).load_imagenet({name: weights[name] for name in names[:50]})
+    with pytest.raises(ModelError, match="stands in the place of"):
+        EfficientNetTrunk(8).load_imagenet({name: weights[name] for name in names[1:]})
+
+
+@pytest.mark.parametrize("size", [(64, 96), (32, 32)])
+def test_it_gives_features_at_stride_8(size):
+    assert EfficientNetTrunk(12)(torch.rand(2, 3, *size)).shape == (2, 12, size[0] // 8, size[1] // 8)
+
+
+def test_what_is_frozen_stays_and_the_rest_learns():
+    trunk = EfficientNetTrunk(8, frozen=3).train()
+    before = {name: value.clone() for name, value in trunk.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in trunk.parameters() if p.requires_grad], lr=0.1)
+    trunk(torch.rand(2, 3, 64, 64) * 255).square().sum().backward()
+    optimiser.step()
+    changed = {name for name, value in trunk.state_dict().items() if not torch.equal(value, before[name])}
+    frozen = {name for name in before if name.startswith(("stages.0.", "stages.1.", "stages.2."))}
+    assert not changed & frozen
+    assert {"stages.3.0.layers.1.0.weight", "stages.6.3.layers.1.0.weight", "laterals.0.weight"} <= changed
+    assert any("running_mean" in name for name in changed)
+
+
+def module_of(network):
+    recipe = check_recipe(Recipe, {"start": "imagenet", "network": network})
+    return OpenPoseModule(recipe, THING, Labels(THING, (), np.ones(3, bool)))
+
+
+def test_a_module_starts_from_imagenet_where_its_network_can():
+    module = module_of({"kind": "efficientnet", "frozen": 2, "features": 8})
+    module.start_from_imagenet()
+    assert torch.equal(module.network.trunk.stages[0][0].weight, imagenet_weights()["_conv_stem.weight"])
+    with pytest.raises(RecipeError, match="efficientnet"):
+        module_of({"kind": "light"}).start_from_imagenet()
+
+
+def test_only_its_stages_can_be_frozen():
+    with pytest.raises(RecipeError, match="can be frozen"):
+        check_recipe(Recipe, {"network": {"kind": "light", "frozen": 1}})
