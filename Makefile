@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH  := torch==2.13.0
 CORES  := $(shell nproc)
 
-.PHONY: setup demo check test bench clean
+.PHONY: setup demo check test bench accuracy clean
 
 setup: $(VENV)/.dev ## everything, for working on Cairn itself
 
@@ -25,7 +25,10 @@ test: $(VENV)/.dev ## all tests; those marked `data` skip where the data sets ar
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES)
 
 bench: $(VENV)/.dev ## the figures of the documentation, measured here
-	for script in decoding detect video tracking drawing hourglass landmarks; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in decoding detect video tracking drawing hourglass landmarks depthwise; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+accuracy: $(VENV)/.dev ## the figures of the embedded models' cards, measured again where the data sets are in .data
+	$(BIN)/python benchmarks/accuracy/cards.py .data
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -55,7 +55,7 @@ RUN, DATA = Path(sys.argv[1]), Path(sys.argv[2])
 DRAWS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 pictures = len(read_coco(DATA / "train.json"))
 print(f"NME of 5 points in % on {DATA}/val.json, {LABELLED} labelled pictures")
-print("draw  taught  taught with --ridge  hourglass")
+print("draw  taught  --ridge  --ridge --mirror  hourglass")
 with tempfile.TemporaryDirectory() as folder:
     here = Path(folder)
     whole_pictures(DATA / "val.json", here / "val.json")
@@ -63,7 +63,7 @@ with tempfile.TemporaryDirectory() as folder:
         chosen = set(np.random.default_rng(draw).choice(pictures, LABELLED, replace=False).tolist())
         whole_pictures(DATA / "train.json", here / "few.json", chosen)
         found = []
-        for options in ([], ["--ridge"]):
+        for options in ([], ["--ridge"], ["--ridge", "--mirror"]):
             target = here / f"{draw}{len(options)}.onnx"
             cairn("teach", RUN, here / "few.json", "--images", DATA / "images", "--out", target, *options)
             found.append(nme(target, DATA / "val.json", "whole"))
@@ -75,4 +75,4 @@ with tempfile.TemporaryDirectory() as folder:
             "--set", f"run.validate_every={EPOCHS}", "--set", "run.workers=0", "--batch", 10,
         )  # fmt: skip
         found.append(nme(run / "model.onnx", here / "val.json", "crop"))
-        print(f"{draw:4}  {found[0]:6.2f}  {found[1]:19.2f}  {found[2]:9.2f}", flush=True)
+        print(f"{draw:4}  {found[0]:6.2f}  {found[1]:7.2f}  {found[2]:16.2f}  {found[3]:9.2f}", flush=True)

@@ -66,8 +66,14 @@ def changed(labels: Path, target: Path, change: str) -> Path:
     return target
 
 
+@pytest.mark.parametrize(("options", "regression"), [([], "ridge"), (["--mirror"], "ridge, mirrored")])
 def test_the_taught_model_errs_as_the_table_says(
-    discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    options: list[str],
+    regression: str,
+    discovered: Path,
+    labels: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     val = labels.parents[1] / "val" / "labels.json"
     out = tmp_path / "deep" / "figure.onnx"
@@ -83,7 +89,7 @@ def test_the_taught_model_errs_as_the_table_says(
         "--name",
         "figure",
     )
-    assert run("teach", discovered, labels, "--ridge", *given) == 0
+    assert run("teach", discovered, labels, "--ridge", *options, *given) == 0
     shown = capsys.readouterr()
     assert shown.out == f"{out}\n"
     rows = [line.split() for line in shown.err.splitlines() if line.split() and line.split()[0].isdigit()]
@@ -94,7 +100,7 @@ def test_the_taught_model_errs_as_the_table_says(
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
     assert model.spec.skeleton.joints == ("head", "left_hand", "right_hand", "left_foot", "right_foot")
     assert model.spec.provenance["labelled pictures"] == 24
-    assert model.spec.provenance["regression"] == "ridge"
+    assert model.spec.provenance["regression"] == regression
     errors = []
     truth = json.loads(val.read_text())
     paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in truth["images"]}

@@ -20,7 +20,7 @@ from cairn.spec import METADATA_KEY, ModelSpec
 
 Precision = Literal["fp32", "fp16", "int8"]
 
-QUANTISED = ("Conv", "ConvTranspose", "Add", "Concat", "MaxPool", "Relu", "Resize")
+QUANTISED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
 """What int8 computes. Normalisation, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
 
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}

@@ -173,10 +173,10 @@ class Mirrored(nn.Module):
 
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) -> (B, 2K, 2) in [-1, 1] across the picture, and (B, 2K)."""
-        points, confidence = self.detector.landmarks(torch.cat([image, image.flip(3)]))
-        (own, other), sure = points.chunk(2), confidence.chunk(2)
+        own, sure = self.detector.landmarks(image)
+        other, as_sure = self.detector.landmarks(image.flip(3))
         back = torch.stack([-other[..., 0], other[..., 1]], dim=-1)
-        return torch.cat([own, back], dim=1), torch.cat(sure, dim=1)
+        return torch.cat([own, back], dim=1), torch.cat([sure, as_sure], dim=1)
 
 
 class Taught(nn.Module):
