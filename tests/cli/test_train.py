@@ -114,6 +114,37 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     assert Path("runs/several-2/recipe.toml").is_file()
 
 
+def test_several_objects_are_learnt_from_person_unless_something_else_is_said(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import cairn.training.machine as machine
+    from cairn.training.choice import Pace
+    from cairn.training.recipe import read_recipe
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit.lightning.Trainer, "fit", stopped)
+    monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
+    monkeypatch.chdir(tmp_path)
+    made_labels(Path("several"), 6, people=2)
+    several = Path("several") / "labels.json"
+    for options, start, kind in (
+        ([], "person", "efficientnet"),
+        (["--from", "imagenet"], "imagenet", "efficientnet"),
+        (["--from", "none"], None, "light"),
+        (["--set", "network.features=32"], None, "light"),
+    ):
+        out = f"run{len(list(Path().iterdir()))}"
+        command = ["train", "--data", several, "--val", several, "--set", "run.threads=1", "--out", out, *options]
+        assert run(*command) == 130, capsys.readouterr().err
+        recipe = read_recipe(Path(out) / "recipe.toml")
+        assert (recipe["method"], recipe.get("start"), recipe["network"]["kind"]) == ("openpose", start, kind)
+        assert recipe["network"]["frozen"] == (3 if start else 0)
+    assert run("train", "--method", "hourglass", "--data", several, "--from", "imagenet") == 2
+    assert "hourglass has no network that starts from ImageNet" in capsys.readouterr().err
+
+
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:
     assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
     assert "person is a model of openpose: hourglass cannot start from it" in capsys.readouterr().err

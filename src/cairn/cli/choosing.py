@@ -20,6 +20,9 @@ SEVERAL, SINGLE = "openpose", "hourglass"
 
 STARTED_RATE = 1e-3
 
+USUAL_START = {SEVERAL: "person"}
+"""What a method starts from where nobody says anything of weights or network."""
+
 
 def choose(tables: Mapping[str, Any]) -> Choice:
     """A whole recipe around `tables`, which hold what was said by hand, and `data.train` at least.
@@ -32,24 +35,27 @@ def choose(tables: Mapping[str, Any]) -> Choice:
     from cairn.training.data import read_source
     from cairn.training.imagenet import IMAGENET
     from cairn.training.machine import measure_machine
-    from cairn.training.recipe import LabelSource, check_recipe
+    from cairn.training.recipe import NOTHING, LabelSource, check_recipe
     from cairn.training.start import read_start
 
     source = LabelSource.model_validate(tables["data"]["train"][0])
     joints = skeleton(tables["skeleton"]) if "skeleton" in tables else None
     facts = measure_labels(read_source(source, joints))
-    start = read_start(str(tables["start"])) if tables.get("start") not in (None, IMAGENET) else None
+    start = read_start(str(tables["start"])) if tables.get("start") not in (None, NOTHING, IMAGENET) else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:
         of_start = (start.method, f"that of {start.name}") if start is not None else None
         of_imagenet = (SEVERAL, "it starts from ImageNet") if tables.get("start") == IMAGENET else None
         choice = choice.with_value("method", *(of_start or of_imagenet or _method(facts)))
     choice = choice.under(tables)
+    usual = USUAL_START.get(str(choice.tables["method"]))
+    if usual and "start" not in tables and "network" not in tables:
+        choice = choice.with_value("start", usual, "it has seen many photographs; --from none starts from nothing")
     package = package_of(str(choice.tables["method"])).__name__
     training = import_module(f"{package}.training")
     if find_spec(f"{package}.choice") is not None:
         suited = import_module(f"{package}.choice").choose(facts, measure_machine())
-        if tables.get("start"):
+        if choice.tables.get("start") not in (None, NOTHING):
             suited = suited.with_value("optimiser.learning_rate", STARTED_RATE, "the weights have learnt before")
         suited = suited.under(choice.tables)
         choice = Choice(suited.tables, choice.reasons | suited.reasons)
@@ -65,9 +71,10 @@ def with_network(choice: Choice) -> Choice:
     """
     from cairn.load import method as package_of
     from cairn.training.imagenet import IMAGENET
+    from cairn.training.recipe import NOTHING
     from cairn.training.start import read_start
 
-    if not choice.tables.get("start") or choice.tables.get("network"):
+    if choice.tables.get("start") in (None, NOTHING) or choice.tables.get("network"):
         return choice
     method = str(choice.tables.get("method"))
     training = import_module(f"{package_of(method).__name__}.training")

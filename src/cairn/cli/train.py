@@ -25,7 +25,12 @@ def train(
     val_images: Annotated[Path | None, typer.Option(help="Folder of their pictures [as --images].")] = None,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Weights to start from: an embedded model, an .onnx file, the folder of a run."),
+        typer.Option(
+            "--from",
+            help="Weights to start from: an embedded model, an .onnx file, the folder of a run, imagenet, or none. "
+            "[of several objects: person]",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run [runs/NAME].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,

@@ -46,7 +46,7 @@ from cairn.training.callbacks import (
 from cairn.training.data import Sources
 from cairn.training.dataset import EpochBatches, TrainingSet, training_loader
 from cairn.training.imagenet import IMAGENET
-from cairn.training.machine import free_cores, multiplies_bf16
+from cairn.training.machine import free_cores, in_bf16
 from cairn.training.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.module import KeypointModule
 from cairn.training.processes import Processes, first_before_others, joined, on_first
@@ -168,7 +168,7 @@ def make_trainer(
         devices=group.here,
         num_nodes=group.machines,
         strategy="ddp" if group.count > 1 else "auto",
-        precision=_precision(recipe.run.precision),
+        precision="bf16-mixed" if in_bf16(recipe.run.precision) else "32-true",
         max_epochs=recipe.run.epochs,
         accumulate_grad_batches=recipe.run.accumulate,
         gradient_clip_val=recipe.optimiser.clip or None,
@@ -307,10 +307,3 @@ def _plain_endings() -> Iterator[None]:
     except CairnError as error:
         *_, last = str(error).splitlines()  # a worker's error comes as the text of its traceback
         raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")) from None
-
-
-def _precision(setting: str) -> Any:
-    if setting == "auto":
-        fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else multiplies_bf16()
-        setting = "bf16" if fast else "fp32"
-    return {"fp32": "32-true", "bf16": "bf16-mixed"}[setting]

@@ -33,10 +33,17 @@ def free_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def multiplies_bf16() -> bool:
-    """Whether this CPU has units for matrix products in bf16 (AMX). Without them bf16 is slower than fp32."""
+def in_bf16(precision: str) -> bool:
+    """Whether training of that `run.precision` computes in bf16 here.
+
+    "auto" does on GPUs and CPUs with units for it (AMX). On a CPU without them bf16 takes longer than fp32.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older versions
-    return bool(capabilities.get("amx_bf16")) and bool(capabilities.get("amx_tile"))
+    return bool(capabilities.get("amx_tile") and capabilities.get("amx_bf16"))
 
 
 def measure_machine() -> Machine:
@@ -72,7 +79,9 @@ def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
 
     def step() -> None:
         optimiser.zero_grad()
-        torch.stack(list(module.losses(batch).values())).sum().backward()
+        with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe.run.precision)):
+            losses = module.losses(batch)
+        torch.stack(list(losses.values())).sum().backward()
         optimiser.step()
         if device.type == "cuda":
             torch.cuda.synchronize()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cairn.errors import RecipeError
 from cairn.network import MOST_THREADS
@@ -17,6 +17,9 @@ from cairn.training.augment import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+NOTHING = "none"
+"""What a recipe starts from that starts from no weights."""
 
 
 class Section(BaseModel):
@@ -101,7 +104,8 @@ class Recipe(Section):
 
     licence, sources  of what was learnt from, as the exported file will state them
     draw_threshold    likewise: keypoints less sure than this are not drawn
-    start             weights to start from: an embedded model, an .onnx file, the folder of a run or a checkpoint in it
+    start             weights to start from: an embedded model, an .onnx file, the folder of a run, a checkpoint in it,
+                      or "imagenet"; "none" starts from nothing
     """
 
     method: str
@@ -116,6 +120,11 @@ class Recipe(Section):
     augmentation: Augmentation = Augmentation()
     optimiser: Optimiser = Optimiser()
     run: Run = Run()
+
+    @field_validator("start")
+    @classmethod
+    def _nothing(cls, value: str | None) -> str | None:
+        return None if value == NOTHING else value
 
 
 R = TypeVar("R", bound=Recipe)
