@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 
 import cairn
-from cairn.cli.detection import Plan, cores, run
+from cairn.cli.detection import Plan, cores, run, shared_out
 from cairn.cli.finders import Finder
 from cairn.cli.outputs import Drawings, writers
 from cairn.cli.sources import Source, find_sources
@@ -62,10 +63,10 @@ def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, thread
     )
 
 
-def detect(model: Predictor, clip: Path, draw: bool = True, threads: int = 0, every: Callable = lambda *_: None) -> int:
-    """Frames that were detected and written. `every` is told after each how many are done."""
+def detect(model: Predictor, clip: Path, abreast: int = 1, every: Callable = lambda *_: None) -> int:
+    """Frames that were detected, drawn and written. `every` is told after each how many are done."""
     clips = find_sources([str(clip)])
-    what = plan(model, clip.parent / "out", clips, draw, threads)
+    what = plan(model, clip.parent / "out", clips, True, 0, abreast)
     for output in (*what.writers, *([what.drawings] if what.drawings else [])):
         output.__enter__()
     done = run(clips, what, lambda fault: sys.exit(str(fault)), every)
@@ -120,22 +121,47 @@ def by_step(model: Predictor, clip: Path) -> None:
     print(f"  all but the network, of the network {100 * rest / spent['network']:.0f}%")
 
 
-def against_the_network(model: Predictor, clip: Path, threads: int) -> None:
-    """Wall time of the whole against the network alone, and of threads against one step after another."""
+def against_the_network(clip: Path) -> None:
+    """Wall time of the whole against the network alone, on all cores, in turns.
+
+    All cores are at one frame, or, as `cairn detect` has it, each of several frames has its share of them.
+    """
+    abreast, share = shared_out(0)
+    whole, shared = (cairn.load("person", threads=threads) for threads in (cores(), share))
     image = next(iter(open_video(clip))).image
-    ((affine, size),) = model.resolution.fit(image.shape[:2], model.spec.input.multiple)
+    ((affine, size),) = whole.resolution.fit(image.shape[:2], whole.spec.input.multiple)
     shown = to_input(affine.warp(image, size))
-    model.network(shown)
-    times: dict[str, list[float]] = {"network alone": [], "in turn": [], "overlapped": []}
+    whole.network(shown)
+
+    def several() -> None:
+        with ThreadPoolExecutor(abreast) as pool:
+            list(pool.map(lambda _: shared.network(shown), range(FRAMES)))
+
+    ways: dict[str, Callable[[], object]] = {
+        "network alone, a frame at a time": lambda: [whole.network(shown) for _ in range(FRAMES)],
+        f"network alone, {abreast} abreast": several,
+        "all steps in turn": lambda: in_turn(lambda: detect(whole, clip)),
+        "overlapped, a frame at a time": lambda: detect(whole, clip),
+        f"overlapped, {abreast} abreast": lambda: detect(shared, clip, abreast),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
-        times["network alone"].append(seconds(lambda: [model.network(shown) for _ in range(FRAMES)]))
-        for name, ahead in (("in turn", 0), ("overlapped", 2)):
-            cairn.cli.detection.overlap = lambda works, *stages, ahead=ahead, **_: overlap(works, *stages, ahead=ahead)
-            times[name].append(seconds(lambda: detect(model, clip)))
-    print(f"\nthe network on {threads} of {cores()} cores        ms a frame   of the network alone")
+        for name, way in ways.items():
+            times[name].append(seconds(way))
+    first, fastest, *_ = times.values()
+    print(f"\n{cores()} cores                           ms a frame   of the network alone: a frame at a time, abreast")
     for name, each in times.items():
-        ratio = statistics.median(a / b for a, b in zip(each, times["network alone"], strict=True))
-        print(f"  {name:16s} {1000 * statistics.median(each) / FRAMES:20.1f} {ratio:20.2f}")
+        ratios = [statistics.median(a / b for a, b in zip(each, base, strict=True)) for base in (first, fastest)]
+        print(f"  {name:33s} {1000 * statistics.median(each) / FRAMES:10.1f} {ratios[0]:12.2f} {ratios[1]:12.2f}")
+
+
+def in_turn(work: Callable[[], object]) -> object:
+    """The work with nothing overlapped."""
+    cairn.cli.detection.overlap = lambda works, *stages, **_: overlap(works, *stages, ahead=0)
+    try:
+        return work()
+    finally:
+        cairn.cli.detection.overlap = overlap
 
 
 def memory(minutes: float, folder: Path) -> None:
@@ -160,8 +186,7 @@ def main() -> None:
         clip = Path(folder) / "clip.mp4"
         write_clip(clip, (480, 640), FRAMES)
         by_step(cairn.load("person", threads=1), clip)
-        for threads in sorted({1, max(cores() - 1, 1), cores()}):
-            against_the_network(cairn.load("person", threads=threads), clip, threads)
+        against_the_network(clip)
         memory(minutes, Path(folder))
 
 
