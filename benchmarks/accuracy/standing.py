@@ -1,6 +1,6 @@
 """Ten pictures of standing people, chosen blind: by a rule over the labels of coco-people val and a seed.
 
-    python benchmarks/accuracy/standing.py [DATA] [FOLDER] [SEED]
+    python benchmarks/accuracy/standing.py [DATA] [FOLDER] [SEED] [SIZE]
 
 Standing: the largest person of the picture has at least 13 labelled joints, face above shoulders above hips above
 knees above ankles, and a box of more than half of the picture's height. Detected as `cairn detect` does, drawn into
@@ -45,8 +45,8 @@ def stands(picture: LabelledPicture) -> bool:
     return all(a < b for a, b in pairwise(heights))
 
 
-def main(data: Path, folder: Path, seed: int) -> None:
-    model = cairn.load("person", threads=1)
+def main(data: Path, folder: Path, seed: int, size: int | None) -> None:
+    model = cairn.load("person", threads=1, size=size)
     standing = [picture for picture in read_coco(data / "coco-people" / "val.json") if stands(picture)]
     order = np.random.default_rng(seed).permutation(len(standing))[:PICTURES]
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,4 +71,4 @@ def main(data: Path, folder: Path, seed: int) -> None:
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     main(Path(arguments[0] if arguments else ".data"), Path(arguments[1] if len(arguments) > 1 else "runs/standing"),
-         int(arguments[2]) if len(arguments) > 2 else 0)  # fmt: skip
+         int(arguments[2]) if len(arguments) > 2 else 0, int(arguments[3]) if len(arguments) > 3 else None)  # fmt: skip
