@@ -1,5 +1,6 @@
 """Laws of what a training loop sees: everything once an epoch, the same for the same seed."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +50,8 @@ def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
 def test_workers_give_what_this_process_gives(tmp_path):
     labels = made_labels(tmp_path, 6)
     data = TrainingSet([Sample(picture, labels.known) for picture in labels], draws, 1, 10)
+    cv2.setNumThreads(2)
+    cv2.resize(np.zeros((2000, 2000), np.uint8), (999, 999))  # OpenCV has threads, which forked workers do not inherit
     here, there = (list(training_loader(data, 2, workers, pin=False)) for workers in (0, 2))
     assert len(here) == 3
     for a, b in zip(here, there, strict=True):

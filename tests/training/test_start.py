@@ -66,7 +66,8 @@ def test_an_embedded_model_computes_in_torch_what_its_file_does_and_goes_on_to_l
     assert folded
     carried, places = carry_over(module.network, start, module.channels(), module.channels())
     assert carried == places > 0
-    images = np.random.default_rng(0).uniform(0, 255, (4, 3, 96, 96)).astype(np.float32)
+    side = 128  # person-single takes no other
+    images = np.random.default_rng(0).uniform(0, 255, (4, 3, side, side)).astype(np.float32)
     expected = network(images)
     ours = TorchNetwork(module.deployed(), network.spec)
     close_to(ours(images), expected)  # as it was exported
@@ -117,7 +118,7 @@ def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_
 
 def test_another_network_is_refused_and_nothing_is_changed():
     start = read_start("person")
-    module = module_of(openpose, {"network": {"features": 32}}, skeleton("coco17"))
+    module = module_of(openpose, {"network": {"kind": "efficientnet", "features": 32}}, skeleton("coco17"))
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())

@@ -149,7 +149,15 @@ def training_loader(
     rank: int = 0,
     processes: int = 1,
 ) -> DataLoader:
-    """Batches as `EpochBatches` makes them."""
+    """Batches as `EpochBatches` makes them.
+
+    With workers, OpenCV has one thread in this process from here on: a pool of its threads does not live on in a forked
+    worker, which would wait for it for ever.
+    """
+    if workers:
+        import cv2
+
+        cv2.setNumThreads(1)
     return DataLoader(
         dataset,
         batch_sampler=EpochBatches(len(dataset), dataset.seed, batch, accumulate, rank, processes),
@@ -172,7 +180,4 @@ def _part(count: int, parts: int, index: int) -> int:
 
 
 def _one_thread(_: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
     torch.set_num_threads(1)
