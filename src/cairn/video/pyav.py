@@ -22,6 +22,9 @@ CODECS = {
     ".webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30", "b": "0"}),
 }
 
+TS_PACKETS = (188, 192, 204)
+"""Bytes of a packet of MPEG's transport stream: plain, with a time before it (m2ts), with a check behind it."""
+
 
 class AvVideo:
     """A video file; see `cairn.video.open_video`."""
@@ -104,6 +107,9 @@ class AvVideo:
         kind = self._container.format.name
         if "mp4" in kind:  # its index stands apart, and lists every packet that an edit list leaves
             return self._packets < len(self._stream.index_entries)
+        if kind == "mpegts":  # libavformat now and then forgets to say that the last packet is cut off
+            size = Path(self._path).stat().st_size
+            return all(size % packet for packet in TS_PACKETS)
         if "matroska" in kind:
             hours, _, rest = self._stream.metadata.get("DURATION", "").partition(":")
             minutes, _, seconds = rest.partition(":")
