@@ -18,6 +18,7 @@ from cairn.skeleton import Skeleton
 from cairn.training.choice import (
     EPOCHS,
     MINUTES,
+    STARTED_EPOCHS,
     Choice,
     LabelFacts,
     Machine,
@@ -130,3 +131,10 @@ def test_what_is_said_by_hand_counts_and_needs_no_reason():
     assert over.tables == {"method": "openpose", "seed": 3, "run": {"batch": 64, "cache": 5}}
     assert over.reasons == {"method": "a", "run.cache": "c"}
     assert choice.tables["run"]["batch"] == 8
+
+
+def test_weights_that_have_learnt_before_need_fewer_epochs():
+    slow = Pace(1.0, 0.01)
+    assert choose_length(1000, 10, slow).tables["run"]["epochs"] == EPOCHS[0]
+    assert choose_length(1000, 10, slow, least=STARTED_EPOCHS).tables["run"]["epochs"] == STARTED_EPOCHS < EPOCHS[0]
+    assert choose_length(100, 10, Pace(0.1, 0.01), least=STARTED_EPOCHS) == choose_length(100, 10, Pace(0.1, 0.01))

@@ -117,7 +117,7 @@ def _method(facts: LabelFacts) -> tuple[str, str]:
 
 def _with_length(choice: Choice, training: Any, tables: Mapping[str, Any]) -> Choice:
     """With epochs by the pace that is measured, and a batch that memory suffices for; what was said by hand stays."""
-    from cairn.training.choice import Choice, choose_length
+    from cairn.training.choice import EPOCHS, STARTED_EPOCHS, Choice, choose_length
     from cairn.training.machine import measure_pace
     from cairn.training.memory import with_smaller_batch
     from cairn.training.recipe import check_recipe
@@ -130,5 +130,6 @@ def _with_length(choice: Choice, training: Any, tables: Mapping[str, Any]) -> Ch
         recipe = with_smaller_batch(recipe)
         for name in ("batch", "accumulate"):
             choice = choice.with_value(f"run.{name}", getattr(recipe.run, name), "memory does not suffice for more")
-    length = choose_length(*measured).under(choice.tables)
+    least = STARTED_EPOCHS if recipe.start else EPOCHS[0]
+    length = choose_length(*measured, least=least).under(choice.tables)
     return Choice(length.tables, choice.reasons | length.reasons)
