@@ -61,11 +61,11 @@ class AvVideo:
         self._packets = self._damaged = 0
         index, first, seconds, end = 0, 0.0, 0.0, 0.0
         broken, reason = False, ""
-        for packet in self._demuxed():
-            broken = packet.is_corrupt or (broken and packet.size == 0)  # of the last packet, at the end
+        for packet, corrupt in self._checked():
+            broken = corrupt or (broken and packet.size == 0)  # of the last packet, at the end
             try:
-                frames = [] if packet.is_corrupt else packet.decode()
-                self._damaged += packet.is_corrupt
+                frames = [] if corrupt else packet.decode()
+                self._damaged += corrupt
             except av.error.FFmpegError as error:
                 frames, reason = [], f" ({_reason(error)})"
                 self._damaged += 1
@@ -88,6 +88,23 @@ class AvVideo:
         if self._damaged:
             raise VideoError(f"{self._path} is damaged in {self._damaged} of {self._packets} packets: {read}")
 
+    def _checked(self) -> Iterator[tuple[Any, bool]]:
+        """Each packet, and whether it is damaged. An empty one ends them."""
+        cut, held = self._is_cut_off(), None
+        for packet in self._demuxed():
+            if held is not None:
+                yield held, held.is_corrupt or (cut and packet.size == 0)
+            held = packet
+        if held is not None:
+            yield held, held.is_corrupt or (cut and held.size > 0)
+
+    def _is_cut_off(self) -> bool:
+        """Whether a transport stream ends within a packet: libavformat forgets to say so now and then."""
+        if self._container.format.name != "mpegts":
+            return False
+        size = Path(self._path).stat().st_size
+        return all(size % packet for packet in TS_PACKETS)
+
     def _demuxed(self) -> Iterator[Any]:
         """The packets, as far as they can be read."""
         packets = self._container.demux(self._stream)
@@ -107,9 +124,6 @@ class AvVideo:
         kind = self._container.format.name
         if "mp4" in kind:  # its index stands apart, and lists every packet that an edit list leaves
             return self._packets < len(self._stream.index_entries)
-        if kind == "mpegts":  # libavformat now and then forgets to say that the last packet is cut off
-            size = Path(self._path).stat().st_size
-            return all(size % packet for packet in TS_PACKETS)
         if "matroska" in kind:
             hours, _, rest = self._stream.metadata.get("DURATION", "").partition(":")
             minutes, _, seconds = rest.partition(":")
