@@ -32,7 +32,7 @@ def teach(
         str | None, typer.Option(help="Which points: a name, or a .toml file. [those labelled]", show_default=False)
     ] = None,
     ridge: Annotated[
-        bool, typer.Option("--ridge", help="With a bias and a penalty, by cross-validation: better for few labels.")
+        bool, typer.Option("--ridge", help="Points move as the landmarks near them, unless labels tell more: better.")
     ] = False,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
