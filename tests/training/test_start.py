@@ -12,6 +12,8 @@ import cairn.training.fit as fit
 from cairn import zoo
 from cairn.annotations.labels import Labels
 from cairn.errors import ModelError
+from cairn.methods.hourglass.network import build_network as build_hourglass
+from cairn.methods.hourglass.recipe import NetworkSettings as HourglassSettings
 from cairn.methods.openpose.network import build_network, network_of
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.network import OnnxNetwork
@@ -37,6 +39,7 @@ def module_of(method, tables, joints):
         {"widths": [8, 12, 16], "depths": [1, 3], "features": 8, "paf_stages": 2, "heatmap_stages": 3},
         {"widths": [8, 8, 8, 8], "features": 12, "depthwise": True, "background": True},
         {"kind": "efficientnet", "features": 12, "frozen": 3, "paf_stages": 2},
+        {"kind": "efficientnet", "lite": 2, "features": 8, "frozen": 3},
         {"kind": "paper", "paf_stages": 2, "heatmap_stages": 1},
         {"kind": "cvpr", "paf_stages": 2, "background": True},
     ],
@@ -51,10 +54,14 @@ def test_a_network_is_known_by_its_weights(settings):
 
 
 def test_an_hourglass_is_known_by_its_weights():
-    for tables in ({"stacks": 2, "features": 8, "depth": 3}, {"features": 12, "depth": 1, "residuals": 2}):
-        settings = hourglass.NetworkSettings.model_validate(tables)
-        weights = hourglass.Hourglass(3, **settings.model_dump()).state_dict()
-        assert hourglass.NetworkSettings.model_validate(hourglass.network_of(weights, 3)) == settings
+    for tables in (
+        {"stacks": 2, "features": 8, "depth": 3},
+        {"features": 12, "depth": 1, "residuals": 2},
+        {"trunk": "efficientnet", "lite": 1, "frozen": 3, "features": 8, "depth": 2},
+    ):
+        settings = HourglassSettings.model_validate(tables)
+        weights = build_hourglass(settings, 3).state_dict()
+        assert HourglassSettings.model_validate(hourglass.network_of(weights, 3)) == settings
 
 
 @pytest.mark.parametrize("name", ["person", "person-single"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -159,11 +160,17 @@ class WholeFileCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, beside, storage_options)
 
 
-def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """An exponential moving average that starts short, so that early validations see recent weights."""
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+    """An exponential moving average that starts short, so that early validations see recent weights.
 
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        keep = min(decay, (1 + float(count)) / (10 + float(count)))
-        return averaged * keep + current * (1 - keep)
+    Of all tensors of a kind at a time: one by one a GPU would wait for the next more than it computes.
+    """
+
+    def average(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        change = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, change)
+        else:  # counters
+            torch._foreach_copy_(averaged, current)
 
     return average

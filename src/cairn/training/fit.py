@@ -156,7 +156,7 @@ def make_trainer(
         LastEpochValidates(),
     ]
     if recipe.optimiser.ema:
-        callbacks.append(WeightAveraging(avg_fn=moving_average(recipe.optimiser.ema)))
+        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.optimiser.ema)))
     if recipe.run.patience:
         callbacks.append(
             EarlyStopping(module.monitor, patience=recipe.run.patience, mode="max", check_finite=False, verbose=False)

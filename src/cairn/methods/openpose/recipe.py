@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from cairn.errors import ModelError
 from cairn.methods.openpose import decode
 from cairn.predictor import check_settings
-from cairn.training.recipe import Count, Positive, Section
+from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
 STRIDE = 8
@@ -27,11 +27,12 @@ class Input(Section):
 
 
 class NetworkSettings(Section):
-    """kind: "light" for CPUs, "efficientnet" for light stages on EfficientNet-Lite0, which can start from ImageNet,
+    """kind: "light" for CPUs, "efficientnet" for light stages on EfficientNet-Lite, which can start from ImageNet,
     "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
 
     features                  of the light ones
     widths, depths, depthwise  of the light one
+    lite                      of EfficientNet: 0, 1 or 2, the larger the better and the slower
     frozen                    of EfficientNet: how many of its stages, the stem being the first, keep their weights
     """
 
@@ -40,7 +41,8 @@ class NetworkSettings(Section):
     depths: tuple[Count, ...] = (1, 2, 2)
     features: Count = 64
     depthwise: bool = False
-    frozen: Annotated[int, Field(ge=0, le=7)] = 0
+    lite: Lite = 0
+    frozen: Frozen = 0
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
@@ -61,8 +63,8 @@ class NetworkSettings(Section):
             raise ValueError("widths are one more than depths, the first that of the stem")
         if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
             raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
-        if self.frozen and self.kind != "efficientnet":
-            raise ValueError('only the stages of kind = "efficientnet" can be frozen')
+        if (self.frozen or self.lite) and self.kind != "efficientnet":
+            raise ValueError('only the stages of kind = "efficientnet" can be frozen, and only it has a lite')
         return self
 
     @property

@@ -17,7 +17,6 @@ from cairn.fields import render_pafs
 from cairn.geometry import Affine, Size, field_affine, image_to_field
 from cairn.heatmaps import render_gaussians
 from cairn.methods.openpose import predictor
-from cairn.methods.openpose.efficientnet import EfficientNetTrunk
 from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
 from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
 from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
@@ -28,6 +27,7 @@ from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, Sample, TrainingSet
+from cairn.training.efficientnet import EfficientNetTrunk
 from cairn.training.imagenet import imagenet_weights
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.recipe import LabelSource
@@ -175,7 +175,7 @@ class OpenPoseModule(KeypointModule):
     def start_from_imagenet(self) -> None:
         if not isinstance(trunk := self.network.trunk, EfficientNetTrunk):
             raise RecipeError('only network.kind = "efficientnet" starts from ImageNet')
-        trunk.load_imagenet(imagenet_weights())
+        trunk.load_imagenet(imagenet_weights(trunk.lite))
 
     def channels(self) -> Channels:
         return channels_of(self.network, self.skeleton, self.recipe.network.background)

@@ -7,8 +7,8 @@ from efficientnet_lite_pytorch import EfficientNet
 
 from cairn.annotations.labels import Labels
 from cairn.errors import ModelError, RecipeError
-from cairn.methods.openpose.efficientnet import STAGES, EfficientNetTrunk
 from cairn.methods.openpose.training import OpenPoseModule, Recipe
+from cairn.training.efficientnet import STAGES, EfficientNetTrunk
 from cairn.training.imagenet import imagenet_weights
 from cairn.training.recipe import check_recipe
 from training.made_data import THING

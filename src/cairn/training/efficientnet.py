@@ -1,11 +1,13 @@
-"""EfficientNet-Lite0 as a trunk, as the papers took VGG-19: features that were learnt on ImageNet are a start.
+"""EfficientNet-Lite as a trunk, as OpenPose took VGG-19: features that were learnt on ImageNet are a start.
 
-Tan and Le: EfficientNet, ICML 2019, table 1; its Lite form has no squeeze-and-excitation, ReLU6, and a stem of fixed
-width. Sizes and padding are those of the released network, so that its weights compute here what they computed there.
+Tan and Le: EfficientNet, ICML 2019, table 1 and eq. 3; its Lite form has no squeeze-and-excitation, ReLU6, and a stem
+of fixed width. Sizes and padding are those of the released networks, so that their weights compute here what they
+computed there.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -13,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cairn.errors import ModelError
-from cairn.methods.openpose.model import Normalise, top_down
 from cairn.training.depthwise import DepthwiseConv2d, same_padding
+from cairn.training.layers import Normalise, top_down
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # of the release
 
@@ -28,37 +30,43 @@ STAGES = (  # blocks, outputs, kernel, stride, expansion: table 1, without the l
 )
 STEM = 32
 
-LEVELS = (3, 5, 6)
-"""Stages, the stem being 0, after which the path back up is joined: strides 8, 16, 32."""
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
+"""Of Lite0, Lite1 and Lite2: how much wider and deeper than table 1."""
+
+LEVELS = {4: 2, 8: 3, 16: 5, 32: 6}
+"""Stride -> the last stage, the stem being 0, that has it."""
 
 
 class EfficientNetTrunk(nn.Module):
-    """(B, 3, H, W) -> (B, features, H/8, W/8). H and W must be multiples of 32.
+    """(B, 3, H, W) -> (B, features, H/stride, W/stride). H and W must be multiples of 32.
 
+    lite    0, 1 or 2: Lite0 and so on
     frozen  how many stages, the stem being the first, keep the weights and statistics that they have
+    stride  4 or 8: levels from there to stride 32 are joined by a path back up
     """
 
-    stride = 8
-
-    def __init__(self, features: int, frozen: int = 0) -> None:
+    def __init__(self, features: int, lite: int = 0, frozen: int = 0, stride: int = 8) -> None:
         super().__init__()
+        self.lite = lite
         self.normalise = Normalise(MEAN, STD)
         stages: list[nn.Module] = [_conv_bn(3, STEM, 3, 2)]
-        inputs = STEM
-        for blocks, outputs, kernel, stride, expansion in STAGES:
-            widths = [inputs, *[outputs] * blocks]
-            strides = [stride] + [1] * (blocks - 1)
+        widths = [STEM]
+        for blocks, outputs, kernel, first_stride, expansion in stages_of(lite):
+            channels = [widths[-1], *[outputs] * blocks]
+            strides = [first_stride] + [1] * (blocks - 1)
             stages.append(
                 nn.Sequential(
                     *[
                         InvertedResidual(a, b, kernel, s, expansion)
-                        for (a, b), s in zip(pairwise(widths), strides, strict=True)
+                        for (a, b), s in zip(pairwise(channels), strides, strict=True)
                     ]
                 )
             )
-            inputs = outputs
+            widths.append(outputs)
         self.stages = nn.ModuleList(stages)
-        self.laterals = nn.ModuleList(nn.Conv2d(STAGES[level - 1][1], features, 1) for level in LEVELS)
+        self.levels = [stage for s, stage in LEVELS.items() if s >= stride]
+        self.laterals = nn.ModuleList(nn.Conv2d(widths[level], features, 1) for level in self.levels)
+        self.stride = stride
         self.frozen = frozen
         for stage in self.stages[:frozen]:
             stage.requires_grad_(False)
@@ -74,8 +82,8 @@ class EfficientNetTrunk(nn.Module):
         levels = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            if number in LEVELS:
-                levels.append(self.laterals[LEVELS.index(number)](x))
+            if number in self.levels:
+                levels.append(self.laterals[self.levels.index(number)](x))
         return top_down(levels)
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
@@ -88,11 +96,35 @@ class EfficientNetTrunk(nn.Module):
         names = [name for name in state if not name.endswith("num_batches_tracked")]
         for name, (theirs, value) in zip(names, given.items(), strict=False):
             if value.shape != state[name].shape or name.rsplit(".")[-1] != theirs.rsplit(".")[-1]:
-                raise ModelError(f"no weights of EfficientNet-Lite0: {theirs} stands in the place of {name}")
+                raise ModelError(f"no weights of EfficientNet-Lite{self.lite}: {theirs} stands in the place of {name}")
             state[name] = value
         if len(given) < len(names):
-            raise ModelError(f"no weights of EfficientNet-Lite0: {len(given)} of at least {len(names)} tensors")
+            raise ModelError(
+                f"no weights of EfficientNet-Lite{self.lite}: {len(given)} of at least {len(names)} tensors"
+            )
         self.stages.load_state_dict(state)
+
+
+def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
+    """STAGES, wider and deeper. The first stage is never deeper, and widths are multiples of 8."""
+    wider, deeper = SCALES[lite]
+    return tuple(
+        (blocks if i == 0 else math.ceil(deeper * blocks), _rounded(wider * outputs), kernel, stride, expansion)
+        for i, (blocks, outputs, kernel, stride, expansion) in enumerate(STAGES)
+    )
+
+
+def lite_of(weights: Mapping[str, Tensor], trunk: str) -> int | None:
+    """Which of the Lite networks the weights under the name `trunk` are of; None where they are of none."""
+    last = [name for name in weights if name.startswith(f"{trunk}.stages.{len(STAGES)}.")]
+    blocks = len({name.removeprefix(f"{trunk}.stages.").split(".")[1] for name in last})
+    lateral = weights.get(f"{trunk}.laterals.0.weight")
+    if not blocks or lateral is None:
+        return None
+    deepest = f"{trunk}.stages.{len(STAGES)}.0.layers.2.0.weight"
+    width = weights[deepest].shape[0] if deepest in weights else None
+    known = {stages[-1][:2]: lite for lite, stages in enumerate(map(stages_of, range(len(SCALES))))}
+    return known.get((blocks, width))  # type: ignore[arg-type]  # (blocks, None) is none of them
 
 
 class InvertedResidual(nn.Module):
@@ -128,3 +160,9 @@ def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequ
 
 def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)  # of the release
+
+
+def _rounded(width: float) -> int:
+    """To the nearest multiple of 8 that is not a tenth smaller, as the release rounds."""
+    nearest = max(8, int(width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * width else nearest

@@ -1,0 +1,46 @@
+"""From a recipe's settings to a network, and from a network's weights back to the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from cairn.errors import ModelError
+from cairn.methods.hourglass.model import STRIDE, Hourglass
+from cairn.methods.hourglass.recipe import NetworkSettings
+from cairn.training.efficientnet import EfficientNetTrunk, lite_of
+
+IMAGENET_NETWORK = {"trunk": "efficientnet", "frozen": 3}
+"""Settings of the network that starts from ImageNet: what its stem and its strides 2 and 4 see is the same in all
+photographs, and it is where learning costs most."""
+
+
+def build_network(settings: NetworkSettings, joints: int) -> Hourglass:
+    """The network that the recipe's settings name."""
+    trunk = None
+    if settings.trunk == "efficientnet":
+        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, STRIDE)
+    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, trunk=trunk)
+
+
+def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
+    """The `NetworkSettings` of the network whose weights these are, as a recipe's table.
+
+    Raises ModelError where they are those of no hourglass.
+    """
+    inner = "stacks.0.hourglass."
+    lite = lite_of(weights, "stem")
+    if f"{inner}low1.0.convs.0.weight" not in weights or "stacks.0.conv.weight" not in weights:
+        raise ModelError("the weights are those of no hourglass")
+    depth = 1
+    while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
+        depth += 1
+    trunk = {} if lite is None else {**IMAGENET_NETWORK, "lite": lite}
+    return trunk | {
+        "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
+        "features": len(weights["stacks.0.conv.weight"]),
+        "depth": depth,
+        "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
+    }

@@ -1,0 +1,84 @@
+"""Everything that a training run of an hourglass is made of: values only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from cairn.heatmaps import Refinement
+from cairn.methods.hourglass.model import STRIDE
+from cairn.training.augment import Augmentation, Share
+from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
+from cairn.training.recipe import Recipe as SharedRecipe
+
+
+class Input(Section):
+    """What the network is shown: a square of `size` pixels.
+
+    fit     "crop": the square around one object's box; "whole": the whole picture, which has one object
+    margin  of a crop: its side over the longer side of the box
+    """
+
+    fit: Literal["crop", "whole"] = "crop"
+    size: Count = 128
+    margin: Positive = 1.25
+
+
+class NetworkSettings(Section):
+    """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256.
+
+    trunk   what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
+            which can start from ImageNet
+    lite    of EfficientNet: 0, 1 or 2, the larger the better and the slower
+    frozen  of EfficientNet: how many of its stages, the stem being the first, keep their weights
+    """
+
+    trunk: Literal["paper", "efficientnet"] = "paper"
+    lite: Lite = 0
+    frozen: Frozen = 0
+    stacks: Count = 1
+    features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
+    depth: Count = 4
+    residuals: Count = 1
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> NetworkSettings:
+        if (self.frozen or self.lite) and self.trunk != "efficientnet":
+            raise ValueError('only the stages of trunk = "efficientnet" can be frozen, and only it has a lite')
+        return self
+
+    @property
+    def multiple(self) -> int:
+        """Pixels of which the side of a crop must be a multiple."""
+        return max(STRIDE * 2**self.depth, 32 if self.trunk == "efficientnet" else 1)
+
+
+class Views(Augmentation):
+    """The paper's: rotation and scale of section 3.4."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 30.0
+    scale: tuple[Positive, Positive] = (0.75, 1.25)
+    shift: Share = 0.05
+
+
+class Recipe(SharedRecipe):
+    """Everything that a training run of an hourglass is made of.
+
+    loss   "squared" is the paper's; "cross_entropy" leaves the all-zero solution at once
+    sigma  of the targets, in cells
+    """
+
+    method: Literal["hourglass"] = "hourglass"
+    input: Input = Input()
+    network: NetworkSettings = NetworkSettings()
+    loss: Literal["squared", "cross_entropy"] = "cross_entropy"
+    sigma: Positive = 1.0
+    refinement: Refinement = "log-parabola"
+    augmentation: Views = Views()
+
+    @model_validator(mode="after")
+    def _fields_halve(self) -> Recipe:
+        if self.input.size % self.network.multiple:
+            raise ValueError(f"input.size must be a multiple of {self.network.multiple} at depth {self.network.depth}")
+        return self
