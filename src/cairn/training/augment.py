@@ -15,6 +15,9 @@ from cairn.skeleton import Skeleton
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+COVERED = (0.1, 0.4)
+"""Least and largest side of a rectangle that covers a part of a picture, over the picture's."""
+
 
 class Augmentation(BaseModel):
     """How far pictures are changed.
@@ -25,6 +28,7 @@ class Augmentation(BaseModel):
     flip      how often left and right change places
     colour    brightness, contrast, saturation and each channel, by factors up to 1 ± this
     grey      how often a picture loses its colours
+    occlude   how often a rectangle of one random colour covers a part of it; what it covers stays labelled
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -35,6 +39,7 @@ class Augmentation(BaseModel):
     flip: Share = 0.5
     colour: Share = 0.3
     grey: Share = 0.05
+    occlude: Share = 0.0
 
     @model_validator(mode="after")
     def _scales_ascend(self) -> Augmentation:
@@ -86,10 +91,22 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
 
 
 def recoloured(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colours."""
+    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colours; then a part
+    of it may be covered."""
     import cv2
 
-    return cv2.transform(image, colour_map(augmentation, rng))
+    image = cv2.transform(image, colour_map(augmentation, rng))
+    if augmentation.occlude and rng.random() < augmentation.occlude:
+        cover(image, rng)
+    return image
+
+
+def cover(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Paints a rectangle over (h, w, 3), in place: its sides are those of the picture times COVERED, at random."""
+    sides = rng.uniform(*COVERED, 2) * image.shape[:2]
+    top, left = (rng.random(2) * (image.shape[:2] - sides)).astype(int)
+    height, width = np.ceil(sides).astype(int)
+    image[top : top + height, left : left + width] = rng.integers(0, 256, 3)
 
 
 def colour_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
