@@ -188,3 +188,22 @@ def test_one_scale_is_left_as_it_is() -> None:
     maps = np.random.default_rng(0).random((2, 3, 4), dtype=np.float32)
     affine = Resolution(longest=64).fit((10, 10), 32)[0][0]
     np.testing.assert_array_equal(average_maps([maps], [affine]), maps)
+
+
+def of_two_scales(longest: int | None = None, scales: int | None = None) -> list[tuple[int, int]]:
+    """What a model is shown of a picture of 100 × 200 whose own are 320 pixels and scales of 1 and 1/2."""
+    own = SPEC.input.model_copy(update={"scales": 2, "gap": 0.5})
+    network = NoiseNetwork()
+    network.spec = SPEC.model_copy(update={"input": own})
+    shown = Resolution(longest=longest, scales=scales)
+    Predictor(network, lambda maps: Poses.empty(TOTEM), shown)(np.zeros((100, 200, 3), np.uint8))
+    return network.shown
+
+
+def test_a_model_s_own_scales_are_taken_where_none_are_asked_for() -> None:
+    assert of_two_scales() == [(160, 320), (96, 160)]
+    assert of_two_scales(scales=1) == [(160, 320)]
+    assert of_two_scales(longest=64) == [(32, 64), (32, 32)]
+    assert of_two_scales(longest=63) == [(32, 64)]  # half of it would be below the least side
+    with pytest.raises(ModelError, match="a gap is between scales"):
+        Resolution(gap=0.5)

@@ -49,7 +49,8 @@ class Predictor:
         self.network = network
         self.decode = decode
         given = size if isinstance(size, Resolution) else Resolution(longest=size)
-        self.resolution = given.of_model(network.spec.input.size, network.spec.input.multiple)
+        own = network.spec.input
+        self.resolution = given.of_model(own.size, own.multiple, own.scales, own.gap)
 
     @property
     def spec(self) -> ModelSpec:

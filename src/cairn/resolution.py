@@ -27,7 +27,8 @@ class Resolution:
     longest  longest side in pixels; None, where width and height are None too, takes the model's own
     width    pixels; with `height` the picture is fitted into both, without it the height follows its aspect
     height   likewise
-    scales   the picture is shown so often, smaller each time: 1, 1 - gap, 1 - 2·gap, ... times as large
+    scales   the picture is shown so often, smaller each time: 1, 1 - gap, 1 - 2·gap, ... times as large; None takes
+             the model's own, as many as leave a picture to look at
     gap      between two scales
 
     Raises ModelError where these contradict each other.
@@ -36,7 +37,7 @@ class Resolution:
     longest: int | None = None
     width: int | None = None
     height: int | None = None
-    scales: int = 1
+    scales: int | None = None
     gap: float = DEFAULT_GAP
 
     def __post_init__(self) -> None:
@@ -45,10 +46,12 @@ class Resolution:
         for side in (self.longest, self.width, self.height):
             if side is not None and not SIDES[0] <= side <= SIDES[1]:
                 raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {side}")
-        if self.scales < 1:
+        if self.scales is not None and self.scales < 1:
             raise ModelError(f"scales must be 1 at least, got {self.scales}")
         if not 0 < self.gap < 1:
             raise ModelError(f"the gap between scales must be between 0 and 1, got {self.gap:g}")
+        if self.scales is None and self.gap != DEFAULT_GAP:
+            raise ModelError("a gap is between scales: say how many")
         if self.factors[-1] < 1e-6:  # 1 - 4·0.25 is no scale, however floats round it
             raise ModelError(
                 f"{self.scales} scales with a gap of {self.gap:g} end at {self.factors[-1]:g} times the picture: "
@@ -73,10 +76,10 @@ class Resolution:
     @property
     def factors(self) -> tuple[float, ...]:
         """Size of each scale, relative to the first."""
-        return tuple(1 - i * self.gap for i in range(self.scales))
+        return tuple(1 - i * self.gap for i in range(self.scales or 1))
 
-    def of_model(self, size: int, multiple: int) -> Resolution:
-        """The same with a model's own size where none is given.
+    def of_model(self, size: int, multiple: int, scales: int = 1, gap: float = DEFAULT_GAP) -> Resolution:
+        """The same with a model's own size where none is given, and its own scales likewise.
 
         Raises ModelError where width or height is not a multiple of what the model can be shown, or the smallest
         scale would be below the least size.
@@ -91,6 +94,9 @@ class Resolution:
                 )
         given = self if self.width or self.height or self.longest else replace(self, longest=size)
         largest = max(side for side in (given.longest, given.width, given.height) if side is not None)
+        if self.scales is None:
+            enough = (1 - SIDES[0] / largest) / gap  # gaps until the least side
+            return replace(given, scales=min(scales, 1 + int(max(enough, 0) + 1e-6)), gap=gap)
         if largest * self.factors[-1] < SIDES[0]:
             raise ModelError(
                 f"the last of {self.scales} scales with a gap of {self.gap:g} would be "

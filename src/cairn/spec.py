@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cairn.errors import CairnError, ModelError
+from cairn.resolution import DEFAULT_GAP
 from cairn.skeleton import Skeleton
 
 METADATA_KEY = "cairn.spec"
@@ -37,6 +38,8 @@ class InputSpec(_Value):
     letterbox  the whole picture, its longest side scaled to `size`, padded to a multiple of `multiple`
     crop       a square of `size` pixels around one object
     whole      the whole picture, which has one object, in a square of `size` pixels: its longer side fills it
+
+    scales, gap  of a letterbox: as in `Resolution`
     """
 
     fit: Fit
@@ -44,6 +47,8 @@ class InputSpec(_Value):
     multiple: Annotated[int, Field(gt=0)] = 32
     margin: Annotated[float, Field(gt=0)] = 1.25
     """For the square around an object: its side over the longer side of the object's box."""
+    scales: Annotated[int, Field(ge=1)] = 1
+    gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
 class ModelSpec(_Value):

@@ -23,6 +23,13 @@ def path_of(name: str) -> Path:
     return path
 
 
+def path_to_learn_from(name: str) -> Path:
+    """Where the weights of an embedded model lie in numbers fine enough to go on learning: where the model itself
+    computes in int8, a NAME-fp16 lies beside it. Raises ModelError as `path_of` does."""
+    finer = f"{name}-fp16"
+    return path_of(finer if finer in embedded() else name)
+
+
 def _folder() -> Path:
     # onnxruntime opens files by path, and pip always unpacks: a folder it is.
     return Path(str(resources.files("cairn") / "models"))

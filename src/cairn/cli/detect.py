@@ -87,7 +87,10 @@ def detect(
             help="WxH shown to the network, in place of --size; -1 follows the picture: -1x368.", show_default=False
         ),
     ] = None,
-    scales: Annotated[int, typer.Option(min=1, help="Show each picture so often, smaller each time; average.")] = 1,
+    scales: Annotated[
+        int | None,
+        typer.Option(min=1, help="Show each picture so often, smaller each time; average. [the model's]"),
+    ] = None,
     scale_gap: Annotated[float, typer.Option(help="How much smaller: 1, 1 - gap, 1 - 2 gap, ...")] = 0.25,
     hands: Annotated[
         str | None, typer.Option(help="A model of one hand: look at both hands of everybody.", show_default=False)

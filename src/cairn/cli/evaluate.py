@@ -63,7 +63,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    scales: Annotated[int, typer.Option(min=1, help="Show each picture so often, ever smaller.")] = 1,
+    scales: Annotated[
+        int | None, typer.Option(min=1, help="Show each picture so often, ever smaller. [the model's]")
+    ] = None,
     scale_gap: Annotated[float, typer.Option(help="Between two of --scales: 1, 1 - gap, ...")] = 0.25,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 is all.")] = 0,
     settings: Annotated[

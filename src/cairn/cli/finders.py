@@ -79,15 +79,15 @@ def finder(
     return Finder(whole.spec, whole, finds.boxes)
 
 
-def resolution(size: int | None, net: str | None, scales: int, gap: float) -> int | Resolution | None:
+def resolution(size: int | None, net: str | None, scales: int | None, gap: float) -> int | Resolution | None:
     """What the network is shown, from the user's options. Raises CairnError where they contradict each other."""
     from cairn.resolution import DEFAULT_GAP, Resolution
 
-    if scales == 1 and gap != DEFAULT_GAP:
+    if scales in (None, 1) and gap != DEFAULT_GAP:
         raise CairnError("--scale-gap is between scales: give --scales 2, or more")
     if size is not None and net is not None:
         raise CairnError("--size and --net-resolution both say how large the network is shown a picture: give one")
-    if net is None and scales == 1:
+    if net is None and scales is None:
         return size
     shape = Resolution(longest=size) if net is None else Resolution.parse(net)
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)

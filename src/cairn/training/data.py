@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from cairn.annotations.guesses import with_limbs
 from cairn.annotations.labels import Labels
 from cairn.annotations.read import read_labels
 from cairn.annotations.split import read_parts, split, write_parts
@@ -31,7 +32,9 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     sources = []
     for source in recipe.data.train:
         labels = read_source(source, joints)
-        joints = joints or labels.skeleton
+        if not labels.skeleton.limbs:
+            labels = _with_limbs(labels)
+        joints = labels.skeleton
         sources.append((labels, source))
     assert joints is not None
     if recipe.data.val:
@@ -49,6 +52,15 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
 def read_source(source: LabelSource, joints: Skeleton | None) -> Labels:
     """One set of labels, in `joints` where they are given. Raises LabelError as its reader does."""
     return read_labels(source.labels, source.images, joints)
+
+
+def _with_limbs(labels: Labels) -> Labels:
+    """The same, with limbs guessed and told."""
+    labels = with_limbs(labels)
+    names = labels.skeleton.joints
+    if limbs := ", ".join(f"{names[a]} - {names[b]}" for a, b in labels.skeleton.limbs):
+        log.info("the labels name no limbs; guessed, between joints that lie near one another: %s", limbs)
+    return labels
 
 
 def _parted(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:

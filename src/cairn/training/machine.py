@@ -18,6 +18,7 @@ from cairn.training.dataset import stack
 from cairn.training.memory import is_out_of_memory
 from cairn.training.module import make_optimiser
 from cairn.training.processes import processes
+from cairn.training.quiet import quietly
 from cairn.training.recipe import Recipe
 from cairn.training.torch_network import TorchNetwork
 
@@ -66,7 +67,7 @@ def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
     quick = recipe.model_copy(update={"run": recipe.run.model_copy(update={"cache": 0})})
-    with tempfile.TemporaryDirectory() as folder:  # the split of a trial is no run's
+    with tempfile.TemporaryDirectory() as folder, quietly():  # the split of a trial is no run's
         joints, sources, val = method.read_data(quick, Path(folder))
     training = method.training_set(quick, joints, sources)
     module = method.module(quick, joints, val)

@@ -6,9 +6,7 @@ is measured on pictures that went through the model's own preprocessing.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import MissingExtra, ModelError
 from cairn.spec import METADATA_KEY, ModelSpec
+from cairn.training.quiet import quietly
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -80,7 +79,7 @@ def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) ->
             return None if images is None else {name: images}
 
     name, reader = _read(source).graph.input[0].name, Reader()
-    with _quietly():
+    with quietly():  # it advises preprocessing that changes nothing here: exported graphs are folded already
         try:
             quantize_static(
                 source,  # a path: a graph in memory it would change
@@ -127,14 +126,3 @@ def _library() -> Any:
     except ImportError:
         raise MissingExtra("onnx", "train") from None
     return onnx
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without advice on preprocessing that changes nothing here: exported graphs are folded already."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -51,7 +51,7 @@ def read_start(source: str) -> Start:
         path = next((entry for entry in found if entry.is_file()), found[0])
     if path.suffix == ".ckpt":
         return _of_run(source, path)
-    return _of_onnx(source, path if path.suffix == ".onnx" else zoo.path_of(source))
+    return _of_onnx(source, path if path.suffix == ".onnx" else zoo.path_to_learn_from(source))
 
 
 def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) -> tuple[int, int]:

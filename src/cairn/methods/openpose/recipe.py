@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from cairn.errors import ModelError
 from cairn.methods.openpose import decode
 from cairn.predictor import check_settings
+from cairn.resolution import DEFAULT_GAP
 from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
@@ -20,10 +21,13 @@ STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 
 
 
 class Input(Section):
-    """size: side of the square crop to learn from; detect: longest side of the picture to detect in."""
+    """size: side of the square crop to learn from; detect: longest side of the picture to detect in, which is shown
+    at several `scales` with a `gap` between them as in `cairn.resolution.Resolution`."""
 
     size: Count = 256
     detect: Count = 384
+    scales: Count = 1
+    gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
 class NetworkSettings(Section):

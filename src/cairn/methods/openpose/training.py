@@ -188,11 +188,18 @@ class OpenPoseModule(KeypointModule):
         return LastStage(self.network, logits=self.recipe.loss.kind == "weighted")
 
     def spec(self) -> ModelSpec:
+        shown = self.recipe.input
         return ModelSpec(
             name=self.recipe.name,
             method="openpose",
             skeleton=self.skeleton,
-            input=InputSpec(fit="letterbox", size=self.recipe.input.detect, multiple=self.recipe.network.multiple),
+            input=InputSpec(
+                fit="letterbox",
+                size=shown.detect,
+                multiple=self.recipe.network.multiple,
+                scales=shown.scales,
+                gap=shown.gap,
+            ),
             stride=STRIDE,
             outputs=("heatmaps", "pafs"),
             decode=dict(self.recipe.decode),
