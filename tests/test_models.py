@@ -11,8 +11,8 @@ from cairn.load import load
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
-MEGABYTES = {"person": 12, "person-single": 8, "face-landmarks": 4}
-FIGURE = {"person": "AP", "person-single": "PCK", "face-landmarks": "NME"}
+MEGABYTES = {"person": 12, "person-fp16": 12, "person-single": 8, "face-landmarks": 4}
+FIGURE = {"person": "AP", "person-fp16": "AP", "person-single": "PCK", "face-landmarks": "NME"}
 
 
 @pytest.mark.parametrize("name", zoo.embedded())

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,8 @@ def holds(written: str, value: float) -> bool:
     return abs(value - float(written)) <= 0.51 * 10 ** -len(written.partition(".")[2])
 
 
-def people(data: Path) -> Measured:
-    result = _evaluated("person", data)
+def people(name: str, data: Path) -> Measured:
+    result = _evaluated(name, data)
     return Measured(dict(result.oks or {}) | {"PCK": result.pck.value}, _joints(result))
 
 
@@ -67,7 +68,8 @@ def faces(data: Path) -> Measured:
 
 
 MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
-    "person": ("coco-people", people),
+    "person": ("coco-people", partial(people, "person")),
+    "person-fp16": ("coco-people", partial(people, "person-fp16")),
     "person-single": ("lspet", one_person),
     "face-landmarks": ("faces", faces),
 }

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cairn.poses import Annotation
 from cairn.skeleton import skeleton
-from cairn.training.augment import NO_AUGMENTATION, Augmentation, moved, random_view, recoloured
+from cairn.training.augment import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recoloured
 
 COCO = skeleton("coco17")
 WILD = Augmentation(rotation=180, scale=(0.4, 2.5), shift=0.3, flip=0.5, colour=0.5, grey=0.2)
@@ -79,3 +79,16 @@ def test_without_colours_the_channels_change_by_gain_and_offset_alone():
     assert np.abs(grey - luma[..., None]).max() <= 1
     with pytest.raises(ValueError, match="colour"):
         Augmentation(colour=2)
+
+
+def test_what_is_covered_is_one_rectangle_of_one_colour():
+    image = np.random.default_rng(0).integers(0, 256, (40, 64, 3)).astype(np.uint8)
+    only = NO_AUGMENTATION.model_copy(update={"occlude": 1.0})
+    for seed in range(50):
+        covered = recoloured(image, only, np.random.default_rng(seed))
+        changed = (covered != image).any(axis=2)
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        inside = covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert (inside == inside[0, 0]).all()
+        for side, whole in zip(inside.shape, image.shape[:2], strict=False):
+            assert COVERED[0] * whole - 2 <= side <= COVERED[1] * whole + 1  # a cell may have had that colour before

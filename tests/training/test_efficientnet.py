@@ -7,18 +7,21 @@ from efficientnet_lite_pytorch import EfficientNet
 
 from cairn.annotations.labels import Labels
 from cairn.errors import ModelError, RecipeError
+from cairn.methods.hourglass.training import HourglassModule
+from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import OpenPoseModule, Recipe
-from cairn.training.efficientnet import STAGES, EfficientNetTrunk
+from cairn.training.efficientnet import EfficientNetTrunk, stages_of
 from cairn.training.imagenet import imagenet_weights
 from cairn.training.recipe import check_recipe
 from training.made_data import THING
 
 
-def test_its_stages_compute_what_another_implementation_does_with_the_released_weights():
-    weights = imagenet_weights()
-    trunk = EfficientNetTrunk(8)
+@pytest.mark.parametrize("lite", [0, 1, 2])
+def test_its_stages_compute_what_another_implementation_does_with_the_released_weights(lite):
+    weights = imagenet_weights(lite)
+    trunk = EfficientNetTrunk(8, lite)
     trunk.load_imagenet(weights)
-    other = EfficientNet.from_name("efficientnet-lite0")
+    other = EfficientNet.from_name(f"efficientnet-lite{lite}", image_size=224)  # it pads for one size
     other.load_state_dict(weights)
     trunk.eval(), other.eval()
     pictures = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 255
@@ -27,7 +30,7 @@ def test_its_stages_compute_what_another_implementation_does_with_the_released_w
         for stage in trunk.stages:
             ours = stage(ours)
         theirs = other._swish(other._bn0(other._conv_stem((pictures - 127) / 128)))
-        for block in other._blocks[: sum(stage[0] for stage in STAGES)]:
+        for block in other._blocks[: sum(stage[0] for stage in stages_of(lite))]:
             theirs = block(theirs)
     assert theirs.abs().max() > 1
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
@@ -36,6 +39,8 @@ def test_its_stages_compute_what_another_implementation_does_with_the_released_w
 def test_weights_of_another_network_are_refused():
     weights = imagenet_weights()
     names = list(weights)
+    with pytest.raises(ModelError, match="no weights of EfficientNet-Lite2"):
+        EfficientNetTrunk(8, lite=2).load_imagenet(weights)
     with pytest.raises(ModelError, match="no weights of EfficientNet-Lite0"):
         EfficientNetTrunk(8).load_imagenet({name: weights[name] for name in names[:50]})
     with pytest.raises(ModelError, match="stands in the place of"):
@@ -43,8 +48,10 @@ def test_weights_of_another_network_are_refused():
 
 
 @pytest.mark.parametrize("size", [(64, 96), (32, 32)])
-def test_it_gives_features_at_stride_8(size):
-    assert EfficientNetTrunk(12)(torch.rand(2, 3, *size)).shape == (2, 12, size[0] // 8, size[1] // 8)
+@pytest.mark.parametrize("stride", [4, 8])
+def test_it_gives_features_at_its_stride(size, stride):
+    shape = EfficientNetTrunk(12, stride=stride)(torch.rand(2, 3, *size)).shape
+    assert shape == (2, 12, size[0] // stride, size[1] // stride)
 
 
 def test_what_is_frozen_stays_and_the_rest_learns():
@@ -73,6 +80,24 @@ def test_a_module_starts_from_imagenet_where_its_network_can():
         module_of({"kind": "light"}).start_from_imagenet()
 
 
-def test_only_its_stages_can_be_frozen():
+def test_an_hourglass_stands_on_it_and_starts_from_imagenet_too():
+    tables = {"input": {"size": 32}, "network": {"trunk": "efficientnet", "lite": 1, "features": 8, "depth": 1}}
+    module = HourglassModule(check_recipe(HourglassRecipe, tables), THING, Labels(THING, (), np.ones(3, bool)))
+    module.start_from_imagenet()
+    assert torch.equal(module.network.stem.stages[0][0].weight, imagenet_weights(1)["_conv_stem.weight"])
+    pictures = torch.rand(2, 3, 32, 64) * 255
+    assert [maps.shape for maps in module.network(pictures)] == [(2, 3, 8, 16)]
+    with torch.no_grad():  # it is shown the picture from 0 to 255, as it wants it
+        module.eval()
+        features, _ = module.network.stacks[0](module.network.stem(pictures))
+        torch.testing.assert_close(module.network.stacks[0].heatmaps(features), module.network(pictures)[0])
+    plain = check_recipe(HourglassRecipe, {"network": {"features": 8}})
+    with pytest.raises(RecipeError, match="efficientnet"):
+        HourglassModule(plain, THING, Labels(THING, (), np.ones(3, bool))).start_from_imagenet()
+
+
+@pytest.mark.parametrize("kind", [Recipe, HourglassRecipe])
+@pytest.mark.parametrize("setting", ["frozen", "lite"])
+def test_only_its_stages_can_be_frozen(kind, setting):
     with pytest.raises(RecipeError, match="can be frozen"):
-        check_recipe(Recipe, {"network": {"kind": "light", "frozen": 1}})
+        check_recipe(kind, {"network": {setting: 1}})

@@ -66,14 +66,14 @@ def test_an_hourglass_is_known_by_its_weights():
 
 @pytest.mark.parametrize("name", ["person", "person-single"])
 def test_an_embedded_model_computes_in_torch_what_its_file_does_and_goes_on_to_learn(name):
-    start, network = read_start(name), OnnxNetwork(zoo.path_of(name), threads=1)
+    start, network = read_start(name), OnnxNetwork(zoo.path_to_learn_from(name), threads=1)
     method = {"openpose": openpose, "hourglass": hourglass}[start.method]
     module = module_of(method, {"network": method.network_of(start.weights, len(start.skeleton))}, start.skeleton)
     folded = folded_norms(module.network, start.weights)
     assert folded
     carried, places = carry_over(module.network, start, module.channels(), module.channels())
     assert carried == places > 0
-    side = 128  # person-single takes no other
+    side = 128 if network.spec.input.fit == "letterbox" else network.spec.input.size
     images = np.random.default_rng(0).uniform(0, 255, (4, 3, side, side)).astype(np.float32)
     expected = network(images)
     ours = TorchNetwork(module.deployed(), network.spec)

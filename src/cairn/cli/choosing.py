@@ -45,8 +45,7 @@ def choose(tables: Mapping[str, Any]) -> Choice:
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:
         of_start = (start.method, f"that of {start.name}") if start is not None else None
-        of_imagenet = (SEVERAL, "it starts from ImageNet") if tables.get("start") == IMAGENET else None
-        choice = choice.with_value("method", *(of_start or of_imagenet or _method(facts)))
+        choice = choice.with_value("method", *(of_start or _method(facts)))
     choice = choice.under(tables)
     usual = USUAL_START.get(str(choice.tables["method"]))
     if usual and "start" not in tables and "network" not in tables:
@@ -80,7 +79,7 @@ def with_network(choice: Choice) -> Choice:
     training = import_module(f"{package_of(method).__name__}.training")
     if choice.tables["start"] == IMAGENET:
         if not hasattr(training, "IMAGENET_NETWORK"):
-            raise RecipeError(f"{method} has no network that starts from ImageNet: {SEVERAL} has")
+            raise RecipeError(f"{method} has no network that starts from ImageNet")
         network, reason = training.IMAGENET_NETWORK, "the one that starts from ImageNet"
     else:
         start = read_start(str(choice.tables["start"]))

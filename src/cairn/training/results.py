@@ -7,7 +7,7 @@ import math
 import subprocess
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -58,7 +58,7 @@ def load_weights(module: KeypointModule, checkpoint: Path) -> int:
 def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> ModelSpec:
     """The spec with seed, epoch, date, Cairn's version and commit, and the figures that were reached at that epoch."""
     provenance: dict[str, str | int | float] = {
-        "cairn": version("cairn"),
+        **_version(),
         "trained": datetime.now(UTC).date().isoformat(),
         "seed": recipe.seed,
         "epoch": epoch + 1,
@@ -124,6 +124,14 @@ def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
         log.info("no report: %s", error)
     else:
         log.info("validation pictures: %s", folder / "report.html")
+
+
+def _version() -> dict[str, str]:
+    """Cairn's, where it is installed and not just lies on the path."""
+    try:
+        return {"cairn": version("cairn")}
+    except PackageNotFoundError:
+        return {}
 
 
 def _commit() -> dict[str, str]:
