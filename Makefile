@@ -12,7 +12,7 @@ CORES  := $(shell nproc)
 setup: $(VENV)/.dev ## everything, for working on Cairn itself
 
 demo: $(VENV)/.core ## people in an example picture, with the embedded model, offline
-	$(BIN)/cairn detect examples/portraits.jpg --size 256 --threshold 0.25 --out demo --draw --write json
+	$(BIN)/cairn detect examples/portraits.jpg --out demo --draw --write json
 	@echo "Look at demo/portraits.cairn.jpg"
 
 check: $(VENV)/.dev ## style, types, and that each floor imports only from floors below

@@ -131,7 +131,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
 ) -> None:
     labels, one = labelled(tmp_path / "set", 2), labelled(tmp_path / "one", 1)
     half, foreign = tmp_path / "half.onnx", write_totem_model(tmp_path / "foreign.onnx", None)
+    low = tmp_path / "low.onnx"
     assert run(model, half, "--precision", "fp16") == 0
+    assert run(half, low, "--precision", "int8", "--calibrate", labels) == 0
     capsys.readouterr()
     work = tmp_path / "work"
     work.mkdir()
@@ -150,7 +152,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, "x.onnx", *int8, "--calibrate", tmp_path / "none"], "no picture"),
         ([model, "x.onnx", *int8, "--calibrate", tmp_path / "nowhere"], "cannot read labels"),
         ([model, "x.onnx", *int8, "--calibrate", one], "has no labelled picture left to measure the loss on"),
-        ([half, "x.onnx", *int8, "--calibrate", labels], "is in fp16 already: give the model in fp32"),
+        ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
+        ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
         ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
         (["nobody", "x.onnx", *int8, "--calibrate", labels], "no model 'nobody'"),
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),

@@ -19,7 +19,7 @@ from cairn.poses import Annotation
 from cairn.predictor import Predictor
 from cairn.spec import METADATA_KEY, InputSpec
 from cairn.training.lowering import Cost, lower, shown, spread
-from cairn.training.precision import precision_of, restate, to_fp16, to_int8
+from cairn.training.precision import precision_of, restate, to_fp16, to_fp32, to_int8
 from fake_network import SPEC, totems, write_totem_model
 
 onnx = pytest.importorskip("onnx", reason="needs onnx, which is in the train extra")
@@ -80,6 +80,18 @@ def test_int8_gives_nearly_the_same_maps_on_any_shape(model: Path, tmp_path: Pat
             assert got[name].shape == maps.shape
             assert np.abs(got[name] - maps).max() < 0.05
         assert any(np.abs(got[name] - expected[name]).max() > 0 for name in expected)  # 8 bits they are
+
+
+def test_what_fp16_held_is_widened_to_what_it_computed(model: Path, tmp_path: Path) -> None:
+    to_fp16(model, tmp_path / "half.onnx")
+    to_fp32(tmp_path / "half.onnx", tmp_path / "wide.onnx")
+    assert precision_of(tmp_path / "wide.onnx") == "fp32"
+    names = [[tensor.name for tensor in onnx.load(path).graph.initializer] for path in (model, tmp_path / "wide.onnx")]
+    assert names[0] == names[1]
+    half, wide = OnnxNetwork(tmp_path / "half.onnx", 1), OnnxNetwork(tmp_path / "wide.onnx", 1)
+    for images in inputs():
+        for name, maps in half(images).items():
+            np.testing.assert_array_equal(wide(images)[name], maps)
 
 
 def test_files_say_in_which_numbers_they_compute(model: Path, tmp_path: Path) -> None:

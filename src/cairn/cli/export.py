@@ -33,7 +33,7 @@ class Precision(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Folder of a training run; or an .onnx file or embedded model in fp32.")],
+    model: Annotated[str, typer.Argument(help="Folder of a training run; or an .onnx file or embedded model.")],
     target: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
     precision: Annotated[Precision, typer.Option(help="Numbers that the network computes in.")] = Precision.FP32,
     calibrate: Annotated[
@@ -197,4 +197,4 @@ def _of_run(run: Path) -> tuple[Labels, Labels]:
 def _file_of(model: str) -> Path:
     from cairn import zoo
 
-    return Path(model) if model.endswith(".onnx") or Path(model).is_file() else zoo.path_of(model)
+    return Path(model) if model.endswith(".onnx") or Path(model).is_file() else zoo.path_to_learn_from(model)

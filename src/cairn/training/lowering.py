@@ -35,10 +35,13 @@ from cairn.output import whole_file
 from cairn.poses import Annotation, Poses
 from cairn.predictor import large_enough
 from cairn.spec import Fit, ModelSpec
-from cairn.training.precision import Precision, noise, precision_of, restate, to_fp16, to_int8
+from cairn.training.precision import Precision, noise, precision_of, restate, to_fp16, to_fp32, to_int8
 
 MOST_SHOWN = 100  # pictures to calibrate on: more widen the ranges of layers, and help no further
 TIMED = 16  # of them for the time
+
+FINER = {"fp16": "fp32", "int8": "fp32 or fp16"}
+"""What a model can be in, for it to be written in fewer bits."""
 
 Calibration = Labels | Sequence[Path]
 """Pictures; a model of single objects is shown the labelled ones, or else the whole of each picture."""
@@ -77,19 +80,19 @@ def lower(
     most_loss: float | None = None,
     say: Callable[[Cost], None] | None = None,
 ) -> Cost:
-    """Write the fp32 model at `source` to `target` in another precision.
+    """Write the model at `source` to `target` in fewer bits than it has.
 
     calibration  for int8; at most MOST_SHOWN of them, evenly spread, are used
     validation   what the loss is measured on. None, or none with an object: how far the keypoints that fp32 finds in
                  the calibration's pictures are found again, where there are any
     most_loss    in percentage points
     say          told the cost before the file is there
-    Raises ModelError, and writes nothing, where the source is not in fp32, there is nothing to calibrate on, the loss
-    is above `most_loss`, or fp16 cannot hold the weights.
+    Raises ModelError, and writes nothing, where the source has not more bits, there is nothing to calibrate on, the
+    loss is above `most_loss`, or fp16 cannot hold the weights.
     """
     network = OnnxNetwork(source, threads=1)
-    if (stored := precision_of(source)) != "fp32":
-        raise ModelError(f"{source} is in {stored} already: give the model in fp32")
+    if (stored := precision_of(source)) in ("int8", precision):
+        raise ModelError(f"{source} is in {stored} already: give the model in {FINER[precision]}")
     pictures = spread(calibration) if calibration is not None else None
     if validation is not None and not _has_objects(validation):
         validation = None
@@ -101,8 +104,10 @@ def lower(
                 raise ModelError("int8 is calibrated on pictures, and there are none")
             # Its tool writes more than the one file on its way.
             with tempfile.TemporaryDirectory() as folder:
-                made = Path(folder) / "int8.onnx"
-                to_int8(source, made, shown(network, predictor_of, pictures))
+                made, wide = Path(folder) / "int8.onnx", source
+                if stored == "fp16":
+                    to_fp32(source, wide := Path(folder) / "fp32.onnx")
+                to_int8(wide, made, shown(network, predictor_of, pictures))
                 beside.write_bytes(made.read_bytes())
         else:
             to_fp16(source, beside)

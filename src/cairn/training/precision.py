@@ -22,6 +22,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 QUANTISED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
 """What int8 computes. Normalisation, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
 
+WIDENED = "/fp32"
+"""What the name of a weight ends with behind its Cast."""
+
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
 
 
@@ -49,11 +52,26 @@ def to_fp16(source: Path, target: Path) -> None:
         if (largest := float(np.abs(values).max(initial=0))) > most:
             raise ModelError(f"fp16 holds numbers up to {most:g}, and {weights.name} has {largest:g}: take int8")
         weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), weights.name))
-        wide[weights.name] = f"{weights.name}/fp32"
+        wide[weights.name] = weights.name + WIDENED
     for node in proto.graph.node:
         node.input[:] = [wide.get(name, name) for name in node.input]
     casts = [onnx.helper.make_node("Cast", [name], [cast], to=onnx.TensorProto.FLOAT) for name, cast in wide.items()]
     nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.save(proto, str(target))
+
+
+def to_fp32(source: Path, target: Path) -> None:
+    """What `to_fp16` wrote, its weights widened for good. Raises MissingExtra without onnx."""
+    onnx, proto = _library(), _read(source)
+    for weights in proto.graph.initializer:
+        if weights.data_type == onnx.TensorProto.FLOAT16:
+            values = onnx.numpy_helper.to_array(weights).astype(np.float32)
+            weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
+    nodes = [node for node in proto.graph.node if not (node.op_type == "Cast" and node.output[0].endswith(WIDENED))]
+    for node in nodes:
+        node.input[:] = [name.removesuffix(WIDENED) for name in node.input]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     onnx.save(proto, str(target))
