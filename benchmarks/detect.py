@@ -20,7 +20,7 @@ import cv2
 
 import cairn
 from cairn.image import read_image, write_image
-from cairn.predictor import to_input
+from steps import averaged, looked_at, resized
 
 PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
@@ -58,15 +58,17 @@ def main() -> None:
         print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
 
         model = cairn.load("person", threads=1)
-        affine, size = model.resolution.fit(image.shape[:2], model.spec.input.multiple)[0]
-        shown = to_input(affine.warp(image, size))
-        maps = {name: values[0] for name, values in model.network(shown).items()}
+        shown, affines = resized(model, image)
+        scales = looked_at(model, shown)
+        maps = averaged(scales, affines)
         poses = model(image)
-        print(f"\nperson on one core, {size[1]}×{size[0]} shown, {len(poses)} found     ms")
+        sizes = ", ".join(f"{images.shape[3]}×{images.shape[2]}" for images in shown)
+        print(f"\nperson on one core, {sizes} shown, {len(poses)} found     ms")
         for name, step in (
             ("read", lambda: read_image(photo)),
-            ("resize", lambda: to_input(affine.warp(image, size))),
-            ("network", lambda: model.network(shown)),
+            ("resize", lambda: resized(model, image)),
+            ("network", lambda: looked_at(model, shown)),
+            ("average", lambda: averaged(scales, affines)),
             ("decode", lambda: model.decode(maps)),
             ("draw", lambda: cairn.draw(image, poses)),
             ("write", lambda: write_image(Path(folder) / "drawn.jpg", image)),

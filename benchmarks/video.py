@@ -28,9 +28,10 @@ from cairn.cli.outputs import Drawings, writers
 from cairn.cli.sources import Source, find_sources
 from cairn.image import read_image
 from cairn.overlap import overlap
-from cairn.predictor import Predictor, to_input
+from cairn.predictor import Predictor
 from cairn.video import open_video, write_video
 from cairn.writers import Found, PictureName
+from steps import averaged, looked_at, resized
 
 PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
@@ -102,11 +103,10 @@ def by_step(model: Predictor, clip: Path) -> None:
         frames = iter(video)
         following = timed("read", lambda: next(frames, None))
         while (frame := following()) is not None:
-            ((affine, size),) = model.resolution.fit(frame.image.shape[:2], model.spec.input.multiple)
-            shown = timed("resize", lambda affine=affine, size=size: to_input(affine.warp(frame.image, size)))()
-            maps = timed("network", model.network)(shown)
-            decode = timed("decode", lambda maps=maps: model.decode({name: each[0] for name, each in maps.items()}))
-            poses = decode().transformed(affine.inverse())
+            shown, affines = timed("resize", resized)(model, frame.image)
+            scales = timed("network", looked_at)(model, shown)
+            maps = timed("average", averaged)(scales, affines)
+            poses = timed("decode", model.decode)(maps).transformed(affines[0].inverse())
             drawn = timed("draw", cairn.draw)(frame.image, poses)
             timed("encode", drawing.write)(drawn, frame.seconds)
             name = PictureName(clip, Path(f"clip_{frame.index:012d}"), Path("clip"), frame.index, frame.seconds)
@@ -129,16 +129,15 @@ def against_the_network(clip: Path) -> None:
     abreast, share = shared_out(0)
     whole, shared = (cairn.load("person", threads=threads) for threads in (cores(), share))
     image = next(iter(open_video(clip))).image
-    ((affine, size),) = whole.resolution.fit(image.shape[:2], whole.spec.input.multiple)
-    shown = to_input(affine.warp(image, size))
-    whole.network(shown)
+    shown, _ = resized(whole, image)
+    looked_at(whole, shown)
 
     def several() -> None:
         with ThreadPoolExecutor(abreast) as pool:
-            list(pool.map(lambda _: shared.network(shown), range(FRAMES)))
+            list(pool.map(lambda _: looked_at(shared, shown), range(FRAMES)))
 
     ways: dict[str, Callable[[], object]] = {
-        "network alone, a frame at a time": lambda: [whole.network(shown) for _ in range(FRAMES)],
+        "network alone, a frame at a time": lambda: [looked_at(whole, shown) for _ in range(FRAMES)],
         f"network alone, {abreast} abreast": several,
         "all steps in turn": lambda: in_turn(lambda: detect(whole, clip)),
         "overlapped, a frame at a time": lambda: detect(whole, clip),

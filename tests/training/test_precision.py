@@ -132,7 +132,7 @@ def test_what_it_costs_is_said_before_the_file_is_there(
     assert spec.figures == {"AP": pytest.approx(cost.after)}
     assert spec.provenance.get("calibrated_on_pictures") == (4 if precision == "int8" else None)
     with pytest.raises(ModelError, match=f"is in {precision} already"):
-        lower(target, tmp_path / "lower.onnx", "int8", predictor_of, labels)
+        lower(target, tmp_path / "lower.onnx", precision, predictor_of, labels)
 
 
 def test_without_labels_the_finds_of_fp32_are_what_is_to_be_found(model: Path, labels: Labels, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ sections are cited here.
 |---|---|
 | 3.1, figure 3, one hourglass: down by pooling, up by nearest neighbour, a branch at every resolution | `model.Level` |
 | 3.2, figure 4 left, the residual module | `model.Residual` |
-| 3.2, the convolution and pooling before the first hourglass | `model.Stem` |
+| 3.2, the convolution and pooling before the first hourglass | `model.Stem`, or `cairn.training.efficientnet` |
 | 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
 | 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
@@ -17,8 +17,8 @@ sections are cited here.
 | 3.4, the highest cell, a quarter towards its neighbour | `decode`, `cairn.heatmaps.argmax_keypoints` |
 
 Where we depart: a joint that is not labelled gives no loss instead of an empty target; `losses.cross_entropy`
-stands beside the paper's loss; decoding takes the log-parabola unless told otherwise, and does not truncate to
-integers as the first releases do.
+stands beside the paper's loss; the first layers may be features learnt on ImageNet; decoding takes the log-parabola
+unless told otherwise, and does not truncate to integers as the first releases do.
 """
 
 from __future__ import annotations

@@ -1,0 +1,24 @@
+"""The steps of `cairn.predictor.Predictor`, one by one, for benchmarks that time each."""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from cairn.geometry import Affine
+from cairn.network import Maps
+from cairn.predictor import Predictor, to_input
+from cairn.resolution import average_maps
+
+
+def resized(model: Predictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:
+    """What the network is shown of a picture at each of the model's scales, and the maps to these from the picture."""
+    fits = model.resolution.fit(image.shape[:2], model.spec.input.multiple)
+    return [to_input(affine.warp(image, size)) for affine, size in fits], [affine for affine, _ in fits]
+
+
+def looked_at(model: Predictor, shown: list[NDArray]) -> list[Maps]:
+    return [model.network(images) for images in shown]
+
+
+def averaged(scales: list[Maps], affines: list[Affine]) -> Maps:
+    return {name: average_maps([scale[name][0] for scale in scales], affines) for name in scales[0]}
