@@ -80,6 +80,7 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
         ({"augmentation": {"rotation": float("nan")}}, "augmentation.rotation"),
         ({"augmentation": {"scale": [2, 1]}}, "augmentation: scale goes from the smaller"),
         ({"run": {"threads": 10**6}}, "run.threads"),
+        ({"input": {"scales": 5}}, "recipe: input: 5 scales with a gap of 0.25 end at 0 times the picture"),
         ({"input": {"size": 100}}, "recipe: input.size must be a multiple of 32, got 100"),
         ({"network": {"widths": [8, 8]}}, "network: widths .* one more than depths"),
         ({"network": {"kind": "cvpr", "paf_stages": 2, "heatmap_stages": 3}}, "as many heatmap_stages as paf_stages"),

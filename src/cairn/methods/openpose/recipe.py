@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from cairn.errors import ModelError
 from cairn.methods.openpose import decode
 from cairn.predictor import check_settings
-from cairn.resolution import DEFAULT_GAP
+from cairn.resolution import DEFAULT_GAP, Resolution
 from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
@@ -112,7 +112,11 @@ class Recipe(SharedRecipe):
         return values
 
     @model_validator(mode="after")
-    def _fields_halve(self) -> Recipe:
+    def _can_be_shown(self) -> Recipe:
+        try:
+            Resolution(self.input.detect, scales=self.input.scales, gap=self.input.gap).of_model(0, 1)
+        except ModelError as error:
+            raise ValueError(f"input: {error}") from None
         if self.input.size % self.network.multiple:
             raise ValueError(f"input.size must be a multiple of {self.network.multiple}, got {self.input.size}")
         return self
