@@ -109,7 +109,8 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["start"], single["input"]["fit"]) == ("hourglass", "person-single", "whole")
-    assert single["network"] == {"stacks": 2, "features": 128, "depth": 3, "residuals": 1}
+    trunk = {"trunk": "efficientnet", "lite": 1, "frozen": 3}
+    assert single["network"] == trunk | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
 
@@ -141,8 +142,11 @@ def test_several_objects_are_learnt_from_person_unless_something_else_is_said(
         recipe = read_recipe(Path(out) / "recipe.toml")
         assert (recipe["method"], recipe.get("start"), recipe["network"]["kind"]) == ("openpose", start, kind)
         assert recipe["network"]["frozen"] == (3 if start else 0)
-    assert run("train", "--method", "hourglass", "--data", several, "--from", "imagenet") == 2
-    assert "hourglass has no network that starts from ImageNet" in capsys.readouterr().err
+    made_labels(Path("one"), 6, people=1)
+    one = Path("one") / "labels.json"
+    assert run("train", "--data", one, "--val", one, "--from", "imagenet", "--out", "single") == 130
+    recipe = read_recipe(Path("single") / "recipe.toml")
+    assert (recipe["method"], recipe["network"]["trunk"], recipe["network"]["frozen"]) == ("hourglass", "efficientnet", 3)
 
 
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:

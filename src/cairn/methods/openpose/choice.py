@@ -13,6 +13,9 @@ LARGEST_DETECT = {False: 512, True: 768}
 AROUND = 2.0
 """Side of the crop to learn from, over that of the large objects in it."""
 
+LARGEST_CROP = {False: 256, True: 384}
+"""Without a GPU and with one: on a CPU twice as many crops of 256 pixels are worth more than whole large objects."""
+
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Pictures large enough to show the objects, crops large enough to hold them."""
@@ -20,12 +23,13 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     most = LARGEST_DETECT[machine.gpu is not None]
     detect = multiple_near(wanted, 32, 256, most)
     scale = detect / facts.picture
-    size = multiple_near(AROUND * facts.large * scale, 32, 192, 320 if machine.gpu is None else 384)
+    around, largest = AROUND * facts.large * scale, LARGEST_CROP[machine.gpu is not None]
+    size = multiple_near(around, 32, 192, largest)
     choice = choose_shared(facts, machine)
+    slow = f"more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
     shown = f"objects of {facts.side:.0f} pixels in pictures of {facts.picture:.0f} are shown with"
-    shown += f" {facts.side * scale:.0f}"
-    if wanted > most:
-        shown += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
+    shown += f" {facts.side * scale:.0f}{f': {slow}' if wanted > most else ''}"
     choice = choice.with_value("input.detect", detect, shown)
-    reason = f"holds the large objects, {facts.large * scale:.0f} pixels as shown, and what is around them"
+    reason = f"the large objects are {facts.large * scale:.0f} pixels as shown"
+    reason += f": {slow}" if around > largest else ", and this holds what is around them"
     return choice.with_value("input.size", size, reason)
