@@ -1,6 +1,6 @@
-"""What fp16 and int8 cost an embedded model and what they give: size, time, and the figure on labels.
+"""What fp16 and int8 cost a model and what they give: size, time, and the figure on labels.
 
-    python benchmarks/precision.py person .data/coco-people/train.json .data/coco-people/val.json
+    python benchmarks/precision.py runs/person/model.onnx .data/coco-people/train.json .data/coco-people/val.json
 
 int8 is calibrated on the first labels, all is measured on the second. Times are the processor's on one core, of the
 network alone and of a whole picture with reading; the models take turns on every picture, and the median over the
@@ -18,7 +18,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cairn import zoo
 from cairn.annotations.read import read_labels
 from cairn.evaluation.run import evaluate, predict, predict_objects
 from cairn.load import method
@@ -36,12 +35,12 @@ def predictor_of(network: Network) -> Predictor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="embedded")
+    parser.add_argument("model", type=Path, help="an .onnx file in fp32")
     parser.add_argument("calibration", type=Path)
     parser.add_argument("labels", type=Path)
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    source = zoo.path_of(given.model)
+    source = given.model
     spec = OnnxNetwork(source, threads=1).spec
     calibration = read_labels(given.calibration, None, spec.skeleton)
     labels = read_labels(given.labels, None, spec.skeleton)

@@ -26,13 +26,13 @@ TIMED = 40  # pictures
 
 SETTINGS = {
     "the model's own": Resolution(),
+    "--scales 1": Resolution(scales=1),
     "--size 320": Resolution(longest=320),
     "--size 512": Resolution(longest=512),
     "--size 640": Resolution(longest=640),
+    "--size 800": Resolution(longest=800),
     "--net-resolution -1x352": Resolution(height=352),
     "--net-resolution -1x480": Resolution(height=480),
-    "--scales 2": Resolution(scales=2),
-    "--size 512 --scales 2": Resolution(longest=512, scales=2),
     "--size 512 --scales 3": Resolution(longest=512, scales=3),
     "--size 640 --scales 3": Resolution(longest=640, scales=3),
     "--size 640 --scales 4 --scale-gap 0.2": Resolution(longest=640, scales=4, gap=0.2),
