@@ -116,15 +116,10 @@ def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
 
 def lite_of(weights: Mapping[str, Tensor], trunk: str) -> int | None:
     """Which of the Lite networks the weights under the name `trunk` are of; None where they are of none."""
-    last = [name for name in weights if name.startswith(f"{trunk}.stages.{len(STAGES)}.")]
-    blocks = len({name.removeprefix(f"{trunk}.stages.").split(".")[1] for name in last})
-    lateral = weights.get(f"{trunk}.laterals.0.weight")
-    if not blocks or lateral is None:
-        return None
-    deepest = f"{trunk}.stages.{len(STAGES)}.0.layers.2.0.weight"
-    width = weights[deepest].shape[0] if deepest in weights else None
-    known = {stages[-1][:2]: lite for lite, stages in enumerate(map(stages_of, range(len(SCALES))))}
-    return known.get((blocks, width))  # type: ignore[arg-type]  # (blocks, None) is none of them
+    last = f"{trunk}.stages.{len(STAGES)}"
+    blocks = [name for i in range(len(weights)) if (name := f"{last}.{i}.layers.2.0.weight") in weights]
+    size = (len(blocks), len(weights[blocks[0]])) if blocks else None
+    return next((lite for lite in range(len(SCALES)) if stages_of(lite)[-1][:2] == size), None)
 
 
 class InvertedResidual(nn.Module):

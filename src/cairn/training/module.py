@@ -18,6 +18,8 @@ from cairn.network import Network
 from cairn.poses import Poses
 from cairn.spec import ModelSpec
 from cairn.training.dataset import Batch
+from cairn.training.efficientnet import EfficientNetTrunk
+from cairn.training.imagenet import imagenet_weights
 from cairn.training.processes import gathered, share_buffers
 from cairn.training.recipe import Optimiser, Recipe
 from cairn.training.torch_network import TorchNetwork
@@ -78,7 +80,10 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     def start_from_imagenet(self) -> None:
         """Gives the network what was learnt on ImageNet. Raises RecipeError where it has no place for it."""
-        raise RecipeError(f"{self.recipe.method} has no network that starts from ImageNet")
+        trunk = next((part for part in self.network.modules() if isinstance(part, EfficientNetTrunk)), None)
+        if trunk is None:
+            raise RecipeError('only a network whose kind or trunk is "efficientnet" starts from ImageNet')
+        trunk.load_imagenet(imagenet_weights(trunk.lite))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         weight = self.weight(index)

@@ -48,13 +48,12 @@ class Hourglass(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
-        self.own_stem = trunk is None
         self.stem = trunk or Stem(channels, stem or (features // 4, features // 2, features // 2), features)
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.stem(images / 255 - self.mean if self.own_stem else images)  # (B, C, h, w)
+        x = self.stem(images / 255 - self.mean if isinstance(self.stem, Stem) else images)  # (B, C, h, w)
         heatmaps: list[Tensor] = []
         for i, stack in enumerate(self.stacks):
             features, maps = stack(x)

@@ -29,8 +29,6 @@ from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, EpochBatches, Sample, TrainingSet
-from cairn.training.efficientnet import EfficientNetTrunk
-from cairn.training.imagenet import imagenet_weights
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.processes import processes
 from cairn.training.recipe import LabelSource
@@ -83,11 +81,6 @@ class HourglassModule(KeypointModule):
     @property
     def monitor(self) -> str:
         return "PCK"
-
-    def start_from_imagenet(self) -> None:
-        if not isinstance(trunk := self.network.stem, EfficientNetTrunk):
-            raise RecipeError('only network.trunk = "efficientnet" starts from ImageNet')
-        trunk.load_imagenet(imagenet_weights(trunk.lite))
 
     def channels(self) -> Channels:
         joints = self.skeleton.joints

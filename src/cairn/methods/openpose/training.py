@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cairn.annotations.labels import LabelledPicture, Labels
-from cairn.errors import RecipeError, SkeletonError
+from cairn.errors import SkeletonError
 from cairn.evaluation.run import measure
 from cairn.fields import render_pafs
 from cairn.geometry import Affine, Size, field_affine, image_to_field
@@ -27,8 +27,6 @@ from cairn.spec import InputSpec, ModelSpec
 from cairn.training.augment import moved, random_view, recoloured
 from cairn.training.data import read_data
 from cairn.training.dataset import Batch, Sample, TrainingSet
-from cairn.training.efficientnet import EfficientNetTrunk
-from cairn.training.imagenet import imagenet_weights
 from cairn.training.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.recipe import LabelSource
 
@@ -171,11 +169,6 @@ class OpenPoseModule(KeypointModule):
     @property
     def monitor(self) -> str:
         return "AP"
-
-    def start_from_imagenet(self) -> None:
-        if not isinstance(trunk := self.network.trunk, EfficientNetTrunk):
-            raise RecipeError('only network.kind = "efficientnet" starts from ImageNet')
-        trunk.load_imagenet(imagenet_weights(trunk.lite))
 
     def channels(self) -> Channels:
         return channels_of(self.network, self.skeleton, self.recipe.network.background)
