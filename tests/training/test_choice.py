@@ -19,6 +19,7 @@ from cairn.training.choice import (
     EPOCHS,
     MINUTES,
     STARTED_EPOCHS,
+    STARTED_STEPS,
     Choice,
     LabelFacts,
     Machine,
@@ -26,6 +27,7 @@ from cairn.training.choice import (
     choose_length,
     choose_shared,
     measure_labels,
+    started_epochs,
 )
 from cairn.training.recipe import check_recipe
 
@@ -134,7 +136,21 @@ def test_what_is_said_by_hand_counts_and_needs_no_reason():
 
 
 def test_weights_that_have_learnt_before_need_fewer_epochs():
-    slow = Pace(1.0, 0.01)
-    assert choose_length(1000, 10, slow).tables["run"]["epochs"] == EPOCHS[0]
-    assert choose_length(1000, 10, slow, least=STARTED_EPOCHS).tables["run"]["epochs"] == STARTED_EPOCHS < EPOCHS[0]
-    assert choose_length(100, 10, Pace(0.1, 0.01), least=STARTED_EPOCHS) == choose_length(100, 10, Pace(0.1, 0.01))
+    least, most = STARTED_EPOCHS
+    assert least < EPOCHS[0]
+    assert most < EPOCHS[1]
+    for pace, epochs in ((Pace(1.0, 0.01), least), (Pace(1e-4, 0.01), most)):
+        choice = choose_length(1000, 10, pace, epochs=started_epochs(1000, 8))
+        assert choice.tables["run"]["epochs"] == epochs
+        assert "epochs learn little" in choice.reasons["run.epochs"]
+    between = Pace(0.03, 0.01)
+    assert choose_length(1000, 10, between, epochs=started_epochs(1000, 8)) == choose_length(1000, 10, between)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 512))
+def test_a_handful_of_pictures_is_seen_often_enough_to_be_learnt(samples, batch):
+    least, most = started_epochs(samples, batch)
+    steps = most * math.ceil(samples / batch)
+    assert least < most <= EPOCHS[1]
+    assert steps >= min(STARTED_STEPS, EPOCHS[1] * math.ceil(samples / batch))
+    assert most == STARTED_EPOCHS[1] or steps < STARTED_STEPS + math.ceil(samples / batch)

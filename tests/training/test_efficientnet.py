@@ -12,7 +12,8 @@ from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import OpenPoseModule, Recipe
 from cairn.training.efficientnet import EfficientNetTrunk, stages_of
 from cairn.training.imagenet import imagenet_weights
-from cairn.training.recipe import check_recipe
+from cairn.training.module import make_optimiser
+from cairn.training.recipe import Optimiser, check_recipe
 from training.made_data import THING
 
 
@@ -97,7 +98,23 @@ def test_an_hourglass_stands_on_it_and_starts_from_imagenet_too():
 
 
 @pytest.mark.parametrize("kind", [Recipe, HourglassRecipe])
-@pytest.mark.parametrize("setting", ["frozen", "lite"])
-def test_only_its_stages_can_be_frozen(kind, setting):
-    with pytest.raises(RecipeError, match="can be frozen"):
-        check_recipe(kind, {"network": {setting: 1}})
+@pytest.mark.parametrize(("setting", "value"), [("frozen", 1), ("lite", 1), ("trunk_rate", 0.1)])
+def test_what_is_its_own_is_not_ignored_by_other_networks(kind, setting, value):
+    with pytest.raises(RecipeError, match="alone"):
+        check_recipe(kind, {"network": {setting: value}})
+
+
+def test_its_stages_learn_at_their_own_rate_and_all_else_at_the_recipe_s():
+    network = module_of({"kind": "efficientnet", "frozen": 2, "trunk_rate": 0.1, "features": 8}).network
+    optimiser = make_optimiser(network, Optimiser(learning_rate=1e-2, weight_decay=0.5))
+    stages = {id(p) for p in network.trunk.stages.parameters()}
+    learning = {id(p) for p in network.parameters() if p.requires_grad}
+    seen = []
+    for group in optimiser.param_groups:
+        for p in group["params"]:
+            assert group["lr"] == pytest.approx(1e-3 if id(p) in stages else 1e-2)
+            assert group["weight_decay"] == (0.5 if p.ndim > 1 else 0)
+            seen.append(id(p))
+    assert len(seen) == len(set(seen))
+    assert set(seen) == learning
+    assert len(optimiser.param_groups) == 4

@@ -38,8 +38,8 @@ def module_of(method, tables, joints):
     [
         {"widths": [8, 12, 16], "depths": [1, 3], "features": 8, "paf_stages": 2, "heatmap_stages": 3},
         {"widths": [8, 8, 8, 8], "features": 12, "depthwise": True, "background": True},
-        {"kind": "efficientnet", "features": 12, "frozen": 3, "paf_stages": 2},
-        {"kind": "efficientnet", "lite": 2, "features": 8, "frozen": 3},
+        {"kind": "efficientnet", "features": 12, "paf_stages": 2},
+        {"kind": "efficientnet", "lite": 2, "features": 8},
         {"kind": "paper", "paf_stages": 2, "heatmap_stages": 1},
         {"kind": "cvpr", "paf_stages": 2, "background": True},
     ],
@@ -57,7 +57,7 @@ def test_an_hourglass_is_known_by_its_weights():
     for tables in (
         {"stacks": 2, "features": 8, "depth": 3},
         {"features": 12, "depth": 1, "residuals": 2},
-        {"trunk": "efficientnet", "lite": 1, "frozen": 3, "features": 8, "depth": 2},
+        {"trunk": "efficientnet", "lite": 1, "features": 8, "depth": 2},
     ):
         settings = HourglassSettings.model_validate(tables)
         weights = build_hourglass(settings, 3).state_dict()

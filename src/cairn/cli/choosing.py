@@ -18,9 +18,16 @@ SAYS_NOTHING = ("train", "training", "labels", "annotations", "keypoints", "inst
 
 SEVERAL, SINGLE = "openpose", "hourglass"
 
-STARTED_RATE = 1e-3
+STARTED_RATE, BESIDE_SLOW_TRUNK = 1e-3, 3e-3
+"""Learning rate of weights that have learnt before, and of what stands on a trunk that has a lower one of its own."""
 
-USUAL_START = {SEVERAL: "person"}
+KEPT = {
+    "frozen": (3, "what the first stages see is the same in all photographs, and it is where learning costs most"),
+    "trunk_rate": (0.1, "its other stages have learnt before, what stands on them is new"),
+}
+"""Settings of an EfficientNet that starts from weights, and why: they hold for whatever network is chosen."""
+
+USUAL_START = {SEVERAL: "person", SINGLE: "person-single"}
 """What a method starts from where nobody says anything of weights or network."""
 
 
@@ -48,32 +55,31 @@ def choose(tables: Mapping[str, Any]) -> Choice:
         choice = choice.with_value("method", *(of_start or _method(facts)))
     choice = choice.under(tables)
     usual = USUAL_START.get(str(choice.tables["method"]))
-    if usual and "start" not in tables and "network" not in tables:
+    if usual and "start" not in tables and not _names_network(tables):
         choice = choice.with_value("start", usual, "it has seen many photographs; --from none starts from nothing")
     package = package_of(str(choice.tables["method"])).__name__
     training = import_module(f"{package}.training")
     if find_spec(f"{package}.choice") is not None:
-        suited = import_module(f"{package}.choice").choose(facts, measure_machine())
-        if choice.tables.get("start") not in (None, NOTHING):
-            suited = suited.with_value("optimiser.learning_rate", STARTED_RATE, "the weights have learnt before")
-        suited = suited.under(choice.tables)
-        choice = Choice(suited.tables, choice.reasons | suited.reasons)
+        choice = choice.filled_from(import_module(f"{package}.choice").choose(facts, measure_machine()))
     choice = with_network(choice)
-    check_recipe(training.Recipe, choice.tables)
+    recipe = check_recipe(training.Recipe, choice.tables)
+    if recipe.start:
+        choice = choice.filled_from(Choice().with_value("optimiser.learning_rate", *_rate(recipe)))
     return _with_length(choice, training, tables)
 
 
 def with_network(choice: Choice) -> Choice:
-    """With the network of the weights that it starts from, where it says nothing of a network.
+    """With the network of the weights that it starts from, where it names none itself.
 
     Raises RecipeError where another method could not start from these.
     """
     from cairn.load import method as package_of
+    from cairn.training.choice import Choice
     from cairn.training.imagenet import IMAGENET
     from cairn.training.recipe import NOTHING
     from cairn.training.start import read_start
 
-    if choice.tables.get("start") in (None, NOTHING) or choice.tables.get("network"):
+    if choice.tables.get("start") in (None, NOTHING) or _names_network(choice.tables):
         return choice
     method = str(choice.tables.get("method"))
     training = import_module(f"{package_of(method).__name__}.training")
@@ -86,9 +92,12 @@ def with_network(choice: Choice) -> Choice:
         if start.method != method or not hasattr(training, "network_of"):
             raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
+    suited = Choice()
     for name, value in network.items():
-        choice = choice.with_value(f"network.{name}", value, reason)
-    return choice
+        suited = suited.with_value(f"network.{name}", value, reason)
+    for name, (value, why) in KEPT.items() if "lite" in network else ():
+        suited = suited.with_value(f"network.{name}", value, why)
+    return choice.filled_from(suited)
 
 
 def name_of(labels: Path) -> str:
@@ -108,15 +117,28 @@ def free_folder(name: str) -> Path:
         number += 1
 
 
+def _names_network(tables: Mapping[str, Any]) -> bool:
+    """Whether the recipe says which network: more of it than what holds for any EfficientNet."""
+    network = tables.get("network", {})
+    return not isinstance(network, Mapping) or bool(set(network) - {"lite", *KEPT})
+
+
 def _method(facts: LabelFacts) -> tuple[str, str]:
     if facts.most > 1:
         return SEVERAL, f"up to {facts.most} objects in a picture"
     return SINGLE, "one object in each picture"
 
 
+def _rate(recipe: Any) -> tuple[float, str]:
+    """The learning rate of a recipe that starts from weights, and why."""
+    if getattr(recipe.network, "trunk_rate", 1) < 1:
+        return BESIDE_SLOW_TRUNK, "of what is new: the trunk learns at a share of it"
+    return STARTED_RATE, "the weights have learnt before"
+
+
 def _with_length(choice: Choice, training: Any, tables: Mapping[str, Any]) -> Choice:
     """With epochs by the pace that is measured, and a batch that memory suffices for; what was said by hand stays."""
-    from cairn.training.choice import EPOCHS, STARTED_EPOCHS, Choice, choose_length
+    from cairn.training.choice import EPOCHS, choose_length, started_epochs
     from cairn.training.machine import measure_pace
     from cairn.training.memory import with_smaller_batch
     from cairn.training.recipe import check_recipe
@@ -129,6 +151,6 @@ def _with_length(choice: Choice, training: Any, tables: Mapping[str, Any]) -> Ch
         recipe = with_smaller_batch(recipe)
         for name in ("batch", "accumulate"):
             choice = choice.with_value(f"run.{name}", getattr(recipe.run, name), "memory does not suffice for more")
-    least = STARTED_EPOCHS if recipe.start else EPOCHS[0]
-    length = choose_length(*measured, least=least).under(choice.tables)
-    return Choice(length.tables, choice.reasons | length.reasons)
+    samples, validated, pace = measured
+    epochs = started_epochs(samples, recipe.run.batch * recipe.run.accumulate) if recipe.start else EPOCHS
+    return choice.filled_from(choose_length(samples, validated, pace, epochs=epochs))

@@ -17,8 +17,8 @@ MINUTES = 20.0
 EPOCHS = (30, 400)
 """The fewest, however long they take, and the most, however fast they are."""
 
-STARTED_EPOCHS = 10
-"""The fewest of weights that have learnt before: flies had AP 93.6 after four from `person`."""
+STARTED_EPOCHS, STARTED_STEPS = (5, 60), 500
+"""The same of weights that have learnt before, the most being at least so many steps: docs/accuracy.md."""
 
 VALIDATIONS = 20
 """In a run: each costs as much as it does, and the best of them is kept."""
@@ -96,6 +96,11 @@ class Choice:
                 reasons.pop(key, None)
         return Choice(merged, reasons)
 
+    def filled_from(self, other: Choice) -> Choice:
+        """This choice, with what another has where it says nothing."""
+        more = other.under(self.tables)
+        return Choice(more.tables, self.reasons | more.reasons)
+
 
 def measure_labels(labels: Labels) -> LabelFacts:
     """Of labels with at least one labelled object, as every reader gives them."""
@@ -133,23 +138,34 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
     return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, at most 4 GB")
 
 
-def choose_length(samples: int, validated: int, pace: Pace, minutes: float = MINUTES, least: int = EPOCHS[0]) -> Choice:
+def choose_length(
+    samples: int, validated: int, pace: Pace, minutes: float = MINUTES, epochs: tuple[int, int] = EPOCHS
+) -> Choice:
     """Epochs, and how often to validate, so that a run takes `minutes`, if that is enough to learn anything.
 
     samples, validated  of an epoch, and of a validation
-    least               epochs
+    epochs              the fewest and the most
     """
+    least, most = epochs
     validations = VALIDATIONS * validated * pace.validation
     epoch = samples * pace.sample
     wanted = max(0.0, 60 * minutes - validations) / max(epoch, 1e-9)
-    epochs = int(min(max(wanted, least), EPOCHS[1]))
-    took = (epochs * epoch + validations) / 60
+    chosen = int(min(max(wanted, least), most))
+    took = (chosen * epoch + validations) / 60
     reason = f"about {took:.0f} minutes here, at {1 / pace.sample:.0f} samples a second"
-    if epochs == least and wanted < epochs:
+    if wanted < chosen:
         reason += ", and fewer epochs learn little"
-    every = max(1, math.ceil(epochs / VALIDATIONS))
-    choice = Choice().with_value("run.epochs", epochs, reason)
+    if wanted > most:
+        reason += ", and more epochs learn little more"
+    every = max(1, math.ceil(chosen / VALIDATIONS))
+    choice = Choice().with_value("run.epochs", chosen, reason)
     return choice.with_value("run.validate_every", every, f"about {VALIDATIONS} validations")
+
+
+def started_epochs(samples: int, batch: int) -> tuple[int, int]:
+    """The fewest and the most epochs, of so many samples in such batches, for weights that have learnt before."""
+    least, most = STARTED_EPOCHS
+    return least, min(max(most, math.ceil(STARTED_STEPS / math.ceil(samples / batch))), EPOCHS[1])
 
 
 def multiple_near(value: float, multiple: int, least: int, most: int) -> int:

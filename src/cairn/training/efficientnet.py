@@ -43,9 +43,10 @@ class EfficientNetTrunk(nn.Module):
     lite    0, 1 or 2: Lite0 and so on
     frozen  how many stages, the stem being the first, keep the weights and statistics that they have
     stride  4 or 8: levels from there to stride 32 are joined by a path back up
+    rate    learning rate that its stages want, over that of the rest of a network
     """
 
-    def __init__(self, features: int, lite: int = 0, frozen: int = 0, stride: int = 8) -> None:
+    def __init__(self, features: int, lite: int = 0, frozen: int = 0, stride: int = 8, rate: float = 1.0) -> None:
         super().__init__()
         self.lite = lite
         self.normalise = Normalise(MEAN, STD)
@@ -68,6 +69,7 @@ class EfficientNetTrunk(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(widths[level], features, 1) for level in self.levels)
         self.stride = stride
         self.frozen = frozen
+        self.rate = rate
         for stage in self.stages[:frozen]:
             stage.requires_grad_(False)
 

@@ -80,7 +80,7 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     def start_from_imagenet(self) -> None:
         """Gives the network what was learnt on ImageNet. Raises RecipeError where it has no place for it."""
-        trunk = next((part for part in self.network.modules() if isinstance(part, EfficientNetTrunk)), None)
+        trunk = _efficientnet_in(self.network)
         if trunk is None:
             raise RecipeError('only a network whose kind or trunk is "efficientnet" starts from ImageNet')
         trunk.load_imagenet(imagenet_weights(trunk.lite))
@@ -134,11 +134,18 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
 
 
 def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    """Weights decay, biases and the scales of normalisation do not."""
-    decaying = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    staying = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decaying, "weight_decay": settings.weight_decay}, {"params": staying, "weight_decay": 0.0}]
-    rate = settings.learning_rate
+    """Weights decay, biases and the scales of normalisation do not; the stages of a trunk learn at its own rate."""
+    rate, trunk = settings.learning_rate, _efficientnet_in(network)
+    stages = set(trunk.stages.parameters()) if trunk is not None else set()
+    parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for p in network.parameters():
+        if p.requires_grad:
+            share = trunk.rate if trunk is not None and p in stages else 1.0
+            parts.setdefault((share, p.ndim > 1), []).append(p)
+    groups = [
+        {"params": parts[share, decays], "lr": share * rate, "weight_decay": decays * settings.weight_decay}
+        for share, decays in sorted(parts, reverse=True)
+    ]
     fused = not settings.clip  # Lightning does not clip for a fused optimiser in mixed precision
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, fused=fused)
@@ -147,6 +154,10 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
+
+
+def _efficientnet_in(network: nn.Module) -> EfficientNetTrunk | None:
+    return next((part for part in network.modules() if isinstance(part, EfficientNetTrunk)), None)
 
 
 def factor_at(settings: Optimiser, total: int) -> Callable[[int], float]:

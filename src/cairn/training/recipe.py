@@ -21,6 +21,8 @@ Lite = Literal[0, 1, 2]
 """Which EfficientNet-Lite."""
 Frozen = Annotated[int, Field(ge=0, le=7)]
 """How many of its stages, the stem being the first, keep their weights."""
+TrunkRate = Annotated[float, Field(gt=0, le=1)]
+"""Learning rate of its other stages, over that of the rest of the network."""
 
 NOTHING = "none"
 """What a recipe starts from that starts from no weights."""

@@ -12,16 +12,15 @@ from cairn.methods.hourglass.model import STRIDE, Hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings
 from cairn.training.efficientnet import EfficientNetTrunk, lite_of
 
-IMAGENET_NETWORK = {"trunk": "efficientnet", "frozen": 3}
-"""Settings of the network that starts from ImageNet: what its stem and its strides 2 and 4 see is the same in all
-photographs, and it is where learning costs most."""
+IMAGENET_NETWORK = {"trunk": "efficientnet", "lite": 0}
+"""Settings of the network that starts from ImageNet."""
 
 
 def build_network(settings: NetworkSettings, joints: int) -> Hourglass:
     """The network that the recipe's settings name."""
     trunk = None
     if settings.trunk == "efficientnet":
-        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, STRIDE)
+        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, STRIDE, settings.trunk_rate)
     return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, trunk=trunk)
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from cairn.heatmaps import Refinement
 from cairn.methods.hourglass.model import STRIDE
 from cairn.training.augment import Augmentation, Share
-from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
+from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
 from cairn.training.recipe import Recipe as SharedRecipe
 
 
@@ -28,15 +28,17 @@ class Input(Section):
 class NetworkSettings(Section):
     """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256.
 
-    trunk   what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
-            which can start from ImageNet
-    lite    of EfficientNet: 0, 1 or 2, the larger the better and the slower
-    frozen  of EfficientNet: how many of its stages, the stem being the first, keep their weights
+    trunk       what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
+                which can start from ImageNet
+    lite        of EfficientNet: 0, 1 or 2, the larger the better and the slower
+    frozen      of EfficientNet: how many of its stages, the stem being the first, keep their weights
+    trunk_rate  of EfficientNet: learning rate of its other stages, over that of the rest of the network
     """
 
     trunk: Literal["paper", "efficientnet"] = "paper"
     lite: Lite = 0
     frozen: Frozen = 0
+    trunk_rate: TrunkRate = 1.0
     stacks: Count = 1
     features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     depth: Count = 4
@@ -44,8 +46,8 @@ class NetworkSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSettings:
-        if (self.frozen or self.lite) and self.trunk != "efficientnet":
-            raise ValueError('only the stages of trunk = "efficientnet" can be frozen, and only it has a lite')
+        if (self.frozen or self.lite or self.trunk_rate < 1) and self.trunk != "efficientnet":
+            raise ValueError('lite, frozen and trunk_rate are settings of trunk = "efficientnet" alone')
         return self
 
     @property

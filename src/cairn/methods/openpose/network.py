@@ -32,9 +32,8 @@ HEADS = {
 }
 """What predicts the first stage's confidence maps, by kind of network."""
 
-IMAGENET_NETWORK = {"kind": "efficientnet", "frozen": 3}
-"""Settings of the network that starts from ImageNet: what its stem and its strides 2 and 4 see is the same in all
-photographs, and it is where learning costs most."""
+IMAGENET_NETWORK = {"kind": "efficientnet", "lite": 0}
+"""Settings of the network that starts from ImageNet."""
 
 
 def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
@@ -45,7 +44,7 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | T
     if settings.kind == "cvpr":
         return cvpr_openpose(maps, fields, settings.paf_stages)
     if settings.kind == "efficientnet":
-        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen)
+        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, rate=settings.trunk_rate)
         stages = settings.paf_stages, settings.heatmap_stages
         return on_trunk(trunk, maps, fields, settings.features, *stages, ResidualBlock)
     return light_openpose(

@@ -11,7 +11,7 @@ from cairn.errors import ModelError
 from cairn.methods.openpose import decode
 from cairn.predictor import check_settings
 from cairn.resolution import DEFAULT_GAP, Resolution
-from cairn.training.recipe import Count, Frozen, Lite, Positive, Section
+from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
 from cairn.training.recipe import Recipe as SharedRecipe
 
 STRIDE = 8
@@ -38,6 +38,7 @@ class NetworkSettings(Section):
     widths, depths, depthwise  of the light one
     lite                      of EfficientNet: 0, 1 or 2, the larger the better and the slower
     frozen                    of EfficientNet: how many of its stages, the stem being the first, keep their weights
+    trunk_rate                of EfficientNet: learning rate of its other stages, over that of the rest of the network
     """
 
     kind: Literal["light", "efficientnet", "paper", "cvpr"] = "light"
@@ -47,6 +48,7 @@ class NetworkSettings(Section):
     depthwise: bool = False
     lite: Lite = 0
     frozen: Frozen = 0
+    trunk_rate: TrunkRate = 1.0
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
@@ -67,8 +69,8 @@ class NetworkSettings(Section):
             raise ValueError("widths are one more than depths, the first that of the stem")
         if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
             raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
-        if (self.frozen or self.lite) and self.kind != "efficientnet":
-            raise ValueError('only the stages of kind = "efficientnet" can be frozen, and only it has a lite')
+        if (self.frozen or self.lite or self.trunk_rate < 1) and self.kind != "efficientnet":
+            raise ValueError('lite, frozen and trunk_rate are settings of kind = "efficientnet" alone')
         return self
 
     @property
