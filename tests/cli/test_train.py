@@ -110,7 +110,7 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["start"], single["input"]["fit"]) == ("hourglass", "person-single", "whole")
-    trunk = {"trunk": "efficientnet", "lite": 1, "frozen": 3, "trunk_rate": 0.1}
+    trunk = {"trunk": "efficientnet", "lite": 1, "frozen": 3, "trunk_rate": 0.3}
     assert single["network"] == trunk | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
@@ -160,7 +160,7 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
         assert run("train", "--data", one, "--val", one, "--set", "run.threads=1", "--out", out, *options) == 130
         recipe = read_recipe(Path(out) / "recipe.toml")
         assert (recipe["method"], recipe.get("start"), recipe["network"]["trunk"]) == ("hourglass", start, trunk)
-        assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.1) if start else (0, 1))
+        assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.3) if start else (0, 1))
 
 
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:

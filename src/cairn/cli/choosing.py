@@ -21,11 +21,8 @@ SEVERAL, SINGLE = "openpose", "hourglass"
 STARTED_RATE, BESIDE_SLOW_TRUNK = 1e-3, 3e-3
 """Learning rate of weights that have learnt before, and of what stands on a trunk that has a lower one of its own."""
 
-KEPT = {
-    "frozen": (3, "what the first stages see is the same in all photographs, and it is where learning costs most"),
-    "trunk_rate": (0.1, "its other stages have learnt before, what stands on them is new"),
-}
-"""Settings of an EfficientNet that starts from weights, and why: they hold for whatever network is chosen."""
+OF_ANY_TRUNK = {"lite", "frozen", "trunk_rate"}
+"""Settings that name no network: they hold for whichever is chosen."""
 
 USUAL_START = {SEVERAL: "person", SINGLE: "person-single"}
 """What a method starts from where nobody says anything of weights or network."""
@@ -74,7 +71,7 @@ def with_network(choice: Choice) -> Choice:
     Raises RecipeError where another method could not start from these.
     """
     from cairn.load import method as package_of
-    from cairn.training.choice import Choice
+    from cairn.training.choice import Choice, choose_trunk
     from cairn.training.imagenet import IMAGENET
     from cairn.training.recipe import NOTHING
     from cairn.training.start import read_start
@@ -82,7 +79,8 @@ def with_network(choice: Choice) -> Choice:
     if choice.tables.get("start") in (None, NOTHING) or _names_network(choice.tables):
         return choice
     method = str(choice.tables.get("method"))
-    training = import_module(f"{package_of(method).__name__}.training")
+    package = package_of(method).__name__
+    training = import_module(f"{package}.training")
     if choice.tables["start"] == IMAGENET:
         if not hasattr(training, "IMAGENET_NETWORK"):
             raise RecipeError(f"{method} has no network that starts from ImageNet")
@@ -92,11 +90,9 @@ def with_network(choice: Choice) -> Choice:
         if start.method != method or not hasattr(training, "network_of"):
             raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
-    suited = Choice()
+    suited = choose_trunk(import_module(f"{package}.choice").TRUNK_RATE) if "lite" in network else Choice()
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
-    for name, (value, why) in KEPT.items() if "lite" in network else ():
-        suited = suited.with_value(f"network.{name}", value, why)
     return choice.filled_from(suited)
 
 
@@ -118,9 +114,9 @@ def free_folder(name: str) -> Path:
 
 
 def _names_network(tables: Mapping[str, Any]) -> bool:
-    """Whether the recipe says which network: more of it than what holds for any EfficientNet."""
+    """Whether the recipe says which network."""
     network = tables.get("network", {})
-    return not isinstance(network, Mapping) or bool(set(network) - {"lite", *KEPT})
+    return not isinstance(network, Mapping) or bool(set(network) - OF_ANY_TRUNK)
 
 
 def _method(facts: LabelFacts) -> tuple[str, str]:

@@ -20,6 +20,9 @@ EPOCHS = (30, 400)
 STARTED_EPOCHS, STARTED_STEPS = (5, 60), 500
 """The same of weights that have learnt before, the most being at least so many steps: docs/accuracy.md."""
 
+FROZEN = 3
+"""Stages of a trunk that has learnt before, to keep as they are: its stem and those of strides 2 and 4."""
+
 VALIDATIONS = 20
 """In a run: each costs as much as it does, and the best of them is kept."""
 
@@ -136,6 +139,15 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
     workers = max(1, min(8, machine.cores - 1)) if machine.gpu is not None else 1
     choice = choice.with_value("run.workers", workers, f"{_count(machine.cores, 'core')} beside the network")
     return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, at most 4 GB")
+
+
+def choose_trunk(rate: float) -> Choice:
+    """What an EfficientNet that has learnt before keeps, and how fast the rest of it learns."""
+    first = "what the first stages see is the same in all photographs, and it is where learning costs most"
+    choice = Choice().with_value("network.frozen", FROZEN, first)
+    return choice.with_value(
+        "network.trunk_rate", rate, "its other stages have learnt before, what stands on them is new"
+    )
 
 
 def choose_length(

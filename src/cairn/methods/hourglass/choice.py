@@ -10,6 +10,9 @@ OBJECT = 96.0
 LARGEST = {False: 256, True: 384}
 """Side of the picture as shown, without a GPU and with one."""
 
+TRUNK_RATE = 0.3
+"""Of a trunk that has learnt before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """The whole picture, as it will be shown when there are no labels to say where the object is."""

@@ -16,6 +16,9 @@ AROUND = 2.0
 LARGEST_CROP = {False: 256, True: 384}
 """Without a GPU and with one: on a CPU twice as many crops of 256 pixels are worth more than whole large objects."""
 
+TRUNK_RATE = 0.1
+"""Of a trunk that has learnt before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Pictures large enough to show the objects, crops large enough to hold them."""
