@@ -9,6 +9,7 @@ import pytest
 from cairn.errors import LabelError, RecipeError
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.training import Recipe, module, training_set
+from cairn.poses import Poses
 from cairn.training.augment import NO_AUGMENTATION
 from cairn.training.recipe import LabelSource, check_recipe
 from training.made_data import THING, made_labels
@@ -97,3 +98,16 @@ def test_whole_pictures_have_one_object(tmp_path):
     recipe = check_recipe(Recipe, {"input": {"fit": "whole"}})
     with pytest.raises(LabelError, match="has 2 labelled objects, and is to be shown whole"):
         training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
+
+
+def test_of_two_that_have_every_joint_near_enough_the_nearer_is_the_better(tmp_path):
+    labels = made_labels(tmp_path / "set", 4)
+    learning = module(check_recipe(Recipe, {"input": {"fit": "whole"}, "network": {"features": 8}}), THING, labels)
+
+    def figures(pixels):
+        found = [Poses(p.annotation.keypoints + pixels, np.ones((1, 3)), np.ones(1), THING) for p in labels]
+        return learning.measure([replace(poses, keypoints=poses.keypoints.astype(np.float32)) for poses in found])
+
+    near, nearer = figures(0.7), figures(0.1)
+    assert near["PCK"] == nearer["PCK"] == 100
+    assert near[learning.monitor] < nearer[learning.monitor]
