@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +208,46 @@ def test_an_interrupt_is_an_interrupt_and_stdout_is_left_alone(things, tmp_path,
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 1 of 3" in err
+
+
+LOST = RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. ")
+
+
+@pytest.fixture
+def terminable(monkeypatch):
+    """A process that SIGTERM ends as it ends the command line."""
+    monkeypatch.setattr(fit, "SIGNAL", 60.0)
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def lose_a_worker_and_be_ended():
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    raise LOST
+
+
+def lose_a_worker_while_ending():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    except SystemExit:
+        raise LOST  # noqa: B904 - as torch raises it
+
+
+@pytest.mark.parametrize("end", [lose_a_worker_and_be_ended, lose_a_worker_while_ending])
+def test_where_all_processes_are_ended_together_the_run_ends_as_if_it_alone_were(terminable, end):
+    with pytest.raises(SystemExit) as ended, fit._plain_endings():
+        end()
+    assert ended.value.code == 143
+
+
+def test_a_worker_that_is_lost_alone_is_one_line(monkeypatch):
+    monkeypatch.setattr(fit, "SIGNAL", 0.0)
+    with pytest.raises(RecipeError, match=r"^DataLoader worker \(pid 1\) .* lower run.cache"), fit._plain_endings():
+        raise LOST
+    with pytest.raises(RuntimeError, match="something else"), fit._plain_endings():
+        raise RuntimeError("something else")
 
 
 def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):

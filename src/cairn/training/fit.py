@@ -31,7 +31,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, TorchEl
 from torch.utils.data import DataLoader
 
 from cairn.annotations.labels import Labels
-from cairn.errors import CairnError, ModelError, OutputError
+from cairn.errors import CairnError, ModelError, OutputError, RecipeError
 from cairn.output import whole_file, writable_folder
 from cairn.skeleton import Skeleton, skeleton
 from cairn.training.callbacks import (
@@ -55,6 +55,12 @@ from cairn.training.results import export_run, load_weights, write_curves, write
 from cairn.training.start import carry_over, folded_norms, read_start, restore_norms
 
 MODEL = "model.onnx"
+
+LOST_WORKER = "DataLoader worker"
+"""What torch's error begins with when a process that prepares pictures is gone."""
+
+SIGNAL = 1.0
+"""Seconds within which the signal that ended a worker reaches this process, where it was for both."""
 
 SEEN = 64
 """Pictures that a network which starts from an exported file is shown, for the statistics of its normalisation."""
@@ -296,7 +302,10 @@ def _nothing_left_behind(run: Path, resume: bool) -> Iterator[None]:
 
 @contextmanager
 def _plain_endings() -> Iterator[None]:
-    """Keeps Lightning's bar off stdout, and lets interrupts and users' errors through as what they are."""
+    """Keeps Lightning's bar off stdout, and lets interrupts and users' errors through as what they are.
+
+    Who ends a group of processes ends those that prepare pictures too, which may be noticed before, or after.
+    """
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -304,6 +313,15 @@ def _plain_endings() -> Iterator[None]:
         if end.code == 1:  # what Lightning makes of an interrupt
             raise KeyboardInterrupt from None
         raise
+    except RuntimeError as error:
+        if LOST_WORKER not in str(error):
+            raise
+        if isinstance(ending := error.__context__, SystemExit | KeyboardInterrupt):
+            raise ending from None
+        time.sleep(SIGNAL)
+        raise RecipeError(
+            f"{str(error).strip().rstrip('.')}: for want of memory, perhaps; lower run.cache, or set run.workers=0"
+        ) from None
     except CairnError as error:
         *_, last = str(error).splitlines()  # a worker's error comes as the text of its traceback
         raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")) from None
