@@ -1,13 +1,17 @@
 """`cairn train` and `cairn export` from the shell's side: what is said, what is left behind, the exit status."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
 import cairn.training.fit as fit
+import cairn.training.machine as machine
 from cairn.cli import main
+from cairn.training.choice import Pace
+from cairn.training.recipe import read_recipe
 from training.made_data import made_labels
 
 
@@ -23,6 +27,17 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "set" / "labels.json"
+
+
+@pytest.fixture
+def unlearnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are interrupted once all is chosen, and nothing is timed."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit.lightning.Trainer, "fit", stopped)
+    monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
 
 
 def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -82,17 +97,8 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
 
 
 def test_labels_alone_are_enough_and_what_is_chosen_is_said(
-    labels: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+    labels: Path, capsys: pytest.CaptureFixture, unlearnt: None
 ) -> None:
-    import cairn.training.machine as machine
-    from cairn.training.choice import Pace
-    from cairn.training.recipe import read_recipe
-
-    def stopped(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit.lightning.Trainer, "fit", stopped)
-    monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
     made_labels(Path("several"), 6, people=2)
     several = Path("several") / "labels.json"
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1", "--batch", "3") == 130
@@ -117,20 +123,18 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
 
 
 def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unlearnt: None
 ) -> None:
-    import cairn.training.machine as machine
-    from cairn.training.choice import Pace
-    from cairn.training.recipe import read_recipe
-
-    def stopped(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fit.lightning.Trainer, "fit", stopped)
-    monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
     monkeypatch.chdir(tmp_path)
     made_labels(Path("several"), 6, people=2)
-    several = Path("several") / "labels.json"
+    made_labels(Path("one"), 6, people=1)
+
+    def chosen(name: str, options: list[str]) -> dict[str, Any]:
+        data, out = Path(name) / "labels.json", f"run{len(list(Path().iterdir()))}"
+        command = ["train", "--data", data, "--val", data, "--set", "run.threads=1", "--out", out, *options]
+        assert run(*command) == 130, capsys.readouterr().err
+        return read_recipe(Path(out) / "recipe.toml")
+
     for options, start, kind in (
         ([], "person", "efficientnet"),
         (["--from", "imagenet"], "imagenet", "efficientnet"),
@@ -139,28 +143,23 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
         (["--set", "network.frozen=0", "--set", "network.trunk_rate=1"], "person", "efficientnet"),
         (["--from", "imagenet", "--set", "network.lite=1"], "imagenet", "efficientnet"),
     ):
-        out = f"run{len(list(Path().iterdir()))}"
-        command = ["train", "--data", several, "--val", several, "--set", "run.threads=1", "--out", out, *options]
-        assert run(*command) == 130, capsys.readouterr().err
-        recipe = read_recipe(Path(out) / "recipe.toml")
+        recipe = chosen("several", options)
         assert (recipe["method"], recipe.get("start"), recipe["network"]["kind"]) == ("openpose", start, kind)
         kept = start and "network.frozen=0" not in options
         assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.1) if kept else (0, 1))
         assert recipe["optimiser"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
         if start == "imagenet":
             assert recipe["network"]["lite"] == ("network.lite=1" in options)
-    made_labels(Path("one"), 6, people=1)
-    one = Path("one") / "labels.json"
     for options, start, trunk in (
         ([], "person-single", "efficientnet"),
         (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "paper"),
     ):
-        out = f"run{len(list(Path().iterdir()))}"
-        assert run("train", "--data", one, "--val", one, "--set", "run.threads=1", "--out", out, *options) == 130
-        recipe = read_recipe(Path(out) / "recipe.toml")
+        recipe = chosen("one", options)
         assert (recipe["method"], recipe.get("start"), recipe["network"]["trunk"]) == ("hourglass", start, trunk)
         assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.3) if start else (0, 1))
+    assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
+    assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
 
 
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:

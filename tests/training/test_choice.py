@@ -139,6 +139,7 @@ def test_weights_that_have_learnt_before_need_fewer_epochs():
     least, most = STARTED_EPOCHS
     assert least < EPOCHS[0]
     assert most < EPOCHS[1]
+    assert choose_length(1000, 10, Pace(1.0, 0.01)).tables["run"]["epochs"] == EPOCHS[0]
     for pace, epochs in ((Pace(1.0, 0.01), least), (Pace(1e-4, 0.01), most)):
         choice = choose_length(1000, 10, pace, epochs=started_epochs(1000, 8))
         assert choice.tables["run"]["epochs"] == epochs

@@ -100,7 +100,7 @@ def test_an_hourglass_stands_on_it_and_starts_from_imagenet_too():
 @pytest.mark.parametrize("kind", [Recipe, HourglassRecipe])
 @pytest.mark.parametrize(("setting", "value"), [("frozen", 1), ("lite", 1), ("trunk_rate", 0.1)])
 def test_what_is_its_own_is_not_ignored_by_other_networks(kind, setting, value):
-    with pytest.raises(RecipeError, match="alone"):
+    with pytest.raises(RecipeError, match="lite, frozen and trunk_rate are settings of"):
         check_recipe(kind, {"network": {setting: value}})
 
 

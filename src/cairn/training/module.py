@@ -136,12 +136,11 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
 def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
     """Weights decay, biases and the scales of normalisation do not; the stages of a trunk learn at its own rate."""
     rate, trunk = settings.learning_rate, _efficientnet_in(network)
-    stages = set(trunk.stages.parameters()) if trunk is not None else set()
+    shares = dict.fromkeys(trunk.stages.parameters(), trunk.rate) if trunk is not None else {}
     parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in network.parameters():
         if p.requires_grad:
-            share = trunk.rate if trunk is not None and p in stages else 1.0
-            parts.setdefault((share, p.ndim > 1), []).append(p)
+            parts.setdefault((shares.get(p, 1.0), p.ndim > 1), []).append(p)
     groups = [
         {"params": parts[share, decays], "lr": share * rate, "weight_decay": decays * settings.weight_decay}
         for share, decays in sorted(parts, reverse=True)
