@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.annotations.coco_rows import AREA_PER_BOX
-from cairn.annotations.labels import LabelledPicture, Labels
-from cairn.geometry import Size
-from cairn.poses import Annotation, Poses
-from cairn.skeleton import Skeleton, skeleton
+from cairn.datasets.formats.coco_rows import AREA_PER_BOX
+from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.structures.geometry import Size
+from cairn.structures.poses import Annotation, Poses
+from cairn.structures.skeleton import Skeleton, skeleton
 from crowd import STANDING
 
 PEOPLE = skeleton("coco18")

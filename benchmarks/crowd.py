@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.fields import render_pafs
-from cairn.geometry import Size
-from cairn.heatmaps import render_gaussians
-from cairn.skeleton import Skeleton
+from cairn.ops.pafs import render_pafs
+from cairn.structures.geometry import Size
+from cairn.ops.heatmaps import render_gaussians
+from cairn.structures.skeleton import Skeleton
 
 STANDING = {  # x, y over the person's height, seen from the front
     "neck": (0.0, 0.18),

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from cairn.heatmaps import render_gaussians
+from cairn.ops.heatmaps import render_gaussians
 from cairn.methods.openpose.decoder import decode
-from cairn.skeleton import skeleton
+from cairn.structures.skeleton import skeleton
 from crowd import SIGMA, compare, crowd, perfect_maps
 
 SIZE = (46, 82)

@@ -2,7 +2,7 @@
 
     python benchmarks/depthwise.py [THREADS]
 
-Milliseconds a batch of 16, the least of five, and how many times as fast backward is in `cairn.training.depthwise`.
+Milliseconds a batch of 16, the least of five, and how many times as fast backward is in `cairn.training.backbones.depthwise`.
 """
 
 import sys
@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from cairn.training.depthwise import DepthwiseConv2d, same_padding
+from cairn.training.backbones.depthwise import DepthwiseConv2d, same_padding
 
 SHAPES = [(144, 64, 5, 2), (240, 32, 5, 1), (240, 32, 3, 2), (480, 16, 3, 1), (672, 16, 5, 1), (1152, 8, 5, 1)]
 """Channels, side, kernel and stride of EfficientNet-Lite0 where it learns, shown 256 pixels."""

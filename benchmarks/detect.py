@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 
 import cairn
-from cairn.image import read_image, write_image
+from cairn.media.images import read_image, write_image
 from steps import averaged, looked_at, resized
 
 PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 import cairn
-from cairn.poses import Poses
-from cairn.skeleton import skeleton
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import skeleton
 
 SIZES = ((480, 640), (1080, 1920), (3000, 4000))
 PEOPLE = (1, 5, 20, 50)

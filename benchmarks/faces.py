@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cairn.annotations.coco import read_coco
+from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.protocols import protocol_of
 from cairn.methods.landmarks import teaching, training
-from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
-from cairn.skeleton import skeleton
+from cairn.methods.landmarks.images import landmark_skeleton, without_labels
+from cairn.structures.skeleton import skeleton
 from cairn.training.recipe import check_recipe, read_recipe
 
 DATA, RUNS = Path(sys.argv[1]), [Path(run) for run in sys.argv[2:]]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.annotations.coco import read_coco
+from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.protocols import protocol_of
-from cairn.evaluation.run import evaluate, in_joints
-from cairn.load import load
-from cairn.skeleton import skeleton
+from cairn.evaluation.evaluate import evaluate, in_joints
+from cairn.api.load import load
+from cairn.structures.skeleton import skeleton
 
 LABELLED = 20
 EPOCHS = 200  # of 20 pictures: the validation error has long stopped falling

@@ -22,7 +22,7 @@ import numpy as np
 
 import cairn
 from cairn.errors import CairnError
-from cairn.predictor import CROPS_AT_ONCE
+from cairn.inference.predictor import CROPS_AT_ONCE
 
 JOINTS = 16
 

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cairn.load import load
+from cairn.api.load import load
 from cairn.methods.landmarks import losses
 from cairn.methods.landmarks.model import Taught
-from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
+from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.methods.landmarks.training import Encoder, LandmarksModule, Recipe
-from cairn.training.dataset import stack
-from cairn.training.export import export
+from cairn.training.data.loading import stack
+from cairn.training.exporting.onnx_file import export
 
 PICTURE = 128  # pixels along a side of a picture in which landmarks are looked for
 POINTS = 68

@@ -18,12 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cairn.annotations.read import read_labels
-from cairn.evaluation.run import evaluate, predict, predict_objects
-from cairn.load import method
-from cairn.network import Network, OnnxNetwork
-from cairn.predictor import Predictor
-from cairn.training.lowering import lower, shown, spread
+from cairn.datasets.reading import read_labels
+from cairn.evaluation.evaluate import evaluate, predict, predict_objects
+from cairn.api.load import method
+from cairn.inference.network import Network, OnnxNetwork
+from cairn.inference.predictor import Predictor
+from cairn.training.exporting.quantization import lower, shown, spread
 
 TIMED = 40  # pictures
 ROUNDS = 5

@@ -19,8 +19,8 @@ import cv2
 
 import cairn
 from cairn import Predictor, Resolution
-from cairn.annotations.read import read_labels
-from cairn.evaluation.run import evaluate
+from cairn.datasets.reading import read_labels
+from cairn.evaluation.evaluate import evaluate
 
 TIMED = 40  # pictures
 

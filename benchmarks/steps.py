@@ -1,13 +1,13 @@
-"""The steps of `cairn.predictor.Predictor`, one by one, for benchmarks that time each."""
+"""The steps of `cairn.inference.predictor.Predictor`, one by one, for benchmarks that time each."""
 
 from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from cairn.geometry import Affine
-from cairn.network import Maps
-from cairn.predictor import Predictor, to_input
-from cairn.resolution import average_maps
+from cairn.structures.geometry import Affine
+from cairn.inference.network import Maps
+from cairn.inference.predictor import Predictor, to_input
+from cairn.inference.resolution import average_maps
 
 
 def resized(model: Predictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.annotations.labels import Labels
-from cairn.annotations.read import read_labels
+from cairn.datasets.labels import Labels
+from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
-from cairn.evaluation.tracking import measure_tracks
-from cairn.poses import Poses
-from cairn.tracking import Tracker
+from cairn.evaluation.metrics.tracking import measure_tracks
+from cairn.structures.poses import Poses
+from cairn.tracking.tracker import Tracker
 from crossings import PEOPLE, SIZE, as_labels, detected, walkers
 
 SEEDS = 5

@@ -22,15 +22,15 @@ from pathlib import Path
 import cv2
 
 import cairn
-from cairn.cli.detection import Plan, cores, run, shared_out
-from cairn.cli.finders import Finder
-from cairn.cli.outputs import Drawings, writers
-from cairn.cli.sources import Source, find_sources
-from cairn.image import read_image
-from cairn.overlap import overlap
-from cairn.predictor import Predictor
-from cairn.video import open_video, write_video
-from cairn.writers import Found, PictureName
+from cairn.api.detection import Plan, cores, run, shared_out
+from cairn.api.finders import Finder
+from cairn.api.outputs import Drawings, writers
+from cairn.media.sources import Source, find_sources
+from cairn.media.images import read_image
+from cairn.inference.pipeline import overlap
+from cairn.inference.predictor import Predictor
+from cairn.media.video import open_video, write_video
+from cairn.results import Found, PictureName
 from steps import averaged, looked_at, resized
 
 PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
@@ -156,11 +156,11 @@ def against_the_network(clip: Path) -> None:
 
 def in_turn(work: Callable[[], object]) -> object:
     """The work with nothing overlapped."""
-    cairn.cli.detection.overlap = lambda works, *stages, **_: overlap(works, *stages, ahead=0)
+    cairn.api.detection.overlap = lambda works, *stages, **_: overlap(works, *stages, ahead=0)
     try:
         return work()
     finally:
-        cairn.cli.detection.overlap = overlap
+        cairn.api.detection.overlap = overlap
 
 
 def memory(minutes: float, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""Fixtures that several tests share."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 import cairn
-from fake_network import write_totem_model
+from support.fake_network import write_totem_model
 
 # A law holds or not; how long one example takes on a busy machine says nothing about it.
 settings.register_profile("cairn", deadline=None)

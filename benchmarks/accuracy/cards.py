@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn import zoo
-from cairn.annotations.coco import read_coco
+from cairn.inference import zoo
+from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.protocols import protocol_of
-from cairn.evaluation.run import Evaluation, evaluate, in_joints
-from cairn.load import load
-from cairn.skeleton import skeleton
+from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
+from cairn.api.load import load
+from cairn.structures.skeleton import skeleton
 
 CARDS = Path(__file__).parents[2] / "docs" / "models.md"
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import cairn
-from cairn.annotations.coco import read_coco
-from cairn.annotations.labels import LabelledPicture
-from cairn.image import read_image, write_image
+from cairn.datasets.formats.coco import read_coco
+from cairn.datasets.labels import LabelledPicture
+from cairn.media.images import read_image, write_image
 
 JOINTS = 13
 NEAR = 0.1

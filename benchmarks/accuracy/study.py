@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from cairn.training.callbacks import read_metrics
+from cairn.training.engine.callbacks import read_metrics
 
 DATA = Path(".data")
 PLAIN = [

@@ -12,18 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import CairnError
-from cairn.load import load
-from cairn.skeleton import Skeleton, skeleton
+from cairn.api.load import load
+from cairn.structures.skeleton import Skeleton, skeleton
 
 if TYPE_CHECKING:
-    from cairn.geometry import Affine
-    from cairn.image import read_image, write_image
-    from cairn.poses import Annotation, Poses
-    from cairn.predictor import Predictor
-    from cairn.render import draw
-    from cairn.resolution import Resolution
-    from cairn.spec import ModelSpec
-    from cairn.tracking import Tracker
+    from cairn.structures.geometry import Affine
+    from cairn.media.images import read_image, write_image
+    from cairn.structures.poses import Annotation, Poses
+    from cairn.inference.predictor import Predictor
+    from cairn.visualization.overlay import draw
+    from cairn.inference.resolution import Resolution
+    from cairn.inference.model_spec import ModelSpec
+    from cairn.tracking.tracker import Tracker
 
 __version__ = "0.1.0"
 
@@ -46,16 +46,16 @@ __all__ = [
 
 # The rest is imported when it is first asked for: `import cairn` and `cairn --help` need no numpy.
 _HOMES = {
-    "Affine": "geometry",
-    "Annotation": "poses",
-    "ModelSpec": "spec",
-    "Poses": "poses",
-    "Predictor": "predictor",
-    "Resolution": "resolution",
-    "Tracker": "tracking",
-    "draw": "render",
-    "read_image": "image",
-    "write_image": "image",
+    "Affine": "structures.geometry",
+    "Annotation": "structures.poses",
+    "ModelSpec": "inference.model_spec",
+    "Poses": "structures.poses",
+    "Predictor": "inference.predictor",
+    "Resolution": "inference.resolution",
+    "Tracker": "tracking.tracker",
+    "draw": "visualization.overlay",
+    "read_image": "media.images",
+    "write_image": "media.images",
 }
 
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cairn.annotations.coco import read_coco
+from cairn.datasets.formats.coco import read_coco
 from cairn.cli import main
-from cairn.image import write_image
+from cairn.media.images import write_image
 
 SIZE = 64
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotations.made_labels import assert_same, draw_pictures, make_labels
-from cairn.annotations.coco import read_coco, write_coco
-from cairn.annotations.read import read_labels
+from support.made_labels import assert_same, draw_pictures, make_labels
+from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.reading import read_labels
 from cairn.cli import main
-from cairn.skeleton import skeleton
+from cairn.structures.skeleton import skeleton
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from cairn.cli import main
-from cairn.image import read_image, write_image
-from cairn.network import OnnxNetwork
-from cairn.overlap import overlap
-from cairn.predictor import Predictor
-from ended import Cairn, Ended, run_cairn
-from fake_network import SPEC, totems, write_totem_model
+from cairn.media.images import read_image, write_image
+from cairn.inference.network import OnnxNetwork
+from cairn.inference.pipeline import overlap
+from cairn.inference.predictor import Predictor
+from support.ended import Cairn, Ended, run_cairn
+from support.fake_network import SPEC, totems, write_totem_model
 
 
 @pytest.fixture
@@ -362,7 +362,7 @@ def test_memory_holds_a_few_pictures_at_a_time(
         return maps(self, image)
 
     monkeypatch.setattr(Predictor, "maps", counted)
-    monkeypatch.setattr("cairn.cli.detection.overlap", lambda items, *stages, **_: overlap(items, *stages, ahead=ahead))
+    monkeypatch.setattr("cairn.api.detection.overlap", lambda items, *stages, **_: overlap(items, *stages, ahead=ahead))
     for i in range(30):
         write_image(folder / f"more{i}.png", totems((240, 320), [(80, 120)]))
     ended = cairn("pics", "--draw", "--write", "json,csv,coco,openpose,parquet", "--out", "out")

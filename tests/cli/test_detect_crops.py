@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.image import write_image
-from cairn.spec import InputSpec
-from ended import Cairn, Ended, run_cairn
-from fake_network import SPEC, totems, write_totem_model
+from cairn.media.images import write_image
+from cairn.inference.model_spec import InputSpec
+from support.ended import Cairn, Ended, run_cairn
+from support.fake_network import SPEC, totems, write_totem_model
 
 CROP_SPEC = SPEC.model_copy(
     update={

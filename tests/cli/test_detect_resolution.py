@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.image import read_image, write_image
-from cairn.render import object_colour
-from cairn.skeleton import Skeleton
-from cairn.spec import InputSpec
-from ended import Cairn, Ended, run_cairn
-from fake_network import SPEC, totems, write_totem_model
+from cairn.media.images import read_image, write_image
+from cairn.visualization.overlay import object_colour
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec
+from support.ended import Cairn, Ended, run_cairn
+from support.fake_network import SPEC, totems, write_totem_model
 
 # A totem whose joints are an arm and a head: its dots place a hand and a face.
 ARM = Skeleton("arm", ("right_shoulder", "right_elbow", "right_wrist"), limbs=((0, 1), (1, 2)))

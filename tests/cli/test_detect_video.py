@@ -13,30 +13,30 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import cairn.video
-from cairn.annotations.coco import read_coco
-from cairn.annotations.labels import Labels
+import cairn.media.video
+from cairn.datasets.formats.coco import read_coco
+from cairn.datasets.labels import Labels
 from cairn.cli import detection
-from cairn.fields import render_pafs
-from cairn.geometry import image_to_field
-from cairn.heatmaps import render_gaussians
-from cairn.image import read_image, write_image
-from cairn.load import method
-from cairn.network import Maps
-from cairn.predictor import Predictor
-from cairn.spec import InputSpec, ModelSpec
-from cairn.video import VideoFrame, open_video, write_video
-from ended import Cairn, Ended, run_cairn
-from fake_network import SPEC, totems
+from cairn.ops.pafs import render_pafs
+from cairn.structures.geometry import image_to_field
+from cairn.ops.heatmaps import render_gaussians
+from cairn.media.images import read_image, write_image
+from cairn.api.load import method
+from cairn.inference.network import Maps
+from cairn.inference.predictor import Predictor
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.media.video import VideoFrame, open_video, write_video
+from support.ended import Cairn, Ended, run_cairn
+from support.fake_network import SPEC, totems
+from support import DATA
 
-DATA = Path(__file__).parents[2] / ".data"
 
 FRAMES = 12
 
 
 @pytest.fixture(params=[1, 4], ids=["in-turn", "overlapped"])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cairn.cli.detection.cores", lambda: request.param)
+    monkeypatch.setattr("cairn.api.detection.cores", lambda: request.param)
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_a_signal_that_is_ignored_stays_so(
 def test_without_pyav_the_drawn_video_is_webm_and_what_that_means_is_said(
     cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cairn.video, "has_pyav", lambda: False)
+    monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: False)
     ended = cairn_("clip.mp4")
     assert ended.status == 0
     said = "cairn: PyAV is not installed (pip install 'cairn[video]'): "
@@ -406,7 +406,7 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
         }
     )
     predictor = method("openpose").predictor(LabelNetwork(spec, labels))
-    monkeypatch.setattr(sys.modules["cairn.load"], "load", lambda *_, **__: predictor)
+    monkeypatch.setattr(sys.modules["cairn.api.load"], "load", lambda *_, **__: predictor)
     monkeypatch.setattr(detection, "MOST_ABREAST", 1)  # it goes through the labels as it is asked
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
     assert ended.status == 0

@@ -15,10 +15,10 @@ import pytest
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
 from cairn.cli import main
-from cairn.image import image_size, write_image
-from cairn.load import load
+from cairn.media.images import image_size, write_image
+from cairn.api.load import load
 from cairn.training.recipe import to_toml
-from made_figures import SMALL, draw_figure, made_figures
+from support.made_figures import SMALL, draw_figure, made_figures
 
 discovering = importlib.import_module("cairn.cli.discover")
 training = importlib.import_module("cairn.methods.landmarks.training")
@@ -169,7 +169,7 @@ def test_sizes_that_differ_widely_are_said_and_no_mistake(
     pictures = write_pictures(tmp_path / "sizes", [(16, 20), (200, 30), (40, 260)] * 4)
     monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 12)
     finished: list[object] = []
-    monkeypatch.setattr("cairn.training.fit._finish", lambda module, run: finished.append(run) or run / "model.onnx")
+    monkeypatch.setattr("cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx")
     assert run("discover", pictures, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
     assert "pictures are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
     assert finished == [tmp_path / "run"]

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from cairn.video import write_video
-from ended import run_cairn
-from fake_network import totems
+from cairn.media.video import write_video
+from support.ended import run_cairn
+from support.fake_network import totems
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 

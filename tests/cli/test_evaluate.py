@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from cairn.cli import main
-from cairn.image import write_image
-from cairn.predictor import Predictor
-from cairn.skeleton import Skeleton
-from cairn.spec import InputSpec
-from fake_network import SPEC, totems, write_totem_model
+from cairn.media.images import write_image
+from cairn.inference.predictor import Predictor
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec
+from support.fake_network import SPEC, totems, write_totem_model
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")

@@ -10,13 +10,13 @@ import pytest
 pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 
-from cairn.annotations.coco import write_coco
-from cairn.annotations.labels import LabelledPicture, Labels
+from cairn.datasets.formats.coco import write_coco
+from cairn.datasets.labels import LabelledPicture, Labels
 from cairn.cli import main
-from cairn.image import write_image
-from cairn.load import load
-from cairn.poses import Annotation
-from fake_network import SPEC, totems, write_totem_model
+from cairn.media.images import write_image
+from cairn.api.load import load
+from cairn.structures.poses import Annotation
+from support.fake_network import SPEC, totems, write_totem_model
 
 STATED = r"-> \d+\.\d\d, \d+\.\dx as fast, 0\.0 MB\n"
 
@@ -98,7 +98,7 @@ def test_a_run_brings_its_own_pictures(
     """What its weights would give in fp32 is another file's test: here that is a model that finds totems."""
     pytest.importorskip("torch", reason="a run needs torch, which is in the train extra")
     import cairn.methods.openpose.training as openpose
-    from cairn.training.data import read_data
+    from cairn.training.data.sources import read_data
     from cairn.training.recipe import check_recipe, to_toml
 
     labels, folder = labelled(tmp_path / "set", 6), tmp_path / "run"
@@ -114,7 +114,7 @@ def test_a_run_brings_its_own_pictures(
         asked.append((run, weights))
         return Path(shutil.copy(model, target))
 
-    monkeypatch.setattr("cairn.training.fit.export_from", export_from)
+    monkeypatch.setattr("cairn.training.engine.loop.export_from", export_from)
     assert run(folder, tmp_path / "low.onnx", "--precision", "int8", "--checkpoint", "last") == 0
     assert asked == [(folder, "last")]
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)

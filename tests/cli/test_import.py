@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import caffe_files
+from support import caffe_files
 import cairn
 from cairn.cli import main
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.openpose import predictor
-from cairn.network import OnnxNetwork
+from cairn.inference.network import OnnxNetwork
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -87,7 +87,7 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[str, Path]] = []
-    monkeypatch.setattr("cairn.training.export.export", lambda _, spec, path: written.append((spec.name, path)))
+    monkeypatch.setattr("cairn.training.exporting.onnx_file.export", lambda _, spec, path: written.append((spec.name, path)))
     run("hg1.pth.tar")
     run("hg1.pth.tar", "--name", "port", "--out", "other.onnx")
     assert written == [("hg1", Path("hg1.onnx")), ("port", Path("other.onnx"))]
@@ -152,9 +152,9 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
     run: Run, caffemodel: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = []
-    monkeypatch.setattr("cairn.training.export.export", lambda _, spec, path: specs.append(spec))
+    monkeypatch.setattr("cairn.training.exporting.onnx_file.export", lambda _, spec, path: specs.append(spec))
     (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
-    own = (Path(cairn.__file__).parent / "skeletons" / "coco18.toml").read_text().replace('"coco18"', '"mine"')
+    own = (Path(cairn.__file__).parent / "structures" / "skeletons" / "coco18.toml").read_text().replace('"coco18"', '"mine"')
     (tmp_path / "mine.toml").write_text(own)
     assert run("pose.caffemodel", "--stages", "1", "--skeleton", "mine.toml")[0] == 0
     assert (specs[0].name, specs[0].skeleton.name, specs[0].provenance["stages"]) == ("pose", "mine", 1)

@@ -14,12 +14,12 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 import torch
 
 from cairn.cli import main
-from cairn.load import load
+from cairn.api.load import load
 from cairn.methods.landmarks import training
-from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
-from cairn.training.fit import write_recipe
+from cairn.methods.landmarks.images import landmark_skeleton, without_labels
+from cairn.training.engine.loop import write_recipe
 from cairn.training.recipe import check_recipe, to_toml
-from made_figures import SMALL, made_figures
+from support.made_figures import SMALL, made_figures
 
 
 def run(*arguments: str | Path) -> int:

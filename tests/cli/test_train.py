@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
-import cairn.training.fit as fit
-import cairn.training.machine as machine
+import cairn.training.engine.loop as fit
+import cairn.training.autoconfig.machine as machine
 from cairn.cli import main
-from cairn.training.choice import Pace
+from cairn.training.autoconfig.choices import Pace
 from cairn.training.recipe import read_recipe
-from training.made_data import made_labels
+from support.made_data import made_labels
 
 
 def run(*arguments: str | Path) -> int:

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.annotations.coco import read_coco
+from cairn.datasets.formats.coco import read_coco
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of, usual_protocol
-from cairn.poses import Annotation
-from cairn.skeleton import Skeleton, skeleton
+from cairn.structures.poses import Annotation
+from cairn.structures.skeleton import Skeleton, skeleton
+from support import DATA
 
-DATA = Path(__file__).parents[2] / ".data"
 BODY = Skeleton("body", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
 
 

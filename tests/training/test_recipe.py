@@ -9,10 +9,11 @@ from cairn.errors import RecipeError
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.landmarks.training import Recipe as LandmarksRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
-from cairn.skeleton import Skeleton
+from cairn.structures.skeleton import Skeleton
 from cairn.training.recipe import check_recipe, override, put, read_recipe, to_toml
+from support import ROOT
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe, "landmarks": LandmarksRecipe}
 
 

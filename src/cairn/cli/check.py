@@ -11,7 +11,7 @@ import typer
 from cairn.errors import LabelError
 
 if TYPE_CHECKING:
-    from cairn.checking.findings import Check
+    from cairn.datasets.checks.findings import Check
 
 
 def check(
@@ -40,13 +40,13 @@ def check(
 
     cairn check train.json --val val.json
     """
-    from cairn.annotations.faults import Faults
-    from cairn.annotations.labels import Labels
-    from cairn.annotations.read import read_labels
-    from cairn.checking.findings import check as look_over
-    from cairn.checking.report import free_of_checks, write_check
+    from cairn.datasets.problems import Faults
+    from cairn.datasets.labels import Labels
+    from cairn.datasets.reading import read_labels
+    from cairn.datasets.checks.findings import check as look_over
+    from cairn.datasets.checks.report import free_of_checks, write_check
     from cairn.cli.reports import bar, kept_if_used, new_folder
-    from cairn.skeleton import skeleton
+    from cairn.structures.skeleton import skeleton
 
     files = [*labels, *([val] if val else [])]
     if len({file.resolve() for file in files}) < len(files):
@@ -72,7 +72,7 @@ def check(
 
 
 def _print(result: Check) -> None:
-    from cairn.checking.report import VERDICTS, finding_rows, joint_rows, size_rows
+    from cairn.datasets.checks.report import VERDICTS, finding_rows, joint_rows, size_rows
     from cairn.cli.tables import console, say, table
 
     shown = console()

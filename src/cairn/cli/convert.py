@@ -13,8 +13,8 @@ import typer
 from cairn.errors import CairnError, OutputError
 
 if TYPE_CHECKING:
-    from cairn.annotations.labels import Labels
-    from cairn.skeleton import Skeleton
+    from cairn.datasets.labels import Labels
+    from cairn.structures.skeleton import Skeleton
 
 SHOWN = 5
 """Records that were left out and are named; of the others there is the number."""
@@ -77,11 +77,11 @@ def convert(
     import shutil
     import tempfile
 
-    from cairn.annotations.faults import Faults
-    from cairn.annotations.guesses import with_limbs
-    from cairn.annotations.read import read_labels
-    from cairn.annotations.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
-    from cairn.annotations.write import form_by_name, write_labels
+    from cairn.datasets.problems import Faults
+    from cairn.datasets.limbs import with_limbs
+    from cairn.datasets.reading import read_labels
+    from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
+    from cairn.datasets.writing import form_by_name, write_labels
 
     form = to.value if to else "toml" if target.suffix == ".toml" else form_by_name(target)
     given = read_skeleton(skeleton) if skeleton else None
@@ -130,7 +130,7 @@ def _free(target: Path, source: Path, overwrite: bool) -> None:
 
 def _is_there(skeleton: Skeleton, path: Path, given: str | None, overwrite: bool) -> bool:
     """The file says the same, or is the one that the user gave. Raises OutputError where it says otherwise."""
-    from cairn.annotations.skeleton_file import read_skeleton
+    from cairn.datasets.formats.skeleton_file import read_skeleton
 
     if not path.exists():
         return False
@@ -148,7 +148,7 @@ def _is_there(skeleton: Skeleton, path: Path, given: str | None, overwrite: bool
 
 def _notes(skeleton: Skeleton, source: Path, limbs_given: bool) -> tuple[str, ...]:
     """A title, and where limbs, flip pairs and sigmas come from."""
-    from cairn.annotations.guesses import origins
+    from cairn.datasets.limbs import origins
 
     return (f"The skeleton of {source.name}. Correct what is wrong here.", *origins(skeleton, limbs_given))
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.cli.finders import CROPS, WHOLE, finder, resolution
-from cairn.cli.outputs import DRAWN_AS, FORMS, SEVERAL, Drawings, forms_of, results, writers
+from cairn.api.finders import CROPS, WHOLE, finder, resolution
+from cairn.api.outputs import DRAWN_AS, FORMS, SEVERAL, Drawings, forms_of, results, writers
 from cairn.cli.progress import progress, summary
 from cairn.errors import CairnError, ImageError
 
 if TYPE_CHECKING:
-    from cairn.cli.sources import Source
+    from cairn.media.sources import Source
 
 
 def detect(
@@ -118,11 +118,11 @@ def detect(
     Several: writes a JSON file each into cairn-results, in the folders that they came from. Exit status: 0 all
     read, 1 some could not be read, or not to the end, 2 nothing could.
     """
-    from cairn.cli.detection import Plan, run, shared_out
-    from cairn.cli.sources import find_sources
-    from cairn.output import writable_folder
-    from cairn.tracking import Tracker
-    from cairn.video.frames import USUAL_RATE
+    from cairn.api.detection import Plan, run, shared_out
+    from cairn.media.sources import find_sources
+    from cairn.files import writable_folder
+    from cairn.tracking.tracker import Tracker
+    from cairn.media.video.frames import USUAL_RATE
 
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
@@ -227,14 +227,14 @@ def _drawn_as(asked: str | None) -> str:
     """What clips are drawn as: without PyAV what OpenCV can write. Raises CairnError for what is none of `DRAWN_AS`."""
     if asked is not None and asked not in DRAWN_AS:
         raise CairnError(f"--draw-as knows {','.join(DRAWN_AS)}, got {asked}")
-    from cairn.video import has_pyav
+    from cairn.media.video import has_pyav
 
     return asked or (DRAWN_AS[0] if has_pyav() else "webm")
 
 
 def _lacks(found: Sequence[Source], drawn_as: str | None) -> str:
     """What of these sources and drawings OpenCV does worse than PyAV, where that is not installed."""
-    from cairn.video import has_pyav
+    from cairn.media.video import has_pyav
 
     if has_pyav():
         return ""

@@ -46,7 +46,7 @@ def discover(
     from cairn.cli.train import quiet_training, training_of
 
     quiet_training()
-    from cairn.training.fit import train as run_training
+    from cairn.training.engine.loop import train as run_training
     from cairn.training.recipe import check_recipe, override, put, read_recipe
 
     if resume:

@@ -12,7 +12,7 @@ import typer
 from cairn.errors import CairnError, LabelError
 
 if TYPE_CHECKING:
-    from cairn.evaluation.pck import Mean
+    from cairn.evaluation.metrics.pck import Mean
 
 
 def evaluate(
@@ -81,18 +81,18 @@ def evaluate(
     """
     from dataclasses import replace
 
-    from cairn.annotations.read import read_labels
+    from cairn.datasets.reading import read_labels
     from cairn.cli.figures import print_comparison, print_evaluation
-    from cairn.cli.finders import resolution
+    from cairn.api.finders import resolution
     from cairn.cli.reports import bar, kept_if_used, new_folder
-    from cairn.evaluation.compare import write_comparison
-    from cairn.evaluation.diagnosis import diagnose
+    from cairn.evaluation.reports.compare import write_comparison
+    from cairn.evaluation.reports.diagnosis import diagnose
     from cairn.evaluation.protocols import protocol_of
-    from cairn.evaluation.report import free_of_reports, write_report
-    from cairn.evaluation.run import evaluate as run
-    from cairn.evaluation.run import in_joints
-    from cairn.load import load
-    from cairn.skeleton import skeleton
+    from cairn.evaluation.reports.report import free_of_reports, write_report
+    from cairn.evaluation.evaluate import evaluate as run
+    from cairn.evaluation.evaluate import in_joints
+    from cairn.api.load import load
+    from cairn.structures.skeleton import skeleton
 
     *models, last = given
     if not models:

@@ -14,11 +14,11 @@ import typer
 from cairn.errors import CairnError, LabelError, OutputError
 
 if TYPE_CHECKING:
-    from cairn.annotations.labels import Labels
-    from cairn.network import Network
-    from cairn.predictor import Predictor
-    from cairn.spec import ModelSpec
-    from cairn.training.lowering import Calibration, Cost
+    from cairn.datasets.labels import Labels
+    from cairn.inference.network import Network
+    from cairn.inference.predictor import Predictor
+    from cairn.inference.model_spec import ModelSpec
+    from cairn.training.exporting.quantization import Calibration, Cost
 
 
 class Checkpoint(StrEnum):
@@ -102,7 +102,7 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     from cairn.cli.train import quiet_training, training_of
 
     quiet_training()
-    from cairn.training.fit import export_from
+    from cairn.training.engine.loop import export_from
     from cairn.training.recipe import check_recipe, override, read_recipe
 
     tables = override(read_recipe(run / "recipe.toml"), settings or [])
@@ -122,11 +122,11 @@ def _lower(
     run: Path | None = None,
 ) -> None:
     from cairn.cli.train import need
-    from cairn.load import method
+    from cairn.api.load import method
 
     need("onnx")
-    from cairn.network import OnnxNetwork
-    from cairn.training.lowering import lower
+    from cairn.inference.network import OnnxNetwork
+    from cairn.training.exporting.quantization import lower
 
     spec = OnnxNetwork(source, threads=1).spec
     calibration, validation = _pictures(spec, precision, calibrate, labels, images, run)
@@ -154,9 +154,9 @@ def _pictures(
     run: Path | None,
 ) -> tuple[Calibration | None, Labels | None]:
     """What to calibrate on, and what to measure on: as given, else the run's, else from one set of labels both."""
-    from cairn.annotations.read import read_labels
-    from cairn.cli.sources import find_sources
-    from cairn.training.lowering import spread
+    from cairn.datasets.reading import read_labels
+    from cairn.media.sources import find_sources
+    from cairn.training.exporting.quantization import spread
 
     calibration: Calibration | None = None
     validation = read_labels(labels, images, spec.skeleton) if labels else None
@@ -195,6 +195,6 @@ def _of_run(run: Path) -> tuple[Labels, Labels]:
 
 
 def _file_of(model: str) -> Path:
-    from cairn import zoo
+    from cairn.inference import zoo
 
     return Path(model) if model.endswith(".onnx") or Path(model).is_file() else zoo.path_to_learn_from(model)

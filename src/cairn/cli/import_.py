@@ -14,7 +14,7 @@ from cairn.errors import ModelError, OutputError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from cairn.training.weights import Checkpoint
+    from cairn.training.checkpoints.reading import Checkpoint
 
 
 def import_(
@@ -48,9 +48,9 @@ def import_(
     from cairn.cli.train import need
 
     need("torch", "onnx", "onnxscript")
-    from cairn.skeleton import skeleton as skeleton_named
-    from cairn.training.export import export
-    from cairn.training.weights import read_weights
+    from cairn.structures.skeleton import skeleton as skeleton_named
+    from cairn.training.exporting.onnx_file import export
+    from cairn.training.checkpoints.reading import read_weights
 
     if out is not None and out.suffix != ".onnx":
         raise OutputError(f"the file to write must end in .onnx, got {out}")
@@ -77,8 +77,8 @@ def _reader(checkpoint: Checkpoint) -> ModuleType:
     from importlib import import_module
     from importlib.util import find_spec
 
-    from cairn.load import METHODS
-    from cairn.training.weights import few
+    from cairn.api.load import METHODS
+    from cairn.training.checkpoints.reading import few
 
     readers = [
         import_module(f"{package}.checkpoints") for package in METHODS.values() if find_spec(f"{package}.checkpoints")

@@ -29,11 +29,11 @@ def split(
 
     cairn split labels.json parts && cairn train --data parts/train.json --val parts/val.json
     """
-    from cairn.annotations import split as parting
-    from cairn.annotations.coco import write_coco
-    from cairn.annotations.read import read_labels
+    from cairn.datasets import split as parting
+    from cairn.datasets.formats.coco import write_coco
+    from cairn.datasets.reading import read_labels
     from cairn.cli.reports import bar, kept_if_used
-    from cairn.output import writable_folder
+    from cairn.files import writable_folder
 
     if not 0 < share < 1:
         raise CairnError(f"--share must lie between 0 and 1, got {share:g}")

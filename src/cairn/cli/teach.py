@@ -58,11 +58,11 @@ def teach(
     quiet_training()
     from dataclasses import replace
 
-    from cairn.annotations.read import read_labels
+    from cairn.datasets.reading import read_labels
     from cairn.evaluation.protocols import protocol_of
     from cairn.methods.landmarks import teaching
     from cairn.methods.landmarks.model import Mirrored
-    from cairn.skeleton import skeleton as skeleton_named
+    from cairn.structures.skeleton import skeleton as skeleton_named
     from cairn.training.recipe import check_recipe, read_recipe
 
     target = out or run / "taught.onnx"

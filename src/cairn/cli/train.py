@@ -48,8 +48,8 @@ def train(
     Every value can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
     """
     quiet_training()
-    from cairn.training.fit import train as run_training
-    from cairn.training.processes import joined, on_first
+    from cairn.training.engine.loop import train as run_training
+    from cairn.training.engine.processes import joined, on_first
     from cairn.training.recipe import check_recipe, put
 
     def prepare() -> tuple[Any, dict[str, str], Path]:
@@ -108,7 +108,7 @@ def training_of(tables: Mapping[str, Any]) -> Any:
     """The training module of the method that a recipe names. Raises RecipeError or ModelError where there is none."""
     from importlib import import_module
 
-    from cairn.load import method
+    from cairn.api.load import method
 
     if "method" not in tables:
         raise RecipeError("the recipe names no method")
@@ -149,9 +149,9 @@ def _tables(
 
 def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[dict[str, Any], dict[str, str], Path]:
     """The tables of a recipe that can be run, reasons for what was chosen in it, and the folder of the run."""
-    from cairn.cli.choosing import choose, free_folder, with_network
-    from cairn.training.choice import Choice
-    from cairn.training.fit import check_free
+    from cairn.methods.autoconfig import choose, free_folder, with_network
+    from cairn.training.autoconfig.choices import Choice
+    from cairn.training.engine.loop import check_free
     from cairn.training.recipe import check_recipe
 
     if "method" in tables:

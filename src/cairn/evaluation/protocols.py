@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
-from cairn.poses import Annotation, gathered
-from cairn.skeleton import Skeleton
-from cairn.skeleton import skeleton as definition
+from cairn.structures.poses import Annotation, gathered
+from cairn.structures.skeleton import Skeleton
+from cairn.structures.skeleton import skeleton as definition
 
 HEAD_SHARE = 0.6  # of the head box's diagonal is the length of PCKh; MPII's evaluation script
 EYES = ("left_eye", "right_eye")

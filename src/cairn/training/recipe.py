@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cairn.errors import RecipeError
-from cairn.network import MOST_THREADS
-from cairn.training.augment import Augmentation
+from cairn.inference.network import MOST_THREADS
+from cairn.training.data.augmentation import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]

@@ -7,14 +7,14 @@ sections are cited here.
 |---|---|
 | 3.1, figure 3, one hourglass: down by pooling, up by nearest neighbour, a branch at every resolution | `model.Level` |
 | 3.2, figure 4 left, the residual module | `model.Residual` |
-| 3.2, the convolution and pooling before the first hourglass | `model.Stem`, or `cairn.training.efficientnet` |
+| 3.2, the convolution and pooling before the first hourglass | `model.Stem`, or `cairn.training.backbones.efficientnet` |
 | 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
 | 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
-| 3.4, the crop around one person | `cairn.predictor.CropPredictor` |
-| 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.heatmaps.render_gaussians` |
-| 3.4, the flip test: heatmaps of the crop and of its mirror, averaged | `cairn.predictor.CropPredictor` |
-| 3.4, the highest cell, a quarter towards its neighbour | `decode`, `cairn.heatmaps.argmax_keypoints` |
+| 3.4, the crop around one person | `cairn.inference.predictor.CropPredictor` |
+| 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
+| 3.4, the flip test: heatmaps of the crop and of its mirror, averaged | `cairn.inference.predictor.CropPredictor` |
+| 3.4, the highest cell, a quarter towards its neighbour | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
 
 Where we depart: a joint that is not labelled gives no loss instead of an empty target; `losses.cross_entropy`
 stands beside the paper's loss; the first layers may be features learnt on ImageNet; decoding takes the log-parabola
@@ -28,10 +28,10 @@ from typing import Any
 
 from cairn.errors import ModelError
 from cairn.methods.hourglass.decoder import decode
-from cairn.network import Maps, Network
-from cairn.poses import Poses
-from cairn.predictor import CropPredictor, check_settings
-from cairn.skeleton import Skeleton
+from cairn.inference.network import Maps, Network
+from cairn.structures.poses import Poses
+from cairn.inference.predictor import CropPredictor, check_settings
+from cairn.structures.skeleton import Skeleton
 
 __all__ = ["decode", "predictor"]
 

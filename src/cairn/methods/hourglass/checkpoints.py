@@ -15,9 +15,9 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
-from cairn.skeleton import Skeleton, skeleton
-from cairn.spec import InputSpec, ModelSpec
-from cairn.training.weights import Checkpoint, few
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.training.checkpoints.reading import Checkpoint, few
 
 KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
 

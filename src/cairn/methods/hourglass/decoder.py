@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ModelError
-from cairn.heatmaps import Refinement, argmax_keypoints
-from cairn.poses import Poses
-from cairn.skeleton import Skeleton
+from cairn.ops.heatmaps import Refinement, argmax_keypoints
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 
 def decode(heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:

@@ -10,7 +10,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import STRIDE, Hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings
-from cairn.training.efficientnet import EfficientNetTrunk, lite_of
+from cairn.training.backbones.efficientnet import EfficientNetTrunk, lite_of
 
 IMAGENET_NETWORK = {"trunk": "efficientnet", "lite": 0}
 """Settings of the network that starts from ImageNet."""

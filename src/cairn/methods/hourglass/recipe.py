@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cairn.heatmaps import Refinement
+from cairn.ops.heatmaps import Refinement
 from cairn.methods.hourglass.model import STRIDE
-from cairn.training.augment import Augmentation, Share
+from cairn.training.data.augmentation import Augmentation, Share
 from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
 from cairn.training.recipe import Recipe as SharedRecipe
 

@@ -11,26 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cairn.annotations.labels import Labels
+from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
-from cairn.evaluation.run import find_labelled, measure
-from cairn.geometry import image_to_field
-from cairn.heatmaps import render_gaussians
+from cairn.evaluation.evaluate import find_labelled, measure
+from cairn.structures.geometry import image_to_field
+from cairn.ops.heatmaps import render_gaussians
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
-from cairn.network import Network
-from cairn.poses import Annotation, Poses
-from cairn.predictor import check_boxes, large_enough
-from cairn.skeleton import Skeleton
-from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import moved, random_view, recoloured
-from cairn.training.data import read_data
-from cairn.training.dataset import Batch, EpochBatches, Sample, TrainingSet
-from cairn.training.module import Channels, KeypointModule, pck_of_joints
-from cairn.training.processes import processes
+from cairn.inference.network import Network
+from cairn.structures.poses import Annotation, Poses
+from cairn.inference.predictor import check_boxes, large_enough
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.training.data.augmentation import moved, random_view, recoloured
+from cairn.training.data.sources import read_data
+from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
+from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.engine.processes import processes
 from cairn.training.recipe import LabelSource
 
 __all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]

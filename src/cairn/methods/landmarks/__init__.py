@@ -24,9 +24,9 @@ from typing import Any
 
 from cairn.errors import ModelError
 from cairn.methods.landmarks.decoder import decode
-from cairn.network import Maps, Network
-from cairn.poses import Poses
-from cairn.predictor import CropPredictor, check_settings
+from cairn.inference.network import Maps, Network
+from cairn.structures.poses import Poses
+from cairn.inference.predictor import CropPredictor, check_settings
 
 __all__ = ["decode", "predictor"]
 

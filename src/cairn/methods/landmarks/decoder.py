@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ModelError
-from cairn.poses import Poses
-from cairn.skeleton import Skeleton
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 
 def decode(keypoints: NDArray, confidence: NDArray, skeleton: Skeleton) -> Poses:

@@ -11,11 +11,11 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
-from cairn.geometry import crop
-from cairn.image import read_image, write_image
-from cairn.poses import Poses
-from cairn.render import joint_colours
-from cairn.training.module import KeypointModule
+from cairn.structures.geometry import crop
+from cairn.media.images import read_image, write_image
+from cairn.structures.poses import Poses
+from cairn.visualization.overlay import joint_colours
+from cairn.training.engine.module import KeypointModule
 
 TILES = 24
 COLUMNS = 6

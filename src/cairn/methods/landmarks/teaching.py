@@ -12,21 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cairn.annotations.labels import Labels
+from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import Protocol, usual_protocol
-from cairn.evaluation.run import Pairs, labelled_rows, measure_error
+from cairn.evaluation.evaluate import Pairs, labelled_rows, measure_error
 from cairn.methods.landmarks import predictor
 from cairn.methods.landmarks.model import Detector, Mirrored, Taught
-from cairn.methods.landmarks.pictures import landmark_skeleton, without_labels
+from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.methods.landmarks.training import LandmarksModule, Recipe
-from cairn.poses import Annotation
-from cairn.predictor import CropPredictor
-from cairn.skeleton import Skeleton
-from cairn.spec import ModelSpec
-from cairn.training.export import export
-from cairn.training.results import load_weights, with_provenance
-from cairn.training.torch_network import TorchNetwork
+from cairn.structures.poses import Annotation
+from cairn.inference.predictor import CropPredictor
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import ModelSpec
+from cairn.training.exporting.onnx_file import export
+from cairn.training.engine.results import load_weights, with_provenance
+from cairn.training.exporting.torch_network import TorchNetwork
 
 COUNTS = (1, 5, 10, 20, 50, 100)
 """Numbers of labelled pictures in the table, as later papers have them."""

@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from cairn.annotations.labels import Labels
-from cairn.geometry import crop
-from cairn.image import read_image
+from cairn.datasets.labels import Labels
+from cairn.structures.geometry import crop
+from cairn.media.images import read_image
 from cairn.methods.landmarks import losses, predictor
 from cairn.methods.landmarks.measures import consistency
 from cairn.methods.landmarks.model import Detector, HourglassTrunk, PaperTrunk
 from cairn.methods.landmarks.pairs import Pair, PairMaker
-from cairn.methods.landmarks.pictures import paths_of, read_data
+from cairn.methods.landmarks.images import paths_of, read_data
 from cairn.methods.landmarks.sheet import Sheets
 from cairn.methods.landmarks.warp import Spread, random_parameters
-from cairn.network import Network
-from cairn.poses import Poses
-from cairn.skeleton import Skeleton
-from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import Augmentation, Share, colour_map, random_view
-from cairn.training.callbacks import read_metrics
-from cairn.training.dataset import Batch, Sample, TrainingSet
-from cairn.training.module import KeypointModule
+from cairn.inference.network import Network
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.training.data.augmentation import Augmentation, Share, colour_map, random_view
+from cairn.training.engine.callbacks import read_metrics
+from cairn.training.data.loading import Batch, Sample, TrainingSet
+from cairn.training.engine.module import KeypointModule
 from cairn.training.recipe import Count, LabelSource, Optimiser, Run, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 

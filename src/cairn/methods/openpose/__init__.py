@@ -5,18 +5,18 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 
 | section or equation | here |
 |---|---|
-| 3.1 a picture in, maps S and fields L out | `predictor`, `cairn.predictor.Predictor` |
+| 3.1 a picture in, maps S and fields L out | `predictor`, `cairn.inference.predictor.Predictor` |
 | 3.2 the network, eq. 1 to 3 | `model` |
 | eq. 4 to 6, the loss with its mask W(p), summed over stages | `training` |
-| eq. 7 and 8, confidence maps: the maximum over people | `cairn.heatmaps.render_gaussians` |
-| eq. 9 and 10, part affinity fields: the average over people | `cairn.fields.render_pafs` |
-| 3.3 non-maximum suppression of the maps | `cairn.heatmaps.find_peaks` |
-| eq. 11 and 12, the line integral between two candidates | `cairn.fields.line_integral` |
-| eq. 13 to 15, matching limb by limb | `cairn.grouping` |
-| 3.4, people from limbs, and the redundant limbs | `cairn.grouping` |
+| eq. 7 and 8, confidence maps: the maximum over people | `cairn.ops.heatmaps.render_gaussians` |
+| eq. 9 and 10, part affinity fields: the average over people | `cairn.ops.pafs.render_pafs` |
+| 3.3 non-maximum suppression of the maps | `cairn.ops.heatmaps.find_peaks` |
+| eq. 11 and 12, the line integral between two candidates | `cairn.ops.pafs.line_integral` |
+| eq. 13 to 15, matching limb by limb | `cairn.ops.grouping` |
+| 3.4, people from limbs, and the redundant limbs | `cairn.ops.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
 | the released networks, and what was trained for them | `released`, `checkpoints` |
-| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.predictor.CropPredictor` |
+| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.CropPredictor` |
 
 Where we depart: maps are decoded as they leave the network, with sub-cell refinement in place of the
 released eightfold upsampling, and fields are rendered on the same grid as maps (the released code's lie
@@ -29,10 +29,10 @@ from typing import Any
 
 from cairn.errors import ModelError
 from cairn.methods.openpose.decoder import decode, decode_crop
-from cairn.network import Maps, Network
-from cairn.poses import Poses
-from cairn.predictor import CropPredictor, Predictor, check_settings
-from cairn.resolution import Resolution
+from cairn.inference.network import Maps, Network
+from cairn.structures.poses import Poses
+from cairn.inference.predictor import CropPredictor, Predictor, check_settings
+from cairn.inference.resolution import Resolution
 
 __all__ = ["decode", "decode_crop", "predictor"]
 

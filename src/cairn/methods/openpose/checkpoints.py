@@ -16,9 +16,9 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.methods.openpose.released import STRIDE, Architecture, Released, body_25, one_branch, two_branches
-from cairn.skeleton import Skeleton, skeleton
-from cairn.spec import InputSpec, ModelSpec
-from cairn.training.weights import Checkpoint, few
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.training.checkpoints.reading import Checkpoint, few
 
 KNOWN = "OpenPose's COCO, MPI, BODY_25, hand and face"
 

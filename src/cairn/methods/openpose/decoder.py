@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, SkeletonError
-from cairn.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
-from cairn.heatmaps import Peaks, Refinement, argmax_keypoints, find_peaks
-from cairn.poses import Poses
-from cairn.skeleton import Skeleton
+from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
+from cairn.ops.heatmaps import Peaks, Refinement, argmax_keypoints, find_peaks
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 Matching = Literal["greedy", "hungarian"]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cairn.training.layers import Normalise, top_down
+from cairn.training.backbones.layers import Normalise, top_down
 
 
 @dataclass(frozen=True)

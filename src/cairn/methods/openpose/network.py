@@ -18,9 +18,9 @@ from cairn.methods.openpose.model import (
     paper_openpose,
 )
 from cairn.methods.openpose.recipe import NetworkSettings
-from cairn.skeleton import Skeleton
-from cairn.training.efficientnet import EfficientNetTrunk, lite_of
-from cairn.training.module import Channels
+from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.efficientnet import EfficientNetTrunk, lite_of
+from cairn.training.engine.module import Channels
 
 LIGHT_HEAD = "heatmap_stages.0.3.weight"
 

@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from cairn.errors import ModelError
 from cairn.methods.openpose import decode
-from cairn.predictor import check_settings
-from cairn.resolution import DEFAULT_GAP, Resolution
+from cairn.inference.predictor import check_settings
+from cairn.inference.resolution import DEFAULT_GAP, Resolution
 from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
 from cairn.training.recipe import Recipe as SharedRecipe
 
@@ -22,7 +22,7 @@ STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 
 
 class Input(Section):
     """size: side of the square crop to learn from; detect: longest side of the picture to detect in, which is shown
-    at several `scales` with a `gap` between them as in `cairn.resolution.Resolution`."""
+    at several `scales` with a `gap` between them as in `cairn.inference.resolution.Resolution`."""
 
     size: Count = 256
     detect: Count = 384

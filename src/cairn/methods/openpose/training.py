@@ -10,24 +10,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cairn.annotations.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabelledPicture, Labels
 from cairn.errors import SkeletonError
-from cairn.evaluation.run import measure
-from cairn.fields import render_pafs
-from cairn.geometry import Affine, Size, field_affine, image_to_field
-from cairn.heatmaps import render_gaussians
+from cairn.evaluation.evaluate import measure
+from cairn.ops.pafs import render_pafs
+from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
+from cairn.ops.heatmaps import render_gaussians
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
 from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
 from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
-from cairn.network import Network
-from cairn.poses import Annotation, Poses
-from cairn.skeleton import Skeleton
-from cairn.spec import InputSpec, ModelSpec
-from cairn.training.augment import moved, random_view, recoloured
-from cairn.training.data import read_data
-from cairn.training.dataset import Batch, Sample, TrainingSet
-from cairn.training.module import Channels, KeypointModule, pck_of_joints
+from cairn.inference.network import Network
+from cairn.structures.poses import Annotation, Poses
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.training.data.augmentation import moved, random_view, recoloured
+from cairn.training.data.sources import read_data
+from cairn.training.data.loading import Batch, Sample, TrainingSet
+from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.recipe import LabelSource
 
 __all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]

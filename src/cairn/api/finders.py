@@ -1,0 +1,138 @@
+"""What finds the objects, from what the user said of models and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cairn.errors import CairnError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from cairn.structures.geometry import Affine
+    from cairn.inference.network import Maps
+    from cairn.structures.poses import Poses
+    from cairn.inference.predictor import CropPredictor
+    from cairn.inference.resolution import Resolution
+    from cairn.inference.model_spec import ModelSpec
+
+WHOLE, CROPS = "person", "person-single"
+"""The embedded models for all people in a picture, and for one in a box."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds objects in two steps, so that one picture can be decoded while the network is at the next.
+
+    predictor  picture -> poses
+    boxes      path of a picture -> its boxes (P, 4), for the predictor to look into; None where it needs none
+    """
+
+    spec: ModelSpec
+    predictor: Callable[..., Poses]
+    boxes: Mapping[Path, ArrayLike] | None = None
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether there are maps of the whole picture between the two steps."""
+        from cairn.inference.predictor import Predictor
+
+        return type(self.predictor) is Predictor
+
+    def look(self, path: Path, image: NDArray[np.uint8]) -> tuple[Maps, Affine] | Poses:
+        """What takes the network: maps and where their cells lie, or else the poses themselves."""
+        if self.has_maps:
+            return self.predictor.maps(image)  # type: ignore[attr-defined]
+        return self.predictor(image) if self.boxes is None else self.predictor(image, boxes=self.boxes[path])
+
+    def poses(self, looked: tuple[Maps, Affine] | Poses) -> Poses:
+        """In pixels of the picture, from what `look` gave."""
+        if not isinstance(looked, tuple):
+            return looked
+        maps, to_picture = looked
+        return self.predictor.decode(maps).transformed(to_picture)  # type: ignore[attr-defined]
+
+
+def finder(
+    pictures: Sequence[Path],
+    model: str | None,
+    boxes: Path | None,
+    refining: str | None,
+    threads: int,
+    size: int | Resolution | None,
+    hands: str | None = None,
+    face: str | None = None,
+) -> Finder:
+    """pictures: the paths of all there are to look at, for boxes that go by them."""
+    finds = _bodies(pictures, model, boxes, refining, threads, size)
+    if hands is None and face is None:
+        return finds
+
+    from cairn.inference.whole_body import WholeBodyPredictor
+
+    hand_crops, face_crops = _crops("--hands", hands, threads), _crops("--face", face, threads)
+    whole = WholeBodyPredictor(finds.predictor, hand_crops, face_crops)  # type: ignore[arg-type]  # all have a spec
+    return Finder(whole.spec, whole, finds.boxes)
+
+
+def resolution(size: int | None, net: str | None, scales: int | None, gap: float) -> int | Resolution | None:
+    """What the network is shown, from the user's options. Raises CairnError where they contradict each other."""
+    from cairn.inference.resolution import DEFAULT_GAP, Resolution
+
+    if scales in (None, 1) and gap != DEFAULT_GAP:
+        raise CairnError("--scale-gap is between scales: give --scales 2, or more")
+    if size is not None and net is not None:
+        raise CairnError("--size and --net-resolution both say how large the network is shown a picture: give one")
+    if net is None and scales is None:
+        return size
+    shape = Resolution(longest=size) if net is None else Resolution.parse(net)
+    return Resolution(shape.longest, shape.width, shape.height, scales, gap)
+
+
+def _crops(option: str, model: str | None, threads: int) -> CropPredictor | None:
+    from cairn.api.load import load
+    from cairn.inference.predictor import CropPredictor
+
+    if model is None:
+        return None
+    predictor = load(model, threads=threads)
+    if not isinstance(predictor, CropPredictor):
+        raise CairnError(
+            f"{option} takes a model of one object in a crop; {predictor.spec.name} looks at whole pictures"
+        )
+    return predictor
+
+
+def _bodies(
+    pictures: Sequence[Path],
+    model: str | None,
+    boxes: Path | None,
+    refining: str | None,
+    threads: int,
+    size: int | Resolution | None,
+) -> Finder:
+    from cairn.api.load import load
+    from cairn.inference.predictor import CropPredictor, RefinedPredictor
+
+    predictor = load(model if model is not None else CROPS if boxes else WHOLE, threads=threads, size=size)
+    if boxes:
+        from cairn.datasets.formats.boxes import read_boxes
+
+        if refining is not None:
+            raise CairnError("--boxes says where the objects are, and --refine looks for them: give one of the two")
+        if not isinstance(predictor, CropPredictor):
+            raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
+        return Finder(predictor.spec, predictor, dict(zip(pictures, read_boxes(boxes).of(list(pictures)), strict=True)))
+    if refining is not None:
+        crops = load(refining, threads=threads)
+        if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
+            raise CairnError(
+                f"--refine goes from a model of whole pictures to one of single objects; "
+                f"got {predictor.spec.name} and {crops.spec.name}"
+            )
+        return Finder(crops.spec, RefinedPredictor(predictor, crops))
+    return Finder(predictor.spec, predictor)

@@ -1,0 +1,96 @@
+"""Video by OpenCV: cameras, and files where PyAV is absent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.errors import VideoError
+from cairn.structures.geometry import Size
+from cairn.media.video.frames import VideoFrame, sane_rate
+
+
+class Cv2Video:
+    """A video file, or the camera of a number; see `cairn.media.video.open_video` and `open_camera`."""
+
+    def __init__(self, source: Path | int) -> None:
+        import cv2
+
+        self._live = isinstance(source, int)
+        self._name = f"camera {source}" if self._live else str(source)
+        self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise VideoError(
+                f"no {self._name}, or it is in use or not permitted; cameras count from 0"
+                if self._live
+                else f"{self._name} cannot be opened as a video: it is something else, its start or index is missing, "
+                "or OpenCV lacks its codec"
+            )
+        self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
+        count = 0 if self._live else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames = int(count) if count > 0 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        import cv2
+
+        index, first, seconds = 0, 0.0, 0.0
+        while True:
+            read, image = self._capture.read()
+            if not read:
+                break
+            at = time.monotonic() if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            first = first if index else at
+            seconds = max(seconds, at - first)
+            yield VideoFrame(index, seconds, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            index += 1
+        if self._live:
+            raise VideoError(f"{self._name} stopped after {index} frames")
+        if not index:
+            raise VideoError(f"{self._name} has no frame that can be decoded")
+
+
+class Cv2Encoder:
+    """VP9 in WebM, at a constant rate: frames are repeated or left out so that each comes at about its time."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = sane_rate(rate)
+        self._written = 0
+
+    def open(self, path: Path, size: Size) -> None:
+        import cv2
+
+        self._path = path
+        self._writer = cv2.VideoWriter(
+            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, size[::-1]
+        )
+        if not self._writer.isOpened():
+            raise OSError("this OpenCV has no VP9; pip install 'cairn[video]'")
+
+    def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
+        import cv2
+
+        turned = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        until = self._written if seconds is None else round(seconds * self._rate)
+        for _ in range(until + 1 - self._written):
+            self._writer.write(turned)
+            self._written += 1
+
+    def finish(self) -> None:
+        self._writer.release()
+        if not self._path.is_file() or self._path.stat().st_size == 0:  # OpenCV says nothing of a full disk
+            raise OSError("OpenCV wrote nothing")
+
+    def close(self) -> None:
+        self._writer.release()

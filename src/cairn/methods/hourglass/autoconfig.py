@@ -1,0 +1,28 @@
+"""What a recipe of an hourglass should have for given labels."""
+
+from __future__ import annotations
+
+from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
+
+OBJECT = 96.0
+"""Pixels, the longer side of an object as the network is shown it: 24 cells."""
+
+LARGEST = {False: 256, True: 384}
+"""Side of the picture as shown, without a GPU and with one."""
+
+TRUNK_RATE = 0.3
+"""Of a trunk that has learnt before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+
+
+def choose(facts: LabelFacts, machine: Machine) -> Choice:
+    """The whole picture, as it will be shown when there are no labels to say where the object is."""
+    wanted = facts.picture * OBJECT / facts.side
+    most = LARGEST[machine.gpu is not None]
+    size = multiple_near(wanted, 64, 128, most)
+    choice = choose_shared(facts, machine)
+    choice = choice.with_value("input.fit", "whole", "one object a picture: no boxes are needed to find it")
+    shown = f"objects of {facts.side:.0f} pixels in pictures of {facts.picture:.0f} are shown with"
+    shown += f" {facts.side * size / facts.picture:.0f}"
+    if wanted > most:
+        shown += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
+    return choice.with_value("input.size", size, shown)

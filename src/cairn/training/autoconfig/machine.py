@@ -1,0 +1,108 @@
+"""What this machine has, and how fast a network learns on it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+from cairn.training.autoconfig.choices import Machine, Pace
+from cairn.training.data.loading import stack
+from cairn.training.engine.memory import is_out_of_memory
+from cairn.training.engine.module import make_optimiser
+from cairn.training.engine.processes import processes
+from cairn.training.engine.quiet import quietly
+from cairn.training.recipe import Recipe
+from cairn.training.exporting.torch_network import TorchNetwork
+
+TRIALS = 3
+"""Steps that are timed, after one that is not."""
+
+UNKNOWN_MEMORY = 8000
+"""Megabytes, where the system does not tell."""
+
+
+def free_cores() -> int:
+    """That this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_bf16(precision: str) -> bool:
+    """Whether training of that `run.precision` computes in bf16 here.
+
+    "auto" does on GPUs and CPUs with units for it (AMX). On a CPU without them bf16 takes longer than fp32.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older versions
+    return bool(capabilities.get("amx_tile") and capabilities.get("amx_bf16"))
+
+
+def measure_machine() -> Machine:
+    """Cores and memory free to this process; one of several on a machine has its share."""
+    here = processes().here
+    try:
+        memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    except (AttributeError, ValueError, OSError):
+        memory = UNKNOWN_MEMORY
+    gpu = torch.cuda.mem_get_info()[0] // 2**20 if torch.cuda.is_available() else None
+    return Machine(max(1, free_cores() // here), memory // here, gpu)
+
+
+def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
+    """Samples of an epoch, pictures to validate on, and the seconds that each takes by a recipe on this machine.
+
+    None where memory does not suffice for its batch. Raises what training by the recipe would.
+    """
+    group = processes()
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
+    quick = recipe.model_copy(update={"run": recipe.run.model_copy(update={"cache": 0})})
+    with tempfile.TemporaryDirectory() as folder, quietly():  # the split of a trial is no run's
+        joints, sources, val = method.read_data(quick, Path(folder))
+    training = method.training_set(quick, joints, sources)
+    module = method.module(quick, joints, val)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    share = max(1, recipe.run.batch // group.count)
+    encoding, items = _timed(lambda: [training[i % len(training)] for i in range(share)])
+    batch = {name: values.to(device) for name, values in stack(items).items()}
+    module.to(device).train()
+    optimiser = make_optimiser(module.network, recipe.optimiser)
+
+    def step() -> None:
+        optimiser.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe.run.precision)):
+            losses = module.losses(batch)
+        torch.stack(list(losses.values())).sum().backward()
+        optimiser.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    try:
+        step()
+        network = float(np.median([_timed(step)[0] for _ in range(TRIALS)]))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    validation = TorchNetwork(module.deployed(), module.spec())
+    validating, _ = _timed(lambda: module.predict(validation, 0))
+    # Beside a network on all cores, whoever prepares pictures takes its share of them; a GPU leaves them free.
+    shared = encoding / max(1, free_cores() // group.here)
+    seconds = max(network, encoding / max(1, recipe.run.workers)) if device.type == "cuda" else network + shared
+    return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result

@@ -1,0 +1,121 @@
+"""Augmentation: one affine map moves a picture and its keypoints together, then its colours change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cairn.structures.geometry import Affine, Size, crop
+from cairn.structures.poses import Annotation
+from cairn.structures.skeleton import Skeleton
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+COVERED = (0.1, 0.4)
+"""Least and largest side of a rectangle that covers a part of a picture, over the picture's."""
+
+
+class Augmentation(BaseModel):
+    """How far pictures are changed.
+
+    rotation  degrees, uniform in ±
+    scale     times larger, log-uniform between the two
+    shift     of the crop's centre, uniform in ± this share of the crop's side
+    flip      how often left and right change places
+    colour    brightness, contrast, saturation and each channel, by factors up to 1 ± this
+    grey      how often a picture loses its colours
+    occlude   how often a rectangle of one random colour covers a part of it; what it covers stays labelled
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = 40.0  # OpenPose's release; the hourglass takes 30
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.7, 1.4)
+    shift: Share = 0.1
+    flip: Share = 0.5
+    colour: Share = 0.3
+    grey: Share = 0.05
+    occlude: Share = 0.0
+
+    @model_validator(mode="after")
+    def _scales_ascend(self) -> Augmentation:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale goes from the smaller factor to the larger")
+        return self
+
+
+NO_AUGMENTATION = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0, grey=0)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is seen: through `affine`, and whether that mirrors it."""
+
+    affine: Affine
+    mirrored: bool
+
+
+def random_view(
+    augmentation: Augmentation, rng: np.random.Generator, center: tuple[float, float], side: float, size: Size
+) -> View:
+    """A view of a square around `center`, `side` picture pixels wide, changed at random."""
+    low, high = np.log(augmentation.scale)
+    side = side / float(np.exp(rng.uniform(low, high)))
+    reach = augmentation.shift * side
+    x, y = center[0] + rng.uniform(-reach, reach), center[1] + rng.uniform(-reach, reach)
+    affine = crop((x, y), side, size, rng.uniform(-augmentation.rotation, augmentation.rotation))
+    mirrored = bool(rng.random() < augmentation.flip)
+    return View(affine.then(Affine.mirror(size[1])) if mirrored else affine, mirrored)
+
+
+def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
+    """The labels as the view shows them: moved, in a mirror left and right swapped, boxes around the moved boxes."""
+    order = list(skeleton.flip_order) if view.mirrored else slice(None)
+    keypoints = view.affine.apply(annotation.keypoints)[:, order]
+    x, y, width, height = np.moveaxis(annotation.boxes, -1, 0)
+    corners = view.affine.apply(
+        np.stack([np.stack([x + dx * width, y + dy * height], -1) for dx in (0, 1) for dy in (0, 1)], axis=1)
+    )  # (P, 4, 2)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    return replace(
+        annotation,
+        keypoints=keypoints,
+        visibility=annotation.visibility[:, order],
+        boxes=np.concatenate([low, high - low], axis=1).astype(np.float32),
+        areas=annotation.areas * np.float32(view.affine.scale**2),
+    )
+
+
+def recoloured(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colours; then a part
+    of it may be covered."""
+    import cv2
+
+    image = cv2.transform(image, colour_map(augmentation, rng))
+    if augmentation.occlude and rng.random() < augmentation.occlude:
+        cover(image, rng)
+    return image
+
+
+def cover(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Paints a rectangle over (h, w, 3), in place: its sides are those of the picture times COVERED, at random."""
+    sides = rng.uniform(*COVERED, 2) * image.shape[:2]
+    top, left = (rng.random(2) * (image.shape[:2] - sides)).astype(int)
+    height, width = np.ceil(sides).astype(int)
+    image[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+
+
+def colour_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(3, 4): new colour = the first three columns times the colour, plus the last."""
+    amount = augmentation.colour
+    gains = rng.uniform(1 - amount, 1 + amount, 3) * rng.uniform(1 - amount, 1 + amount)  # channels, contrast
+    saturation = 0.0 if rng.random() < augmentation.grey else rng.uniform(1 - amount, 1 + amount)
+    brightness = rng.uniform(-amount, amount) * 128
+    luma = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+    matrix = gains[:, None] * (saturation * np.eye(3) + (1 - saturation) * luma[None, :])
+    offset = 128 * (1 - gains) + brightness
+    return np.concatenate([matrix, offset[:, None]], axis=1)

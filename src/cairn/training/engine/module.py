@@ -1,0 +1,175 @@
+"""What all methods share while they learn: optimiser, schedule, validation by the predictor that users run."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from cairn.datasets.labels import Labels
+from cairn.errors import RecipeError
+from cairn.evaluation.evaluate import Evaluation
+from cairn.inference.network import Network
+from cairn.structures.poses import Poses
+from cairn.inference.model_spec import ModelSpec
+from cairn.training.data.loading import Batch
+from cairn.training.backbones.efficientnet import EfficientNetTrunk
+from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.engine.processes import gathered, share_buffers
+from cairn.training.recipe import Optimiser, Recipe
+from cairn.training.exporting.torch_network import TorchNetwork
+
+OF_JOINT = "PCK/"
+"""What the metrics of single joints begin with."""
+
+Channels: TypeAlias = Mapping[str, tuple[int, tuple[Hashable, ...]]]
+"""Name of a weight -> an axis of it, and what each place along that axis stands for."""
+
+
+class KeypointModule(lightning.LightningModule, ABC):
+    """A network that learns by a recipe. A method fills in the five abstract members.
+
+    network      what learns; its input is RGB from 0 to 255
+    val          the pictures to validate on
+    weight       of the epoch's batch of that index, beside the others of its step (`EpochBatches.weight`)
+    predictions  for all of `val`, in its order, once they have been validated on
+    """
+
+    def __init__(self, recipe: Recipe, network: nn.Module, val: Labels) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = network
+        self.val = val
+        self.weight: Callable[[int], float] = lambda _: 1.0
+        self.predictions: list[Poses] = []
+        self._found: list[tuple[int, Poses]] = []
+
+    @property
+    @abstractmethod
+    def monitor(self) -> str:
+        """The metric, larger being better, by which the best weights are chosen."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The parts of the loss by name; their sum is minimised."""
+
+    @abstractmethod
+    def deployed(self) -> nn.Module:
+        """The network as exported: last stage only, a tuple of maps in the order of the spec's outputs."""
+
+    @abstractmethod
+    def spec(self) -> ModelSpec:
+        """The specification of the exported file."""
+
+    @abstractmethod
+    def predict(self, network: Network, index: int) -> Poses:
+        """What users would get for picture `index` of `val`."""
+
+    @abstractmethod
+    def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
+        """The metrics of predictions for all pictures of `val`, in their order."""
+
+    def channels(self) -> Channels:
+        """The network's weights that have something for each joint or limb; none where it cannot start from others."""
+        return {}
+
+    def start_from_imagenet(self) -> None:
+        """Gives the network what was learnt on ImageNet. Raises RecipeError where it has no place for it."""
+        trunk = _efficientnet_in(self.network)
+        if trunk is None:
+            raise RecipeError('only a network whose kind or trunk is "efficientnet" starts from ImageNet')
+        trunk.load_imagenet(imagenet_weights(trunk.lite))
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        weight = self.weight(index)
+        losses = {name: loss * weight for name, loss in self.losses(batch).items()}
+        total = torch.stack(list(losses.values())).sum()
+        # By batch_size Lightning would weigh batches, and round their mean size over processes to a whole number.
+        every = {"on_epoch": True, "sync_dist": True, "batch_size": 1}
+        self.log_dict({f"loss/{name}": loss.detach() for name, loss in losses.items()}, on_step=False, **every)
+        self.log("loss", total.detach(), on_step=True, prog_bar=True, **every)
+        return total
+
+    def on_train_epoch_end(self) -> None:
+        """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
+        if not math.isfinite(loss := float(self.trainer.callback_metrics["loss"])):
+            raise RecipeError(
+                f"the loss of epoch {self.current_epoch + 1} is {loss}: the training has diverged, "
+                f"try an optimiser.learning_rate below {self.recipe.optimiser.learning_rate:g}"
+            )
+
+    def on_validation_epoch_start(self) -> None:
+        self._found = []
+        share_buffers(self)
+
+    def validation_step(self, batch: Sequence[int], _: int) -> None:
+        """Pictures of `val` by their index; below 0 is none, so that all processes have as many."""
+        network = TorchNetwork(self.deployed(), self.spec())
+        self._found += [(index, self.predict(network, index)) for index in batch if index >= 0]
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return
+        self.predictions = [poses for _, poses in sorted(gathered(self._found), key=lambda found: found[0])]
+        metrics = self.measure(self.predictions)
+        self.log_dict({name: value for name, value in metrics.items() if not name.startswith(OF_JOINT)}, prog_bar=True)
+        self.log_dict({name: value for name, value in metrics.items() if name.startswith(OF_JOINT)})
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimiser = make_optimiser(self.network, self.recipe.optimiser)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor_at(self.recipe.optimiser, total))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
+    """PCK of each joint by `PCK/name`, as metrics have it."""
+    pairs = zip(evaluation.labels.skeleton.joints, evaluation.pck.per_joint.tolist(), strict=True)
+    return {f"{OF_JOINT}{joint}": value for joint, value in pairs}
+
+
+def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
+    """Weights decay, biases and the scales of normalisation do not; the stages of a trunk learn at its own rate."""
+    rate, trunk = settings.learning_rate, _efficientnet_in(network)
+    shares = dict.fromkeys(trunk.stages.parameters(), trunk.rate) if trunk is not None else {}
+    parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for p in network.parameters():
+        if p.requires_grad:
+            parts.setdefault((shares.get(p, 1.0), p.ndim > 1), []).append(p)
+    groups = [
+        {"params": parts[share, decays], "lr": share * rate, "weight_decay": decays * settings.weight_decay}
+        for share, decays in sorted(parts, reverse=True)
+    ]
+    fused = not settings.clip  # Lightning does not clip for a fused optimiser in mixed precision
+    if settings.name == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, fused=fused)
+    if settings.name == "adam":
+        return torch.optim.Adam(groups, lr=rate, fused=fused)
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
+    return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
+
+
+def _efficientnet_in(network: nn.Module) -> EfficientNetTrunk | None:
+    return next((part for part in network.modules() if isinstance(part, EfficientNetTrunk)), None)
+
+
+def factor_at(settings: Optimiser, total: int) -> Callable[[int], float]:
+    """The learning rate of a step over the recipe's, for `total` steps."""
+    warm = max(1, round(settings.warmup * total)) if settings.warmup else 0
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        if settings.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+        if settings.schedule == "steps":
+            return settings.factor ** sum(step >= share * total for share in settings.milestones)
+        return 1.0
+
+    return factor

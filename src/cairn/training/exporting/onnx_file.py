@@ -1,0 +1,96 @@
+"""One .onnx file that carries all that is needed to use it, checked against torch before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from cairn.errors import ModelError
+from cairn.inference.network import OnnxNetwork
+from cairn.files import whole_file
+from cairn.inference.model_spec import METADATA_KEY, ModelSpec
+from cairn.training.exporting.torch_network import TorchNetwork
+
+TOLERANCE = 1e-3
+"""Largest difference between onnxruntime and torch, over the largest value of the map."""
+
+log = logging.getLogger(__name__)
+
+
+def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
+    """Write `module` and its specification to `path`.
+
+    module  (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`;
+            letterbox models take any h and w that are multiples of `spec.input.multiple`
+    Raises ModelError, and writes nothing, where onnxruntime's maps differ from torch's by more than
+    `TOLERANCE`; OutputError where the place cannot be written to.
+    """
+    import onnx
+
+    module = module.eval().cpu()
+    with whole_file(path) as beside:
+        proto = _trace(module, spec)
+        onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
+        onnx.save(proto, str(beside))
+        _check(module, spec, beside)
+    log.info("exported %s (%.1f MB), equal to torch within %g", path, path.stat().st_size / 1e6, TOLERANCE)
+
+
+def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
+    height = width = spec.input.size
+    dims: dict[int, torch.export.Dim] = {0: torch.export.Dim("batch", min=1, max=1024)}
+    if spec.input.fit == "letterbox":
+        multiple = spec.input.multiple
+        height, width = 4 * multiple, 5 * multiple
+        dims[2] = multiple * torch.export.Dim("rows", min=1, max=512)
+        dims[3] = multiple * torch.export.Dim("columns", min=1, max=512)
+    example = torch.zeros(2, 3, height, width)
+    # What torch logs and warns of here is its own business: operators that nobody uses, its own deprecations.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(
+            module,
+            (example,),
+            input_names=["image"],
+            output_names=list(spec.outputs),
+            dynamic_shapes=(dims,),
+            dynamo=True,
+            verbose=False,
+        )
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(proto):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
+    """Without torch's notes on where each node comes from: lines of code, and folders of the user's machine."""
+    for function in proto.functions:
+        function.ClearField("metadata_props")
+    for part in (proto.graph, *proto.functions):
+        for item in (*part.node, *part.value_info):
+            item.ClearField("metadata_props")
+            item.ClearField("doc_string")
+    for item in (proto.graph, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
+        item.ClearField("metadata_props")
+    return proto
+
+
+def _check(module: nn.Module, spec: ModelSpec, path: Path) -> None:
+    ours, theirs = TorchNetwork(module, spec), OnnxNetwork(path, threads=1)
+    rng = np.random.default_rng(0)
+    for batch, rows, columns in ((1, 3, 2), (2, 2, 5)):
+        letterbox = spec.input.fit == "letterbox"
+        height, width = (
+            (rows * spec.input.multiple, columns * spec.input.multiple) if letterbox else (spec.input.size,) * 2
+        )
+        images = rng.uniform(0, 255, (batch, 3, height, width)).astype(np.float32)
+        expected, got = ours(images), theirs(images)
+        for name, maps in expected.items():
+            if not np.isfinite(maps).all():
+                raise ModelError(f"the network's {name} are not finite numbers: its training has diverged")
+            error = float(np.abs(got[name] - maps).max() / max(np.abs(maps).max(), 1e-6))
+            if not error <= TOLERANCE:
+                raise ModelError(f"onnxruntime's {name} differ from torch's by {error:.2g} of their largest value")

@@ -1,0 +1,34 @@
+"""A torch module behind the Network protocol, so that validation runs the predictor that users run."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from cairn.inference.network import Maps
+from cairn.inference.model_spec import ModelSpec
+
+
+class TorchNetwork:
+    """module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`.
+
+    Always in float32, as the exported file computes: in a step of mixed precision too.
+    """
+
+    def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
+        self.module = module
+        self.spec = spec
+
+    @torch.inference_mode()
+    def __call__(self, images: NDArray[np.float32]) -> Maps:
+        device = next(self.module.parameters()).device
+        was_training = self.module.training
+        self.module.eval()
+        try:
+            with torch.autocast(device.type, enabled=False):
+                outputs = self.module(torch.from_numpy(images).to(device))
+        finally:
+            self.module.train(was_training)
+        return {name: maps.float().cpu().numpy() for name, maps in zip(self.spec.outputs, outputs, strict=True)}

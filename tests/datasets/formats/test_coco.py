@@ -1,0 +1,281 @@
+"""Reading COCO's format: what is written comes back, and each defect is one line with file and record."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.datasets.formats.category import skeleton_of_category
+from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.formats.coco_rows import AREA_PER_BOX
+from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.errors import LabelError, OutputError
+from cairn.structures.poses import Annotation
+from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, skeleton
+from support import DATA
+
+
+
+def mouse() -> dict[str, Any]:
+    """A small file of two pictures, two mice, a crowd, and an object of another kind."""
+    names = ["snout", "leftear", "rightear", "nose"]
+    return {
+        "images": [
+            {"id": 7, "file_name": "a.jpg", "width": 40, "height": 30},
+            {"id": 3, "file_name": "b.jpg", "width": 20, "height": 10},
+        ],
+        "categories": [
+            {"id": 1, "name": "mouse", "keypoints": names, "skeleton": [[1, 2], [1, 3], [2, 3], [2, 1], [1, 4]]},
+            {"id": 2, "name": "cage"},
+        ],
+        "annotations": [
+            {"id": 11, "image_id": 3, "category_id": 1, "keypoints": [1, 2, 2, 3.5, 4, 1, 9, 9, 0, 0, 0, 0],
+             "bbox": [0, 1, 10, 8], "area": 33, "iscrowd": 0},
+            {"id": 12, "image_id": 7, "category_id": 1, "keypoints": [5, 6, 2, 9, 16, 2, 7, 7, 2, 0, 0, 0]},
+            {"id": 13, "image_id": 7, "category_id": 1, "bbox": [0, 0, 4, 4], "iscrowd": 1},
+            {"id": 14, "image_id": 7, "category_id": 2, "bbox": [0, 0, 4, 4]},
+        ],
+    }  # fmt: skip
+
+
+def put(folder: Path, content: Any) -> Path:
+    """The file, with its pictures (empty files: reading labels opens none) beside it."""
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).touch()
+    path = folder / "labels.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_rows_come_to_their_pictures(tmp_path: Path) -> None:
+    labels = read_coco(put(tmp_path, mouse()))
+    first, second = labels
+    assert (first.id, second.id) == (7, 3)
+    assert first.path == tmp_path / "a.jpg"
+    assert first.size == (30, 40)
+    np.testing.assert_array_equal(first.annotation.crowd, [False, True])
+    np.testing.assert_array_equal(second.annotation.visibility, [[2, 1, 0, 0]])
+    np.testing.assert_array_equal(second.annotation.keypoints[0], [[1, 2], [3.5, 4], [math.nan] * 2, [math.nan] * 2])
+    assert second.annotation.areas[0] == 33
+    np.testing.assert_array_equal(labels.known, [True, True, True, False])
+
+
+def test_what_is_missing_is_drawn_around_the_joints(tmp_path: Path) -> None:
+    annotation = read_coco(put(tmp_path, mouse())).pictures[0].annotation
+    np.testing.assert_array_equal(annotation.boxes[0], [5, 6, 4, 10])
+    assert annotation.areas[0] == pytest.approx(AREA_PER_BOX * 40)
+
+
+def test_pictures_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None:
+    path = put(tmp_path, mouse())
+    (tmp_path / "images").mkdir()
+    with pytest.raises(LabelError, match=r"2 of 2 pictures are missing, the first is .*images/a\.jpg"):
+        read_coco(path)
+    assert read_coco(path, tmp_path).pictures[1].path == tmp_path / "b.jpg"
+
+
+def test_skeleton_of_the_category(tmp_path: Path) -> None:
+    own = read_coco(put(tmp_path, mouse())).skeleton
+    assert own.joints == ("snout", "leftear", "rightear", "nose")
+    assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the limb that came twice stands once
+    assert own.redundant == (2,)
+    assert own.flip_pairs == ((1, 2),)
+    coco = skeleton("coco17")
+    assert own.sigmas == (DEFAULT_SIGMA, DEFAULT_SIGMA, DEFAULT_SIGMA, coco.sigmas[coco.index("nose")])
+
+
+@given(st.integers(2, 7).flatmap(lambda k: st.tuples(st.just(k), st.lists(st.tuples(*[st.integers(1, k)] * 2)))))
+def test_limbs_outside_the_redundant_ones_span_what_all_span(case: tuple[int, list[tuple[int, int]]]) -> None:
+    count, pairs = case
+    names = [f"p{i}" for i in range(count)]
+    found = skeleton_of_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
+    tree = [found.limbs[i] for i in found.tree]
+    assert reachable(count, tree) == reachable(count, [(a - 1, b - 1) for a, b in pairs])
+
+
+def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
+    linked = np.eye(count, dtype=bool)
+    for a, b in pairs:
+        linked[a, b] = linked[b, a] = True
+    return np.linalg.matrix_power(linked.astype(int), count).astype(bool).tolist()
+
+
+def test_a_definition_of_cairn_is_recognised() -> None:
+    names = list(skeleton("coco17").joints)
+    assert skeleton_of_category({"keypoints": names}) is skeleton("coco17")
+    assert skeleton_of_category({"keypoints": names[::-1]}) != skeleton("coco17")
+
+
+def test_a_mean_of_joints_is_labelled_where_all_of_them_are(tmp_path: Path) -> None:
+    means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
+    wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
+    labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
+    np.testing.assert_array_equal(labels.known, [True, False, False])
+    whole = read_coco(put(tmp_path, mouse()))
+    for one, other in zip(whole, labels, strict=True):
+        for row, visible, points, seen in zip(
+            one.annotation.keypoints,
+            one.annotation.visibility,
+            other.annotation.keypoints,
+            other.annotation.visibility,
+            strict=True,
+        ):
+            assert seen.tolist() == [min(visible[0], visible[1]), 0, 0]
+            np.testing.assert_array_equal(points, [(row[0] + row[1]) / 2, *[[math.nan] * 2] * 2])
+
+
+def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
+    wanted = Skeleton("ears", ("rightear", "tail", "leftear"))
+    labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
+    assert labels.skeleton == wanted
+    np.testing.assert_array_equal(labels.known, [True, False, True])
+    np.testing.assert_array_equal(labels.pictures[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
+
+
+def test_write_then_read_is_the_same(tmp_path: Path) -> None:
+    generator = np.random.default_rng(3)
+    pictures = []
+    for number in range(4):
+        rows = generator.integers(0, 4)
+        visibility = generator.integers(0, 3, (rows, 13)).astype(np.uint8)
+        points = generator.uniform(0, 99, (rows, 13, 2)).astype(np.float32)
+        annotation = Annotation(
+            keypoints=np.where(visibility[..., None] > 0, points, np.nan).astype(np.float32),
+            visibility=visibility,
+            boxes=generator.uniform(0, 50, (rows, 4)).astype(np.float32),
+            areas=generator.uniform(1, 500, rows).astype(np.float32),
+            crowd=generator.random(rows) < 0.3,
+            tracks=generator.integers(-1, 3, rows),
+        )
+        path = tmp_path / f"{number}.jpg"
+        path.touch()
+        pictures.append(LabelledPicture(number, path, (100, 90), annotation))
+    wing = Skeleton("fly", tuple(f"j{i}" for i in range(13)), limbs=((0, 1), (1, 2), (0, 2)), redundant=(2,))
+    labels = Labels(wing, tuple(pictures), np.ones(13, bool))
+    write_coco(labels, tmp_path / "out.json")
+    again = read_coco(tmp_path / "out.json")
+    assert again.skeleton == wing
+    for one, other in zip(labels, again, strict=True):
+        assert (one.id, one.path, one.size) == (other.id, other.path, other.size)
+        for name in Annotation.__dataclass_fields__:
+            np.testing.assert_array_equal(getattr(one.annotation, name), getattr(other.annotation, name))
+
+
+@pytest.mark.parametrize("key", ["track", "track_id", "instance_id"])
+@pytest.mark.parametrize("other", ["female", None, True, -2, 1e9])
+def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other: Any) -> None:
+    content = mouse()
+    content["annotations"][1]["track"] = other
+    assert read_coco(put(tmp_path, content)).pictures[0].annotation.tracks is None
+    content["annotations"][0][key] = 3
+    first, second = read_coco(put(tmp_path, content))
+    assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([-1, -1], [3])
+
+
+def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
+    labels = read_coco(put(tmp_path, mouse()))
+    with pytest.raises(OutputError, match="cannot write"):
+        write_coco(labels, tmp_path / "a.jpg" / "x.json")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.jpg", "b.jpg", "labels.json"]
+
+
+def set_annotation(**values: Any) -> Callable[[dict], None]:
+    return lambda content: content["annotations"][0].update(values)
+
+
+def drop(kind: str, key: str) -> Callable[[dict], None]:
+    return lambda content: content[kind][0].pop(key)
+
+
+DEFECTS: list[tuple[Callable[[dict], object], str]] = [
+    (set_annotation(keypoints=[1, 2, 2, 3]), "annotation 11: keypoints must be 3 numbers for each .* 4 joints.* got 4"),
+    (set_annotation(keypoints=[math.nan, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got nan"),
+    (set_annotation(keypoints=[math.inf, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got inf"),
+    (set_annotation(keypoints=[1e300, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got 1e"),
+    (set_annotation(keypoints=["1", 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got '1'"),
+    (set_annotation(keypoints=[None, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got None"),
+    (set_annotation(keypoints={"snout": 1}), "annotation 11: keypoints must be a list"),
+    (set_annotation(keypoints=[1, 2, 3] + [0] * 9), "annotation 11: v must be 0 .*got 3"),
+    (set_annotation(bbox=[0, 0, -1, 2]), "annotation 11: bbox has a negative"),
+    (set_annotation(bbox=[0, 0, 1]), "annotation 11: bbox must be x, y, width, height.* got 3"),
+    (set_annotation(area="big"), "annotation 11: area"),
+    (set_annotation(area=math.nan), "annotation 11: area"),
+    (set_annotation(iscrowd=2), "annotation 11: iscrowd"),
+    (set_annotation(image_id=99), "annotation 11 is of image_id 99"),
+    (set_annotation(image_id=[7]), "annotation 11 is of image_id"),
+    (set_annotation(category_id=9), "annotation 11 is of category_id 9"),
+    (set_annotation(id=12), "annotation id 12 stands twice"),
+    (set_annotation(id="x"), r"annotations\[0\] needs an integer id"),
+    (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labelled joint"),
+    (drop("annotations", "keypoints"), "annotation 11 has no keypoints"),
+    (drop("annotations", "image_id"), "annotation 11 is of image_id None"),
+    (drop("annotations", "category_id"), "annotation 11 is of category_id None"),
+    (drop("images", "width"), "image 7 needs a width and a height"),
+    (drop("images", "file_name"), "image 7 needs a file_name"),
+    (drop("images", "id"), r"images\[0\] needs an integer id"),
+    (lambda content: content["categories"][0].update(skeleton=5), "category 1: skeleton must be a list of pairs"),
+    (lambda content: content["images"][1].update(id=7), "image id 7 stands twice"),
+    (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 pictures are missing.*c\.jpg"),
+    (lambda content: content.update(images=[]), "it lists no images"),
+    (lambda content: content.pop("categories"), "not in COCO's format.*categories"),
+    (lambda content: content["categories"].pop(0), "no category has keypoints"),
+    (lambda content: content["categories"][1].update(keypoints=["a"]), r"different keypoints \(mouse 4, cage 1"),
+    (lambda content: content["categories"][1].update(id=1), "category id 1 stands twice"),
+    (lambda content: content["categories"][0].update(skeleton=[[0, 1]]), r"category 1: limb \[0, 1\]"),
+    (lambda content: content["categories"][0].update(keypoints=["a"] * 4), "category 1: .*each name once"),
+    (
+        lambda content: [row.update(keypoints=[0] * 12, bbox=[1, 1, 2, 2]) for row in content["annotations"]],
+        "no object has a labelled joint",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
+def test_a_defect_is_one_line_with_file_and_record(
+    tmp_path: Path, spoil: Callable[[dict], object], message: str
+) -> None:
+    content = mouse()
+    spoil(content)
+    with pytest.raises(LabelError, match=message) as caught:
+        read_coco(put(tmp_path, content))
+    assert "labels.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "\x00\xff", '{"images": 3}', "[" * 100_000, "1" * 5000])
+def test_what_is_no_label_file_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(LabelError, match=r"labels\.json"):
+        read_coco(path)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="cannot read labels"):
+        read_coco(tmp_path / "none.json")
+    with pytest.raises(LabelError, match="no folder of pictures"):
+        read_coco(put(tmp_path, mouse()), tmp_path / "none")
+    with pytest.raises(LabelError, match=r"labels\.json: .*share none with skeleton hand"):
+        read_coco(put(tmp_path, mouse()), skeleton=Skeleton("hand", ("thumb",)))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "expected", "pictures", "objects"),
+    [("coco-people", "coco17", 205, 532), ("lspet", "lsp14", 544, 544), ("faces", "face68", 369, 369),
+     ("flies", "fly", 48, 96), ("openfield", "mouse", 13, 13)],
+)  # fmt: skip
+def test_real_sets(name: str, expected: str, pictures: int, objects: int) -> None:
+    path = DATA / name / "val.json"
+    if not path.is_file():
+        pytest.skip(f"no data set at {path}")
+    labels = read_coco(path)
+    assert labels.skeleton.name == expected
+    assert len(labels) == pictures
+    assert sum(len(picture.annotation) for picture in labels) == objects

@@ -1,0 +1,153 @@
+"""MPII as it is published and as ports carry it, in files of a few people."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.matlab_files import pictures, save, struct_array
+from cairn.datasets.reading import read_labels
+from cairn.errors import LabelError
+from cairn.evaluation.protocols import PROTOCOLS
+
+pytest.importorskip("scipy", reason="writing .mat files needs scipy, which is in the train extra")
+
+NAMES = ("a.jpg", "b.jpg", "test.jpg", "empty.jpg")
+
+
+def point(joint: int, x: float, y: float, visible: Any) -> dict[str, Any]:
+    return {"id": joint, "x": x, "y": y, "is_visible": visible}
+
+
+def rect(points: list[dict[str, Any]] | None, scale: float | None = 0.1) -> dict[str, Any]:
+    entry: dict[str, Any] = {"x1": 1, "y1": 2, "x2": 4, "y2": 6}
+    if scale is not None:
+        entry |= {"scale": scale, "objpos": {"x": 11, "y": 21}}
+    if points is not None:
+        entry["annopoints"] = {"point": struct_array(points)}
+    return entry
+
+
+def release() -> dict[str, Any]:
+    """Two people in one picture, one of them without points; one point alone in another; a test picture."""
+    first = rect([point(9, 5, 6, "1"), point(0, 7.5, 8, "0"), point(6, 9, 10, np.zeros((0, 0)))])
+    annolist = [
+        {"image": {"name": "a.jpg"}, "annorect": struct_array([first, rect(None)])},
+        {"image": {"name": "test.jpg"}, "annorect": struct_array([{"scale": 1.0, "objpos": {"x": 1, "y": 1}}])},
+        {"image": {"name": "b.jpg"}, "annorect": struct_array([rect([point(15, 3, 4, 1)], scale=None)])},
+        {"image": {"name": "empty.jpg"}},
+    ]
+    return {"annolist": struct_array(annolist), "img_train": np.array([[1, 0, 1, 1]])}
+
+
+def test_mat(tmp_path: Path) -> None:
+    pictures(tmp_path, NAMES)
+    labels = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
+    assert labels.skeleton.name == "mpii16"
+    assert [picture.path.name for picture in labels] == ["a.jpg", "b.jpg"]
+    first, second = (picture.annotation for picture in labels)
+    assert labels.pictures[0].size == (30, 40)
+    assert len(first) == 2
+    np.testing.assert_array_equal(first.labelled, [True, False])
+    np.testing.assert_array_equal(first.keypoints[0, 9], [4, 5])  # MATLAB counts from 1
+    np.testing.assert_array_equal(first.keypoints[0, 0], [6.5, 7])
+    np.testing.assert_array_equal(first.visibility[0, [9, 0, 6, 1]], [2, 1, 2, 0])
+    # Scale 0.1: the crop before its margin is a square of 20 around (10, 20 + 1.5).
+    np.testing.assert_allclose(first.boxes, [[0, 11.5, 20, 20]] * 2, atol=1e-5)
+    np.testing.assert_allclose(second.boxes, [[2, 3, 0, 0]])
+    np.testing.assert_allclose(first.heads, [5, 5])
+    np.testing.assert_allclose(PROTOCOLS["mpii"].lengths(first, labels.skeleton), [3, 3])
+
+
+def test_mat_defects(tmp_path: Path) -> None:
+    pictures(tmp_path, NAMES[:1])
+    path = save(tmp_path / "mpii.mat", RELEASE=release())
+    with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 pictures are missing, the first is .*b\.jpg"):
+        read_labels(path)
+    with pytest.raises(LabelError, match="has no validation part"):
+        read_labels(path, split="val")
+    short = save(tmp_path / "short.mat", RELEASE={**release(), "img_train": np.array([[1, 0]])})
+    with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
+        read_labels(short)
+    nobody = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
+    with pytest.raises(LabelError, match="nobody has a labelled joint"):
+        read_labels(save(tmp_path / "nobody.mat", RELEASE=nobody))
+
+
+def person(name: str, joint: int, x: float, visible: int) -> dict[str, Any]:
+    joints = np.full((16, 2), -1.0)
+    joints[joint] = x, 10
+    seen = [visible if k == joint else 0 for k in range(16)]
+    return {"image": name, "joints": joints.tolist(), "joints_vis": seen, "center": [11, 21], "scale": 0.1}
+
+
+def test_json_of_joints_and_center(tmp_path: Path) -> None:
+    pictures(tmp_path, NAMES)
+    people = [person("a.jpg", 3, 5, 1), person("b.jpg", 4, 6, 0), person("a.jpg", 5, 7, 1)]
+    path = tmp_path / "valid.json"
+    path.write_text(json.dumps(people))
+    labels = read_labels(path)
+    assert [len(picture.annotation) for picture in labels] == [2, 1]
+    first, second = (picture.annotation for picture in labels)
+    np.testing.assert_array_equal(first.keypoints[[0, 1], [3, 5]], [[4, 9], [6, 9]])
+    np.testing.assert_array_equal(second.visibility[0, [4, 3]], [1, 0])
+    np.testing.assert_allclose(first.boxes[0], [0, 11.5, 20, 20], atol=1e-5)
+    assert first.heads is None
+    corners = np.zeros((2, 2, 3))
+    corners[1] = [[3, 30, 6], [4, 40, 8]]  # x, then y, of three people
+    save(tmp_path / "gt_valid.mat", headboxes_src=corners)
+    first, second = (picture.annotation for picture in read_labels(path))
+    np.testing.assert_allclose(first.heads, [5, 10])
+    np.testing.assert_allclose(second.heads, [50])
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
+    pictures(tmp_path, NAMES)
+    people = []
+    for name, validation in (("a.jpg", 0.0), ("b.jpg", 1.0)):
+        joints = np.zeros((16, 3))
+        joints[2] = 5, 6, 1
+        joints[7] = 8, 9, 0
+        people.append(
+            {"img_paths": name, "joint_self": joints.tolist(), "objpos": [11.0, 21.0], "scale_provided": 0.1,
+             "isValidation": validation}
+        )  # fmt: skip
+    path = tmp_path / "mpii_annotations.json"
+    path.write_text(json.dumps({"root": people} if root else people))
+    both, train, val = (read_labels(path, split=split) for split in (None, "train", "val"))
+    assert [[picture.path.name for picture in part] for part in (both, train, val)] == [
+        ["a.jpg", "b.jpg"],
+        ["a.jpg"],
+        ["b.jpg"],
+    ]
+    annotation = val.pictures[0].annotation
+    np.testing.assert_array_equal(annotation.keypoints[0, [2, 7]], [[4, 5], [7, 8]])
+    np.testing.assert_array_equal(annotation.visibility[0, [2, 7, 0]], [2, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({"joints": [[1, 2]]}, "entry 1 must have 16 joints of MPII, got 1"),
+        ({"scale": "large"}, "entry 1 is not of a form of MPII's"),
+        ({"center": [3]}, "entry 1 is not of a form of MPII's"),
+        ({"joints": [["x", 1]] * 16}, "entry 1 is not of a form of MPII's"),
+    ],
+)
+def test_json_defects(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
+    pictures(tmp_path, NAMES)
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | spoil]))
+    with pytest.raises(LabelError, match=rf"train\.json: {message}"):
+        read_labels(path)
+    with pytest.raises(LabelError, match="does not say which people are for training"):
+        read_labels(path, split="val")
+    path.write_text(json.dumps([{"name": 1}]))
+    with pytest.raises(LabelError, match=r"entry 0 is not of a form of MPII's .*joints"):
+        read_labels(path)
+    path.write_text("[1, 2")
+    with pytest.raises(LabelError, match="is not JSON"):
+        read_labels(path)

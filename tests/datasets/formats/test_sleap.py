@@ -1,0 +1,143 @@
+"""SLEAP's files, written by sleap-io: .slp -> COCO keeps names, points, visibility, pairs, limbs and tracks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.made_labels import draw_pictures
+from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.reading import read_labels
+from cairn.errors import LabelError
+from cairn.media.images import read_image
+
+sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
+
+POINTS = np.array([[[10.5, 20.25], [30, 4], [np.nan, np.nan]], [[1, 2], [3, 4.75], [5, 6]]])
+PICTURES = ("img0.png", "img1.png", "img2.png")
+
+
+def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "armA", "armB")) -> Any:
+    """Two animals in frame 1, one in frame 2, and a prediction in frame 0, which is no label."""
+    skeleton = sio.Skeleton(
+        list(nodes), edges=[(nodes[0], nodes[1]), (nodes[0], nodes[2])], symmetries=[(nodes[1], nodes[2])], name="bug"
+    )
+    if video is None:
+        draw_pictures(folder, PICTURES)
+        video = sio.Video.from_filename([str(folder / name) for name in PICTURES])
+    tracks = [sio.Track("one"), sio.Track("two")]
+    placed = [
+        sio.Instance.from_numpy(points, skeleton=skeleton, track=track)
+        for points, track in zip(POINTS, tracks, strict=True)
+    ]
+    placed[1].points["visible"][2] = False
+    guess = sio.PredictedInstance.from_numpy(POINTS[1], skeleton=skeleton, score=1.0, point_scores=np.ones(3))
+    alone = sio.Instance.from_numpy(POINTS[1] + 7, skeleton=skeleton, track=tracks[0])
+    frames = [
+        sio.LabeledFrame(video=video, frame_idx=0, instances=[guess]),
+        sio.LabeledFrame(video=video, frame_idx=2, instances=[alone]),
+        sio.LabeledFrame(video=video, frame_idx=1, instances=[*placed, guess]),
+    ]
+    return sio.Labels(videos=[video], skeletons=[skeleton], labeled_frames=frames, tracks=tracks)
+
+
+def check(found: Any) -> None:
+    skeleton = found.skeleton
+    assert skeleton.name == "bug"
+    assert skeleton.joints == ("head", "armA", "armB")
+    assert skeleton.limbs == ((0, 1), (0, 2))
+    assert skeleton.flip_order == (0, 2, 1)
+    first, second = found
+    np.testing.assert_array_equal(first.annotation.keypoints, POINTS.astype(np.float32))
+    assert first.annotation.visibility.tolist() == [[2, 2, 0], [2, 2, 1]]
+    assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([0, 1], [0])
+    np.testing.assert_array_equal(second.annotation.keypoints[0], POINTS[1] + 7)
+    assert (first.frame, second.frame) == (1, 2)
+    assert len(first.kin) == 1
+    assert first.kin == second.kin
+
+
+def test_slp_to_coco_is_the_same(tmp_path: Path) -> None:
+    labels(tmp_path).save(str(tmp_path / "bugs.slp"))
+    found = read_labels(tmp_path / "bugs.slp")
+    check(found)
+    assert [picture.path.name for picture in found] == ["img1.png", "img2.png"]
+    write_coco(found, tmp_path / "bugs.json")
+    check(read_coco(tmp_path / "bugs.json"))
+
+
+def test_pictures_of_another_machine_are_found_beside(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    labels(tmp_path / "there").save(str(tmp_path / "bugs.slp"))
+    (tmp_path / "there").rename(tmp_path / "here")
+    with pytest.raises(LabelError, match="2 of 2 pictures are missing"):
+        read_labels(tmp_path / "bugs.slp")
+    check(read_labels(tmp_path / "bugs.slp", tmp_path / "here"))
+
+
+def test_pictures_inside_the_file_are_written(tmp_path: Path) -> None:
+    labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
+    with pytest.raises(LabelError, match="its pictures are in the file itself: cairn convert"):
+        read_labels(tmp_path / "bugs.pkg.slp")
+    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    check(found)
+    for picture, name in zip(found, PICTURES[1:], strict=True):
+        assert picture.path.is_relative_to(tmp_path / "frames")
+        np.testing.assert_array_equal(read_image(picture.path), read_image(tmp_path / name))
+
+
+def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
+    import cv2
+
+    path = tmp_path / "clip one.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for value in (20, 120, 220):
+        video.write(np.full((48, 64, 3), value, np.uint8))
+    video.release()
+    labels(tmp_path, sio.Video.from_filename(str(path))).save(str(tmp_path / "bugs.slp"))
+    with pytest.raises(LabelError, match=r"its pictures are in clip one\.avi: cairn convert"):
+        read_labels(tmp_path / "bugs.slp")
+    found = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+    check(found)
+    assert found.pictures[0].kin == ("video clip one.avi",)
+    for picture, value in zip(found, (120, 220), strict=True):
+        assert abs(float(read_image(picture.path).mean()) - value) < 3
+    path.unlink()
+    with pytest.raises(LabelError, match="no video at"):
+        read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+
+
+def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
+    """Two folders of pictures called alike, put into one file."""
+    content = labels(tmp_path / "one/cam")
+    draw_pictures(tmp_path / "two/cam", ("x.png", *PICTURES))  # of other greys
+    other = sio.Video.from_filename([str(tmp_path / "two/cam" / name) for name in PICTURES])
+    placed = sio.Instance.from_numpy(POINTS[1], skeleton=content.skeletons[0])
+    content.videos.append(other)
+    content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
+    content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
+    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    assert [picture.kin for picture in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    greys = [int(read_image(picture.path)[0, 0, 0]) for picture in found]
+    assert greys == [30, 50, 50]
+
+
+def test_predictions_are_no_labels(tmp_path: Path) -> None:
+    content = labels(tmp_path)
+    content.labeled_frames = content.labeled_frames[:1]
+    content.save(str(tmp_path / "bugs.slp"))
+    with pytest.raises(LabelError, match="no labelled frame"):
+        read_labels(tmp_path / "bugs.slp")
+
+
+def test_infinite_points_and_damage_are_one_line(tmp_path: Path) -> None:
+    content = labels(tmp_path)
+    content.labeled_frames[1].instances[0].points["xy"][0] = np.inf
+    content.save(str(tmp_path / "bugs.slp"))
+    with pytest.raises(LabelError, match=r"bugs\.slp: frame 2 of .*: joint 1 is at \[inf, inf\]"):
+        read_labels(tmp_path / "bugs.slp")
+    data = (tmp_path / "bugs.slp").read_bytes()
+    (tmp_path / "cut.slp").write_bytes(data[: len(data) // 2])
+    with pytest.raises(LabelError, match=r"cut\.slp is damaged"):
+        read_labels(tmp_path / "cut.slp")

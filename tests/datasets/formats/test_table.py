@@ -1,0 +1,126 @@
+"""Labels as a table: COCO -> CSV -> COCO and through Parquet are the same, and each defect is one line."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.made_labels import MOTH, assert_same, draw_pictures, make_labels
+from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.problems import Faults
+from cairn.datasets.reading import read_labels
+from cairn.datasets.formats.skeleton_file import write_skeleton
+from cairn.datasets.formats.table import COLUMNS, write_csv, write_parquet
+from cairn.errors import LabelError
+
+HEADER = "picture,object,joint,x,y,v\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_coco_to_a_table_and_back_is_the_same(tmp_path: Path, form: str) -> None:
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in the parquet extra")
+    write_coco(make_labels(tmp_path, crowds=True), tmp_path / "one.json")
+    labels = read_coco(tmp_path / "one.json")
+    path = tmp_path / f"two.{form}"
+    (write_csv if form == "csv" else write_parquet)(labels, path)
+    write_skeleton(labels.skeleton, tmp_path / "two.skeleton.toml")  # as `cairn convert` does
+    again = read_labels(path)
+    write_coco(again, tmp_path / "three.json")
+    back = read_coco(tmp_path / "three.json")
+    for other in (again, back):
+        assert_same(labels, other)
+        assert [(p.path, p.kin, p.frame) for p in other] == [(p.path, p.kin, p.frame) for p in labels]
+    assert back.skeleton.flip_order == MOTH.flip_order
+
+
+def test_a_row_for_each_joint(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    write_csv(labels, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(COLUMNS)
+    assert len(rows) == 2 * 2 * 5 + 1
+    first, annotation = rows[0], labels.pictures[0].annotation
+    assert (first["picture"], first["joint"], first["v"], first["frame"]) == ("a.png", "head", "2", "7")
+    assert (float(first["x"]), float(first["y"])) == tuple(annotation.keypoints[0, 0])
+    unseen = [row for row in rows if row["v"] == "0"]
+    assert len(unseen) == sum(int((picture.annotation.visibility == 0).sum()) for picture in labels)
+    assert unseen
+    assert all(row["x"] == row["y"] == "" for row in unseen)
+
+
+def test_few_columns_are_enough(tmp_path: Path) -> None:
+    draw_pictures(tmp_path, ("a.png",))
+    (tmp_path / "t.csv").write_text(HEADER + "a.png,0,left tip,1.5,2,2\na.png,0,right tip,3,4,1\n")
+    labels = read_labels(tmp_path / "t.csv")
+    assert labels.skeleton.joints == ("left tip", "right tip")
+    assert labels.skeleton.flip_pairs == ((0, 1),)
+    (picture,) = labels
+    assert picture.size == (40, 60)
+    np.testing.assert_array_equal(picture.annotation.keypoints, [[[1.5, 2], [3, 4]]])
+    np.testing.assert_array_equal(picture.annotation.boxes, [[1.5, 2, 1.5, 2]])
+    assert picture.annotation.visibility.tolist() == [[2, 1]]
+
+
+DEFECTS = [
+    ("a.png,0,tip,nan,2,2", "row 3: x and y must be numbers where v is not 0, got nan"),
+    ("a.png,0,tip,,2,2", "row 3: x and y must be numbers where v is not 0, got None"),
+    ("a.png,0,tip,one,2,2", "row 3: x and y must be numbers"),
+    ("a.png,0,tip,1e39,2,2", r"row 3: joint 1 is at \[1e\+39, 2"),
+    ("a.png,0,tip,inf,2,1", "row 3: joint 1 is at"),
+    ("a.png,0,tip,1,2,5", "row 3: v must be 0"),
+    ("a.png,0,tip,1,2,", "row 3: v must be 0"),
+    ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png stands twice"),
+    ("a.png,x,tip,1,2,2", "row 3: object must be a whole number, got nan"),
+    (",0,tip,1,2,2", "row 3 names no picture"),
+    ("../b.png,0,tip,1,2,2", "leaves the folder"),
+    ("c.png,0,tip,1,2,2", "1 of 2 pictures are missing"),
+]
+
+
+@pytest.mark.parametrize(("row", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
+def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str) -> None:
+    draw_pictures(tmp_path, ("a.png", "b.png"))
+    good = "a.png,0,root,1,2,2\n"
+    (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n")
+    with pytest.raises(LabelError, match=message) as caught:
+        read_labels(tmp_path / "t.csv")
+    assert "t.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    good = "b.png,0,root,1,2,2\nb.png,0,tip,1,2,2\n"
+    again = "a.png,0,root,1,2,2\n" if "stands twice" in message else ""
+    (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n{again}")
+    faults = Faults(skip=True)
+    assert "b.png" in [picture.path.name for picture in read_labels(tmp_path / "t.csv", faults=faults)]
+    assert len(faults.skipped) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"t\.csv is empty"),
+        (HEADER.encode(), r"t\.csv is empty: it has a header"),
+        (b"picture,joint\n", "no column 'object'"),
+        (HEADER.encode("utf-16"), "no UTF-8 text"),
+        (HEADER.encode() + b"\xff\xfe,0,tip,1,2,2\n", "no UTF-8 text"),
+        (b"\x00\x01\x02", "of no form that Cairn knows"),
+        (b"x,y\n1,2\n", "of no form that Cairn knows: expected COCO"),
+    ],
+)
+def test_what_is_no_table_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(LabelError, match=message) as caught:
+        read_labels(tmp_path / "t.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in the parquet extra")
+    path: Any = tmp_path / "t.parquet"
+    write_parquet(make_labels(tmp_path), path)
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(LabelError, match="damaged"):
+        read_labels(path)

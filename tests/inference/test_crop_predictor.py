@@ -1,0 +1,262 @@
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+from cairn.errors import ImageError, LabelError, ModelError
+from cairn.structures.geometry import Affine, crop
+from cairn.methods.hourglass import predictor
+from cairn.inference.network import Maps
+from cairn.structures.poses import Poses
+from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+
+PAIR = Skeleton("pair", ("left", "right"), flip_pairs=((0, 1),))
+SPEC = ModelSpec(
+    name="dots",
+    method="hourglass",
+    skeleton=PAIR,
+    input=InputSpec(fit="crop", size=64, multiple=16, margin=1.5),
+    stride=4,
+    outputs=("heatmaps",),
+)
+
+
+@dataclass
+class DotNetwork:
+    """Finds the red dot (left) and the green dot (right), and keeps what it was shown."""
+
+    spec: ModelSpec = SPEC
+    shown: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def __call__(self, images: NDArray[np.float32]) -> Maps:
+        self.shown.append(images)
+        count, _, height, width = images.shape
+        cells = (images[:, :2] / 255).reshape(count, 2, height // 4, 4, width // 4, 4).mean(axis=(3, 5))
+        return {"heatmaps": np.maximum(cells, 1e-6).astype(np.float32)}
+
+
+class LopsidedNetwork:
+    """A random linear network, which treats left and right quite differently."""
+
+    spec = SPEC
+
+    def __init__(self, seed: int) -> None:
+        self.kernels = np.random.default_rng(seed).normal(0, 1, (2, 3, 5, 5))
+
+    def __call__(self, images: NDArray[np.float32]) -> Maps:
+        count, _, height, width = images.shape
+        cells = images.reshape(count, 3, height // 4, 4, width // 4, 4).mean(axis=(3, 5)) / 255
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, [(0, 0)] * 2 + [(2, 2)] * 2), (5, 5), (2, 3))
+        answers = np.einsum("bcyxij,kcij->bkyx", around, self.kernels)
+        return {"heatmaps": (1 / (1 + np.exp(-answers))).astype(np.float32)}
+
+
+def dots(size: tuple[int, int], left: tuple[float, float], right: tuple[float, float], sigma: float) -> NDArray:
+    """A black picture with a red and a green Gaussian."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    image = np.zeros((*size, 3))
+    for channel, (cx, cy) in enumerate((left, right)):
+        image[..., channel] = 255 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * sigma**2))
+    return image.round().astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.tuples(st.floats(70, 130), st.floats(50, 90)),
+    st.floats(20, 60),
+    st.floats(0.4, 1),
+    st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
+    st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
+)
+def test_joints_in_a_box_are_found_where_they_are_in_the_picture(
+    center: tuple[float, float], side: float, aspect: float, left: tuple, right: tuple
+) -> None:
+    truth = np.array(center) + side * np.array([left, right])
+    picture = dots((140, 200), *truth, sigma=0.1 * side)
+    width, height = side, side * aspect
+    box = (center[0] - width / 2, center[1] - height / 2, width, height)
+    poses = predictor(DotNetwork())(picture, [box])
+    cell = 4 * SPEC.input.margin * side / SPEC.input.size  # in the picture's pixels
+    assert np.abs(poses.keypoints[0] - truth).max() < 0.25 * cell + 0.1
+
+
+def test_the_square_is_the_margin_times_the_longer_side_around_the_boxs_centre() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    network = DotNetwork()
+    predictor(network)(picture, [[20, 10, 30, 40]])
+    expected = crop((35, 30), 1.5 * 40, (64, 64)).warp(picture, (64, 64))
+    assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
+
+
+def test_without_boxes_the_square_that_holds_the_whole_picture_is_shown() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (60, 121, 3), np.uint8)
+    network = DotNetwork()
+    poses = predictor(network)(picture)
+    assert len(poses) == 1
+    expected = crop((60, 29.5), 121, (64, 64)).warp(picture, (64, 64))
+    assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
+
+
+def test_many_boxes_are_shown_a_few_at_a_time_and_come_back_in_order() -> None:
+    rng = np.random.default_rng(1)
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (200, 300, 3), np.uint8), (0, 0), 4)
+    boxes = np.concatenate([rng.uniform(0, 150, (2 * CROPS_AT_ONCE + 3, 2)), rng.uniform(20, 90, (35, 2))], axis=1)
+    network = DotNetwork()
+    together = predictor(network)(picture, boxes)
+    assert [len(images) for images in network.shown] == [CROPS_AT_ONCE, CROPS_AT_ONCE, 3]
+    for i, box in enumerate(boxes):
+        alone = predictor(DotNetwork())(picture, [box])
+        assert np.array_equal(alone.keypoints[0], together.keypoints[i], equal_nan=True)
+        assert alone.scores[0] == together.scores[i]
+
+
+@pytest.mark.parametrize("boxes", [[], np.zeros((0, 4))])
+def test_no_boxes_give_no_objects_and_nothing_is_shown(boxes: ArrayLike) -> None:
+    network = DotNetwork()
+    assert len(predictor(network)(np.zeros((50, 50, 3), np.uint8), boxes)) == 0
+    assert not network.shown
+
+
+def mirrored(poses: Poses, width: int) -> Poses:
+    order = list(poses.skeleton.flip_order)
+    moved = poses.transformed(Affine.mirror(width))
+    return replace(moved, keypoints=moved.keypoints[:, order], confidence=moved.confidence[:, order])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_flip_test_of_a_mirrored_picture_is_the_mirrored_result(seed: int) -> None:
+    picture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (96, 131, 3), np.uint8), (0, 0), 5)
+    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+    box = np.array([[20.0, 10, 60, 70], [50, 30, 45, 20]])
+    other = np.stack([131 - 1 - box[:, 0] - box[:, 2], *box[:, 1:].T], axis=1)
+    finder = predictor(LopsidedNetwork(seed), flip=True)
+    there = mirrored(finder(picture, box), 131)
+    here = finder(np.ascontiguousarray(picture[:, ::-1]), other)
+    # OpenCV's warp rounds positions to 1/32 pixel, and not the same way from both sides.
+    assert np.allclose(here.keypoints, there.keypoints, atol=0.25)
+    assert np.allclose(here.confidence, there.confidence, atol=0.01)
+    plain = predictor(LopsidedNetwork(seed))
+    assert not np.allclose(
+        plain(np.ascontiguousarray(picture[:, ::-1]), other).keypoints,
+        mirrored(plain(picture, box), 131).keypoints,
+        atol=1.0,
+    )
+
+
+def test_flip_changes_nothing_where_the_network_and_the_joints_know_no_sides() -> None:
+    picture = dots((100, 100), (40, 50), (63, 44), 6)
+    spec = SPEC.model_copy(update={"skeleton": Skeleton("dots", ("red", "green"))})
+    once, twice = (predictor(DotNetwork(spec), flip=flip)(picture, [[20, 20, 60, 60]]) for flip in (False, True))
+    assert np.allclose(once.keypoints, twice.keypoints, atol=1e-3)
+    assert np.allclose(once.confidence, twice.confidence, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ([[0, 0, 10]], r"boxes must be \(P, 4\) .* got \(1, 3\)"),
+        ([0, 0, 10, 10], r"boxes must be \(P, 4\) .* got \(4,\)"),
+        ([[0, 0, 10, 10], [1, 2]], r"boxes must be \(P, 4\)"),
+        ([["a", "b", "c", "d"]], r"boxes must be \(P, 4\)"),
+        ({"a": 1}, r"boxes must be \(P, 4\)"),
+        ([[0, 0, 40, 40], [0, np.nan, 40, 40]], r"box 1 \(0, nan, 40, 40\) has a number that is not finite"),
+        ([[0, 0, np.inf, 40]], "box 0 .* not finite"),
+        ([[5, 5, 0, 40]], r"box 0 \(5, 5, 0, 40\) has no area"),
+        ([[5, 5, 40, -3]], "box 0 .* has no area"),
+        ([[0, 0, 40, 40], [100, 0, 40, 40]], r"box 1 .* lies outside the picture of 100 x 80 pixels"),
+        ([[-41, 10, 40, 40]], "lies outside"),
+        ([[10, 80, 40, 40]], "lies outside"),
+        ([[10, 10, 10, 10]], r"box 0 .* gives a crop of 15.0 pixels; the least is 16"),
+    ],
+)
+def test_impossible_boxes_are_one_line_errors(boxes: ArrayLike, words: str) -> None:
+    network = DotNetwork()
+    with pytest.raises(LabelError, match=words) as caught:
+        predictor(network)(np.zeros((80, 100, 3), np.uint8), boxes)
+    assert "\n" not in str(caught.value)
+    assert not network.shown
+
+
+def test_boxes_that_reach_over_the_border_are_possible() -> None:
+    assert (
+        len(predictor(DotNetwork())(np.zeros((80, 100, 3), np.uint8), [[-30, -30, 40, 40], [-5e8, -5e8, 1e9, 1e9]]))
+        == 2
+    )
+
+
+def test_a_picture_too_small_for_a_crop_and_one_that_is_none_are_one_line_errors() -> None:
+    for picture, words in (
+        (np.zeros((1, 1, 3), np.uint8), "the picture is 1 x 1 pixels; its longer side must be 16 at least"),
+        (np.zeros((80, 100), np.uint8), r"\(H, W, 3\) uint8 RGB array"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            predictor(DotNetwork())(picture)
+
+
+def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_are_errors() -> None:
+    picture = dots((64, 64), (30.4, 30), (20, 20), 5)
+
+    def x(**settings: object) -> float:
+        network = DotNetwork(SPEC.model_copy(update={"decode": {"refinement": "none"}}))
+        return float(predictor(network, **settings)(picture, [[0, 0, 42, 42]]).keypoints[0, 0, 0])
+
+    assert x() != x(refinement="log-parabola")
+    network = DotNetwork()
+    predictor(network, size=32)(picture)
+    assert network.shown[0].shape == (1, 3, 32, 32)
+    for settings_, words in (
+        ({"size": 40}, "a multiple of 16, got 40"),
+        ({"threshold": 0.5}, r"decode\(\) of hourglass has no threshold; it has refinement"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            predictor(DotNetwork(), **settings_)
+    for change in ({"outputs": ("heatmaps", "pafs")}, {"input": InputSpec(fit="letterbox", size=64)}):
+        with pytest.raises(ModelError, match="hourglass needs the output heatmaps of a crop"):
+            predictor(DotNetwork(SPEC.model_copy(update=change)))
+
+
+# ---- top-down on top of bottom-up
+
+
+TRIO = Skeleton("trio", ("a", "b", "c"))
+
+
+def whole(keypoints: ArrayLike, scores: ArrayLike):
+    points = np.array(keypoints, np.float32)
+    confidence = np.isfinite(points).all(axis=2).astype(np.float32)
+    return lambda picture: Poses(points, confidence, np.array(scores, np.float32), TRIO)
+
+
+def test_refining_looks_into_the_box_around_each_objects_keypoints() -> None:
+    picture = dots((120, 200), (60, 50), (90, 70), 5)
+    found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
+    crops = predictor(DotNetwork())
+    poses = RefinedPredictor(found, crops)(picture)
+    expected = crops(picture, [[50, 40, 50, 40], [52, 41, 47, 39]])
+    assert np.array_equal(poses.keypoints, expected.keypoints)
+    assert poses.skeleton == PAIR
+    assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
+    assert RefinedPredictor(found, crops).spec is SPEC
+
+
+def test_refining_takes_whatever_the_first_predictor_finds() -> None:
+    nothing = [np.nan] * 2
+    found = whole(
+        [
+            [[50, 40], nothing, nothing],  # a single joint: a box without area
+            [nothing, nothing, nothing],
+            [[300, 40], [310, 60], nothing],  # in the padding beside the picture
+            [[199, 40], [240, 60], nothing],
+        ],
+        [0.4, 0.3, 0.2, 0.1],
+    )
+    picture, crops = np.zeros((120, 200, 3), np.uint8), predictor(DotNetwork())
+    assert len(RefinedPredictor(found, crops)(picture)) == 2
+    nobody = whole(np.zeros((0, 3, 2)), [])
+    assert len(RefinedPredictor(nobody, crops)(picture)) == 0

@@ -1,0 +1,61 @@
+"""A specification says everything in one line of JSON, and comes back from it; what is no specification is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.errors import ModelError
+from cairn.structures.skeleton import skeleton, skeleton_names
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from support.fake_network import SPEC
+
+
+@given(
+    name=st.text(min_size=1, max_size=20),
+    bones=st.sampled_from(skeleton_names()),
+    decode=st.dictionaries(st.text(max_size=9), st.one_of(st.booleans(), st.integers(-99, 99), st.floats(0, 1))),
+    figures=st.dictionaries(st.text(max_size=9), st.floats(0, 100)),
+)
+def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, figures: dict) -> None:
+    spec = ModelSpec(
+        name=name,
+        method="openpose",
+        skeleton=skeleton(bones),
+        input=InputSpec(fit="letterbox", size=368),
+        stride=8,
+        outputs=("heatmaps", "pafs"),
+        decode=decode,
+        figures=figures,
+        provenance={"steps": 100, "commit": "abc"},
+        sources=("coco-people",),
+    )
+    back = ModelSpec.from_json(spec.to_json())
+    assert back == spec
+    assert back.skeleton == skeleton(bones)
+    # JSON has no other types than these, and a threshold must not change its own on the way
+    assert {key: type(value) for key, value in back.decode.items()} == {k: type(v) for k, v in decode.items()}
+
+
+def changed(**values: object) -> str:
+    return json.dumps({**json.loads(SPEC.to_json()), **values})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not JSON", "cannot be read"),
+        ("[]", r"cannot be read \(Input should be"),
+        (changed(skeleton="coco17"), r"\(skeleton: a skeleton is a table .*, got 'coco17'"),
+        (changed(format=2), "format"),
+        (changed(stride=0), "stride"),
+        (changed(colour="red"), "colour"),
+        (changed(skeleton={"name": "x", "joints": []}), "skeleton: .*at least one joint"),
+        (changed(input={"fit": "stretch", "size": 10}), r"input\.fit"),
+    ],
+)
+def test_what_is_no_specification_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        ModelSpec.from_json(text)
+    assert "\n" not in str(caught.value)

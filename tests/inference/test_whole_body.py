@@ -1,0 +1,252 @@
+"""Hands and faces: where they are looked for, and that what is found there comes back to its place."""
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from cairn.errors import ModelError
+from cairn.ops.heatmaps import argmax_keypoints
+from cairn.inference.network import Maps
+from cairn.structures.poses import Poses
+from cairn.inference.predictor import CropPredictor, Picture
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.whole_body import WholeBodyPredictor, face_boxes, hand_boxes
+from cairn.results.openpose import to_openpose
+
+BODY = skeleton("body25")
+FINGERS = Skeleton("fingers", ("wrist", "tip"), limbs=((0, 1),))
+
+
+def spec(name: str, bones: Skeleton, fit: str = "crop", margin: float = 1.0) -> ModelSpec:
+    shown = InputSpec.model_validate({"fit": fit, "size": 64, "multiple": 16, "margin": margin})
+    return ModelSpec(name=name, method="openpose", skeleton=bones, input=shown, stride=4, outputs=("heatmaps",))
+
+
+@dataclass
+class DotNetwork:
+    """Finds a red and a green dot, and keeps what it was shown."""
+
+    spec: ModelSpec
+    shown: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def __call__(self, images: NDArray[np.float32]) -> Maps:
+        self.shown.append(images)
+        blurred = [cv2.GaussianBlur(image, (0, 0), 3) for image in images[:, :2].transpose(0, 2, 3, 1)]
+        cells = np.array(blurred).transpose(0, 3, 1, 2)[:, :, 2::4, 2::4] / 255
+        return {"heatmaps": np.maximum(cells, 1e-6).astype(np.float32)}
+
+    def predictor(self) -> CropPredictor:
+        def decode(maps: Maps) -> Poses:
+            keypoints, confidence = argmax_keypoints(maps["heatmaps"])
+            return Poses(keypoints[None], confidence[None], np.ones(1, np.float32), self.spec.skeleton)
+
+        return CropPredictor(self, decode)
+
+
+@dataclass
+class FixedBody:
+    """Finds the same people in every picture."""
+
+    poses: Poses
+
+    @property
+    def spec(self) -> ModelSpec:
+        return spec("body", self.poses.skeleton, "letterbox")
+
+    def __call__(self, picture: Picture) -> Poses:
+        return self.poses
+
+
+def people(keypoints: NDArray, confidence: NDArray | float = 1.0, bones: Skeleton = BODY) -> Poses:
+    sure = np.broadcast_to(np.asarray(confidence, np.float32), keypoints.shape[:2])
+    points = np.where(sure[..., None] > 0, keypoints, np.nan).astype(np.float32)
+    return Poses(points, sure.copy(), np.linspace(1, 0.5, len(keypoints), dtype=np.float32), bones)
+
+
+def random_people(seed: int, count: int, bones: Skeleton = BODY) -> Poses:
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0, 1, (count, len(bones))) * (rng.random((count, len(bones))) < 0.7)
+    return people(rng.uniform(0, 400, (count, len(bones), 2)), confidence, bones)
+
+
+def square(center: NDArray, size: float) -> list[float]:
+    return [center[0] - size / 2, center[1] - size / 2, size, size]
+
+
+def one_hand(poses: Poses, row: int, side: str) -> list[float] | None:
+    """One person's hand, in the words of the methods page, one number at a time."""
+    at = {part: BODY.index(f"{side}_{part}") for part in ("shoulder", "elbow", "wrist")}
+    if any(poses.confidence[row, joint] <= 0.03 for joint in at.values()):
+        return None
+    shoulder, elbow, wrist = (poses.keypoints[row, joint].astype(float) for joint in at.values())
+    forearm, upper = np.hypot(*(wrist - elbow)), np.hypot(*(elbow - shoulder))
+    return square(wrist + (wrist - elbow) * 0.33, 1.5 * max(forearm, 0.9 * upper))
+
+
+def one_face(poses: Poses, row: int) -> list[float] | None:
+    """One person's face likewise."""
+    at = {name: poses.keypoints[row, BODY.index(name)].astype(float) for name in BODY.joints}
+    sure = {name: poses.confidence[row, BODY.index(name)] > 0.25 for name in BODY.joints}
+
+    def far(a: str, b: str) -> float:
+        return float(np.hypot(*(at[a] - at[b])))
+
+    centers, sizes = [], []
+    if sure["neck"] and sure["nose"]:
+        sides = [side for side in ("left", "right") if sure[f"{side}_eye"] and sure[f"{side}_ear"]]
+        halves = any(sure[f"{side}_eye"] != sure[f"{side}_ear"] for side in ("left", "right"))
+        if len(sides) == 1 and not halves:
+            eye, ear = f"{sides[0]}_eye", f"{sides[0]}_ear"
+            centers.append((at["nose"] + at[eye] + at[ear]) / 3)
+            sizes.append(0.85 * (far("nose", eye) + far("nose", ear) + far("neck", "nose")))
+        else:
+            centers.append((at["neck"] + at["nose"]) / 2)
+            sizes.append(2 * far("neck", "nose"))
+    for a, b, factor in (("left_eye", "right_eye", 3), ("left_ear", "right_ear", 2)):
+        if sure[a] and sure[b]:
+            centers.append((at[a] + at[b]) / 2)
+            sizes.append(factor * far(a, b))
+    return square(np.mean(centers, axis=0), float(np.mean(sizes))) if sizes else None
+
+
+@given(st.integers(0, 10**6))
+def test_squares_are_those_of_openpose(seed: int) -> None:
+    poses = random_people(seed, 6)
+    for boxes, expected in (
+        (hand_boxes(poses, "left"), [one_hand(poses, row, "left") for row in range(6)]),
+        (hand_boxes(poses, "right"), [one_hand(poses, row, "right") for row in range(6)]),
+        (face_boxes(poses), [one_face(poses, row) for row in range(6)]),
+    ):
+        wanted = np.array([[np.nan] * 4 if box is None else box for box in expected])
+        np.testing.assert_allclose(boxes, wanted, rtol=1e-6, atol=1e-4)
+
+
+def test_a_body_without_a_neck_has_it_between_the_shoulders() -> None:
+    coco17, coco18 = skeleton("coco17"), skeleton("coco18")
+    poses = random_people(3, 20, coco17)
+    np.testing.assert_allclose(face_boxes(poses), face_boxes(poses.mapped(coco18)))
+    assert np.isfinite(face_boxes(poses)).any()
+
+
+def test_a_head_alone_places_a_face() -> None:
+    poses = people(np.arange(30, dtype=float).reshape(1, 15, 2) * 7, bones=skeleton("mpii15"))
+    head, neck = poses.keypoints[0, 0], poses.keypoints[0, 1]
+    np.testing.assert_allclose(face_boxes(poses)[0], square(head, 1.33 * np.hypot(*(head - neck))), rtol=1e-5)
+
+
+def scene() -> tuple[NDArray[np.uint8], Poses, dict[str, tuple[float, float]]]:
+    """A picture with a red and a green dot at each hand and on the face, and the body that they belong to."""
+    points = np.zeros((1, len(BODY), 2))
+    confidence = np.zeros((1, len(BODY)))
+    for joint, place in {
+        "left_shoulder": (220, 60),
+        "left_elbow": (260, 100),
+        "left_wrist": (270, 150),
+        "right_shoulder": (120, 60),
+        "right_elbow": (80, 100),
+        "right_wrist": (70, 150),
+        "left_eye": (182, 50),
+        "right_eye": (158, 50),
+    }.items():
+        points[0, BODY.index(joint)], confidence[0, BODY.index(joint)] = place, 0.9
+    dots = {
+        "left_hand_wrist": (272, 160),
+        "left_hand_tip": (285, 180),
+        "right_hand_wrist": (67, 158),
+        "right_hand_tip": (58, 179),
+        "face_wrist": (160, 44),
+        "face_tip": (180, 64),
+    }
+    image = np.zeros((240, 320, 3), np.uint8)
+    for name, place in dots.items():
+        cv2.circle(image, place, 3, (255, 0, 0) if name.endswith("wrist") else (0, 255, 0), cv2.FILLED)
+    return image, people(points, confidence), dots
+
+
+@pytest.mark.parametrize("margin", [1.0, 1.25])
+def test_what_is_found_in_crops_comes_back_to_its_place(margin: float) -> None:
+    image, body, dots = scene()
+    hand, face = DotNetwork(spec("hand", FINGERS, margin=margin)), DotNetwork(spec("face", FINGERS, margin=margin))
+    whole = WholeBodyPredictor(FixedBody(body), hand.predictor(), face.predictor())
+    poses = whole(image)
+    assert whole.spec.name == "body + hand + face"
+    assert poses.skeleton == whole.spec.skeleton
+    assert poses.skeleton.joints[25:] == tuple(dots)
+    np.testing.assert_array_equal(poses.keypoints[:, :25], body.keypoints)
+    np.testing.assert_array_equal(poses.scores, body.scores)
+    np.testing.assert_allclose(poses.keypoints[0, 25:], list(dots.values()), atol=1.5)
+    assert (poses.confidence[0, 25:] > 0.05).all()
+
+
+def test_the_left_hand_is_shown_mirrored() -> None:
+    """A left hand is to its network what the right hand of the mirrored picture is."""
+    image, body, _ = scene()
+    network, other = (DotNetwork(spec("hand", FINGERS)) for _ in range(2))
+    poses = WholeBodyPredictor(FixedBody(body), network.predictor())(image)
+    turned = body.keypoints.copy()
+    turned[..., 0] = 319 - turned[..., 0]
+    mirror = replace(body, keypoints=turned[:, BODY.flip_order], confidence=body.confidence[:, BODY.flip_order])
+    back = WholeBodyPredictor(FixedBody(mirror), other.predictor())(image[:, ::-1].copy())
+    for first, second in ((0, 1), (1, 0)):
+        np.testing.assert_allclose(network.shown[first], other.shown[second], atol=1)
+    order = list(poses.skeleton.flip_order)
+    moved = back.keypoints[:, order]
+    moved[..., 0] = 319 - moved[..., 0]
+    np.testing.assert_allclose(poses.keypoints[:, 25:], moved[:, 25:], atol=0.05)
+
+
+def test_the_square_shown_is_openpose_s_whatever_the_margin() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    _, body, _ = scene()
+    shown = []
+    for margin in (0.5, 1.0, 2.0):
+        network = DotNetwork(spec("hand", FINGERS, margin=margin))
+        WholeBodyPredictor(FixedBody(body), network.predictor())(image)
+        shown.append(network.shown)
+    for i in (0, 1):
+        np.testing.assert_allclose(shown[0][i], shown[1][i], atol=1)
+        np.testing.assert_allclose(shown[2][i], shown[1][i], atol=1)
+
+
+def test_what_cannot_be_looked_at_is_not_found() -> None:
+    image, body, _ = scene()
+    nobody = Poses.empty(BODY)
+    far, small = (replace(body, keypoints=body.keypoints + 5000), replace(body, keypoints=body.keypoints / 20))
+    hidden = replace(body, confidence=np.full_like(body.confidence, 0.02))
+    network = DotNetwork(spec("hand", FINGERS))
+    for poses in (nobody, far, small, hidden):
+        found = WholeBodyPredictor(FixedBody(poses), network.predictor(), network.predictor())(image)
+        assert len(found) == len(poses)
+        assert not found.found[:, 25:].any()
+        assert np.isnan(found.keypoints[:, 25:]).all()
+    assert not network.shown
+
+
+def test_openpose_s_json_has_the_parts_apart() -> None:
+    image, body, _ = scene()
+    hand, face = DotNetwork(spec("hand", FINGERS)), DotNetwork(spec("face", FINGERS))
+    poses = WholeBodyPredictor(FixedBody(body), hand.predictor(), face.predictor())(image)
+    (person,) = to_openpose(poses, (240, 320))["people"]
+    assert len(person["pose_keypoints_2d"]) == 75
+    for part, prefix in (("hand_left", "left_hand_"), ("hand_right", "right_hand_"), ("face", "face_")):
+        wrist = poses.skeleton.index(f"{prefix}wrist")
+        flat = person[f"{part}_keypoints_2d"]
+        assert len(flat) == 6
+        np.testing.assert_allclose(flat[:2], poses.keypoints[0, wrist], atol=1e-3)
+
+
+def test_bodies_that_place_nothing_are_refused() -> None:
+    flies = people(np.zeros((1, 2, 2)), bones=FINGERS)
+    network = DotNetwork(spec("hand", FINGERS))
+    with pytest.raises(ModelError, match="skeleton fingers has no left_shoulder, left_elbow"):
+        WholeBodyPredictor(FixedBody(flies), network.predictor())
+    with pytest.raises(ModelError, match="faces are placed by neck and nose"):
+        WholeBodyPredictor(FixedBody(flies), face=network.predictor())
+    with pytest.raises(ModelError, match="needs a model of hands, or of faces"):
+        WholeBodyPredictor(FixedBody(flies))

@@ -1,0 +1,132 @@
+"""Which pictures are meant, and that no two results meet."""
+
+from pathlib import Path, PurePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.media.sources import _without_suffix, find_sources, frames
+from cairn.errors import ImageError
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    names = "a.jpg b.PNG note.txt a.cairn.jpg .hidden.jpg one/a.jpg one/a.png one/c.jpg two/a.jpg .secret/s.jpg"
+    for name in names.split():
+        path = tmp_path / "pics" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def named(*sources: str) -> dict[str, str]:
+    return {each.name.path.as_posix(): each.name.output.as_posix() for each in find_sources(sources)}
+
+
+def test_a_folder_gives_its_pictures_at_any_depth_but_not_our_own_results(tree: Path) -> None:
+    assert named("pics") == {
+        "pics/a.jpg": "a",
+        "pics/b.PNG": "b",
+        "pics/one/a.jpg": "one/a.jpg",
+        "pics/one/a.png": "one/a.png",
+        "pics/one/c.jpg": "one/c.jpg",
+        "pics/two/a.jpg": "two/a",
+    }
+
+
+def test_pictures_of_one_name_in_two_folders_keep_their_folders(tree: Path) -> None:
+    assert named("pics/two/a.jpg", "pics/a.jpg") == {"pics/two/a.jpg": "two/a", "pics/a.jpg": "a"}
+    assert named("pics/one", "pics/two")["pics/two/a.jpg"] == "two/a"
+    assert named("pics/*/a.jpg") == {"pics/one/a.jpg": "one/a", "pics/two/a.jpg": "two/a"}
+
+
+def test_paths_that_go_up_do_not_leave_the_output_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree / "pics" / "one")
+    assert named("../two/a.jpg", "c.jpg") == {"../two/a.jpg": "two/a", "c.jpg": "one/c"}
+
+
+def test_globs(tree: Path) -> None:
+    assert list(named("pics/**/a.jpg")) == ["pics/a.jpg", "pics/one/a.jpg", "pics/two/a.jpg"]
+    assert list(named(str(tree / "pics" / "*.jpg"))) == [(tree / "pics" / "a.jpg").as_posix()]
+    odd = tree / "pics" / "odd[1].jpg"
+    odd.touch()
+    assert named("pics/odd[1].jpg") == {"pics/odd[1].jpg": "odd[1]"}
+
+
+def test_a_picture_named_twice_is_one(tree: Path) -> None:
+    assert list(named("pics/two/a.jpg", "pics/two", str(tree / "pics/two/a.jpg"))) == ["pics/two/a.jpg"]
+
+
+def test_a_file_named_outright_is_taken_as_it_is(tree: Path) -> None:
+    assert named("pics/a.cairn.jpg") == {"pics/a.cairn.jpg": "a.cairn"}
+    assert named("pics/absent.jpg") == {"pics/absent.jpg": "absent"}
+
+
+def test_folders_and_globs_without_pictures_are_said(tree: Path) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(ImageError, match=r"no picture or video in the folder empty \(looked for \.jpg"):
+        find_sources(["pics", "empty"])
+    with pytest.raises(ImageError, match=r"no picture or video matches pics/\*\.gif"):
+        find_sources(["pics/*.gif"])
+    with pytest.raises(ImageError, match="a source is empty"):  # and not the current folder
+        find_sources([""])
+
+
+paths = st.builds(
+    lambda folder, stem, suffix: f"{folder}{stem}{suffix}",
+    st.sampled_from(["", "x/", "x/y/"]),
+    st.sampled_from(["a", "A", "a.jpg", "b.v2", "b"]),
+    st.sampled_from([".jpg", ".png", ".JPG", ""]),
+)
+
+
+@given(st.lists(paths, unique_by=str.lower, max_size=12))
+def test_no_two_results_meet(names: list[str]) -> None:
+    outputs = list(_without_suffix([PurePath(name) for name in names]))
+    assert len({str(output).lower() for output in outputs}) == len(names)
+    assert [output.parent for output in outputs] == [PurePath(name).parent for name in names]
+
+
+def kinds(*sources: str) -> dict[str, tuple[str, str]]:
+    return {each.name.path.as_posix(): (each.kind, each.name.output.as_posix()) for each in find_sources(sources)}
+
+
+def test_clips_are_told_by_what_they_are_called(tree: Path) -> None:
+    for name in ("clip.mp4", "clip.MOV", "a.mp4", "shot_0001.png", "shot_0002.png", "5"):
+        (tree / "pics" / name).touch()
+    assert kinds("pics/clip.mp4", "pics/absent.webm") == {
+        "pics/clip.mp4": ("video", "clip"),
+        "pics/absent.webm": ("video", "absent"),
+    }
+    assert kinds("pics/shot_%04d.png") == {"pics/shot_%04d.png": ("sequence", "shot")}
+    assert kinds("0", "12") == {"0": ("camera", "camera0"), "12": ("camera", "camera12")}
+    assert kinds("pics/5") == {"pics/5": ("picture", "5")}
+    in_folder = kinds("pics")
+    assert in_folder["pics/clip.mp4"] == ("video", "clip.mp4")  # there is a clip.MOV, and an a.jpg beside a.mp4
+    assert in_folder["pics/a.mp4"] == ("video", "a.mp4")
+    assert in_folder["pics/a.jpg"] == ("picture", "a.jpg")
+
+
+def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
+    (tree / "pics" / "one" / "list.txt").write_text("\ufeffa.jpg\r\n\n  ../two/a.jpg \n/elsewhere/x.jpg\n")
+    assert [path.rsplit("pics/", 1)[-1] for path in named("pics/one/list.txt")] == [
+        "one/a.jpg",
+        "one/../two/a.jpg",
+        "/elsewhere/x.jpg",
+    ]
+
+
+def test_frames_of_a_sequence_go_by_number_not_by_name(tree: Path) -> None:
+    for number in (2, 10, 1):
+        (tree / f"{number}.png").write_text("no picture")
+    (tree / "03.png").touch()  # which %d never writes
+    (source,) = find_sources(["%d.png"])
+    numbered = list(frames(source, rate=10))
+    assert [(each.name.frame, each.name.seconds, each.name.output.as_posix()) for each in numbered] == [
+        (1, 0.0, "1"),
+        (2, 0.1, "2"),
+        (10, 0.9, "10"),
+    ]
+    assert all(each.fault is not None and each.image is None and each.count == 3 for each in numbered)

@@ -1,0 +1,85 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cairn.errors import ModelError
+from cairn.methods.landmarks import decode, predictor
+from cairn.inference.network import Maps
+from cairn.structures.skeleton import Skeleton
+from cairn.inference.model_spec import InputSpec, ModelSpec
+
+PAIR = Skeleton("pair", ("left_end", "right_end"))
+SPEC = ModelSpec(
+    name="ends",
+    method="landmarks",
+    skeleton=PAIR,
+    input=InputSpec(fit="whole", size=64, multiple=1),
+    stride=4,
+    outputs=("keypoints", "confidence"),
+)
+
+
+class Ends:
+    """Finds one end in the middle of the first cell of the picture, the other in that of the last."""
+
+    def __init__(self, spec: ModelSpec = SPEC) -> None:
+        self.spec = spec
+
+    def __call__(self, images: np.ndarray) -> Maps:
+        assert images.shape == (1, 3, 64, 64)
+        return {
+            "keypoints": np.array([[[0, 0], [15, 15]]], np.float32),
+            "confidence": np.array([[0.25, 0.75]], np.float32),
+        }
+
+
+def test_points_are_kept_and_the_score_is_the_mean() -> None:
+    keypoints, confidence = np.array([[3.5, 4], [5, -6]]), np.array([0.25, 0.75])
+    poses = decode(keypoints, confidence, PAIR)
+    assert np.array_equal(poses.keypoints, keypoints[None])
+    assert np.array_equal(poses.confidence, confidence[None])
+    assert poses.scores == pytest.approx([0.5])
+    assert poses.keypoints.dtype == poses.confidence.dtype == poses.scores.dtype == np.float32
+
+
+def test_what_has_no_confidence_was_not_found() -> None:
+    poses = decode(np.ones((2, 2)), np.array([0.0, 1.5]), PAIR)
+    assert np.isnan(poses.keypoints[0, 0]).all()
+    assert np.array_equal(poses.confidence[0], [0, 1])
+
+
+@pytest.mark.parametrize(("keypoints", "confidence"), [((3, 2), 3), ((2, 3), 2), ((2, 2), 3)])
+def test_what_is_not_the_skeletons_is_refused(keypoints: tuple[int, ...], confidence: int) -> None:
+    with pytest.raises(ModelError, match=r"must be \(2, 2\) and confidence \(2,\) for pair, got"):
+        decode(np.ones(keypoints), np.ones(confidence), PAIR)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (128, 64), (30, 60)])
+def test_cells_are_those_of_the_square_that_holds_the_picture(size: tuple[int, int]) -> None:
+    height, width = size
+    poses = predictor(Ends())(np.zeros((height, width, 3), np.uint8))
+    side = max(size)
+    first, last = side / 32 - 0.5, side - side / 32 - 0.5  # half a cell of 16 from the square's edges
+    shift = np.array([width - side, height - side]) / 2
+    assert np.allclose(poses.keypoints[0], np.array([[first] * 2, [last] * 2]) + shift, atol=1e-4)
+
+
+def test_a_network_of_another_kind_is_refused() -> None:
+    others = (
+        ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
+        ({"input": InputSpec(fit="crop", size=64)}, {}, "of a crop"),
+        ({}, {"size": 128}, "64 pixels and no other size, got 128"),
+        ({}, {"threshold": 0.5}, "has no threshold"),
+        ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),
+    )
+    for changed, settings, message in others:
+        with pytest.raises(ModelError, match=message):
+            predictor(Ends(SPEC.model_copy(update=changed)), **settings)
+    assert predictor(Ends(), size=64).spec == SPEC
+
+
+def test_detecting_imports_no_torch(environment: dict[str, str]) -> None:
+    code = "import cairn.methods.landmarks, sys; assert not {'torch', 'lightning', 'onnx'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -1,0 +1,130 @@
+"""What a discovery learns from: pictures of a folder or of a label file, and what is set aside."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cairn.errors import CairnError, ImageError, LabelError, RecipeError
+from cairn.media.images import write_image
+from cairn.methods.landmarks.images import (
+    HELD,
+    LEAST,
+    check_pictures,
+    landmark_skeleton,
+    paths_of,
+    read_data,
+    without_labels,
+)
+from cairn.methods.landmarks.training import Recipe
+from cairn.training.recipe import LabelSource
+from support.made_figures import draw_figure, made_figures
+
+TWO = landmark_skeleton(2)
+
+
+def write_figures(folder: Path, count: int, height: int = 24, width: int = 24) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{i:03}.png" for i in range(count)]
+    rng = np.random.default_rng(0)
+    for path in paths:
+        write_image(path, draw_figure(rng, height, width)[0])
+    return paths
+
+
+def recipe_of(*sources: Path, **values: object) -> Recipe:
+    train = [{"labels": str(source)} for source in sources]
+    return Recipe.model_validate({"network": {"landmarks": 2}, "data": {"train": train}, **values})
+
+
+def test_a_folders_pictures_are_found_by_name_with_those_below_it(tmp_path: Path) -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    for name in ("b.png", "a.JPG", "sub/c.png", ".hidden.png", ".git/d.png", "b.cairn.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_image(tmp_path / name, image)
+    (tmp_path / "notes.txt").write_text("none")
+    found = paths_of(LabelSource(labels=tmp_path))
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.JPG", "b.png", "sub/c.png"]
+
+
+def test_of_a_label_file_the_pictures_are_taken(tmp_path: Path) -> None:
+    labels = made_figures(tmp_path, 3)
+    found = paths_of(LabelSource(labels=tmp_path / "labels.json"))
+    assert found == [picture.path for picture in labels]
+    learnt = without_labels(found, TWO)
+    assert learnt.skeleton == TWO
+    assert not any(len(picture.annotation) for picture in learnt)
+    assert [picture.size for picture in learnt] == [(64, 64)] * 3
+
+
+def test_an_empty_folder_and_a_missing_one_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="no picture in the folder"):
+        paths_of(LabelSource(labels=tmp_path))
+    with pytest.raises(CairnError, match="none: No such file"):
+        paths_of(LabelSource(labels=tmp_path / "none"))
+
+
+def test_what_is_set_aside_is_kept_and_learnt_from_nowhere(tmp_path: Path) -> None:
+    paths = write_figures(tmp_path / "a", 30) + write_figures(tmp_path / "b", 10)
+    recipe = recipe_of(tmp_path / "a", tmp_path / "b")
+    skeleton, sources, val = read_data(recipe, tmp_path)
+    held, learnt = (
+        {picture.path for labels in sets for picture in labels} for sets in ([val], [s for s, _ in sources])
+    )
+    assert held | learnt == set(paths)
+    assert not held & learnt
+    assert len(held) == min(HELD[0], 40 // 4)
+    assert [len({p.path for p in labels} & held) for labels, _ in sources] == [0, 0]
+    assert skeleton.joints == ("landmark_0", "landmark_1")
+    again = read_data(recipe.model_copy(update={"seed": 5}), tmp_path)[2]
+    assert {picture.path for picture in again} == held
+    (tmp_path / "split.json").unlink()
+    other = read_data(recipe.model_copy(update={"seed": 5}), tmp_path)[2]
+    assert {picture.path for picture in other} != held
+    (tmp_path / "split.json").write_text("[1]")
+    with pytest.raises(LabelError, match=r"split\.json is damaged"):
+        read_data(recipe, tmp_path)
+
+
+def test_pictures_to_validate_on_may_be_given(tmp_path: Path) -> None:
+    write_figures(tmp_path / "a", LEAST)
+    aside = write_figures(tmp_path / "b", 3)
+    data = {"train": [{"labels": str(tmp_path / "a")}], "val": [{"labels": str(tmp_path / "b")}]}
+    _, [(learnt, _)], val = read_data(Recipe.model_validate({"network": {"landmarks": 2}, "data": data}), tmp_path)
+    assert [picture.path for picture in val] == aside
+    assert len(learnt) == LEAST
+    assert not (tmp_path / "split.json").exists()
+
+
+def test_too_few_or_too_small_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="a discovery needs pictures"):
+        read_data(Recipe(), tmp_path)
+    write_figures(tmp_path / "a", LEAST - 1)
+    with pytest.raises(ImageError, match="expected 10 at least, got 9"):
+        read_data(recipe_of(tmp_path / "a"), tmp_path)
+    small = write_figures(tmp_path / "b", LEAST + 1, 15, 40)
+    with pytest.raises(ImageError, match=rf"{small[0].name} is 40 x 15 pixels: each side must be 16 at least"):
+        read_data(recipe_of(tmp_path / "b"), tmp_path)
+
+
+@pytest.mark.parametrize("colour", [0, 200])
+def test_pictures_of_one_colour_are_refused_where_they_are_most(tmp_path: Path, colour: int) -> None:
+    paths = write_figures(tmp_path, 5)
+    for i in range(5, 11):
+        write_image(tmp_path / f"{i:03}.png", np.full((24, 24, 3), colour, np.uint8))
+    pictures = without_labels(paths_of(LabelSource(labels=tmp_path)), TWO).pictures
+    with pytest.raises(ImageError, match=r"6 of 11 pictures looked at are of one colour, such as .*005\.png"):
+        check_pictures(pictures)
+    check_pictures(pictures[: 2 * len(paths)])  # half may be
+
+
+def test_sizes_that_differ_widely_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_figures(tmp_path / "a", 2, 20, 24)
+    write_figures(tmp_path / "b", 1, 20, 97)
+    paths = [path for name in "ab" for path in paths_of(LabelSource(labels=tmp_path / name))]
+    with caplog.at_level(logging.INFO, "cairn"):
+        check_pictures(without_labels(paths[:2], TWO).pictures)
+        assert not caplog.messages
+        check_pictures(without_labels(paths, TWO).pictures)
+    assert caplog.messages == ["pictures are from 24 to 97 pixels wide or high: all are shown at one size"]

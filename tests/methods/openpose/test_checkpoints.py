@@ -1,0 +1,207 @@
+"""The released networks with random weights: what the import makes of their files, beside what their prototxts say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from support import caffe_files
+from support.caffe_files import Blobs, Prototxt
+from cairn.errors import ModelError
+from cairn.methods.openpose.checkpoints import read_checkpoint, recognises
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.inference.model_spec import ModelSpec
+from cairn.training.checkpoints.reading import Checkpoint, read_weights
+
+SIZES = (64, 64), (48, 96)
+
+
+def imported(path: Path, weights: Blobs, legacy: bool = False) -> Checkpoint:
+    path.write_bytes(caffe_files.caffemodel(weights, legacy))
+    checkpoint = read_weights(path)
+    path.unlink()  # a few hundred megabytes
+    return checkpoint
+
+
+def check(module: torch.nn.Module, net: Prototxt, weights: Blobs) -> None:
+    for size in SIZES:
+        images = np.random.default_rng(1).uniform(0, 255, (1, 3, *size)).astype(np.float32)
+        expected = caffe_files.run(net, weights, images)
+        with torch.inference_mode():
+            got = torch.cat(module(torch.from_numpy(images)), dim=1).numpy()
+        assert got.shape == expected.shape == (1, net.channels["net_output"], size[0] // 8, size[1] // 8)
+        assert np.abs(expected).max() > 0.1
+        assert np.abs(got - expected).max() < 1e-3 * np.abs(expected).max()
+
+
+def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float], drawn: float) -> None:
+    assert (spec.method, spec.stride, spec.input.multiple) == ("openpose", 8, 16)
+    assert spec.skeleton == skeleton(skeleton_name)
+    assert {key: spec.decode.get(key) for key in thresholds} == thresholds
+    assert spec.draw_threshold == drawn
+    if skeleton_name in ("hand21", "face70"):
+        assert (spec.outputs, spec.input.fit, spec.input.size) == (("heatmaps",), "crop", 368)
+    else:
+        assert (spec.outputs, spec.input.fit) == (("heatmaps", "pafs"), "letterbox")
+
+
+@pytest.mark.parametrize(
+    ("net", "skeleton_name", "thresholds", "drawn", "legacy"),
+    [
+        (caffe_files.two_branches(38, 19), "coco18", {"peak_threshold": 0.05, "sample_threshold": 0.05}, 0.05, True),
+        (caffe_files.body_25(52, 26), "body25", {"peak_threshold": 0.05, "sample_share": 0.95}, 0.05, False),
+        (caffe_files.one_branch(22), "hand21", {}, 0.2, False),
+        (caffe_files.one_branch(71), "face70", {}, 0.4, False),
+    ],
+    ids=["COCO", "BODY_25", "hand", "face"],
+)
+def test_each_released_network_computes_what_its_prototxt_says(
+    tmp_path: Path, net: Prototxt, skeleton_name: str, thresholds: dict[str, float], drawn: float, legacy: bool
+) -> None:
+    weights = caffe_files.random_weights(net)
+    module, spec = read_checkpoint(imported(tmp_path / "net.caffemodel", weights, legacy), "net")
+    check(module, net, weights)
+    check_spec(spec, skeleton_name, thresholds, drawn)
+    assert not module.training
+
+
+def test_mpi_has_a_four_stage_network_within_its_weights(tmp_path: Path) -> None:
+    net = caffe_files.two_branches(28, 16)
+    weights = caffe_files.random_weights(net)
+    checkpoint = imported(tmp_path / "net.caffemodel", weights)
+    module, spec = read_checkpoint(checkpoint, "mpi")
+    check(module, net, weights)
+    check_spec(spec, "mpii15", {"peak_threshold": 0.6, "sample_threshold": 0.01}, 0.05)
+    module, spec = read_checkpoint(checkpoint, "fast", stages=4)
+    check(module, caffe_files.two_branches(28, 16, stages=4), weights)
+    check_spec(spec, "mpii15", {"peak_threshold": 0.3, "sample_threshold": 0.01}, 0.05)
+    assert spec.provenance == {"imported from": "OpenPose MPI", "stages": 4}
+
+
+# ---- files of other forms, with the two stages that are enough to tell
+
+
+@pytest.fixture(scope="module")
+def net() -> Prototxt:
+    return caffe_files.two_branches(38, 19, stages=2)
+
+
+@pytest.fixture(scope="module")
+def weights(net: Prototxt) -> Blobs:
+    return caffe_files.random_weights(net)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(weights: Blobs) -> Checkpoint:
+    return Checkpoint(Path("pose.pth"), named(weights))
+
+
+def named(weights: Blobs, pattern: str = "{}.{}", kinds: tuple[str, str] = ("weight", "bias")) -> dict[str, Tensor]:
+    return {
+        pattern.format(layer, kind): torch.from_numpy(values)
+        for layer, blobs in weights.items()
+        for kind, values in zip(kinds, blobs, strict=False)
+    }
+
+
+def test_conversions_to_pytorch_and_numpy_are_told_by_the_ends_of_their_names(
+    tmp_path: Path, net: Prototxt, weights: Blobs
+) -> None:
+    transposed = {
+        layer: [values.transpose(2, 3, 1, 0) if values.ndim == 4 else values for values in blobs]
+        for layer, blobs in weights.items()
+    }
+    torch.save(named(weights, "model1_1.{}.{}"), tmp_path / "modules.pth")
+    torch.save({"state_dict": named(weights), "epoch": 3}, tmp_path / "state.pth.tar")
+    np.savez(tmp_path / "plain.npz", **{key: value.numpy() for key, value in named(weights, "{}/{}").items()})
+    tensorflow = named(transposed, "net/{}/{}:0", ("kernel", "bias"))
+    np.savez(tmp_path / "tensorflow.npz", **{key: value.numpy() for key, value in tensorflow.items()})
+    for name in ("modules.pth", "state.pth.tar", "plain.npz", "tensorflow.npz"):
+        checkpoint = read_weights(tmp_path / name)
+        assert recognises(checkpoint)
+        module, spec = read_checkpoint(checkpoint, "net")
+        assert spec.provenance == {"imported from": "OpenPose COCO", "stages": 2}
+        loaded = module.layer.state_dict()
+        for layer, (kernel, bias) in weights.items():
+            assert np.array_equal(loaded[f"{layer}.weight"], kernel)
+            assert np.array_equal(loaded[f"{layer}.bias"], bias)
+    check(module, net, weights)
+
+
+def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
+    weights = caffe_files.random_weights(caffe_files.body_25())
+    flat = named(weights)
+    spread = {key: value[None, None] if key.startswith(("prelu", "Mprelu")) else value for key, value in flat.items()}
+    module, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net")
+    assert np.array_equal(module.layer["Mprelu3_stage2_L2_1"].weight.detach(), weights["Mprelu3_stage2_L2_1"][0])
+    assert (spec.provenance["imported from"], spec.skeleton.name) == ("OpenPose BODY_25", "body25")
+    feet = str(spec.decode["uncounted"]).split()
+    assert feet == list(spec.skeleton.joints[19:])
+    body25 = skeleton("body25")
+    other = Skeleton("other", tuple(f"joint{i}" for i in range(25)), body25.limbs, body25.redundant)
+    _, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net", other)
+    assert "uncounted" not in spec.decode  # it has no feet
+
+
+def test_a_skeleton_of_ones_own_is_taken_where_it_fits(checkpoint: Checkpoint) -> None:
+    own = Skeleton("own", tuple("abcdefghijklmnopqr"), tuple((i, j) for i in range(17) for j in (i + 1,)))
+    with pytest.raises(ModelError, match="19 maps and 38 fields, and skeleton own is for 19 maps and 34 fields"):
+        read_checkpoint(checkpoint, "net", own)
+    fitting = Skeleton("own", own.joints, (*own.limbs, (0, 2), (0, 3)), redundant=(17, 18))
+    assert read_checkpoint(checkpoint, "net", fitting)[1].skeleton == fitting
+
+
+def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> None:
+    last = {"conv5_5_CPM_L2", "Mconv7_stage2_L2"}
+    weights = {key: value[:4] if key.split(".")[0] in last else value for key, value in checkpoint.weights.items()}
+    seen = {f"Mconv1_stage2_{branch}.weight" for branch in ("L1", "L2")}
+    weights |= {key: torch.cat([weights[key][:, :42], weights[key][:, 57:]], dim=1) for key in seen}
+    other = Checkpoint(Path("pose.pth"), weights)
+    with pytest.raises(ModelError, match="4 maps and 38 fields, as no released network: say which skeleton"):
+        read_checkpoint(other, "net")
+    triangle = Skeleton("triangle", ("a", "b", "c"), ((0, 1), (1, 2), *[(0, 2)] * 17), redundant=tuple(range(2, 19)))
+    assert read_checkpoint(other, "net", triangle)[1].skeleton == triangle
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"conv4_4_CPM.weight": None}, "it lacks conv4_4_CPM.weight"),
+        ({"Mconv3_stage2_L2.bias": None, "conv1_1.bias": None}, "lacks Mconv3_stage2_L2.bias, conv1_1.bias$"),
+        ({"conv1_1_bn.weight": (64,)}, "it has conv1_1_bn.weight, which that network has not"),
+        ({"Mconv7_stage5_L1.bias": (38,)}, "lacks Mconv1_stage3_L1.bias, .* and .* more"),
+        ({"conv3_4.weight": (256, 256, 1, 1)}, r"conv3_4.weight must be \(256, 256, 3, 3\), got \(256, 256, 1, 1\)"),
+        ({"Mconv7_stage2_L1.bias": (28,)}, r"Mconv7_stage2_L1.bias must be \(38,\), got \(28,\)"),
+        ({"conv1_2.bias": torch.full((64,), torch.nan)}, "conv1_2.bias has numbers that are not finite"),
+        ({"module.conv1_2.bias": (64,)}, "has conv1_2.bias twice, once more as module.conv1_2.bias"),
+    ],
+    ids=["missing", "missing two", "unknown", "missing stage", "kernel", "channels", "not finite", "twice"],
+)
+def test_faults_name_the_layer(
+    checkpoint: Checkpoint, change: dict[str, Tensor | tuple[int, ...] | None], message: str
+) -> None:
+    changed = {key: torch.zeros(value) if isinstance(value, tuple) else value for key, value in change.items()}
+    weights = {key: value for key, value in (checkpoint.weights | changed).items() if value is not None}
+    with pytest.raises(ModelError, match=message):
+        read_checkpoint(Checkpoint(checkpoint.path, weights), "net")
+
+
+@pytest.mark.parametrize("stages", [0, 3])
+def test_stages_that_are_not_there_cannot_be_taken(checkpoint: Checkpoint, stages: int) -> None:
+    with pytest.raises(ModelError, match=f"has 2 stages: expected 1 to 2 to take, got {stages}"):
+        read_checkpoint(checkpoint, "net", stages=stages)
+
+
+def test_vgg_alone_is_not_recognised(checkpoint: Checkpoint) -> None:
+    weights = {key: value for key, value in checkpoint.weights.items() if key < "conv4_3" and key[0] == "c"}
+    vgg = Checkpoint(checkpoint.path, weights | {"fc6.weight": torch.zeros(4, 4)})
+    assert len(weights) == 20
+    assert not recognises(vgg)
+    with pytest.raises(
+        ModelError, match=r"is of another network than OpenPose's .*: it names conv1_1.bias, .* and 18 more"
+    ):
+        read_checkpoint(vgg, "net")

@@ -1,0 +1,90 @@
+"""Objects that tests make up: a beast seen from above, people from the front and from behind, and labels of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.media.images import write_image
+from cairn.structures.poses import Annotation
+from cairn.structures.skeleton import Skeleton
+
+BEAST = Skeleton(
+    "beast",
+    ("nose", "left_ear", "right_ear", "neck", "left_paw", "right_paw", "tail"),
+    limbs=((0, 1), (0, 2), (0, 3), (3, 4), (3, 5), (3, 6)),
+    flip_pairs=((1, 2), (4, 5)),
+)
+SHAPE = np.array([[0, -30], [-8, -22], [8, -22], [0, -12], [-14, 0], [14, 0], [0, 30]], float)
+
+PERSON = Skeleton(
+    "figure",
+    ("head", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+     "left_hip", "right_hip"),
+    limbs=((0, 1), (0, 2), (1, 3), (3, 5), (2, 4), (4, 6), (1, 7), (2, 8)),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8)),
+)  # fmt: skip
+
+
+def beasts(count: int, seed: int = 0) -> np.ndarray:
+    """(count, 7, 2): turned anyhow, of several sizes, each joint off by a twentieth."""
+    rng = np.random.default_rng(seed)
+    shapes = SHAPE + rng.normal(0, 1.5, (count, *SHAPE.shape))
+    return placed(shapes, rng)
+
+
+def people(count: int, seed: int = 0) -> np.ndarray:
+    """(count, 9, 2): upright, half of them with their backs to us, arms swung by chance."""
+    rng = np.random.default_rng(seed)
+    side = np.array([-1.0, 1.0])
+    shapes = np.zeros((count, 9, 2))
+    shapes[:, 0] = 0, -25
+    shapes[:, 1:3, 0], shapes[:, 1:3, 1] = 15 * side, -12
+    shapes[:, 7:9, 0], shapes[:, 7:9, 1] = 10 * side, 30
+    swing = rng.uniform(-0.3, 1.2, (2, count, 2))  # upper and lower arms, outwards from hanging
+    for part, angles in enumerate(swing):
+        arm = 18 * np.stack([np.sin(angles) * side, np.cos(angles)], axis=2)
+        shapes[:, 3 + 2 * part : 5 + 2 * part] = shapes[:, 1 + 2 * part : 3 + 2 * part] + arm
+    shapes[rng.random(count) < 0.5, :, 0] *= -1
+    return placed(shapes + rng.normal(0, 1, shapes.shape), rng, turn=0.3)
+
+
+def placed(shapes: np.ndarray, rng: np.random.Generator, turn: float = np.pi) -> np.ndarray:
+    angles, sizes = rng.uniform(-turn, turn, len(shapes)), rng.uniform(0.5, 2, len(shapes))
+    c, s = np.cos(angles), np.sin(angles)
+    matrices = sizes[:, None, None] * np.stack([np.stack([c, -s], 1), np.stack([s, c], 1)], 1)
+    return np.einsum("nij,nkj->nki", matrices, shapes) + rng.uniform(80, 120, (len(shapes), 1, 2))
+
+
+def blots(seed: int, size: tuple[int, int] = (200, 200)) -> np.ndarray:
+    """A picture like no other."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (7, 7, 3)).astype(np.uint8)
+    return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def labels_of(folder: Path, keypoints: np.ndarray, skeleton: Skeleton, pictures: Sequence[np.ndarray]) -> Labels:
+    """One object in each picture, which is written."""
+    listed = []
+    for i, (points, picture) in enumerate(zip(keypoints, pictures, strict=True)):
+        path = folder / f"p{i}x.png"
+        write_image(path, picture)
+        low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+        annotation = Annotation(
+            points[None].astype(np.float32),
+            np.where(np.isfinite(points[None, :, 0]), 2, 0).astype(np.uint8),
+            np.array([[*low, *(high - low)]], np.float32),
+            np.array([(high - low).prod()], np.float32),
+            np.zeros(1, bool),
+        )
+        listed.append(LabelledPicture(i + 1, path, picture.shape[:2], annotation))
+    known = np.isfinite(keypoints).all(axis=2).any(axis=0)
+    return Labels(skeleton, tuple(listed), known)
+
+
+def with_picture(labels: Labels, index: int, **changes: object) -> Labels:
+    pictures = list(labels.pictures)
+    pictures[index] = replace(pictures[index], **changes)  # type: ignore[arg-type]
+    return replace(labels, pictures=tuple(pictures))

@@ -1,0 +1,50 @@
+"""A file is there whole, or what was there before still is."""
+
+from pathlib import Path
+
+import pytest
+
+from cairn.errors import OutputError
+from cairn.files import whole_file, writable_folder
+
+
+def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "two folders" / "result.txt"
+    with whole_file(path) as beside:
+        beside.write_text("whole")
+        assert beside.suffix == path.suffix
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, BrokenPipeError])
+def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "result.txt"
+    path.write_text("before")
+
+    def interrupted() -> None:
+        with whole_file(path) as beside:
+            beside.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_hinders_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"), whole_file(tmp_path / "file" / "result.txt") as beside:
+        beside.write_text("never")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="a folder has that name"), whole_file(tmp_path / "folder"):
+        pytest.fail("the work was begun in vain")
+    with pytest.raises(OutputError, match="cannot write into the folder"):
+        writable_folder(tmp_path / "file")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_trying_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+    assert list(writable_folder(tmp_path / "new" / "folder").iterdir()) == []

@@ -1,0 +1,250 @@
+"""Who is who stays so: through crossings, gaps, missing joints and any frame rate."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cairn.datasets.reading import read_labels
+from cairn.errors import CairnError, SkeletonError
+from cairn.evaluation.metrics.tracking import measure_tracks
+from cairn.structures.geometry import Affine
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.tracking.tracker import SPEED, STEADY, Tracker, _Tracks
+from crossings import as_labels, detected, walkers
+from support.fake_poses import random_poses
+from support import DATA
+
+SEEDS = st.integers(0, 2**32 - 1)
+CROSS = Skeleton("cross", ("left", "right", "top", "bottom"))
+SHAPE = np.array([[-10.0, 0], [10, 0], [0, -15], [0, 15]])
+FLIES = DATA / "flies" / "val.json"
+
+
+def at(*places: tuple[float, float]) -> Poses:
+    """Crosses of about 25 pixels around some places."""
+    points = np.array(places, np.float32).reshape(-1, 1, 2) + SHAPE.astype(np.float32)
+    return Poses(points, np.ones(points.shape[:2], np.float32), np.ones(len(points), np.float32), CROSS)
+
+
+def ids_of(tracker: Tracker, *pictures: Poses, rate: float = 25.0) -> list[list[int]]:
+    return [tracker(poses, i / rate).ids.tolist() for i, poses in enumerate(pictures)]
+
+
+@given(SEEDS)
+@settings(max_examples=40)
+def test_numbers_are_for_one_each_and_are_never_given_again(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tracker = Tracker()
+    largest = 0
+    alive: dict[int, int] = {}
+    for i in range(8):
+        poses = random_poses(int(rng.integers(2**32)), int(rng.integers(0, 5)))
+        tracked = tracker(poses, i / 10)
+        assert np.array_equal(tracked.keypoints, poses.keypoints, equal_nan=True)
+        assert np.array_equal(tracked.scores, poses.scores)
+        ids = tracked.ids[tracked.ids != -1]
+        assert len(set(ids.tolist())) == len(ids)
+        assert (ids >= 1).all()
+        fresh = sorted(number for number in ids.tolist() if number not in alive)
+        assert fresh == list(range(largest + 1, largest + 1 + len(fresh)))
+        largest += len(fresh)
+        alive |= dict.fromkeys(ids.tolist(), i)
+
+
+@given(SEEDS, st.floats(0.05, 20), st.floats(0, 360))
+@settings(max_examples=30)
+def test_neither_order_nor_the_picture_s_size_and_place_matter(seed: int, factor: float, angle: float) -> None:
+    rng = np.random.default_rng(seed)
+    start, velocity = rng.uniform(0, 300, (4, 2)), rng.uniform(-40, 40, (4, 2))
+    moved = Affine.rotation(angle).then(Affine.scaling(factor)).then(Affine.translation(30, -70))
+    one, other = Tracker(smooth=1), Tracker(smooth=1)
+    named: dict[int, int] = {}
+    for i in range(6):
+        poses = at(*(start + velocity * i / 10))[np.flatnonzero(rng.random(4) < 0.9)]
+        order = rng.permutation(len(poses))
+        expected = one(poses, i / 10)
+        got = other(poses.transformed(moved)[order], 7 + i / 10)
+        back = got.transformed(moved.inverse())
+        np.testing.assert_allclose(back.keypoints, expected.keypoints[order], atol=0.02)
+        for number, same in zip(got.ids.tolist(), expected.ids[order].tolist(), strict=True):
+            assert named.setdefault(number, same) == same or number == -1
+
+
+@given(SEEDS, st.floats(0.3, 3))
+def test_a_prediction_in_two_steps_is_that_in_one(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    tracks = _Tracks.born(rng.uniform(0, 99, (3, 4, 2)), 0.0)
+    tracks = replace(tracks, velocity=rng.normal(0, 50, (3, 2)))
+    once, twice = tracks.predicted(1 + share), tracks.predicted(1).predicted(share)
+    for name in ("keypoints", "velocity", "variance"):
+        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-9)
+
+
+def test_a_prediction_s_variance_is_that_of_many_walks() -> None:
+    rng = np.random.default_rng(0)
+    steps, seconds = 400, 0.8
+    tracks = _Tracks.born(np.zeros((1, 1, 2)), 0.0)
+    velocity = rng.normal(0, np.sqrt(tracks.variance[0, 2]), 20000)
+    place = np.zeros_like(velocity)
+    for _ in range(steps):
+        h = seconds / steps
+        place += velocity * h
+        velocity += -velocity * h / STEADY + SPEED * np.sqrt(2 * h / STEADY) * rng.normal(size=len(velocity))
+    place_variance, both, speed = tracks.predicted(seconds).variance[0]
+    np.testing.assert_allclose(
+        [place.var(), np.mean(place * velocity), velocity.var()], [place_variance, both, speed], rtol=0.04
+    )
+
+
+@pytest.mark.parametrize("unseen", [(), (9, 10), (8, 9, 10, 11)])
+def test_two_that_cross_keep_their_numbers_also_where_one_or_both_are_lost(unseen: tuple[int, ...]) -> None:
+    tracker = Tracker()
+    for i in range(20):
+        poses = at((4 * i, 50), (80 - 4 * i, 54))
+        if i in unseen:
+            poses = poses[[i % 2]] if len(unseen) == 2 else poses[:0]
+            tracker(poses, i / 10)
+        else:
+            assert tracker(poses, i / 10).ids.tolist() == [1, 2]
+
+
+@given(SEEDS)
+@settings(max_examples=20)
+def test_any_frame_rate(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tracker, time = Tracker(), 100.0
+    for _ in range(12):
+        time += rng.choice([0.0, 0.005, 0.04, 0.3])
+        x = 40 * (time - 100)
+        assert tracker(at((x, 0), (-x, 60)), time).ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0.98, 1), (1.1, -1)])
+def test_a_number_outlasts_a_short_gap(seconds: float, number: int) -> None:
+    tracker = Tracker(gap=1.0)
+    assert tracker(at((0, 0)), 0.0).ids.tolist() == [1]
+    assert tracker(at(), 0.5).ids.tolist() == []
+    assert tracker(at((0, 0)), seconds).ids.tolist() == [number]
+
+
+def test_pictures_further_apart_than_the_gap_are_no_gap() -> None:
+    tracker = Tracker(gap=1.0)
+    assert [tracker(at((i, 0)), 3.0 * i).ids.tolist() for i in range(4)] == [[1]] * 4
+
+
+def test_pictures_without_a_time_are_25_a_second() -> None:
+    for pictures, number in ((24, 1), (26, -1)):
+        tracker = Tracker()
+        tracker(at((0, 0)))
+        for _ in range(pictures - 1):
+            tracker(at())
+        assert tracker(at((0, 0))).ids.tolist() == [number]
+
+
+def test_what_is_seen_but_once_gets_no_number_and_who_stays_gets_the_next() -> None:
+    ghost = at((0, 0), (300, 300))
+    assert ids_of(Tracker(), at((0, 0)), ghost, at((0, 0)), ghost, ghost) == [[1], [1, -1], [1], [1, -1], [1, 2]]
+    assert ids_of(Tracker(), at(), ghost, ghost) == [[], [1, 2], [1, 2]]
+
+
+def test_somebody_new_beside_somebody_known_takes_no_number_of_theirs() -> None:
+    near = at((0, 0), (6, 0))
+    assert ids_of(Tracker(), at((0, 0)), near, near[[1, 0]]) == [[1], [1, -1], [2, 1]]
+
+
+def test_joints_that_come_and_go() -> None:
+    rng = np.random.default_rng(0)
+    tracker = Tracker()
+    for i in range(30):
+        poses = at((2 * i, 0), (60 - 2 * i, 8))
+        lost = rng.random((2, 4)) < (0.4 if i else 0)
+        lost[:, i % 4] = False
+        poses = replace(poses, confidence=np.where(lost, 0, poses.confidence).astype(np.float32))
+        assert tracker(poses, i / 25).ids.tolist() == [1, 2]
+
+
+def test_objects_of_one_joint_and_objects_of_which_nothing_was_found() -> None:
+    dot = Skeleton("dot", ("dot",))
+    tracker = Tracker()
+    for i in range(10):
+        points = np.array([[[i, 0]], [[50 - i, 1]], [[np.nan, np.nan]]], np.float32)
+        found = np.array([[1], [1], [0]], np.float32)
+        assert tracker(Poses(points, found, np.ones(3, np.float32), dot), i / 25).ids.tolist() == [1, 2, -1]
+
+
+def test_a_clock_that_is_set_back_costs_nobody_a_number() -> None:
+    tracker = Tracker()
+    times = [5.0, 5.1, 0.0, 0.1, None, 0.2]
+    assert [tracker(at((0, 0)), time).ids.tolist() for time in times] == [[1]] * 6
+
+
+def test_smoothing_calms_and_follows_and_begins_anew_after_a_gap() -> None:
+    rng = np.random.default_rng(0)
+    tracker = Tracker(smooth=1)
+    raw, calm = [], []
+    for i in range(60):
+        poses = at((100, 100))
+        poses = replace(poses, keypoints=poses.keypoints + rng.normal(0, 0.5, (1, 4, 2)).astype(np.float32))
+        raw.append(poses.keypoints)
+        calm.append(tracker(poses, i / 25).keypoints)
+    assert np.diff(calm, axis=0).std() < 0.4 * np.diff(raw, axis=0).std()
+    assert calm[0].dtype == np.float32
+    later = at((104, 100))
+    tracker(at(), 60 / 25)
+    assert np.array_equal(tracker(later, 60 / 25 + 0.5).keypoints, later.keypoints)
+
+
+def test_what_was_not_found_stays_so_when_smoothed() -> None:
+    tracker = Tracker(smooth=1)
+    for i in range(5):
+        poses = at((i, 0))
+        poses.keypoints[0, i % 4], poses.confidence[0, i % 4] = np.nan, 0
+        tracked = tracker(poses, i / 25)
+        assert np.array_equal(np.isnan(tracked.keypoints[..., 0]), ~poses.found)
+
+
+def test_mistakes_are_told() -> None:
+    for wrong in ({"gap": -1}, {"smooth": float("nan")}, {"gap": float("inf")}):
+        with pytest.raises(CairnError, match="must be a number from 0"):
+            Tracker(**wrong)
+    tracker = Tracker()
+    tracker(at((0, 0)))
+    with pytest.raises(CairnError, match="must be seconds or None, got nan"):
+        tracker(at((0, 0)), float("nan"))
+    with pytest.raises(SkeletonError, match="one skeleton, cross, got coco17"):
+        tracker(Poses.empty(skeleton("coco17")))
+
+
+def test_a_street_of_people_who_hide_one_another() -> None:
+    times = np.arange(100) / 12
+    labels = as_labels(*walkers(np.random.default_rng(1), 6, times))
+    rng, tracker = np.random.default_rng(2), Tracker()
+    found = [
+        tracker(detected(rng, picture.annotation, labels.skeleton, noise=0.02, lost=0.1, lost_joints=0.1), time)
+        for picture, time in zip(labels, times.tolist(), strict=True)
+    ]
+    figures = measure_tracks(labels, found)
+    assert figures.switches == 0
+    assert figures.mota > 85
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("lost", "lost_joints", "least"), [(0.0, 0.0, 100.0), (0.1, 0.1, 85.0), (0.3, 0.1, 60.0)])
+def test_no_fly_becomes_another(lost: float, lost_joints: float, least: float) -> None:
+    if not FLIES.is_file():
+        pytest.skip("no data set of flies in .data")
+    labels = read_labels(FLIES)
+    for seed in range(5):
+        rng, tracker = np.random.default_rng(seed), Tracker()
+        found = [
+            tracker(detected(rng, p.annotation, labels.skeleton, noise=0.03, lost=lost, lost_joints=lost_joints))
+            for p in labels
+        ]
+        figures = measure_tracks(labels, found)
+        assert figures.switches == 0
+        assert figures.mota >= least

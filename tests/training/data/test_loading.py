@@ -1,0 +1,112 @@
+"""Laws of what a training loop sees: everything once an epoch, the same for the same seed."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.errors import RecipeError
+from cairn.training.data.loading import (
+    EpochBatches,
+    EpochSampler,
+    PictureCache,
+    Sample,
+    TrainingSet,
+    stack,
+    training_loader,
+)
+from support.made_data import made_labels
+
+
+def draws(image, sample, rng):
+    return {"id": np.array(sample.picture.id), "draw": rng.random(3), "image": image[:4, :4].copy()}
+
+
+def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(tmp_path):
+    sampler = EpochSampler(17, seed=3)
+    orders = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        items = list(sampler)
+        assert sorted(items) == list(range(17 * epoch, 17 * (epoch + 1)))
+        orders.append([item % 17 for item in items])
+    assert orders[0] != orders[1] != orders[2]
+    sampler.set_epoch(1)
+    assert [item % 17 for item in sampler] == orders[1]
+
+
+def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
+    labels = made_labels(tmp_path, 4)
+    samples = [Sample(picture, labels.known) for picture in labels]
+    one, other = TrainingSet(samples, draws, 5, 100), TrainingSet(samples, draws, 5, 0)
+    assert np.array_equal(one[6]["draw"], other[6]["draw"])
+    assert np.array_equal(one[6]["image"], other[6]["image"])  # from memory, and from the file
+    assert one[6]["id"] == one[2]["id"]
+    assert not np.array_equal(one[6]["draw"], one[2]["draw"])  # sample 2 again, an epoch later
+    assert not np.array_equal(one[6]["draw"], TrainingSet(samples, draws, 6, 0)[6]["draw"])
+
+
+def test_workers_give_what_this_process_gives(tmp_path):
+    labels = made_labels(tmp_path, 6)
+    data = TrainingSet([Sample(picture, labels.known) for picture in labels], draws, 1, 10)
+    cv2.setNumThreads(2)
+    cv2.resize(np.zeros((2000, 2000), np.uint8), (999, 999))  # OpenCV has threads, which forked workers do not inherit
+    here, there = (list(training_loader(data, 2, workers, pin=False)) for workers in (0, 2))
+    assert len(here) == 3
+    for a, b in zip(here, there, strict=True):
+        assert all((a[name] == b[name]).all() for name in a)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 4), st.integers(1, 4), st.integers(0, 5))
+def test_processes_see_every_sample_once_among_them(samples, batch, accumulate, processes, epoch):
+    steps = -(-samples // (batch * accumulate))
+    if samples // steps < accumulate * processes:
+        with pytest.raises(RecipeError, match="samples a step cannot be cut"):
+            EpochBatches(samples, 3, batch, accumulate, 0, processes)
+        return
+    shares = [EpochBatches(samples, 3, batch, accumulate, rank, processes) for rank in range(processes)]
+    for share in shares:
+        share.sampler.set_epoch(epoch)
+    lists = [list(share) for share in shares]
+    assert {len(batches) for batches in lists} == {len(share) for share in shares} == {steps * accumulate}
+    seen = [item for batches in lists for part in batches for item in part]
+    assert sorted(seen) == list(range(samples * epoch, samples * (epoch + 1)))
+    sizes = [len(part) for batches in lists for part in batches]
+    assert min(sizes) == min(share.least for share in shares) >= 1
+    assert max(sizes) <= -(-batch // processes)
+
+
+@given(st.integers(8, 100), st.sampled_from([1, 2, 4]), st.sampled_from([1, 2]))
+def test_a_step_is_the_mean_over_its_samples_however_it_is_cut(samples, accumulate, processes):
+    whole = EpochBatches(samples, 3, 8)
+    if samples // whole.steps < accumulate * processes:
+        return
+    shares = [EpochBatches(samples, 3, 8 // accumulate, accumulate, rank, processes) for rank in range(processes)]
+    value = np.random.default_rng(0).random(samples)
+    for step, items in enumerate(whole):
+        means = [
+            share.weight(index) * value[part].mean()
+            for share in shares
+            for index, part in enumerate(share)
+            if index // accumulate == step
+        ]
+        assert len(means) == accumulate * processes
+        assert np.mean(means) == pytest.approx(value[items].mean())
+
+
+def test_fewer_samples_than_a_batch_are_still_seen(tmp_path):
+    labels = made_labels(tmp_path, 3)
+    data = TrainingSet([Sample(picture, labels.known) for picture in labels], draws, 1, 10)
+    assert [len(batch["id"]) for batch in training_loader(data, 8, 0, pin=False)] == [3]
+
+
+def test_the_cache_keeps_to_its_limit(tmp_path):
+    labels = made_labels(tmp_path, 6)
+    cache = PictureCache(megabytes=0)
+    cache.fill(picture.path for picture in labels)
+    assert not cache._pictures
+    cache = PictureCache(megabytes=1)
+    cache.fill(picture.path for picture in labels)
+    assert len(cache._pictures) == 6
+    assert stack([{"x": np.arange(3)}, {"x": np.arange(3)}])["x"].shape == (2, 3)

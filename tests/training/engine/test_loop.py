@@ -1,0 +1,365 @@
+"""Laws of a training run: it leaves a usable model, and being interrupted changes nothing."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+import cairn.methods.hourglass.training as hourglass
+import cairn.methods.openpose.training as openpose
+import cairn.training.engine.loop as fit
+import cairn.training.engine.results as results
+from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
+from cairn.api.load import load
+from cairn.inference.network import OnnxNetwork
+from cairn.training.engine.callbacks import BestCheckpoint
+from cairn.training.data.sources import read_data
+from cairn.training.engine.loop import export_from, train
+from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
+from cairn.training.engine.results import export_run
+from support.made_data import made_labels
+
+SMALL = {
+    "name": "things",
+    "seed": 4,
+    "optimiser": {"ema": 0.9},
+    "run": {"epochs": 3, "batch": 4, "workers": 0, "threads": 1, "validate_every": 1},
+}
+OPENPOSE = SMALL | {
+    "method": "openpose",
+    "input": {"size": 64, "detect": 96},
+    "network": {"widths": [8, 8, 8, 8], "depths": [1, 1, 1], "features": 8},
+}
+HOURGLASS = SMALL | {"method": "hourglass", "input": {"size": 64}, "network": {"features": 8}}
+
+
+def recipe_for(method, tables, folder):
+    return check_recipe(method.Recipe, tables | {"data": {"train": [{"labels": str(folder / "labels.json")}]}})
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptedMethod:
+    """A method whose module gives up in the middle of an epoch."""
+
+    Recipe = openpose.Recipe
+    read_data = staticmethod(openpose.read_data)
+    training_set = staticmethod(openpose.training_set)
+
+    @staticmethod
+    def module(recipe, joints, val):
+        class Module(openpose.OpenPoseModule):
+            def training_step(self, batch, index):
+                if self.current_epoch == 1 and index == 1:
+                    raise Interrupted
+                return super().training_step(batch, index)
+
+        return Module(recipe, joints, val)
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("things") / "set"
+    made_labels(folder, 12, people=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(things, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    train(openpose, recipe_for(openpose, OPENPOSE, things), run)
+    return run
+
+
+def epochs_of(run):
+    with (run / "metrics.csv").open() as rows:
+        return [int(row["epoch"]) for row in csv.DictReader(rows)]
+
+
+def test_a_run_leaves_a_model_that_detects(finished, things):
+    assert {entry.name for entry in finished.iterdir()} == {
+        "recipe.toml", "skeleton.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
+        "curves.png", "report",
+    }  # fmt: skip
+    assert epochs_of(finished) == [1, 2, 3]
+    model = load(finished / "model.onnx", threads=1)
+    poses = model(things / "images" / "0.png")
+    assert poses.keypoints.shape[1:] == (3, 2)
+    assert model.spec.provenance["seed"] == 4
+    assert "AP" in model.spec.figures
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(finished, things, tmp_path):
+    recipe = recipe_for(openpose, OPENPOSE, things)
+    with pytest.raises(Interrupted):
+        train(InterruptedMethod(), recipe, tmp_path / "run")
+    assert epochs_of(tmp_path / "run") == [1]
+    split = (tmp_path / "run" / "split.json").read_text()
+    train(openpose, recipe, tmp_path / "run", resume=True)
+
+    assert epochs_of(tmp_path / "run") == [1, 2, 3]
+    assert (tmp_path / "run" / "split.json").read_text() == split == (finished / "split.json").read_text()
+    whole, resumed = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in (finished, tmp_path / "run")
+    )
+    for name, weights in whole.items():
+        assert torch.allclose(weights.float(), resumed[name].float(), atol=1e-6), name
+
+
+def test_an_hourglass_learns_where_the_dots_are(things, tmp_path):
+    tables = HOURGLASS | {"run": SMALL["run"] | {"epochs": 25, "validate_every": 25}}
+    recipe = recipe_for(hourglass, tables | {"optimiser": {"learning_rate": 1e-2, "ema": 0}}, things)
+    train(hourglass, recipe, tmp_path / "run")
+    with (tmp_path / "run" / "metrics.csv").open() as rows:
+        error = float(next(csv.DictReader(rows))["error"])
+    assert error < 15  # percent of the box's diagonal; untrained it is above 30
+
+
+def test_the_split_is_kept_and_disjoint(things, tmp_path):
+    recipe = recipe_for(openpose, OPENPOSE, things)
+    _, [(training, _)], val = read_data(recipe, tmp_path)
+    _, _, again = read_data(recipe.model_copy(update={"seed": 99}), tmp_path)
+    held = {picture.id for picture in val}
+    assert held == {picture.id for picture in again} == set(json.loads((tmp_path / "split.json").read_text())["val"])
+    assert not held & {picture.id for picture in training}
+    assert len(held) + len(training) == 12
+
+
+def test_what_is_in_the_way_is_one_line(finished, things, tmp_path):
+    recipe = recipe_for(openpose, OPENPOSE, things)
+    with pytest.raises(OutputError, match="not empty"):
+        train(openpose, recipe, finished)
+    with pytest.raises(OutputError, match="no run to resume"):
+        train(openpose, recipe, tmp_path / "none", resume=True)
+    with pytest.raises(RecipeError, match="labels to learn from"):
+        train(openpose, check_recipe(openpose.Recipe, OPENPOSE), tmp_path / "empty")
+
+
+def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS, things)
+    absent = recipe_for(hourglass, HOURGLASS, tmp_path)
+    with pytest.raises(LabelError, match="cannot read labels"):
+        train(hourglass, absent, tmp_path / "run")
+    with pytest.raises(SkeletonError, match="no skeleton 'horse'"):
+        train(hourglass, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
+    labels = json.loads((things / "labels.json").read_text())
+    labels["annotations"] = labels["annotations"][:2]  # both in one picture: nothing is left for one of the two sets
+    (things / "few.json").write_text(json.dumps(labels))
+    few = [LabelSource(labels=things / "few.json")]
+    with pytest.raises(LabelError, match=r"pictures to validate on has a labelled|nothing to learn"):
+        train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write into the folder"):
+        train(hourglass, recipe, tmp_path / "file")
+
+
+@pytest.fixture
+def interrupts():
+    """Lightning ignores interrupts once it has seen one; the tests that follow should not."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+class Stopped:
+    """A method whose module does something else at the end of its first epoch."""
+
+    Recipe = hourglass.Recipe
+    read_data = staticmethod(hourglass.read_data)
+    training_set = staticmethod(hourglass.training_set)
+
+    def __init__(self, action):
+        self.action = action
+
+    def module(self, recipe, joints, val):
+        action = self.action
+
+        class Module(hourglass.HourglassModule):
+            def on_validation_epoch_end(self):
+                super().on_validation_epoch_end()
+                if not self.trainer.sanity_checking:
+                    action()
+
+        return Module(recipe, joints, val)
+
+
+def test_an_interrupt_is_an_interrupt_and_stdout_is_left_alone(things, tmp_path, interrupts, monkeypatch, capsys):
+    def press_ctrl_c():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # so that there is a bar
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopped(press_ctrl_c), recipe_for(hourglass, HOURGLASS, things), tmp_path / "run")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "epoch 1 of 3" in err
+
+
+LOST = RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. ")
+
+
+@pytest.fixture
+def terminable(monkeypatch):
+    """A process that SIGTERM ends as it ends the command line."""
+    monkeypatch.setattr(fit, "SIGNAL", 60.0)
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def lose_a_worker_and_be_ended():
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    raise LOST
+
+
+def lose_a_worker_while_ending():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    except SystemExit:
+        raise LOST  # noqa: B904 - as torch raises it
+
+
+@pytest.mark.parametrize("end", [lose_a_worker_and_be_ended, lose_a_worker_while_ending])
+def test_where_all_processes_are_ended_together_the_run_ends_as_if_it_alone_were(terminable, end):
+    with pytest.raises(SystemExit) as ended, fit._plain_endings():
+        end()
+    assert ended.value.code == 143
+
+
+def test_a_worker_that_is_lost_alone_is_one_line(monkeypatch):
+    monkeypatch.setattr(fit, "SIGNAL", 0.0)
+    with pytest.raises(RecipeError, match=r"^DataLoader worker \(pid 1\) .* lower run.cache"), fit._plain_endings():
+        raise LOST
+    with pytest.raises(RuntimeError, match="something else"), fit._plain_endings():
+        raise RuntimeError("something else")
+
+
+def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):
+    folder = tmp_path / "set"
+    shutil.copytree(things, folder)
+    picture = folder / "images" / "3.png"
+    picture.write_bytes(picture.read_bytes()[:200])
+    recipe = recipe_for(hourglass, HOURGLASS | {"run": SMALL["run"] | {"workers": 1, "cache": 0}}, folder)
+    with pytest.raises(ImageError) as error:
+        train(hourglass, recipe, tmp_path / "run")
+    assert str(error.value) == f"{picture} is truncated: the end of the picture is missing"
+
+
+def test_a_loss_that_is_no_number_ends_the_run_before_its_checkpoint(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS | {"optimiser": {"learning_rate": 1e30, "name": "sgd"}}, things)
+    with pytest.raises(RecipeError, match=r"the loss of epoch \d is .*: the training has diverged"):
+        train(hourglass, recipe, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    weights = torch.load(last, weights_only=True)["state_dict"] if last.is_file() else {}
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_the_last_epoch_is_validated_and_clipping_goes_with_mixed_precision(things, tmp_path):
+    tables = HOURGLASS | {
+        "optimiser": {"clip": 1.0, "ema": 0.9},
+        "run": SMALL["run"] | {"validate_every": 2, "precision": "bf16"},
+    }
+    train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
+    assert epochs_of(tmp_path / "run") == [2, 3]
+
+
+def test_a_run_that_was_moved_still_knows_its_best(finished, things, tmp_path):
+    state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    moved = BestCheckpoint(tmp_path / "checkpoints", "AP")
+    key = moved.state_key
+    assert key == ModelCheckpoint(monitor="AP", mode="max", save_on_train_epoch_end=False).state_key
+    moved.load_state_dict(state[key])
+    assert moved.best_model_path == str((tmp_path / "checkpoints").resolve() / "best.ckpt")
+    assert moved.best_model_score == state[key]["best_model_score"]
+    assert list(moved.best_k_models) == [moved.best_model_path]
+
+
+def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "fit.py"))
+    Path(results.__file__).parent.mkdir(parents=True)
+    assert results._commit() == {}
+
+
+def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
+    tables = read_recipe(finished / "recipe.toml") | {"name": "other", "decode": {"peak_threshold": 0.3}}
+    recipe = check_recipe(openpose.Recipe, tables)
+    export_from(openpose, recipe, finished, "best", tmp_path / "other.onnx")
+    again, first = OnnxNetwork(tmp_path / "other.onnx"), OnnxNetwork(finished / "model.onnx")
+    assert (again.spec.name, again.spec.decode) == ("other", {"peak_threshold": 0.3})
+    assert again.spec.skeleton == first.spec.skeleton
+    image = np.random.default_rng(0).uniform(0, 255, (1, 3, 64, 64)).astype(np.float32)
+    assert all(np.allclose(again(image)[name], maps, atol=1e-5) for name, maps in first(image).items())
+
+
+def test_a_truncated_checkpoint_is_one_line(finished, things, tmp_path):
+    recipe = recipe_for(openpose, OPENPOSE, things)
+    joints, _, val = read_data(recipe, finished)
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:5000])
+    with pytest.raises(ModelError, match=r"cut\.ckpt"):
+        export_run(openpose.module(recipe, joints, val), cut, finished, tmp_path / "cut.onnx")
+    assert np.array_equal(sorted(entry.name for entry in tmp_path.iterdir()), ["cut.ckpt"])
+
+
+@pytest.mark.parametrize("content", [b"text", b"", b"PK\x03\x04"])
+def test_a_run_with_a_damaged_checkpoint_is_not_resumed(finished, things, tmp_path, content):
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(content)
+    with pytest.raises(ModelError, match=r"last\.ckpt is damaged, or no checkpoint of a run") as error:
+        train(openpose, recipe_for(openpose, OPENPOSE, things), tmp_path / "run", resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_is_not_resumed_by_another_network(finished, things, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    other = OPENPOSE | {"network": OPENPOSE["network"] | {"features": 16}}
+    with pytest.raises(ModelError, match=r"last\.ckpt has other weights than the network that the recipe describes"):
+        train(openpose, recipe_for(openpose, other, things), tmp_path / "run", resume=True)
+
+
+def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
+    recipe, spec = recipe_for(openpose, OPENPOSE, things), OnnxNetwork(finished / "model.onnx").spec
+    assert results.with_provenance(spec, recipe, 1, finished).figures
+    assert not results.with_provenance(spec, recipe, 1, tmp_path).figures
+    for text in ("a,b\n1,2\n", "epoch,minutes,AP\n1,2,high\n"):
+        (tmp_path / "metrics.csv").write_text(text)
+        with pytest.raises(ModelError, match=r"metrics\.csv is not the table of a run"):
+            results.with_provenance(spec, recipe, 1, tmp_path)
+
+
+def test_a_run_without_progress_ends_when_its_patience_does(things, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
+    tables = HOURGLASS | {
+        "optimiser": {"learning_rate": 1e-12, "ema": 0},
+        "run": SMALL["run"] | {"epochs": 9, "patience": 2},
+    }
+    fit.train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
+    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalisation still move at first
+
+
+def test_a_recipe_says_why_and_runs_again(things, tmp_path):
+    recipe = recipe_for(hourglass, HOURGLASS, things)
+    reasons = {"run.batch": "pictures are\nfew", "name": 'said "so" # here'}
+    fit.start_run(recipe, tmp_path / "run", False, reasons)
+    text = (tmp_path / "run" / "recipe.toml").read_text()
+    assert "batch = 4 # pictures are few\n" in text
+    assert check_recipe(hourglass.Recipe, read_recipe(tmp_path / "run" / "recipe.toml")) == recipe

@@ -1,0 +1,125 @@
+"""Laws of several processes: they learn what one would from as many pictures a step, and one of them writes."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import cairn.methods.hourglass.training as hourglass
+import cairn.training.engine.loop as fit
+from cairn.errors import RecipeError
+from cairn.training.engine.processes import Processes, first_before_others, gathered, joined, on_first, processes
+from cairn.training.recipe import check_recipe, read_recipe
+from cairn.training.checkpoints.reading import read_weights
+from support.made_data import made_labels
+from support.train_without_norms import without_norms
+from support import ROOT
+
+SOURCES = ROOT / "src"
+
+SETTINGS = (
+    *("seed=4", "input.size=64", "network.features=8", "optimiser.ema=0.9", "optimiser.learning_rate=1e-3"),
+    *("data.holdout=0.34", "run.epochs=4", "run.batch=8", "run.workers=0", "run.threads=1", "run.validate_every=1"),
+    "run.precision=fp32",  # in bf16 sums in another order differ by more
+)
+
+
+def started(*arguments: str | Path, several: int = 1) -> subprocess.Popen:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(several)]
+    program = str(ROOT / "tests" / "support" / "train_without_norms.py")
+    command = [sys.executable, *(launcher if several > 1 else []), program, "train", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def rows_of(run: Path) -> list[dict[str, float]]:
+    with (run / "metrics.csv").open() as file:
+        return [{name: float(row[name]) for name in row if name != "minutes"} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed somewhere after its first epoch."""
+    folder = tmp_path_factory.mktemp("killed")
+    made_labels(folder / "set", 21)
+    run = folder / "run"
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    process = started("--method", "hourglass", "--data", folder / "set" / "labels.json", "--out", run, *settings)
+    while process.poll() is None and not (run / "checkpoints" / "last.ckpt").exists():
+        time.sleep(0.02)
+    process.kill()
+    _, said = process.communicate()
+    assert (run / "checkpoints" / "last.ckpt").exists(), said[-2000:]
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(killed: Path) -> Path:
+    """A run by the same recipe that nobody has killed, in one process."""
+    run = killed.parent / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "_finish", lambda module, run: run)  # no export
+        patch.setattr(torch.nn, "BatchNorm2d", without_norms)
+        fit.train(hourglass, check_recipe(hourglass.Recipe, read_recipe(killed / "recipe.toml")), run)
+    return run
+
+
+def test_torchrun_says_who_is_who(monkeypatch):
+    assert processes() == Processes(0, 1, 1)
+    for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    group = processes()
+    assert (group.rank, group.count, group.here, group.machines, group.first) == (3, 4, 2, 2, False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    with pytest.raises(RecipeError, match="start as many on each machine"):
+        processes()
+
+
+def test_one_process_does_all_by_itself():
+    with joined() as group:
+        assert group.first
+        assert on_first(lambda: 3) == first_before_others(lambda: 3) == 3
+        assert gathered([1, 2]) == [1, 2]
+        assert not torch.distributed.is_initialized()
+
+
+def test_a_killed_run_ends_as_one_that_was_not(killed, whole, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(killed, run)
+    monkeypatch.setattr(fit, "_finish", lambda module, run: run)
+    monkeypatch.setattr(torch.nn, "BatchNorm2d", without_norms)
+    fit.train(hourglass, check_recipe(hourglass.Recipe, read_recipe(run / "recipe.toml")), run, resume=True)
+    assert (run / "split.json").read_bytes() == (whole / "split.json").read_bytes()
+    assert [row["epoch"] for row in rows_of(run)] == [1, 2, 3, 4]
+    assert rows_of(run) == rows_of(whole)
+    weights, expected = (read_weights(folder / "checkpoints" / "last.ckpt").weights for folder in (run, whole))
+    for name, value in expected.items():
+        assert torch.allclose(weights[name].float(), value.float(), atol=1e-6), name
+
+
+def test_two_processes_learn_what_one_does(killed, whole, tmp_path):
+    run = tmp_path / "run"
+    process = started(killed / "recipe.toml", "--out", run, several=2)
+    out, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said[-2000:]
+    assert out == f"{run / 'model.onnx'}\n"
+    assert said.count("samples to learn from") == 1  # one of them speaks
+    assert (run / "split.json").read_bytes() == (whole / "split.json").read_bytes()
+    one, two = rows_of(whole), rows_of(run)
+    assert [row["epoch"] for row in one] == [row["epoch"] for row in two] == [1, 2, 3, 4]
+    for alone, shared in zip(one, two, strict=True):
+        assert shared == pytest.approx(alone, rel=2e-3, abs=1e-3)
+    held = len(json.loads((run / "split.json").read_text())["val"])
+    assert held % 2, "the two should have to share an odd number"
+    report = json.loads((run / "report" / "metrics.json").read_text())
+    assert report["pictures"] == report["objects"] == held
+    # What both found together while they trained is what the exported file finds.
+    best = max(two, key=lambda row: row["AUC"])
+    assert report["pck"]["value"] == pytest.approx(best["PCK"], abs=0.01)

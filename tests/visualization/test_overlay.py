@@ -1,0 +1,185 @@
+"""What is drawn: the found, in its place, in its colour; nothing else, and never on the user's own array."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.errors import CairnError
+from cairn.structures.poses import Poses
+from cairn.visualization.overlay import draw, joint_colours, limb_colours, line_widths, object_colour
+from cairn.structures.skeleton import Skeleton, joined, skeleton, skeleton_names
+from support.fake_network import TOTEM
+from support.fake_poses import random_poses
+
+GREY = np.full((120, 160, 3), 128, np.uint8)
+
+
+def one(points: list[tuple[float, float]], confidence: float = 1.0, bones: Skeleton = TOTEM) -> Poses:
+    keypoints = np.array([points], np.float32)
+    sure = np.where(np.isnan(keypoints[..., 0]), 0, confidence).astype(np.float32)
+    return Poses(keypoints, sure, np.ones(1, np.float32), bones)
+
+
+def changed(picture: np.ndarray) -> np.ndarray:
+    return (picture != GREY).any(axis=2)
+
+
+def test_the_picture_given_is_not_drawn_on() -> None:
+    image = GREY.copy()
+    drawn = draw(image, one([(20, 20), (80, 60), (140, 100)]))
+    np.testing.assert_array_equal(image, GREY)
+    assert drawn.shape == image.shape
+    assert drawn.dtype == np.uint8
+    assert changed(drawn).any()
+
+
+def test_nobody_draws_nothing() -> None:
+    np.testing.assert_array_equal(draw(GREY, Poses.empty(TOTEM)), GREY)
+
+
+def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
+    points = np.array([(20, 20), (80, 60), (140, 60)], float)
+    ink = changed(draw(GREY, one([tuple(point) for point in points])))
+    ys, xs = np.mgrid[:120, :160]
+    places = np.stack([xs, ys], axis=-1).astype(float)
+    distance = np.full((120, 160), np.inf)
+    for a, b in ((points[0], points[1]), (points[1], points[2])):
+        along = np.clip(((places - a) @ (b - a)) / ((b - a) @ (b - a)), 0, 1)
+        distance = np.minimum(distance, np.linalg.norm(places - (a + along[..., None] * (b - a)), axis=-1))
+    assert ink[distance < 0.5].all()
+    assert not ink[distance > 6].any()
+
+
+def test_a_limb_may_end_far_away() -> None:
+    ink = changed(draw(GREY, one([(20, 20), (1e30, 20), (-1e30, 1e38)])))
+    assert ink[20, 20:].all()
+    assert not ink[40:, 60:].any()
+
+
+def test_a_limb_with_one_end_missing_is_not_drawn() -> None:
+    ink = changed(draw(GREY, one([(20, 20), (80, 60), (np.nan, np.nan)])))
+    assert ink[40, 50]
+    assert not ink[:, 90:].any()
+
+
+def test_the_surer_the_more_opaque_and_the_unsure_can_be_left_out() -> None:
+    points = [(20.0, 20.0), (80.0, 20.0), (140.0, 20.0)]
+    strength = [np.abs(draw(GREY, one(points, sure)).astype(int) - GREY)[20, 50].sum() for sure in (0.1, 0.5, 1.0)]
+    assert 0 < strength[0] < strength[1] < strength[2]
+    np.testing.assert_array_equal(draw(GREY, one(points, 0.5), threshold=0.6), GREY)
+
+
+def test_lines_grow_with_the_object_and_the_picture() -> None:
+    image = np.full((1200, 1600, 3), 128, np.uint8)
+    small, large = (draw(image, one([(800, 600 - r), (800, 600), (800, 600 + r)])) for r in (30, 500))
+    widths = [(picture[600 - r // 2] != 128).any(axis=1).sum() for picture, r in ((small, 30), (large, 500))]
+    assert widths[1] > 2 * widths[0] > 0
+
+
+@pytest.mark.parametrize("name", skeleton_names())
+def test_colours_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
+    bones = skeleton(name)
+    limbs, joints = limb_colours(bones), joint_colours(bones)
+    assert len(limbs) == len(bones.limbs)
+    assert len(joints) == len(bones)
+    if bones.colours:
+        assert ["#{:02x}{:02x}{:02x}".format(*colour) for colour in joints] == list(bones.colours)
+        assert limbs == [joints[b] for _, b in bones.limbs]
+    else:
+        assert len(set(limbs)) == len(limbs)
+    for joint, colour in enumerate(joints):
+        touching = [limb for limb, ends in enumerate(bones.limbs) if joint in ends]
+        assert bones.colours or not touching or colour in [limbs[limb] for limb in touching]
+
+
+# Pairs of joints as OpenPose draws them: (from, to), red, green and blue.
+RELEASED = {
+    "coco18": {(1, 0): (255, 0, 85), (1, 2): (255, 85, 0), (3, 4): (255, 255, 0), (12, 13): (0, 0, 255)},
+    "body25": {(1, 8): (255, 0, 0), (10, 11): (0, 255, 255), (14, 19): (0, 0, 255), (16, 18): (85, 0, 255)},
+    "hand21": {(0, 1): (100, 0, 0), (3, 4): (255, 0, 0), (19, 20): (255, 0, 255)},
+    "face70": {(0, 1): (255, 255, 255)},
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_openpose_s_skeletons_have_openpose_s_colours(name: str) -> None:
+    bones = skeleton(name)
+    drawn = dict(zip(bones.limbs, limb_colours(bones), strict=True))
+    for limb, colour in RELEASED[name].items():
+        assert drawn[limb] == colour
+
+
+def test_a_model_without_colours_gets_those_of_its_definition() -> None:
+    older = replace(skeleton("coco17"), colours=())
+    assert joint_colours(older) == joint_colours(skeleton("coco17"))
+    other = replace(older, name="coco17", joints=tuple(reversed(older.joints)))
+    assert joint_colours(other) != joint_colours(skeleton("coco17"))
+
+
+def test_a_user_s_colours_are_drawn() -> None:
+    bones = replace(TOTEM, colours=("#ff0000", "#00ff00", "#0000ff"))
+    drawn = draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=bones))
+    assert drawn[20, 50].tolist() == [0, 255, 0]
+    assert drawn[20, 110].tolist() == [0, 0, 255]
+    assert drawn[20, 20].tolist() == [255, 0, 0]
+
+
+def test_a_hidden_limb_is_not_drawn() -> None:
+    ink = changed(draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=replace(TOTEM, hidden=(1,)))))
+    assert ink[20, 50]
+    assert not ink[20, 110]
+    assert ink[20, 140]
+
+
+def test_by_object_each_has_one_colour_that_its_id_says() -> None:
+    both = Poses(
+        np.array([[(20, 20), (80, 20), (140, 20)], [(20, 90), (80, 90), (140, 90)]], np.float32),
+        np.ones((2, 3), np.float32),
+        np.ones(2, np.float32),
+        TOTEM,
+        np.array([7, 12]),
+    )
+    drawn = draw(GREY, both, by="object")
+    assert drawn[20, 50].tolist() == drawn[20, 110].tolist() == list(object_colour(7))
+    assert drawn[90, 50].tolist() == drawn[90, 110].tolist() == list(object_colour(12))
+    np.testing.assert_array_equal(draw(GREY, both[[1, 0]], by="object")[20, 50], object_colour(7))
+    with pytest.raises(CairnError, match="by limb or by object, got 'joint'"):
+        draw(GREY, both, by="joint")  # type: ignore[arg-type]
+
+
+def test_an_id_stands_beside_its_object_inside_the_picture() -> None:
+    points = [(20.0, 60.0), (80.0, 60.0), (140.0, 60.0)]
+    without = one(points)
+    named = replace(without, ids=np.array([5]))
+    label = (draw(GREY, named) != draw(GREY, without)).any(axis=2)
+    assert label[:60].any()
+    assert not label[60:].any()
+    at_the_top = replace(one([(20, 1), (80, 1), (140, 1)]), ids=np.array([123456]))
+    assert (draw(GREY, at_the_top) != draw(GREY, replace(at_the_top, ids=None))).any()
+
+
+def test_hands_are_drawn_finer_than_the_body() -> None:
+    whole = joined("whole", [("", TOTEM), ("left_hand_", TOTEM)])
+    points = np.array([[(100, 100), (100, 400), (100, 700), (500, 100), (500, 120), (500, 140)]], np.float32)
+    poses = Poses(points, np.ones((1, 6), np.float32), np.ones(1, np.float32), whole)
+    widths = line_widths(poses, (800, 800))[0]
+    assert widths[0] == widths[1] == widths[2] == pytest.approx(800 / 120)
+    assert widths[3] == widths[4] == widths[5] == pytest.approx(800 / 640)
+
+
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))
+def test_keypoints_may_lie_outside_the_picture(seed: int, height: int, width: int) -> None:
+    poses = random_poses(seed, 3)
+    poses = Poses(1000 * (poses.keypoints - 50), poses.confidence, poses.scores, poses.skeleton)
+    assert draw(np.zeros((height, width, 3), np.uint8), poses).shape == (height, width, 3)
+
+
+def test_joints_without_limbs_are_dots() -> None:
+    bones = Skeleton("dots", ("a", "b"))
+    ink = changed(draw(GREY, one([(30, 30), (90, 90)], bones=bones)))
+    assert ink[30, 30]
+    assert ink[90, 90]
+    assert not ink[60, 60]
