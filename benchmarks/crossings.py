@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.structures.geometry import Size
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton, skeleton
@@ -17,7 +17,7 @@ from crowd import STANDING
 PEOPLE = skeleton("coco18")
 SIZE: Size = (720, 1280)
 SHOULDERS = 0.2  # of a person's height: how broad they are for those behind
-LEAST_JOINTS = 4  # with fewer in sight nobody is found
+MIN_JOINTS = 4  # with fewer in sight nobody is found
 
 
 def walkers(
@@ -55,15 +55,15 @@ def walkers(
             covered = np.abs(bodies[:, i, :, 0] - middle[:, None]) < SHOULDERS / 2 * tall[nearer]
             covered &= (bodies[:, i, :, 1] > low[:, 1, None]) & (bodies[:, i, :, 1] < high[:, 1, None])
             seen[:, i] &= ~covered
-    seen &= (seen.sum(axis=2) >= LEAST_JOINTS)[..., None]
+    seen &= (seen.sum(axis=2) >= MIN_JOINTS)[..., None]
     return bodies, seen
 
 
 def as_labels(bodies: NDArray, seen: NDArray, skeleton: Skeleton = PEOPLE, size: Size = SIZE) -> Labels:
-    """Labels of a made video: (T, P, K, 2) and (T, P, K). Who is wholly hidden is not labelled in that picture."""
+    """Labels of a made video: (T, P, K, 2) and (T, P, K). Who is wholly hidden is not labeled in that image."""
     low, high = bodies.min(axis=2), bodies.max(axis=2)
-    pictures = tuple(
-        LabelledPicture(
+    images = tuple(
+        LabeledImage(
             i,
             Path(f"{i:06}.jpg"),
             size,
@@ -78,7 +78,7 @@ def as_labels(bodies: NDArray, seen: NDArray, skeleton: Skeleton = PEOPLE, size:
         )
         for i in range(len(bodies))
     )
-    return Labels(skeleton, pictures, np.ones(len(skeleton), bool))
+    return Labels(skeleton, images, np.ones(len(skeleton), bool))
 
 
 def detected(
@@ -90,7 +90,7 @@ def detected(
     lost_joints: float = 0.0,
     ghosts: float = 0.0,
 ) -> Poses:
-    """What an imperfect detector finds of the labelled objects, in no order.
+    """What an imperfect detector finds of the labeled objects, in no order.
 
     noise        standard deviation, each way, of a joint's place, over the root of its object's area
     lost         share of the objects that are not found
@@ -98,7 +98,7 @@ def detected(
     ghosts       how many are found in the mean that are not there, in the pose of somebody who is;
                  their score is 0.5, that of others 1
     """
-    rows = np.flatnonzero(truth.labelled & (rng.random(len(truth)) >= lost))
+    rows = np.flatnonzero(truth.labeled & (rng.random(len(truth)) >= lost))
     points = truth.keypoints[rows].astype(np.float64)
     points += rng.normal(0, 1, points.shape) * noise * np.sqrt(truth.areas[rows])[:, None, None]
     points = np.where(rng.random(points.shape[:2])[..., None] < lost_joints, np.nan, points)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.geometry import Size
-from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.skeleton import Skeleton
 
 STANDING = {  # x, y over the person's height, seen from the front

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from cairn.ops.heatmaps import render_gaussians
 from cairn.methods.openpose.decoder import decode
+from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.skeleton import skeleton
 from crowd import SIGMA, compare, crowd, perfect_maps
 

@@ -1,4 +1,4 @@
-"""What a user waits for: help, one picture from the shell to the written result, and the steps in between.
+"""What a user waits for: help, one image from the shell to the written result, and the steps in between.
 
     python benchmarks/detect.py
 
@@ -22,7 +22,7 @@ import cairn
 from cairn.media.images import read_image, write_image
 from steps import averaged, looked_at, resized
 
-PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
+IMAGE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
 
 def shell(*arguments: str, runs: int = 5) -> tuple[float, float]:
@@ -52,7 +52,7 @@ def main() -> None:
     print(f"cairn --help                       {seconds:6.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "photo.jpg"
-        image = cv2.resize(read_image(PICTURE), (640, 480))
+        image = cv2.resize(read_image(IMAGE), (640, 480))
         write_image(photo, image)
         seconds, megabytes = shell("detect", str(photo), "--out", folder)
         print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
@@ -75,7 +75,7 @@ def main() -> None:
         ):
             print(f"  {name:10s} {milliseconds(step):30.1f}")
         print(f"  {'all of it':10s} {milliseconds(lambda: model(str(photo))):30.1f}")
-        print("\nagainst the size that the network is shown:  ms a picture, whole")
+        print("\nagainst the size that the network is shown:  ms an image, whole")
         for longest in (256, 320, 384, 448, 512, 640):
             other = cairn.load("person", threads=1, size=longest)
             print(f"  {longest:4d} {milliseconds(lambda other=other: other(image)):38.1f}")  # type: ignore[misc]

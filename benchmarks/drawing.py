@@ -22,7 +22,7 @@ RUNS = 15
 
 
 def crowd(people: int, size: tuple[int, int], seed: int = 0) -> Poses:
-    """People of a third of the picture's height, spread over it: joints around a body's places."""
+    """People of a third of the image's height, spread over it: joints around a body's places."""
     rng = np.random.default_rng(seed)
     bones = skeleton("body25")
     shape = rng.uniform(-0.5, 0.5, (len(bones), 2)) * (size[0] / 8, size[0] / 3)
@@ -42,7 +42,7 @@ def milliseconds(image: np.ndarray, poses: Poses) -> float:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    print("people  " + "".join(f"{width}×{height}".rjust(12) for height, width in SIZES) + "   ms a picture")
+    print("people  " + "".join(f"{width}×{height}".rjust(12) for height, width in SIZES) + "   ms an image")
     for people in PEOPLE:
         times = [milliseconds(np.full((*size, 3), 128, np.uint8), crowd(people, size)) for size in SIZES]
         print(f"{people:6d}  " + "".join(f"{value:12.1f}" for value in times))

@@ -2,7 +2,7 @@
 
     python benchmarks/faces.py .data/faces runs/faces-10 runs/faces-30 runs/face-landmarks
 
-Beside each run its network before it learnt anything, and beside all of them the mean shape.
+Beside each run its network before it learned anything, and beside all of them the mean shape.
 """
 
 import sys
@@ -39,7 +39,7 @@ for run in RUNS:
     torch.manual_seed(0)
     untrained = training.LandmarksModule(recipe, landmarks, without_labels((), landmarks))
     print(f"{len(landmarks):<3} untrained                  {errors(untrained)}", flush=True)
-    print(f"{len(landmarks):<3} {run.name:<26} {errors(teaching.learnt(run, recipe, run.name)[0])}", flush=True)
+    print(f"{len(landmarks):<3} {run.name:<26} {errors(teaching.learned(run, recipe, run.name)[0])}", flush=True)
 
 train, val = (
     np.stack([(row.keypoints[0] - (np.array(p.size[::-1]) - 1) / 2) / (max(p.size) / 2)

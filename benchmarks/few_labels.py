@@ -1,9 +1,9 @@
-"""Twenty labelled pictures: landmarks that were found without labels, taught; and an hourglass trained on the twenty.
+"""Twenty labeled images: landmarks that were found without labels, taught; and an hourglass trained on the twenty.
 
     python benchmarks/few_labels.py runs/face-landmarks .data/faces [DRAWS]
 
-Both see whole pictures and no boxes. The 68 points are learnt, and errors are over the usual 5, in percent of the
-distance of the eyes. Draws are by seed; both learn from the same pictures.
+Both see whole images and no boxes. The 68 points are learned, and errors are over the usual 5, in percent of the
+distance of the eyes. Draws are by seed; both learn from the same images.
 """
 
 import json
@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.protocols import protocol_of
-from cairn.evaluation.evaluate import evaluate, in_joints
 from cairn.api.load import load
+from cairn.datasets.formats.coco import read_coco
+from cairn.evaluation.evaluate import evaluate, in_joints
+from cairn.evaluation.protocols import protocol_of
 from cairn.structures.skeleton import skeleton
 
-LABELLED = 20
-EPOCHS = 200  # of 20 pictures: the validation error has long stopped falling
+LABELED = 20
+EPOCHS = 200  # of 20 images: the validation error has long stopped falling
 
 
-def whole_pictures(source: Path, target: Path, chosen: set[int] | None = None) -> None:
-    """The labels with the whole picture as every box, of some pictures."""
+def whole_images(source: Path, target: Path, chosen: set[int] | None = None) -> None:
+    """The labels with the whole image as every box, of some images."""
     labels = json.loads(source.read_text(encoding="utf-8"))
     sizes = {image["id"]: [0, 0, image["width"], image["height"]] for image in labels["images"]}
     kept = [i for i, image in enumerate(labels["images"]) if chosen is None or i in chosen]
@@ -40,7 +40,7 @@ def whole_pictures(source: Path, target: Path, chosen: set[int] | None = None) -
 
 
 def nme(model: Path, data: Path, fit: str) -> float:
-    """Of five points, on the validation pictures."""
+    """Of five points, on the validation images."""
     five = skeleton("face5")
     labels = read_coco(data, DATA / "images", five)
     predictor = load(model, threads=1)
@@ -53,20 +53,20 @@ def cairn(*arguments: object) -> None:
 
 RUN, DATA = Path(sys.argv[1]), Path(sys.argv[2])
 DRAWS = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-pictures = len(read_coco(DATA / "train.json"))
-print(f"NME of 5 points in % on {DATA}/val.json, {LABELLED} labelled pictures")
+images = len(read_coco(DATA / "train.json"))
+print(f"NME of 5 points in % on {DATA}/val.json, {LABELED} labeled images")
 print("draw  taught  --ridge  --ridge --mirror  hourglass")
 with tempfile.TemporaryDirectory() as folder:
     here = Path(folder)
-    whole_pictures(DATA / "val.json", here / "val.json")
+    whole_images(DATA / "val.json", here / "val.json")
     for draw in range(DRAWS):
-        chosen = set(np.random.default_rng(draw).choice(pictures, LABELLED, replace=False).tolist())
-        whole_pictures(DATA / "train.json", here / "few.json", chosen)
+        chosen = set(np.random.default_rng(draw).choice(images, LABELED, replace=False).tolist())
+        whole_images(DATA / "train.json", here / "few.json", chosen)
         found = []
         for options in ([], ["--ridge"], ["--ridge", "--mirror"]):
             target = here / f"{draw}{len(options)}.onnx"
             cairn("teach", RUN, here / "few.json", "--images", DATA / "images", "--out", target, *options)
-            found.append(nme(target, DATA / "val.json", "whole"))
+            found.append(nme(target, DATA / "val.json", "single_instance"))
         run = here / f"hourglass{draw}"
         cairn(
             "train", "--method", "hourglass", "--data", here / "few.json", "--images", DATA / "images",

@@ -2,8 +2,8 @@
 
     python benchmarks/hourglass.py [--stacks 1 2 8] [--features 256] [--size 256] [--batch 4] [--steps 2]
 
-Training is forward, loss on every stack, backward and RMSprop step, on made pictures. The textbook loop is the
-same network in PyTorch's default memory layout, with nn.MSELoss and a plain optimiser.
+Training is forward, loss on every stack, backward and RMSprop step, on made images. The textbook loop is the
+same network in PyTorch's default memory layout, with nn.MSELoss and a plain optimizer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> None:
     for name, value in (("features", 256), ("size", 256), ("batch", 4), ("steps", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
     given = parser.parse_args()
-    print(f"training, {given.features} features, {given.size}×{given.size}, batch {given.batch}: pictures/s (peak GB)")
+    print(f"training, {given.features} features, {given.size}×{given.size}, batch {given.batch}: images/s (peak GB)")
     print("stacks   ours fp32      ours bf16      textbook fp32  textbook bf16")
     for stacks in given.stacks:
         row = f"{stacks:<6}"
@@ -65,7 +65,7 @@ def alone(function: Callable, case: Case) -> tuple[float, float]:
 
 
 def train(case: Case) -> tuple[float, float]:
-    """Pictures a second, the best of the steps, and the process's largest memory in GB."""
+    """Images a second, the best of the steps, and the process's largest memory in GB."""
     import torch
     from torch import nn
 
@@ -79,12 +79,12 @@ def train(case: Case) -> tuple[float, float]:
     weights = torch.ones(case.batch, JOINTS)
     if not case.textbook:
         network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.RMSprop(network.parameters(), lr=2.5e-4, alpha=0.99)
+    optimizer = torch.optim.RMSprop(network.parameters(), lr=2.5e-4, alpha=0.99)
     mean_squares = nn.MSELoss()
 
     def step() -> float:
         started = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=case.bf16):
             maps = network(images)
         if case.textbook:
@@ -92,7 +92,7 @@ def train(case: Case) -> tuple[float, float]:
         else:
             loss = squared_error(maps, targets, weights)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return time.perf_counter() - started
 
     step()  # the first one allocates
@@ -101,20 +101,20 @@ def train(case: Case) -> tuple[float, float]:
 
 
 def detect() -> None:
-    """Milliseconds a crop of the embedded model: the network alone, and from the picture to the pose."""
+    """Milliseconds a crop of the embedded model: the network alone, and from the image to the pose."""
     try:
         model = cairn.load("person-single", threads=1)
     except CairnError as error:
         print(f"person-single: {error}")
         return
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 256, (480, 640, 3), np.uint8)
+    image = rng.integers(0, 256, (480, 640, 3), np.uint8)
     print(f"person-single, {model.size}×{model.size}, one thread: ms a crop")
     for count in (1, CROPS_AT_ONCE):
         crops = rng.uniform(0, 255, (count, 3, model.size, model.size)).astype(np.float32)
         boxes = np.column_stack([rng.uniform(0, 300, (count, 2)), rng.uniform(100, 200, (count, 2))])
-        network, whole = milliseconds(lambda c=crops: model.network(c)), milliseconds(lambda b=boxes: model(picture, b))
-        print(f"batch {count:<2}  network {network / count:6.2f}   picture to pose {whole / count:6.2f}")
+        network, whole = milliseconds(lambda c=crops: model.network(c)), milliseconds(lambda b=boxes: model(image, b))
+        print(f"batch {count:<2}  network {network / count:6.2f}   image to pose {whole / count:6.2f}")
 
 
 def milliseconds(function: Callable[[], object], repetitions: int = 15) -> float:

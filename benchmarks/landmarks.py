@@ -1,9 +1,9 @@
-"""Landmarks: how fast they are learnt, what diversity costs as they get more, and how fast they are found.
+"""Landmarks: how fast they are learned, what diversity costs as they get more, and how fast they are found.
 
     python benchmarks/landmarks.py [--landmarks 10 30 50] [--batch 16] [--steps 5]
 
 Times are of the process, on one thread, the least of several: another's load on the machine does not count.
-Learning is what a step of training does with made pictures: two warps, network on both views, losses, backward.
+Learning is what a step of training does with made images: two warps, network on both views, losses, backward.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ import torch
 
 from cairn.api.load import load
 from cairn.methods.landmarks import losses
-from cairn.methods.landmarks.model import Taught
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
+from cairn.methods.landmarks.model import Taught
 from cairn.methods.landmarks.training import Encoder, LandmarksModule, Recipe
 from cairn.training.data.loading import stack
 from cairn.training.exporting.onnx_file import export
 
-PICTURE = 128  # pixels along a side of a picture in which landmarks are looked for
+IMAGE = 128  # pixels along a side of an image in which landmarks are looked for
 POINTS = 68
-TRUNKS = ("hourglass", "dilated", "paper")
+BACKBONES = ("hourglass", "dilated", "paper")
 
 
 def main() -> None:
@@ -44,25 +44,25 @@ def main() -> None:
 
     recipe = recipe_of(2)
     print(f"learning, {recipe.input.size}×{recipe.input.size}, batch {given.batch}: pairs/s")
-    print("landmarks  " + "".join(f"{trunk:>11}" for trunk in TRUNKS))
-    rates = [pairs_a_second(trunk, given.landmarks, given.batch, given.steps, rng) for trunk in TRUNKS]
+    print("landmarks  " + "".join(f"{backbone:>11}" for backbone in BACKBONES))
+    rates = [pairs_a_second(backbone, given.landmarks, given.batch, given.steps, rng) for backbone in BACKBONES]
     for count, row in zip(given.landmarks, zip(*rates, strict=True), strict=True):
         print(f"{count:<11}" + "".join(f"{rate:11.1f}" for rate in row), flush=True)
 
-    print(f"\ndiversity of {recipe.cells}×{recipe.cells} maps with its gradient, µs a landmark and picture; ratio")
+    print(f"\ndiversity of {recipe.cells}×{recipe.cells} maps with its gradient, µs a landmark and image; ratio")
     print("landmarks      patches, linear       pairs, quadratic")
     costs = np.array([diversity_costs(count, recipe, given.batch) for count in given.landmarks])
     for count, cost, ratio in zip(given.landmarks, costs, costs / costs[0], strict=True):
         print(f"{count:<11}" + "".join(f"{c:12.2f} ({r:4.2f})   " for c, r in zip(cost, ratio, strict=True)))
 
-    print(f"\nfinding in a {PICTURE}×{PICTURE} picture, onnxruntime, one thread: ms")
+    print(f"\nfinding in a {IMAGE}×{IMAGE} image, onnxruntime, one thread: ms")
     print("landmarks    discovered   taught 68 points")
     for count in given.landmarks:
-        print(f"{count:<11}" + "".join(f"{ms:12.2f}" for ms in milliseconds_a_picture(count, rng)), flush=True)
+        print(f"{count:<11}" + "".join(f"{ms:12.2f}" for ms in milliseconds_a_image(count, rng)), flush=True)
 
 
-def recipe_of(landmarks: int, trunk: str = "hourglass") -> Recipe:
-    return Recipe.model_validate({"network": {"landmarks": landmarks, "trunk": trunk}})
+def recipe_of(landmarks: int, backbone: str = "hourglass") -> Recipe:
+    return Recipe.model_validate({"network": {"landmarks": landmarks, "backbone": backbone}})
 
 
 def module_of(recipe: Recipe) -> LandmarksModule:
@@ -71,13 +71,15 @@ def module_of(recipe: Recipe) -> LandmarksModule:
     return LandmarksModule(recipe, landmarks, without_labels((), landmarks))
 
 
-def pairs_a_second(trunk: str, landmarks: list[int], batch: int, steps: int, rng: np.random.Generator) -> list[float]:
+def pairs_a_second(
+    backbone: str, landmarks: list[int], batch: int, steps: int, rng: np.random.Generator
+) -> list[float]:
     """For each number of landmarks."""
-    picture = rng.integers(0, 256, (PICTURE, PICTURE, 3), np.uint8)
+    image = rng.integers(0, 256, (IMAGE, IMAGE, 3), np.uint8)
 
     def step_of(recipe: Recipe) -> Callable[[], None]:
         module, encode = module_of(recipe).train(), Encoder(recipe)
-        samples = stack([encode(picture, None, rng) for _ in range(batch)])  # type: ignore[arg-type]  # of no label file
+        samples = stack([encode(image, None, rng) for _ in range(batch)])  # type: ignore[arg-type]  # of no label file
 
         def step() -> None:
             module.zero_grad()
@@ -85,12 +87,12 @@ def pairs_a_second(trunk: str, landmarks: list[int], batch: int, steps: int, rng
 
         return step
 
-    seconds = least_seconds([step_of(recipe_of(count, trunk)) for count in landmarks], steps)
+    seconds = min_seconds([step_of(recipe_of(count, backbone)) for count in landmarks], steps)
     return [batch / each for each in seconds]
 
 
 def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
-    """µs a landmark and picture of both forms, measured in turn."""
+    """µs a landmark and image of both forms, measured in turn."""
     scores = torch.randn(batch, landmarks, recipe.cells, recipe.cells)
     maps = losses.probabilities(scores).requires_grad_()
 
@@ -100,25 +102,25 @@ def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
     def pairwise() -> None:
         losses.diversity_pairwise(maps).backward()
 
-    return [1e6 * seconds / (batch * landmarks) for seconds in least_seconds([cheap, pairwise], 200)]
+    return [1e6 * seconds / (batch * landmarks) for seconds in min_seconds([cheap, pairwise], 200)]
 
 
-def milliseconds_a_picture(landmarks: int, rng: np.random.Generator) -> list[float]:
-    """From a picture to the pose, of a discovered and of a taught model: how long it takes does not hang on weights."""
+def milliseconds_a_image(landmarks: int, rng: np.random.Generator) -> list[float]:
+    """From an image to the pose, of a discovered and of a taught model: how long it takes does not hang on weights."""
     module = module_of(recipe_of(landmarks))
-    picture = rng.integers(0, 256, (PICTURE, PICTURE, 3), np.uint8)
+    image = rng.integers(0, 256, (IMAGE, IMAGE, 3), np.uint8)
     matrix = torch.from_numpy(rng.normal(0, 0.1, (2 * landmarks, 2 * POINTS))).float()
     points = landmark_skeleton(POINTS)
     with tempfile.TemporaryDirectory() as folder:
         found, taught = Path(folder, "found.onnx"), Path(folder, "taught.onnx")
-        export(module.deployed(), module.spec(), found)
+        export(module.export_module(), module.spec(), found)
         network = Taught(module.detector, matrix, torch.zeros(2 * POINTS))
         export(network, module.spec().model_copy(update={"skeleton": points}), taught)
         models = [load(path, threads=1) for path in (found, taught)]
-        return [1000 * seconds for seconds in least_seconds([partial(model, picture) for model in models], 100)]
+        return [1000 * seconds for seconds in min_seconds([partial(model, image) for model in models], 100)]
 
 
-def least_seconds(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
+def min_seconds(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
     """Of the process, for each function; they take turns, so that what slows one down slows all."""
     times = []
     for function in functions:

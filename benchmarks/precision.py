@@ -3,7 +3,7 @@
     python benchmarks/precision.py runs/person/model.onnx .data/coco-people/train.json .data/coco-people/val.json
 
 int8 is calibrated on the first labels, all is measured on the second. Times are the processor's on one core, of the
-network alone and of a whole picture with reading; the models take turns on every picture, and the median over the
+network alone and of a whole image with reading; the models take turns on every image, and the median over the
 rounds stands with its spread (from the lower to the upper quartile). Ratios are of fp32's time in the same turn.
 """
 
@@ -20,16 +20,16 @@ import numpy as np
 
 from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate, predict, predict_objects
-from cairn.api.load import method
 from cairn.inference.network import Network, OnnxNetwork
-from cairn.inference.predictor import Predictor
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.methods import method
 from cairn.training.exporting.quantization import lower, shown, spread
 
-TIMED = 40  # pictures
+TIMED = 40  # images
 ROUNDS = 5
 
 
-def predictor_of(network: Network) -> Predictor:
+def predictor_of(network: Network) -> BottomUpPredictor:
     return method(network.spec.method).predictor(network)
 
 
@@ -55,10 +55,10 @@ def main() -> None:
     alone = seconds({name: [lambda n=n, x=x: n(x) for x in inputs] for name, n in networks.items()})
     look = predict_objects if spec.input.fit == "crop" else predict
     finders = {name: predictor_of(network) for name, network in networks.items()}
-    ones = [replace(timed, pictures=(picture,)) for picture in timed.pictures]
+    ones = [replace(timed, images=(image,)) for image in timed.images]
     whole = seconds({name: [lambda f=f, o=o: list(look(f, o)) for o in ones] for name, f in finders.items()})
-    print(f"{given.model} on {len(labels)} pictures of {given.labels}, one core, medians of {ROUNDS} x {len(ones)}\n")
-    print(f"{'':6s}{'MB':>6s}{'network, ms':>22s}{'x':>6s}{'picture, ms':>22s}{'x':>6s}   figures")
+    print(f"{given.model} on {len(labels)} images of {given.labels}, one core, medians of {ROUNDS} x {len(ones)}\n")
+    print(f"{'':6s}{'MB':>6s}{'network, ms':>22s}{'x':>6s}{'image, ms':>22s}{'x':>6s}   figures")
     for name, finder in finders.items():
         result = evaluate(finder, labels, spec.input.fit)
         figures = {key: result.oks[key] for key in ("AP", "AP50", "APL", "AR")} if result.oks else {}

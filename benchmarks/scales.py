@@ -1,9 +1,9 @@
-"""What other resolutions and several scales cost, and what they give: AP on labels, and milliseconds a picture.
+"""What other resolutions and several scales cost, and what they give: AP on labels, and milliseconds an image.
 
     python benchmarks/scales.py .data/coco-people/val.json [--limit 50] [--model person]
 
 COCO's OKS AP over all sizes, of medium and of large people. Times are the processor's on one core, with reading: the
-median of the first pictures.
+median of the first images.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from pathlib import Path
 import cv2
 
 import cairn
-from cairn import Predictor, Resolution
+from cairn import Resolution
 from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate
+from cairn.inference.predictor import BottomUpPredictor
 
-TIMED = 40  # pictures
+TIMED = 40  # images
 
 SETTINGS = {
     "the model's own": Resolution(),
@@ -35,15 +36,15 @@ SETTINGS = {
     "--net-resolution -1x480": Resolution(height=480),
     "--size 512 --scales 3": Resolution(longest=512, scales=3),
     "--size 640 --scales 3": Resolution(longest=640, scales=3),
-    "--size 640 --scales 4 --scale-gap 0.2": Resolution(longest=640, scales=4, gap=0.2),
+    "--size 640 --scales 4 --scale-gap 0.2": Resolution(longest=640, scales=4, scale_gap=0.2),
 }
 
 
-def milliseconds(model: Predictor, pictures: list[Path]) -> float:
+def milliseconds(model: BottomUpPredictor, images: list[Path]) -> float:
     times = []
-    for picture in pictures:
+    for image in images:
         started = time.process_time()
-        model(picture)
+        model(image)
         times.append(time.process_time() - started)
     return 1000 * statistics.median(times)
 
@@ -51,21 +52,21 @@ def milliseconds(model: Predictor, pictures: list[Path]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labels", type=Path)
-    parser.add_argument("--limit", type=int, help="only the first pictures")
+    parser.add_argument("--limit", type=int, help="only the first images")
     parser.add_argument("--model", default="person")
     given = parser.parse_args()
     cv2.setNumThreads(1)
     bones = cairn.load(given.model, threads=1).spec.skeleton
     labels = read_labels(given.labels, None, bones)
-    labels = replace(labels, pictures=labels.pictures[: given.limit])
-    print(f"{given.model} on {len(labels)} pictures\n")
+    labels = replace(labels, images=labels.images[: given.limit])
+    print(f"{given.model} on {len(labels)} images\n")
     print(f"{'setting':40s}{'AP':>7s}{'APM':>7s}{'APL':>7s}{'AR':>7s}{'ms':>8s}")
     for name, resolution in SETTINGS.items():
         model = cairn.load(given.model, threads=1, size=resolution)
         result = evaluate(model, labels)
         assert result.oks is not None
         figures = "".join(f"{result.oks[key]:7.1f}" for key in ("AP", "APM", "APL", "AR"))
-        time_taken = milliseconds(model, [picture.path for picture in labels.pictures[:TIMED]])
+        time_taken = milliseconds(model, [image.path for image in labels.images[:TIMED]])
         print(f"{name:40s}{figures}{time_taken:8.0f}", flush=True)
 
 

@@ -1,22 +1,22 @@
-"""The steps of `cairn.inference.predictor.Predictor`, one by one, for benchmarks that time each."""
+"""The steps of `cairn.inference.predictor.BottomUpPredictor`, one by one, for benchmarks that time each."""
 
 from __future__ import annotations
 
 from numpy.typing import NDArray
 
-from cairn.structures.geometry import Affine
 from cairn.inference.network import Maps
-from cairn.inference.predictor import Predictor, to_input
+from cairn.inference.predictor import BottomUpPredictor, to_input
 from cairn.inference.resolution import average_maps
+from cairn.structures.geometry import Affine
 
 
-def resized(model: Predictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:
-    """What the network is shown of a picture at each of the model's scales, and the maps to these from the picture."""
+def resized(model: BottomUpPredictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:
+    """What the network is shown of an image at each of the model's scales, and the maps to these from the image."""
     fits = model.resolution.fit(image.shape[:2], model.spec.input.multiple)
     return [to_input(affine.warp(image, size)) for affine, size in fits], [affine for affine, _ in fits]
 
 
-def looked_at(model: Predictor, shown: list[NDArray]) -> list[Maps]:
+def looked_at(model: BottomUpPredictor, shown: list[NDArray]) -> list[Maps]:
     return [model.network(images) for images in shown]
 
 

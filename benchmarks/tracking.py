@@ -1,4 +1,4 @@
-"""How well objects keep their numbers, against noise and what is not found; what smoothing does; time a picture.
+"""How well objects keep their numbers, against noise and what is not found; what smoothing does; time an image.
 
     python benchmarks/tracking.py [--flies FOLDER]
 
@@ -27,7 +27,7 @@ from crossings import PEOPLE, SIZE, as_labels, detected, walkers
 
 SEEDS = 5
 SECONDS = 20
-CASES = [  # noise, objects not found, joints not found, ghosts in each picture
+CASES = [  # noise, objects not found, joints not found, ghosts in each image
     (0.0, 0.0, 0.0, 0.0),
     (0.02, 0.0, 0.0, 0.0),
     (0.05, 0.0, 0.0, 0.0),
@@ -37,7 +37,7 @@ CASES = [  # noise, objects not found, joints not found, ghosts in each picture
 ]
 
 Video = tuple[Labels, Sequence[float | None]]
-"""Labels and the times of their pictures."""
+"""Labels and the times of their images."""
 
 
 def main() -> None:
@@ -50,12 +50,12 @@ def main() -> None:
         except LabelError as error:
             print(f"no flies: {error}")
             continue
-        report(f"flies, {split} ({len(labels)} pictures)", [(labels, [None] * len(labels))] * SEEDS)
+        report(f"flies, {split} ({len(labels)} images)", [(labels, [None] * len(labels))] * SEEDS)
     for people, rate in ((2, 25), (6, 25), (10, 25), (6, 8)):
         report(f"{people} people crossing, {SECONDS} s at about {rate} a second", street(people, rate))
     smoothing()
     for people in (2, 10, 50):
-        print(f"{people:3} people: {speed(people):.2f} ms a picture, smoothed {speed(people, smooth=1):.2f} ms")
+        print(f"{people:3} people: {speed(people):.2f} ms an image, smoothed {speed(people, smooth=1):.2f} ms")
 
 
 def street(people: int, rate: float) -> list[Video]:
@@ -74,7 +74,7 @@ def report(title: str, videos: list[Video]) -> None:
         figures, best = [], []
         for seed, (labels, times) in enumerate(videos):
             rng = np.random.default_rng(seed)
-            finds = [detected(rng, picture.annotation, labels.skeleton, *case) for picture in labels]
+            finds = [detected(rng, image.annotation, labels.skeleton, *case) for image in labels]
             figures.append(measure_tracks(labels, tracked(finds, times)))
             found = sum(int((poses.scores == 1).sum()) for poses in finds)
             best.append(200 * found / (figures[-1].objects + found))
@@ -91,15 +91,15 @@ def tracked(finds: Sequence[Poses], times: Sequence[float | None], smooth: float
 
 
 def smoothing() -> None:
-    """Errors and trembling in percent of the root of the person's area; trembling is the error's change a picture."""
+    """Errors and trembling in percent of the root of the person's area; trembling is the error's change an image."""
     rng = np.random.default_rng(0)
     times = np.arange(SECONDS * 25) / 25
     bodies, seen = walkers(rng, 1, times, (SIZE[0], 100 * SIZE[1]))  # wide enough never to leave
     for title, still in (("standing", True), ("walking", False)):
         places = np.broadcast_to(bodies[:1], bodies.shape) if still else bodies
         labels = as_labels(places, np.ones_like(seen))
-        finds = [detected(rng, picture.annotation, PEOPLE, noise=0.02) for picture in labels]
-        size = np.sqrt(labels.pictures[0].annotation.areas[0])
+        finds = [detected(rng, image.annotation, PEOPLE, noise=0.02) for image in labels]
+        size = np.sqrt(labels.images[0].annotation.areas[0])
         for strength in (0.0, 0.5, 1.0, 2.0):
             smooth = np.array([poses.keypoints[0] for poses in tracked(finds, times.tolist(), strength)])
             off = (smooth - places[:, 0])[25:] / size
@@ -115,7 +115,7 @@ def length(vectors: NDArray) -> float:
 
 
 def speed(people: int, smooth: float = 0.0) -> float:
-    """Median milliseconds of a picture."""
+    """Median milliseconds of an image."""
     rng = np.random.default_rng(0)
     times = np.arange(150) / 25
     labels = as_labels(*walkers(rng, people, times))

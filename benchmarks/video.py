@@ -2,7 +2,7 @@
 
     python benchmarks/video.py [MINUTES]
 
-A clip of people pictures is detected, drawn and written in all forms: step by step, then whole, beside the network
+A clip of people images is detected, drawn and written in all forms: step by step, then whole, beside the network
 alone, in turns in one process, so that what else the machine does falls on all alike. Times of steps are those of the
 processor; ratios are of wall time. Then MINUTES (20) of small frames, for the memory alone.
 """
@@ -25,29 +25,32 @@ import cairn
 from cairn.api.detection import Plan, cores, run, shared_out
 from cairn.api.finders import Finder
 from cairn.api.outputs import Drawings, writers
-from cairn.media.sources import Source, find_sources
-from cairn.media.images import read_image
 from cairn.inference.pipeline import overlap
-from cairn.inference.predictor import Predictor
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.media.images import read_image
+from cairn.media.names import ImageName
+from cairn.media.sources import Source, find_sources
 from cairn.media.video import open_video, write_video
-from cairn.results import Found, PictureName
+from cairn.results import Detections
 from steps import averaged, looked_at, resized
 
-PICTURE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
+IMAGE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
 FRAMES = 60
 ROUNDS = 3
 
 
 def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
-    """The example picture, which moves a pixel a frame, so that there is something to encode."""
-    image = cv2.resize(read_image(PICTURE), (size[1] + 64, size[0]))
+    """The example image, which moves a pixel a frame, so that there is something to encode."""
+    image = cv2.resize(read_image(IMAGE), (size[1] + 64, size[0]))
     with write_video(path, size, 25) as writer:
         for i in range(frames):
             writer.write(image[:, i % 64 : i % 64 + size[1]])
 
 
-def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, threads: int, abreast: int = 1) -> Plan:
+def plan(
+    model: BottomUpPredictor, folder: Path, clips: list[Source], draw: bool, threads: int, parallel: int = 1
+) -> Plan:
     forms = ["json", "openpose", "csv", "coco"]
     return Plan(
         finder=Finder(model.spec, model),
@@ -59,15 +62,15 @@ def plan(model: Predictor, folder: Path, clips: list[Source], draw: bool, thread
         draw_by="limb",
         keep_maps=False,
         threads=threads,
-        abreast=abreast,
+        parallel=parallel,
         rate=25,
     )
 
 
-def detect(model: Predictor, clip: Path, abreast: int = 1, every: Callable = lambda *_: None) -> int:
+def detect(model: BottomUpPredictor, clip: Path, parallel: int = 1, every: Callable = lambda *_: None) -> int:
     """Frames that were detected, drawn and written. `every` is told after each how many are done."""
     clips = find_sources([str(clip)])
-    what = plan(model, clip.parent / "out", clips, True, 0, abreast)
+    what = plan(model, clip.parent / "out", clips, True, 0, parallel)
     for output in (*what.writers, *([what.drawings] if what.drawings else [])):
         output.__enter__()
     done = run(clips, what, lambda fault: sys.exit(str(fault)), every)
@@ -82,7 +85,7 @@ def seconds(step: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def by_step(model: Predictor, clip: Path) -> None:
+def by_step(model: BottomUpPredictor, clip: Path) -> None:
     """Processor milliseconds a frame of each step, one after another, on one core."""
     folder = clip.parent / "steps"
     what = plan(model, folder, [], True, 1)
@@ -109,9 +112,9 @@ def by_step(model: Predictor, clip: Path) -> None:
             poses = timed("decode", model.decode)(maps).transformed(affines[0].inverse())
             drawn = timed("draw", cairn.draw)(frame.image, poses)
             timed("encode", drawing.write)(drawn, frame.seconds)
-            name = PictureName(clip, Path(f"clip_{frame.index:012d}"), Path("clip"), frame.index, frame.seconds)
+            name = ImageName(clip, Path(f"clip_{frame.index:012d}"), Path("clip"), frame.index, frame.seconds)
             for output in what.writers:
-                timed("write", output.write)(Found(name, frame.image.shape[:2], poses))
+                timed("write", output.write)(Detections(name, frame.image.shape[:2], poses))
         for output in what.writers:
             output.__exit__(None, None, None)
     print("processor time of a 640×480 frame      ms")
@@ -126,29 +129,29 @@ def against_the_network(clip: Path) -> None:
 
     All cores are at one frame, or, as `cairn detect` has it, each of several frames has its share of them.
     """
-    abreast, share = shared_out(0)
+    parallel, share = shared_out(0)
     whole, shared = (cairn.load("person", threads=threads) for threads in (cores(), share))
     image = next(iter(open_video(clip))).image
     shown, _ = resized(whole, image)
     looked_at(whole, shown)
 
     def several() -> None:
-        with ThreadPoolExecutor(abreast) as pool:
+        with ThreadPoolExecutor(parallel) as pool:
             list(pool.map(lambda _: looked_at(shared, shown), range(FRAMES)))
 
     ways: dict[str, Callable[[], object]] = {
         "network alone, a frame at a time": lambda: [looked_at(whole, shown) for _ in range(FRAMES)],
-        f"network alone, {abreast} abreast": several,
+        f"network alone, {parallel} parallel": several,
         "all steps in turn": lambda: in_turn(lambda: detect(whole, clip)),
         "overlapped, a frame at a time": lambda: detect(whole, clip),
-        f"overlapped, {abreast} abreast": lambda: detect(shared, clip, abreast),
+        f"overlapped, {parallel} parallel": lambda: detect(shared, clip, parallel),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
             times[name].append(seconds(way))
     first, fastest, *_ = times.values()
-    print(f"\n{cores()} cores                           ms a frame   of the network alone: a frame at a time, abreast")
+    print(f"\n{cores()} cores                           ms a frame   of the network alone: a frame at a time, parallel")
     for name, each in times.items():
         ratios = [statistics.median(a / b for a, b in zip(each, base, strict=True)) for base in (first, fastest)]
         print(f"  {name:33s} {1000 * statistics.median(each) / FRAMES:10.1f} {ratios[0]:12.2f} {ratios[1]:12.2f}")

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import OutputError
-from cairn.files import whole_file, writable_folder
+from cairn.files import atomic_write, ensure_writable_folder
 
 
 def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
     path = tmp_path / "below" / "two folders" / "result.txt"
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("whole")
         assert beside.suffix == path.suffix
         assert not path.exists()
@@ -24,7 +24,7 @@ def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path, error: type[
     path.write_text("before")
 
     def interrupted() -> None:
-        with whole_file(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("half")
             raise error
 
@@ -36,15 +36,15 @@ def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path, error: type[
 
 def test_what_hinders_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot write"), whole_file(tmp_path / "file" / "result.txt") as beside:
+    with pytest.raises(OutputError, match="cannot write"), atomic_write(tmp_path / "file" / "result.txt") as beside:
         beside.write_text("never")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="a folder has that name"), whole_file(tmp_path / "folder"):
+    with pytest.raises(OutputError, match="a folder has that name"), atomic_write(tmp_path / "folder"):
         pytest.fail("the work was begun in vain")
     with pytest.raises(OutputError, match="cannot write into the folder"):
-        writable_folder(tmp_path / "file")
+        ensure_writable_folder(tmp_path / "file")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_trying_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
-    assert list(writable_folder(tmp_path / "new" / "folder").iterdir()) == []
+    assert list(ensure_writable_folder(tmp_path / "new" / "folder").iterdir()) == []

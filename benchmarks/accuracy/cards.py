@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.inference import zoo
-from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.protocols import protocol_of
-from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
 from cairn.api.load import load
+from cairn.datasets.formats.coco import read_coco
+from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
+from cairn.evaluation.protocols import protocol_of
+from cairn.inference import zoo
 from cairn.structures.skeleton import skeleton
 
 CARDS = Path(__file__).parents[2] / "docs" / "models.md"

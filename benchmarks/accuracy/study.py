@@ -19,8 +19,8 @@ from cairn.training.engine.callbacks import read_metrics
 DATA = Path(".data")
 PLAIN = [
     "loss=cross_entropy", "input.size=64", "input.margin=1.1", "network.stacks=1", "network.features=64",
-    "network.depth=2", "augmentation.rotation=30", "optimiser.learning_rate=2e-3", "optimiser.ema=0.99",
-    "optimiser.weight_decay=0.02", "run.validate_every=2",
+    "network.depth=2", "augmentation.rotation=30", "optimizer.learning_rate=2e-3", "optimizer.ema=0.99",
+    "optimizer.weight_decay=0.02", "run.validate_every=2",
 ]  # fmt: skip
 VARIANTS: dict[str, list[str]] = {
     "plain": [],
@@ -29,10 +29,10 @@ VARIANTS: dict[str, list[str]] = {
     "sigma 0.7 cells": ["sigma=0.7"],
     "sigma 1.5 cells": ["sigma=1.5"],
     "rotation 60": ["augmentation.rotation=60"],
-    "no colours": ["augmentation.colour=0", "augmentation.grey=0"],
-    "no weight average": ["optimiser.ema=0"],
-    "rate 5e-4": ["optimiser.learning_rate=5e-4"],
-    "rate 5e-3": ["optimiser.learning_rate=5e-3"],
+    "no colors": ["augmentation.color=0", "augmentation.gray=0"],
+    "no weight average": ["optimizer.ema=0"],
+    "rate 5e-4": ["optimizer.learning_rate=5e-4"],
+    "rate 5e-3": ["optimizer.learning_rate=5e-3"],
     "two stacks": ["network.stacks=2"],
     "128 features": ["network.features=128"],
     "96 pixels": ["input.size=96"],

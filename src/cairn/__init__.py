@@ -3,7 +3,7 @@
 import cairn
 model = cairn.load("person")
 poses = model("photo.jpg")
-picture = cairn.draw("photo.jpg", poses)
+image = cairn.draw("photo.jpg", poses)
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cairn.errors import CairnError
 from cairn.api.load import load
+from cairn.errors import CairnError
 from cairn.structures.skeleton import Skeleton, skeleton
 
 if TYPE_CHECKING:
-    from cairn.structures.geometry import Affine
-    from cairn.media.images import read_image, write_image
-    from cairn.structures.poses import Annotation, Poses
-    from cairn.inference.predictor import Predictor
-    from cairn.visualization.overlay import draw
-    from cairn.inference.resolution import Resolution
     from cairn.inference.model_spec import ModelSpec
+    from cairn.inference.predictor import Predictor
+    from cairn.inference.resolution import Resolution
+    from cairn.media.images import read_image, write_image
+    from cairn.structures.geometry import Affine
+    from cairn.structures.poses import Annotation, Poses
     from cairn.tracking.tracker import Tracker
+    from cairn.visualization.overlay import draw
 
 __version__ = "0.1.0"
 

@@ -6,7 +6,7 @@ class CairnError(Exception):
 
 
 class ImageError(CairnError):
-    """A picture that is missing, unreadable, truncated or too large."""
+    """An image that is missing, unreadable, truncated or too large."""
 
 
 class VideoError(CairnError):

@@ -11,7 +11,7 @@ from cairn.errors import OutputError
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the name of `path` when the block ends well.
 
     When the block ends in any exception, a keyboard interrupt too, nothing is left and what stood
@@ -36,7 +36,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def writable_folder(path: str | Path) -> Path:
+def ensure_writable_folder(path: str | Path) -> Path:
     """Make a folder and try that files can be put there, so that work is not begun in vain.
 
     Raises OutputError where it is no folder, cannot be made or cannot be written to.

@@ -8,7 +8,7 @@ import pytest
 
 import cairn
 from cairn.errors import ModelError
-from cairn.api.load import METHODS, method
+from cairn.methods import METHODS, method
 from support.fake_network import SPEC, totems, write_totem_model
 
 
@@ -73,7 +73,7 @@ def test_modules_of_the_same_name_do_not_hide_the_functions(python: Callable[[st
     """`import cairn.structures.skeleton` anywhere must not turn cairn.skeleton("coco17") into a call of a module."""
     code = """
 import cairn, cairn.api.load, cairn.structures.skeleton
-from cairn.api.load import METHODS
+from cairn.methods import METHODS
 import cairn.inference.predictor, cairn.cli.detect
 assert cairn.skeleton("coco17").joints[0] == "nose"
 assert callable(cairn.load)
@@ -86,7 +86,10 @@ assert callable(cairn.load)
     [
         ("import cairn", "numpy pydantic cv2 onnxruntime typer rich torch"),
         ("import cairn.cli", "numpy pydantic cv2 onnxruntime rich torch"),
-        ("import cairn; cairn.load; cairn.draw; cairn.read_image; cairn.Predictor", "cv2 onnxruntime rich torch scipy"),
+        (
+            "import cairn; cairn.load; cairn.draw; cairn.read_image; cairn.BottomUpPredictor",
+            "cv2 onnxruntime rich torch scipy",
+        ),
     ],
 )
 def test_what_is_heavy_is_imported_late(python: Callable[[str], str], statement: str, heavy: str) -> None:

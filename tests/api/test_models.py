@@ -1,13 +1,11 @@
-"""The embedded models: what they are allowed to be, one golden picture each, and the figures of their cards."""
-
-from pathlib import Path
+"""The embedded models: what they are allowed to be, one golden image each, and the figures of their cards."""
 
 import numpy as np
 import pytest
 
 from accuracy.cards import MODELS, holds, stated
-from cairn.inference import zoo
 from cairn.api.load import load
+from cairn.inference import zoo
 from support import DATA, ROOT
 
 MEGABYTES = {"person": 12, "person-fp16": 12, "person-single": 8, "face-landmarks": 4}
@@ -20,7 +18,7 @@ def test_a_model_is_small_and_says_where_it_comes_from(name):
     spec = load(name, threads=1).spec
     assert path.stat().st_size <= MEGABYTES[name] * 1e6
     assert spec.name == name
-    assert spec.licence
+    assert spec.license
     assert spec.sources
     assert {"seed", "epoch", "trained", "commit"} <= set(spec.provenance)
 
@@ -44,7 +42,7 @@ HOPPER, COLLINS = (
     {"right_eye": (189, 162), "left_eye": (260, 160), "left_shoulder": (392, 352), "right_shoulder": (62, 355)},
     {"right_eye": (640, 101), "left_eye": (683, 104), "nose": (662, 128)},
 )
-"""Labelled by hand in examples/portraits.jpg; Collins's shoulders are hidden by her suit."""
+"""Labeled by hand in examples/portraits.jpg; Collins's shoulders are hidden by her suit."""
 
 
 @pytest.mark.parametrize("truth", [HOPPER, COLLINS], ids=["Hopper", "Collins"])

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cairn.datasets.formats.coco import read_coco
 from cairn.cli import main
+from cairn.datasets.formats.coco import read_coco
 from cairn.media.images import write_image
 
 SIZE = 64
@@ -21,13 +21,13 @@ def run(*arguments: str | Path) -> int:
 
 
 def labels_in(folder: Path, count: int, first: int = 0, **fields: object) -> Path:
-    """Pictures that have nothing in common, with a triangle of joints somewhere in each."""
+    """Images that have nothing in common, with a triangle of joints somewhere in each."""
     images, annotations = [], []
     for i in range(count):
         rng = np.random.default_rng(first + i)
         coarse = rng.integers(0, 256, (7, 7, 3)).astype(np.uint8)
-        picture = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
-        write_image(folder / "images" / f"{first + i}.png", picture)
+        image = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+        write_image(folder / "images" / f"{first + i}.png", image)
         images.append({"id": i + 1, "file_name": f"{first + i}.png", "width": SIZE, "height": SIZE, **fields})
         x, y = rng.uniform(20, 40, 2).round(1).tolist()
         points = [x, y, 2, x - 9, y + 12, 2, x + 9, y + 12, 2]
@@ -51,7 +51,7 @@ def test_the_status_says_whether_training_may_start(
     leaking = labels_in(tmp_path / "c", 5, first=22)
     assert run("check", train, "--val", leaking) == 1
     shown = capsys.readouterr()
-    assert "3 of 5 pictures of" in shown.out
+    assert "3 of 5 images of" in shown.out
     assert "22.png is 22.png" in shown.out
     assert "-> check-labels-2" in shown.err
     (tmp_path / "a" / "images" / "3.png").unlink()
@@ -86,7 +86,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.
 def test_a_split_is_two_files_and_can_be_had_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels, out = labels_in(tmp_path, 20), tmp_path / "parts"
     assert run("split", labels, out, "--share", "0.25", "--seed", "4") == 0
-    assert "15 pictures -> " in capsys.readouterr().out
+    assert "15 images -> " in capsys.readouterr().out
     learn, val = read_coco(out / "train.json"), read_coco(out / "val.json")
     assert (len(learn), len(val)) == (15, 5)
     assert {p.path.name for p in learn} | {p.path.name for p in val} == {f"{i}.png" for i in range(20)}
@@ -105,7 +105,7 @@ def test_a_split_is_two_files_and_can_be_had_again(tmp_path: Path, capsys: pytes
 def test_one_video_is_cut_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = labels_in(tmp_path, 12, video="cage 4")
     assert run("split", labels, tmp_path / "parts") == 0
-    assert "12 of 12 pictures are of one video, or alike, and had to be cut" in capsys.readouterr().err
+    assert "12 of 12 images are of one video, or alike, and had to be cut" in capsys.readouterr().err
     assert (
         run("check", tmp_path / "parts" / "train.json", tmp_path / "parts" / "val.json", "--out", tmp_path / "r") == 1
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.made_labels import assert_same, draw_pictures, make_labels
+from cairn.cli import main
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.reading import read_labels
-from cairn.cli import main
 from cairn.structures.skeleton import skeleton
+from support.made_labels import assert_same, draw_images, make_labels
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def nameless(folder: Path) -> Path:
     """COCO labels without limbs."""
-    draw_pictures(folder, ("a.png",))
+    draw_images(folder, ("a.png",))
     content = {
         "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
         "categories": [{"id": 1, "name": "bug", "keypoints": ["nose", "wingL", "wingR", "tail"]}],
@@ -60,7 +60,7 @@ def test_the_skeleton_is_shown_guessed_and_corrected(run: Run, tmp_path: Path) -
     code, out, _ = run(str(nameless(tmp_path)), "out.json")
     assert code == 0
     for line in (
-        "1 pictures, 1 objects, skeleton bug",
+        "1 images, 1 objects, skeleton bug",
         "limbs: GUESSED: the joints that lie near one another",
         "flip pairs: as left and right in the names",
         "sigmas: COCO's for nose; 0.05 for the other 3, measured by nobody",
@@ -134,12 +134,12 @@ def test_bad_records(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert "left out: 7 bad records" in error
     assert "and 2 more" in error
-    assert len(read_labels(tmp_path / "out.csv").pictures[0].annotation) == 1
+    assert len(read_labels(tmp_path / "out.csv").images[0].annotation) == 1
 
 
 def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> None:
     sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
-    draw_pictures(tmp_path / "p", ("a.png",))
+    draw_images(tmp_path / "p", ("a.png",))
     bug = sio.Skeleton(["head", "tail"])
     instance = sio.Instance.from_numpy(np.ones((2, 2)), skeleton=bug)
     video = sio.Video.from_filename([str(tmp_path / "p/a.png")])
@@ -149,7 +149,7 @@ def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> Non
     assert run("bugs.pkg.slp", "out/bugs.json", "--skeleton", "coco17")[0] == 2
     assert not (tmp_path / "out/images").exists()
     assert run("bugs.pkg.slp", "out/bugs.json")[0] == 0
-    assert read_coco(tmp_path / "out/bugs.json").pictures[0].path == tmp_path / "out/images/p/000000.png"
+    assert read_coco(tmp_path / "out/bugs.json").images[0].path == tmp_path / "out/images/p/000000.png"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from cairn.cli import main
-from cairn.media.images import read_image, write_image
 from cairn.inference.network import OnnxNetwork
 from cairn.inference.pipeline import overlap
-from cairn.inference.predictor import Predictor
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.media.images import read_image, write_image
 from support.ended import Cairn, Ended, run_cairn
 from support.fake_network import SPEC, totems, write_totem_model
 
@@ -39,7 +39,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three pictures, of one, two and no totems."""
+    """Three images, of one, two and no totems."""
     write_image(tmp_path / "pics" / "a.png", totems((240, 320), [(80, 120)]))
     write_image(tmp_path / "pics" / "sub" / "a.png", totems((240, 320), [(80, 120), (240, 120)]))
     write_image(tmp_path / "pics" / "sub" / "none.png", totems((240, 320), []))
@@ -50,12 +50,12 @@ def files(place: Path) -> set[str]:
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
 
 
-def test_one_picture_gives_a_drawing_and_json_here(cairn: Cairn, photo: Path) -> None:
+def test_one_image_gives_a_drawing_and_json_here(cairn: Cairn, photo: Path) -> None:
     before = photo.read_bytes()
     ended = cairn("photo.png")
     assert ended.status == 0
     assert ended.stdout == ""
-    assert "1 picture, 2 people" in ended.stderr
+    assert "1 image, 2 people" in ended.stderr
     assert "photo.cairn.jpg and photo.cairn.json" in ended.stderr
     assert files(photo.parent) == {"photo.png", "photo.cairn.jpg", "photo.cairn.json"}
     assert photo.read_bytes() == before
@@ -78,7 +78,7 @@ def test_a_second_run_replaces_the_first(cairn: Cairn, photo: Path) -> None:
     assert files(photo.parent) == first
 
 
-def test_a_picture_elsewhere_is_left_alone(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+def test_a_image_elsewhere_is_left_alone(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
     before = files(folder)
     assert cairn("pics/sub/a.png").status == 0
     assert files(folder) == before
@@ -91,16 +91,16 @@ def test_a_folder_gives_json_in_the_same_folders(cairn: Cairn, tmp_path: Path, f
     before = files(folder)
     ended = cairn("pics")
     assert ended.status == 0
-    assert "3 pictures, 3 people" in ended.stderr
+    assert "3 images, 3 people" in ended.stderr
     assert files(folder) == before
     assert files(tmp_path / "cairn-results") == {"a.cairn.json", "sub/a.cairn.json", "sub/none.cairn.json"}
 
 
-def test_results_among_the_pictures_are_not_detected_again(cairn: Cairn, folder: Path) -> None:
+def test_results_among_the_images_are_not_detected_again(cairn: Cairn, folder: Path) -> None:
     for _ in range(2):
         ended = cairn("pics", "--out", "pics", "--draw", "--write", "json,csv,coco,openpose")
         assert ended.status == 0
-        assert "3 pictures, 3 people" in ended.stderr
+        assert "3 images, 3 people" in ended.stderr
 
 
 def test_the_forms_that_were_asked_for(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
@@ -111,12 +111,12 @@ def test_the_forms_that_were_asked_for(cairn: Cairn, tmp_path: Path, folder: Pat
 
 
 def test_json_lines_on_stdout_and_nothing_else(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
-    (folder / "bad.jpg").write_text("no picture")
+    (folder / "bad.jpg").write_text("no image")
     before = files(tmp_path)
     ended = cairn("pics", "--json", "-")
     assert ended.status == 1
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
-    assert {line["picture"]: len(line["people"]) for line in lines} == {
+    assert {line["image"]: len(line["people"]) for line in lines} == {
         "pics/a.png": 1,
         "pics/sub/a.png": 2,
         "pics/sub/none.png": 0,
@@ -159,7 +159,7 @@ def test_a_smaller_size_is_shown_to_the_network(cairn: Cairn, photo: Path, monke
     assert shapes == [(1, 3, 192, 256)]
 
 
-def bad_pictures(place: Path) -> dict[str, str]:
+def bad_images(place: Path) -> dict[str, str]:
     """Name -> what is to be said of it."""
     whole = place / "whole.jpg"
     write_image(whole, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
@@ -171,16 +171,16 @@ def bad_pictures(place: Path) -> dict[str, str]:
     jpeg_header = b"\xff\xd8\xff\xc0\x00\x11\x08" + (20_000).to_bytes(2, "big") * 2 + bytes(10) + b"\xff\xd9"
     (place / "huge.jpg").write_bytes(jpeg_header)
     return {
-        "absent.jpg": "no picture at",
+        "absent.jpg": "no image at",
         "empty.jpg": "is empty",
-        "text.jpg": "is not a picture",
+        "text.jpg": "is not an image",
         "truncated.jpg": "is truncated",
         "huge.jpg": "is 20000×20000 pixels; the limit is 200 million",
     }
 
 
-def test_a_bad_picture_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path) -> None:
-    for name, message in bad_pictures(tmp_path).items():
+def test_a_bad_image_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path) -> None:
+    for name, message in bad_images(tmp_path).items():
         before = files(tmp_path)
         ended = cairn(name)
         assert ended.status == 2
@@ -192,8 +192,8 @@ def test_a_bad_picture_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Pa
         assert files(tmp_path) == before
 
 
-def test_bad_pictures_among_good_ones_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
-    bad = bad_pictures(tmp_path)
+def test_bad_images_among_good_ones_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
+    bad = bad_images(tmp_path)
     ended = cairn(*bad, "photo.png", "--write", "json,csv", "--out", "out")
     assert ended.status == 1
     *lines, summary = ended.stderr.splitlines()
@@ -201,19 +201,19 @@ def test_bad_pictures_among_good_ones_are_one_line_each_and_status_1(cairn: Cair
     for line, (name, message) in zip(lines, bad.items(), strict=True):
         assert name in line
         assert message in line
-    assert "1 picture, 2 people" in summary
+    assert "1 image, 2 people" in summary
     assert "5 could not be read" in summary
     assert files(tmp_path / "out") == {"photo.cairn.json", "cairn.csv"}
 
 
 def test_where_nothing_could_be_read_nothing_is_written(cairn: Cairn, tmp_path: Path) -> None:
-    ended = cairn(*bad_pictures(tmp_path), "--write", "json,csv,coco,openpose", "--out", "out")
+    ended = cairn(*bad_images(tmp_path), "--write", "json,csv,coco,openpose", "--out", "out")
     assert ended.status == 2
     assert "cairn: nothing could be read" in ended.stderr
     assert files(tmp_path / "out") == set()
 
 
-def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
+def test_one_pixel_is_a_image(cairn: Cairn, tmp_path: Path) -> None:
     write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
     ended = cairn("dot.png")
     assert ended.status == 0
@@ -231,12 +231,12 @@ def test_one_pixel_is_a_picture(cairn: Cairn, tmp_path: Path) -> None:
         (["photo.png", "--model", "photo.png"], "is not an ONNX model"),
         (["photo.png", "--model", "foreign.onnx"], "not one of Cairn's"),
         (["photo.png", "--out", "photo.png/out"], "cannot write into the folder"),
-        (["nothing"], "no picture or video in the folder nothing"),
-        (["*.gif"], "no picture or video matches"),
+        (["nothing"], "no image or video in the folder nothing"),
+        (["*.gif"], "no image or video matches"),
         (["photo.png", "--size", "many"], "--size"),
         (["photo.png", "--size", "100000"], "size must be from 32 to 8192 pixels, got 100000"),
         (["photo.png", "--threads", "100000"], "threads must be from 0, for all, to 256, got 100000"),
-        (["photo.png", "--colour", "red"], "--colour"),
+        (["photo.png", "--color", "red"], "--color"),
         ([], "sources"),
     ],
 )
@@ -265,15 +265,15 @@ def test_a_folder_without_permission(cairn: Cairn, tmp_path: Path, photo: Path) 
 def test_a_failure_leaves_nothing_half_written(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maps, done = Predictor.maps, []
+    maps, done = BottomUpPredictor.maps, []
 
-    def failing(self: Predictor, image: np.ndarray) -> object:
+    def failing(self: BottomUpPredictor, image: np.ndarray) -> object:
         if done:
             raise KeyboardInterrupt
         done.append(image)
         return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", failing)
+    monkeypatch.setattr(BottomUpPredictor, "maps", failing)
     ended = cairn("pics", "--out", "out", "--write", "json,csv,coco,openpose,parquet")
     assert ended.status == 130
     assert "Traceback" not in ended.stderr
@@ -285,17 +285,17 @@ def test_a_failure_leaves_nothing_half_written(
 def test_a_signal_ends_the_run_with_all_that_was_done(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
-    maps = Predictor.maps
+    maps = BottomUpPredictor.maps
 
-    def signalled(self: Predictor, image: np.ndarray) -> object:
+    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(number)
         return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
     before = signal.getsignal(signal.SIGINT)
     ended = cairn("pics", "--out", "out", "--write", "csv,coco")
     assert ended.status == status
-    assert "1 picture, 1 person" in ended.stderr
+    assert "1 image, 1 person" in ended.stderr
     assert "interrupted" in ended.stderr
     assert len(json.loads((tmp_path / "out" / "cairn.coco.json").read_text())) == 1
     assert len((tmp_path / "out" / "cairn.csv").read_text().splitlines()) == 1 + 3
@@ -306,18 +306,18 @@ def test_a_signal_ends_the_run_with_all_that_was_done(
 def test_a_second_signal_ends_it_at_once_and_leaves_nothing_half_written(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signalled(self: Predictor, image: np.ndarray) -> object:
+    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the second one was ignored")
 
-    monkeypatch.setattr(Predictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
     assert cairn("pics", "--out", "out", "--write", "csv,coco").status == 130
     assert files(tmp_path / "out") == set()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
-def test_a_program_that_is_terminated_leaves_whole_files(
+def test_a_program_that_is_terminated_leaves_atomic_writes(
     environment: dict[str, str], totem_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     for i in range(300):
@@ -327,13 +327,13 @@ def test_a_program_that_is_terminated_leaves_whole_files(
     # unbuffered: communicate() does not see what readline() has taken in beyond its line
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     assert running.stdout is not None
-    running.stdout.readline()  # the first picture is done, the table has begun
+    running.stdout.readline()  # the first image is done, the table has begun
     running.terminate()
     stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 143
     assert len(stderr.splitlines()) == 1
     done = 1 + len(stdout.splitlines())
-    assert f"{done} picture".encode() in stderr
+    assert f"{done} image".encode() in stderr
     assert len(json.loads((tmp_path / "out" / "cairn.coco-images.json").read_text())["images"]) == done
     assert files(tmp_path / "out") == {"cairn.csv", "cairn.coco.json", "cairn.coco-images.json"}
 
@@ -349,19 +349,19 @@ def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], to
 
 
 @pytest.mark.parametrize(("ahead", "most"), [(0, 1), (2, 18)])
-def test_memory_holds_a_few_pictures_at_a_time(
+def test_memory_holds_a_few_images_at_a_time(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, most: int
 ) -> None:
-    """One after another, no picture is alive when the next is looked at; overlapped, so many as the queues hold."""
+    """One after another, no image is alive when the next is looked at; overlapped, so many as the queues hold."""
     alive: list[weakref.ref] = []
-    maps = Predictor.maps
+    maps = BottomUpPredictor.maps
 
-    def counted(self: Predictor, image: np.ndarray) -> object:
+    def counted(self: BottomUpPredictor, image: np.ndarray) -> object:
         assert sum(reference() is not None for reference in alive) <= most
         alive.append(weakref.ref(image))
         return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", counted)
+    monkeypatch.setattr(BottomUpPredictor, "maps", counted)
     monkeypatch.setattr("cairn.api.detection.overlap", lambda items, *stages, **_: overlap(items, *stages, ahead=ahead))
     for i in range(30):
         write_image(folder / f"more{i}.png", totems((240, 320), [(80, 120)]))

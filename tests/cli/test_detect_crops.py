@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.media.images import write_image
 from cairn.inference.model_spec import InputSpec
+from cairn.media.images import write_image
 from support.ended import Cairn, Ended, run_cairn
 from support.fake_network import SPEC, totems, write_totem_model
 
@@ -15,7 +15,8 @@ CROP_SPEC = SPEC.model_copy(
     update={
         "name": "one-totem",
         "method": "hourglass",
-        "input": InputSpec(fit="crop", size=128, multiple=8, margin=1.5),
+        "task": "crop",
+        "input": InputSpec(resize="square", size=128, multiple=8, margin=1.5),
         "outputs": ("heatmaps",),
         "decode": {},
     }
@@ -61,8 +62,8 @@ def test_one_object_is_found_in_each_box(cairn: Cairn, tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["model"] == "one-totem"
 
 
-def test_boxes_are_for_models_of_whole_pictures_too(cairn: Cairn, tmp_path: Path) -> None:
-    whole = CROP_SPEC.model_copy(update={"input": CROP_SPEC.input.model_copy(update={"fit": "whole"})})
+def test_boxes_are_for_models_of_whole_images_too(cairn: Cairn, tmp_path: Path) -> None:
+    whole = CROP_SPEC.model_copy(update={"task": "single_instance"})
     write_totem_model(tmp_path / "sole.onnx", whole)
     path = boxes_file(tmp_path, [[60, 70, 40, 100], [220, 60, 40, 100]])
     told = cairn("photo.png", "--model", "sole.onnx", "--boxes", path, "--json", "-")
@@ -71,7 +72,7 @@ def test_boxes_are_for_models_of_whole_pictures_too(cairn: Cairn, tmp_path: Path
     np.testing.assert_allclose(found(alone.stdout), expected(MIDDLES[:1]), atol=6)
 
 
-def test_boxes_of_several_pictures_go_by_name(cairn: Cairn, tmp_path: Path) -> None:
+def test_boxes_of_several_images_go_by_name(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[220, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 0
@@ -79,7 +80,7 @@ def test_boxes_of_several_pictures_go_by_name(cairn: Cairn, tmp_path: Path) -> N
         np.testing.assert_allclose(found(line), expected([middle]), atol=2)
 
 
-def test_without_boxes_a_model_of_one_object_looks_at_the_whole_picture(cairn: Cairn) -> None:
+def test_without_boxes_a_model_of_one_object_looks_at_the_whole_image(cairn: Cairn) -> None:
     ended = cairn("other.png", "--model", "one.onnx", "--json", "-")
     np.testing.assert_allclose(found(ended.stdout), expected(MIDDLES[:1]), atol=6)
 
@@ -92,14 +93,14 @@ def test_refining_finds_what_the_first_model_finds_and_places_it_better(cairn: C
     assert errors[1] < min(errors[0], 2)
 
 
-def test_a_box_that_is_impossible_in_one_of_several_pictures_is_one_line_and_status_1(
+def test_a_box_that_is_impossible_in_one_of_several_images_is_one_line_and_status_1(
     cairn: Cairn, tmp_path: Path
 ) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[400, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 1
     assert len(ended.stdout.splitlines()) == 1
-    assert "photo.png: box 0 (400, 60, 40, 100) lies outside the picture of 320 x 240 pixels" in ended.stderr
+    assert "photo.png: box 0 (400, 60, 40, 100) lies outside the image of 320 x 240 pixels" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`cairn detect` at other resolutions and scales, with hands and faces, and in the colours of objects."""
+"""`cairn detect` at other resolutions and scales, with hands and faces, and in the colors of objects."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.media.images import read_image, write_image
-from cairn.visualization.overlay import object_colour
-from cairn.structures.skeleton import Skeleton
 from cairn.inference.model_spec import InputSpec
+from cairn.media.images import read_image, write_image
+from cairn.structures.skeleton import Skeleton
+from cairn.visualization.overlay import object_color
 from support.ended import Cairn, Ended, run_cairn
 from support.fake_network import SPEC, totems, write_totem_model
 
@@ -18,7 +18,8 @@ ARM = Skeleton("arm", ("right_shoulder", "right_elbow", "right_wrist"), limbs=((
 HEAD = Skeleton("head", ("right_eye", "nose", "left_eye"), limbs=((0, 1), (1, 2)))
 CROP = {
     "name": "crop",
-    "input": InputSpec(fit="crop", size=128, multiple=8, margin=1.0),
+    "task": "crop",
+    "input": InputSpec(resize="square", size=128, multiple=8, margin=1.0),
     "outputs": ("heatmaps",),
     "decode": {},
 }
@@ -55,7 +56,7 @@ def found(line: str) -> list[list[float]]:
         ("--net-resolution", "-1x480", "--scales", "2", "--scale-gap", "0.4"),
     ],
 )
-def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_picture(cairn: Cairn, options: tuple) -> None:
+def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_image(cairn: Cairn, options: tuple) -> None:
     ended = cairn("--model", "whole.onnx", "--json", "-", *options)
     assert ended.status == 0
     expected = [[x, y - 40, x, y, x, y + 40] for x, y in ((80, 120), (240, 110))]
@@ -74,9 +75,9 @@ def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_picture(cair
         (["--net-resolution", ""], "a net resolution is WxH"),
         (["--hands", ""], "no model ''"),
         (["--model", ""], "no model ''"),
-        (["--draw-colours", "people"], "--draw-colours is limb or object"),
-        (["--draw-colours", "object", "--no-draw"], "--draw-colours are of drawings"),
-        (["--hands", "whole.onnx"], "--hands takes a model of one object in a crop; totems looks at whole pictures"),
+        (["--draw-colors", "people"], "--draw-colors is limb or object"),
+        (["--draw-colors", "object", "--no-draw"], "--draw-colors are of drawings"),
+        (["--hands", "whole.onnx"], "--hands takes a model of one object in a crop; totems looks at whole images"),
         (["--face", "absent.onnx"], "no model file at absent.onnx"),
         (["--face", "face.onnx"], "skeleton totem has none"),
         (["--model", "arm.onnx", "--hands", "face.onnx"], "skeleton arm has no left_shoulder"),
@@ -107,11 +108,11 @@ def test_faces_are_found_and_written_with_the_body(cairn: Cairn, tmp_path: Path)
     assert (tmp_path / "photo.cairn.jpg").exists()
 
 
-def test_colours_may_tell_objects_apart(cairn: Cairn, tmp_path: Path) -> None:
-    assert cairn("--model", "whole.onnx", "--draw-colours", "object", "--draw-threshold", "0").status == 0
+def test_colors_may_tell_objects_apart(cairn: Cairn, tmp_path: Path) -> None:
+    assert cairn("--model", "whole.onnx", "--draw-colors", "object", "--draw-threshold", "0").status == 0
     drawn = read_image(tmp_path / "photo.cairn.jpg").astype(int)
     seen = [drawn[140, 80], drawn[130, 240]]
-    wanted = [object_colour(0), object_colour(1)]
-    distance = np.array([[np.abs(pixel - colour).max() for colour in wanted] for pixel in seen])
+    wanted = [object_color(0), object_color(1)]
+    distance = np.array([[np.abs(pixel - color).max() for color in wanted] for pixel in seen])
     assert (distance.min(axis=1) < 90).all()
     assert set(distance.argmin(axis=1)) == {0, 1}

@@ -1,4 +1,4 @@
-"""`cairn detect` on videos, cameras, lists and image sequences: the same results as of the frames as pictures."""
+"""`cairn detect` on videos, cameras, lists and image sequences: the same results as of the frames as images."""
 
 import csv
 import json
@@ -14,22 +14,21 @@ import pytest
 from numpy.typing import NDArray
 
 import cairn.media.video
+from cairn.cli import detection
 from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.labels import Labels
-from cairn.cli import detection
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Maps
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.media.images import read_image, write_image
+from cairn.media.video import VideoFrame, open_video, write_video
+from cairn.methods import method
+from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.geometry import image_to_field
-from cairn.ops.heatmaps import render_gaussians
-from cairn.media.images import read_image, write_image
-from cairn.api.load import method
-from cairn.inference.network import Maps
-from cairn.inference.predictor import Predictor
-from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.media.video import VideoFrame, open_video, write_video
+from support import DATA
 from support.ended import Cairn, Ended, run_cairn
 from support.fake_network import SPEC, totems
-from support import DATA
-
 
 FRAMES = 12
 
@@ -57,7 +56,7 @@ def middles(i: int) -> list[tuple[int, int]]:
     return [(60 + 4 * i, 120), (260, 110)]
 
 
-def pictures(frames: int = FRAMES) -> Iterator[NDArray[np.uint8]]:
+def images(frames: int = FRAMES) -> Iterator[NDArray[np.uint8]]:
     for i in range(frames):
         yield totems((241, 321), middles(i))
 
@@ -69,7 +68,7 @@ def second(i: int) -> float:
 
 def write_clip(path: Path, frames: int = FRAMES) -> Path:
     with write_video(path, (241, 321), 10) as writer:
-        for i, image in enumerate(pictures(frames)):
+        for i, image in enumerate(images(frames)):
             writer.write(image, second(i))
     return path
 
@@ -108,7 +107,7 @@ def test_one_video_gives_a_drawn_one_and_a_line_for_each_frame(cairn_: Cairn, cl
     assert files(clip.parent) == {"clip.mp4", "clip.cairn.mp4", "clip.cairn.jsonl"}
     assert clip.read_bytes() == before
     for i, line in enumerate(lines_of(clip.parent / "clip.cairn.jsonl")):
-        assert (line["frame"], line["picture"]) == (i, "clip.mp4")
+        assert (line["frame"], line["image"]) == (i, "clip.mp4")
         check_people(line, i)
     drawn, plain = read(clip.parent / "clip.cairn.mp4"), read(clip)
     assert [frame.seconds for frame in drawn] == pytest.approx([frame.seconds for frame in plain], abs=1e-3)
@@ -146,7 +145,7 @@ def test_all_forms_of_a_tracked_video_agree(cairn_: Cairn, clip: Path, tmp_path:
     assert len({tuple(sorted(each.items())) for each in by_place}) == 1  # who is left stays left
 
 
-def test_frames_of_a_video_are_found_as_pictures_are(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+def test_frames_of_a_video_are_found_as_images_are(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
     for frame in read(clip):
         write_image(tmp_path / "pics" / f"{frame.index}.png", frame.image)
     cairn_("clip.mp4", "--write", "json", "--no-draw", "--out", "a")
@@ -154,19 +153,19 @@ def test_frames_of_a_video_are_found_as_pictures_are(cairn_: Cairn, clip: Path, 
     ones, others = lines_of(tmp_path / "a" / "clip.cairn.jsonl"), lines_of(tmp_path / "b" / "sequence.cairn.jsonl")
     assert [one["people"] for one in ones] == [other["people"] for other in others]
     assert [other["frame"] for other in others] == list(range(FRAMES))
-    assert [other["picture"] for other in others[:2]] == ["pics/0.png", "pics/1.png"]
+    assert [other["image"] for other in others[:2]] == ["pics/0.png", "pics/1.png"]
     assert others[3]["seconds"] == 0.3
 
 
-def test_a_sequence_may_have_gaps_and_a_bad_picture(cairn_: Cairn, tmp_path: Path) -> None:
+def test_a_sequence_may_have_gaps_and_a_bad_image(cairn_: Cairn, tmp_path: Path) -> None:
     for number in (7, 12, 100000):
         write_image(tmp_path / f"frame_{number:05d}.png", totems((240, 320), [(80, 120)]))
-    (tmp_path / "frame_00012.png").write_text("no picture")
+    (tmp_path / "frame_00012.png").write_text("no image")
     write_image(tmp_path / "frame_1.png", totems((240, 320), []))
     ended = cairn_("frame_%05d.png", "--write", "json,openpose", "--draw", "--draw-as", "jpg", "--out", "out")
     assert ended.status == 1
     fault, summary = ended.stderr.splitlines()
-    assert "frame_00012.png is not a picture" in fault
+    assert "frame_00012.png is not an image" in fault
     assert "1 could not be read ->" in summary
     assert [line["frame"] for line in lines_of(tmp_path / "out" / "frame.cairn.jsonl")] == [7, 100000]
     assert files(tmp_path / "out") == {
@@ -178,14 +177,14 @@ def test_a_sequence_may_have_gaps_and_a_bad_picture(cairn_: Cairn, tmp_path: Pat
     }
 
 
-def test_a_list_names_pictures_and_videos_from_its_own_folder(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+def test_a_list_names_images_and_videos_from_its_own_folder(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     write_image(tmp_path / "sub" / "a.png", totems((240, 320), [(80, 120)]))
     (tmp_path / "sub" / "list.txt").write_text("a.png\n\n../clip.mp4\nabsent.png\n")
     ended = cairn_("sub/list.txt", "--out", "out", "--draw", "--draw-as", "webm")
     assert ended.status == 1
-    assert f"1 picture, {FRAMES} frames, {1 + 2 * FRAMES} people" in ended.stderr
-    assert "no picture at sub/absent.png" in ended.stderr
+    assert f"1 image, {FRAMES} frames, {1 + 2 * FRAMES} people" in ended.stderr
+    assert "no image at sub/absent.png" in ended.stderr
     assert files(tmp_path / "out") == {
         "sub/a.cairn.json",
         "sub/a.cairn.jpg",
@@ -254,12 +253,12 @@ def test_where_nothing_can_be_read_it_is_one_line_and_nothing_is_written(
         (["clip.mp4", "--draw-as", "gif"], "--draw-as knows mp4,webm,jpg, got gif"),
         (["clip.mp4", "--no-draw", "--draw-as", "webm"], "are of drawings: give --draw too"),
         (["clip.mp4", "--no-draw", "--draw-threshold", "0.5"], "are of drawings: give --draw too"),
-        (["photo.png", "--draw-as", "webm"], "--draw-as is of videos: pictures are drawn as .jpg"),
-        (["clip.mp4", "--fps", "30"], "--fps is of numbered pictures"),
-        (["clip.mp4", "--boxes", "boxes.json"], "--boxes is for pictures"),
-        (["clip.mp4", "--refine", "--write", "maps"], "are for models of whole pictures alone"),
-        (["frame_%05d.png"], "no picture is numbered as frame_%05d.png says"),
-        (["empty.txt"], "the list empty.txt names no picture"),
+        (["photo.png", "--draw-as", "webm"], "--draw-as is of videos: images are drawn as .jpg"),
+        (["clip.mp4", "--fps", "30"], "--fps is of numbered images"),
+        (["clip.mp4", "--boxes", "boxes.json"], "--boxes is for images"),
+        (["clip.mp4", "--refine", "--write", "maps"], "are for models of whole images alone"),
+        (["frame_%05d.png"], "no image is numbered as frame_%05d.png says"),
+        (["empty.txt"], "the list empty.txt names no image"),
     ],
 )
 def test_mistakes_are_told_before_any_work(cairn_: Cairn, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -279,15 +278,15 @@ def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     write_clip(clip, 60)
-    maps, seen = Predictor.maps, []
+    maps, seen = BottomUpPredictor.maps, []
 
-    def interrupted(self: Predictor, image: np.ndarray) -> object:
+    def interrupted(self: BottomUpPredictor, image: np.ndarray) -> object:
         seen.append(image.shape)
         if len(seen) == 4:
             signal.raise_signal(number)
         return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", interrupted)
+    monkeypatch.setattr(BottomUpPredictor, "maps", interrupted)
     ended = cairn_("clip.mp4", "--write", "json,csv,coco,parquet", "--draw")
     assert ended.status == 128 + number
     assert ended.stderr.endswith("interrupted\n")
@@ -303,13 +302,13 @@ def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
 def test_a_signal_that_is_ignored_stays_so(
     cairn_: Cairn, clip: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    maps = Predictor.maps
+    maps = BottomUpPredictor.maps
 
-    def signalled(self: Predictor, image: np.ndarray) -> object:
+    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(number)
         return maps(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
     signal.signal(number, signal.SIG_IGN)
     assert cairn_("clip.mp4").status == 0
 
@@ -394,20 +393,21 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
         pytest.skip(f"no data set at {path}")
     labels = read_coco(path)
     with write_video(tmp_path / "flies.mp4", (380, 380), 25) as writer:
-        for picture in labels:
-            writer.write(read_image(picture.path))
+        for image in labels:
+            writer.write(read_image(image.path))
     spec = SPEC.model_copy(
         update={
             "name": "flies",
             "skeleton": labels.skeleton,
             "stride": 4,
-            "input": InputSpec(fit="letterbox", size=380, multiple=4),
+            "task": "multi_instance",
+            "input": InputSpec(resize="letterbox", size=380, multiple=4),
             "decode": {},
         }
     )
     predictor = method("openpose").predictor(LabelNetwork(spec, labels))
     monkeypatch.setattr(sys.modules["cairn.api.load"], "load", lambda *_, **__: predictor)
-    monkeypatch.setattr(detection, "MOST_ABREAST", 1)  # it goes through the labels as it is asked
+    monkeypatch.setattr(detection, "MAX_PARALLEL", 1)  # it goes through the labels as it is asked
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
     assert ended.status == 0
     assert "2 identities" in ended.stderr
@@ -417,7 +417,7 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
     k = labels.skeleton.index("thorax")
     owners = set()
     for row in thoraxes:
-        truth = labels.pictures[row["frame"]].annotation
+        truth = labels.images[row["frame"]].annotation
         distances = np.hypot(*(truth.keypoints[:, k] - [row["x"], row["y"]]).T)
         assert distances.min() < 2
         assert truth.tracks is not None
@@ -427,14 +427,14 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
 
 
 class LabelNetwork:
-    """Gives the maps of the labels' pictures, one after another, whatever it is shown."""
+    """Gives the maps of the labels' images, one after another, whatever it is shown."""
 
     def __init__(self, spec: ModelSpec, labels: Labels) -> None:
         self.spec = spec
-        self._pictures = iter(labels)
+        self._images = iter(labels)
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        cells = image_to_field(next(self._pictures).annotation.keypoints, self.spec.stride)
+        cells = image_to_field(next(self._images).annotation.keypoints, self.spec.stride)
         size = images.shape[2] // self.spec.stride, images.shape[3] // self.spec.stride
         pafs = render_pafs(cells, self.spec.skeleton.limbs, size, 1.0)
         return {"heatmaps": render_gaussians(cells, size, 1.0)[None], "pafs": pafs[None]}

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
+from cairn.api.load import load
 from cairn.cli import main
 from cairn.media.images import image_size, write_image
-from cairn.api.load import load
 from cairn.training.recipe import to_toml
 from support.made_figures import SMALL, draw_figure, made_figures
 
@@ -89,7 +89,7 @@ def test_a_folder_becomes_a_model_though_the_run_was_stopped(
         table[0]
     )
     assert [path.name for path in sorted((out / "sheets").iterdir())] == ["epoch-0001.png", "epoch-0002.png"]
-    assert image_size(out / "sheets" / "epoch-0002.png") == (192 * 2, 192 * 6)  # 7 of 30 pictures are set aside
+    assert image_size(out / "sheets" / "epoch-0002.png") == (192 * 2, 192 * 6)  # 7 of 30 images are set aside
 
     model = load(out / "model.onnx", threads=1)
     assert (model.spec.name, model.spec.method, len(model.spec.skeleton)) == ("made", "landmarks", 4)
@@ -99,7 +99,7 @@ def test_a_folder_becomes_a_model_though_the_run_was_stopped(
     assert ((poses.keypoints > -0.5) & (poses.keypoints < 63.5)).all()
 
 
-def write_pictures(folder: Path, sizes: list[tuple[int, int]], black: bool = False) -> Path:
+def write_images(folder: Path, sizes: list[tuple[int, int]], black: bool = False) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i, (height, width) in enumerate(sizes):
@@ -113,11 +113,11 @@ def test_mistakes_are_one_line_and_leave_nothing(
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    pictures = figures / "images"
-    one = write_pictures(tmp_path / "one", [(64, 64)])
-    tiny = write_pictures(tmp_path / "tiny", [(64, 64)] * 11 + [(64, 12)])
-    black = write_pictures(tmp_path / "black", [(32, 32)] * 12, black=True)
-    cut = write_pictures(tmp_path / "cut", [(64, 64)] * 12)
+    images = figures / "images"
+    one = write_images(tmp_path / "one", [(64, 64)])
+    tiny = write_images(tmp_path / "tiny", [(64, 64)] * 11 + [(64, 12)])
+    black = write_images(tmp_path / "black", [(32, 32)] * 12, black=True)
+    cut = write_images(tmp_path / "cut", [(64, 64)] * 12)
     (cut / "05.png").write_bytes((cut / "05.png").read_bytes()[:300])
     empty, gone = tmp_path / "empty", tmp_path / "gone"
     for folder in (empty, gone):
@@ -128,30 +128,30 @@ def test_mistakes_are_one_line_and_leave_nothing(
     old.mkdir()
     (old / "recipe.toml").write_text(to_toml({"method": "hourglass"}))
     mistakes: list[tuple[list[str | Path], str]] = [
-        ([], "a discovery needs pictures: cairn discover FOLDER"),
+        ([], "a discovery needs images: cairn discover FOLDER"),
         ([one], "expected 10 at least, got 1"),
-        ([empty], "no picture in the folder"),
+        ([empty], "no image in the folder"),
         ([tmp_path / "none"], "none: No such file"),
-        ([pictures / "00.png"], "00.png"),
+        ([images / "00.png"], "00.png"),
         ([tiny], "11.png is 12 x 64 pixels: each side must be 16 at least"),
-        ([black], "12 of 12 pictures looked at are of one colour"),
+        ([black], "12 of 12 images looked at are of one color"),
         ([cut], "05.png is truncated"),
         ([gone / "labels.json"], "labels.json"),
-        ([pictures, "--images", empty], "--images goes with a label file"),
-        ([pictures, "--landmarks", "1"], "network.landmarks: Input should be greater than or equal to 2, got 1"),
-        ([pictures, "--landmarks", "500"], "500 landmarks have no room in maps of"),
-        ([pictures, "--set", "input.size=50"], "input.size must be a multiple of"),
-        ([pictures, "--set", "network.landmark=5"], "no setting network.landmark"),
-        ([pictures, "--recipe", other], "the recipe is of hourglass"),
-        ([pictures, "--set", "method=openpose"], "the recipe is of openpose"),
-        ([pictures, "--epochs", "0"], "run.epochs"),
-        ([pictures, "--out", old], "is not empty"),
+        ([images, "--images", empty], "--images goes with a label file"),
+        ([images, "--landmarks", "1"], "network.landmarks: Input should be greater than or equal to 2, got 1"),
+        ([images, "--landmarks", "500"], "500 landmarks have no room in maps of"),
+        ([images, "--set", "input.size=50"], "input.size must be a multiple of"),
+        ([images, "--set", "network.landmark=5"], "no setting network.landmark"),
+        ([images, "--recipe", other], "the recipe is of hourglass"),
+        ([images, "--set", "method=openpose"], "the recipe is of openpose"),
+        ([images, "--epochs", "0"], "run.epochs"),
+        ([images, "--out", old], "is not empty"),
         (["--resume"], "--resume goes with --out RUN, and with nothing else"),
         (["--resume", "--out", old], "the recipe is of hourglass"),
         (["--resume", "--out", empty], "cannot read recipe"),
         (["--resume", "--out", old, "--landmarks", "3"], "and with nothing else"),
         (["--resume", "--out", old, "--epochs", "3"], "and with nothing else"),
-        ([pictures, "--resume", "--out", old], "and with nothing else"),
+        ([images, "--resume", "--out", old], "and with nothing else"),
     ]
     for arguments, message in mistakes:
         assert run("discover", *arguments) == 2, arguments
@@ -166,10 +166,12 @@ def test_mistakes_are_one_line_and_leave_nothing(
 def test_sizes_that_differ_widely_are_said_and_no_mistake(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = write_pictures(tmp_path / "sizes", [(16, 20), (200, 30), (40, 260)] * 4)
+    images = write_images(tmp_path / "sizes", [(16, 20), (200, 30), (40, 260)] * 4)
     monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 12)
     finished: list[object] = []
-    monkeypatch.setattr("cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx")
-    assert run("discover", pictures, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
-    assert "pictures are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
+    monkeypatch.setattr(
+        "cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx"
+    )
+    assert run("discover", images, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
+    assert "images are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
     assert finished == [tmp_path / "run"]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cairn.cli import main
-from cairn.media.images import write_image
-from cairn.inference.predictor import Predictor
-from cairn.structures.skeleton import Skeleton
 from cairn.inference.model_spec import InputSpec
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.media.images import write_image
+from cairn.structures.skeleton import Skeleton
 from support.fake_network import SPEC, totems, write_totem_model
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
@@ -26,7 +26,7 @@ def run(*arguments: str | Path) -> int:
 
 
 def label_file(folder: Path, scenes: Sequence[Sequence[tuple[int, int]]]) -> Path:
-    """Pictures of totems, and where they stand."""
+    """Images of totems, and where they stand."""
     images, annotations = [], []
     for i, middles in enumerate(scenes):
         write_image(folder / "images" / f"{i}.png", totems((320, 320), list(middles)))
@@ -69,13 +69,15 @@ def test_a_model_that_finds_all_is_worth_a_hundred(
     figures = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
     assert figures["oks"]["AP50"] == pytest.approx(100)
     assert figures["pck"]["value"] == 100
-    assert figures["milliseconds_per_picture"] > 0
+    assert figures["milliseconds_per_image"] > 0
     assert figures["labels"] == str(labels)
 
 
 def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: Path) -> None:
-    crop = InputSpec(fit="crop", size=320, multiple=32)
-    spec = SPEC.model_copy(update={"method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}})
+    crop = InputSpec(resize="square", size=320, multiple=32)
+    spec = SPEC.model_copy(
+        update={"method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+    )
     model = write_totem_model(tmp_path / "crops.onnx", spec)
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--set", "flip=true") == 0
@@ -86,7 +88,7 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     assert "oks" not in figures
 
 
-def test_a_model_of_the_whole_picture_looks_for_the_object_itself(
+def test_a_model_of_the_whole_image_looks_for_the_object_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Labels whose boxes are elsewhere: told of them, the model would find nothing."""
@@ -96,8 +98,16 @@ def test_a_model_of_the_whole_picture_looks_for_the_object_itself(
     for row in content["annotations"]:
         row["bbox"] = [280, 0, 20, 20]
     labels.write_text(json.dumps(content))
-    whole = InputSpec(fit="whole", size=320, multiple=32)
-    spec = SPEC.model_copy(update={"method": "hourglass", "input": whole, "outputs": ("heatmaps",), "decode": {}})
+    whole = InputSpec(resize="square", size=320, multiple=32)
+    spec = SPEC.model_copy(
+        update={
+            "method": "hourglass",
+            "task": "single_instance",
+            "input": whole,
+            "outputs": ("heatmaps",),
+            "decode": {},
+        }
+    )
     out = tmp_path / "report"
     model = write_totem_model(tmp_path / "whole.onnx", spec)
     assert run(model, labels, "--out", out, "--metric", "top:base") == 0
@@ -133,8 +143,8 @@ def test_a_second_report_goes_beside_the_first(
     first = (tmp_path / "evaluation-totems" / "metrics.json").read_bytes()
     assert run(model, labels) == 0
     assert (tmp_path / "evaluation-totems" / "metrics.json").read_bytes() == first
-    assert json.loads(first)["pictures"] == 1
-    assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["pictures"] == 3
+    assert json.loads(first)["images"] == 1
+    assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["images"] == 3
 
 
 def test_models_are_compared_side_by_side(
@@ -142,8 +152,15 @@ def test_models_are_compared_side_by_side(
 ) -> None:
     """The folder of a run, and one that is told where the objects are."""
     monkeypatch.chdir(tmp_path)
-    crop = InputSpec(fit="crop", size=320, multiple=32)
-    update = {"name": "crops", "method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+    crop = InputSpec(resize="square", size=320, multiple=32)
+    update = {
+        "name": "crops",
+        "method": "hourglass",
+        "task": "crop",
+        "input": crop,
+        "outputs": ("heatmaps",),
+        "decode": {},
+    }
     crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
     assert run(model.parent, crops, labels) == 0
     shown = capsys.readouterr()
@@ -168,13 +185,13 @@ def test_a_resolution_is_asked_for_as_of_detect(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = []
-    look = Predictor.maps
+    look = BottomUpPredictor.maps
 
-    def noting(self: Predictor, image: np.ndarray) -> object:
+    def noting(self: BottomUpPredictor, image: np.ndarray) -> object:
         shapes.append(self.resolution)
         return look(self, image)
 
-    monkeypatch.setattr(Predictor, "maps", noting)
+    monkeypatch.setattr(BottomUpPredictor, "maps", noting)
     assert run(model, labels, "--out", tmp_path / "report", "--net-resolution", "320x320", "--scales", "2") == 0
     assert {(shape.width, shape.height, shape.scales) for shape in shapes} == {(320, 320, 2)}
 
@@ -224,8 +241,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, tmp_path / "none.json"], "cannot read labels"),
         ([model, other], "share none with skeleton totem"),
         ([model, spoilt], "annotation 0: keypoints must be a list of finite numbers, got nan"),
-        ([model, labels, "--images", tmp_path / "nowhere"], "no folder of pictures"),
-        ([model, labels, "--images", work], "3 of 3 pictures are missing"),
+        ([model, labels, "--images", tmp_path / "nowhere"], "no folder of images"),
+        ([model, labels, "--images", work], "3 of 3 images are missing"),
         ([model, labels, "--out", taken], "is there already"),
         ([model, labels, "--out", labels], "cannot write into the folder"),
         ([model, labels, "--metric", "nose"], "no protocol 'nose'"),
@@ -244,7 +261,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--split", "test"], "--split is train or val"),
         ([model, labels, "--split", "val"], "have no parts"),
         ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
-        ([model, labels, "--set", "colour=3"], "colour"),
+        ([model, labels, "--set", "color=3"], "color"),
         ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),
         ([model, labels, "--set", "peak_threshold=high"], "takes peak_threshold such as 0.05, got 'high'"),
         ([model, labels, "--size", "100000"], "size must be from 32 to 8192 pixels"),
@@ -262,7 +279,7 @@ def test_what_is_not_installed_is_said_before_any_work(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    monkeypatch.setattr(Predictor, "__call__", lambda *_: pytest.fail("a picture was looked at"))
+    monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("an image was looked at"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
     assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
@@ -276,11 +293,11 @@ def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pyt
     assert not (tmp_path / "report").exists()
 
 
-def test_a_picture_that_cannot_be_read_is_one_line(
+def test_a_image_that_cannot_be_read_is_one_line(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture = tmp_path / "images" / "1.png"
-    picture.write_bytes(picture.read_bytes()[:200])
+    image = tmp_path / "images" / "1.png"
+    image.write_bytes(image.read_bytes()[:200])
     assert run(model, labels, "--out", tmp_path / "report") == 2
     assert "1.png is truncated" in capsys.readouterr().err
     assert not (tmp_path / "report" / "metrics.json").exists()

@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 
-from cairn.datasets.formats.coco import write_coco
-from cairn.datasets.labels import LabelledPicture, Labels
-from cairn.cli import main
-from cairn.media.images import write_image
 from cairn.api.load import load
+from cairn.cli import main
+from cairn.datasets.formats.coco import write_coco
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.media.images import write_image
 from cairn.structures.poses import Annotation
 from support.fake_network import SPEC, totems, write_totem_model
 
@@ -32,9 +32,9 @@ def model(tmp_path: Path) -> Path:
     return write_totem_model(tmp_path / "totems.onnx")
 
 
-def labelled(folder: Path, count: int) -> Path:
-    """Labels of totems, one in each picture."""
-    pictures = []
+def labeled(folder: Path, count: int) -> Path:
+    """Labels of totems, one in each image."""
+    images = []
     (folder / "images").mkdir(parents=True)
     for i in range(count):
         x, y = 60 + 40 * i, 100 + 20 * i
@@ -47,52 +47,52 @@ def labelled(folder: Path, count: int) -> Path:
             np.full(1, 2000, np.float32),
             np.zeros(1, bool),
         )
-        pictures.append(LabelledPicture(i + 1, path, (320, 320), annotation))
-    write_coco(Labels(SPEC.skeleton, tuple(pictures), np.ones(3, bool)), folder / "labels.json")
+        images.append(LabeledImage(i + 1, path, (320, 320), annotation))
+    write_coco(Labels(SPEC.skeleton, tuple(images), np.ones(3, bool)), folder / "labels.json")
     return folder / "labels.json"
 
 
 def test_int8_of_one_set_of_labels_is_measured_on_what_it_was_not_calibrated_on(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labels, target = labelled(tmp_path / "set", 6), tmp_path / "low.onnx"
+    labels, target = labeled(tmp_path / "set", 6), tmp_path / "low.onnx"
     assert run(model, target, "--precision", "int8", "--calibrate", labels) == 0
     shown = capsys.readouterr()
     assert shown.out == f"{target}\n"
     assert re.fullmatch(r"AP 100\.00 " + STATED, shown.err)
     spec = load(target).spec
     assert spec.provenance["precision"] == "int8"
-    assert spec.provenance["calibrated_on_pictures"] == 3
+    assert spec.provenance["calibrated_on_images"] == 3
     assert len(load(target, threads=1)(tmp_path / "set" / "images" / "1.png")) == 1
 
 
 def test_a_folder_and_other_labels_and_a_limit_to_the_loss(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labels = labelled(tmp_path / "set", 3)
+    labels = labeled(tmp_path / "set", 3)
     folder = tmp_path / "set" / "images"
     arguments = (model, tmp_path / "low.onnx", "--precision", "int8", "--calibrate", folder)
-    assert run(*arguments, "--labels", labels, "--max-loss", "0") == 0
+    assert run(*arguments, "--labels", labels, "--max-metric-drop", "0") == 0
     assert "AP 100.00 -> 100.00" in capsys.readouterr().err
     assert run(*arguments) == 0
     assert "keypoints of fp32 found again, %: 100.00 -> 100.00" in capsys.readouterr().err
     lost = tmp_path / "lost.onnx"
-    assert run(model, lost, *arguments[2:], "--labels", labels, "--max-loss", "-1") == 2
+    assert run(model, lost, *arguments[2:], "--labels", labels, "--max-metric-drop", "-1") == 2
     error = capsys.readouterr().err
     assert error.startswith("AP 100.00 -> ")  # said, and refused
     assert "int8 loses 0.00 of AP; at most -1 was allowed" in error
     assert not lost.exists()
 
 
-def test_fp16_needs_no_pictures(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fp16_needs_no_images(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(model, tmp_path / "half.onnx", "--precision", "fp16") == 0
     assert "its loss was not measured: that takes --labels" in capsys.readouterr().err
-    labels = labelled(tmp_path / "set", 2)
+    labels = labeled(tmp_path / "set", 2)
     assert run(model, tmp_path / "half.onnx", "--precision", "fp16", "--labels", labels) == 0
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)
 
 
-def test_a_run_brings_its_own_pictures(
+def test_a_run_brings_its_own_images(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What its weights would give in fp32 is another file's test: here that is a model that finds totems."""
@@ -101,7 +101,7 @@ def test_a_run_brings_its_own_pictures(
     from cairn.training.data.sources import read_data
     from cairn.training.recipe import check_recipe, to_toml
 
-    labels, folder = labelled(tmp_path / "set", 6), tmp_path / "run"
+    labels, folder = labeled(tmp_path / "set", 6), tmp_path / "run"
     folder.mkdir()
     data = {"train": [{"labels": str(labels)}], "holdout": 0.4}
     recipe = check_recipe(openpose.Recipe, {"name": "things", "method": "openpose", "data": data})
@@ -118,18 +118,18 @@ def test_a_run_brings_its_own_pictures(
     assert run(folder, tmp_path / "low.onnx", "--precision", "int8", "--checkpoint", "last") == 0
     assert asked == [(folder, "last")]
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)
-    assert load(tmp_path / "low.onnx").spec.provenance["calibrated_on_pictures"] == 6 - len(val)
+    assert load(tmp_path / "low.onnx").spec.provenance["calibrated_on_images"] == 6 - len(val)
     assert (folder / "split.json").read_bytes() == split
     labels.unlink()
     assert run(folder, tmp_path / "other.onnx", "--precision", "int8") == 2
     assert "; or give --calibrate and --labels" in capsys.readouterr().err
-    assert run(folder, tmp_path / "other.onnx") == 0  # fp32 needs no pictures
+    assert run(folder, tmp_path / "other.onnx") == 0  # fp32 needs no images
 
 
 def test_mistakes_are_one_line_and_leave_nothing(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    labels, one = labelled(tmp_path / "set", 2), labelled(tmp_path / "one", 1)
+    labels, one = labeled(tmp_path / "set", 2), labeled(tmp_path / "one", 1)
     half, foreign = tmp_path / "half.onnx", write_totem_model(tmp_path / "foreign.onnx", None)
     low = tmp_path / "low.onnx"
     assert run(model, half, "--precision", "fp16") == 0
@@ -144,20 +144,23 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, "x.pt"], "must end in .onnx"),
         ([model, "x.onnx"], "is a finished model: give --precision fp16 or int8"),
         ([model, "x.onnx", "--labels", labels], "go with --precision fp16 or int8"),
-        ([model, "x.onnx", *int8], "int8 is calibrated on your pictures: give --calibrate"),
-        ([model, "x.onnx", *int8, "--labels", labels], "int8 is calibrated on your pictures: give --calibrate"),
+        ([model, "x.onnx", *int8], "int8 is calibrated on your images: give --calibrate"),
+        ([model, "x.onnx", *int8, "--labels", labels], "int8 is calibrated on your images: give --calibrate"),
         ([model, "x.onnx", *int8, "--images", tmp_path], "--images goes with --calibrate or --labels"),
         ([model, "x.onnx", *int8, "--calibrate", labels, "--set", "name=x"], "--checkpoint and --set are for"),
         ([model, "x.onnx", *int8, "--calibrate", labels, "--checkpoint", "last"], "--checkpoint and --set are for"),
-        ([model, "x.onnx", *int8, "--calibrate", tmp_path / "none"], "no picture"),
+        ([model, "x.onnx", *int8, "--calibrate", tmp_path / "none"], "no image"),
         ([model, "x.onnx", *int8, "--calibrate", tmp_path / "nowhere"], "cannot read labels"),
-        ([model, "x.onnx", *int8, "--calibrate", one], "has no labelled picture left to measure the loss on"),
+        ([model, "x.onnx", *int8, "--calibrate", one], "has no labeled image left to measure the loss on"),
         ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
         ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
         ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
         (["nobody", "x.onnx", *int8, "--calibrate", labels], "no model 'nobody'"),
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),
-        ([model, "x.onnx", "--precision", "fp16", "--max-loss", "1"], "--max-loss needs something to measure on"),
+        (
+            [model, "x.onnx", "--precision", "fp16", "--max-metric-drop", "1"],
+            "--max-metric-drop needs something to measure on",
+        ),
     ]
     for arguments, message in mistakes:
         assert run(*arguments) == 2, arguments

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from support import caffe_files
 import cairn
 from cairn.cli import main
+from cairn.inference.network import OnnxNetwork
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.openpose import predictor
-from cairn.inference.network import OnnxNetwork
+from support import caffe_files
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -78,8 +78,8 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
         expected = same(torch.from_numpy(images))[-1].numpy()
     assert np.abs(network(images)["heatmaps"] - expected).max() < 1e-3 * np.abs(expected).max()
 
-    picture = np.random.default_rng(1).integers(0, 256, (100, 120, 3), np.uint8)
-    poses = cairn.load(tmp_path / "models" / "mine.onnx", threads=1, flip=True)(picture, boxes=[[10, 10, 60, 80]])
+    image = np.random.default_rng(1).integers(0, 256, (100, 120, 3), np.uint8)
+    poses = cairn.load(tmp_path / "models" / "mine.onnx", threads=1, flip=True)(image, boxes=[[10, 10, 60, 80]])
     assert poses.keypoints.shape == (1, 16, 2)
 
 
@@ -87,7 +87,9 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[str, Path]] = []
-    monkeypatch.setattr("cairn.training.exporting.onnx_file.export", lambda _, spec, path: written.append((spec.name, path)))
+    monkeypatch.setattr(
+        "cairn.training.exporting.onnx_file.export", lambda _, spec, path: written.append((spec.name, path))
+    )
     run("hg1.pth.tar")
     run("hg1.pth.tar", "--name", "port", "--out", "other.onnx")
     assert written == [("hg1", Path("hg1.onnx")), ("port", Path("other.onnx"))]
@@ -143,9 +145,9 @@ def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
         maps = network(images)
         for name, wanted in (("heatmaps", expected[:, :19]), ("pafs", expected[:, 19:])):
             assert np.abs(maps[name] - wanted).max() < 1e-3 * np.abs(wanted).max()
-    picture = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
-    model = predictor(network, size=96, most_peaks=5)
-    assert model(picture).skeleton == cairn.skeleton("coco18")
+    image = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
+    model = predictor(network, size=96, max_peaks=5)
+    assert model(image).skeleton == cairn.skeleton("coco18")
 
 
 def test_fewer_stages_and_another_skeleton_are_as_asked_for(
@@ -154,7 +156,11 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
     specs = []
     monkeypatch.setattr("cairn.training.exporting.onnx_file.export", lambda _, spec, path: specs.append(spec))
     (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
-    own = (Path(cairn.__file__).parent / "structures" / "skeletons" / "coco18.toml").read_text().replace('"coco18"', '"mine"')
+    own = (
+        (Path(cairn.__file__).parent / "structures" / "skeletons" / "coco18.toml")
+        .read_text()
+        .replace('"coco18"', '"mine"')
+    )
     (tmp_path / "mine.toml").write_text(own)
     assert run("pose.caffemodel", "--stages", "1", "--skeleton", "mine.toml")[0] == 0
     assert (specs[0].name, specs[0].skeleton.name, specs[0].provenance["stages"]) == ("pose", "mine", 1)

@@ -1,4 +1,4 @@
-"""`cairn teach` from the shell's side: a run becomes a model of labelled points, whose error is what the table says."""
+"""`cairn teach` from the shell's side: a run becomes a model of labeled points, whose error is what the table says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 
 import torch
 
-from cairn.cli import main
 from cairn.api.load import load
+from cairn.cli import main
 from cairn.methods.landmarks import training
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.training.engine.loop import write_recipe
@@ -99,7 +99,7 @@ def test_the_taught_model_errs_as_the_table_says(
     model = load(out, threads=1)
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
     assert model.spec.skeleton.joints == ("head", "left_hand", "right_hand", "left_foot", "right_foot")
-    assert model.spec.provenance["labelled pictures"] == 24
+    assert model.spec.provenance["labeled images"] == 24
     assert model.spec.provenance["regression"] == regression
     errors = []
     truth = json.loads(val.read_text())
@@ -108,13 +108,13 @@ def test_the_taught_model_errs_as_the_table_says(
         found = model(paths[record["image_id"]]).keypoints[0]
         points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
         errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
-    assert model.spec.figures["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
+    assert model.spec.metrics["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
     assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the kind that is written stands first
     assert rows[-1][1] != rows[-1][2]
 
     results = tmp_path / "found"
-    picture = val.parent / "images" / "03.png"
-    assert run("detect", picture, "--model", out, "--out", results, "--write", "json", "--draw") == 0
+    image = val.parent / "images" / "03.png"
+    assert run("detect", image, "--model", out, "--out", results, "--write", "json", "--draw") == 0
     written = json.loads((results / "03.cairn.json").read_text())
     assert "figure" in json.dumps(written)
     assert (results / "03.cairn.png").is_file() or (results / "03.cairn.jpg").is_file()
@@ -144,7 +144,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([discovered, images], "images is a folder"),
         ([discovered, gone, *found], "gone_"),
         ([discovered, labels, "--images", nothing], "00.png"),
-        ([discovered, twice, *found], "no picture has exactly one labelled object"),
+        ([discovered, twice, *found], "no image has exactly one labeled object"),
         ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
         ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
@@ -165,9 +165,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert not list(discovered.rglob("*.onnx"))
 
 
-def test_a_point_that_is_labelled_nowhere_is_named_before_anything_is_measured(
+def test_a_point_that_is_labeled_nowhere_is_named_before_anything_is_measured(
     discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     headless = changed(labels, tmp_path / "headless.json", "no head")
     assert run("teach", discovered, headless, "--images", labels.parent / "images", "--limit", "6") == 2
-    assert capsys.readouterr().err == "cairn: head is labelled in no picture\n"
+    assert capsys.readouterr().err == "cairn: head is labeled in no image\n"

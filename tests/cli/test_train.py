@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
-import cairn.training.engine.loop as fit
 import cairn.training.autoconfig.machine as machine
+import cairn.training.engine.loop as fit
 from cairn.cli import main
 from cairn.training.autoconfig.choices import Pace
 from cairn.training.recipe import read_recipe
@@ -30,7 +30,7 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def unlearnt(monkeypatch: pytest.MonkeyPatch) -> None:
+def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are interrupted once all is chosen, and nothing is timed."""
 
     def stopped(*_: object, **__: object) -> None:
@@ -97,33 +97,33 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
 
 
 def test_labels_alone_are_enough_and_what_is_chosen_is_said(
-    labels: Path, capsys: pytest.CaptureFixture, unlearnt: None
+    labels: Path, capsys: pytest.CaptureFixture, unlearned: None
 ) -> None:
     made_labels(Path("several"), 6, people=2)
     several = Path("several") / "labels.json"
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1", "--batch", "3") == 130
     said = capsys.readouterr().err
-    assert "method = openpose: up to 2 objects in a picture\n" in said
-    assert "run.batch" not in said  # by hand, and so no choice
+    assert "method = openpose: up to 2 objects in an image\n" in said
+    assert "run.batch_size" not in said  # by hand, and so no choice
     written = Path("runs/several/recipe.toml")
     length = "epochs = 400 # about 1 minutes here, at 10 samples a second, and more epochs learn little more\n"
     assert length in written.read_text()
-    assert read_recipe(written)["run"]["batch"] == 3
+    assert read_recipe(written)["run"]["batch_size"] == 3
 
     # Again, from what was written and from the labels: one runs as it was, the other beside it.
     assert run("train", written, "--out", "again") == 130
     assert read_recipe("again/recipe.toml") == read_recipe(written)
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
-    assert (single["method"], single["start"], single["input"]["fit"]) == ("hourglass", "person-single", "whole")
-    trunk = {"trunk": "efficientnet", "lite": 1, "frozen": 3, "trunk_rate": 0.3}
-    assert single["network"] == trunk | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
+    assert (single["method"], single["pretrained"], single["task"]) == ("hourglass", "person-single", "single_instance")
+    backbone = {"backbone": "efficientnet", "lite": 1, "frozen": 3, "backbone_lr_factor": 0.3}
+    assert single["network"] == backbone | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
 
 
 def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unlearnt: None
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unlearned: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made_labels(Path("several"), 6, people=2)
@@ -140,24 +140,28 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
         (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "light"),
         (["--set", "network.features=32"], None, "light"),
-        (["--set", "network.frozen=0", "--set", "network.trunk_rate=1"], "person", "efficientnet"),
+        (["--set", "network.frozen=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet"),
         (["--from", "imagenet", "--set", "network.lite=1"], "imagenet", "efficientnet"),
     ):
         recipe = chosen("several", options)
-        assert (recipe["method"], recipe.get("start"), recipe["network"]["kind"]) == ("openpose", start, kind)
+        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["kind"]) == ("openpose", start, kind)
         kept = start and "network.frozen=0" not in options
-        assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.1) if kept else (0, 1))
-        assert recipe["optimiser"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
+        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
+        assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
         if start == "imagenet":
             assert recipe["network"]["lite"] == ("network.lite=1" in options)
-    for options, start, trunk in (
+    for options, start, backbone in (
         ([], "person-single", "efficientnet"),
         (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "paper"),
     ):
         recipe = chosen("one", options)
-        assert (recipe["method"], recipe.get("start"), recipe["network"]["trunk"]) == ("hourglass", start, trunk)
-        assert (recipe["network"]["frozen"], recipe["network"]["trunk_rate"]) == ((3, 0.3) if start else (0, 1))
+        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["backbone"]) == (
+            "hourglass",
+            start,
+            backbone,
+        )
+        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.3) if start else (0, 1))
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
     assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
 

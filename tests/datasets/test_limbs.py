@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.made_labels import make_labels
-from cairn.datasets.limbs import distances, origins, spanning_tree, with_limbs
 from cairn.datasets.formats.skeleton_file import read_skeleton, write_skeleton
+from cairn.datasets.limbs import distances, origins, spanning_tree, with_limbs
 from cairn.structures.skeleton import Skeleton, skeleton, skeleton_names
+from support.made_labels import make_labels
 
 SQUARES = st.integers(2, 5).flatmap(
     lambda k: st.lists(st.one_of(st.integers(1, 50), st.just(np.inf)), min_size=k * k, max_size=k * k)
@@ -55,9 +55,9 @@ def test_distances_do_not_grow_with_the_object(tmp_path: Path) -> None:
 
     labels = make_labels(tmp_path)
     table = distances(labels)
-    first, *rest = labels.pictures
+    first, *rest = labels.images
     first.annotation.keypoints[:] *= 8
-    np.testing.assert_allclose(distances(replace(labels, pictures=(first, *rest))), table, rtol=1e-5)
+    np.testing.assert_allclose(distances(replace(labels, images=(first, *rest))), table, rtol=1e-5)
     np.testing.assert_allclose(table, table.T)
 
 

@@ -1,4 +1,4 @@
-"""What counts as the same picture, and what as another."""
+"""What counts as the same image, and what as another."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from cairn.media.images import write_image
 
 
 def scene(seed: int, size: tuple[int, int] = (90, 120)) -> np.ndarray:
-    """A picture of large blots of colour, as photographs are."""
+    """An image of large blots of color, as photographs are."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
 
@@ -36,11 +36,11 @@ def test_a_frame_later_a_smaller_and_a_brighter_copy_are_alike_and_strangers_are
     assert families(look).tolist() == [0, 0, 0, 0, 1, 2]
 
 
-def test_plain_pictures_are_told_by_their_pixels_and_damaged_ones_not_at_all(tmp_path: Path) -> None:
-    white, grey = np.full((20, 30, 3), 255, np.uint8), np.full((20, 30, 3), 128, np.uint8)
+def test_plain_images_are_told_by_their_pixels_and_damaged_ones_not_at_all(tmp_path: Path) -> None:
+    white, gray = np.full((20, 30, 3), 255, np.uint8), np.full((20, 30, 3), 128, np.uint8)
     turned = np.full((30, 20, 3), 255, np.uint8)
     (tmp_path / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
-    looked(tmp_path, white, grey, white, turned)
+    looked(tmp_path, white, gray, white, turned)
     names = ("0.png", "1.png", "2.png", "3.png", "damaged.png", "absent.png")
     look = look_at([tmp_path / name for name in names])
     assert families(look).tolist() == [0, 1, 0, 2, 3, 4]
@@ -62,7 +62,7 @@ def test_nearest_is_the_nearest(count: int, others: int, seed: int) -> None:
 @given(st.lists(st.lists(st.integers(0, 29), min_size=1, max_size=4), max_size=25), st.integers(0, 99))
 def test_families_are_what_hangs_together(kin: list[list[int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
-    directions = rng.integers(0, 12, 30)  # pictures of one direction are alike, others have nothing in common
+    directions = rng.integers(0, 12, 30)  # images of one direction are alike, others have nothing in common
     look = Look(
         np.eye(12, dtype=np.float32)[directions],
         tuple(bytes([i]) for i in range(30)),
@@ -80,7 +80,7 @@ def test_families_are_what_hangs_together(kin: list[list[int]], seed: int) -> No
     assert (np.diff(first) > 0).all() if len(first) > 1 else True
 
 
-def test_more_pictures_than_fit_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_images_than_fit_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cairn.datasets.similarity.BLOCK", 4)
     directions = np.array([0, 1, 2, 3, 4, 5, 0, 7, 8, 3, 0])
     look = Look(np.eye(16, dtype=np.float32)[directions], tuple(bytes([i]) for i in range(11)), ((1, 1),) * 11, {})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.similarity import Look
 from cairn.datasets.split import family_of, read_parts, series_of, split, write_parts
 from cairn.errors import LabelError
@@ -20,20 +20,20 @@ from cairn.structures.skeleton import Skeleton
 DOT = Skeleton("dot", ("middle",))
 
 
-def labels_of(kin: Sequence[tuple[str, ...]], names: Sequence[str] | None = None, labelled: bool = True) -> Labels:
+def labels_of(kin: Sequence[tuple[str, ...]], names: Sequence[str] | None = None, labeled: bool = True) -> Labels:
     annotation = Annotation(
         np.zeros((1, 1, 2), np.float32),
-        np.full((1, 1), 2 if labelled else 0, np.uint8),
+        np.full((1, 1), 2 if labeled else 0, np.uint8),
         np.ones((1, 4), np.float32),
         np.ones(1, np.float32),
         np.zeros(1, bool),
     )
     names = names or [f"{chr(97 + i % 26)}{i}x.jpg" for i in range(len(kin))]
-    pictures = [
-        LabelledPicture(10 + i, Path("images") / name, (9, 9), annotation, shared)
+    images = [
+        LabeledImage(10 + i, Path("images") / name, (9, 9), annotation, shared)
         for i, (name, shared) in enumerate(zip(names, kin, strict=True))
     ]
-    return Labels(DOT, tuple(pictures), np.ones(1, bool))
+    return Labels(DOT, tuple(images), np.ones(1, bool))
 
 
 def strangers(count: int) -> Look:
@@ -68,14 +68,14 @@ def test_a_single_video_is_cut_once(count: int, seed: int) -> None:
     parts = split(labels, 0.2, seed, strangers(count))
     numbers = sorted(int(p.path.stem[1:]) for p in parts.of(labels)[1])
     assert parts.cut == count
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))  # neighbours
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))  # neighbors
     assert numbers[0] == 0 or numbers[-1] == count - 1  # at an end
 
 
 def test_frames_go_by_their_number_where_labels_have_it() -> None:
     labels = labels_of([("video 1",)] * 10)
     frames = [3, 9, 1, 0, 2, 8, 7, 5, 6, 4]
-    labels = replace(labels, pictures=tuple(replace(p, frame=frame) for p, frame in zip(labels, frames, strict=True)))
+    labels = replace(labels, images=tuple(replace(p, frame=frame) for p, frame in zip(labels, frames, strict=True)))
     _, val = split(labels, 0.3, 0, strangers(10)).of(labels)
     assert sorted(p.frame or 0 for p in val) == [7, 8, 9]
 
@@ -85,7 +85,7 @@ def test_subjects_hang_together_through_videos() -> None:
     assert family_of(labels, strangers(5)).tolist() == [0, 0, 0, 1, 2]
 
 
-def test_numbered_names_are_a_video_where_neighbours_look_alike() -> None:
+def test_numbered_names_are_a_video_where_neighbors_look_alike() -> None:
     names = [f"clip_{i}.jpg" for i in (2, 10, 1, 3, 20)] + [f"photo{i}.jpg" for i in range(5)]
     labels, look = labels_of([()] * 10, names), strangers(10)
     assert series_of(labels, look) == {}
@@ -100,7 +100,7 @@ def test_what_is_written_is_read_and_only_for_the_same_labels(tmp_path: Path) ->
     write_parts(parts, path)
     assert read_parts(path, labels) == parts
     others = labels_of([()] * 20, [f"other{i}z.jpg" for i in range(20)])
-    with pytest.raises(LabelError, match=r"split is of other labels: its picture .* here it is other"):
+    with pytest.raises(LabelError, match=r"split is of other labels: its image .* here it is other"):
         read_parts(path, others).of(others)
     path.write_text(json.dumps({"val": [10, 12]}))  # as runs had it before names were written
     assert [p.id for p in read_parts(path, labels).of(labels)[1]] == [10, 12]
@@ -120,12 +120,12 @@ def test_what_is_written_is_read_and_only_for_the_same_labels(tmp_path: Path) ->
             read_parts(path, labels)
 
 
-def test_too_few_pictures_and_nothing_labelled() -> None:
+def test_too_few_images_and_nothing_labeled() -> None:
     with pytest.raises(LabelError, match="cannot be split"):
         split(labels_of([()]), 0.1, 0, strangers(1))
     mixed = labels_of([("video 1",)] * 6, [f"f{i}.jpg" for i in range(6)])
-    bare = labels_of([()], labelled=False).pictures[0].annotation
-    pictures = (*mixed.pictures[:3], *(replace(p, annotation=bare) for p in mixed.pictures[3:]))
-    labels = replace(mixed, pictures=pictures)
+    bare = labels_of([()], labeled=False).images[0].annotation
+    images = (*mixed.images[:3], *(replace(p, annotation=bare) for p in mixed.images[3:]))
+    labels = replace(mixed, images=images)
     _, val = split(labels, 0.2, 0, strangers(6)).of(labels)
-    assert any(p.annotation.labelled.any() for p in val)
+    assert any(p.annotation.labeled.any() for p in val)

@@ -7,19 +7,27 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats.coco import read_coco
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
+from cairn.evaluation.evaluate import (
+    Finder,
+    evaluate,
+    measure,
+    measure_error,
+    measure_pck,
+    pair_objects,
+    predict_objects,
+)
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
-from cairn.evaluation.evaluate import Finder, evaluate, measure, measure_error, measure_pck, pair_objects, predict_objects
+from cairn.inference.model_spec import Task
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import Fit
 from support import DATA
 
 TOY = Skeleton("toy", ("a", "b"), sigmas=(0.1, 0.1))
 
 
-def picture(number: int, points: list, visibility: list, crowd: list | None = None) -> LabelledPicture:
+def image(number: int, points: list, visibility: list, crowd: list | None = None) -> LabeledImage:
     shown = np.array(visibility, np.uint8).reshape(-1, 2)
     keypoints = np.where(shown[..., None] > 0, np.array(points, np.float32).reshape(-1, 2, 2), np.nan)
     boxes = np.array([[0, 0, 30, 40]] * len(shown), np.float32).reshape(-1, 4)
@@ -30,20 +38,20 @@ def picture(number: int, points: list, visibility: list, crowd: list | None = No
         areas=np.full(len(shown), 1200, np.float32),
         crowd=np.array(crowd or [False] * len(shown), bool),
     )
-    return LabelledPicture(number, Path(f"{number}.jpg"), (100, 100), annotation)
+    return LabeledImage(number, Path(f"{number}.jpg"), (100, 100), annotation)
 
 
-# Two objects in the first picture with a crowd and an unlabelled object between them; none in the second.
+# Two objects in the first image with a crowd and an unlabeled object between them; none in the second.
 LABELS = Labels(
     TOY,
     (
-        picture(
+        image(
             5,
             [[[10, 10], [20, 10]], [[1, 1], [2, 2]], [[5, 5], [6, 6]], [[50, 50], [60, 50]]],
             [[2, 2], [0, 0], [2, 2], [2, 1]],
             [False, False, True, False],
         ),
-        picture(9, [], []),
+        image(9, [], []),
     ),
     np.ones(2, bool),
 )
@@ -55,23 +63,23 @@ def poses(points: list) -> Poses:
     return Poses(keypoints, found.astype(np.float32), np.ones(len(keypoints), np.float32), TOY)
 
 
-def test_whole_pictures_pair_by_similarity_and_missed_objects_stay_empty() -> None:
+def test_whole_images_pair_by_similarity_and_missed_objects_stay_empty() -> None:
     near_last = [[51, 50], [math.nan, math.nan]]
     pairs = pair_objects(LABELS, [poses([[[90, 90], [80, 80]], near_last]), poses([])])
-    np.testing.assert_array_equal(pairs.pictures, [0, 0])
+    np.testing.assert_array_equal(pairs.images, [0, 0])
     np.testing.assert_array_equal(pairs.truth.keypoints[1], [[50, 50], [60, 50]])
     np.testing.assert_array_equal(pairs.found, [np.full((2, 2), np.nan), near_last])
     np.testing.assert_array_equal(pairs.met, [False, True])
 
 
-def test_crops_pair_row_by_row_and_see_labelled_objects_only() -> None:
+def test_crops_pair_row_by_row_and_see_labeled_objects_only() -> None:
     asked = []
 
     def finder(path: Path, boxes: np.ndarray) -> Poses:
         asked.append((path, len(boxes)))
         return poses([[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
-    pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), fit="crop")
+    pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), task="crop")
     assert asked == [(Path("5.jpg"), 2)]
     np.testing.assert_array_equal(pairs.found, [[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
@@ -80,35 +88,35 @@ def test_crops_pair_row_by_row_and_see_labelled_objects_only() -> None:
     ("point", "row"),
     [([[12, 9], [math.nan, math.nan]], 0), ([[300, 310], [320, 330]], 1), ([[math.nan] * 2] * 2, None)],
 )
-def test_the_one_object_of_a_whole_picture_is_the_nearest_however_far(point: list, row: int | None) -> None:
-    pairs = pair_objects(LABELS, [poses([point]), poses([point])], fit="whole")
+def test_the_one_object_of_a_whole_image_is_the_nearest_however_far(point: list, row: int | None) -> None:
+    pairs = pair_objects(LABELS, [poses([point]), poses([point])], task="single_instance")
     expected = np.full((2, 2, 2), np.nan)
     if row is not None:
         expected[row] = point
     np.testing.assert_array_equal(pairs.found, expected)
 
 
-def test_a_model_of_the_whole_picture_is_not_told_where_the_object_is() -> None:
+def test_a_model_of_the_whole_image_is_not_told_where_the_object_is() -> None:
     def finder(path: Path) -> Poses:  # it takes no boxes
         return poses([[[10, 10], [24, 13]]])
 
-    result = evaluate(finder, LABELS, "whole")
+    result = evaluate(finder, LABELS, "single_instance")
     assert (result.oks, result.pck_met) == (None, None)
     np.testing.assert_array_equal(result.pairs.met, [True, False])
     assert (result.pck.value, result.error.missing) == (25, 50)
     assert result.error.value == pytest.approx(5)  # 0 and 5 of 50
 
 
-def test_several_objects_in_a_whole_picture_are_one_line() -> None:
+def test_several_objects_in_a_whole_image_are_one_line() -> None:
     two = poses([[[10, 10], [24, 13]]] * 2)
-    with pytest.raises(LabelError, match=r"5\.jpg: expected one object in the whole picture, got 2"):
-        pair_objects(LABELS, [two, two], fit="whole")
+    with pytest.raises(LabelError, match=r"5\.jpg: expected one object in the whole image, got 2"):
+        pair_objects(LABELS, [two, two], task="single_instance")
 
 
 def test_figures_by_hand() -> None:
     # Boxes have a diagonal of 50: the keypoints are off by 0, 5 and 10 of 50, and one is not found.
     found = poses([[[10, 10], [23, 14]], [[50, 60], [math.nan, math.nan]]])
-    pairs = pair_objects(LABELS, [found, poses([])], fit="crop")
+    pairs = pair_objects(LABELS, [found, poses([])], task="crop")
     result = measure_pck(pairs, PROTOCOLS["diagonal"], threshold=0.15)
     np.testing.assert_array_equal(result.per_joint, [50, 50])
     assert (result.value, result.unmeasured) == (50, 0)
@@ -130,11 +138,11 @@ def test_nme_is_in_the_protocol_s_length(name: str, nme: float) -> None:
 
 def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
     body = Skeleton("body", ("pelvis", "left_hip"))
-    labels = Labels(body, LABELS.pictures, LABELS.known)
-    rows = np.flatnonzero(labels.pictures[0].annotation.labelled)
-    truth = labels.pictures[0].annotation
+    labels = Labels(body, LABELS.images, LABELS.known)
+    rows = np.flatnonzero(labels.images[0].annotation.labeled)
+    truth = labels.images[0].annotation
     truth = Annotation(**{**vars(truth), "heads": np.full(len(truth), 10, np.float32)})
-    labels = Labels(body, (LabelledPicture(1, Path("1.jpg"), (100, 100), truth),), labels.known)
+    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), truth),), labels.known)
     shifted = truth.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
     found = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
     result = measure(labels, (found,), "crop", PROTOCOLS["mpii"])
@@ -147,10 +155,10 @@ def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
 def truth_finder(labels: Labels, noise: float = 0.0) -> Finder:
     """A model that knows the answers; noise in units of the root of an object's area."""
     generator = np.random.default_rng(0)
-    answers = {picture.path: picture.annotation for picture in labels}
+    answers = {image.path: image.annotation for image in labels}
 
     def finder(path: Path, boxes: np.ndarray | None = None) -> Poses:
-        rows = answers[path][np.flatnonzero(answers[path].labelled)]
+        rows = answers[path][np.flatnonzero(answers[path].labeled)]
         error = noise * np.sqrt(rows.areas)[:, None, None] * generator.normal(size=rows.keypoints.shape)
         found = (rows.visibility > 0).astype(np.float32)
         return Poses(
@@ -160,15 +168,15 @@ def truth_finder(labels: Labels, noise: float = 0.0) -> Finder:
     return finder
 
 
-@pytest.mark.parametrize("fit", ["letterbox", "crop"])
-def test_the_truth_is_worth_a_hundred(fit: Fit) -> None:
+@pytest.mark.parametrize("task", ["multi_instance", "crop"])
+def test_the_truth_is_worth_a_hundred(task: Task) -> None:
     done: list[int] = []
-    result = evaluate(truth_finder(LABELS), LABELS, fit, progress=done.append)
+    result = evaluate(truth_finder(LABELS), LABELS, task, progress=done.append)
     assert done == [1, 2]
     assert (result.pck.value, result.pck.area, result.error.value, result.error.missing) == (100, 100, 0, 0)
     assert result.pck.protocol.name == "diagonal"
     assert result.seconds > 0
-    if fit == "crop":
+    if task == "crop":
         assert result.oks is None
         assert result.pck_met is None
     else:
@@ -194,8 +202,8 @@ def test_nothing_found_is_measured_as_such() -> None:
 
 
 def test_rows_that_do_not_answer_the_boxes_are_one_line() -> None:
-    with pytest.raises(LabelError, match=r"5\.jpg has 2 labelled objects, got 1 prediction"):
-        pair_objects(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], fit="crop")
+    with pytest.raises(LabelError, match=r"5\.jpg has 2 labeled objects, got 1 prediction"):
+        pair_objects(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], task="crop")
 
 
 @pytest.mark.data

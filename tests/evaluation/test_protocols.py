@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +56,7 @@ def test_faces_are_measured_between_the_outer_corners_of_the_eyes() -> None:
     assert PROTOCOLS["face"].lengths(annotation, face) == pytest.approx([50])
 
 
-def test_eye_centres_are_named_or_the_means_of_six_points() -> None:
+def test_eye_centers_are_named_or_the_means_of_six_points() -> None:
     eyes = PROTOCOLS["eyes"]
     points = np.zeros((1, 68, 2), np.float32)
     points[0, 36:42] = [[1, 0], [2, 3], [3, 3], [6, 0], [3, -3], [3, -3]]  # their mean is (3, 0)
@@ -65,7 +64,7 @@ def test_eye_centres_are_named_or_the_means_of_six_points() -> None:
     face = objects(points.tolist(), [[0, 0, 1, 1]])
     assert eyes.lengths(face, skeleton("face68")) == pytest.approx([50])
     points[0, 40] = math.nan
-    with pytest.raises(LabelError, match="which no labelled object has"):
+    with pytest.raises(LabelError, match="which no labeled object has"):
         eyes.lengths(objects(points.tolist(), [[0, 0, 1, 1]]), skeleton("face68"))
     five = objects([[[33, 40], [3, 0], [0, 0], [0, 0], [0, 0]]], [[0, 0, 1, 1]])
     assert eyes.lengths(five, skeleton("face5")) == pytest.approx([50])
@@ -80,10 +79,10 @@ def test_eye_distances_of_real_faces_are_those_of_their_file(part: str) -> None:
     stated = {row["image_id"]: row["interocular"] for row in json.loads(path.read_text())["annotations"]}
     for bones in (skeleton("face68"), skeleton("face5")):
         labels = read_coco(path, skeleton=bones)
-        assert usual_protocol(labels.pictures[0].annotation, bones) is PROTOCOLS["eyes"]
-        lengths = [float(PROTOCOLS["eyes"].length(picture.annotation, bones)[0]) for picture in labels]
+        assert usual_protocol(labels.images[0].annotation, bones) is PROTOCOLS["eyes"]
+        lengths = [float(PROTOCOLS["eyes"].length(image.annotation, bones)[0]) for image in labels]
         # The file rounds its points to two digits, and the distance of the points before that likewise.
-        assert lengths == pytest.approx([stated[picture.id] for picture in labels], abs=0.013)
+        assert lengths == pytest.approx([stated[image.id] for image in labels], abs=0.013)
 
 
 def test_mpii_leaves_out_joints_that_its_skeleton_has() -> None:
@@ -114,5 +113,5 @@ def test_what_a_protocol_cannot_measure_is_one_line() -> None:
         PROTOCOLS["lsp"].lengths(ONE, Skeleton("mouse", tuple("abcd")))
     with pytest.raises(LabelError, match="needs head boxes"):
         PROTOCOLS["mpii"].lengths(objects(ONE.keypoints.tolist(), [[0, 0, 3, 4]]), BODY)
-    with pytest.raises(LabelError, match="which no labelled object has"):
+    with pytest.raises(LabelError, match="which no labeled object has"):
         PROTOCOLS["diagonal"].lengths(objects(ONE.keypoints.tolist(), [[0, 0, 0, 0]]), BODY)

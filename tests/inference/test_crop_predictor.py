@@ -8,20 +8,21 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ImageError, LabelError, ModelError
-from cairn.structures.geometry import Affine, crop
-from cairn.methods.hourglass import predictor
-from cairn.inference.network import Maps
-from cairn.structures.poses import Poses
-from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
-from cairn.structures.skeleton import Skeleton
 from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Maps
+from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
+from cairn.methods.hourglass import predictor
+from cairn.structures.geometry import Affine, crop
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 PAIR = Skeleton("pair", ("left", "right"), flip_pairs=((0, 1),))
 SPEC = ModelSpec(
     name="dots",
     method="hourglass",
     skeleton=PAIR,
-    input=InputSpec(fit="crop", size=64, multiple=16, margin=1.5),
+    task="crop",
+    input=InputSpec(resize="square", size=64, multiple=16, margin=1.5),
     stride=4,
     outputs=("heatmaps",),
 )
@@ -58,7 +59,7 @@ class LopsidedNetwork:
 
 
 def dots(size: tuple[int, int], left: tuple[float, float], right: tuple[float, float], sigma: float) -> NDArray:
-    """A black picture with a red and a green Gaussian."""
+    """A black image with a red and a green Gaussian."""
     y, x = np.mgrid[: size[0], : size[1]]
     image = np.zeros((*size, 3))
     for channel, (cx, cy) in enumerate((left, right)):
@@ -74,44 +75,44 @@ def dots(size: tuple[int, int], left: tuple[float, float], right: tuple[float, f
     st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
     st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
 )
-def test_joints_in_a_box_are_found_where_they_are_in_the_picture(
+def test_joints_in_a_box_are_found_where_they_are_in_the_image(
     center: tuple[float, float], side: float, aspect: float, left: tuple, right: tuple
 ) -> None:
     truth = np.array(center) + side * np.array([left, right])
-    picture = dots((140, 200), *truth, sigma=0.1 * side)
+    image = dots((140, 200), *truth, sigma=0.1 * side)
     width, height = side, side * aspect
     box = (center[0] - width / 2, center[1] - height / 2, width, height)
-    poses = predictor(DotNetwork())(picture, [box])
-    cell = 4 * SPEC.input.margin * side / SPEC.input.size  # in the picture's pixels
+    poses = predictor(DotNetwork())(image, [box])
+    cell = 4 * SPEC.input.margin * side / SPEC.input.size  # in the image's pixels
     assert np.abs(poses.keypoints[0] - truth).max() < 0.25 * cell + 0.1
 
 
-def test_the_square_is_the_margin_times_the_longer_side_around_the_boxs_centre() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+def test_the_square_is_the_margin_times_the_longer_side_around_the_boxs_center() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     network = DotNetwork()
-    predictor(network)(picture, [[20, 10, 30, 40]])
-    expected = crop((35, 30), 1.5 * 40, (64, 64)).warp(picture, (64, 64))
+    predictor(network)(image, [[20, 10, 30, 40]])
+    expected = crop((35, 30), 1.5 * 40, (64, 64)).warp(image, (64, 64))
     assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
 
 
-def test_without_boxes_the_square_that_holds_the_whole_picture_is_shown() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (60, 121, 3), np.uint8)
+def test_without_boxes_the_square_that_holds_the_whole_image_is_shown() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 121, 3), np.uint8)
     network = DotNetwork()
-    poses = predictor(network)(picture)
+    poses = predictor(network)(image)
     assert len(poses) == 1
-    expected = crop((60, 29.5), 121, (64, 64)).warp(picture, (64, 64))
+    expected = crop((60, 29.5), 121, (64, 64)).warp(image, (64, 64))
     assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
 
 
 def test_many_boxes_are_shown_a_few_at_a_time_and_come_back_in_order() -> None:
     rng = np.random.default_rng(1)
-    picture = cv2.GaussianBlur(rng.integers(0, 256, (200, 300, 3), np.uint8), (0, 0), 4)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (200, 300, 3), np.uint8), (0, 0), 4)
     boxes = np.concatenate([rng.uniform(0, 150, (2 * CROPS_AT_ONCE + 3, 2)), rng.uniform(20, 90, (35, 2))], axis=1)
     network = DotNetwork()
-    together = predictor(network)(picture, boxes)
+    together = predictor(network)(image, boxes)
     assert [len(images) for images in network.shown] == [CROPS_AT_ONCE, CROPS_AT_ONCE, 3]
     for i, box in enumerate(boxes):
-        alone = predictor(DotNetwork())(picture, [box])
+        alone = predictor(DotNetwork())(image, [box])
         assert np.array_equal(alone.keypoints[0], together.keypoints[i], equal_nan=True)
         assert alone.scores[0] == together.scores[i]
 
@@ -130,29 +131,29 @@ def mirrored(poses: Poses, width: int) -> Poses:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_flip_test_of_a_mirrored_picture_is_the_mirrored_result(seed: int) -> None:
-    picture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (96, 131, 3), np.uint8), (0, 0), 5)
-    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+def test_the_flip_test_of_a_mirrored_image_is_the_mirrored_result(seed: int) -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (96, 131, 3), np.uint8), (0, 0), 5)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
     box = np.array([[20.0, 10, 60, 70], [50, 30, 45, 20]])
     other = np.stack([131 - 1 - box[:, 0] - box[:, 2], *box[:, 1:].T], axis=1)
     finder = predictor(LopsidedNetwork(seed), flip=True)
-    there = mirrored(finder(picture, box), 131)
-    here = finder(np.ascontiguousarray(picture[:, ::-1]), other)
+    there = mirrored(finder(image, box), 131)
+    here = finder(np.ascontiguousarray(image[:, ::-1]), other)
     # OpenCV's warp rounds positions to 1/32 pixel, and not the same way from both sides.
     assert np.allclose(here.keypoints, there.keypoints, atol=0.25)
     assert np.allclose(here.confidence, there.confidence, atol=0.01)
     plain = predictor(LopsidedNetwork(seed))
     assert not np.allclose(
-        plain(np.ascontiguousarray(picture[:, ::-1]), other).keypoints,
-        mirrored(plain(picture, box), 131).keypoints,
+        plain(np.ascontiguousarray(image[:, ::-1]), other).keypoints,
+        mirrored(plain(image, box), 131).keypoints,
         atol=1.0,
     )
 
 
 def test_flip_changes_nothing_where_the_network_and_the_joints_know_no_sides() -> None:
-    picture = dots((100, 100), (40, 50), (63, 44), 6)
+    image = dots((100, 100), (40, 50), (63, 44), 6)
     spec = SPEC.model_copy(update={"skeleton": Skeleton("dots", ("red", "green"))})
-    once, twice = (predictor(DotNetwork(spec), flip=flip)(picture, [[20, 20, 60, 60]]) for flip in (False, True))
+    once, twice = (predictor(DotNetwork(spec), flip=flip)(image, [[20, 20, 60, 60]]) for flip in (False, True))
     assert np.allclose(once.keypoints, twice.keypoints, atol=1e-3)
     assert np.allclose(once.confidence, twice.confidence, atol=1e-5)
 
@@ -169,7 +170,7 @@ def test_flip_changes_nothing_where_the_network_and_the_joints_know_no_sides() -
         ([[0, 0, np.inf, 40]], "box 0 .* not finite"),
         ([[5, 5, 0, 40]], r"box 0 \(5, 5, 0, 40\) has no area"),
         ([[5, 5, 40, -3]], "box 0 .* has no area"),
-        ([[0, 0, 40, 40], [100, 0, 40, 40]], r"box 1 .* lies outside the picture of 100 x 80 pixels"),
+        ([[0, 0, 40, 40], [100, 0, 40, 40]], r"box 1 .* lies outside the image of 100 x 80 pixels"),
         ([[-41, 10, 40, 40]], "lies outside"),
         ([[10, 80, 40, 40]], "lies outside"),
         ([[10, 10, 10, 10]], r"box 0 .* gives a crop of 15.0 pixels; the least is 16"),
@@ -190,25 +191,25 @@ def test_boxes_that_reach_over_the_border_are_possible() -> None:
     )
 
 
-def test_a_picture_too_small_for_a_crop_and_one_that_is_none_are_one_line_errors() -> None:
-    for picture, words in (
-        (np.zeros((1, 1, 3), np.uint8), "the picture is 1 x 1 pixels; its longer side must be 16 at least"),
+def test_a_image_too_small_for_a_crop_and_one_that_is_none_are_one_line_errors() -> None:
+    for image, words in (
+        (np.zeros((1, 1, 3), np.uint8), "the image is 1 x 1 pixels; its longer side must be 16 at least"),
         (np.zeros((80, 100), np.uint8), r"\(H, W, 3\) uint8 RGB array"),
     ):
         with pytest.raises(ImageError, match=words):
-            predictor(DotNetwork())(picture)
+            predictor(DotNetwork())(image)
 
 
 def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_are_errors() -> None:
-    picture = dots((64, 64), (30.4, 30), (20, 20), 5)
+    image = dots((64, 64), (30.4, 30), (20, 20), 5)
 
     def x(**settings: object) -> float:
         network = DotNetwork(SPEC.model_copy(update={"decode": {"refinement": "none"}}))
-        return float(predictor(network, **settings)(picture, [[0, 0, 42, 42]]).keypoints[0, 0, 0])
+        return float(predictor(network, **settings)(image, [[0, 0, 42, 42]]).keypoints[0, 0, 0])
 
     assert x() != x(refinement="log-parabola")
     network = DotNetwork()
-    predictor(network, size=32)(picture)
+    predictor(network, size=32)(image)
     assert network.shown[0].shape == (1, 3, 32, 32)
     for settings_, words in (
         ({"size": 40}, "a multiple of 16, got 40"),
@@ -216,7 +217,10 @@ def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_ar
     ):
         with pytest.raises(ModelError, match=words):
             predictor(DotNetwork(), **settings_)
-    for change in ({"outputs": ("heatmaps", "pafs")}, {"input": InputSpec(fit="letterbox", size=64)}):
+    for change in (
+        {"outputs": ("heatmaps", "pafs")},
+        {"task": "multi_instance", "input": InputSpec(resize="letterbox", size=64)},
+    ):
         with pytest.raises(ModelError, match="hourglass needs the output heatmaps of a crop"):
             predictor(DotNetwork(SPEC.model_copy(update=change)))
 
@@ -230,15 +234,15 @@ TRIO = Skeleton("trio", ("a", "b", "c"))
 def whole(keypoints: ArrayLike, scores: ArrayLike):
     points = np.array(keypoints, np.float32)
     confidence = np.isfinite(points).all(axis=2).astype(np.float32)
-    return lambda picture: Poses(points, confidence, np.array(scores, np.float32), TRIO)
+    return lambda image: Poses(points, confidence, np.array(scores, np.float32), TRIO)
 
 
 def test_refining_looks_into_the_box_around_each_objects_keypoints() -> None:
-    picture = dots((120, 200), (60, 50), (90, 70), 5)
+    image = dots((120, 200), (60, 50), (90, 70), 5)
     found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
     crops = predictor(DotNetwork())
-    poses = RefinedPredictor(found, crops)(picture)
-    expected = crops(picture, [[50, 40, 50, 40], [52, 41, 47, 39]])
+    poses = RefinedPredictor(found, crops)(image)
+    expected = crops(image, [[50, 40, 50, 40], [52, 41, 47, 39]])
     assert np.array_equal(poses.keypoints, expected.keypoints)
     assert poses.skeleton == PAIR
     assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
@@ -251,12 +255,12 @@ def test_refining_takes_whatever_the_first_predictor_finds() -> None:
         [
             [[50, 40], nothing, nothing],  # a single joint: a box without area
             [nothing, nothing, nothing],
-            [[300, 40], [310, 60], nothing],  # in the padding beside the picture
+            [[300, 40], [310, 60], nothing],  # in the padding beside the image
             [[199, 40], [240, 60], nothing],
         ],
         [0.4, 0.3, 0.2, 0.1],
     )
-    picture, crops = np.zeros((120, 200, 3), np.uint8), predictor(DotNetwork())
-    assert len(RefinedPredictor(found, crops)(picture)) == 2
+    image, crops = np.zeros((120, 200, 3), np.uint8), predictor(DotNetwork())
+    assert len(RefinedPredictor(found, crops)(image)) == 2
     nobody = whole(np.zeros((0, 3, 2)), [])
-    assert len(RefinedPredictor(nobody, crops)(picture)) == 0
+    assert len(RefinedPredictor(nobody, crops)(image)) == 0

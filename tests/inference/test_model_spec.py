@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ModelError
-from cairn.structures.skeleton import skeleton, skeleton_names
 from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.structures.skeleton import skeleton, skeleton_names
 from support.fake_network import SPEC
 
 
@@ -16,18 +16,18 @@ from support.fake_network import SPEC
     name=st.text(min_size=1, max_size=20),
     bones=st.sampled_from(skeleton_names()),
     decode=st.dictionaries(st.text(max_size=9), st.one_of(st.booleans(), st.integers(-99, 99), st.floats(0, 1))),
-    figures=st.dictionaries(st.text(max_size=9), st.floats(0, 100)),
+    metrics=st.dictionaries(st.text(max_size=9), st.floats(0, 100)),
 )
-def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, figures: dict) -> None:
+def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, metrics: dict) -> None:
     spec = ModelSpec(
         name=name,
         method="openpose",
         skeleton=skeleton(bones),
-        input=InputSpec(fit="letterbox", size=368),
+        input=InputSpec(resize="letterbox", size=368),
         stride=8,
         outputs=("heatmaps", "pafs"),
         decode=decode,
-        figures=figures,
+        metrics=metrics,
         provenance={"steps": 100, "commit": "abc"},
         sources=("coco-people",),
     )
@@ -50,9 +50,9 @@ def changed(**values: object) -> str:
         (changed(skeleton="coco17"), r"\(skeleton: a skeleton is a table .*, got 'coco17'"),
         (changed(format=2), "format"),
         (changed(stride=0), "stride"),
-        (changed(colour="red"), "colour"),
+        (changed(color="red"), "color"),
         (changed(skeleton={"name": "x", "joints": []}), "skeleton: .*at least one joint"),
-        (changed(input={"fit": "stretch", "size": 10}), r"input\.fit"),
+        (changed(input={"resize": "stretch", "size": 10}), r"input\.resize"),
     ],
 )
 def test_what_is_no_specification_is_refused_in_one_line(text: str, message: str) -> None:

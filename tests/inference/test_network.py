@@ -18,7 +18,7 @@ def test_a_network_gives_the_maps_that_its_specification_names(totem_model: Path
     assert not maps["heatmaps"].any()
 
 
-def test_one_network_sees_pictures_of_many_sizes(totem_model: Path) -> None:
+def test_one_network_sees_images_of_many_sizes(totem_model: Path) -> None:
     network = OnnxNetwork(totem_model, threads=1)
     for height, width in ((64, 64), (96, 160), (32, 320)):
         image = totems((height, width), [(width // 2, height // 2)], length=10)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.inference.pipeline import Abreast, overlap
+from cairn.inference.pipeline import Parallel, overlap
 
 AHEAD = [0, 1, 3]
 
@@ -127,7 +127,7 @@ def test_a_caller_that_is_slow_or_gone_does_not_hang_it(monkeypatch: pytest.Monk
 
 @given(st.lists(st.integers(), max_size=20), st.integers(1, 4), st.integers(0, 3))
 def test_abreast_is_the_same_work_in_the_same_order(items: list[int], count: int, ahead: int) -> None:
-    stage = Abreast(lambda x: 3 * x + 1, count)
+    stage = Parallel(lambda x: 3 * x + 1, count)
     assert list(overlap(iter(items), stage, lambda x: -x, ahead=ahead)) == [-(3 * x + 1) for x in items]
 
 
@@ -141,7 +141,7 @@ def test_abreast_means_so_many_at_the_same_time_and_no_more() -> None:
         inside.release()
         return item
 
-    assert list(overlap(range(12), Abreast(stage, 3))) == list(range(12))
+    assert list(overlap(range(12), Parallel(stage, 3))) == list(range(12))
     assert all(most)
 
 
@@ -154,6 +154,6 @@ def test_an_error_abreast_comes_after_all_items_before_it(ahead: int) -> None:
 
     seen: list[int] = []
     with pytest.raises(ValueError, match="five"):
-        collect(overlap(range(9), Abreast(stage, 3), ahead=ahead), seen)
+        collect(overlap(range(9), Parallel(stage, 3), ahead=ahead), seen)
     assert seen == [0, 1, 2, 3, 4]
     assert running() == 0

@@ -1,4 +1,4 @@
-"""What the network is shown of a picture, and how maps of several scales become one."""
+"""What the network is shown of an image, and how maps of several scales become one."""
 
 import math
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError, ModelError
-from cairn.methods.openpose import predictor as openpose
 from cairn.inference.network import Maps
-from cairn.structures.poses import Poses
-from cairn.inference.predictor import CropPredictor, Predictor
+from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor
 from cairn.inference.resolution import SIDES, Resolution, average_maps
+from cairn.methods.openpose import predictor as openpose
+from cairn.structures.poses import Poses
 from support.fake_network import SPEC, TOTEM, FakeNetwork
 from support.fake_poses import random_poses
 
@@ -56,14 +56,14 @@ def sampled(field: NDArray, x: float, y: float) -> float:
 @pytest.mark.parametrize("size", [(150, 200), (333, 97)])
 def test_several_scales_are_the_plain_mean_of_resized_maps(size: tuple[int, int]) -> None:
     network = NoiseNetwork()
-    resolution = Resolution(longest=192, scales=3, gap=0.3)
+    resolution = Resolution(longest=192, scales=3, scale_gap=0.3)
     seen: list[Maps] = []
 
     def decode(maps: Maps) -> Poses:
         seen.append(maps)
         return Poses.empty(TOTEM)
 
-    Predictor(network, decode, resolution)(np.zeros((*size, 3), np.uint8))
+    BottomUpPredictor(network, decode, resolution)(np.zeros((*size, 3), np.uint8))
     assert len(network.shown) == 3
     for name in ("heatmaps", "pafs"):
         first = network.made[0][name][0]
@@ -75,8 +75,8 @@ def test_several_scales_are_the_plain_mean_of_resized_maps(size: tuple[int, int]
         np.testing.assert_allclose(seen[0][name], expected / 3, atol=1e-6)
 
 
-def test_the_mean_of_scales_is_where_the_picture_shows_it() -> None:
-    """A ramp over the picture stays that ramp, whatever the scale: nothing is moved."""
+def test_the_mean_of_scales_is_where_the_image_shows_it() -> None:
+    """A ramp over the image stays that ramp, whatever the scale: nothing is moved."""
 
     class RampNetwork:
         spec = SPEC
@@ -87,10 +87,12 @@ def test_the_mean_of_scales_is_where_the_picture_shows_it() -> None:
             return {"heatmaps": cells}
 
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (128, 256, 3))
-    one, to_picture = Predictor(RampNetwork(), lambda maps: Poses.empty(TOTEM), Resolution(longest=256)).maps(ramp)
-    several = Resolution(longest=256, scales=3, gap=0.25)
-    mean, same = Predictor(RampNetwork(), lambda maps: Poses.empty(TOTEM), several).maps(ramp)
-    np.testing.assert_array_equal(to_picture.matrix, same.matrix)
+    one, to_image = BottomUpPredictor(RampNetwork(), lambda maps: Poses.empty(TOTEM), Resolution(longest=256)).maps(
+        ramp
+    )
+    several = Resolution(longest=256, scales=3, scale_gap=0.25)
+    mean, same = BottomUpPredictor(RampNetwork(), lambda maps: Poses.empty(TOTEM), several).maps(ramp)
+    np.testing.assert_array_equal(to_image.matrix, same.matrix)
     inside = mean["heatmaps"][0, 1:-1, 2:-3]
     np.testing.assert_allclose(inside, one["heatmaps"][0, 1:-1, 2:-3], atol=1)
 
@@ -115,7 +117,7 @@ def test_one_side_given_the_other_follows(height: int, width: int) -> None:
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000))
-def test_both_sides_given_are_shown_and_hold_the_picture(height: int, width: int) -> None:
+def test_both_sides_given_are_shown_and_hold_the_image(height: int, width: int) -> None:
     ((affine, size),) = Resolution.parse("656x368").fit((height, width), 16)
     assert size == (368, 656)
     corner = affine.apply(np.array([width - 0.5, height - 0.5]))
@@ -125,15 +127,19 @@ def test_both_sides_given_are_shown_and_hold_the_picture(height: int, width: int
 
 def test_the_network_is_shown_what_was_asked_for() -> None:
     network = NoiseNetwork()
-    Predictor(network, lambda maps: Poses.empty(TOTEM), Resolution.parse("-1x192"))(np.zeros((100, 150, 3), np.uint8))
-    Predictor(network, lambda maps: Poses.empty(TOTEM), Resolution(scales=2))(np.zeros((100, 200, 3), np.uint8))
+    BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), Resolution.parse("-1x192"))(
+        np.zeros((100, 150, 3), np.uint8)
+    )
+    BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), Resolution(scales=2))(np.zeros((100, 200, 3), np.uint8))
     assert network.shown == [(192, 288), (160, 320), (128, 256)]
 
 
-def test_poses_of_both_sides_given_lie_in_the_picture_s_pixels() -> None:
+def test_poses_of_both_sides_given_lie_in_the_image_s_pixels() -> None:
     cell = random_poses(0, 2)
     network = FakeNetwork(SPEC, {"heatmaps": np.zeros((1, 3, 8, 8), np.float32)})
-    poses = Predictor(network, lambda maps: cell, Resolution(width=320, height=320))(np.zeros((100, 200, 3), np.uint8))
+    poses = BottomUpPredictor(network, lambda maps: cell, Resolution(width=320, height=320))(
+        np.zeros((100, 200, 3), np.uint8)
+    )
     np.testing.assert_allclose(poses.keypoints, (cell.keypoints + 0.5) * 8 / 1.6 - 0.5, rtol=1e-5)
 
 
@@ -144,10 +150,10 @@ def test_poses_of_both_sides_given_lie_in_the_picture_s_pixels() -> None:
         ({"longest": 8}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 8"),
         ({"height": 9000}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 9000"),
         ({"scales": 0}, "scales must be 1 at least, got 0"),
-        ({"scales": 2, "gap": 0.0}, "gap between scales must be between 0 and 1, got 0"),
-        ({"gap": float("nan")}, "gap between scales must be between 0 and 1, got nan"),
-        ({"scales": 5, "gap": 0.25}, "5 scales with a gap of 0.25 end at 0 times"),
-        ({"scales": 11, "gap": 0.1}, "11 scales with a gap of 0.1 end at"),
+        ({"scales": 2, "scale_gap": 0.0}, "gap between scales must be between 0 and 1, got 0"),
+        ({"scale_gap": float("nan")}, "gap between scales must be between 0 and 1, got nan"),
+        ({"scales": 5, "scale_gap": 0.25}, "5 scales with a gap of 0.25 end at 0 times"),
+        ({"scales": 11, "scale_gap": 0.1}, "11 scales with a gap of 0.1 end at"),
     ],
 )
 def test_contradictions_are_refused(settings: dict, message: str) -> None:
@@ -167,15 +173,15 @@ def test_what_a_model_cannot_be_shown_is_said() -> None:
     with pytest.raises(ModelError, match="height must be a multiple of 32 for this model, got 368: take 352 or 384"):
         Resolution.parse("-1x368").of_model(320, 32)
     with pytest.raises(ModelError, match=r"last of 4 scales with a gap of 0\.32 would be 13 pixels; the least is 32"):
-        Resolution(scales=4, gap=0.32).of_model(320, 32)
+        Resolution(scales=4, scale_gap=0.32).of_model(320, 32)
     with pytest.raises(ImageError, match="4000 x 10 pixels, and would be shown 147200 pixels long; the most is 8192"):
         Resolution.parse("-1x368").fit((10, 4000), 16)
 
 
 def test_a_model_of_single_objects_takes_no_resolution() -> None:
-    spec = SPEC.model_copy(update={"input": SPEC.input.model_copy(update={"fit": "crop"})})
+    spec = SPEC.model_copy(update={"task": "crop"})
     with pytest.raises(ModelError, match="shown one object at a time"):
-        CropPredictor(FakeNetwork(spec, {}), lambda maps: Poses.empty(TOTEM), Resolution(scales=2))
+        TopDownPredictor(FakeNetwork(spec, {}), lambda maps: Poses.empty(TOTEM), Resolution(scales=2))
 
 
 def test_a_method_takes_a_resolution_for_its_size() -> None:
@@ -191,12 +197,12 @@ def test_one_scale_is_left_as_it_is() -> None:
 
 
 def of_two_scales(longest: int | None = None, scales: int | None = None) -> list[tuple[int, int]]:
-    """What a model is shown of a picture of 100 × 200 whose own are 320 pixels and scales of 1 and 1/2."""
-    own = SPEC.input.model_copy(update={"scales": 2, "gap": 0.5})
+    """What a model is shown of an image of 100 × 200 whose own are 320 pixels and scales of 1 and 1/2."""
+    own = SPEC.input.model_copy(update={"scales": 2, "scale_gap": 0.5})
     network = NoiseNetwork()
     network.spec = SPEC.model_copy(update={"input": own})
     shown = Resolution(longest=longest, scales=scales)
-    Predictor(network, lambda maps: Poses.empty(TOTEM), shown)(np.zeros((100, 200, 3), np.uint8))
+    BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), shown)(np.zeros((100, 200, 3), np.uint8))
     return network.shown
 
 
@@ -206,4 +212,4 @@ def test_a_model_s_own_scales_are_taken_where_none_are_asked_for() -> None:
     assert of_two_scales(longest=64) == [(32, 64), (32, 32)]
     assert of_two_scales(longest=63) == [(32, 64)]  # half of it would be below the least side
     with pytest.raises(ModelError, match="a gap is between scales"):
-        Resolution(gap=0.5)
+        Resolution(scale_gap=0.5)

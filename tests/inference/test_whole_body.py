@@ -10,22 +10,26 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cairn.errors import ModelError
-from cairn.ops.heatmaps import argmax_keypoints
-from cairn.inference.network import Maps
-from cairn.structures.poses import Poses
-from cairn.inference.predictor import CropPredictor, Picture
-from cairn.structures.skeleton import Skeleton, skeleton
 from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Maps
+from cairn.inference.predictor import Image, TopDownPredictor
 from cairn.inference.whole_body import WholeBodyPredictor, face_boxes, hand_boxes
+from cairn.ops.heatmaps import argmax_keypoints
 from cairn.results.openpose import to_openpose
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton, skeleton
 
 BODY = skeleton("body25")
 FINGERS = Skeleton("fingers", ("wrist", "tip"), limbs=((0, 1),))
 
 
-def spec(name: str, bones: Skeleton, fit: str = "crop", margin: float = 1.0) -> ModelSpec:
-    shown = InputSpec.model_validate({"fit": fit, "size": 64, "multiple": 16, "margin": margin})
-    return ModelSpec(name=name, method="openpose", skeleton=bones, input=shown, stride=4, outputs=("heatmaps",))
+def spec(name: str, bones: Skeleton, task: str = "crop", margin: float = 1.0) -> ModelSpec:
+    shown = InputSpec.model_validate(
+        {"resize": "letterbox" if task == "multi_instance" else "square", "size": 64, "multiple": 16, "margin": margin}
+    )
+    return ModelSpec(
+        name=name, method="openpose", task=task, skeleton=bones, input=shown, stride=4, outputs=("heatmaps",)
+    )
 
 
 @dataclass
@@ -41,25 +45,25 @@ class DotNetwork:
         cells = np.array(blurred).transpose(0, 3, 1, 2)[:, :, 2::4, 2::4] / 255
         return {"heatmaps": np.maximum(cells, 1e-6).astype(np.float32)}
 
-    def predictor(self) -> CropPredictor:
+    def predictor(self) -> TopDownPredictor:
         def decode(maps: Maps) -> Poses:
             keypoints, confidence = argmax_keypoints(maps["heatmaps"])
             return Poses(keypoints[None], confidence[None], np.ones(1, np.float32), self.spec.skeleton)
 
-        return CropPredictor(self, decode)
+        return TopDownPredictor(self, decode)
 
 
 @dataclass
 class FixedBody:
-    """Finds the same people in every picture."""
+    """Finds the same people in every image."""
 
     poses: Poses
 
     @property
     def spec(self) -> ModelSpec:
-        return spec("body", self.poses.skeleton, "letterbox")
+        return spec("body", self.poses.skeleton, "multi_instance")
 
-    def __call__(self, picture: Picture) -> Poses:
+    def __call__(self, image: Image) -> Poses:
         return self.poses
 
 
@@ -141,7 +145,7 @@ def test_a_head_alone_places_a_face() -> None:
 
 
 def scene() -> tuple[NDArray[np.uint8], Poses, dict[str, tuple[float, float]]]:
-    """A picture with a red and a green dot at each hand and on the face, and the body that they belong to."""
+    """An image with a red and a green dot at each hand and on the face, and the body that they belong to."""
     points = np.zeros((1, len(BODY), 2))
     confidence = np.zeros((1, len(BODY)))
     for joint, place in {
@@ -185,7 +189,7 @@ def test_what_is_found_in_crops_comes_back_to_its_place(margin: float) -> None:
 
 
 def test_the_left_hand_is_shown_mirrored() -> None:
-    """A left hand is to its network what the right hand of the mirrored picture is."""
+    """A left hand is to its network what the right hand of the mirrored image is."""
     image, body, _ = scene()
     network, other = (DotNetwork(spec("hand", FINGERS)) for _ in range(2))
     poses = WholeBodyPredictor(FixedBody(body), network.predictor())(image)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cairn.inference import zoo
 from cairn.errors import ModelError
+from cairn.inference import zoo
 from cairn.inference.network import OnnxNetwork
 
 
@@ -13,7 +13,7 @@ from cairn.inference.network import OnnxNetwork
 def test_every_embedded_model_is_ours_and_says_what_it_is(name: str) -> None:
     spec = OnnxNetwork(zoo.path_of(name), threads=1).spec
     assert spec.name == name
-    assert spec.licence
+    assert spec.license
     assert spec.sources
 
 

@@ -1,4 +1,4 @@
-"""Laws of the loader: whatever the file, the picture is what a viewer would show, or one clear error."""
+"""Laws of the loader: whatever the file, the image is what a viewer would show, or one clear error."""
 
 import os
 import struct
@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ImageError, OutputError
-from cairn.media.images import MAX_PIXELS, PICTURE_SUFFIXES, decode_image, image_size, read_image, write_image
+from cairn.media.images import IMAGE_SUFFIXES, MAX_PIXELS, decode_image, image_size, read_image, write_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def corners(height: int = 32, width: int = 48) -> np.ndarray:
-    """A picture whose four corners can be told apart: red, green / blue, white."""
+    """An image whose four corners can be told apart: red, green / blue, white."""
     image = np.empty((height, width, 3), np.uint8)
     image[: height // 2, : width // 2], image[: height // 2, width // 2 :] = RED, GREEN
     image[height // 2 :, : width // 2], image[height // 2 :, width // 2 :] = BLUE, WHITE
@@ -26,7 +26,7 @@ def corners(height: int = 32, width: int = 48) -> np.ndarray:
 
 
 def encode(image: np.ndarray, suffix: str) -> bytes:
-    """RGB, RGBA or grey -> the bytes of a file."""
+    """RGB, RGBA or gray -> the bytes of a file."""
     if image.ndim == 3:
         image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
     return cv2.imencode(suffix, image)[1].tobytes()
@@ -81,13 +81,13 @@ def test_exif_orientation_is_applied_in_every_format(suffix: str, orientation: i
     assert np.abs(shown.astype(int) - expected)[4:-4:8, 4:-4:8].max() < 60  # JPEG smears the seams
 
 
-def test_damaged_exif_does_not_refuse_the_picture() -> None:
+def test_damaged_exif_does_not_refuse_the_image() -> None:
     image = corners()
     data = with_exif(encode(image, ".png"), ".png", b"II*\0\xff\xff\xff\xff")
     np.testing.assert_array_equal(decode_image(data), image)
 
 
-@pytest.mark.parametrize("suffix", PICTURE_SUFFIXES)
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
 def test_what_was_written_is_read_back(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"pictüre 图{suffix}"
     write_image(path, corners())
@@ -115,18 +115,18 @@ def test_transparency_is_composited_on_white(suffix: str) -> None:
     np.testing.assert_array_equal(shown[16:], corners()[16:])
 
 
-def grey_alpha_png(grey: int, alpha: int) -> bytes:
+def gray_alpha_png(gray: int, alpha: int) -> bytes:
     header = struct.pack(">IIBBBBB", 1, 1, 8, 4, 0, 0, 0)
-    pixels = zlib.compress(bytes([0, grey, alpha]))
+    pixels = zlib.compress(bytes([0, gray, alpha]))
     parts = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-@given(grey=st.integers(0, 255), alpha=st.integers(0, 255))
-def test_grey_with_alpha(grey: int, alpha: int) -> None:
-    shown = decode_image(grey_alpha_png(grey, alpha))
+@given(gray=st.integers(0, 255), alpha=st.integers(0, 255))
+def test_gray_with_alpha(gray: int, alpha: int) -> None:
+    shown = decode_image(gray_alpha_png(gray, alpha))
     assert shown.shape == (1, 1, 3)
-    assert np.abs(shown - (grey * alpha + 255 * (255 - alpha)) / 255).max() <= 0.5
+    assert np.abs(shown - (gray * alpha + 255 * (255 - alpha)) / 255).max() <= 0.5
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -141,7 +141,7 @@ def test_16_bits_are_scaled_and_not_cut(suffix: str, channels: tuple[int, ...]) 
     assert np.abs(shown - expected).max() <= 0.5
 
 
-def test_grey_is_expanded() -> None:
+def test_gray_is_expanded() -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_array_equal(decode_image(encode(ramp, ".png")), np.dstack([ramp] * 3))
 
@@ -155,7 +155,7 @@ def test_one_pixel() -> None:
 def test_a_truncated_file_is_noticed(suffix: str, share: float) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     data = encode(image, suffix)
-    with pytest.raises(ImageError, match=r"truncated|not a picture"):
+    with pytest.raises(ImageError, match=r"truncated|not an image"):
         decode_image(data[: int(len(data) * share)])
 
 
@@ -182,7 +182,7 @@ def test_no_bytes_whatever_raise_anything_else(rest: bytes, start: bytes) -> Non
 
 
 @given(st.sampled_from([".jpg", ".png", ".webp", ".tif", ".bmp", ".gif"]), st.data())
-def test_a_flipped_byte_gives_a_picture_or_an_image_error(suffix: str, data: st.DataObject) -> None:
+def test_a_flipped_byte_gives_a_image_or_an_image_error(suffix: str, data: st.DataObject) -> None:
     damaged = bytearray(encode(corners(), suffix))
     damaged[data.draw(st.integers(0, min(len(damaged), 400) - 1))] ^= data.draw(st.integers(1, 255))
     try:
@@ -219,15 +219,15 @@ def test_float_pixels_are_refused() -> None:
         decode_image(data)
 
 
-def test_what_is_no_picture_is_said_in_one_line_with_its_path(tmp_path: Path) -> None:
+def test_what_is_no_image_is_said_in_one_line_with_its_path(tmp_path: Path) -> None:
     empty, text = tmp_path / "empty.jpg", tmp_path / "text.jpg"
     empty.write_bytes(b"")
-    text.write_text("not a picture")
+    text.write_text("not an image")
     cases = {
-        tmp_path / "absent.jpg": "no picture at",
+        tmp_path / "absent.jpg": "no image at",
         tmp_path: "is a folder",
         empty: "is empty",
-        text: "is not a picture of a kind",
+        text: "is not an image of a kind",
     }
     for path, message in cases.items():
         with pytest.raises(ImageError, match=message) as caught:
@@ -236,9 +236,9 @@ def test_what_is_no_picture_is_said_in_one_line_with_its_path(tmp_path: Path) ->
         assert "\n" not in str(caught.value)
 
 
-def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
+def test_the_size_is_that_of_the_image_as_it_is_read(tmp_path: Path) -> None:
     for suffix in (".jpg", ".png", ".webp", ".bmp", ".tif"):
-        path = tmp_path / f"picture{suffix}"
+        path = tmp_path / f"image{suffix}"
         path.write_bytes(encode(corners(), suffix))
         assert image_size(path) == read_image(path).shape[:2]
     turned = tmp_path / "turned.jpg"
@@ -250,12 +250,12 @@ def test_the_size_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
     assert image_size(turned) == read_image(turned).shape[:2] == (48, 32)
     with pytest.raises(ImageError, match="cannot read"):
         image_size(tmp_path / "absent.jpg")
-    (tmp_path / "text.jpg").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"text\.jpg is not a picture"):
+    (tmp_path / "text.jpg").write_text("not an image")
+    with pytest.raises(ImageError, match=r"text\.jpg is not an image"):
         image_size(tmp_path / "text.jpg")
 
 
-def test_the_size_of_a_turned_tiff_is_that_of_the_picture_as_it_is_read(tmp_path: Path) -> None:
+def test_the_size_of_a_turned_tiff_is_that_of_the_image_as_it_is_read(tmp_path: Path) -> None:
     plain = bytearray(encode(corners(), ".tif"))
     (directory,) = struct.unpack_from("<I", plain, 4)
     (count,) = struct.unpack_from("<H", plain, directory)
@@ -275,16 +275,16 @@ def test_pipes_and_devices_are_refused_without_waiting_for_them(tmp_path: Path) 
             read_image(path)
 
 
-def test_no_more_is_read_of_what_is_no_picture_than_tells_so(tmp_path: Path) -> None:
+def test_no_more_is_read_of_what_is_no_image_than_tells_so(tmp_path: Path) -> None:
     with (tmp_path / "clip.mp4").open("wb") as clip:
         clip.truncate(1 << 40)  # a terabyte of nothing: reading all of it is out of the question
-    with pytest.raises(ImageError, match="is not a picture of a kind"):
+    with pytest.raises(ImageError, match="is not an image of a kind"):
         read_image(tmp_path / "clip.mp4")
 
 
 def test_writing_says_what_hinders_it(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="suffix must be one of"):
-        write_image(tmp_path / "picture.xyz", corners())
+        write_image(tmp_path / "image.xyz", corners())
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        write_image(tmp_path / "file" / "picture.png", corners())
+        write_image(tmp_path / "file" / "image.png", corners())

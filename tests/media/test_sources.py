@@ -1,4 +1,4 @@
-"""Which pictures are meant, and that no two results meet."""
+"""Which images are meant, and that no two results meet."""
 
 from pathlib import Path, PurePath
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.media.sources import _without_suffix, find_sources, frames
 from cairn.errors import ImageError
+from cairn.media.sources import _without_suffix, find_sources, frames
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def named(*sources: str) -> dict[str, str]:
     return {each.name.path.as_posix(): each.name.output.as_posix() for each in find_sources(sources)}
 
 
-def test_a_folder_gives_its_pictures_at_any_depth_but_not_our_own_results(tree: Path) -> None:
+def test_a_folder_gives_its_images_at_any_depth_but_not_our_own_results(tree: Path) -> None:
     assert named("pics") == {
         "pics/a.jpg": "a",
         "pics/b.PNG": "b",
@@ -36,7 +36,7 @@ def test_a_folder_gives_its_pictures_at_any_depth_but_not_our_own_results(tree: 
     }
 
 
-def test_pictures_of_one_name_in_two_folders_keep_their_folders(tree: Path) -> None:
+def test_images_of_one_name_in_two_folders_keep_their_folders(tree: Path) -> None:
     assert named("pics/two/a.jpg", "pics/a.jpg") == {"pics/two/a.jpg": "two/a", "pics/a.jpg": "a"}
     assert named("pics/one", "pics/two")["pics/two/a.jpg"] == "two/a"
     assert named("pics/*/a.jpg") == {"pics/one/a.jpg": "one/a", "pics/two/a.jpg": "two/a"}
@@ -55,7 +55,7 @@ def test_globs(tree: Path) -> None:
     assert named("pics/odd[1].jpg") == {"pics/odd[1].jpg": "odd[1]"}
 
 
-def test_a_picture_named_twice_is_one(tree: Path) -> None:
+def test_a_image_named_twice_is_one(tree: Path) -> None:
     assert list(named("pics/two/a.jpg", "pics/two", str(tree / "pics/two/a.jpg"))) == ["pics/two/a.jpg"]
 
 
@@ -64,11 +64,11 @@ def test_a_file_named_outright_is_taken_as_it_is(tree: Path) -> None:
     assert named("pics/absent.jpg") == {"pics/absent.jpg": "absent"}
 
 
-def test_folders_and_globs_without_pictures_are_said(tree: Path) -> None:
+def test_folders_and_globs_without_images_are_said(tree: Path) -> None:
     (tree / "empty").mkdir()
-    with pytest.raises(ImageError, match=r"no picture or video in the folder empty \(looked for \.jpg"):
+    with pytest.raises(ImageError, match=r"no image or video in the folder empty \(looked for \.jpg"):
         find_sources(["pics", "empty"])
-    with pytest.raises(ImageError, match=r"no picture or video matches pics/\*\.gif"):
+    with pytest.raises(ImageError, match=r"no image or video matches pics/\*\.gif"):
         find_sources(["pics/*.gif"])
     with pytest.raises(ImageError, match="a source is empty"):  # and not the current folder
         find_sources([""])
@@ -102,11 +102,11 @@ def test_clips_are_told_by_what_they_are_called(tree: Path) -> None:
     }
     assert kinds("pics/shot_%04d.png") == {"pics/shot_%04d.png": ("sequence", "shot")}
     assert kinds("0", "12") == {"0": ("camera", "camera0"), "12": ("camera", "camera12")}
-    assert kinds("pics/5") == {"pics/5": ("picture", "5")}
+    assert kinds("pics/5") == {"pics/5": ("image", "5")}
     in_folder = kinds("pics")
     assert in_folder["pics/clip.mp4"] == ("video", "clip.mp4")  # there is a clip.MOV, and an a.jpg beside a.mp4
     assert in_folder["pics/a.mp4"] == ("video", "a.mp4")
-    assert in_folder["pics/a.jpg"] == ("picture", "a.jpg")
+    assert in_folder["pics/a.jpg"] == ("image", "a.jpg")
 
 
 def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
 
 def test_frames_of_a_sequence_go_by_number_not_by_name(tree: Path) -> None:
     for number in (2, 10, 1):
-        (tree / f"{number}.png").write_text("no picture")
+        (tree / f"{number}.png").write_text("no image")
     (tree / "03.png").touch()  # which %d never writes
     (source,) = find_sources(["%d.png"])
     numbered = list(frames(source, rate=10))

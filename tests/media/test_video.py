@@ -28,7 +28,7 @@ def without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: False)
 
 
-def grey(value: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
+def gray(value: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     return np.full((*size, 3), value, np.uint8)
 
 
@@ -78,12 +78,12 @@ def by_hand(path: Path, images: list[NDArray[np.uint8]], codec: str = "libx264",
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 255), st.floats(0.002, 3)), min_size=1, max_size=8))
-def test_frames_come_back_with_their_colours_and_times(
+def test_frames_come_back_with_their_colors_and_times(
     tmp_path: Path, suffix: str, content: list[tuple[int, float]]
 ) -> None:
     values = [value for value, _ in content]
     seconds = np.cumsum([0, *(step for _, step in content[1:])]).tolist()
-    frames, said = read(write(tmp_path / f"clip{suffix}", [grey(value) for value in values], seconds))
+    frames, said = read(write(tmp_path / f"clip{suffix}", [gray(value) for value in values], seconds))
     assert said == ""
     assert [frame.index for frame in frames] == list(range(len(content)))
     np.testing.assert_allclose([frame.seconds for frame in frames], seconds, atol=1.1e-3)  # WebM counts milliseconds
@@ -95,13 +95,13 @@ def test_frames_come_back_with_their_colours_and_times(
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @pytest.mark.parametrize("size", [(1, 1), (47, 64), (48, 63), (31, 33)])
 def test_odd_sizes_are_made_even_by_what_is_at_the_edge(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
-    frames, _ = read(write(tmp_path / f"clip{suffix}", [grey(90, size)] * 3))
+    frames, _ = read(write(tmp_path / f"clip{suffix}", [gray(90, size)] * 3))
     assert [frame.image.shape for frame in frames] == [(size[0] + size[0] % 2, size[1] + size[1] % 2, 3)] * 3
     assert all(np.abs(frame.image.astype(int) - 90).max() < 10 for frame in frames)
 
 
 def test_a_frame_of_another_size_is_fitted_in_and_keeps_its_shape(tmp_path: Path) -> None:
-    frames, _ = read(write(tmp_path / "clip.mp4", [grey(200, (60, 60)), grey(200, (20, 40))]))
+    frames, _ = read(write(tmp_path / "clip.mp4", [gray(200, (60, 60)), gray(200, (20, 40))]))
     second = frames[1].image.astype(int)
     assert second.shape == (60, 60, 3)
     assert second[20:40, 5:55].mean() > 190  # 30 × 60 in the middle
@@ -125,7 +125,7 @@ def test_browsers_know_the_format(tmp_path: Path) -> None:
 def test_a_turned_video_is_read_as_it_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, degrees: int
 ) -> None:
-    image = grey(0)
+    image = gray(0)
     image[:, :32] = 255  # the left half
     path = by_hand(tmp_path / "turned.mp4", [image] * 3, degrees=str(degrees))
     monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: backend == "pyav")
@@ -209,11 +209,11 @@ def test_sound_alone_and_no_frames_at_all_are_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_an_interrupt_leaves_nothing_and_a_second_try_replaces(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
-    before = write(path, [grey(10)]).read_bytes()
+    before = write(path, [gray(10)]).read_bytes()
 
     def interrupted() -> None:
         with write_video(path, SIZE, 25) as writer:
-            writer.write(grey(200))
+            writer.write(gray(200))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -230,7 +230,7 @@ def test_a_full_disk_is_one_error_with_the_video_s_name(tmp_path: Path, monkeypa
         with monkeypatch.context() as patch:
             patch.setattr(f"cairn.media.video.pyav.AvEncoder.{step}", full)
             with pytest.raises(OutputError, match=r"cannot write .*clip\.mp4: No space left on device"):
-                write(tmp_path / "clip.mp4", [grey(1)])
+                write(tmp_path / "clip.mp4", [gray(1)])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -246,7 +246,7 @@ def test_a_video_without_frames_or_of_another_kind_is_not_written(tmp_path: Path
 
 def test_opencv_reads_what_pyav_wrote(tmp_path: Path) -> None:
     seconds = [0, 0.04, 0.08, 0.5, 0.6, 1.5]
-    path = write(tmp_path / "clip.mp4", [grey(40 * i) for i in range(6)], seconds)
+    path = write(tmp_path / "clip.mp4", [gray(40 * i) for i in range(6)], seconds)
     with Cv2Video(path) as video:
         frames = list(video)
     np.testing.assert_allclose([frame.seconds for frame in frames], seconds, atol=1e-3)
@@ -255,7 +255,7 @@ def test_opencv_reads_what_pyav_wrote(tmp_path: Path) -> None:
 
 
 def test_opencv_writes_webm_at_a_constant_rate_that_keeps_the_time(tmp_path: Path, without_pyav: None) -> None:
-    path = write(tmp_path / "clip.webm", [grey(20), grey(120), grey(220)], [0, 0.04, 0.4])
+    path = write(tmp_path / "clip.webm", [gray(20), gray(120), gray(220)], [0, 0.04, 0.4])
     frames, _ = read(path)
     np.testing.assert_allclose([frame.seconds for frame in frames], 0.04 * np.arange(11), atol=2e-3)
     values = [int(frame.image.mean()) for frame in frames]

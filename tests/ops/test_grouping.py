@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.ops.pafs import render_pafs
 from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
 from cairn.ops.heatmaps import Peaks
+from cairn.ops.pafs import render_pafs
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -125,7 +125,7 @@ def test_equal_limbs_yield_to_the_surer_parts() -> None:
     peaks = Peaks(np.array([0, 1, 1]), positions, np.array([0.9, 0.3, 0.8], np.float32))
     found = connect(peaks, np.full((2, 12, 12), 0.5, np.float32), [(0, 1)], 0.05, 0.95, 0.05)
     np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
-    np.testing.assert_allclose(found.sureness, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
+    np.testing.assert_allclose(found.confidences, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
     assert match_greedy(found).tolist() == match_hungarian(found).tolist() == [1]
 
 

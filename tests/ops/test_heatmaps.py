@@ -54,7 +54,7 @@ def test_a_joint_comes_back_as_precisely_as_each_refinement_promises(
 
 @given(SEEDS, st.floats(0.875, 2))
 def test_joints_on_the_border_come_back_too(seed: int, sigma: float) -> None:
-    """From the very edge of the picture, half a cell outside the first cell's centre, to the second cell."""
+    """From the very edge of the image, half a cell outside the first cell's center, to the second cell."""
     rng = np.random.default_rng(seed)
     edges = rng.uniform(-0.49, 1, (4, 2))
     keypoints = np.array([edges[0], 15 - edges[1], [edges[2, 0], 7], [7, 15 - edges[3, 1]]])[None]
@@ -64,7 +64,7 @@ def test_joints_on_the_border_come_back_too(seed: int, sigma: float) -> None:
 
 
 @given(SEEDS)
-def test_peaks_are_the_cells_that_no_neighbour_reaches(seed: int) -> None:
+def test_peaks_are_the_cells_that_no_neighbor_reaches(seed: int) -> None:
     rng = np.random.default_rng(seed)
     maps = rng.random((3, 8, 9)).astype(np.float32)
     maps[rng.random(maps.shape) < 0.05] = np.nan
@@ -81,7 +81,7 @@ def test_peaks_are_the_cells_that_no_neighbour_reaches(seed: int) -> None:
         assert maps[k, y, x] <= score + 1e-6 <= 1 + 1e-6
 
 
-def test_equal_neighbours_are_one_peak() -> None:
+def test_equal_neighbors_are_one_peak() -> None:
     maps = np.zeros((1, 6, 6), dtype=np.float32)
     maps[0, 2:4, 2:4] = 0.5
     peaks = find_peaks(maps, 0.1)
@@ -133,12 +133,12 @@ def test_soft_argmax_is_the_mean_position_of_a_softmax(seed: int) -> None:
         total = sum(weight for weight, _, _ in weights)
         np.testing.assert_allclose(found[k, 0], sum(w * x for w, x, _ in weights) / total, rtol=1e-4)
         np.testing.assert_allclose(found[k, 1], sum(w * y for w, _, y in weights) / total, rtol=1e-4)
-    # A Gaussian's logarithm is a Gaussian's distribution: its mean is its centre.
+    # A Gaussian's logarithm is a Gaussian's distribution: its mean is its center.
     squares = (np.arange(21) - 10.3) ** 2 + (np.arange(17)[:, None] - 7.8) ** 2
     np.testing.assert_allclose(soft_argmax(-squares / 2), [10.3, 7.8], atol=1e-3)
 
 
-def test_flipped_maps_are_those_of_the_mirrored_picture() -> None:
+def test_flipped_maps_are_those_of_the_mirrored_image() -> None:
     keypoints = np.random.default_rng(0).uniform(2, 10, (1, 3, 2))
     mirrored = np.stack([12 - keypoints[..., 0], keypoints[..., 1]], axis=-1)[:, [0, 2, 1]]
     maps = render_gaussians(mirrored, (12, 13), 1.0)

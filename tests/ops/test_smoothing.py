@@ -40,7 +40,7 @@ def test_it_is_the_paper_s_for_a_joint_that_moves_along_an_axis(seed: int, stren
 
 
 @given(SEEDS, st.floats(0.1, 10), st.floats(0, 6))
-def test_neither_the_picture_s_size_nor_its_axes_matter(seed: int, factor: float, angle: float) -> None:
+def test_neither_the_image_s_size_nor_its_axes_matter(seed: int, factor: float, angle: float) -> None:
     rng = np.random.default_rng(seed)
     points, elapsed, sizes = rng.normal(0, 20, (5, 2, 3, 2)), rng.uniform(0.01, 0.3, 5), rng.uniform(5, 100, 2)
     turn = factor * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])

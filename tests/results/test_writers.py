@@ -12,30 +12,31 @@ import numpy as np
 import pytest
 
 from cairn.errors import CairnError, OutputError
-from cairn.structures.geometry import Affine
-from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.results import Found, PictureName, Writer
+from cairn.media.names import ImageName
+from cairn.results import Detections, Writer
 from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
 from cairn.results.coco import CocoWriter, image_ids, to_coco
 from cairn.results.csv_table import COLUMNS, CsvWriter
 from cairn.results.maps import MapsWriter
 from cairn.results.openpose import OpenPoseWriter, part_candidates, to_openpose
 from cairn.results.parquet import ParquetWriter
+from cairn.structures.geometry import Affine
+from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton, skeleton
 from support.fake_poses import random_poses
 
 SIZE = (480, 640)
 COCO17, COCO18 = skeleton("coco17"), skeleton("coco18")
 
 RUN = [
-    (PictureName(Path("pictures/a.jpg"), PurePath("a")), random_poses(1, 2, COCO17)),
-    (PictureName(Path("pictures/none.jpg"), PurePath("none")), Poses.empty(COCO17)),
-    (PictureName(Path("pictures/sub/a.v2.jpg"), PurePath("sub/a.v2")), random_poses(2, 3, COCO17)),
+    (ImageName(Path("images/a.jpg"), PurePath("a")), random_poses(1, 2, COCO17)),
+    (ImageName(Path("images/none.jpg"), PurePath("none")), Poses.empty(COCO17)),
+    (ImageName(Path("images/sub/a.v2.jpg"), PurePath("sub/a.v2")), random_poses(2, 3, COCO17)),
 ]
 
 CLIP = [
     (
-        PictureName(Path("clip.mp4"), PurePath(f"clip_{i:012d}"), PurePath("clip"), i, 0.04 * i),
+        ImageName(Path("clip.mp4"), PurePath(f"clip_{i:012d}"), PurePath("clip"), i, 0.04 * i),
         replace(random_poses(10 + i, 2, COCO17), ids=np.array([7, -1])),
     )
     for i in range(3)
@@ -51,10 +52,10 @@ MAKERS: dict[str, Make] = {
 }
 
 
-def write(writer: Writer, run: list[tuple[PictureName, Poses]] = RUN) -> None:
+def write(writer: Writer, run: list[tuple[ImageName, Poses]] = RUN) -> None:
     with writer:
         for name, poses in run:
-            writer.write(Found(name, SIZE, poses))
+            writer.write(Detections(name, SIZE, poses))
 
 
 def files(folder: Path) -> set[str]:
@@ -79,7 +80,7 @@ def test_our_json_names_joints_and_says_null_for_the_missing(tmp_path: Path) -> 
     for name, poses in RUN:
         form = json.loads(name.beside(tmp_path, ".cairn.json").read_text())
         assert (form["format"], form["version"], form["model"]) == ("cairn", 1, "person")
-        assert (form["width"], form["height"], form["picture"]) == (640, 480, name.path.as_posix())
+        assert (form["width"], form["height"], form["image"]) == (640, 480, name.path.as_posix())
         assert form["skeleton"]["joints"] == list(COCO17.joints)
         assert form["skeleton"]["limbs"][0] == ["left_ankle", "left_knee"]
         assert len(form["people"]) == len(poses)
@@ -106,7 +107,7 @@ def test_coco_results_are_one_list(tmp_path: Path) -> None:
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
     assert [result["image_id"] for result in results] == [1, 1, 3, 3, 3]
     assert [image["id"] for image in images] == [1, 2, 3]
-    assert images[2] == {"id": 3, "file_name": "pictures/sub/a.v2.jpg", "width": 640, "height": 480}
+    assert images[2] == {"id": 3, "file_name": "images/sub/a.v2.jpg", "width": 640, "height": 480}
     for result, row in zip(results[2:], range(3), strict=True):
         poses = RUN[2][1]
         flat = np.array(result["keypoints"]).reshape(17, 3)
@@ -117,7 +118,7 @@ def test_coco_results_are_one_list(tmp_path: Path) -> None:
 
 def test_coco_results_of_nobody_are_an_empty_list(tmp_path: Path) -> None:
     with CocoWriter(tmp_path, {Path("a.jpg"): 1}) as writer:
-        writer.write(Found(PictureName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17)))
+        writer.write(Detections(ImageName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17)))
     assert json.loads((tmp_path / "cairn.coco.json").read_text()) == []
 
 
@@ -126,7 +127,7 @@ def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
     evaluation = pytest.importorskip("faster_coco_eval")
     poses = random_poses(5, 3, COCO17)
     with CocoWriter(tmp_path, {Path("7.jpg"): 7}) as writer:
-        writer.write(Found(PictureName(Path("7.jpg"), PurePath("7")), SIZE, poses))
+        writer.write(Detections(ImageName(Path("7.jpg"), PurePath("7")), SIZE, poses))
     labels = []
     for row in range(3):
         keypoints = np.where(poses.found[row, :, None], np.nan_to_num(poses.keypoints[row]), 0)
@@ -204,7 +205,7 @@ def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
     last = RUN[2][1]
     for row in rows[2 * 17 :]:
         person, joint = int(row["person"]), COCO17.index(row["joint"])
-        assert row["picture"] == "pictures/sub/a.v2.jpg"
+        assert row["image"] == "images/sub/a.v2.jpg"
         assert (row["x"] == "") == (row["y"] == "") == (not last.found[person, joint])
         if row["x"]:
             place = [float(row["x"]), float(row["y"])]
@@ -215,13 +216,13 @@ def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, form: str) -> None:
     def interrupted() -> None:
         with MAKERS[form](tmp_path) as writer:
-            writer.write(Found(RUN[0][0], SIZE, RUN[0][1]))
+            writer.write(Detections(RUN[0][0], SIZE, RUN[0][1]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     left = files(tmp_path)
-    # what concerns one picture alone is whole and stays; what spans the run goes
+    # what concerns one image alone is whole and stays; what spans the run goes
     assert left <= {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
     for path in left:
         json.loads((tmp_path / path).read_text())
@@ -243,15 +244,15 @@ def test_the_users_files_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_utf_8_is_written_so_that_it_comes_back(tmp_path: Path) -> None:
-    name = PictureName(Path("pictures/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as old archives hold it
+    name = ImageName(Path("images/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as old archives hold it
     for form in ("json", "coco", "csv"):
         with CocoWriter(tmp_path, {name.path: 1}) if form == "coco" else MAKERS[form](tmp_path) as writer:
-            writer.write(Found(name, SIZE, random_poses(1, 1, COCO17)))
-    assert json.loads((tmp_path / "cafe.cairn.json").read_text(encoding="utf-8"))["picture"] == str(name.path)
+            writer.write(Detections(name, SIZE, random_poses(1, 1, COCO17)))
+    assert json.loads((tmp_path / "cafe.cairn.json").read_text(encoding="utf-8"))["image"] == str(name.path)
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text(encoding="utf-8"))["images"]
     assert images[0]["file_name"] == str(name.path)
     with (tmp_path / "cairn.csv").open(encoding="utf-8", newline="") as table:
-        assert {row["picture"] for row in csv.DictReader(table)} == {"pictures/caf\\udce9.jpg"}
+        assert {row["image"] for row in csv.DictReader(table)} == {"images/caf\\udce9.jpg"}
 
 
 def test_a_stdout_that_is_full_is_one_line() -> None:
@@ -260,7 +261,7 @@ def test_a_stdout_that_is_full_is_one_line() -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OutputError, match="cannot write to stdout: No space left"):
-        JsonLinesWriter(Full(), "person").write(Found(RUN[0][0], SIZE, RUN[0][1]))
+        JsonLinesWriter(Full(), "person").write(Detections(RUN[0][0], SIZE, RUN[0][1]))
 
 
 def test_a_clip_s_frames_are_lines_of_one_file_and_know_when_they_are(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_two_clips_have_two_files(tmp_path: Path) -> None:
     assert [len((tmp_path / f"{clip}.cairn.jsonl").read_text().splitlines()) for clip in ("clip", "b")] == [3, 3]
 
 
-def test_coco_counts_frames_after_pictures_and_says_who(tmp_path: Path) -> None:
+def test_coco_counts_frames_after_images_and_says_who(tmp_path: Path) -> None:
     write(CocoWriter(tmp_path, image_ids([RUN[0][0].path])), [*CLIP, *RUN[:1]])
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
     assert [(image["id"], image.get("frame")) for image in images] == [(2, 0), (3, 1), (4, 2), (1, None)]
@@ -370,7 +371,7 @@ def test_openpose_s_files_are_what_its_documentation_says(
         assert len(people) == len(poses)
 
 
-def test_openpose_s_scales_put_the_corners_of_the_picture_where_it_says() -> None:
+def test_openpose_s_scales_put_the_corners_of_the_image_where_it_says() -> None:
     corners = np.array([[[0, 0], [639, 479], [319.5, 239.5]]], np.float32)
     poses = Poses(corners, np.ones((1, 3), np.float32), np.ones(1, np.float32), random_poses(1, 1).skeleton)
     for scale, expected in ((3, [0, 0, 1, 1, 0.5, 0.5]), (4, [-1, -1, 1, 1, 0, 0]), (0, corners.ravel())):
@@ -388,21 +389,21 @@ def test_openpose_s_candidates_are_the_peaks_of_the_maps(tmp_path: Path) -> None
     heatmaps[17] = 1
     maps = {"heatmaps": heatmaps}, Affine.scaling(2)
     with OpenPoseWriter(tmp_path, candidates=0.1) as writer:
-        writer.write(Found(*RUN[0][:1], SIZE, RUN[0][1], maps))
+        writer.write(Detections(*RUN[0][:1], SIZE, RUN[0][1], maps))
     read_strictly(tmp_path / "cairn.openpose" / "a_keypoints.json", 18, 0, (639, 479))
     form = part_candidates(*maps, COCO17, 0.1, SIZE)
     assert {part for part, flat in form.items() if flat} == {str(COCO18.index("nose"))}
     assert sorted(np.reshape(form["0"], (2, 3)).tolist()) == [[10, 40, 0.5], [40, 20, 0.5]]
     with pytest.raises(CairnError, match="no maps"):
-        OpenPoseWriter(tmp_path, candidates=0.1).write(Found(RUN[0][0], SIZE, RUN[0][1]))
+        OpenPoseWriter(tmp_path, candidates=0.1).write(Detections(RUN[0][0], SIZE, RUN[0][1]))
 
 
-def test_maps_come_back_with_their_place_in_the_picture(tmp_path: Path) -> None:
+def test_maps_come_back_with_their_place_in_the_image(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     maps = {"heatmaps": rng.random((3, 4, 5), np.float32), "pafs": np.full((4, 4, 5), 1e6, np.float32)}
     affine = Affine.scaling(8).then(Affine.translation(3.5, 3.5))
     writer = MapsWriter(tmp_path)
-    writer.write(Found(CLIP[0][0], SIZE, CLIP[0][1], (maps, affine)))
+    writer.write(Detections(CLIP[0][0], SIZE, CLIP[0][1], (maps, affine)))
     with np.load(tmp_path / "cairn.maps" / "clip_000000000000.npz") as read:
         assert set(read) == {"heatmaps", "pafs", "affine"}
         assert read["heatmaps"].dtype == np.float16
@@ -410,7 +411,7 @@ def test_maps_come_back_with_their_place_in_the_picture(tmp_path: Path) -> None:
         assert np.isfinite(read["pafs"]).all()
         np.testing.assert_array_equal(Affine(read["affine"]).apply(np.array([[0.0, 2.0]])), [[3.5, 19.5]])
     with pytest.raises(OutputError, match="no maps"):
-        writer.write(Found(CLIP[0][0], SIZE, CLIP[0][1]))
+        writer.write(Detections(CLIP[0][0], SIZE, CLIP[0][1]))
 
 
 def test_hands_and_face_have_arrays_of_their_own() -> None:

@@ -59,7 +59,7 @@ def test_a_mirror_undoes_itself_and_keeps_the_borders(width: int, x: float, y: f
     assert_allclose(mirror.apply(np.array([-0.5, y])), [width - 0.5, y])
 
 
-def test_a_mirrored_picture_is_the_array_backwards() -> None:
+def test_a_mirrored_image_is_the_array_backwards() -> None:
     image = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
     np.testing.assert_array_equal(Affine.mirror(11).warp(image, (7, 11)), image[:, ::-1])
 
@@ -72,7 +72,7 @@ def test_resizing_maps_borders_onto_borders(height: int, width: int, to_height: 
 
 
 @given(sides, sides, st.integers(16, 1024), st.sampled_from([1, 8, 16, 32]))
-def test_a_letterbox_holds_the_whole_picture(height: int, width: int, longest: int, multiple: int) -> None:
+def test_a_letterbox_holds_the_whole_image(height: int, width: int, longest: int, multiple: int) -> None:
     affine, (padded_height, padded_width) = letterbox((height, width), longest, multiple)
     assert padded_height % multiple == padded_width % multiple == 0
     assert_allclose(affine.apply(np.array([-0.5, -0.5])), [-0.5, -0.5], atol=1e-9)
@@ -84,7 +84,7 @@ def test_a_letterbox_holds_the_whole_picture(height: int, width: int, longest: i
 
 
 @given(shifts, shifts, st.floats(1, 500), st.integers(16, 512), st.integers(16, 512), angles)
-def test_a_crop_centres_and_fills(x: float, y: float, side: float, height: int, width: int, degrees: float) -> None:
+def test_a_crop_centers_and_fills(x: float, y: float, side: float, height: int, width: int, degrees: float) -> None:
     affine = crop((x, y), side, (height, width), degrees)
     assert_allclose(affine.apply(np.array([x, y])), [(width - 1) / 2, (height - 1) / 2], atol=1e-6)
     assert math.isclose(affine.scale, min(height, width) / side, rel_tol=1e-9)
@@ -94,7 +94,7 @@ def test_a_crop_centres_and_fills(x: float, y: float, side: float, height: int, 
 
 
 @given(st.sampled_from([1, 2, 4, 8, 16]), points)
-def test_fields_and_pictures(stride: int, where: np.ndarray) -> None:
+def test_fields_and_images(stride: int, where: np.ndarray) -> None:
     assert_allclose(image_to_field(field_to_image(where, stride), stride), where, atol=1e-9)
     assert_allclose(field_affine(stride).apply(where), field_to_image(where, stride), atol=1e-9)
 
@@ -107,14 +107,14 @@ def test_a_cell_lies_at_the_mean_of_its_pixels(stride: int) -> None:
 
 
 def landing(image: np.ndarray) -> np.ndarray:
-    """(x, y): centre of mass of what is bright."""
+    """(x, y): center of mass of what is bright."""
     mass = image.astype(float)
     ys, xs = np.mgrid[: image.shape[0], : image.shape[1]]
     return np.array([(xs * mass).sum(), (ys * mass).sum()]) / mass.sum()
 
 
 def spot(size: tuple[int, int], x: int, y: int, sigma: float) -> np.ndarray:
-    """A white pixel at (x, y) and its glow on black: soft, so that resampling cannot shift its centre of mass."""
+    """A white pixel at (x, y) and its glow on black: soft, so that resampling cannot shift its center of mass."""
     ys, xs = np.mgrid[: size[0], : size[1]]
     return (255 * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * sigma**2))).astype(np.float32)
 
@@ -140,7 +140,7 @@ def test_reduction_keeps_the_place_and_the_light(x: int, y: int, longest: int) -
 
 @pytest.mark.parametrize("factor", [2, 5, 8, 16])
 def test_strong_reduction_averages_what_it_leaves_out(factor: int) -> None:
-    """A fine grain becomes grey. Where pixels are merely left out it stays as strong as it was."""
+    """A fine grain becomes gray. Where pixels are merely left out it stays as strong as it was."""
     grain = 255 * np.random.default_rng(0).integers(0, 2, (640, 640)).astype(np.float32)
     affine, size = letterbox(grain.shape, 640 // factor)
     assert affine.warp(grain, size)[2:-2, 2:-2].std() < 1.5 * grain.std() / factor

@@ -119,7 +119,7 @@ def test_a_mean_needs_all_its_parts_and_a_name_comes_first() -> None:
     assert not poses.mapped(part).mapped(wanted).found.any()
 
 
-def test_an_annotation_s_rows_and_what_counts_as_labelled() -> None:
+def test_an_annotation_s_rows_and_what_counts_as_labeled() -> None:
     annotation = Annotation(
         keypoints=np.zeros((3, 2, 2), np.float32),
         visibility=np.array([[0, 2], [0, 0], [1, 2]], np.uint8),
@@ -128,8 +128,8 @@ def test_an_annotation_s_rows_and_what_counts_as_labelled() -> None:
         crowd=np.array([False, False, True]),
         tracks=np.array([4, 5, -1]),
     )
-    assert annotation.labelled.tolist() == [True, False, False]
-    chosen = annotation[annotation.labelled]
+    assert annotation.labeled.tolist() == [True, False, False]
+    chosen = annotation[annotation.labeled]
     assert len(chosen) == 1
     assert chosen.boxes.tolist() == [[0, 1, 2, 3]]
     assert chosen.tracks.tolist() == [4]

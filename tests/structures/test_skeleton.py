@@ -229,31 +229,31 @@ def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
         skeleton("coco17").index("neck")
 
 
-def test_colours_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
+def test_colors_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "fly.toml"
     path.write_text(
         'name = "fly"\njoints = ["head", "tail"]\nlimbs = [["head", "tail"]]\nhidden = [["head", "tail"]]\n'
-        'colours = ["#102030", "#FF8000"]\n'
+        'colors = ["#102030", "#FF8000"]\n'
     )
     fly = skeleton(path)
-    assert (fly.colours, fly.hidden) == (("#102030", "#FF8000"), (0,))
+    assert (fly.colors, fly.hidden) == (("#102030", "#FF8000"), (0,))
     back = Skeleton.from_dict(fly.to_dict())
-    assert (back.colours, back.hidden) == (fly.colours, fly.hidden)
-    one = Skeleton.from_dict({"name": "dots", "joints": ["a", "b", "c"], "colours": ["#ffffff"]})
-    assert one.colours == ("#ffffff",) * 3
+    assert (back.colors, back.hidden) == (fly.colors, fly.hidden)
+    one = Skeleton.from_dict({"name": "dots", "joints": ["a", "b", "c"], "colors": ["#ffffff"]})
+    assert one.colors == ("#ffffff",) * 3
     assert one == Skeleton("dots", ("a", "b", "c"))  # how it looks makes it no other skeleton
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"colours": ["#fff", "#000000"]}, "needs 2 colours such as #ff8000, got"),
-        ({"colours": ["#ffffff"] * 3}, "needs 2 colours such as #ff8000, got"),
-        ({"colours": "#ffffff"}, "colours of skeleton pair must be a list of #rrggbb"),
+        ({"colors": ["#fff", "#000000"]}, "needs 2 colors such as #ff8000, got"),
+        ({"colors": ["#ffffff"] * 3}, "needs 2 colors such as #ff8000, got"),
+        ({"colors": "#ffffff"}, "colors of skeleton pair must be a list of #rrggbb"),
         ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also stand in limbs"),
     ],
 )
-def test_colours_that_are_none_are_refused(table: dict, message: str) -> None:
+def test_colors_that_are_none_are_refused(table: dict, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton.from_dict({"name": "pair", "joints": ["a", "b"], **table})
 
@@ -271,11 +271,11 @@ def test_joined_skeletons_keep_what_they_are(one: Skeleton, other: Skeleton) -> 
 
 
 def test_a_left_and_a_right_hand_change_places() -> None:
-    hand = Skeleton("hand", ("wrist", "tip"), ((0, 1),), colours=("#000000", "#ffffff"))
+    hand = Skeleton("hand", ("wrist", "tip"), ((0, 1),), colors=("#000000", "#ffffff"))
     body = skeleton("coco18")
     whole = joined("whole", [("", body), ("left_hand_", hand), ("right_hand_", hand)])
     assert whole.flip_order == (*body.flip_order, 20, 21, 18, 19)
-    assert whole.colours == (*body.colours, *hand.colours, *hand.colours)
+    assert whole.colors == (*body.colors, *hand.colors, *hand.colors)
     assert whole.hidden == body.hidden
     assert dict(whole.means) == dict(body.means)
     with pytest.raises(SkeletonError, match="each name once"):

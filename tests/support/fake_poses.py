@@ -10,7 +10,7 @@ from support.fake_network import TOTEM
 
 
 def random_poses(seed: int, people: int, bones: Skeleton = TOTEM) -> Poses:
-    """About two thirds of the joints are found, anywhere in a picture of 100 × 100."""
+    """About two thirds of the joints are found, anywhere in an image of 100 × 100."""
     rng = np.random.default_rng(seed)
     confidence = rng.uniform(0.01, 1, (people, len(bones))) * (rng.random((people, len(bones))) < 0.7)
     keypoints = np.where(confidence[..., None] > 0, rng.uniform(0, 100, (people, len(bones), 2)), np.nan)

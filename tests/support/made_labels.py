@@ -1,10 +1,10 @@
-"""Labels of small pictures that tests make themselves, with what formats differ in: tracks, crowds, hidden joints."""
+"""Labels of small images that tests make themselves, with what formats differ in: tracks, crowds, hidden joints."""
 
 from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
@@ -14,8 +14,8 @@ MOTH = Skeleton("moth", NAMES, ((0, 1), (0, 2), (1, 2)), (2,), ((1, 2),), (0.05,
 SIZE = (40, 60)
 
 
-def draw_pictures(folder: Path, names: tuple[str, ...], size: tuple[int, int] = SIZE) -> None:
-    """A picture of its own for each name."""
+def draw_images(folder: Path, names: tuple[str, ...], size: tuple[int, int] = SIZE) -> None:
+    """An image of its own for each name."""
     for i, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_image(folder / name, np.full((*size, 3), 20 * i + 10, np.uint8))
@@ -24,10 +24,10 @@ def draw_pictures(folder: Path, names: tuple[str, ...], size: tuple[int, int] = 
 def make_labels(
     folder: Path, names: tuple[str, ...] = ("a.png", "b ü.png", "sub/a.png"), crowds: bool = False, seed: int = 3
 ) -> Labels:
-    """Two objects in each picture but the last, which has none; joints stand at quarters of pixels."""
+    """Two objects in each image but the last, which has none; joints stand at quarters of pixels."""
     generator = np.random.default_rng(seed)
-    draw_pictures(folder, names)
-    pictures = []
+    draw_images(folder, names)
+    images = []
     for number, name in enumerate(names, start=1):
         rows = 0 if number == len(names) else 2
         visibility = generator.integers(0, 3, (rows, len(NAMES))).astype(np.uint8)
@@ -42,12 +42,12 @@ def make_labels(
             crowd=np.arange(rows) == (1 if crowds else 9),
             tracks=np.arange(rows, dtype=np.int64) + number,
         )
-        pictures.append(LabelledPicture(number, folder / name, SIZE, annotation, ("video clip one",), 7 * number))
-    return Labels(MOTH, tuple(pictures), np.ones(len(NAMES), bool))
+        images.append(LabeledImage(number, folder / name, SIZE, annotation, ("video clip one",), 7 * number))
+    return Labels(MOTH, tuple(images), np.ones(len(NAMES), bool))
 
 
 def assert_same(one: Labels, other: Labels, tolerance: float = 0, but: tuple[str, ...] = ()) -> None:
-    """Names, limbs, pairs, and every field of every object, in the order of pictures."""
+    """Names, limbs, pairs, and every field of every object, in the order of images."""
     assert one.skeleton == other.skeleton
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
@@ -60,17 +60,17 @@ def placed(shapes: np.ndarray, rng: np.random.Generator, turn: float = np.pi) ->
 
 
 def blots(seed: int, size: tuple[int, int] = (200, 200)) -> np.ndarray:
-    """A picture like no other."""
+    """An image like no other."""
     coarse = np.random.default_rng(seed).integers(0, 256, (7, 7, 3)).astype(np.uint8)
     return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-def labels_of(folder: Path, keypoints: np.ndarray, skeleton: Skeleton, pictures: Sequence[np.ndarray]) -> Labels:
-    """One object in each picture, which is written."""
+def labels_of(folder: Path, keypoints: np.ndarray, skeleton: Skeleton, images: Sequence[np.ndarray]) -> Labels:
+    """One object in each image, which is written."""
     listed = []
-    for i, (points, picture) in enumerate(zip(keypoints, pictures, strict=True)):
+    for i, (points, image) in enumerate(zip(keypoints, images, strict=True)):
         path = folder / f"p{i}x.png"
-        write_image(path, picture)
+        write_image(path, image)
         low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
         annotation = Annotation(
             points[None].astype(np.float32),
@@ -79,12 +79,12 @@ def labels_of(folder: Path, keypoints: np.ndarray, skeleton: Skeleton, pictures:
             np.array([(high - low).prod()], np.float32),
             np.zeros(1, bool),
         )
-        listed.append(LabelledPicture(i + 1, path, picture.shape[:2], annotation))
+        listed.append(LabeledImage(i + 1, path, image.shape[:2], annotation))
     known = np.isfinite(keypoints).all(axis=2).any(axis=0)
     return Labels(skeleton, tuple(listed), known)
 
 
-def with_picture(labels: Labels, index: int, **changes: object) -> Labels:
-    pictures = list(labels.pictures)
-    pictures[index] = replace(pictures[index], **changes)  # type: ignore[arg-type]
-    return replace(labels, pictures=tuple(pictures))
+def with_image(labels: Labels, index: int, **changes: object) -> Labels:
+    images = list(labels.images)
+    images[index] = replace(images[index], **changes)  # type: ignore[arg-type]
+    return replace(labels, images=tuple(images))

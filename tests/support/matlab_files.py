@@ -26,6 +26,6 @@ def save(path: Path, **variables: Any) -> Path:
     return path
 
 
-def pictures(folder: Path, names: Sequence[str], size: tuple[int, int] = (30, 40)) -> None:
+def images(folder: Path, names: Sequence[str], size: tuple[int, int] = (30, 40)) -> None:
     for name in names:
         write_image(folder / name, np.full((*size, 3), 90, np.uint8))

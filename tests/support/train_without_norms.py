@@ -1,4 +1,4 @@
-"""`cairn train` with layers in place of BatchNorm that look at one picture at a time, as a program of its own.
+"""`cairn train` with layers in place of BatchNorm that look at one image at a time, as a program of its own.
 
 With these, what one process learns from a batch and what several learn from their shares of it is the same.
 """

@@ -1,7 +1,6 @@
 """Who is who stays so: through crossings, gaps, missing joints and any frame rate."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, skeleton
 from cairn.tracking.tracker import SPEED, STEADY, Tracker, _Tracks
 from crossings import as_labels, detected, walkers
-from support.fake_poses import random_poses
 from support import DATA
+from support.fake_poses import random_poses
 
 SEEDS = st.integers(0, 2**32 - 1)
 CROSS = Skeleton("cross", ("left", "right", "top", "bottom"))
@@ -31,8 +30,8 @@ def at(*places: tuple[float, float]) -> Poses:
     return Poses(points, np.ones(points.shape[:2], np.float32), np.ones(len(points), np.float32), CROSS)
 
 
-def ids_of(tracker: Tracker, *pictures: Poses, rate: float = 25.0) -> list[list[int]]:
-    return [tracker(poses, i / rate).ids.tolist() for i, poses in enumerate(pictures)]
+def ids_of(tracker: Tracker, *images: Poses, rate: float = 25.0) -> list[list[int]]:
+    return [tracker(poses, i / rate).ids.tolist() for i, poses in enumerate(images)]
 
 
 @given(SEEDS)
@@ -58,7 +57,7 @@ def test_numbers_are_for_one_each_and_are_never_given_again(seed: int) -> None:
 
 @given(SEEDS, st.floats(0.05, 20), st.floats(0, 360))
 @settings(max_examples=30)
-def test_neither_order_nor_the_picture_s_size_and_place_matter(seed: int, factor: float, angle: float) -> None:
+def test_neither_order_nor_the_image_s_size_and_place_matter(seed: int, factor: float, angle: float) -> None:
     rng = np.random.default_rng(seed)
     start, velocity = rng.uniform(0, 300, (4, 2)), rng.uniform(-40, 40, (4, 2))
     moved = Affine.rotation(angle).then(Affine.scaling(factor)).then(Affine.translation(30, -70))
@@ -132,16 +131,16 @@ def test_a_number_outlasts_a_short_gap(seconds: float, number: int) -> None:
     assert tracker(at((0, 0)), seconds).ids.tolist() == [number]
 
 
-def test_pictures_further_apart_than_the_gap_are_no_gap() -> None:
+def test_images_further_apart_than_the_gap_are_no_gap() -> None:
     tracker = Tracker(gap=1.0)
     assert [tracker(at((i, 0)), 3.0 * i).ids.tolist() for i in range(4)] == [[1]] * 4
 
 
-def test_pictures_without_a_time_are_25_a_second() -> None:
-    for pictures, number in ((24, 1), (26, -1)):
+def test_images_without_a_time_are_25_a_second() -> None:
+    for images, number in ((24, 1), (26, -1)):
         tracker = Tracker()
         tracker(at((0, 0)))
-        for _ in range(pictures - 1):
+        for _ in range(images - 1):
             tracker(at())
         assert tracker(at((0, 0))).ids.tolist() == [number]
 
@@ -225,8 +224,8 @@ def test_a_street_of_people_who_hide_one_another() -> None:
     labels = as_labels(*walkers(np.random.default_rng(1), 6, times))
     rng, tracker = np.random.default_rng(2), Tracker()
     found = [
-        tracker(detected(rng, picture.annotation, labels.skeleton, noise=0.02, lost=0.1, lost_joints=0.1), time)
-        for picture, time in zip(labels, times.tolist(), strict=True)
+        tracker(detected(rng, image.annotation, labels.skeleton, noise=0.02, lost=0.1, lost_joints=0.1), time)
+        for image, time in zip(labels, times.tolist(), strict=True)
     ]
     figures = measure_tracks(labels, found)
     assert figures.switches == 0

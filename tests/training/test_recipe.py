@@ -1,7 +1,6 @@
-"""Laws of recipes: what is written is read back, what is misspelt is named."""
+"""Laws of recipes: what is written is read back, what is misspelled is named."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -31,8 +30,8 @@ def test_text_with_quotes_and_backslashes_survives():
 
 @pytest.mark.parametrize("text", ["two\nlines", "a\ttab", "\x00\x1f\x7f", "snow ☃ and 😀"])
 def test_every_text_survives(text):
-    recipe = OpenPoseRecipe(licence=text)
-    assert tomllib.loads(to_toml(recipe.model_dump(mode="json")))["licence"] == text
+    recipe = OpenPoseRecipe(license=text)
+    assert tomllib.loads(to_toml(recipe.model_dump(mode="json")))["license"] == text
 
 
 @pytest.mark.parametrize("joint", ["left_eye", "Left Eye", "a.b", 'the "tip"', ""])
@@ -42,7 +41,7 @@ def test_a_skeleton_is_read_as_it_is_written_whatever_its_joints_are_called(join
 
 
 def test_thresholds_keep_their_kind():
-    settings = ["decode.second_try=false", "decode.most_peaks=64", "decode.peak_threshold=0.1"]
+    settings = ["decode.second_try=false", "decode.max_peaks=64", "decode.peak_threshold=0.1"]
     decode = check_recipe(OpenPoseRecipe, override({}, settings)).decode
     assert [(type(value), value) for value in decode.values()] == [(bool, False), (int, 64), (float, 0.1)]
 
@@ -56,10 +55,10 @@ def test_a_network_has_the_stages_that_it_was_published_with(kind, stages):
 
 
 def test_a_setting_overrides_one_value_and_keeps_the_others():
-    tables = {"method": "openpose", "run": {"epochs": 3, "batch": 2}}
+    tables = {"method": "openpose", "run": {"epochs": 3, "batch_size": 2}}
     changed = override(tables, ["run.epochs=7", "name=flies", "augmentation.scale=[0.5, 2]"])
     recipe = check_recipe(OpenPoseRecipe, changed)
-    assert (recipe.run.epochs, recipe.run.batch, recipe.name) == (7, 2, "flies")
+    assert (recipe.run.epochs, recipe.run.batch_size, recipe.name) == (7, 2, "flies")
     assert recipe.augmentation.scale == (0.5, 2.0)
     assert tables["run"]["epochs"] == 3
 
@@ -69,7 +68,7 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
     [
         ({"run": {"epoch": 3}}, "no setting run.epoch"),
         ({"run": {"epochs": 0}}, "run.epochs"),
-        ({"optimiser": {"name": "magic"}}, "optimiser.name"),
+        ({"optimizer": {"name": "magic"}}, "optimizer.name"),
         ({"network": {"kind": "resnet"}}, "network.kind"),
         ({"method": "hourglass"}, "method"),
         ({"run": 3}, "recipe: run: Input should be a table, got 3"),
@@ -77,11 +76,11 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
         ({"name": ""}, "name"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
-        ({"optimiser": {"learning_rate": float("inf")}}, "optimiser.learning_rate: .*finite"),
+        ({"optimizer": {"learning_rate": float("inf")}}, "optimizer.learning_rate: .*finite"),
         ({"augmentation": {"rotation": float("nan")}}, "augmentation.rotation"),
         ({"augmentation": {"scale": [2, 1]}}, "augmentation: scale goes from the smaller"),
         ({"run": {"threads": 10**6}}, "run.threads"),
-        ({"input": {"scales": 5}}, "recipe: input: 5 scales with a gap of 0.25 end at 0 times the picture"),
+        ({"input": {"scales": 5}}, "recipe: input: 5 scales with a gap of 0.25 end at 0 times the image"),
         ({"input": {"size": 100}}, "recipe: input.size must be a multiple of 32, got 100"),
         ({"network": {"widths": [8, 8]}}, "network: widths .* one more than depths"),
         ({"network": {"kind": "cvpr", "paf_stages": 2, "heatmap_stages": 3}}, "as many heatmap_stages as paf_stages"),

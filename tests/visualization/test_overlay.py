@@ -1,4 +1,4 @@
-"""What is drawn: the found, in its place, in its colour; nothing else, and never on the user's own array."""
+"""What is drawn: the found, in its place, in its color; nothing else, and never on the user's own array."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from cairn.errors import CairnError
 from cairn.structures.poses import Poses
-from cairn.visualization.overlay import draw, joint_colours, limb_colours, line_widths, object_colour
 from cairn.structures.skeleton import Skeleton, joined, skeleton, skeleton_names
+from cairn.visualization.overlay import draw, joint_colors, limb_colors, line_widths, object_color
 from support.fake_network import TOTEM
 from support.fake_poses import random_poses
 
-GREY = np.full((120, 160, 3), 128, np.uint8)
+GRAY = np.full((120, 160, 3), 128, np.uint8)
 
 
 def one(points: list[tuple[float, float]], confidence: float = 1.0, bones: Skeleton = TOTEM) -> Poses:
@@ -23,26 +23,26 @@ def one(points: list[tuple[float, float]], confidence: float = 1.0, bones: Skele
     return Poses(keypoints, sure, np.ones(1, np.float32), bones)
 
 
-def changed(picture: np.ndarray) -> np.ndarray:
-    return (picture != GREY).any(axis=2)
+def changed(image: np.ndarray) -> np.ndarray:
+    return (image != GRAY).any(axis=2)
 
 
-def test_the_picture_given_is_not_drawn_on() -> None:
-    image = GREY.copy()
+def test_the_image_given_is_not_drawn_on() -> None:
+    image = GRAY.copy()
     drawn = draw(image, one([(20, 20), (80, 60), (140, 100)]))
-    np.testing.assert_array_equal(image, GREY)
+    np.testing.assert_array_equal(image, GRAY)
     assert drawn.shape == image.shape
     assert drawn.dtype == np.uint8
     assert changed(drawn).any()
 
 
 def test_nobody_draws_nothing() -> None:
-    np.testing.assert_array_equal(draw(GREY, Poses.empty(TOTEM)), GREY)
+    np.testing.assert_array_equal(draw(GRAY, Poses.empty(TOTEM)), GRAY)
 
 
 def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
     points = np.array([(20, 20), (80, 60), (140, 60)], float)
-    ink = changed(draw(GREY, one([tuple(point) for point in points])))
+    ink = changed(draw(GRAY, one([tuple(point) for point in points])))
     ys, xs = np.mgrid[:120, :160]
     places = np.stack([xs, ys], axis=-1).astype(float)
     distance = np.full((120, 160), np.inf)
@@ -54,45 +54,45 @@ def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
 
 
 def test_a_limb_may_end_far_away() -> None:
-    ink = changed(draw(GREY, one([(20, 20), (1e30, 20), (-1e30, 1e38)])))
+    ink = changed(draw(GRAY, one([(20, 20), (1e30, 20), (-1e30, 1e38)])))
     assert ink[20, 20:].all()
     assert not ink[40:, 60:].any()
 
 
 def test_a_limb_with_one_end_missing_is_not_drawn() -> None:
-    ink = changed(draw(GREY, one([(20, 20), (80, 60), (np.nan, np.nan)])))
+    ink = changed(draw(GRAY, one([(20, 20), (80, 60), (np.nan, np.nan)])))
     assert ink[40, 50]
     assert not ink[:, 90:].any()
 
 
 def test_the_surer_the_more_opaque_and_the_unsure_can_be_left_out() -> None:
     points = [(20.0, 20.0), (80.0, 20.0), (140.0, 20.0)]
-    strength = [np.abs(draw(GREY, one(points, sure)).astype(int) - GREY)[20, 50].sum() for sure in (0.1, 0.5, 1.0)]
+    strength = [np.abs(draw(GRAY, one(points, sure)).astype(int) - GRAY)[20, 50].sum() for sure in (0.1, 0.5, 1.0)]
     assert 0 < strength[0] < strength[1] < strength[2]
-    np.testing.assert_array_equal(draw(GREY, one(points, 0.5), threshold=0.6), GREY)
+    np.testing.assert_array_equal(draw(GRAY, one(points, 0.5), threshold=0.6), GRAY)
 
 
-def test_lines_grow_with_the_object_and_the_picture() -> None:
+def test_lines_grow_with_the_object_and_the_image() -> None:
     image = np.full((1200, 1600, 3), 128, np.uint8)
     small, large = (draw(image, one([(800, 600 - r), (800, 600), (800, 600 + r)])) for r in (30, 500))
-    widths = [(picture[600 - r // 2] != 128).any(axis=1).sum() for picture, r in ((small, 30), (large, 500))]
+    widths = [(drawing[600 - r // 2] != 128).any(axis=1).sum() for drawing, r in ((small, 30), (large, 500))]
     assert widths[1] > 2 * widths[0] > 0
 
 
 @pytest.mark.parametrize("name", skeleton_names())
-def test_colours_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
+def test_colors_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
     bones = skeleton(name)
-    limbs, joints = limb_colours(bones), joint_colours(bones)
+    limbs, joints = limb_colors(bones), joint_colors(bones)
     assert len(limbs) == len(bones.limbs)
     assert len(joints) == len(bones)
-    if bones.colours:
-        assert ["#{:02x}{:02x}{:02x}".format(*colour) for colour in joints] == list(bones.colours)
+    if bones.colors:
+        assert ["#{:02x}{:02x}{:02x}".format(*color) for color in joints] == list(bones.colors)
         assert limbs == [joints[b] for _, b in bones.limbs]
     else:
         assert len(set(limbs)) == len(limbs)
-    for joint, colour in enumerate(joints):
+    for joint, color in enumerate(joints):
         touching = [limb for limb, ends in enumerate(bones.limbs) if joint in ends]
-        assert bones.colours or not touching or colour in [limbs[limb] for limb in touching]
+        assert bones.colors or not touching or color in [limbs[limb] for limb in touching]
 
 
 # Pairs of joints as OpenPose draws them: (from, to), red, green and blue.
@@ -105,36 +105,36 @@ RELEASED = {
 
 
 @pytest.mark.parametrize("name", RELEASED)
-def test_openpose_s_skeletons_have_openpose_s_colours(name: str) -> None:
+def test_openpose_s_skeletons_have_openpose_s_colors(name: str) -> None:
     bones = skeleton(name)
-    drawn = dict(zip(bones.limbs, limb_colours(bones), strict=True))
-    for limb, colour in RELEASED[name].items():
-        assert drawn[limb] == colour
+    drawn = dict(zip(bones.limbs, limb_colors(bones), strict=True))
+    for limb, color in RELEASED[name].items():
+        assert drawn[limb] == color
 
 
-def test_a_model_without_colours_gets_those_of_its_definition() -> None:
-    older = replace(skeleton("coco17"), colours=())
-    assert joint_colours(older) == joint_colours(skeleton("coco17"))
+def test_a_model_without_colors_gets_those_of_its_definition() -> None:
+    older = replace(skeleton("coco17"), colors=())
+    assert joint_colors(older) == joint_colors(skeleton("coco17"))
     other = replace(older, name="coco17", joints=tuple(reversed(older.joints)))
-    assert joint_colours(other) != joint_colours(skeleton("coco17"))
+    assert joint_colors(other) != joint_colors(skeleton("coco17"))
 
 
-def test_a_user_s_colours_are_drawn() -> None:
-    bones = replace(TOTEM, colours=("#ff0000", "#00ff00", "#0000ff"))
-    drawn = draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=bones))
+def test_a_user_s_colors_are_drawn() -> None:
+    bones = replace(TOTEM, colors=("#ff0000", "#00ff00", "#0000ff"))
+    drawn = draw(GRAY, one([(20, 20), (80, 20), (140, 20)], bones=bones))
     assert drawn[20, 50].tolist() == [0, 255, 0]
     assert drawn[20, 110].tolist() == [0, 0, 255]
     assert drawn[20, 20].tolist() == [255, 0, 0]
 
 
 def test_a_hidden_limb_is_not_drawn() -> None:
-    ink = changed(draw(GREY, one([(20, 20), (80, 20), (140, 20)], bones=replace(TOTEM, hidden=(1,)))))
+    ink = changed(draw(GRAY, one([(20, 20), (80, 20), (140, 20)], bones=replace(TOTEM, hidden=(1,)))))
     assert ink[20, 50]
     assert not ink[20, 110]
     assert ink[20, 140]
 
 
-def test_by_object_each_has_one_colour_that_its_id_says() -> None:
+def test_by_object_each_has_one_color_that_its_id_says() -> None:
     both = Poses(
         np.array([[(20, 20), (80, 20), (140, 20)], [(20, 90), (80, 90), (140, 90)]], np.float32),
         np.ones((2, 3), np.float32),
@@ -142,23 +142,23 @@ def test_by_object_each_has_one_colour_that_its_id_says() -> None:
         TOTEM,
         np.array([7, 12]),
     )
-    drawn = draw(GREY, both, by="object")
-    assert drawn[20, 50].tolist() == drawn[20, 110].tolist() == list(object_colour(7))
-    assert drawn[90, 50].tolist() == drawn[90, 110].tolist() == list(object_colour(12))
-    np.testing.assert_array_equal(draw(GREY, both[[1, 0]], by="object")[20, 50], object_colour(7))
+    drawn = draw(GRAY, both, by="object")
+    assert drawn[20, 50].tolist() == drawn[20, 110].tolist() == list(object_color(7))
+    assert drawn[90, 50].tolist() == drawn[90, 110].tolist() == list(object_color(12))
+    np.testing.assert_array_equal(draw(GRAY, both[[1, 0]], by="object")[20, 50], object_color(7))
     with pytest.raises(CairnError, match="by limb or by object, got 'joint'"):
-        draw(GREY, both, by="joint")  # type: ignore[arg-type]
+        draw(GRAY, both, by="joint")  # type: ignore[arg-type]
 
 
-def test_an_id_stands_beside_its_object_inside_the_picture() -> None:
+def test_an_id_stands_beside_its_object_inside_the_image() -> None:
     points = [(20.0, 60.0), (80.0, 60.0), (140.0, 60.0)]
     without = one(points)
     named = replace(without, ids=np.array([5]))
-    label = (draw(GREY, named) != draw(GREY, without)).any(axis=2)
+    label = (draw(GRAY, named) != draw(GRAY, without)).any(axis=2)
     assert label[:60].any()
     assert not label[60:].any()
     at_the_top = replace(one([(20, 1), (80, 1), (140, 1)]), ids=np.array([123456]))
-    assert (draw(GREY, at_the_top) != draw(GREY, replace(at_the_top, ids=None))).any()
+    assert (draw(GRAY, at_the_top) != draw(GRAY, replace(at_the_top, ids=None))).any()
 
 
 def test_hands_are_drawn_finer_than_the_body() -> None:
@@ -171,7 +171,7 @@ def test_hands_are_drawn_finer_than_the_body() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))
-def test_keypoints_may_lie_outside_the_picture(seed: int, height: int, width: int) -> None:
+def test_keypoints_may_lie_outside_the_image(seed: int, height: int, width: int) -> None:
     poses = random_poses(seed, 3)
     poses = Poses(1000 * (poses.keypoints - 50), poses.confidence, poses.scores, poses.skeleton)
     assert draw(np.zeros((height, width, 3), np.uint8), poses).shape == (height, width, 3)
@@ -179,7 +179,7 @@ def test_keypoints_may_lie_outside_the_picture(seed: int, height: int, width: in
 
 def test_joints_without_limbs_are_dots() -> None:
     bones = Skeleton("dots", ("a", "b"))
-    ink = changed(draw(GREY, one([(30, 30), (90, 90)], bones=bones)))
+    ink = changed(draw(GRAY, one([(30, 30), (90, 90)], bones=bones)))
     assert ink[30, 30]
     assert ink[90, 90]
     assert not ink[60, 60]

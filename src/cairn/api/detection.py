@@ -1,4 +1,4 @@
-"""A run of `cairn detect`: read, look, decode, draw and write, each while the others are at other pictures.
+"""A run of `cairn detect`: read, look, decode, draw and write, each while the others are at other images.
 
 What cannot be read is said and passed over. The first Ctrl-C, or the first request to end, stops the reading: what
 was read before is finished, and the files hold all that was done. The second one is an interrupt.
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from cairn.media.sources import Frame, Source, frames
 from cairn.errors import CairnError, ImageError, LabelError
-from cairn.inference.pipeline import AHEAD, Abreast, overlap
+from cairn.inference.pipeline import AHEAD, Parallel, overlap
+from cairn.media.sources import Frame, Source, frames
+from cairn.results import Detections, Writer
 from cairn.structures.poses import Poses
-from cairn.visualization.overlay import By, draw
 from cairn.tracking.tracker import Tracker
-from cairn.results import Found, Writer
+from cairn.visualization.overlay import By, draw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
     from cairn.api.finders import Finder
     from cairn.api.outputs import Drawings
-    from cairn.structures.geometry import Affine
     from cairn.inference.network import Maps
+    from cairn.structures.geometry import Affine
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a request to end, and a terminal that was closed, which Windows has not."""
 
-MOST_ABREAST = 4
-"""Pictures at the same time: each takes the memory of a network's layers."""
+MAX_PARALLEL = 4
+"""Images at the same time: each takes the memory of a network's layers."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with every picture.
+    """What is to be done with every image.
 
     threshold   keypoints less sure are left out
     tracker     makes what follows the objects of one clip; None follows nobody
     drawings    None draws nothing
     draw_from   keypoints less sure are not drawn
-    draw_by     what colours tell
+    draw_by     what colors tell
     keep_maps   the writers want the network's maps
     threads     cores to use; 0 is all
-    abreast     pictures that the network is at, at the same time
+    parallel     images that the network is at, at the same time
     rate        frames per second of image sequences
     """
 
@@ -63,7 +63,7 @@ class Plan:
     draw_by: By
     keep_maps: bool
     threads: int
-    abreast: int
+    parallel: int
     rate: float
 
 
@@ -71,7 +71,7 @@ class Plan:
 class Done:
     """How a run went. faults: what could not be read, or not to its end; stopped: by which signal, if by one."""
 
-    pictures: int = 0
+    images: int = 0
     frames: int = 0
     people: int = 0
     identities: set[tuple[PurePath | None, int]] = field(default_factory=set)
@@ -81,7 +81,7 @@ class Done:
 
 @dataclass
 class _Work:
-    """A picture on its way, and what is known of it so far."""
+    """An image on its way, and what is known of it so far."""
 
     frame: Frame
     fault: CairnError | None = None
@@ -99,7 +99,7 @@ def run(
     """Detect in all sources; the writers and drawings are open.
 
     fault    is told what could not be read
-    advance  is told how many pictures are done, and of how many, where that is known
+    advance  is told how many images are done, and of how many, where that is known
     """
     done = Done()
     expected = _Expected(len(sources))
@@ -111,17 +111,17 @@ def run(
                 fault(work.fault)
             elif work.poses is not None and work.frame.image is not None:
                 maps = work.looked if plan.keep_maps and isinstance(work.looked, tuple) else None
-                found = Found(name, work.frame.image.shape[:2], work.poses, maps)
+                found = Detections(name, work.frame.image.shape[:2], work.poses, maps)
                 for writer in plan.writers:
                     writer.write(found)
                 if plan.drawings is not None and work.drawn is not None:
                     plan.drawings.write(name, work.frame.rate, work.drawn)
                 done.people += len(work.poses)
-                done.pictures += name.clip is None
+                done.images += name.clip is None
                 done.frames += name.clip is not None
                 if work.poses.ids is not None:
                     done.identities |= {(name.clip, i) for i in work.poses.ids.tolist() if i >= 0}
-            advance(done.pictures + done.frames + len(done.faults), expected.after(work.frame))
+            advance(done.images + done.frames + len(done.faults), expected.after(work.frame))
             del work, name  # while the next is waited for
     return done
 
@@ -132,13 +132,13 @@ def cores() -> int:
 
 
 def shared_out(threads: int) -> tuple[int, int]:
-    """Pictures that the network is at, at the same time, and the cores that it has for each.
+    """Images that the network is at, at the same time, and the cores that it has for each.
 
     threads  cores to use; 0 is all
     """
     used = threads or cores()
-    abreast = min(used, MOST_ABREAST)
-    return abreast, used // abreast
+    parallel = min(used, MAX_PARALLEL)
+    return parallel, used // parallel
 
 
 def _overlapped(
@@ -170,7 +170,7 @@ def _stages(plan: Plan) -> list[Callable[[_Work], _Work]]:
             path = work.frame.name.path
             try:
                 work.looked = plan.finder.look(path, work.frame.image)
-            except (ImageError, LabelError) as error:  # what is wrong is said with the picture's name
+            except (ImageError, LabelError) as error:  # what is wrong is said with the image's name
                 work.fault = type(error)(f"{path}: {error}")
         return work
 
@@ -191,12 +191,12 @@ def _stages(plan: Plan) -> list[Callable[[_Work], _Work]]:
             work.drawn = draw(work.frame.image, work.poses, plan.draw_from, plan.draw_by)
         return work
 
-    looking = Abreast(look, plan.abreast)
+    looking = Parallel(look, plan.parallel)
     return [looking, decode] if plan.drawings is None else [looking, decode, drawn]
 
 
 class _Expected:
-    """How many pictures there will be: one for each source, until a clip says how many it has."""
+    """How many images there will be: one for each source, until a clip says how many it has."""
 
     def __init__(self, sources: int) -> None:
         self._total: int | None = sources

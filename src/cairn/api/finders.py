@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from cairn.structures.geometry import Affine
-    from cairn.inference.network import Maps
-    from cairn.structures.poses import Poses
-    from cairn.inference.predictor import CropPredictor
-    from cairn.inference.resolution import Resolution
     from cairn.inference.model_spec import ModelSpec
+    from cairn.inference.network import Maps
+    from cairn.inference.predictor import TopDownPredictor
+    from cairn.inference.resolution import Resolution
+    from cairn.structures.geometry import Affine
+    from cairn.structures.poses import Poses
 
 WHOLE, CROPS = "person", "person-single"
-"""The embedded models for all people in a picture, and for one in a box."""
+"""The embedded models for all people in an image, and for one in a box."""
 
 
 @dataclass(frozen=True)
 class Finder:
-    """Finds objects in two steps, so that one picture can be decoded while the network is at the next.
+    """Finds objects in two steps, so that one image can be decoded while the network is at the next.
 
-    predictor  picture -> poses
-    boxes      path of a picture -> its boxes (P, 4), for the predictor to look into; None where it needs none
+    predictor  image -> poses
+    boxes      path of an image -> its boxes (P, 4), for the predictor to look into; None where it needs none
     """
 
     spec: ModelSpec
@@ -38,10 +38,10 @@ class Finder:
 
     @property
     def has_maps(self) -> bool:
-        """Whether there are maps of the whole picture between the two steps."""
-        from cairn.inference.predictor import Predictor
+        """Whether there are maps of the whole image between the two steps."""
+        from cairn.inference.predictor import BottomUpPredictor
 
-        return type(self.predictor) is Predictor
+        return type(self.predictor) is BottomUpPredictor
 
     def look(self, path: Path, image: NDArray[np.uint8]) -> tuple[Maps, Affine] | Poses:
         """What takes the network: maps and where their cells lie, or else the poses themselves."""
@@ -50,15 +50,15 @@ class Finder:
         return self.predictor(image) if self.boxes is None else self.predictor(image, boxes=self.boxes[path])
 
     def poses(self, looked: tuple[Maps, Affine] | Poses) -> Poses:
-        """In pixels of the picture, from what `look` gave."""
+        """In pixels of the image, from what `look` gave."""
         if not isinstance(looked, tuple):
             return looked
-        maps, to_picture = looked
-        return self.predictor.decode(maps).transformed(to_picture)  # type: ignore[attr-defined]
+        maps, to_image = looked
+        return self.predictor.decode(maps).transformed(to_image)  # type: ignore[attr-defined]
 
 
 def finder(
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     model: str | None,
     boxes: Path | None,
     refining: str | None,
@@ -67,8 +67,8 @@ def finder(
     hands: str | None = None,
     face: str | None = None,
 ) -> Finder:
-    """pictures: the paths of all there are to look at, for boxes that go by them."""
-    finds = _bodies(pictures, model, boxes, refining, threads, size)
+    """images: the paths of all there are to look at, for boxes that go by them."""
+    finds = _bodies(images, model, boxes, refining, threads, size)
     if hands is None and face is None:
         return finds
 
@@ -86,29 +86,27 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
     if scales in (None, 1) and gap != DEFAULT_GAP:
         raise CairnError("--scale-gap is between scales: give --scales 2, or more")
     if size is not None and net is not None:
-        raise CairnError("--size and --net-resolution both say how large the network is shown a picture: give one")
+        raise CairnError("--size and --net-resolution both say how large the network is shown an image: give one")
     if net is None and scales is None:
         return size
     shape = Resolution(longest=size) if net is None else Resolution.parse(net)
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
-def _crops(option: str, model: str | None, threads: int) -> CropPredictor | None:
+def _crops(option: str, model: str | None, threads: int) -> TopDownPredictor | None:
     from cairn.api.load import load
-    from cairn.inference.predictor import CropPredictor
+    from cairn.inference.predictor import TopDownPredictor
 
     if model is None:
         return None
     predictor = load(model, threads=threads)
-    if not isinstance(predictor, CropPredictor):
-        raise CairnError(
-            f"{option} takes a model of one object in a crop; {predictor.spec.name} looks at whole pictures"
-        )
+    if not isinstance(predictor, TopDownPredictor):
+        raise CairnError(f"{option} takes a model of one object in a crop; {predictor.spec.name} looks at whole images")
     return predictor
 
 
 def _bodies(
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     model: str | None,
     boxes: Path | None,
     refining: str | None,
@@ -116,7 +114,7 @@ def _bodies(
     size: int | Resolution | None,
 ) -> Finder:
     from cairn.api.load import load
-    from cairn.inference.predictor import CropPredictor, RefinedPredictor
+    from cairn.inference.predictor import RefinedPredictor, TopDownPredictor
 
     predictor = load(model if model is not None else CROPS if boxes else WHOLE, threads=threads, size=size)
     if boxes:
@@ -124,14 +122,14 @@ def _bodies(
 
         if refining is not None:
             raise CairnError("--boxes says where the objects are, and --refine looks for them: give one of the two")
-        if not isinstance(predictor, CropPredictor):
+        if not isinstance(predictor, TopDownPredictor):
             raise CairnError(f"--boxes is for models of one object; {predictor.spec.name} finds all by itself")
-        return Finder(predictor.spec, predictor, dict(zip(pictures, read_boxes(boxes).of(list(pictures)), strict=True)))
+        return Finder(predictor.spec, predictor, dict(zip(images, read_boxes(boxes).of(list(images)), strict=True)))
     if refining is not None:
         crops = load(refining, threads=threads)
-        if isinstance(predictor, CropPredictor) or not isinstance(crops, CropPredictor):
+        if isinstance(predictor, TopDownPredictor) or not isinstance(crops, TopDownPredictor):
             raise CairnError(
-                f"--refine goes from a model of whole pictures to one of single objects; "
+                f"--refine goes from a model of whole images to one of single objects; "
                 f"got {predictor.spec.name} and {crops.spec.name}"
             )
         return Finder(crops.spec, RefinedPredictor(predictor, crops))

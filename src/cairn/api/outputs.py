@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cairn.results import PictureName, Writer
+    from cairn.media.names import ImageName
+    from cairn.results import Writer
 
 SEVERAL = "cairn-results"
-"""Where the results of several pictures go when nothing else is said."""
+"""Where the results of several images go when nothing else is said."""
 
 FORMS = ("json", "coco", "openpose", "csv", "parquet", "maps")
 
 DRAWN_AS = ("mp4", "webm", "jpg")
-"""What the frames of a clip are drawn as; pictures are drawn as .jpg."""
+"""What the frames of a clip are drawn as; images are drawn as .jpg."""
 
 
 class Drawings:
-    """A drawn copy of each picture, and for each clip a video, or pictures too. Used in a with block.
+    """A drawn copy of each image, and for each clip a video, or images too. Used in a with block.
 
     drawn_as  of `DRAWN_AS`
     threads   cores for encoding video; 0 takes all
@@ -43,8 +44,8 @@ class Drawings:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, name: PictureName, rate: float, drawn: NDArray[np.uint8]) -> None:
-        """The next picture; `rate` is its clip's frames per second. Raises OutputError."""
+    def write(self, name: ImageName, rate: float, drawn: NDArray[np.uint8]) -> None:
+        """The next image; `rate` is its clip's frames per second. Raises OutputError."""
         from cairn.media.images import write_image
         from cairn.media.video import write_video
 
@@ -77,7 +78,7 @@ def forms_of(write: str | None, to_stdout: bool) -> list[str]:
 def writers(
     forms: Sequence[str],
     folder: Path,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     model: str,
     to_stdout: bool,
     scale: int,
@@ -85,7 +86,7 @@ def writers(
 ) -> list[Writer]:
     """Names become writers, not yet opened.
 
-    pictures           all that are no frames of clips
+    images           all that are no frames of clips
     scale, candidates  of `OpenPoseWriter`
     """
     from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
@@ -97,7 +98,7 @@ def writers(
 
     table: dict[str, Callable[[], Writer]] = {
         "json": lambda: JsonWriter(folder, model),
-        "coco": lambda: CocoWriter(folder, image_ids(pictures)),
+        "coco": lambda: CocoWriter(folder, image_ids(images)),
         "openpose": lambda: OpenPoseWriter(folder, scale, candidates),
         "csv": lambda: CsvWriter(folder),
         "parquet": lambda: ParquetWriter(folder),
@@ -107,10 +108,10 @@ def writers(
     return [*asked, JsonLinesWriter(sys.stdout, model)] if to_stdout else asked
 
 
-def results(folder: Path, forms: Sequence[str], alone: PictureName | None, is_clip: bool, drawn_as: str | None) -> str:
+def results(folder: Path, forms: Sequence[str], alone: ImageName | None, is_clip: bool, drawn_as: str | None) -> str:
     """Where the user finds what was written; the files themselves where they are few.
 
-    alone     the one picture or clip of the run, if it is one
+    alone     the one image or clip of the run, if it is one
     drawn_as  the suffix of drawings, if there are any
     """
     if not (forms or drawn_as):

@@ -53,7 +53,7 @@ def cairn(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Find keypoints in pictures: of people out of the box, of your own objects from your labels."""
+    """Find keypoints in images: of people out of the box, of your own objects from your labels."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

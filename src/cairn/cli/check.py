@@ -23,7 +23,7 @@ def check(
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of their pictures. [images/ beside the labels, or there]", show_default=False),
+        typer.Option(help="Folder of their images. [images/ beside the labels, or there]", show_default=False),
     ] = None,
     joints: Annotated[
         str | None,
@@ -33,24 +33,24 @@ def check(
         Path | None, typer.Option(help="Folder for the report. [a new one: check-LABELS]", show_default=False)
     ] = None,
 ) -> None:
-    """Look labels over before training: leaks, swaps, outliers, missing pictures, counts, sizes.
+    """Look labels over before training: leaks, swaps, outliers, missing images, counts, sizes.
 
     Prints what was found and writes check.json, check.html and sheets of examples and suspects.
     Exit status: 0 training may start, 1 it may but look first, 2 it cannot.
 
     cairn check train.json --val val.json
     """
-    from cairn.datasets.problems import Faults
-    from cairn.datasets.labels import Labels
-    from cairn.datasets.reading import read_labels
+    from cairn.cli.reports import bar, kept_if_used, new_folder
     from cairn.datasets.checks.findings import check as look_over
     from cairn.datasets.checks.report import free_of_checks, write_check
-    from cairn.cli.reports import bar, kept_if_used, new_folder
+    from cairn.datasets.labels import Labels
+    from cairn.datasets.problems import Faults
+    from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import skeleton
 
     files = [*labels, *([val] if val else [])]
     if len({file.resolve() for file in files}) < len(files):
-        raise LabelError("a file of labels is given twice: every picture of it would be in both parts")
+        raise LabelError("a file of labels is given twice: every image of it would be in both parts")
     bones = skeleton(joints) if joints else None
     sets: dict[str, Labels] = {}
     skipped: dict[str, list[str]] = {}
@@ -72,8 +72,8 @@ def check(
 
 
 def _print(result: Check) -> None:
-    from cairn.datasets.checks.report import VERDICTS, finding_rows, joint_rows, size_rows
     from cairn.cli.tables import console, say, table
+    from cairn.datasets.checks.report import VERDICTS, finding_rows, joint_rows, size_rows
 
     shown = console()
     table(shown, joint_rows(result), ("joint", *result.sets))

@@ -52,7 +52,7 @@ def convert(
     to: Annotated[Form | None, typer.Option(help="The form of DST. [by its name]", show_default=False)] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the pictures. [where the tool puts them]", show_default=False),
+        typer.Option(help="Folder of the images. [where the tool puts them]", show_default=False),
     ] = None,
     skeleton: Annotated[
         str | None,
@@ -77,17 +77,17 @@ def convert(
     import shutil
     import tempfile
 
-    from cairn.datasets.problems import Faults
-    from cairn.datasets.limbs import with_limbs
-    from cairn.datasets.reading import read_labels
     from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
+    from cairn.datasets.limbs import with_limbs
+    from cairn.datasets.problems import Faults
+    from cairn.datasets.reading import read_labels
     from cairn.datasets.writing import form_by_name, write_labels
 
     form = to.value if to else "toml" if target.suffix == ".toml" else form_by_name(target)
     given = read_skeleton(skeleton) if skeleton else None
     if source.suffix == ".py":
         if form != "toml":
-            raise OutputError(f"{source} describes a skeleton, not pictures: DST must be a .toml, got {target}")
+            raise OutputError(f"{source} describes a skeleton, not images: DST must be a .toml, got {target}")
         _free(target, source, overwrite)
         write_skeleton(read_skeleton(source), target)
         print(target)
@@ -97,7 +97,7 @@ def convert(
     _free(target / "images" / part.value if form == "yolo" and part else target, source, overwrite)
     faults = Faults(skip_bad)
     with ExitStack() as tidying:
-        # A YOLO folder has copies of its pictures: those cut out of a video need not stay.
+        # A YOLO folder has copies of its images: those cut out of a video need not stay.
         copied = form in ("yolo", "toml")
         frames = Path(tidying.enter_context(tempfile.TemporaryDirectory())) if copied else target.parent / "images"
         if not frames.exists():
@@ -159,9 +159,9 @@ def _print(labels: Labels, notes: tuple[str, ...]) -> None:
     from rich.table import Column, Table
 
     skeleton = labels.skeleton
-    visibility = np.concatenate([picture.annotation.visibility for picture in labels])
+    visibility = np.concatenate([image.annotation.visibility for image in labels])
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    figures = (Column(name, justify="right") for name in ("labelled", "hidden", "sigma"))
+    figures = (Column(name, justify="right") for name in ("labeled", "hidden", "sigma"))
     table = Table("joint", "mirrors", "limbs to", *figures, box=None)
     flips = skeleton.flip_order
     for i, joint in enumerate(skeleton.joints):
@@ -169,12 +169,12 @@ def _print(labels: Labels, notes: tuple[str, ...]) -> None:
         mirror = skeleton.joints[flips[i]] if flips[i] != i else ""
         counts = (str(int((visibility[:, i] > 0).sum())), str(int((visibility[:, i] == 1).sum())))
         table.add_row(joint, mirror, ", ".join(others), *counts, f"{skeleton.sigmas[i]:g}")
-    console.print(f"{len(labels)} pictures, {len(visibility)} objects, skeleton {skeleton.name}", markup=False)
+    console.print(f"{len(labels)} images, {len(visibility)} objects, skeleton {skeleton.name}", markup=False)
     console.print(table)
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
     if unknown := [joint for joint, known in zip(skeleton.joints, labels.known, strict=True) if not known]:
-        console.print(f"never labelled: {', '.join(unknown)}", markup=False, soft_wrap=True)
+        console.print(f"never labeled: {', '.join(unknown)}", markup=False, soft_wrap=True)
 
 
 def _left_out(skipped: list[str]) -> list[str]:

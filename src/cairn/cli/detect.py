@@ -1,4 +1,4 @@
-"""`cairn detect`: keypoints in pictures and videos. Its options; what they set going is in `detection`."""
+"""`cairn detect`: keypoints in images and videos. Its options; what they set going is in `detection`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def detect(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, videos, folders, globs in quotes, lists (.txt), numbered pictures (frame_%05d.png), or the "
+            help="Images, videos, folders, globs in quotes, lists (.txt), numbered images (frame_%05d.png), or the "
             "number of a camera.",
             show_default=False,
         ),
@@ -48,7 +48,7 @@ def detect(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help=f"Folder for results. [one picture or video: here; several: {SEVERAL}]", show_default=False),
+        typer.Option(help=f"Folder for results. [one image or video: here; several: {SEVERAL}]", show_default=False),
     ] = None,
     write: Annotated[
         str | None, typer.Option(help=f"What to write, of {','.join(FORMS)}. [json]", show_default=False)
@@ -56,7 +56,7 @@ def detect(
     draw: Annotated[
         bool | None,
         typer.Option(
-            "--draw/--no-draw", help="Draw skeletons on copies. [one picture or video: yes]", show_default=False
+            "--draw/--no-draw", help="Draw skeletons on copies. [one image or video: yes]", show_default=False
         ),
     ] = None,
     draw_as: Annotated[
@@ -70,7 +70,7 @@ def detect(
     ] = None,
     json: Annotated[
         str | None,
-        typer.Option(help="With -: one line of JSON a picture on stdout, and files only as asked.", show_default=False),
+        typer.Option(help="With -: one line of JSON an image on stdout, and files only as asked.", show_default=False),
     ] = None,
     keypoint_scale: Annotated[
         int, typer.Option(help="With --write openpose: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.")
@@ -84,12 +84,12 @@ def detect(
     net_resolution: Annotated[
         str | None,
         typer.Option(
-            help="WxH shown to the network, in place of --size; -1 follows the picture: -1x368.", show_default=False
+            help="WxH shown to the network, in place of --size; -1 follows the image: -1x368.", show_default=False
         ),
     ] = None,
     scales: Annotated[
         int | None,
-        typer.Option(min=1, help="Show each picture so often, smaller each time; average. [the model's]"),
+        typer.Option(min=1, help="Show each image so often, smaller each time; average. [the model's]"),
     ] = None,
     scale_gap: Annotated[float, typer.Option(help="How much smaller: 1, 1 - gap, 1 - 2 gap, ...")] = 0.25,
     hands: Annotated[
@@ -104,39 +104,39 @@ def detect(
         float | None,
         typer.Option(min=0, max=1, help="Draw no keypoints less sure than this. [the model's]", show_default=False),
     ] = None,
-    draw_colours: Annotated[
-        str, typer.Option(help="What colours tell in drawings: limb, or object (with --track: who it is).")
+    draw_colors: Annotated[
+        str, typer.Option(help="What colors tell in drawings: limb, or object (with --track: who it is).")
     ] = "limb",
     fps: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1000, help="Frames per second of numbered pictures. [25]", show_default=False),
+        typer.Option(min=0.01, max=1000, help="Frames per second of numbered images. [25]", show_default=False),
     ] = None,
 ) -> None:
-    """Find keypoints in pictures and videos.
+    """Find keypoints in images and videos.
 
-    One picture: writes photo.cairn.jpg and photo.cairn.json here; one video: clip.cairn.mp4 and clip.cairn.jsonl.
+    One image: writes photo.cairn.jpg and photo.cairn.json here; one video: clip.cairn.mp4 and clip.cairn.jsonl.
     Several: writes a JSON file each into cairn-results, in the folders that they came from. Exit status: 0 all
     read, 1 some could not be read, or not to the end, 2 nothing could.
     """
     from cairn.api.detection import Plan, run, shared_out
+    from cairn.files import ensure_writable_folder
     from cairn.media.sources import find_sources
-    from cairn.files import writable_folder
-    from cairn.tracking.tracker import Tracker
     from cairn.media.video.frames import USUAL_RATE
+    from cairn.tracking.tracker import Tracker
 
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
     forms = forms_of(write, to_stdout=json is not None)
-    if draw_colours not in ("limb", "object"):
-        raise CairnError(f"--draw-colours is limb or object, got {draw_colours!r}")
+    if draw_colors not in ("limb", "object"):
+        raise CairnError(f"--draw-colors is limb or object, got {draw_colors!r}")
     found = find_sources(sources)
     alone = found[0] if len(found) == len(sources) == 1 and found[0].name.path == Path(sources[0]) else None
     drawing = (alone is not None and json is None) if draw is None else draw
     folder = out or Path("." if alone else SEVERAL)
     if not (forms or drawing or json):
         raise CairnError("nothing would be written: give --write, --draw or --json -")
-    if not drawing and (draw_as is not None or draw_threshold is not None or draw_colours != "limb"):
-        raise CairnError("--draw-as, --draw-threshold and --draw-colours are of drawings: give --draw too")
+    if not drawing and (draw_as is not None or draw_threshold is not None or draw_colors != "limb"):
+        raise CairnError("--draw-as, --draw-threshold and --draw-colors are of drawings: give --draw too")
     if (keypoint_scale or part_candidates) and "openpose" not in forms:
         raise CairnError("--keypoint-scale and --part-candidates are of --write openpose")
     if smooth is not None and not track:
@@ -144,46 +144,46 @@ def detect(
     still = next((source for source in found if not source.is_clip), None)
     if track and still:
         raise CairnError(
-            f"--track is for videos, cameras and numbered pictures (frame_%05d.png): {still.name.path} stands alone"
+            f"--track is for videos, cameras and numbered images (frame_%05d.png): {still.name.path} stands alone"
         )
     clip = next((source for source in found if source.is_clip), None)
     if boxes and clip:
-        raise CairnError(f"--boxes is for pictures: {clip.name.path} has frames")
+        raise CairnError(f"--boxes is for images: {clip.name.path} has frames")
     if draw_as is not None and not clip:
-        raise CairnError("--draw-as is of videos: pictures are drawn as .jpg")
+        raise CairnError("--draw-as is of videos: images are drawn as .jpg")
     if fps is not None and not any(source.kind == "sequence" for source in found):
-        raise CairnError("--fps is of numbered pictures (frame_%05d.png), and there are none")
+        raise CairnError("--fps is of numbered images (frame_%05d.png), and there are none")
     drawn_as = _drawn_as(draw_as)
     if lacks := _lacks(found, drawn_as if drawing else None):
         print(f"cairn: PyAV is not installed (pip install 'cairn[video]'): {lacks}", file=sys.stderr)
 
-    pictures = [source.name.path for source in found if not source.is_clip]
+    images = [source.name.path for source in found if not source.is_clip]
     refining = CROPS if refine and refine_with is None else refine_with
     shown = resolution(size, net_resolution, scales, scale_gap)
     several = clip is not None or len(found) > 1
-    abreast, of_network = shared_out(threads) if several else (1, threads)
-    finds = finder(pictures, model, boxes, refining, of_network, shown, hands, face)
+    parallel, of_network = shared_out(threads) if several else (1, threads)
+    finds = finder(images, model, boxes, refining, of_network, shown, hands, face)
     keep_maps = part_candidates or "maps" in forms
     if keep_maps and not finds.has_maps:
         raise CairnError(
-            f"--write maps and --part-candidates are for models of whole pictures alone; {finds.spec.name} is none"
+            f"--write maps and --part-candidates are for models of whole images alone; {finds.spec.name} is none"
         )
     candidates = float(finds.spec.decode.get("peak_threshold", 0.05)) if part_candidates else None
     plan = Plan(
         finder=finds,
-        writers=writers(forms, folder, pictures, finds.spec.name, json is not None, keypoint_scale, candidates),
+        writers=writers(forms, folder, images, finds.spec.name, json is not None, keypoint_scale, candidates),
         threshold=threshold,
         tracker=(lambda: Tracker(smooth=smooth or 0)) if track else None,
         drawings=Drawings(folder, drawn_as, threads) if drawing else None,
-        draw_by="object" if draw_colours == "object" else "limb",
+        draw_by="object" if draw_colors == "object" else "limb",
         draw_from=finds.spec.draw_threshold if draw_threshold is None else draw_threshold,
         keep_maps=keep_maps,
         threads=threads,
-        abreast=abreast,
+        parallel=parallel,
         rate=fps or USUAL_RATE,
     )
     if forms or drawing:
-        writable_folder(folder)
+        ensure_writable_folder(folder)
     if threads:
         import cv2
 
@@ -199,7 +199,7 @@ def detect(
         if plan.drawings:
             until_done.enter_context(plan.drawings)
         done = run(found, plan, lambda fault: None if later else say(f"cairn: {fault}"), advance)
-        read = done.pictures + done.frames
+        read = done.images + done.frames
         if not read and done.faults:
             if later:
                 raise done.faults[0]
@@ -208,7 +208,7 @@ def detect(
             say(f"cairn: {done.faults[0]}")
     where = results(folder, forms, alone.name if alone else None, clip is not None, drawn_as if drawing else None)
     line = summary(
-        pictures=done.pictures,
+        images=done.images,
         frames=done.frames,
         people=done.people,
         identities=len(done.identities) if track else None,

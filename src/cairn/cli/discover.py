@@ -1,4 +1,4 @@
-"""`cairn discover`: landmarks of a kind of object, from pictures alone."""
+"""`cairn discover`: landmarks of a kind of object, from images alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PAIRS_AN_EPOCH = 1500
 
 
 def discover(
-    pictures: Annotated[
+    sources: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of pictures, each with one object; or label files, for their pictures."),
+        typer.Argument(help="Folders of images, each with one object; or label files, for their images."),
     ] = None,
     landmarks: Annotated[int | None, typer.Option(help="How many to look for. [10]", show_default=False)] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the pictures that label files list.", show_default=False)
+        Path | None, typer.Option(help="Folder of the images that label files list.", show_default=False)
     ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe (.toml) in place of the usual values.", show_default=False)
@@ -30,7 +30,7 @@ def discover(
     out: Annotated[Path | None, typer.Option(help="Folder of the run. [runs/NAME]", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
     epochs: Annotated[
-        int | None, typer.Option(help=f"Each of about {PAIRS_AN_EPOCH} pictures. [5]", show_default=False)
+        int | None, typer.Option(help=f"Each of about {PAIRS_AN_EPOCH} images. [5]", show_default=False)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order and warps. [0]", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called. [landmarks]", show_default=False)] = None,
@@ -38,9 +38,9 @@ def discover(
         list[str] | None, typer.Option("--set", help="Any other value: section.name=value; may be repeated.")
     ] = None,
 ) -> None:
-    """Find landmarks that all pictures have in common; no labels are needed.
+    """Find landmarks that all images have in common; no labels are needed.
 
-    Writes a run folder: look at sheets/, where a landmark has the same colour on every picture. Then give the
+    Writes a run folder: look at sheets/, where a landmark has the same color on every image. Then give the
     landmarks names with cairn teach.
     """
     from cairn.cli.train import quiet_training, training_of
@@ -50,7 +50,7 @@ def discover(
     from cairn.training.recipe import check_recipe, override, put, read_recipe
 
     if resume:
-        others = (pictures, recipe, images, settings)
+        others = (sources, recipe, images, settings)
         if out is None or any(others) or any(v is not None for v in (landmarks, epochs, seed, name)):
             raise RecipeError("--resume goes with --out RUN, and with nothing else: it takes the run's own recipe")
         recipe = out / "recipe.toml"
@@ -58,17 +58,17 @@ def discover(
     tables = override({"method": "landmarks", **tables}, settings or [])
     if tables["method"] != "landmarks":
         raise RecipeError(f"cairn discover is for the method landmarks, and the recipe is of {tables['method']}")
-    if images and not any(path.is_file() for path in pictures or ()):
-        raise RecipeError("--images goes with a label file, whose pictures it says where to find")
-    if pictures:
-        put(tables, "data.train", [_source(path, images) for path in pictures])
+    if images and not any(path.is_file() for path in sources or ()):
+        raise RecipeError("--images goes with a label file, whose images it says where to find")
+    if sources:
+        put(tables, "data.train", [_source(path, images) for path in sources])
     given = (("network.landmarks", landmarks), ("run.epochs", epochs), ("seed", seed), ("name", name))
     for key, value in given:
         if value is not None:
             put(tables, key, value)
     training = training_of(tables)
     checked = check_recipe(training.Recipe, tables)
-    if pictures and not recipe:
+    if sources and not recipe:
         put(tables, "data.train", training.repeated(checked, PAIRS_AN_EPOCH))
         checked = check_recipe(training.Recipe, tables)
     run = out or Path("runs") / checked.name

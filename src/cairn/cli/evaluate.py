@@ -26,7 +26,7 @@ def evaluate(
     ],
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of their pictures. [images/ beside the labels, or there]", show_default=False),
+        typer.Option(help="Folder of their images. [images/ beside the labels, or there]", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report. [a new one: evaluation-MODEL]", show_default=False)
@@ -52,19 +52,19 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="Of a published set with several in one file: train or val.", show_default=False)
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.", show_default=False)] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first images.", show_default=False)] = None,
     size: Annotated[
         int | None, typer.Option(min=32, help="Side shown to the network. [the model's]", show_default=False)
     ] = None,
     net_resolution: Annotated[
         str | None,
         typer.Option(
-            help="Width and height shown to the network, WxH in place of --size; -1 for what follows from the picture.",
+            help="Width and height shown to the network, WxH in place of --size; -1 for what follows from the image.",
             show_default=False,
         ),
     ] = None,
     scales: Annotated[
-        int | None, typer.Option(min=1, help="Show each picture so often, ever smaller. [the model's]")
+        int | None, typer.Option(min=1, help="Show each image so often, ever smaller. [the model's]")
     ] = None,
     scale_gap: Annotated[float, typer.Option(help="Between two of --scales: 1, 1 - gap, ...")] = 0.25,
     threads: Annotated[int, typer.Option(min=0, help="Cores to use; 0 is all.")] = 0,
@@ -72,7 +72,7 @@ def evaluate(
         list[str] | None, typer.Option("--set", help="NAME=VALUE of the model's decoding; may be repeated.")
     ] = None,
 ) -> None:
-    """Measure a model on labelled pictures, or compare several.
+    """Measure a model on labeled images, or compare several.
 
     Prints tables and writes metrics.json, pck.png, worst.jpg and report.html. A model that looks for objects is
     measured by COCO's OKS AP, with PCK beside it; one that finds a single object by PCK.
@@ -81,17 +81,17 @@ def evaluate(
     """
     from dataclasses import replace
 
-    from cairn.datasets.reading import read_labels
-    from cairn.cli.figures import print_comparison, print_evaluation
     from cairn.api.finders import resolution
+    from cairn.api.load import load
+    from cairn.cli.figures import print_comparison, print_evaluation
     from cairn.cli.reports import bar, kept_if_used, new_folder
-    from cairn.evaluation.reports.compare import write_comparison
-    from cairn.evaluation.reports.diagnosis import diagnose
-    from cairn.evaluation.protocols import protocol_of
-    from cairn.evaluation.reports.report import free_of_reports, write_report
+    from cairn.datasets.reading import read_labels
     from cairn.evaluation.evaluate import evaluate as run
     from cairn.evaluation.evaluate import in_joints
-    from cairn.api.load import load
+    from cairn.evaluation.protocols import protocol_of
+    from cairn.evaluation.reports.compare import write_comparison
+    from cairn.evaluation.reports.diagnosis import diagnose
+    from cairn.evaluation.reports.report import free_of_reports, write_report
     from cairn.structures.skeleton import skeleton
 
     *models, last = given
@@ -112,9 +112,9 @@ def evaluate(
     bones = skeleton(joints) if joints else predictors[0].spec.skeleton
     truth = read_labels(labels, images, bones, split)  # type: ignore[arg-type]  # checked above
     if limit:
-        truth = replace(truth, pictures=truth.pictures[:limit])
-        if not any(picture.annotation.labelled.any() for picture in truth):
-            raise LabelError(f"the first {limit} pictures of {labels} have no labelled object: raise --limit")
+        truth = replace(truth, images=truth.images[:limit])
+        if not any(image.annotation.labeled.any() for image in truth):
+            raise LabelError(f"the first {limit} images of {labels} have no labeled object: raise --limit")
     try:
         finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
     except LabelError as error:
@@ -126,8 +126,8 @@ def evaluate(
         results = {}
         for name, predictor, finder in zip(names, predictors, finders, strict=True):
             with bar(name, len(truth)) as progress:
-                fit = predictor.spec.input.fit
-                results[name] = run(finder, truth, fit, protocol, threshold, averaging, progress)
+                task = predictor.spec.task
+                results[name] = run(finder, truth, task, protocol, threshold, averaging, progress)
         diagnoses = {name: diagnose(result) for name, result in results.items()}
         if len(names) == 1:
             result, diagnosis = results[names[0]], diagnoses[names[0]]

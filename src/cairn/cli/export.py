@@ -15,9 +15,9 @@ from cairn.errors import CairnError, LabelError, OutputError
 
 if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
+    from cairn.inference.model_spec import ModelSpec
     from cairn.inference.network import Network
     from cairn.inference.predictor import Predictor
-    from cairn.inference.model_spec import ModelSpec
     from cairn.training.exporting.quantization import Calibration, Cost
 
 
@@ -39,7 +39,7 @@ def export(
     calibrate: Annotated[
         Path | None,
         typer.Option(
-            help="Labels or a folder: pictures on which int8 measures the range of each layer. [those of the run]",
+            help="Labels or a folder: images on which int8 measures the range of each layer. [those of the run]",
             show_default=False,
         ),
     ] = None,
@@ -47,14 +47,14 @@ def export(
         Path | None,
         typer.Option(
             help="Labels on which the loss of fp16 or int8 is measured. [the run's to validate on; what --calibrate "
-            "has beside the pictures that it takes]",
+            "has beside the images that it takes]",
             show_default=False,
         ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the labels' pictures. [as `cairn evaluate`]", show_default=False)
+        Path | None, typer.Option(help="Folder of the labels' images. [as `cairn evaluate`]", show_default=False)
     ] = None,
-    max_loss: Annotated[
+    max_metric_drop: Annotated[
         float | None,
         typer.Option(help="Write nothing where the figure falls by more percentage points.", show_default=False),
     ] = None,
@@ -63,7 +63,7 @@ def export(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="What the file of a run states: name, licence, sources, decode.THRESHOLD=value."),
+        typer.Option("--set", help="What the file of a run states: name, license, sources, decode.THRESHOLD=value."),
     ] = None,
 ) -> None:
     """Write a run's weights to one .onnx file, checked against torch; or any model in fewer bits.
@@ -78,8 +78,8 @@ def export(
     """
     if target.suffix != ".onnx":
         raise OutputError(f"the file to write must end in .onnx, got {target}")
-    if precision is Precision.FP32 and (calibrate or labels or images or max_loss is not None):
-        raise CairnError("--calibrate, --labels, --images and --max-loss go with --precision fp16 or int8")
+    if precision is Precision.FP32 and (calibrate or labels or images or max_metric_drop is not None):
+        raise CairnError("--calibrate, --labels, --images and --max-metric-drop go with --precision fp16 or int8")
     if images and not (calibrate or labels):
         raise CairnError("--images goes with --calibrate or --labels")
     if not Path(model).is_dir():
@@ -87,7 +87,7 @@ def export(
             raise CairnError(f"--checkpoint and --set are for the folder of a run, and {model} is a finished model")
         if precision is Precision.FP32:
             raise CairnError(f"{model} is a finished model: give --precision fp16 or int8, or the folder of a run")
-        _lower(_file_of(model), target, precision, calibrate, labels, images, max_loss)
+        _lower(_file_of(model), target, precision, calibrate, labels, images, max_metric_drop)
         return
     run = Path(model)
     if precision is Precision.FP32:
@@ -95,7 +95,7 @@ def export(
         return
     with TemporaryDirectory() as folder:
         source = _export_run(run, Path(folder) / "fp32.onnx", checkpoint, settings)
-        _lower(source, target, precision, calibrate, labels, images, max_loss, run)
+        _lower(source, target, precision, calibrate, labels, images, max_metric_drop, run)
 
 
 def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings: list[str] | None) -> Path:
@@ -118,20 +118,20 @@ def _lower(
     calibrate: Path | None,
     labels: Path | None,
     images: Path | None,
-    max_loss: float | None,
+    max_metric_drop: float | None,
     run: Path | None = None,
 ) -> None:
     from cairn.cli.train import need
-    from cairn.api.load import method
+    from cairn.methods import method
 
     need("onnx")
     from cairn.inference.network import OnnxNetwork
     from cairn.training.exporting.quantization import lower
 
     spec = OnnxNetwork(source, threads=1).spec
-    calibration, validation = _pictures(spec, precision, calibrate, labels, images, run)
-    if max_loss is not None and calibration is None and validation is None:
-        raise CairnError("--max-loss needs something to measure on: give --labels")
+    calibration, validation = _images(spec, precision, calibrate, labels, images, run)
+    if max_metric_drop is not None and calibration is None and validation is None:
+        raise CairnError("--max-metric-drop needs something to measure on: give --labels")
 
     def predictor_of(network: Network) -> Predictor:
         return method(spec.method).predictor(network)
@@ -141,11 +141,11 @@ def _lower(
         if not cost.figure:
             print("its loss was not measured: that takes --labels", file=sys.stderr)
 
-    lower(source, target, precision.value, predictor_of, calibration, validation, max_loss, say)
+    lower(source, target, precision.value, predictor_of, calibration, validation, max_metric_drop, say)
     print(target)
 
 
-def _pictures(
+def _images(
     spec: ModelSpec,
     precision: Precision,
     calibrate: Path | None,
@@ -167,21 +167,21 @@ def _pictures(
         calibration = given
         if validation is None:
             calibration = spread(given, max(1, len(given) // 2))
-            used = {picture.id for picture in calibration.pictures}  # type: ignore[union-attr]  # labels stay labels
-            validation = replace(given, pictures=tuple(each for each in given if each.id not in used))
-            if not any(each.annotation.labelled.any() for each in validation):
-                raise LabelError(f"{calibrate} has no labelled picture left to measure the loss on: give --labels")
+            used = {image.id for image in calibration.images}  # type: ignore[union-attr]  # labels stay labels
+            validation = replace(given, images=tuple(each for each in given if each.id not in used))
+            if not any(each.annotation.labeled.any() for each in validation):
+                raise LabelError(f"{calibrate} has no labeled image left to measure the loss on: give --labels")
     if run and not (calibrate and labels):
-        learnt, held = _of_run(run)
-        calibration = learnt if calibration is None else calibration
+        learned, held = _of_run(run)
+        calibration = learned if calibration is None else calibration
         validation = held if validation is None else validation
     if precision is Precision.INT8 and calibration is None:
-        raise CairnError("int8 is calibrated on your pictures: give --calibrate labels.json, or a folder of them")
+        raise CairnError("int8 is calibrated on your images: give --calibrate labels.json, or a folder of them")
     return calibration, validation
 
 
 def _of_run(run: Path) -> tuple[Labels, Labels]:
-    """The labels that a run learnt from, and those that it validated on."""
+    """The labels that a run learned from, and those that it validated on."""
     from cairn.cli.train import training_of
     from cairn.training.recipe import check_recipe, read_recipe
 

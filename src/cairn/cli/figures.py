@@ -10,13 +10,13 @@ from cairn.cli.tables import console, say, table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cairn.evaluation.reports.diagnosis import Diagnosis
     from cairn.evaluation.evaluate import Evaluation
+    from cairn.evaluation.reports.diagnosis import Diagnosis
 
 
 def print_evaluation(result: Evaluation, diagnosis: Diagnosis) -> None:
-    from cairn.evaluation.reports.diagnosis import error_rows
     from cairn.evaluation.metrics.summary import NME, headline, joint_rows, name_of
+    from cairn.evaluation.reports.diagnosis import error_rows
 
     shown = console()
     table(shown, joint_rows(result), ("joint", "keypoints", name_of(result.pck), NME, "sigma"))
@@ -28,9 +28,9 @@ def print_evaluation(result: Evaluation, diagnosis: Diagnosis) -> None:
 
 
 def print_comparison(results: Mapping[str, Evaluation], diagnoses: Mapping[str, Diagnosis]) -> None:
+    from cairn.evaluation.metrics.summary import name_of
     from cairn.evaluation.reports.compare import compared_joints, figure_rows, told_where
     from cairn.evaluation.reports.diagnosis import error_rows
-    from cairn.evaluation.metrics.summary import name_of
 
     shown = console()
     first = next(iter(results.values()))
@@ -50,4 +50,4 @@ def _meanings(shown: Console, result: Evaluation) -> None:
     say(shown, f"{name_of(result.pck)}: {meaning_of(result.pck)}")
     say(shown, f"{NME}: {meaning_of_error(result.error)}")
     if result.oks is not None:
-        say(shown, "OKS with the sigmas of the table, at most 20 finds a picture")
+        say(shown, "OKS with the sigmas of the table, at most 20 finds an image")

@@ -42,15 +42,15 @@ def import_(
 ) -> None:
     """Turn published weights into a model that `cairn detect --model` takes.
 
-    Whose they are is recognised; the skeleton, the preprocessing and the thresholds go into the file. Nothing in
+    Whose they are is recognized; the skeleton, the preprocessing and the thresholds go into the file. Nothing in
     the checkpoint but weights is read.
     """
     from cairn.cli.train import need
 
     need("torch", "onnx", "onnxscript")
     from cairn.structures.skeleton import skeleton as skeleton_named
-    from cairn.training.exporting.onnx_file import export
     from cairn.training.checkpoints.reading import read_weights
+    from cairn.training.exporting.onnx_file import export
 
     if out is not None and out.suffix != ".onnx":
         raise OutputError(f"the file to write must end in .onnx, got {out}")
@@ -77,14 +77,14 @@ def _reader(checkpoint: Checkpoint) -> ModuleType:
     from importlib import import_module
     from importlib.util import find_spec
 
-    from cairn.api.load import METHODS
+    from cairn.methods import METHODS
     from cairn.training.checkpoints.reading import few
 
     readers = [
         import_module(f"{package}.checkpoints") for package in METHODS.values() if find_spec(f"{package}.checkpoints")
     ]
     for reader in readers:
-        if reader.recognises(checkpoint):
+        if reader.recognizes(checkpoint):
             return reader
     known = ", ".join(reader.KNOWN for reader in readers)
     raise ModelError(

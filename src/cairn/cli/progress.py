@@ -11,7 +11,7 @@ from cairn.errors import CairnError, VideoError
 
 @contextmanager
 def progress(shown: bool, to_stdout: bool) -> Iterator[tuple[Callable[[str], None], Callable[[int, int | None], None]]]:
-    """Two functions: one shows a line on stderr, one says how many pictures are done, of how many if that is known.
+    """Two functions: one shows a line on stderr, one says how many images are done, of how many if that is known.
 
     shown  whether there is enough to do for a bar; only people get one
     """
@@ -35,7 +35,7 @@ def progress(shown: bool, to_stdout: bool) -> Iterator[tuple[Callable[[str], Non
 
 
 def summary(
-    pictures: int,
+    images: int,
     frames: int,
     people: int,
     identities: int | None,
@@ -43,17 +43,17 @@ def summary(
     faults: Sequence[CairnError],
     results: str,
 ) -> str:
-    """One line. seconds: of one picture or frame; identities: of objects that were followed; None without tracking."""
+    """One line. seconds: of one image or frame; identities: of objects that were followed; None without tracking."""
 
     def count(number: int, one: str, more: str) -> str:
         return f"{number} {one if number == 1 else more}"
 
-    parts = [count(pictures, "picture", "pictures")] if pictures or not frames else []
+    parts = [count(images, "image", "images")] if images or not frames else []
     parts += [count(frames, "frame", "frames")] if frames else []
     parts.append(count(people, "person", "people"))
     if identities is not None:
         parts.append(count(identities, "identity", "identities"))
-    parts.append(f"{1000 * seconds:.0f} ms a {'picture' if pictures else 'frame'}")
+    parts.append(f"{1000 * seconds:.0f} ms a {'image' if images else 'frame'}")
     if faults:
         cut = frames and all(isinstance(fault, VideoError) for fault in faults)
         parts.append(f"{len(faults)} could not be read" + (" to the end" if cut else ""))

@@ -1,4 +1,4 @@
-"""What verbs that write a report of labelled pictures have in common: a folder for it, and a bar meanwhile."""
+"""What verbs that write a report of labeled images have in common: a folder for it, and a bar meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kept_if_used(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def bar(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
-    """Something to call with the number of pictures done; a bar on stderr, only for people."""
+    """Something to call with the number of images done; a bar on stderr, only for people."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 def teach(
     run: Annotated[Path, typer.Argument(help="Folder of a run of cairn discover.")],
-    labels: Annotated[Path, typer.Argument(help="Labels of some pictures, one object each.")],
+    labels: Annotated[Path, typer.Argument(help="Labels of some images, one object each.")],
     images: Annotated[
-        Path | None, typer.Option(help="Folder of their pictures. [images/ beside the labels]", show_default=False)
+        Path | None, typer.Option(help="Folder of their images. [images/ beside the labels]", show_default=False)
     ] = None,
     val: Annotated[
         Path | None, typer.Option(help="Labels to measure on. [those not taught, in turn]", show_default=False)
     ] = None,
     val_images: Annotated[
-        Path | None, typer.Option(help="Folder of their pictures. [as --images]", show_default=False)
+        Path | None, typer.Option(help="Folder of their images. [as --images]", show_default=False)
     ] = None,
     skeleton: Annotated[
-        str | None, typer.Option(help="Which points: a name, or a .toml file. [those labelled]", show_default=False)
+        str | None, typer.Option(help="Which points: a name, or a .toml file. [those labeled]", show_default=False)
     ] = None,
     ridge: Annotated[
         bool, typer.Option("--ridge", help="Points move as the landmarks near them, unless labels tell more: better.")
@@ -37,7 +37,7 @@ def teach(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Teach the first pictures only.", show_default=False)] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Teach the first images only.", show_default=False)] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +51,7 @@ def teach(
 ) -> None:
     """Teach discovered landmarks the points that you care about; writes a model that finds those.
 
-    Prints the error against the number of labelled pictures, which says whether more labels would help.
+    Prints the error against the number of labeled images, which says whether more labels would help.
     """
     from cairn.cli.train import quiet_training, training_of
 
@@ -74,12 +74,12 @@ def teach(
     if tables.get("method") != "landmarks":
         raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
     recipe = check_recipe(training_of(tables).Recipe, tables)
-    module, spec = teaching.learnt(run, recipe, name or recipe.name)
+    module, spec = teaching.learned(run, recipe, name or recipe.name)
 
     joints = skeleton_named(skeleton) if skeleton else None
     truth = read_labels(labels, images, joints)
     if limit:
-        truth = replace(truth, pictures=truth.pictures[:limit])
+        truth = replace(truth, images=truth.images[:limit])
     detector = Mirrored(module.detector) if mirror else module.detector
     find = teaching.finder(detector, spec)
     train = teaching.examples_of(find, truth)
@@ -93,7 +93,7 @@ def teach(
 
     stated: dict[str, str | int | float] = {
         "labels": str(labels),
-        "labelled pictures": len(train),
+        "labeled images": len(train),
         "regression": f"{kind}, mirrored" if mirror else kind,
     }
     figures = {"NME": rows[-1].mean} if rows and rows[-1].count == len(train) else {}
@@ -107,10 +107,10 @@ def _print(tables: dict[str, Sequence[Row]], unit: str, on_others: bool) -> None
     from rich.table import Table
 
     titles = {"paper": "as the paper, NME %", "ridge": "--ridge, NME %"}
-    shown = Table("labelled pictures", *(titles[kind] for kind in tables), "draws", box=None)
+    shown = Table("labeled images", *(titles[kind] for kind in tables), "draws", box=None)
     for rows in zip(*tables.values(), strict=True):
         cells = [f"{row.mean:.2f}" + (f" ± {row.deviation:.2f}" if row.draws > 1 else "") for row in rows]
         shown.add_row(str(rows[0].count), *cells, str(rows[0].draws))
     Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else 120).print(shown)
-    measured = "pictures that were not taught" if on_others else "the validation labels"
+    measured = "images that were not taught" if on_others else "the validation labels"
     print(f"NME: mean error on {measured}, in percent of {unit}", file=sys.stderr)

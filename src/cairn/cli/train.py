@@ -20,9 +20,9 @@ def train(
         typer.Option(help="openpose (several objects) or hourglass (one). [by the labels]", show_default=False),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Labels to learn from (COCO keypoints).")] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of their pictures [images/ beside the labels].")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of their images [images/ beside the labels].")] = None,
     val: Annotated[Path | None, typer.Option(help="Labels to validate on [a share of --data, set aside].")] = None,
-    val_images: Annotated[Path | None, typer.Option(help="Folder of their pictures [as --images].")] = None,
+    val_images: Annotated[Path | None, typer.Option(help="Folder of their images [as --images].")] = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +35,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run [runs/NAME].")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out was stopped.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Pictures at a time.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images at a time.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
     name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
     settings: Annotated[
@@ -45,7 +45,7 @@ def train(
     """Train a model from labels; writes a run folder with model.onnx in it.
 
     cairn train --data labels.json chooses everything by the labels and this machine, and says why.
-    Every value can be set: cairn train recipes/person.toml --set optimiser.learning_rate=1e-3
+    Every value can be set: cairn train recipes/person.toml --set optimizer.learning_rate=1e-3
     """
     quiet_training()
     from cairn.training.engine.loop import train as run_training
@@ -56,7 +56,7 @@ def train(
         """In the first process alone, for all: a recipe as it is to be run, why, and where."""
         if resume and out is None:
             raise RecipeError("--resume goes with --out RUN, the folder of the run to go on with")
-        extra = {"run.epochs": epochs, "run.batch": batch, "seed": seed, "name": name, "start": start}
+        extra = {"run.epochs": epochs, "run.batch_size": batch, "seed": seed, "name": name, "pretrained": start}
         extra = {key: value for key, value in extra.items() if value is not None}
         if resume and (extra or recipe or method or data or val or settings):
             raise RecipeError("--resume takes the run's own recipe: give nothing beside --out")
@@ -108,7 +108,7 @@ def training_of(tables: Mapping[str, Any]) -> Any:
     """The training module of the method that a recipe names. Raises RecipeError or ModelError where there is none."""
     from importlib import import_module
 
-    from cairn.api.load import method
+    from cairn.methods import method
 
     if "method" not in tables:
         raise RecipeError("the recipe names no method")

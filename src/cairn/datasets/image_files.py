@@ -1,4 +1,4 @@
-"""Where the pictures of a label file lie: tools write names relative to folders of their own."""
+"""Where the images of a label file lie: tools write names relative to folders of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folders_of(source: Path, images: Path | None) -> tuple[Path, ...]:
     """
     if images is not None:
         if not images.is_dir():
-            raise LabelError(f"{source}: no folder of pictures at {images}")
+            raise LabelError(f"{source}: no folder of images at {images}")
         return (images,)
     found = [source.parent / "images"]
     if source.parent.name == "annotations":
@@ -41,16 +41,16 @@ def located(
     absent_ok: bool = False,
     called: Sequence[str] | None = None,
 ) -> list[Path | None]:
-    """The path of each picture; None of those left out.
+    """The path of each image; None of those left out.
 
     A name that is not there is looked for without its first folders, then without the next: `images/a.jpg` and
     `/data/mine/a.jpg` of another machine are `a.jpg`.
-    absent_ok  a picture need not be there
+    absent_ok  an image need not be there
     called     what to call each record in errors; None calls it by its number
-    Raises LabelError where a name leaves the folder, a picture stands twice, or pictures are missing.
+    Raises LabelError where a name leaves the folder, an image stands twice, or images are missing.
     """
     folders = folders_of(source, images)
-    called = called or [f"picture {number}" for number in range(1, len(names) + 1)]
+    called = called or [f"image {number}" for number in range(1, len(names) + 1)]
     paths: list[Path | None] = []
     owners: dict[Path, str] = {}
     missing: list[tuple[int, Path]] = []
@@ -64,12 +64,12 @@ def located(
                 continue
             path = path or where[0]
             if path in owners:
-                raise LabelError(f"{source}: {record} is {path}, which is {owners[path]} already: list a picture once")
+                raise LabelError(f"{source}: {record} is {path}, which is {owners[path]} already: list an image once")
             owners[path] = record
             paths[i] = path
     if missing and not faults.skip:
         raise LabelError(
-            f"{source}: {len(missing)} of {len(names)} pictures are missing, the first is {missing[0][1]}: "
+            f"{source}: {len(missing)} of {len(names)} images are missing, the first is {missing[0][1]}: "
             "say where they lie with --images"
         )
     for i, path in missing:
@@ -87,7 +87,7 @@ def _tails(name: str, record: str) -> Iterator[str]:
     name = DRIVE.sub("/", name.replace("\\", "/"), count=1)
     parts = PurePosixPath(os.path.normpath(name)).parts
     if parts and parts[0] == "..":
-        raise LabelError(f"{record} has a name that leaves the folder of pictures: {name:.100}")
+        raise LabelError(f"{record} has a name that leaves the folder of images: {name:.100}")
     return (str(PurePosixPath(*parts[start:])) for start in range(len(parts)))
 
 

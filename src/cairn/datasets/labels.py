@@ -1,4 +1,4 @@
-"""Labelled pictures in memory: the one form that every reader gives and every user of labels takes."""
+"""Labeled images in memory: the one form that every reader gives and every user of labels takes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LISTED = 20  # joints that an error names
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledPicture:
-    """One picture and what is labelled in it.
+class LabeledImage:
+    """One image and what is labeled in it.
 
-    id      the label file's own number for the picture
-    path    where the picture lies
+    id      the label file's own number for the image
+    path    where the image lies
     size    (height, width) as the label file states it
     kin     names of what it is one of by its labels, such as a video or a subject
     frame   its number in its video, None where the labels have none
@@ -38,26 +38,26 @@ class LabelledPicture:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labelled pictures that share a skeleton.
+    """Labeled images that share a skeleton.
 
     known   (K,) bool: the joints that this source labels at all. A joint that it does not know says
             nothing where it is absent, so it must give no loss.
     """
 
     skeleton: Skeleton
-    pictures: tuple[LabelledPicture, ...]
+    images: tuple[LabeledImage, ...]
     known: NDArray[np.bool_]
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
-    def __iter__(self) -> Iterator[LabelledPicture]:
-        return iter(self.pictures)
+    def __iter__(self) -> Iterator[LabeledImage]:
+        return iter(self.images)
 
     def mapped(self, skeleton: Skeleton) -> Labels:
         """The same labels in the joints of another skeleton, matched by name.
 
-        A joint that is the mean of others (`Skeleton.means`) is labelled where all of them are, and visible likewise.
+        A joint that is the mean of others (`Skeleton.means`) is labeled where all of them are, and visible likewise.
         Raises LabelError where the two have no joint in common.
         """
         if skeleton == self.skeleton:
@@ -76,8 +76,8 @@ class Labels:
             keypoints = np.where(visibility[..., None] > 0, keypoints, np.float32(np.nan))
             return replace(annotation, keypoints=keypoints, visibility=visibility)
 
-        pictures = tuple(replace(picture, annotation=move(picture.annotation)) for picture in self.pictures)
-        return Labels(skeleton, pictures, known)
+        images = tuple(replace(image, annotation=move(image.annotation)) for image in self.images)
+        return Labels(skeleton, images, known)
 
 
 def _shortened(skeleton: Skeleton) -> str:

@@ -23,7 +23,7 @@ def distances(labels: Labels) -> NDArray[np.float64]:
 
     Infinite between joints that no object has together.
     """
-    objects = [picture.annotation[picture.annotation.labelled].keypoints for picture in labels]
+    objects = [image.annotation[image.annotation.labeled].keypoints for image in labels]
     points = np.concatenate([*objects, np.zeros((0, len(labels.skeleton), 2))]).astype(np.float64)
     extent = np.nanmax(points, axis=1, initial=-np.inf) - np.nanmin(points, axis=1, initial=np.inf)
     size = np.hypot(*extent.T)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.formats.deeplabcut import read_deeplabcut
-from cairn.datasets.problems import Faults
 from cairn.datasets.formats.flic import read_flic
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.lsp import read_lsp
 from cairn.datasets.formats.matlab import read_mat
 from cairn.datasets.formats.mpii import read_mpii_json, read_mpii_mat
@@ -19,6 +17,8 @@ from cairn.datasets.formats.sleap import read_sleap
 from cairn.datasets.formats.table import read_table
 from cairn.datasets.formats.yaml_file import read_yaml
 from cairn.datasets.formats.yolo import read_yolo
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton
 
@@ -27,7 +27,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 TEXT = {  # of the first line of a text file
     "pts": re.compile(rb"\s*version\s*:\s*\d+\s+n_points"),
     "deeplabcut": re.compile(rb"scorer,"),
-    "table": re.compile(rb"(?=.*\bpicture\b).*\bjoint\b"),
+    "table": re.compile(rb"(?=.*\bimage\b).*\bjoint\b"),
     "label-studio": re.compile(rb'\s*\[\s*\{(?s:.)*"(annotations|data|drafts|predictions)"\s*:'),
     "mpii": re.compile(rb'\s*(\[|\{\s*"root")'),
     "coco": re.compile(rb"\s*\{"),
@@ -50,19 +50,19 @@ def read_labels(
 ) -> Labels:
     """Labels in any form that `form_of` tells.
 
-    images    folder of the pictures; None looks where the tools put them
+    images    folder of the images; None looks where the tools put them
     skeleton  the joints wanted, matched by name; None takes the labels' own. Labels that do not name their joints
               take its names in order, where it has as many
     split     part of a set that has several in one file; None takes all
-    absent_ok a picture that is listed need not be there, where the labels say how large it is (COCO's format)
+    absent_ok an image that is listed need not be there, where the labels say how large it is (COCO's format)
     faults    takes the records that cannot be used; None lets none pass
-    frames    where to write pictures that are in videos or in the label file itself (SLEAP); None refuses those
+    frames    where to write images that are in videos or in the label file itself (SLEAP); None refuses those
     Raises LabelError with file and record where labels cannot be used, MissingExtra where reading needs a package.
     """
     path, folder = Path(path), Path(images) if images is not None else None
     form = form_of(path)
     if folder is not None and not folder.is_dir():
-        raise LabelError(f"{path}: no folder of pictures at {folder}")
+        raise LabelError(f"{path}: no folder of images at {folder}")
     if split and form not in ("matlab", "mpii", "yolo"):
         raise LabelError(f"{path}: labels of this form ({form}) have no parts, got split {split}")
     match form:
@@ -114,7 +114,7 @@ def form_of(path: Path) -> str:
     if form == "label-studio":
         raise LabelError(f"{path} is Label Studio's own JSON: export as COCO, with boxes around the keypoints")
     if form == "skeleton":
-        raise LabelError(f"{path} describes a skeleton, not pictures: give it with --skeleton")
+        raise LabelError(f"{path} describes a skeleton, not images: give it with --skeleton")
     if form is None:
         what = "no UTF-8 text" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "of no form that Cairn knows"
         raise LabelError(f"{path} is {what}: expected {KNOWN}")

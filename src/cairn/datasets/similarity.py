@@ -1,7 +1,7 @@
-"""Which pictures are the same or nearly so: told by small grey thumbnails, and by a digest of all pixels.
+"""Which images are the same or nearly so: told by small gray thumbnails, and by a digest of all pixels.
 
-Two pictures are alike where their thumbnails correlate by ALIKE or more. Of 750 photographs of COCO and Leeds Sports
-against 10,000 others, the two most alike reach 0.93; neighbouring frames of a video 0.95 to 1.
+Two images are alike where their thumbnails correlate by ALIKE or more. Of 750 photographs of COCO and Leeds Sports
+against 10,000 others, the two most alike reach 0.93; neighboring frames of a video 0.95 to 1.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError
-from cairn.structures.geometry import Size
 from cairn.media.images import read_image
+from cairn.structures.geometry import Size
 
 SIDE = 32  # of a thumbnail
 ALIKE = 0.95
 BLOCK = 1024  # thumbnails compared at a time
-GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as JPEG has it
-FLAT = 0.5  # grey levels that a thumbnail deviates from its mean, below which it shows nothing to compare
+GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as JPEG has it
+FLAT = 0.5  # gray levels that a thumbnail deviates from its mean, below which it shows nothing to compare
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What N pictures look like.
+    """What N images look like.
 
     thumbnails  (N, SIDE²) float32 of mean 0 and length 1, so that a product is a correlation; 0 where there is
-                nothing to compare: of a plain or unreadable picture
-    digests     of all pixels; empty for a picture that cannot be read
+                nothing to compare: of a plain or unreadable image
+    digests     of all pixels; empty for an image that cannot be read
     sizes       (height, width) as read; (0, 0) for one that cannot be
-    unreadable  by index: why a picture cannot be read
+    unreadable  by index: why an image cannot be read
     """
 
     thumbnails: NDArray[np.float32]
@@ -48,7 +48,7 @@ class Look:
 
 
 def look_at(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> Look:
-    """Reads every picture once; `progress` is called with how many are done."""
+    """Reads every image once; `progress` is called with how many are done."""
     thumbnails = np.zeros((len(paths), SIDE * SIDE), np.float32)
     digests, sizes, unreadable = [], [], {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -76,9 +76,9 @@ def nearest(thumbnails: NDArray[np.float32], others: NDArray[np.float32]) -> tup
 
 
 def families(look: Look, kin: Iterable[Sequence[int]] = ()) -> NDArray[np.int64]:
-    """(N,) the family of each picture, numbered in the order of their first members.
+    """(N,) the family of each image, numbered in the order of their first members.
 
-    One family are pictures that are alike or the same to the pixel, and those that `kin` lists together; and so are
+    One family are images that are alike or the same to the pixel, and those that `kin` lists together; and so are
     all that hang together by these.
     """
     family = np.arange(len(look))
@@ -100,7 +100,7 @@ def families(look: Look, kin: Iterable[Sequence[int]] = ()) -> NDArray[np.int64]
 
 
 def _alike(thumbnails: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Each picture that has later ones like it, and which those are."""
+    """Each image that has later ones like it, and which those are."""
     for start in range(0, len(thumbnails), BLOCK):
         similar = thumbnails[start : start + BLOCK] @ thumbnails[start:].T >= ALIKE
         similar = np.triu(similar, 1)
@@ -118,7 +118,7 @@ def _glance(path: Path) -> tuple[NDArray[np.float32], bytes, Size, str]:
         return np.zeros(SIDE * SIDE, np.float32), b"", (0, 0), str(error)
     height, width = image.shape[:2]
     digest = hashlib.blake2b(image.tobytes() + f"{width}".encode(), digest_size=16).digest()
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(-1, 3) @ GREY
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(-1, 3) @ GRAY
     small -= small.mean()
     length = float(np.linalg.norm(small))
     plain = length < FLAT * SIDE

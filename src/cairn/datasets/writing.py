@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from cairn.datasets.formats.coco import write_coco
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.table import write_csv, write_parquet
 from cairn.datasets.formats.yolo import PARTS
 from cairn.datasets.formats.yolo_writer import write_yolo
+from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
 
 FORMS = {".json": "coco", ".csv": "csv", ".parquet": "parquet", "": "yolo"}
@@ -34,7 +34,7 @@ def write_labels(labels: Labels, path: Path, form: str | None = None, part: str 
     form = form or form_by_name(path)
     if part is not None and (form != "yolo" or part not in PARTS):
         raise OutputError(f"only a YOLO folder has parts, {', '.join(PARTS)}: got {part} of {form}")
-    heads = any(picture.annotation.heads is not None for picture in labels)
+    heads = any(image.annotation.heads is not None for image in labels)
     lost: tuple[str, ...] = ("sizes of heads are left out, for which there is no room",) if heads else ()
     match form:
         case "coco":

@@ -1,4 +1,4 @@
-"""A model over labelled pictures: the one path to figures, for whoever evaluates and for validation in training."""
+"""A model over labeled images: the one path to figures, for whoever evaluates and for validation in training."""
 
 from __future__ import annotations
 
@@ -10,36 +10,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.mpii import JointPrecision, joint_precision
 from cairn.evaluation.metrics.oks import check_parallel, library, match, oks_metrics
-from cairn.evaluation.metrics.pck import Mean, area_under_curve, average, count, mean_error, normalised_errors, not_found, pck
+from cairn.evaluation.metrics.pck import (
+    Mean,
+    area_under_curve,
+    average,
+    count,
+    mean_error,
+    normalized_errors,
+    not_found,
+    pck,
+)
 from cairn.evaluation.protocols import Protocol, usual_protocol
-from cairn.structures.poses import Annotation, Poses
+from cairn.inference.model_spec import Task
 from cairn.inference.predictor import large_enough
+from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import Fit
 
 Progress = Callable[[int], None]
-"""Called with the number of pictures done."""
+"""Called with the number of images done."""
 
 Finder = Callable[..., Poses]
-"""picture -> Poses; or, for one object in each crop, (picture, boxes=(P, 4)) -> Poses with a row for each box."""
+"""image -> Poses; or, for one object in each crop, (image, boxes=(P, 4)) -> Poses with a row for each box."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Labelled objects beside what was found of them.
+    """Labeled objects beside what was found of them.
 
-    truth     N labelled objects of all pictures, picture by picture
+    truth     N labeled objects of all images, image by image
     found     (N, K, 2) float32; NaN where a keypoint, or the whole object, was not found
-    pictures  (N,) index of each object's picture
+    images  (N,) index of each object's image
     """
 
     truth: Annotation
     found: NDArray[np.float32]
-    pictures: NDArray[np.int64]
+    images: NDArray[np.int64]
     skeleton: Skeleton
 
     @property
@@ -48,20 +57,20 @@ class Pairs:
         return np.any(np.isfinite(self.found), axis=(1, 2))
 
     def __getitem__(self, rows: NDArray) -> Pairs:
-        return Pairs(self.truth[rows], self.found[rows], self.pictures[rows], self.skeleton)
+        return Pairs(self.truth[rows], self.found[rows], self.images[rows], self.skeleton)
 
 
 @dataclass(frozen=True, eq=False)
 class Pck:
     """PCK of pairs under a protocol, with all that its figures depend on.
 
-    errors     (N, K) normalised errors, as `pck.normalised_errors` gives them
+    errors     (N, K) normalized errors, as `pck.normalized_errors` gives them
     per_joint  (K,) percent
     counts     (K,) keypoints that it stands on
     counted    (K,) those of them that go into the mean: none of a joint that the protocol leaves out
     value      percent, the mean over joints that the protocol does not leave out
     area       percent, `pck.area_under_curve` up to `threshold`, averaged as `value` is
-    unmeasured how many labelled objects have no length, and therefore do not count
+    unmeasured how many labeled objects have no length, and therefore do not count
     """
 
     protocol: Protocol
@@ -81,8 +90,8 @@ class MeanError:
     """Distances in percent of the protocol's length, over the keypoints that were found.
 
     value       NME: the mean over all of them
-    missing     percentage of labelled keypoints that were not found, and so are in no mean
-    unmeasured  how many labelled objects have no length, and therefore do not count
+    missing     percentage of labeled keypoints that were not found, and so are in no mean
+    unmeasured  how many labeled objects have no length, and therefore do not count
     """
 
     protocol: Protocol
@@ -96,18 +105,18 @@ class MeanError:
 class Evaluation:
     """What is known of a model after it has seen the labels.
 
-    fit      what the model is shown, and so how its answers pair with the labels (`pair_objects`)
+    task      what the model is shown, and so how its answers pair with the labels (`pair_objects`)
     oks      COCO's figures; None for a model that does not look for several objects
     ap       MPII's precision of joints, under its protocol; None under another, or where oks is None
-    pck      over all labelled objects: one that was missed counts as far off
+    pck      over all labeled objects: one that was missed counts as far off
     pck_met  over those that were found; None likewise, and where there are none
     error    of what was found
-    seconds  for one picture, with reading it; NaN where predictions came from elsewhere
+    seconds  for one image, with reading it; NaN where predictions came from elsewhere
     """
 
     labels: Labels
     predictions: tuple[Poses, ...]
-    fit: Fit
+    task: Task
     pairs: Pairs
     pck: Pck
     error: MeanError
@@ -118,17 +127,17 @@ class Evaluation:
 
 
 def predict(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
-    """What is found in each labelled picture by a model that looks at the whole picture."""
-    for i, picture in enumerate(labels, start=1):
-        yield finder(picture.path)
+    """What is found in each labeled image by a model that looks at the whole image."""
+    for i, image in enumerate(labels, start=1):
+        yield finder(image.path)
         if progress:
             progress(i)
 
 
 def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
-    """What is found of each labelled object by a model that is shown one object at a time."""
-    for i, picture in enumerate(labels, start=1):
-        yield find_labelled(finder, picture, labels.skeleton)
+    """What is found of each labeled object by a model that is shown one object at a time."""
+    for i, image in enumerate(labels, start=1):
+        yield find_labeled(finder, image, labels.skeleton)
         if progress:
             progress(i)
 
@@ -136,60 +145,60 @@ def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = 
 def in_joints(finder: Finder, skeleton: Skeleton, labels: Labels) -> Finder:
     """A finder of a skeleton's joints as one of the labels' joints (`Poses.mapped`).
 
-    Raises LabelError where labels have a joint that it cannot give: it would be missed in every picture.
+    Raises LabelError where labels have a joint that it cannot give: it would be missed in every image.
     """
     wanted = labels.skeleton
     given = [bool(parts) for parts in wanted.parts_in(skeleton)]
     missing = [joint for joint, have, known in zip(wanted.joints, given, labels.known, strict=True) if known > have]
     if missing:
         raise LabelError(f"labels have {', '.join(missing)} of {wanted.name}, which a model of {skeleton.name} has not")
-    return lambda *picture, **boxes: finder(*picture, **boxes).mapped(wanted)
+    return lambda *image, **boxes: finder(*image, **boxes).mapped(wanted)
 
 
-def find_labelled(finder: Finder, picture: LabelledPicture, skeleton: Skeleton) -> Poses:
-    """A row for each labelled object of a picture; `skeleton` is what no row at all has."""
-    rows = labelled_rows(picture)
+def find_labeled(finder: Finder, image: LabeledImage, skeleton: Skeleton) -> Poses:
+    """A row for each labeled object of an image; `skeleton` is what no row at all has."""
+    rows = labeled_rows(image)
     try:
-        return finder(picture.path, boxes=large_enough(rows.boxes)) if len(rows) else Poses.empty(skeleton)
+        return finder(image.path, boxes=large_enough(rows.boxes)) if len(rows) else Poses.empty(skeleton)
     except LabelError as error:
-        raise LabelError(f"{picture.path}: {error}") from None
+        raise LabelError(f"{image.path}: {error}") from None
 
 
-def labelled_rows(picture: LabelledPicture) -> Annotation:
-    """The objects that are evaluated: no crowds, and at least one joint labelled."""
-    return picture.annotation[np.flatnonzero(picture.annotation.labelled)]
+def labeled_rows(image: LabeledImage) -> Annotation:
+    """The objects that are evaluated: no crowds, and at least one joint labeled."""
+    return image.annotation[np.flatnonzero(image.annotation.labeled)]
 
 
-def pair_objects(labels: Labels, predictions: Sequence[Poses], fit: Fit = "letterbox") -> Pairs:
-    """Each labelled object beside its prediction; an object that is left over has found nothing.
+def pair_objects(labels: Labels, predictions: Sequence[Poses], task: Task = "multi_instance") -> Pairs:
+    """Each labeled object beside its prediction; an object that is left over has found nothing.
 
-    fit  letterbox: the most similar pairs of each picture belong together. crop: predictions have a row for each
-         labelled object (`predict_objects`). whole: predictions are one object, that of the labelled object nearest
+    task  letterbox: the most similar pairs of each image belong together. crop: predictions have a row for each
+         labeled object (`predict_objects`). whole: predictions are one object, that of the labeled object nearest
     """
     check_parallel(labels, predictions)
-    found, pictures = [], []
-    for i, (picture, poses) in enumerate(zip(labels, predictions, strict=True)):
-        rows = labelled_rows(picture)
-        if fit == "crop" and len(poses) != len(rows):
-            raise LabelError(f"{picture.path} has {len(rows)} labelled objects, got {len(poses)} predictions")
-        if fit == "whole" and len(poses) > 1:
-            raise LabelError(f"{picture.path}: expected one object in the whole picture, got {len(poses)}")
-        partner = PAIRING[fit](rows, poses)
+    found, images = [], []
+    for i, (image, poses) in enumerate(zip(labels, predictions, strict=True)):
+        rows = labeled_rows(image)
+        if task == "crop" and len(poses) != len(rows):
+            raise LabelError(f"{image.path} has {len(rows)} labeled objects, got {len(poses)} predictions")
+        if task == "single_instance" and len(poses) > 1:
+            raise LabelError(f"{image.path}: expected one object in the whole image, got {len(poses)}")
+        partner = PAIRING[task](rows, poses)
         points = np.full((len(rows), len(labels.skeleton), 2), np.nan, np.float32)
         there = partner >= 0
         chosen = poses[partner[there]]
         points[there] = np.where(chosen.found[..., None], chosen.keypoints, np.nan)
         found.append(points)
-        pictures.append(np.full(len(rows), i))
-    truth = _joined([labelled_rows(picture) for picture in labels])
-    return Pairs(truth, np.concatenate(found), np.concatenate(pictures), labels.skeleton)
+        images.append(np.full(len(rows), i))
+    truth = _joined([labeled_rows(image) for image in labels])
+    return Pairs(truth, np.concatenate(found), np.concatenate(images), labels.skeleton)
 
 
 def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None, mean: Mean = "joints") -> Pck:
     """PCK below `threshold` (None: the protocol's own). Raises LabelError where no object has the protocol's length."""
     limit = protocol.threshold if threshold is None else threshold
     lengths = protocol.lengths(pairs.truth, pairs.skeleton)
-    errors = normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
     per_joint, counts = pck(errors, limit), count(errors)
     counted = np.where(np.isin(pairs.skeleton.joints, protocol.left_out), 0, counts)
     return Pck(
@@ -209,7 +218,7 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
 def measure_error(pairs: Pairs, protocol: Protocol) -> MeanError:
     """Mean distances in percent of a protocol's length."""
     lengths = protocol.length(pairs.truth, pairs.skeleton)
-    errors = 100 * normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = 100 * normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
     per_joint, found = mean_error(errors), np.isfinite(errors).sum(axis=0)
     return MeanError(
         protocol=protocol,
@@ -223,7 +232,7 @@ def measure_error(pairs: Pairs, protocol: Protocol) -> MeanError:
 def evaluate(
     finder: Finder,
     labels: Labels,
-    fit: Fit = "letterbox",
+    task: Task = "multi_instance",
     protocol: Protocol | None = None,
     threshold: float | None = None,
     mean: Mean = "joints",
@@ -231,43 +240,43 @@ def evaluate(
 ) -> Evaluation:
     """Runs a model over labels and measures it.
 
-    fit       what the model is shown, as its specification says. letterbox: it looks for objects, and OKS AP is its
+    task       what the model is shown, as its specification says. letterbox: it looks for objects, and OKS AP is its
               figure, with PCK beside it. crop: it is told where the objects are, called with `boxes`, and PCK is its
-              figure. whole: the picture alone, no box tells where the object is, and PCK is its figure too
+              figure. whole: the image alone, no box tells where the object is, and PCK is its figure too
     protocol  None takes the usual one of such labels
-    Raises ImageError where a picture cannot be read, LabelError where labels do not suit model or protocol, and
+    Raises ImageError where an image cannot be read, LabelError where labels do not suit model or protocol, and
     MissingExtra where OKS is its figure and faster-coco-eval is not installed.
     """
-    truth = _joined([labelled_rows(picture) for picture in labels])
+    truth = _joined([labeled_rows(image) for image in labels])
     protocol = protocol or usual_protocol(truth, labels.skeleton)
-    protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last picture
-    if fit == "letterbox":
+    protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last image
+    if task == "multi_instance":
         library()  # the same of what is not installed
-    begun = time.perf_counter()  # decoding a picture is part of what a user waits for
-    predictions = tuple((predict_objects if fit == "crop" else predict)(finder, labels, progress))
+    begun = time.perf_counter()  # decoding an image is part of what a user waits for
+    predictions = tuple((predict_objects if task == "crop" else predict)(finder, labels, progress))
     seconds = (time.perf_counter() - begun) / len(labels)
-    return measure(labels, predictions, fit, protocol, threshold, mean, seconds)
+    return measure(labels, predictions, task, protocol, threshold, mean, seconds)
 
 
 def measure(
     labels: Labels,
     predictions: tuple[Poses, ...],
-    fit: Fit = "letterbox",
+    task: Task = "multi_instance",
     protocol: Protocol | None = None,
     threshold: float | None = None,
     mean: Mean = "joints",
     seconds: float = float("nan"),
 ) -> Evaluation:
     """`evaluate` of predictions that are there already."""
-    pairs = pair_objects(labels, predictions, fit)
+    pairs = pair_objects(labels, predictions, task)
     chosen = protocol or usual_protocol(pairs.truth, labels.skeleton)
     met = pairs[np.flatnonzero(pairs.met)]
-    multiple = fit == "letterbox"
+    multiple = task == "multi_instance"
     measurable = multiple and bool((chosen.length(met.truth, labels.skeleton) > 0).any())
     return Evaluation(
         labels=labels,
         predictions=predictions,
-        fit=fit,
+        task=task,
         pairs=pairs,
         pck=measure_pck(pairs, chosen, threshold, mean),
         error=measure_error(pairs, chosen.for_nme or chosen),
@@ -283,7 +292,7 @@ def _in_order(rows: Annotation, poses: Poses) -> NDArray[np.int64]:
 
 
 def _nearest(rows: Annotation, poses: Poses) -> NDArray[np.int64]:
-    """(G,) 0 for the labelled object from which the one that was found is least far, -1 for the others.
+    """(G,) 0 for the labeled object from which the one that was found is least far, -1 for the others.
 
     However far it is: an object that was placed wrongly is an error to measure, not one that was missed.
     """
@@ -297,9 +306,9 @@ def _nearest(rows: Annotation, poses: Poses) -> NDArray[np.int64]:
 
 
 Pairing = Callable[[Annotation, Poses], NDArray[np.int64]]
-"""(G,) the found object that belongs to each labelled object of a picture; -1 for none."""
+"""(G,) the found object that belongs to each labeled object of an image; -1 for none."""
 
-PAIRING: Mapping[Fit, Pairing] = {"letterbox": match, "crop": _in_order, "whole": _nearest}
+PAIRING: Mapping[Task, Pairing] = {"multi_instance": match, "crop": _in_order, "single_instance": _nearest}
 
 
 def _joined(annotations: Sequence[Annotation]) -> Annotation:

@@ -19,7 +19,7 @@ EYES = ("left_eye", "right_eye")
 ANY_TWO = 0.1  # of the distance of two joints: the threshold where no paper has another
 
 Length = Callable[[Annotation, Skeleton], NDArray[np.float64]]
-"""(N,) pixels of N labelled objects; NaN where an object does not have it."""
+"""(N,) pixels of N labeled objects; NaN where an object does not have it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Protocol:
         """(N,) lengths. Raises LabelError where no object has one."""
         lengths = self.length(annotation, skeleton)
         if not (lengths > 0).any():
-            raise LabelError(f"protocol {self.name} measures in {self.unit}, which no labelled object has")
+            raise LabelError(f"protocol {self.name} measures in {self.unit}, which no labeled object has")
         return lengths
 
 
@@ -68,15 +68,15 @@ def head(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
 
 
 def eyes(annotation: Annotation, skeleton: Skeleton) -> NDArray[np.float64]:
-    """From eye centre to eye centre; face5 says which points of a face those are the means of."""
+    """From eye center to eye center; face5 says which points of a face those are the means of."""
     face = definition("face5")
-    centres = [face.parts_in(skeleton)[face.index(joint)] for joint in EYES]
-    if not all(centres):
+    centers = [face.parts_in(skeleton)[face.index(joint)] for joint in EYES]
+    if not all(centers):
         raise LabelError(
-            f"the length from eye centre to eye centre needs {' and '.join(EYES)}, or all points of both as face68 has "
+            f"the length from eye center to eye center needs {' and '.join(EYES)}, or all points of both as face68 has "
             f"them, which {skeleton.name} has not"
         )
-    left, right = gathered(annotation.keypoints.astype(np.float64), centres, np.mean).swapaxes(0, 1)
+    left, right = gathered(annotation.keypoints.astype(np.float64), centers, np.mean).swapaxes(0, 1)
     return np.linalg.norm(left - right, axis=-1)
 
 
@@ -99,7 +99,7 @@ PROTOCOLS = MappingProxyType(
             Protocol("lsp", between("left_shoulder", "right_hip"), "left shoulder to right hip", 0.2, (), DIAGONAL),
             Protocol("flic", between("right_shoulder", "left_hip"), "right shoulder to left hip", 0.2, (), DIAGONAL),
             # MAFL's and AFLW's inter-ocular distance, and the error from which papers call a face failed.
-            Protocol("eyes", eyes, "eye centre to eye centre", ANY_TWO),
+            Protocol("eyes", eyes, "eye center to eye center", ANY_TWO),
             # The outer corners of the eyes, and the error from which on 300-W calls a face failed.
             Protocol("face", between("right_eye_0", "left_eye_3"), "outer eye corner to outer eye corner", 0.08),
             Protocol("box", box_side, "the longer side of the object's box", 0.1),

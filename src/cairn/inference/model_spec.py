@@ -1,18 +1,47 @@
-"""What a model file says of itself: all that is needed to use it, and where it comes from."""
+"""What a model file says of itself: all that inference needs, and where the model comes from."""
 
 from __future__ import annotations
 
 import json
+import logging
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cairn.errors import CairnError, ModelError
 from cairn.inference.resolution import DEFAULT_GAP
+from cairn.migration import notice, rename_keys
 from cairn.structures.skeleton import Skeleton
 
 METADATA_KEY = "cairn.spec"
 """Where an .onnx file keeps its specification, as JSON."""
+
+FORMAT: Literal[2] = 2
+"""Version of the specification that is written; older ones are migrated when read."""
+
+RENAMED = {
+    "licence": "license",
+    "figures": "metrics",
+    "skeleton.colours": "skeleton.colors",
+    "input.gap": "input.scale_gap",
+    "decode.least_parts": "decode.min_parts",
+    "decode.least_score": "decode.min_score",
+    "decode.most_peaks": "decode.max_peaks",
+    "decode.uncounted": "decode.ignore_keypoints",
+    "provenance.calibrated_on_pictures": "provenance.calibrated_on_images",
+}
+"""Keys of format 1 -> keys of format 2."""
+
+TASK_OF_FIT = {"letterbox": "multi_instance", "whole": "single_instance", "crop": "crop"}
+"""`input.fit` of format 1 -> `task` of format 2."""
+
+Task = Literal["multi_instance", "single_instance", "crop"]
+"""What a model finds: all instances of an image, its only instance, or one instance in the crop around a box."""
+
+Resize = Literal["letterbox", "square"]
+"""How an image becomes network input; see `InputSpec`."""
+
+log = logging.getLogger(__name__)
 
 
 def _read_skeleton(value: Any) -> Skeleton:
@@ -22,9 +51,6 @@ def _read_skeleton(value: Any) -> Skeleton:
         raise ValueError(str(error)) from None
 
 
-Fit = Literal["letterbox", "crop", "whole"]
-"""What of a picture a network is shown; see `InputSpec`."""
-
 SkeletonField = Annotated[Skeleton, BeforeValidator(_read_skeleton), PlainSerializer(Skeleton.to_dict)]
 
 
@@ -33,57 +59,101 @@ class _Value(BaseModel):
 
 
 class InputSpec(_Value):
-    """What the network is shown: float32 RGB from 0 to 255, (B, 3, h, w).
+    """How an image, or a crop of it, becomes network input: float32 RGB from 0 to 255, (B, 3, h, w).
 
-    letterbox  the whole picture, its longest side scaled to `size`, padded to a multiple of `multiple`
-    crop       a square of `size` pixels around one object
-    whole      the whole picture, which has one object, in a square of `size` pixels: its longer side fills it
-
-    scales, gap  of a letterbox: as in `Resolution`
+    Attributes:
+        resize: "letterbox" scales the longest side to `size` and pads both sides to a multiple of `multiple`;
+            "square" scales the longer side to `size` and pads to a square of `size`.
+        size: Pixels.
+        multiple: Pixels of which each side must be a multiple.
+        margin: Side of the square crop around a bounding box, over the longer side of that box.
+        scales: Number of test-time scales of a letterboxed image whose outputs are averaged.
+        scale_gap: Difference between two scales, as in `Resolution`.
     """
 
-    fit: Fit
+    resize: Resize
     size: Annotated[int, Field(gt=0)]
     multiple: Annotated[int, Field(gt=0)] = 32
     margin: Annotated[float, Field(gt=0)] = 1.25
-    """For the square around an object: its side over the longer side of the object's box."""
     scales: Annotated[int, Field(ge=1)] = 1
-    gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
+    scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
 class ModelSpec(_Value):
     """The specification of one model.
 
-    decode          the keyword arguments of the method's decode()
-    draw_threshold  keypoints less sure than this are found, but better not drawn
+    Attributes:
+        format: Version of this specification.
+        name: Name of the model.
+        method: Name of the method that decodes the outputs.
+        task: What the model finds.
+        skeleton: Keypoints and limbs.
+        input: How an image becomes network input.
+        stride: Input pixels per cell of the output maps.
+        outputs: Names of the network's outputs, in order.
+        decode: Keyword arguments of the method's `decode()`.
+        draw_threshold: Minimum keypoint confidence to draw by default.
+        license: License of the weights.
+        sources: Data and weights that the model was trained on, one sentence each.
+        provenance: Version, date, seed, epochs and so on of the training run.
+        metrics: Metrics on the validation set, by name.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = FORMAT
     name: str
     method: str
+    task: Task
     skeleton: SkeletonField
     input: InputSpec
     stride: Annotated[int, Field(gt=0)]
     outputs: tuple[str, ...]
     decode: dict[str, float | int | bool | str] = {}
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
-    licence: str = ""
+    license: str = ""
     sources: tuple[str, ...] = ()
     provenance: dict[str, str | int | float] = {}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
 
     def to_json(self) -> str:
+        """The specification as JSON, as `from_json` reads it."""
         return self.model_dump_json()
 
     @classmethod
-    def from_json(cls, text: str) -> ModelSpec:
-        """Raises ModelError where the text is no specification of a format that this version reads."""
+    def from_json(cls, text: str, where: str = "the model") -> ModelSpec:
+        """Reads a specification, of an older format too.
+
+        Args:
+            text: JSON.
+            where: The file, for messages.
+
+        Raises:
+            ModelError: The text is not a specification of a format that this version reads.
+        """
         try:
-            return cls.model_validate(json.loads(text))
+            values = json.loads(text)
+            if isinstance(values, dict) and values.get("format") == 1:
+                values, renamed = migrate(values)
+                log.warning(notice(where, renamed))
+            return cls.model_validate(values)
         except (ValidationError, ValueError) as error:
             reason = str(error)
             if isinstance(error, ValidationError):
                 first = error.errors()[0]
-                where = ".".join(map(str, first["loc"]))
-                reason = (f"{where}: " if where else "") + first["msg"].removeprefix("Value error, ")
-            raise ModelError(f"the model's {METADATA_KEY} cannot be read ({reason})") from None
+                key = ".".join(map(str, first["loc"]))
+                reason = (f"{key}: " if key else "") + first["msg"].removeprefix("Value error, ")
+            raise ModelError(f"the {METADATA_KEY} of {where} cannot be read ({reason})") from None
+
+
+def migrate(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A specification of format 1 as one of format 2, and its renamed keys as `rename_keys` gives them.
+
+    Raises:
+        ValueError: `input.fit` is missing or unknown.
+    """
+    values, renamed = rename_keys(values, RENAMED)
+    shape = values.get("input")
+    fit = shape.pop("fit", None) if isinstance(shape, dict) else None
+    if not isinstance(shape, dict) or fit not in TASK_OF_FIT:
+        raise ValueError(f"input.fit: expected one of {', '.join(TASK_OF_FIT)}, got {fit!r}")
+    shape["resize"] = "letterbox" if fit == "letterbox" else "square"
+    return {**values, "format": FORMAT, "task": TASK_OF_FIT[fit]}, (*renamed, "input.fit -> task, input.resize")

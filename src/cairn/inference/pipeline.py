@@ -1,6 +1,6 @@
 """Steps of work on a stream of items, at the same time: while one item is drawn, the next is looked at.
 
-Each stage has a thread of its own. That pays because what takes long (decoding pictures and video, networks,
+Each stage has a thread of its own. That pays because what takes long (decoding images and video, networks,
 drawing, encoding) is done in libraries that let go of Python's lock; on a single core it costs little.
 """
 
@@ -28,7 +28,7 @@ _END = object()
 
 
 @dataclass(frozen=True)
-class Abreast:
+class Parallel:
     """A stage that keeps nothing from one item to the next, so that `count` items may be in it at the same time.
 
     Each of several cores at an item of its own does more than all of them at one.
@@ -45,7 +45,7 @@ def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -
     """Every item, in order, after each stage in turn has been at it.
 
     One thread draws the items, and each stage has one: a stage sees one item at a time, in order, so it may keep
-    state, unless it is said to be `Abreast`. No more than `ahead` items wait between two stages, so that memory does
+    state, unless it is said to be `Parallel`. No more than `ahead` items wait between two stages, so that memory does
     not grow with their number, and the items are drawn only as fast as the slowest stage and the caller take them.
 
     With `ahead` 0 there are no threads: all is done one after another, by the caller's.
@@ -62,9 +62,9 @@ def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -
 
 def _steps(stage: Callable[[Any], Any], pools: ExitStack) -> list[Callable[[Any], Any]]:
     """An item goes into a pool of threads, and the next step waits for it."""
-    if not isinstance(stage, Abreast) or stage.count == 1:
+    if not isinstance(stage, Parallel) or stage.count == 1:
         return [stage]
-    pool = ThreadPoolExecutor(stage.count, "abreast")
+    pool = ThreadPoolExecutor(stage.count, "parallel")
     pools.callback(pool.shutdown, wait=False, cancel_futures=True)
     return [lambda item: pool.submit(stage.stage, item), lambda future: future.result()]
 

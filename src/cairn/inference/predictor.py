@@ -1,4 +1,4 @@
-"""From a picture to poses: preprocess -> network -> decode -> back to the picture's own pixels."""
+"""From an image to poses: preprocess -> network -> decode -> back to the image's own pixels."""
 
 from __future__ import annotations
 
@@ -6,40 +6,45 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ImageError, LabelError, ModelError
-from cairn.structures.geometry import Affine, Size, crop, field_affine
-from cairn.ops.heatmaps import flip_heatmaps
-from cairn.media.images import read_image
-from cairn.inference.network import Maps, Network
-from cairn.structures.poses import Poses
-from cairn.inference.resolution import SIDES, Resolution, average_maps
 from cairn.inference.model_spec import ModelSpec
-
-Picture = str | Path | NDArray[np.uint8]
-"""A path, or an (H, W, 3) uint8 RGB array."""
+from cairn.inference.network import Maps, Network
+from cairn.inference.resolution import SIDES, Resolution, average_maps
+from cairn.media.images import ImageLike, as_image
+from cairn.ops.heatmaps import flip_heatmaps
+from cairn.structures.geometry import Affine, Size, crop, field_affine
+from cairn.structures.poses import Poses
 
 Decode = Callable[[Maps], Poses]
-"""One picture's maps, name -> (C, h, w), to poses in field cells."""
+"""One image's maps, name -> (C, h, w), to poses in field cells."""
 
-LEAST_CROP = 16
+MIN_CROP = 16
 """Side in pixels of the smallest crop: from less than four cells of a field nothing can be told."""
 
 CROPS_AT_ONCE = 16
 """How many crops the network is shown together: memory does not grow with the number of boxes."""
 
 
-class Predictor:
-    """Finds every object in a whole picture (bottom-up).
+class Predictor(Protocol):
+    """Finds the instances in an image."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def __call__(self, image: ImageLike) -> Poses: ...
+
+
+class BottomUpPredictor:
+    """Finds every object in a whole image (bottom-up).
 
     network  the network, which knows its specification
     decode   the method's decoder, its thresholds already set
-    size     what of a picture the network is shown: the longest side in pixels, or a `Resolution`; None takes the
+    size     what of an image the network is shown: the longest side in pixels, or a `Resolution`; None takes the
              specification's
 
     Raises ModelError where a side is not within `SIDES`, or not one that the network can be shown.
@@ -50,22 +55,22 @@ class Predictor:
         self.decode = decode
         given = size if isinstance(size, Resolution) else Resolution(longest=size)
         own = network.spec.input
-        self.resolution = given.of_model(own.size, own.multiple, own.scales, own.gap)
+        self.resolution = given.of_model(own.size, own.multiple, own.scales, own.scale_gap)
 
     @property
     def spec(self) -> ModelSpec:
         return self.network.spec
 
-    def __call__(self, picture: Picture) -> Poses:
-        """The poses in a picture, in its own pixels.
+    def __call__(self, image: ImageLike) -> Poses:
+        """The poses in an image, in its own pixels.
 
         Raises ImageError where a path cannot be read, or an array is not (H, W, 3) uint8.
         """
-        maps, to_picture = self.maps(as_image(picture))
-        return self.decode(maps).transformed(to_picture)
+        maps, to_image = self.maps(as_image(image))
+        return self.decode(maps).transformed(to_image)
 
     def maps(self, image: NDArray[np.uint8]) -> tuple[Maps, Affine]:
-        """What the network makes of a picture, each output (C, h, w), and where its cells lie in the picture.
+        """What the network makes of an image, each output (C, h, w), and where its cells lie in the image.
 
         With several scales it is the mean over them, on the cells of the first.
         """
@@ -76,8 +81,8 @@ class Predictor:
         return maps, field_affine(self.spec.stride).then(affines[0].inverse())
 
 
-class CropPredictor:
-    """Finds one object in each box of a picture (top-down).
+class TopDownPredictor:
+    """Finds one object in each box of an image (top-down).
 
     network  the network, which knows its specification
     decode   the method's decoder for one crop, its settings already made
@@ -104,42 +109,42 @@ class CropPredictor:
     def spec(self) -> ModelSpec:
         return self.network.spec
 
-    def __call__(self, picture: Picture, boxes: ArrayLike | None = None) -> Poses:
-        """One object for each box, in the picture's own pixels.
+    def __call__(self, image: ImageLike, boxes: ArrayLike | None = None) -> Poses:
+        """One object for each box, in the image's own pixels.
 
-        boxes  (P, 4) x, y, width, height. The network is shown the square around a box's centre whose side
+        boxes  (P, 4) x, y, width, height. The network is shown the square around a box's center whose side
                is the longer side times the specification's margin. None: one object, and the square that
-               holds the whole picture
+               holds the whole image
 
-        Raises ImageError as `Predictor` does; LabelError where boxes are not (P, 4), not finite, without area,
-        outside the picture, or so small that the square is below `LEAST_CROP` pixels.
+        Raises ImageError as `BottomUpPredictor` does; LabelError where boxes are not (P, 4), not finite, without area,
+        outside the image, or so small that the square is below `MIN_CROP` pixels.
         """
-        image = as_image(picture)
+        pixels = as_image(image)
         size = (self.size, self.size)
-        crops = [crop(center, side, size) for center, side in self._squares(image.shape[:2], boxes)]
+        crops = [crop(center, side, size) for center, side in self._squares(pixels.shape[:2], boxes)]
         found: list[Poses] = []
         for start in range(0, len(crops), CROPS_AT_ONCE):
             some = crops[start : start + CROPS_AT_ONCE]
-            maps = self._maps(np.concatenate([to_input(affine.warp(image, size)) for affine in some]))
+            maps = self._maps(np.concatenate([to_input(affine.warp(pixels, size)) for affine in some]))
             for i, affine in enumerate(some):
                 pose = self.decode({name: values[i] for name, values in maps.items()})
                 found.append(pose.transformed(field_affine(self.spec.stride).then(affine.inverse())))
         return _joined(found) if found else Poses.empty(self.spec.skeleton)
 
     def _squares(self, size: Size, boxes: ArrayLike | None) -> list[tuple[tuple[float, float], float]]:
-        """Centre and side of each crop."""
+        """Center and side of each crop."""
         if boxes is None:
-            if max(size) < LEAST_CROP:
+            if max(size) < MIN_CROP:
                 raise ImageError(
-                    f"the picture is {size[1]} x {size[0]} pixels; its longer side must be {LEAST_CROP} at least"
+                    f"the image is {size[1]} x {size[0]} pixels; its longer side must be {MIN_CROP} at least"
                 )
             return [(((size[1] - 1) / 2, (size[0] - 1) / 2), max(size))]
         checked = check_boxes(boxes, size)
         sides = self.spec.input.margin * checked[:, 2:].max(axis=1)
-        if (sides < LEAST_CROP).any():
+        if (sides < MIN_CROP).any():
             i = int(sides.argmin())
             raise LabelError(
-                f"box {i} ({_numbers(checked[i])}) gives a crop of {sides[i]:.1f} pixels; the least is {LEAST_CROP}"
+                f"box {i} ({_numbers(checked[i])}) gives a crop of {sides[i]:.1f} pixels; the least is {MIN_CROP}"
             )
         return [((x + w / 2, y + h / 2), side) for (x, y, w, h), side in zip(checked.tolist(), sides, strict=True)]
 
@@ -153,13 +158,13 @@ class CropPredictor:
 
 
 class RefinedPredictor:
-    """Top-down on top of bottom-up: what one predictor finds in a picture, another looks at more closely.
+    """Top-down on top of bottom-up: what one predictor finds in an image, another looks at more closely.
 
     whole  finds the objects; only where they are and their scores are used
     crops  finds the joints, in the box around each object's keypoints, and says the skeleton
     """
 
-    def __init__(self, whole: Predictor, crops: CropPredictor) -> None:
+    def __init__(self, whole: BottomUpPredictor, crops: TopDownPredictor) -> None:
         self.whole = whole
         self.crops = crops
 
@@ -167,14 +172,14 @@ class RefinedPredictor:
     def spec(self) -> ModelSpec:
         return self.crops.spec
 
-    def __call__(self, picture: Picture) -> Poses:
-        """As `Predictor`. An object's score is the product of both predictors' scores."""
-        image = as_image(picture)
-        coarse = self.whole(image)
+    def __call__(self, image: ImageLike) -> Poses:
+        """As `BottomUpPredictor`. An object's score is the product of both predictors' scores."""
+        pixels = as_image(image)
+        coarse = self.whole(pixels)
         coarse = coarse[np.flatnonzero(coarse.found.any(axis=1))]
         boxes = large_enough(coarse.boxes)
-        inside = overlapping(boxes, image.shape[:2])  # a false find may lie in the letterbox's padding
-        poses = self.crops(image, boxes[inside])
+        inside = overlapping(boxes, pixels.shape[:2])  # a false find may lie in the letterbox's padding
+        poses = self.crops(pixels, boxes[inside])
         return replace(poses, scores=poses.scores * coarse.scores[inside])
 
 
@@ -190,13 +195,13 @@ def check_settings(method: str, decode: Callable[..., Poses], settings: Mapping[
 
 
 def large_enough(boxes: NDArray) -> NDArray[np.float64]:
-    """Boxes (P, 4), the small ones grown around their centres to the smallest crop: one joint's has no area."""
-    growth = np.maximum(LEAST_CROP - boxes[:, 2:].astype(np.float64), 0)
+    """Boxes (P, 4), the small ones grown around their centers to the smallest crop: one joint's has no area."""
+    growth = np.maximum(MIN_CROP - boxes[:, 2:].astype(np.float64), 0)
     return np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
 
 
 def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
-    """boxes as (P, 4) x, y, width, height, each with an area inside a picture of `size`, or a LabelError."""
+    """boxes as (P, 4) x, y, width, height, each with an area inside an image of `size`, or a LabelError."""
     try:
         checked = np.asarray(boxes, dtype=np.float64)
     except (TypeError, ValueError):
@@ -208,7 +213,7 @@ def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
     for wrong, what in (
         (~np.isfinite(checked).all(axis=1), "has a number that is not finite"),
         (~(checked[:, 2:] > 0).all(axis=1), "has no area: width and height must be above 0"),
-        (~overlapping(checked, size), f"lies outside the picture of {size[1]} x {size[0]} pixels"),
+        (~overlapping(checked, size), f"lies outside the image of {size[1]} x {size[0]} pixels"),
     ):
         if wrong.any():
             i = int(wrong.argmax())
@@ -217,19 +222,9 @@ def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
 
 
 def overlapping(boxes: NDArray, size: Size) -> NDArray[np.bool_]:
-    """(P,): which boxes (P, 4) share an area with a picture, whose pixels span from -0.5 to their number - 0.5."""
+    """(P,): which boxes (P, 4) share an area with an image, whose pixels span from -0.5 to their number - 0.5."""
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     return ((low < np.array(size[::-1]) - 0.5) & (high > -0.5)).all(axis=1)
-
-
-def as_image(picture: Picture) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a path or of an array that is one already."""
-    if isinstance(picture, str | Path):
-        return read_image(picture)
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        got = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise ImageError(f"a picture must be a path or an (H, W, 3) uint8 RGB array, got {got}")
-    return picture
 
 
 def to_input(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""How large a network is shown a picture, and at how many scales its maps are averaged.
+"""How large a network is shown an image, and at how many scales its maps are averaged.
 
 The words are OpenPose's: `net_resolution`, `scale_number`, `scale_gap`.
 """
@@ -22,13 +22,13 @@ DEFAULT_GAP = 0.25  # OpenPose's scale_gap
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a network of whole pictures is shown of each.
+    """What a network of whole images is shown of each.
 
     longest  longest side in pixels; None, where width and height are None too, takes the model's own
-    width    pixels; with `height` the picture is fitted into both, without it the height follows its aspect
+    width    pixels; with `height` the image is fitted into both, without it the height follows its aspect
     height   likewise
-    scales   the picture is shown so often, smaller each time: 1, 1 - gap, 1 - 2·gap, ... times as large; None takes
-             the model's own, as many as leave a picture to look at
+    scales   the image is shown so often, smaller each time: 1, 1 - gap, 1 - 2·gap, ... times as large; None takes
+             the model's own, as many as leave an image to look at
     gap      between two scales
 
     Raises ModelError where these contradict each other.
@@ -38,7 +38,7 @@ class Resolution:
     width: int | None = None
     height: int | None = None
     scales: int | None = None
-    gap: float = DEFAULT_GAP
+    scale_gap: float = DEFAULT_GAP
 
     def __post_init__(self) -> None:
         if self.longest is not None and (self.width or self.height):
@@ -48,19 +48,19 @@ class Resolution:
                 raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {side}")
         if self.scales is not None and self.scales < 1:
             raise ModelError(f"scales must be 1 at least, got {self.scales}")
-        if not 0 < self.gap < 1:
-            raise ModelError(f"the gap between scales must be between 0 and 1, got {self.gap:g}")
-        if self.scales is None and self.gap != DEFAULT_GAP:
+        if not 0 < self.scale_gap < 1:
+            raise ModelError(f"the gap between scales must be between 0 and 1, got {self.scale_gap:g}")
+        if self.scales is None and self.scale_gap != DEFAULT_GAP:
             raise ModelError("a gap is between scales: say how many")
         if self.factors[-1] < 1e-6:  # 1 - 4·0.25 is no scale, however floats round it
             raise ModelError(
-                f"{self.scales} scales with a gap of {self.gap:g} end at {self.factors[-1]:g} times the picture: "
+                f"{self.scales} scales with a gap of {self.scale_gap:g} end at {self.factors[-1]:g} times the image: "
                 f"(scales - 1) × gap must be below 1"
             )
 
     @classmethod
     def parse(cls, text: str) -> Resolution:
-        """WxH as OpenPose's `--net_resolution` takes it: `656x368`; -1 for what follows the picture's aspect.
+        """WxH as OpenPose's `--net_resolution` takes it: `656x368`; -1 for what follows the image's aspect.
 
         Raises ModelError for anything else.
         """
@@ -70,15 +70,15 @@ class Resolution:
         except ValueError:
             raise ModelError(f"a net resolution is WxH, such as 656x368 or -1x368, got {text!r}") from None
         if width == height == -1:
-            raise ModelError(f"only one side of a net resolution can follow from the picture's aspect, got {text!r}")
+            raise ModelError(f"only one side of a net resolution can follow from the image's aspect, got {text!r}")
         return cls(width=None if width == -1 else width, height=None if height == -1 else height)
 
     @property
     def factors(self) -> tuple[float, ...]:
         """Size of each scale, relative to the first."""
-        return tuple(1 - i * self.gap for i in range(self.scales or 1))
+        return tuple(1 - i * self.scale_gap for i in range(self.scales or 1))
 
-    def of_model(self, size: int, multiple: int, scales: int = 1, gap: float = DEFAULT_GAP) -> Resolution:
+    def of_model(self, size: int, multiple: int, scales: int = 1, scale_gap: float = DEFAULT_GAP) -> Resolution:
         """The same with a model's own size where none is given, and its own scales likewise.
 
         Raises ModelError where width or height is not a multiple of what the model can be shown, or the smallest
@@ -95,25 +95,25 @@ class Resolution:
         given = self if self.width or self.height or self.longest else replace(self, longest=size)
         largest = max(side for side in (given.longest, given.width, given.height) if side is not None)
         if self.scales is None:
-            enough = (1 - SIDES[0] / largest) / gap  # gaps until the least side
-            return replace(given, scales=min(scales, 1 + int(max(enough, 0) + 1e-6)), gap=gap)
+            enough = (1 - SIDES[0] / largest) / scale_gap  # gaps until the least side
+            return replace(given, scales=min(scales, 1 + int(max(enough, 0) + 1e-6)), scale_gap=scale_gap)
         if largest * self.factors[-1] < SIDES[0]:
             raise ModelError(
-                f"the last of {self.scales} scales with a gap of {self.gap:g} would be "
+                f"the last of {self.scales} scales with a gap of {self.scale_gap:g} would be "
                 f"{largest * self.factors[-1]:.0f} pixels; the least is {SIDES[0]}"
             )
         return given
 
     def fit(self, size: Size, multiple: int) -> list[tuple[Affine, Size]]:
-        """The map onto the network's picture, and that picture's size, for each scale of a picture of `size`.
+        """The map onto the network's image, and that image's size, for each scale of an image of `size`.
 
         The first is as asked for, each side rounded up to a multiple; the others are as much smaller as `factors`
-        say. All are anchored top-left. Raises ImageError where the picture is too long for a side that follows.
+        say. All are anchored top-left. Raises ImageError where the image is too long for a side that follows.
         """
         longest = self._longest(size)
         if longest > SIDES[1]:
             raise ImageError(
-                f"the picture is {size[1]} x {size[0]} pixels, and would be shown {longest:.0f} pixels long; the most "
+                f"the image is {size[1]} x {size[0]} pixels, and would be shown {longest:.0f} pixels long; the most "
                 f"is {SIDES[1]}: give both sides of the net resolution"
             )
         fits = [letterbox(size, longest * factor, multiple) for factor in self.factors]
@@ -122,7 +122,7 @@ class Resolution:
         return fits
 
     def _longest(self, size: Size) -> float:
-        """Length in pixels of a picture's longest side in the first scale."""
+        """Length in pixels of an image's longest side in the first scale."""
         if self.longest is not None:
             return self.longest
         asked = (self.height, self.width)
@@ -131,11 +131,11 @@ class Resolution:
 
 
 def average_maps(maps: Sequence[NDArray], affines: Sequence[Affine]) -> NDArray[np.float32]:
-    """The mean of the maps (C, h, w) of one picture at several scales, on the cells of the first.
+    """The mean of the maps (C, h, w) of one image at several scales, on the cells of the first.
 
-    affines  of each scale, from the picture to what the network was shown
+    affines  of each scale, from the image to what the network was shown
 
-    A cell of the first lies at (i + 0.5)·f/f' - 0.5 in one that shows the picture f'/f times as large; there
+    A cell of the first lies at (i + 0.5)·f/f' - 0.5 in one that shows the image f'/f times as large; there
     the four cells around are weighted by nearness, those of the border standing for what lies beyond.
     """
     if len(maps) == 1:

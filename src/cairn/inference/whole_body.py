@@ -1,4 +1,4 @@
-"""Hands and faces of the people in a picture, looked at in crops that the body's joints place.
+"""Hands and faces of the people in an image, looked at in crops that the body's joints place.
 
 Simon, Joo, Matthews, Sheikh: Hand Keypoint Detection in Single Images using Multiview Bootstrapping, CVPR 2017, and
 OpenPose (TPAMI 2019, section 4). The numbers below are those of OpenPose's released code.
@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import ModelSpec
+from cairn.inference.predictor import MIN_CROP, TopDownPredictor, overlapping
+from cairn.media.images import ImageLike, as_image
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
-from cairn.inference.predictor import LEAST_CROP, CropPredictor, Picture, as_image, overlapping
 from cairn.structures.skeleton import Skeleton, joined
-from cairn.inference.model_spec import ModelSpec
 
 Side = Literal["left", "right"]
 
 HAND_SURE, FACE_SURE = 0.03, 0.25
 """Only joints surer than this place a hand, or a face."""
 
-LEAST_FACE = 40.0  # pixels of the square around a face; smaller ones are not looked at
+MIN_FACE = 40.0  # pixels of the square around a face; smaller ones are not looked at
 
 ARM = ("shoulder", "elbow", "wrist")
 
@@ -36,12 +37,12 @@ HEAD = Skeleton(
 
 
 class Body(Protocol):
-    """Anything that finds people: `Predictor`, `RefinedPredictor`, or `CropPredictor` with boxes."""
+    """Anything that finds people: `BottomUpPredictor`, `RefinedPredictor`, or `TopDownPredictor` with boxes."""
 
     @property
     def spec(self) -> ModelSpec: ...
 
-    def __call__(self, picture: Picture) -> Poses: ...
+    def __call__(self, image: ImageLike) -> Poses: ...
 
 
 class WholeBodyPredictor:
@@ -55,7 +56,7 @@ class WholeBodyPredictor:
     Raises ModelError where neither is given, or the body has no joints to place them by.
     """
 
-    def __init__(self, body: Body, hand: CropPredictor | None = None, face: CropPredictor | None = None) -> None:
+    def __init__(self, body: Body, hand: TopDownPredictor | None = None, face: TopDownPredictor | None = None) -> None:
         self.body = body
         self.hand = hand
         self.face = face
@@ -74,19 +75,19 @@ class WholeBodyPredictor:
             update={"name": " + ".join(spec.name for spec in specs), "skeleton": joined(name, parts)}
         )
 
-    def __call__(self, picture: Picture, boxes: ArrayLike | None = None) -> Poses:
+    def __call__(self, image: ImageLike, boxes: ArrayLike | None = None) -> Poses:
         """As the body's predictor. What stands too small, or has no joints to place it by, is not found."""
-        image = as_image(picture)
-        body = self.body(image) if boxes is None else self.body(image, boxes=boxes)  # type: ignore[call-arg]
+        pixels = as_image(image)
+        body = self.body(pixels) if boxes is None else self.body(pixels, boxes=boxes)  # type: ignore[call-arg]
         parts = [body]
         if self.hand:
-            mirror = Affine.mirror(image.shape[1])
-            mirrored = np.ascontiguousarray(image[:, ::-1])
-            left = _look(self.hand, mirrored, _mirrored(hand_boxes(body, "left"), image.shape[1]), LEAST_CROP)
+            mirror = Affine.mirror(pixels.shape[1])
+            mirrored = np.ascontiguousarray(pixels[:, ::-1])
+            left = _look(self.hand, mirrored, _mirrored(hand_boxes(body, "left"), pixels.shape[1]), MIN_CROP)
             parts.append(left.transformed(mirror))
-            parts.append(_look(self.hand, image, hand_boxes(body, "right"), LEAST_CROP))
+            parts.append(_look(self.hand, pixels, hand_boxes(body, "right"), MIN_CROP))
         if self.face:
-            parts.append(_look(self.face, image, face_boxes(body), LEAST_FACE))
+            parts.append(_look(self.face, pixels, face_boxes(body), MIN_FACE))
         return Poses(
             np.concatenate([part.keypoints for part in parts], axis=1),
             np.concatenate([part.confidence for part in parts], axis=1),
@@ -120,7 +121,7 @@ def face_boxes(poses: Poses) -> NDArray[np.float64]:
     sure = dict(zip(HEAD.joints, (head_poses.confidence > FACE_SURE).T, strict=True))
     neck, nose = points["neck"], points["nose"]
     height = _distance(neck, nose)
-    guesses = []  # where it holds, centre, size
+    guesses = []  # where it holds, center, size
     profile = (sure["left_eye"] == sure["left_ear"]) & (sure["right_eye"] == sure["right_ear"])
     profile &= sure["left_eye"] != sure["right_eye"]
     upright = sure["neck"] & sure["nose"]
@@ -143,7 +144,7 @@ def face_boxes(poses: Poses) -> NDArray[np.float64]:
     return _squares(centers, sizes)
 
 
-def _look(crops: CropPredictor, image: NDArray[np.uint8], boxes: NDArray, least: float) -> Poses:
+def _look(crops: TopDownPredictor, image: NDArray[np.uint8], boxes: NDArray, least: float) -> Poses:
     """A row for each box: what the network finds there, or nothing where the square is too small or outside."""
     size = boxes[:, 2]
     rows = np.flatnonzero((size >= least) & overlapping(boxes, image.shape[:2]))
@@ -162,7 +163,7 @@ def _squares(centers: NDArray, sizes: NDArray) -> NDArray[np.float64]:
 
 
 def _mirrored(boxes: NDArray, width: int) -> NDArray[np.float64]:
-    """Boxes in the mirror of a picture of this width."""
+    """Boxes in the mirror of an image of this width."""
     return np.concatenate([width - 1 - boxes[:, :1] - boxes[:, 2:3], boxes[:, 1:]], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""One loader for every path into the program, so that training and detecting see the same picture.
+"""One loader for every path into the program, so that training and detecting see the same image.
 
 Formats are told by their first bytes, never by a file's name. OpenCV decodes; what it would let pass
 in silence is looked at here, from the headers: size, orientation, and whether the file is all there.
@@ -16,39 +16,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError, OutputError
+from cairn.files import atomic_write
 from cairn.structures.geometry import Size
-from cairn.files import whole_file
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""What is taken for a picture in a folder; a file that is named outright may have any suffix."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+"""What is taken for an image in a folder; a file that is named outright may have any suffix."""
 
 MAX_PIXELS = 200_000_000
-"""Larger pictures are refused before they are decoded: one of this size takes 600 MB."""
+"""Larger images are refused before they are decoded: one of this size takes 600 MB."""
 
 JPEG_QUALITY = 92
 
-HEADER_BYTES = 1 << 17  # enough for nearly every picture's size to stand in
-KIND_BYTES = 12  # enough to tell the kinds of pictures
+HEADER_BYTES = 1 << 17  # enough for nearly every image's size to stand in
+KIND_BYTES = 12  # enough to tell the kinds of images
+
+ImageLike = str | Path | NDArray[np.uint8]
+"""A path, or an (H, W, 3) uint8 RGB array."""
+
+
+def as_image(image: ImageLike) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of a path or of an array that is one already."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"an image must be a path or an (H, W, 3) uint8 RGB array, got {got}")
+    return image
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """A picture as it is meant to be seen, (H, W, 3) uint8 RGB.
+    """An image as it is meant to be seen, (H, W, 3) uint8 RGB.
 
-    Exif orientation is applied, transparency composited on white, grey expanded, 16 bits scaled to 8.
-    Raises ImageError where the file is missing, no picture, truncated, or larger than MAX_PIXELS.
+    Exif orientation is applied, transparency composited on white, gray expanded, 16 bits scaled to 8.
+    Raises ImageError where the file is missing, no image, truncated, or larger than MAX_PIXELS.
     """
     path = Path(path)
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # it might never end, or never begin
-            raise ImageError(f"{path} is a pipe or a device, not a file: save the picture first")
+            raise ImageError(f"{path} is a pipe or a device, not a file: save the image first")
         with path.open("rb") as file:
             data = file.read(KIND_BYTES)
             if _reader_of(data):  # else it may be a video of any length
                 data += file.read()
     except FileNotFoundError:
-        raise ImageError(f"no picture at {path}") from None
+        raise ImageError(f"no image at {path}") from None
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder, not a picture") from None
+        raise ImageError(f"{path} is a folder, not an image") from None
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
     try:
@@ -68,7 +81,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     if height * width > MAX_PIXELS:
         raise ImageError(f"is {width}×{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million: reduce it first")
     if height * width == 0 or not header.complete:
-        raise ImageError("is truncated: the end of the picture is missing")
+        raise ImageError("is truncated: the end of the image is missing")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -79,9 +92,9 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
 
 
 def image_size(path: str | Path) -> Size:
-    """(height, width) of a picture as `read_image` gives it, from its header alone.
+    """(height, width) of an image as `read_image` gives it, from its header alone.
 
-    Raises ImageError where the file is missing or no picture.
+    Raises ImageError where the file is missing or no image.
     """
     path = Path(path)
     try:
@@ -99,21 +112,21 @@ def image_size(path: str | Path) -> Size:
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
-    """Write an (H, W, 3) uint8 RGB picture; the suffix says the format.
+    """Write an (H, W, 3) uint8 RGB image; the suffix says the format.
 
     Raises OutputError for an unknown suffix, or where the file cannot be written.
     """
     import cv2
 
     path = Path(path)
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise OutputError(f"cannot write {path}: the suffix must be one of {' '.join(PICTURE_SUFFIXES)}")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise OutputError(f"cannot write {path}: the suffix must be one of {' '.join(IMAGE_SUFFIXES)}")
     jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if jpeg else []
     done, encoded = cv2.imencode(path.suffix.lower(), image[..., ::-1], options)
     if not done:
         raise OutputError(f"cannot write {path}: OpenCV cannot encode {image.shape} as {path.suffix}")
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_bytes(encoded.tobytes())
 
 
@@ -126,13 +139,13 @@ def _to_8_bits(pixels: NDArray) -> NDArray[np.uint8]:
 
 
 def _to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """OpenCV's grey (H, W), grey and alpha (H, W, 2), BGR or BGRA -> RGB on white."""
+    """OpenCV's gray (H, W), gray and alpha (H, W, 2), BGR or BGRA -> RGB on white."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    colour = pixels[..., 2::-1] if pixels.shape[2] >= 3 else pixels[..., [0, 0, 0]]
+    color = pixels[..., 2::-1] if pixels.shape[2] >= 3 else pixels[..., [0, 0, 0]]
     if pixels.shape[2] in (1, 3):
-        return colour
+        return color
     alpha = pixels[..., -1:].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _oriented(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -156,7 +169,7 @@ class _Header:
 def _read_header(data: bytes) -> _Header:
     read = _reader_of(data)
     if read is None:
-        raise ImageError("is not a picture of a kind that Cairn reads (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+        raise ImageError("is not an image of a kind that Cairn reads (JPEG, PNG, WebP, TIFF, BMP, GIF)")
     try:
         return read(data)
     except (struct.error, IndexError, KeyError):
@@ -164,7 +177,7 @@ def _read_header(data: bytes) -> _Header:
 
 
 def _reader_of(data: bytes) -> Callable[[bytes], _Header] | None:
-    """What reads the header of this kind of picture; None where the first bytes are of no kind that we know."""
+    """What reads the header of this kind of image; None where the first bytes are of no kind that we know."""
     kinds = (
         (b"\xff\xd8\xff", _jpeg_header),
         (b"\x89PNG\r\n\x1a\n", _png_header),
@@ -180,7 +193,7 @@ _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # what the c
 
 
 def _jpeg_header(data: bytes) -> _Header:
-    """Walks the markers to the end-of-image marker, because libjpeg fills what is missing with grey."""
+    """Walks the markers to the end-of-image marker, because libjpeg fills what is missing with gray."""
     size, orientation, complete, at = None, 1, False, 2
     while marker := _JPEG_MARKER.search(data, at):
         kind, at = data[marker.start() + 1], marker.end()

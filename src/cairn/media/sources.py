@@ -1,4 +1,4 @@
-"""What the user named on the command line: pictures and clips, what their results are called, and their frames."""
+"""What the user named on the command line: images and clips, what their results are called, and their frames."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, ImageError, VideoError
-from cairn.media.images import PICTURE_SUFFIXES, read_image
+from cairn.media.images import IMAGE_SUFFIXES, read_image
+from cairn.media.names import ImageName
 from cairn.media.video import VIDEO_SUFFIXES, Video, open_camera, open_video
 from cairn.media.video.frames import USUAL_RATE
-from cairn.results import PictureName
 
 LIST_SUFFIX = ".txt"
 
@@ -31,19 +31,19 @@ CAMERA = "camera"
 
 @dataclass(frozen=True)
 class Source:
-    """Something to read. A clip (all but a picture) has frames; its name's `output` is that of the whole clip."""
+    """Something to read. A clip (all but an image) has frames; its name's `output` is that of the whole clip."""
 
-    name: PictureName
-    kind: Literal["picture", "video", "camera", "sequence"]
+    name: ImageName
+    kind: Literal["image", "video", "camera", "sequence"]
 
     @property
     def is_clip(self) -> bool:
-        return self.kind != "picture"
+        return self.kind != "image"
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture, or one of a clip.
+    """An image, or one of a clip.
 
     image  (H, W, 3) uint8 RGB; None where it could not be read
     fault  what is wrong with it, or with the clip from there on
@@ -51,7 +51,7 @@ class Frame:
     count  how many frames the clip has, about; None where nobody knows
     """
 
-    name: PictureName
+    name: ImageName
     image: NDArray[np.uint8] | None = None
     fault: CairnError | None = None
     rate: float = USUAL_RATE
@@ -59,13 +59,13 @@ class Frame:
 
 
 def find_sources(sources: Sequence[str]) -> list[Source]:
-    """The pictures and clips of files, folders (with all folders below), quoted globs, lists (a .txt file of paths,
+    """The images and clips of files, folders (with all folders below), quoted globs, lists (a .txt file of paths,
     one a line, from its own folder on), image sequences (`frame_%05d.png`) and camera numbers; each once, in order.
 
     Results keep the folder structure below the deepest folder that holds all sources, so that files of one name in
     two folders do not meet. In a folder in which two files differ only in their suffix, names keep the suffix. A
     file that is named outright is taken as it is, whether or not it is there: reading will tell. Raises ImageError
-    where a folder or list has no picture or video, or a glob or a sequence matches nothing.
+    where a folder or list has no image or video, or a glob or a sequence matches nothing.
     """
     found: dict[str, Source] = {}  # absolute -> as named; its output is yet to be
     roots: list[Path] = []
@@ -75,12 +75,12 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
         for path in paths:
             kind = _kind(path)
             found.setdefault(
-                path if kind == "camera" else _absolute(path), Source(PictureName(Path(path), PurePath(path)), kind)
+                path if kind == "camera" else _absolute(path), Source(ImageName(Path(path), PurePath(path)), kind)
             )
     base = _common_folder(roots)
     outputs = [_output(each, base) for each in found.values()]
     return [
-        replace(each, name=PictureName(each.name.path, output))
+        replace(each, name=ImageName(each.name.path, output))
         for each, output in zip(found.values(), _without_suffix(outputs), strict=True)
     ]
 
@@ -91,7 +91,7 @@ def frames(source: Source, threads: int = 0, rate: float = USUAL_RATE) -> Genera
     threads  cores for decoding video; 0 takes all
     rate     frames per second of image sequences, which do not say themselves
     """
-    if source.kind == "picture":
+    if source.kind == "image":
         yield _read(Frame(source.name))
         return
     if source.kind == "sequence":
@@ -111,13 +111,13 @@ def frames(source: Source, threads: int = 0, rate: float = USUAL_RATE) -> Genera
 def _named(source: str) -> tuple[list[str], list[Path]]:
     """Paths, patterns and camera numbers, and the folders below which their results are named."""
     if not source:  # an unset variable of a script; Path("") would be the current folder
-        raise ImageError("a source is empty: name a picture, a video or a folder (. is the current one)")
+        raise ImageError("a source is empty: name an image, a video or a folder (. is the current one)")
     path = Path(source)
     if path.is_dir():
         files = _in_folder(path)
         if not files:
-            suffixes = " ".join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
-            raise ImageError(f"no picture or video in the folder {path} (looked for {suffixes})")
+            suffixes = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+            raise ImageError(f"no image or video in the folder {path} (looked for {suffixes})")
         return files, [path]
     if path.suffix.lower() == LIST_SUFFIX and path.is_file():
         files = _in_list(path)
@@ -125,25 +125,25 @@ def _named(source: str) -> tuple[list[str], list[Path]]:
     if glob.has_magic(source) and not path.exists():
         files = [match for match in sorted(glob.glob(source, recursive=True)) if _is_input(Path(match))]  # noqa: PTH207
         if not files:
-            raise ImageError(f"no picture or video matches {source}")
+            raise ImageError(f"no image or video matches {source}")
         return files, [Path(file).parent for file in files]
     kind = _kind(source)
     if kind == "sequence" and not _numbered(path):
-        raise ImageError(f"no picture is numbered as {source} says")
+        raise ImageError(f"no image is numbered as {source} says")
     return [source], [] if kind == "camera" else [path.parent]
 
 
-def _kind(source: str) -> Literal["picture", "video", "camera", "sequence"]:
+def _kind(source: str) -> Literal["image", "video", "camera", "sequence"]:
     path = Path(source)
     if source.isascii() and source.isdigit() and not path.exists():
         return "camera"
     if NUMBER.search(path.name) and not path.exists():
         return "sequence"
-    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "picture"
+    return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "image"
 
 
 def _in_folder(folder: Path) -> list[str]:
-    """Pictures and videos at any depth, in order of their names; folders with a dot in front are left out."""
+    """Images and videos at any depth, in order of their names; folders with a dot in front are left out."""
     files = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -158,14 +158,14 @@ def _in_list(path: Path) -> list[str]:
         raise ImageError(f"cannot read the list {path}: {error.strerror or error}") from None
     files = [str(path.parent / line.strip()) for line in lines if line.strip()]
     if not files:
-        raise ImageError(f"the list {path} names no picture: it has one path a line")
+        raise ImageError(f"the list {path} names no image: it has one path a line")
     return files
 
 
 def _is_input(path: Path) -> bool:
-    """A picture or video by its suffix, neither hidden nor the result of an earlier run."""
+    """An image or video by its suffix, neither hidden nor the result of an earlier run."""
     ours = path.name.startswith(".") or ".cairn." in path.name
-    return path.suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) and not ours and path.is_file()
+    return path.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) and not ours and path.is_file()
 
 
 def _absolute(path: str | Path) -> str:
@@ -184,7 +184,7 @@ def _output(source: Source, base: Path) -> PurePath:
     if source.kind == "camera":
         return PurePath(f"{CAMERA}{source.name.path}.{CAMERA}")
     output = PurePath(os.path.relpath(source.name.path, base))
-    if source.kind == "picture" or source.kind == "video":
+    if source.kind == "image" or source.kind == "video":
         return output
     stem = NUMBER.sub("", output.stem).rstrip("_-. ") or "sequence"
     return output.with_name(stem + output.suffix)
@@ -207,12 +207,12 @@ def _sequence(source: Source, rate: float) -> Iterator[Frame]:
     numbered = _numbered(source.name.path)
     for number, path in numbered:
         output, seconds = source.name.output.with_name(path.stem), (number - numbered[0][0]) / rate
-        name = PictureName(path, output, source.name.output, number, round(seconds, 6))
+        name = ImageName(path, output, source.name.output, number, round(seconds, 6))
         yield _read(Frame(name, rate=rate, count=len(numbered)))
 
 
 def _numbered(pattern: Path) -> list[tuple[int, Path]]:
-    """Number and path of the pictures that a sequence's pattern means, in their order; some may be missing."""
+    """Number and path of the images that a sequence's pattern means, in their order; some may be missing."""
     before, width, after = NUMBER.split(pattern.name, maxsplit=1)
     digits = rf"\d{{{width}}}|[1-9]\d{{{width},}}" if width else r"0|[1-9]\d*"  # %05d gives five and, past 99999, more
     wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(after)}")
@@ -228,6 +228,6 @@ def _read(frame: Frame) -> Frame:
         return replace(frame, fault=error)
 
 
-def _frame_name(clip: PictureName, index: int, seconds: float | None) -> PictureName:
+def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:
     output = clip.output.with_name(f"{clip.output.name}_{index:012d}")  # OpenPose's
-    return PictureName(clip.path, output, clip.output, index, None if seconds is None else round(seconds, 6))
+    return ImageName(clip.path, output, clip.output, index, None if seconds is None else round(seconds, 6))

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
-from cairn.ops.pafs import line_integral
 from cairn.ops.heatmaps import Peaks
+from cairn.ops.pafs import line_integral
 
 Order = Literal["global", "limb"]
 
@@ -25,7 +25,7 @@ NEAR = 1.0
 release does so below √(W·H)/150 pixels (0.41 cells of its default input), but its fields overshoot."""
 
 PART_WEIGHT = 0.1
-"""A limb's sureness is its own score and this much of its two parts': OpenPose's CUDA code. It tells a true
+"""A limb's confidences is its own score and this much of its two parts': OpenPose's CUDA code. It tells a true
 part from a ripple beside it, to which the field flows just as well."""
 
 
@@ -36,14 +36,14 @@ class Connections:
     limbs         (C,) index of the limb
     starts, ends  (C,) indices of peaks
     scores        (C,) float32, > 0: the field along the line between them
-    sureness      (C,) float32: by which one is preferred to another, `PART_WEIGHT`
+    confidences      (C,) float32: by which one is preferred to another, `PART_WEIGHT`
     """
 
     limbs: NDArray[np.intp]
     starts: NDArray[np.intp]
     ends: NDArray[np.intp]
     scores: NDArray[np.float32]
-    sureness: NDArray[np.float32]
+    confidences: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.limbs)
@@ -80,7 +80,7 @@ def match_greedy(connections: Connections) -> NDArray[np.intp]:
     doubtful = _contested(connections)
     taken: set[tuple[int, int, bool]] = set()
     kept = []
-    order = doubtful[np.argsort(-connections.sureness[doubtful], kind="stable")]
+    order = doubtful[np.argsort(-connections.confidences[doubtful], kind="stable")]
     chosen = connections[order]
     for i, limb, start, end in zip(
         order.tolist(), chosen.limbs.tolist(), chosen.starts.tolist(), chosen.ends.tolist(), strict=True
@@ -102,7 +102,7 @@ def match_hungarian(connections: Connections) -> NDArray[np.intp]:
         starts, i = np.unique(connections.starts[rows], return_inverse=True)
         ends, j = np.unique(connections.ends[rows], return_inverse=True)
         scores = np.zeros((len(starts), len(ends)))
-        scores[i, j] = connections.sureness[rows]
+        scores[i, j] = connections.confidences[rows]
         partner = assign(scores)
         kept += rows[partner[i] == j].tolist()
     return _with_uncontested(connections, doubtful, kept)
@@ -124,9 +124,9 @@ def assemble(
     fills = np.zeros(len(connections), dtype=bool)
     if order == "limb":
         fills = np.isin(connections.limbs, list(redundant))
-        sequence = np.lexsort((-connections.sureness, connections.limbs, fills))
+        sequence = np.lexsort((-connections.confidences, connections.limbs, fills))
     else:
-        sequence = np.argsort(-connections.sureness, kind="stable")
+        sequence = np.argsort(-connections.confidences, kind="stable")
     bits = [1 << joint for joint in joints.tolist()]
     person = [-1] * len(joints)
     members: list[list[int]] = []

@@ -1,6 +1,6 @@
 """Confidence maps: one per joint, a bump where the joint is. Rendering them, and reading them back.
 
-Positions are in field cells, (x, y), integers at the centres of cells. Read back from a Gaussian, the
+Positions are in field cells, (x, y), integers at the centers of cells. Read back from a Gaussian, the
 argmax is within half a cell of the truth on each axis, the quarter offset within a quarter, and the
 parabola through the logarithms of three cells within 0.05, for it is the Gaussian's own logarithm.
 """
@@ -27,7 +27,7 @@ Refinement = Literal["log-parabola", "quarter", "none"]
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """Local maxima of the maps of one picture, in the order of their joints.
+    """Local maxima of the maps of one image, in the order of their joints.
 
     joints     (N,) which joint's map
     positions  (N, 2) float32, field cells
@@ -66,9 +66,9 @@ def render_gaussians(keypoints: NDArray, size: Size, sigma: float) -> NDArray[np
 
 
 def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> Peaks:
-    """heatmaps (K, h, w) -> every cell above `threshold` (and 0) that none of its eight neighbours reaches.
+    """heatmaps (K, h, w) -> every cell above `threshold` (and 0) that none of its eight neighbors reaches.
 
-    Of neighbours that are exactly equal the first stands for all. Positions and scores are those of the
+    Of neighbors that are exactly equal the first stands for all. Positions and scores are those of the
     log-parabola. With `most`, only that many of a joint's peaks are kept, the highest. NaN is no peak.
     """
     padded = _padded(heatmaps)
@@ -98,7 +98,7 @@ def argmax_keypoints(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """heatmaps (..., K, h, w) -> keypoints (..., K, 2) and confidence (..., K), the highest cell's value in [0, 1].
 
-    refinement  "quarter": a quarter of a cell towards the higher neighbour on each axis, as Stacked Hourglass
+    refinement  "quarter": a quarter of a cell towards the higher neighbor on each axis, as Stacked Hourglass
                 does; "log-parabola"; or "none". On the border both follow the parabola of the three last cells.
 
     A map of NaN alone gives NaN and confidence 0.
@@ -128,7 +128,7 @@ def soft_argmax(heatmaps: NDArray, temperature: float = 1.0) -> NDArray[np.float
 
 
 def flip_heatmaps(heatmaps: NDArray, order: Sequence[int]) -> NDArray:
-    """The maps (..., K, h, w) of a mirrored picture as those of the picture; `order` is `Skeleton.flip_order`."""
+    """The maps (..., K, h, w) of a mirrored image as those of the image; `order` is `Skeleton.flip_order`."""
     return heatmaps[..., list(order), :, ::-1]
 
 
@@ -176,7 +176,7 @@ def _parabola(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray
 
 
 def _quarter(padded: NDArray, cells: NDArray, places: NDArray) -> NDArray:
-    """A quarter towards the higher neighbour along x and y (2, n)."""
+    """A quarter towards the higher neighbor along x and y (2, n)."""
     before, _, after, shift = _stencil(padded, cells, places)
     rise = (after > before).astype(np.float32) - (after < before)  # not their difference: it may be inf - inf
     return 0.25 * np.where(shift == 0, rise, np.sign(_parabola(padded, cells, places)[0]))

@@ -1,8 +1,8 @@
-"""Our own JSON: one file for each picture, or one line for each, as for the frames of a clip; joints go by name.
+"""Our own JSON: one file for each image, or one line for each, as for the frames of a clip; joints go by name.
 
     {
       "format": "cairn", "version": 1,
-      "picture": "photo.jpg", "width": 640, "height": 480,
+      "image": "photo.jpg", "width": 640, "height": 480,
       "model": "person",
       "skeleton": {"name": "coco17", "joints": ["nose", ...], "limbs": [["nose", "left_eye"], ...]},
       "people": [
@@ -10,8 +10,8 @@
       ]
     }
 
-Coordinates are pixels of the picture as it is shown (Exif orientation applied); integers are pixel centres.
-A joint that was not found is null. A frame of a clip has "frame", its number from 0, and "seconds" after "picture";
+Coordinates are pixels of the image as it is shown (Exif orientation applied); integers are pixel centers.
+A joint that was not found is null. A frame of a clip has "frame", its number from 0, and "seconds" after "image";
 a person whose identity is followed has "id" before "score".
 """
 
@@ -24,8 +24,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from cairn.errors import OutputError
-from cairn.files import whole_file
-from cairn.results import Found, Writer
+from cairn.files import atomic_write
+from cairn.results import Detections, Writer
 
 FORMAT_VERSION = 1
 
@@ -39,7 +39,7 @@ class JsonWriter(Writer):
         self._clip: PurePath | None = None
         self._open = ExitStack()
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         if found.name.clip != self._clip:
             self._close()
             self._clip = found.name.clip
@@ -48,7 +48,7 @@ class JsonWriter(Writer):
         if self._clip:
             self._lines.write(json.dumps(to_json(found, self.model)) + "\n")
             return
-        with whole_file(found.name.beside(self.folder, ".cairn.json")) as beside:
+        with atomic_write(found.name.beside(self.folder, ".cairn.json")) as beside:
             text = _in_lines(to_json(found, self.model))
             beside.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON's escapes for names in no UTF-8
 
@@ -59,7 +59,7 @@ class JsonWriter(Writer):
 
     def _opened(self, path: Path) -> TextIO:
         with ExitStack() as opening:
-            file = opening.enter_context(opening.enter_context(whole_file(path)).open("w", encoding="utf-8"))
+            file = opening.enter_context(opening.enter_context(atomic_write(path)).open("w", encoding="utf-8"))
             self._open = opening.pop_all()
         return file
 
@@ -70,13 +70,13 @@ class JsonWriter(Writer):
 
 
 class JsonLinesWriter(Writer):
-    """One line for each picture, written to a stream as soon as it is known."""
+    """One line for each image, written to a stream as soon as it is known."""
 
     def __init__(self, stream: TextIO, model: str) -> None:
         self.stream = stream
         self.model = model
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         try:
             print(json.dumps(to_json(found, self.model)), file=self.stream, flush=True)
         except BrokenPipeError:  # the reader has seen enough
@@ -85,7 +85,7 @@ class JsonLinesWriter(Writer):
             raise OutputError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
-def to_json(found: Found, model: str) -> dict[str, Any]:
+def to_json(found: Detections, model: str) -> dict[str, Any]:
     """The form above, as plain values."""
     name, poses, skeleton = found.name, found.poses, found.poses.skeleton
     ids = [{}] * len(poses) if poses.ids is None else [{"id": _known(number)} for number in poses.ids.tolist()]
@@ -108,7 +108,7 @@ def to_json(found: Found, model: str) -> dict[str, Any]:
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,
-        "picture": name.path.as_posix(),
+        "image": name.path.as_posix(),
         **timed,
         "width": found.size[1],
         "height": found.size[0],

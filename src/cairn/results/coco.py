@@ -1,4 +1,4 @@
-"""COCO's results: one list for a run, as its evaluation reads it, and which number is which picture."""
+"""COCO's results: one list for a run, as its evaluation reads it, and which number is which image."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any, Self, TextIO
 
 import numpy as np
 
-from cairn.files import whole_file
+from cairn.files import atomic_write
+from cairn.media.names import ImageName
+from cairn.results import Detections, Writer
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import skeleton
-from cairn.results import Found, PictureName, Writer
 
 CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one kind of object
 
 
 class CocoWriter(Writer):
-    """`cairn.coco.json`, the results, and `cairn.coco-images.json`, the ids of the pictures.
+    """`cairn.coco.json`, the results, and `cairn.coco-images.json`, the ids of the images.
 
-    ids: picture -> image id, as `image_ids` gives them. Frames of clips get the numbers after these, in order.
+    ids: image -> image id, as `image_ids` gives them. Frames of clips get the numbers after these, in order.
     """
 
     def __init__(self, folder: Path, ids: dict[Path, int]) -> None:
@@ -38,7 +39,7 @@ class CocoWriter(Writer):
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         name, (height, width) = found.name, found.size
         image: dict[str, Any] = {"id": self._id(name), "file_name": name.path.as_posix()}
         if name.frame is not None:
@@ -55,7 +56,7 @@ class CocoWriter(Writer):
             self._images.end()
         self._open.__exit__(kind, error, trace)
 
-    def _id(self, name: PictureName) -> int:
+    def _id(self, name: ImageName) -> int:
         if name.frame is None:
             return self.ids[name.path]
         self._next += 1
@@ -85,20 +86,20 @@ def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
     ]
 
 
-def image_ids(pictures: Iterable[Path]) -> dict[Path, int]:
+def image_ids(images: Iterable[Path]) -> dict[Path, int]:
     """COCO's own numbers where every name is one (`000000000139.jpg` -> 139), else 1, 2, 3 in order."""
-    pictures = list(pictures)
-    stems = [picture.stem for picture in pictures]
+    images = list(images)
+    stems = [image.stem for image in images]
     if all(stem.isascii() and stem.isdigit() for stem in stems) and len(set(map(int, stems))) == len(stems):
-        return {picture: int(stem) for picture, stem in zip(pictures, stems, strict=True)}
-    return {picture: number for number, picture in enumerate(pictures, start=1)}
+        return {image: int(stem) for image, stem in zip(images, stems, strict=True)}
+    return {image: number for number, image in enumerate(images, start=1)}
 
 
 class _JsonList:
     """A JSON list that grows in a file, one entry a line, so that a long run needs no memory."""
 
     def __init__(self, opening: ExitStack, path: Path, start: str, end: str) -> None:
-        beside = opening.enter_context(whole_file(path))
+        beside = opening.enter_context(atomic_write(path))
         self._file: TextIO = opening.enter_context(beside.open("w", encoding="utf-8"))
         self._file.write(start)
         self._end = end

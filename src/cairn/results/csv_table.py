@@ -8,15 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cairn.files import whole_file
-from cairn.results import Found, Writer
+from cairn.files import atomic_write
+from cairn.results import Detections, Writer
 
-COLUMNS = ("picture", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
+COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
 """Of the table, in every form that it is written in.
 
-picture     path as it was given; of a frame that of its video
-frame       number from 0 in its clip, and `seconds` since the clip's first frame; missing for a picture of none
-person      counts from 0 in each picture
+image     path as it was given; of a frame that of its video
+frame       number from 0 in its clip, and `seconds` since the clip's first frame; missing for an image of none
+person      counts from 0 in each image
 id          who it is over time; missing where that is not known
 x, y        missing where the joint was not found; its confidence is 0 then
 """
@@ -31,7 +31,7 @@ class CsvWriter(Writer):
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            beside = opening.enter_context(whole_file(self.folder / "cairn.csv"))
+            beside = opening.enter_context(atomic_write(self.folder / "cairn.csv"))
             # Names of files need not be UTF-8, and the table must.
             file = beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             self._table = csv.writer(opening.enter_context(file))
@@ -39,7 +39,7 @@ class CsvWriter(Writer):
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         name, poses = found.name, found.poses
         seconds = None if name.seconds is None else round(name.seconds, 6)
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()

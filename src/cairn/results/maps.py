@@ -1,4 +1,4 @@
-"""What the network made of each picture, before anything was decoded: for those who decode themselves."""
+"""What the network made of each image, before anything was decoded: for those who decode themselves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import OutputError
-from cairn.files import whole_file
-from cairn.results import Found, Writer
+from cairn.files import atomic_write
+from cairn.results import Detections, Writer
 
 FOLDER = "cairn.maps"
 
@@ -18,17 +18,17 @@ class MapsWriter(Writer):
     """`cairn.maps/photo.npz` for each photo.
 
     Each output of the network by its name (for OpenPose's `heatmaps` (K or K + 1, h, w) and `pafs` (2L, h, w)) as
-    float16, and `affine` (2, 3), float64: a cell (x, y) lies at affine @ (x, y, 1) in the picture.
+    float16, and `affine` (2, 3), float64: a cell (x, y) lies at affine @ (x, y, 1) in the image.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         if found.maps is None:
-            raise OutputError("there are no maps of the whole picture to write")
-        maps, to_picture = found.maps
+            raise OutputError("there are no maps of the whole image to write")
+        maps, to_image = found.maps
         # Sums of several stages may leave float16's range, and infinity says less than its largest number.
         arrays: dict[str, Any] = {name: np.clip(m, -65504, 65504).astype(np.float16) for name, m in maps.items()}
-        with whole_file(found.name.beside(self.folder, ".npz")) as beside:
-            np.savez_compressed(beside, affine=to_picture.matrix, **arrays)
+        with atomic_write(found.name.beside(self.folder, ".npz")) as beside:
+            np.savez_compressed(beside, affine=to_image.matrix, **arrays)

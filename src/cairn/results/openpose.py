@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
-from cairn.structures.geometry import Affine, Size
-from cairn.ops.heatmaps import find_peaks
+from cairn.files import atomic_write
 from cairn.inference.network import Maps
-from cairn.files import whole_file
+from cairn.ops.heatmaps import find_peaks
+from cairn.results import Detections, Writer
+from cairn.structures.geometry import Affine, Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.results import Found, Writer
 
 FOLDER = "cairn.openpose"
 
@@ -44,15 +44,15 @@ class OpenPoseWriter(Writer):
         self.scale = scale
         self.candidates = candidates
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         form = to_openpose(found.poses, found.size, self.scale)
         if self.candidates is not None:
             if found.maps is None:
-                raise CairnError("there are no maps of the whole picture to take candidates from")
+                raise CairnError("there are no maps of the whole image to take candidates from")
             form["part_candidates"] = [
                 part_candidates(*found.maps, found.poses.skeleton, self.candidates, found.size, self.scale)
             ]
-        with whole_file(found.name.beside(self.folder, "_keypoints.json")) as beside:
+        with atomic_write(found.name.beside(self.folder, "_keypoints.json")) as beside:
             beside.write_text(json.dumps(form, separators=(",", ":")), encoding="utf-8")
 
 
@@ -60,7 +60,7 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
     """Keypoints flat x, y, confidence; 0, 0, 0 where not found. Keys stand in OpenPose's order.
 
     COCO's 17 joints become OpenPose's 18, whose neck is the middle of the shoulders; other bodies are as they are.
-    size is the picture's (height, width); `person_id` is [-1] where nobody follows the person over time.
+    size is the image's (height, width); `person_id` is [-1] where nobody follows the person over time.
     """
     joints = poses.skeleton.parts
     body = poses.mapped(skeleton("coco18")) if _is_coco(poses.skeleton) else poses
@@ -79,14 +79,14 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
 
 
 def part_candidates(
-    maps: Maps, to_picture: Affine, bones: Skeleton, threshold: float, size: Size, scale: int = 0
+    maps: Maps, to_image: Affine, bones: Skeleton, threshold: float, size: Size, scale: int = 0
 ) -> dict[str, list[float]]:
     """Part's number -> flat x, y, confidence of every peak of its map, whether or not a person was made of it.
 
-    maps     heatmaps (K or K + 1, h, w), whose cells `to_picture` places in the picture, of (height, width) `size`
+    maps     heatmaps (K or K + 1, h, w), whose cells `to_image` places in the image, of (height, width) `size`
     """
     peaks = find_peaks(maps["heatmaps"][: len(bones)], threshold)
-    flat = np.column_stack([_scaled(to_picture.apply(peaks.positions), size, scale), peaks.scores])
+    flat = np.column_stack([_scaled(to_image.apply(peaks.positions), size, scale), peaks.scores])
     written = skeleton("coco18") if _is_coco(bones) else bones
     number = np.array([written.index(joint) for joint in bones.joints])[peaks.joints]
     return {str(part): _rounded(flat[number == part].ravel()) for part in range(len(written))}
@@ -105,7 +105,7 @@ def _triplets(poses: Poses, joints: list[int], size: Size, scale: int) -> NDArra
 
 
 def _scaled(points: NDArray[np.float32], size: Size, scale: int) -> NDArray[np.float32]:
-    """points (..., 2) in pixels. The centres of the first and the last pixel are 0 and 1, or -1 and 1."""
+    """points (..., 2) in pixels. The centers of the first and the last pixel are 0 and 1, or -1 and 1."""
     if scale == 0:
         return points
     shares = points / np.maximum(np.array(size[::-1], np.float32) - 1, 1)

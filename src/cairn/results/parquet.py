@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from cairn.errors import MissingExtra
-from cairn.files import whole_file
-from cairn.results import Found, Writer
+from cairn.files import atomic_write
+from cairn.results import Detections, Writer
 from cairn.results.csv_table import COLUMNS
 
 ROWS = 1 << 16
@@ -39,12 +39,12 @@ class ParquetWriter(Writer):
         from pyarrow.parquet import ParquetWriter as Table
 
         with ExitStack() as opening:
-            beside = opening.enter_context(whole_file(self.folder / "cairn.parquet"))
+            beside = opening.enter_context(atomic_write(self.folder / "cairn.parquet"))
             self._table = opening.enter_context(Table(beside, self._schema))
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Found) -> None:
+    def write(self, found: Detections) -> None:
         import pyarrow
 
         name, poses = found.name, found.poses
@@ -52,9 +52,9 @@ class ParquetWriter(Writer):
         rows = people * joints
         ids = np.full(people, -1) if poses.ids is None else poses.ids
         hidden = ~poses.found.ravel()
-        picture = name.path.as_posix().encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
+        image = name.path.as_posix().encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
         columns = (
-            [picture] * rows,
+            [image] * rows,
             [name.frame] * rows,
             [name.seconds] * rows,
             np.repeat(np.arange(people), joints),

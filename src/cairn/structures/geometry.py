@@ -1,7 +1,7 @@
 """Where things are. The only file that knows the pixel convention.
 
-Integer coordinates are pixel centres, points are (x, y), sizes are (height, width). A picture of
-width W therefore spans x from -0.5 to W - 0.5, and cell i of a field of stride s lies at picture
+Integer coordinates are pixel centers, points are (x, y), sizes are (height, width). An image of
+width W therefore spans x from -0.5 to W - 0.5, and cell i of a field of stride s lies at image
 coordinate (i + 0.5)·s - 0.5.
 """
 
@@ -33,7 +33,7 @@ class Affine:
 
     @classmethod
     def scaling(cls, x: float, y: float | None = None) -> Affine:
-        """Multiplies coordinates as numbers. To resize a picture use `resize`."""
+        """Multiplies coordinates as numbers. To resize an image use `resize`."""
         return cls(np.array([[x, 0.0, 0.0], [0.0, x if y is None else y, 0.0]]))
 
     @classmethod
@@ -44,7 +44,7 @@ class Affine:
 
     @classmethod
     def mirror(cls, width: int) -> Affine:
-        """Left becomes right in a picture of this width: x -> width - 1 - x."""
+        """Left becomes right in an image of this width: x -> width - 1 - x."""
         return cls(np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]]))
 
     def apply(self, points: NDArray) -> NDArray:
@@ -67,10 +67,10 @@ class Affine:
         return math.sqrt(abs(np.linalg.det(self.matrix[:, :2])))
 
     def warp(self, image: NDArray, size: Size, border: float = 127.0, smooth: bool = True) -> NDArray:
-        """Move a picture as `apply` moves its points.
+        """Move an image as `apply` moves its points.
 
-        image (H, W) or (H, W, C); size is that of the result; what lies outside the picture gets
-        the value `border`. Where the map shrinks by two or more, the picture is first reduced by
+        image (H, W) or (H, W, C); size is that of the result; what lies outside the image gets
+        the value `border`. Where the map shrinks by two or more, the image is first reduced by
         area, so that it does not alias. With `smooth=False` the nearest pixel is taken (masks).
         """
         import cv2
@@ -93,16 +93,16 @@ class Affine:
 
 
 def resize(size: Size, to: Size) -> Affine:
-    """The map from a picture of one size onto the whole of another size."""
+    """The map from an image of one size onto the whole of another size."""
     fy, fx = to[0] / size[0], to[1] / size[1]
     return Affine(np.array([[fx, 0.0, (fx - 1) / 2], [0.0, fy, (fy - 1) / 2]]))
 
 
 def letterbox(size: Size, longest: float, multiple: int = 1) -> tuple[Affine, Size]:
-    """Scale a picture so that its longest side becomes `longest`, then pad right and below.
+    """Scale an image so that its longest side becomes `longest`, then pad right and below.
 
     Returns the map and the padded size, each side of which is a multiple of `multiple`. The
-    picture stays anchored top-left and keeps its aspect ratio.
+    image stays anchored top-left and keeps its aspect ratio.
     """
     factor = longest / max(size)
     affine = Affine(np.array([[factor, 0.0, (factor - 1) / 2], [0.0, factor, (factor - 1) / 2]]))
@@ -111,7 +111,7 @@ def letterbox(size: Size, longest: float, multiple: int = 1) -> tuple[Affine, Si
 
 
 def crop(center: tuple[float, float], side: float, size: Size, degrees: float = 0.0) -> Affine:
-    """The map of a square around `center`, `side` picture pixels wide, onto a picture of `size`.
+    """The map of a square around `center`, `side` image pixels wide, onto an image of `size`.
 
     The square fills the shorter side of `size`; what it shows is turned by `degrees` clockwise.
     """

@@ -1,4 +1,4 @@
-"""What was found, and what was labelled: structs of arrays, one row for each object."""
+"""What was found, and what was labeled: structs of arrays, one row for each object."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cairn.structures.skeleton import Skeleton
 
 @dataclass(frozen=True, eq=False)
 class Poses:
-    """The objects found in one picture.
+    """The objects found in one image.
 
     keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not found
     confidence  (P, K) float32 in [0, 1]; 0 where not found
     scores      (P,) float32, an object's overall score; larger is surer
-    ids         (P,) int64, who each object is over time: one number in all pictures of a source, counted from 1
+    ids         (P,) int64, who each object is over time: one number in all images of a source, counted from 1
                 and never given to another; -1 for one of whom it is not known (yet); None without tracking
     """
 
@@ -100,16 +100,16 @@ class Poses:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """The labelled objects of one picture.
+    """The labeled objects of one image.
 
-    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not labelled
-    visibility  (P, K) uint8, COCO's v: 0 not labelled, 1 labelled but hidden, 2 visible
+    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not labeled
+    visibility  (P, K) uint8, COCO's v: 0 not labeled, 1 labeled but hidden, 2 visible
     boxes       (P, 4) float32 x, y, width, height
     areas       (P,) float32 in square pixels, as OKS uses it
-    crowd       (P,) bool: a region of many objects that are not labelled one by one
+    crowd       (P,) bool: a region of many objects that are not labeled one by one
     heads       (P,) float32, diagonals of head boxes in pixels, as PCKh uses them; NaN where there is
                 none, None where the source has none at all
-    tracks      (P,) int64, the label file's own number for who an object is in all pictures of a video; -1 where
+    tracks      (P,) int64, the label file's own number for who an object is in all images of a video; -1 where
                 it has none, None where the source has none at all
     """
 
@@ -130,8 +130,8 @@ class Annotation:
         return Annotation(**chosen)
 
     @property
-    def labelled(self) -> NDArray[np.bool_]:
-        """(P,): objects of which at least one joint is labelled and that are no crowd."""
+    def labeled(self) -> NDArray[np.bool_]:
+        """(P,): objects of which at least one joint is labeled and that are no crowd."""
         return (self.visibility > 0).any(axis=1) & ~self.crowd
 
 

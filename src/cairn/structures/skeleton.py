@@ -17,13 +17,13 @@ from cairn.errors import SkeletonError
 DEFAULT_SIGMA = 0.05
 """OKS sigma of a joint for which nobody has measured one."""
 
-OPTIONAL = ("limbs", "redundant", "flip_pairs", "sigmas", "means", "colours", "hidden", "source")
+OPTIONAL = ("limbs", "redundant", "flip_pairs", "sigmas", "means", "colors", "hidden", "source")
 """What a definition may have besides its name and joints."""
 
 PARTS = ("left_hand_", "right_hand_", "face_")
 """What the joints of a whole body's hands and face are called; the others are the body's."""
 
-COLOUR = re.compile("#[0-9a-fA-F]{6}")
+COLOR = re.compile("#[0-9a-fA-F]{6}")
 
 Limb = tuple[int, int]
 
@@ -37,7 +37,7 @@ class Skeleton:
     redundant   indices of limbs outside the tree (TPAMI section 3.3); the others form a forest
     flip_pairs  pairs of joints that change places in a mirror
     sigmas      K OKS sigmas (standard deviation over the root of the object's area)
-    colours     K of the form #rrggbb for drawing, none for hues around the circle; a limb has its second joint's
+    colors     K of the form #rrggbb for drawing, none for hues around the circle; a limb has its second joint's
     hidden      indices of limbs that are not drawn
     means       joints that are the mean of others, and names of those: for poses and labels in other joints
 
@@ -51,7 +51,7 @@ class Skeleton:
     flip_pairs: tuple[tuple[int, int], ...] = ()
     sigmas: tuple[float, ...] = ()
     means: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    colours: tuple[str, ...] = field(default=(), compare=False)  # how it looks makes it no other skeleton
+    colors: tuple[str, ...] = field(default=(), compare=False)  # how it looks makes it no other skeleton
     hidden: tuple[int, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class Skeleton:
 
     @property
     def flip_order(self) -> tuple[int, ...]:
-        """K indices: in a mirrored picture, joint k is what flip_order[k] was."""
+        """K indices: in a mirrored image, joint k is what flip_order[k] was."""
         order = list(range(len(self.joints)))
         for a, b in self.flip_pairs:
             order[a], order[b] = b, a
@@ -116,7 +116,7 @@ class Skeleton:
             "redundant": named(tuple(self.limbs[i] for i in self.redundant)),
             "flip_pairs": named(self.flip_pairs),
             "sigmas": list(self.sigmas),
-            "colours": list(self.colours),
+            "colors": list(self.colors),
             "hidden": named(tuple(self.limbs[i] for i in self.hidden)),
             "means": {joint: list(parts) for joint, parts in self.means},
         }
@@ -141,7 +141,7 @@ class Skeleton:
             return tuple((where[a], where[b]) for a, b in pairs)
 
         limbs = indices("limbs")
-        colours = _listed(table, "colours", str, "a list of #rrggbb, one for all or one for each joint")
+        colors = _listed(table, "colors", str, "a list of #rrggbb, one for all or one for each joint")
         for key in ("redundant", "hidden"):
             if any(pair not in limbs for pair in indices(key)):
                 raise SkeletonError(f"{key} limbs of skeleton {table['name']} must also stand in limbs")
@@ -153,7 +153,7 @@ class Skeleton:
             flip_pairs=indices("flip_pairs") if "flip_pairs" in table else flip_pairs_by_name(joints),
             sigmas=tuple(map(float, _listed(table, "sigmas", int | float, "a list of numbers"))),
             means=_means(table),
-            colours=tuple(colours * len(joints) if len(colours) == 1 else colours),
+            colors=tuple(colors * len(joints) if len(colors) == 1 else colors),
             hidden=tuple(limbs.index(pair) for pair in indices("hidden")),
         )
 
@@ -163,8 +163,8 @@ class Skeleton:
             raise SkeletonError(f"skeleton {self.name} needs at least one joint, each name once; got {self.joints}")
         if len(self.sigmas) != count or not all(0 < sigma < math.inf for sigma in self.sigmas):
             raise SkeletonError(f"skeleton {self.name} needs {count} positive sigmas, got {self.sigmas}")
-        if self.colours and not (len(self.colours) == count and all(map(COLOUR.fullmatch, self.colours))):
-            raise SkeletonError(f"skeleton {self.name} needs {count} colours such as #ff8000, got {self.colours!r:.60}")
+        if self.colors and not (len(self.colors) == count and all(map(COLOR.fullmatch, self.colors))):
+            raise SkeletonError(f"skeleton {self.name} needs {count} colors such as #ff8000, got {self.colors!r:.60}")
         for a, b in (*self.limbs, *self.flip_pairs):
             if not (0 <= a < count and 0 <= b < count and a != b):
                 raise SkeletonError(f"skeleton {self.name} pairs joints {a} and {b}, but has {count} joints")
@@ -201,7 +201,7 @@ def joined(name: str, parts: Sequence[tuple[str, Skeleton]]) -> Skeleton:
     """One skeleton of several, each with a prefix before the names of its joints.
 
     Its flip pairs are those of the parts, and pairs by name among the other joints: of a left and a right hand.
-    It has colours where all parts have. Raises SkeletonError where two joints would have one name.
+    It has colors where all parts have. Raises SkeletonError where two joints would have one name.
     """
     pairs: dict[str, list] = {"limbs": [], "redundant": [], "flip_pairs": [], "hidden": []}
     joints: list[str] = []
@@ -221,7 +221,7 @@ def joined(name: str, parts: Sequence[tuple[str, Skeleton]]) -> Skeleton:
             "joints": joints,
             "means": means,
             "sigmas": [sigma for _, part in parts for sigma in part.sigmas],
-            "colours": [c for _, part in parts for c in part.colours] if all(part.colours for _, part in parts) else [],
+            "colors": [c for _, part in parts for c in part.colors] if all(part.colors for _, part in parts) else [],
             **pairs,
         }
     )

@@ -1,8 +1,8 @@
 """Who is who over time: the objects of a video get numbers that stay with them.
 
     tracker = Tracker()
-    for picture, seconds in ...:
-        poses = tracker(model(picture), seconds)  # poses.ids
+    for image, seconds in ...:
+        poses = tracker(model(image), seconds)  # poses.ids
 
 Where an object is expected: it moves as a whole, with a velocity of about `SPEED` sizes a second that lasts for about
 `STEADY` seconds (an Ornstein-Uhlenbeck process), and each joint strays from where it was last found on its object.
@@ -22,14 +22,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.ops.assignment import assign
 from cairn.errors import CairnError, SkeletonError
+from cairn.ops.assignment import assign
+from cairn.ops.smoothing import one_euro
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.ops.smoothing import one_euro
 
-RATE = 25.0  # pictures a second, where no time is known
-MOMENT = 1e-3  # seconds: the least that lies between two pictures
+RATE = 25.0  # images a second, where no time is known
+MOMENT = 1e-3  # seconds: the least that lies between two images
 SPEED = 2.0  # sizes a second, each way: the root mean square of velocities; a person who walks has 2, a runner 10
 FIRST_SPEED = 4.0  # the same of somebody new, who may be a runner
 STEADY = 1.0  # seconds after which a velocity keeps 1/e of itself
@@ -41,13 +41,13 @@ FLICKER = 0.25  # seconds for which a joint may be lost and is still smoothed wi
 
 
 class Tracker:
-    """Gives the objects of one video their numbers, picture by picture.
+    """Gives the objects of one video their numbers, image by image.
 
     gap     seconds for which an object may be out of sight and keep its number
     smooth  how strongly keypoints are smoothed (`one_euro`): 0 not at all, 1 as usual, 2 twice as much
 
-    The objects of the first picture that has any are numbered at once. A later one is -1 until it is found in the
-    next picture too: what is seen but once gets no number.
+    The objects of the first image that has any are numbered at once. A later one is -1 until it is found in the
+    next image too: what is seen but once gets no number.
     """
 
     def __init__(self, gap: float = 1.0, smooth: float = 0.0) -> None:
@@ -58,17 +58,17 @@ class Tracker:
         self.smooth = smooth
         self._skeleton: Skeleton | None = None
         self._tracks = _Tracks.born(np.zeros((0, 0, 2)), 0.0)
-        self._clock = self._before = 0.0  # seconds from the first picture to this one, and to the last
-        self._time: float | None = None  # of the last picture, as told
+        self._clock = self._before = 0.0  # seconds from the first image to this one, and to the last
+        self._time: float | None = None  # of the last image, as told
         self._tolerance = np.zeros(0)
         self._given = 0  # numbers
 
     def __call__(self, poses: Poses, time: float | None = None) -> Poses:
         """The same objects in the same order, with `ids`, and smoothed where that was asked for.
 
-        time  of the picture in seconds, from whenever; None for 1/25 after the last one. Where it goes back, no time
+        time  of the image in seconds, from whenever; None for 1/25 after the last one. Where it goes back, no time
               has passed.
-        Raises SkeletonError where the joints are not those of the pictures before.
+        Raises SkeletonError where the joints are not those of the images before.
         """
         self._advance(poses.skeleton, time)
         visible = poses.found & np.isfinite(poses.keypoints).all(axis=2)
@@ -96,9 +96,9 @@ class Tracker:
         return replace(poses, keypoints=keypoints, ids=ids)
 
     def _advance(self, skeleton: Skeleton, time: float | None) -> None:
-        """Lets the time pass until this picture; the first one begins."""
+        """Lets the time pass until this image; the first one begins."""
         if time is not None and not math.isfinite(time):
-            raise CairnError(f"the time of a picture must be seconds or None, got {time}")
+            raise CairnError(f"the time of an image must be seconds or None, got {time}")
         if self._skeleton is None:
             self._skeleton, self._tracks = skeleton, _Tracks.born(np.zeros((0, len(skeleton), 2)), 0.0)
             self._tolerance = np.array(skeleton.sigmas) ** 2
@@ -111,7 +111,7 @@ class Tracker:
             known = time is not None and self._time is not None
             elapsed = max(time - self._time, MOMENT) if known else 1 / RATE  # type: ignore[operator]
             self._before, self._clock = self._clock, self._clock + elapsed
-            # Pictures may be further apart than the gap: who was in the last one has not been out of sight.
+            # Images may be further apart than the gap: who was in the last one has not been out of sight.
             last = self._tracks.seen.max(axis=1, initial=-np.inf)
             kept = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
             self._tracks = self._tracks[kept].predicted(elapsed)
@@ -132,7 +132,7 @@ class Tracker:
         return partner
 
     def _numbered(self, ids: NDArray, rows: NDArray, met: int) -> NDArray[np.int64]:
-        """`ids` with a number for each of the first `met` that has none, or in the first picture for all, by `rows`."""
+        """`ids` with a number for each of the first `met` that has none, or in the first image for all, by `rows`."""
         first = self._given == 0 and met == 0
         waiting = np.flatnonzero((ids < 0) & ((np.arange(len(ids)) < met) | first))
         waiting = waiting[np.argsort(rows[waiting])]
@@ -144,7 +144,7 @@ class Tracker:
 
 @dataclass(frozen=True, eq=False)
 class _Tracks:
-    """T objects as they should be in this picture.
+    """T objects as they should be in this image.
 
     ids        (T,) -1 for those seen but once
     keypoints  (T, K, 2) float64, pixels; NaN where a joint was never found
@@ -192,7 +192,7 @@ class _Tracks:
     def predicted(self, elapsed: float) -> _Tracks:
         """After some seconds: the mean and the variance of an Ornstein-Uhlenbeck velocity, and of its integral."""
         kept = math.exp(-elapsed / STEADY)
-        reach = STEADY * (1 - kept)  # seconds' worth of the velocity that are still to be travelled
+        reach = STEADY * (1 - kept)  # seconds' worth of the velocity that are still to be traveled
         place, both, speed = self.variance.T
         place = place + 2 * reach * both + reach**2 * speed
         place += SPEED**2 * STEADY**2 * (2 * elapsed / STEADY - 3 + 4 * kept - kept**2)
@@ -235,7 +235,7 @@ class _Tracks:
         )
 
     def smoothed(self, found: NDArray, clock: float, before: float, strength: float) -> _Tracks:
-        """`smooth` and `speeds` after what was found (T, K, 2); `before` is when the last picture was."""
+        """`smooth` and `speeds` after what was found (T, K, 2); `before` is when the last image was."""
         here = ~np.isnan(found[..., :1])
         gone = (clock - self.seen > FLICKER) & (self.seen < before)
         last = np.where(gone[..., None], np.nan, self.smooth)

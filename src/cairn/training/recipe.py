@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cairn.errors import RecipeError
-from cairn.inference.network import MOST_THREADS
+from cairn.inference.network import MAX_THREADS
 from cairn.training.data.augmentation import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
@@ -21,45 +21,65 @@ Lite = Literal[0, 1, 2]
 """Which EfficientNet-Lite."""
 Frozen = Annotated[int, Field(ge=0, le=7)]
 """How many of its stages, the stem being the first, keep their weights."""
-TrunkRate = Annotated[float, Field(gt=0, le=1)]
+BackboneLrFactor = Annotated[float, Field(gt=0, le=1)]
 """Learning rate of its other stages, over that of the rest of the network."""
+
+RENAMED = {
+    "licence": "license",
+    "start": "pretrained",
+    "optimiser": "optimizer",
+    "data.train.unlabelled": "data.train.unlabeled",
+    "data.val.unlabelled": "data.val.unlabeled",
+    "augmentation.colour": "augmentation.color",
+    "augmentation.grey": "augmentation.gray",
+    "run.batch": "run.batch_size",
+    "input.detect": "input.inference_size",
+    "input.gap": "input.scale_gap",
+    "network.trunk": "network.backbone",
+    "network.trunk_rate": "network.backbone_lr_factor",
+    "decode.least_parts": "decode.min_parts",
+    "decode.least_score": "decode.min_score",
+    "decode.most_peaks": "decode.max_peaks",
+    "decode.uncounted": "decode.ignore_keypoints",
+}
+"""Keys of version 0.1 -> keys of today."""
 
 NOTHING = "none"
 """What a recipe starts from that starts from no weights."""
 
 
 class Section(BaseModel):
-    """A table of a recipe: frozen, and a misspelt name is an error."""
+    """A table of a recipe: frozen, and a misspelled name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelSource(Section):
-    """One set of labelled pictures.
+    """One set of labeled images.
 
-    unlabelled  what a joint without a label means: "absent" (COCO: it is not to be seen, its map is empty)
-                or "unknown" (it may be there, so its maps give no loss in that picture)
-    repeat      how many times an epoch each picture is drawn
-    scale       how many times larger than the recipe's scale its pictures are shown (crops of one person
-                fill their pictures, so beside photos of crowds they want less than 1)
+    unlabeled  what a joint without a label means: "absent" (COCO: it is not to be seen, its map is empty)
+                or "unknown" (it may be there, so its maps give no loss in that image)
+    repeat      how many times an epoch each image is drawn
+    scale       how many times larger than the recipe's scale its images are shown (crops of one person
+                fill their images, so beside photos of crowds they want less than 1)
     """
 
     labels: Path
     images: Path | None = None
-    unlabelled: Literal["absent", "unknown"] = "absent"
+    unlabeled: Literal["absent", "unknown"] = "absent"
     repeat: Count = 1
     scale: Positive = 1.0
 
 
 class Data(Section):
-    """Where the labels are. Without `val`, `holdout` of the training pictures is set aside, by seed."""
+    """Where the labels are. Without `val`, `holdout` of the training images is set aside, by seed."""
 
     train: tuple[LabelSource, ...] = ()
     val: tuple[LabelSource, ...] = ()
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
-class Optimiser(Section):
+class Optimizer(Section):
     """How weights are changed.
 
     schedule  "cosine": warm up linearly over `warmup` of all steps, then a half cosine to 0;
@@ -84,21 +104,21 @@ class Optimiser(Section):
 class Run(Section):
     """How long, and on what.
 
-    batch       pictures at a time, over all processes
+    batch_size  images at a time, over all processes
     accumulate  batches that make a step
     patience    validations in a row without a better one that end the run; 0 for none: a cosine's last steps are
                 its best
     precision  "auto" takes bf16 on a GPU, and on a CPU that multiplies matrices in it (AMX); else fp32
     threads    cores that the network may use; 0 for all that are free to this process
-    workers    processes that prepare pictures; 0 for none beside this one
-    cache      megabytes of decoded pictures to keep in memory
+    workers    processes that prepare images; 0 for none beside this one
+    cache      megabytes of decoded images to keep in memory
     """
 
     epochs: Count = 100
-    batch: Count = 16
+    batch_size: Count = 16
     accumulate: Count = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=0, le=MOST_THREADS)] = 0
+    threads: Annotated[int, Field(ge=0, le=MAX_THREADS)] = 0
     workers: Annotated[int, Field(ge=0)] = 1
     cache: Annotated[int, Field(ge=0)] = 4000
     validate_every: Count = 5
@@ -108,26 +128,26 @@ class Run(Section):
 class Recipe(Section):
     """What every method's recipe has. Each method adds its own sections (network, targets, loss).
 
-    licence, sources  of what was learnt from, as the exported file will state them
+    license, sources  of what was learned from, as the exported file will state them
     draw_threshold    likewise: keypoints less sure than this are not drawn
-    start             weights to start from: an embedded model, an .onnx file, the folder of a run, a checkpoint in it,
+    pretrained        weights to start from: an embedded model, an .onnx file, the folder of a run, a checkpoint in it,
                       or "imagenet"; "none" starts from nothing
     """
 
     method: str
     name: Annotated[str, Field(min_length=1)] = "model"
-    licence: str = ""
+    license: str = ""
     sources: tuple[str, ...] = ()
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     skeleton: str | None = None
-    start: str | None = None
+    pretrained: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
-    optimiser: Optimiser = Optimiser()
+    optimizer: Optimizer = Optimizer()
     run: Run = Run()
 
-    @field_validator("start")
+    @field_validator("pretrained")
     @classmethod
     def _nothing(cls, value: str | None) -> str | None:
         return None if value == NOTHING else value

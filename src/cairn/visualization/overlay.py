@@ -1,6 +1,6 @@
-"""Poses drawn on a picture, for people to look at.
+"""Poses drawn on an image, for people to look at.
 
-An object's ink goes in full strength on a copy of its part of the picture, and its opacity into a fourth channel;
+An object's ink goes in full strength on a copy of its part of the image, and its opacity into a fourth channel;
 one blend joins the two.
 """
 
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
+from cairn.media.images import ImageLike, as_image
 from cairn.structures.poses import Poses
-from cairn.inference.predictor import Picture, as_image
 from cairn.structures.skeleton import Skeleton, skeleton, skeleton_names
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 By = Literal["limb", "object"]
-"""What a colour tells: which limb it is, or which object."""
+"""What a color tells: which limb it is, or which object."""
 
 FAINTEST = 0.35
 """Opacity of the least sure keypoint: still to be seen."""
@@ -34,31 +34,31 @@ FAR = 2.0**20
 
 FRACTION_BITS = 4  # of a pixel in OpenCV's coordinates
 
-BLACK, GREY, WHITE = (0, 0, 0), (160, 160, 160), (255, 255, 255)
+BLACK, GRAY, WHITE = (0, 0, 0), (160, 160, 160), (255, 255, 255)
 
-GOLDEN = 0.381966  # of a circle between the hues of two objects: neighbours in number differ most
+GOLDEN = 0.381966  # of a circle between the hues of two objects: neighbors in number differ most
 
 
-def draw(picture: Picture, poses: Poses, threshold: float = 0.0, by: By = "limb") -> NDArray[np.uint8]:
-    """The picture with every object's limbs and joints on it: a new (H, W, 3) uint8 array.
+def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb") -> NDArray[np.uint8]:
+    """The image with every object's limbs and joints on it: a new (H, W, 3) uint8 array.
 
     threshold  keypoints less sure are left out
-    by         "limb": each joint and limb in the skeleton's colours; "object": each object in one of its own, the
+    by         "limb": each joint and limb in the skeleton's colors; "object": each object in one of its own, the
                same for the same id
 
-    The surer a keypoint, the more opaque; lines grow with the object and with the picture. Where the poses have
+    The surer a keypoint, the more opaque; lines grow with the object and with the image. Where the poses have
     ids, each stands beside its object. Raises CairnError where `by` is neither.
     """
     if by not in ("limb", "object"):
-        raise CairnError(f"colours go by limb or by object, got {by!r}")
-    canvas = as_image(picture).copy()
+        raise CairnError(f"colors go by limb or by object, got {by!r}")
+    canvas = as_image(image).copy()
     poses = poses.above(threshold)
     poses = poses[np.argsort(poses.scores, kind="stable")]  # the surest on top
     if not len(poses):
         return canvas
     widths = line_widths(poses, canvas.shape[:2])  # (P, K)
     names = range(len(poses)) if poses.ids is None else poses.ids.tolist()
-    own = [object_colour(name) for name in names]
+    own = [object_color(name) for name in names]
     shapes = _Shapes.of(poses, widths)
     for row in range(len(poses)):
         there = poses.keypoints[row][poses.found[row]].clip(-FAR, FAR)
@@ -74,32 +74,32 @@ def draw(picture: Picture, poses: Poses, threshold: float = 0.0, by: By = "limb"
     return canvas
 
 
-def joint_colours(bones: Skeleton) -> list[Colour]:
-    """K colours (red, green, blue): the skeleton's own, else those of the definition of its name and joints, else
+def joint_colors(bones: Skeleton) -> list[Color]:
+    """K colors (red, green, blue): the skeleton's own, else those of the definition of its name and joints, else
     that of the first limb that touches the joint."""
-    written = _colours_of(bones)
+    written = _colors_of(bones)
     if written:
         return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in written]
-    limbs = limb_colours(bones)
+    limbs = limb_colors(bones)
     touching = ([i for i, limb in enumerate(bones.limbs) if joint in limb] for joint in range(len(bones)))
     return [limbs[found[0]] if found else _hue(joint / len(bones)) for joint, found in enumerate(touching)]
 
 
-def limb_colours(bones: Skeleton) -> list[Colour]:
-    """L colours (red, green, blue): that of the limb's second joint, or evenly around the circle of hues."""
-    if _colours_of(bones):
-        joints = joint_colours(bones)
+def limb_colors(bones: Skeleton) -> list[Color]:
+    """L colors (red, green, blue): that of the limb's second joint, or evenly around the circle of hues."""
+    if _colors_of(bones):
+        joints = joint_colors(bones)
         return [joints[b] for _, b in bones.limbs]
     return [_hue(limb / len(bones.limbs)) for limb in range(len(bones.limbs))]
 
 
-def object_colour(number: int) -> Colour:
-    """The colour of an object by its id; grey where nobody knows who it is."""
-    return GREY if number < 0 else _hue(number * GOLDEN % 1)
+def object_color(number: int) -> Color:
+    """The color of an object by its id; gray where nobody knows who it is."""
+    return GRAY if number < 0 else _hue(number * GOLDEN % 1)
 
 
 def line_widths(poses: Poses, size: tuple[int, int]) -> NDArray[np.float64]:
-    """(P, K) pixels, for a picture of this size: those of a hand and a face go by their own extent."""
+    """(P, K) pixels, for an image of this size: those of a hand and a face go by their own extent."""
     widths = np.empty(poses.confidence.shape)
     for members in poses.skeleton.parts.values():
         found = poses.found[:, members, None]
@@ -114,8 +114,8 @@ def line_widths(poses: Poses, size: tuple[int, int]) -> NDArray[np.float64]:
 class _Shapes:
     """What is to be drawn of all objects, in OpenCV's fixed-point numbers, whole pixels times 2^FRACTION_BITS.
 
-    limbs    colours of the M limbs that are drawn
-    joints   colours of the K joints
+    limbs    colors of the M limbs that are drawn
+    joints   colors of the K joints
     lines    (P, M, 4, 2) corners of the limbs; outlines likewise
     alphas   (P, M) from 0 to 255; 0 where an end is missing
     places   (P, K, 2)
@@ -123,8 +123,8 @@ class _Shapes:
     opacity  (P, K) from 0 to 255; 0 where not found
     """
 
-    limbs: list[Colour]
-    joints: list[Colour]
+    limbs: list[Color]
+    joints: list[Color]
     lines: NDArray[np.int32]
     outlines: NDArray[np.int32]
     alphas: NDArray[np.intp]
@@ -140,11 +140,11 @@ class _Shapes:
         opacity = (255 * opacity).round().astype(int)
         shown = [i for i in range(len(bones.limbs)) if i not in bones.hidden]
         a, b = (np.array([bones.limbs[i][end] for i in shown], dtype=int) for end in (0, 1))
-        colours = limb_colours(bones)
+        colors = limb_colors(bones)
         thick = np.minimum(widths[:, a], widths[:, b])
         return cls(
-            limbs=[colours[i] for i in shown],
-            joints=joint_colours(bones),
+            limbs=[colors[i] for i in shown],
+            joints=joint_colors(bones),
             lines=_bars(points[:, a], points[:, b], thick),
             outlines=_bars(points[:, a], points[:, b], 1.7 * thick),
             alphas=np.minimum(opacity[:, a], opacity[:, b]),
@@ -154,23 +154,23 @@ class _Shapes:
         )
 
 
-def _draw_object(sheet: _Sheet, shapes: _Shapes, row: int, one: Colour | None) -> None:
-    """one: the colour of the whole object, in place of those of its limbs and joints."""
+def _draw_object(sheet: _Sheet, shapes: _Shapes, row: int, one: Color | None) -> None:
+    """one: the color of the whole object, in place of those of its limbs and joints."""
     alphas, opacity, radii = shapes.alphas[row].tolist(), shapes.opacity[row].tolist(), shapes.radii[row].tolist()
     lines, outlines = sheet.moved(shapes.lines[row]), sheet.moved(shapes.outlines[row])
     places = sheet.moved(shapes.places[row]).tolist()
-    for line, outline, colour, alpha in zip(lines, outlines, shapes.limbs, alphas, strict=True):
+    for line, outline, color, alpha in zip(lines, outlines, shapes.limbs, alphas, strict=True):
         if alpha:
             sheet.fill(outline, BLACK, round(alpha * OUTLINE))
-            sheet.fill(line, one or colour, alpha)
-    for place, radius, colour, alpha in zip(places, radii, shapes.joints, opacity, strict=True):
+            sheet.fill(line, one or color, alpha)
+    for place, radius, color, alpha in zip(places, radii, shapes.joints, opacity, strict=True):
         if alpha:
             sheet.dot(place, round(2.1 * radius), WHITE, alpha)
-            sheet.dot(place, round(1.5 * radius), one or colour, alpha)
+            sheet.dot(place, round(1.5 * radius), one or color, alpha)
 
 
-def _write(canvas: NDArray[np.uint8], text: str, middle: tuple[float, float], width: float, colour: Colour) -> None:
-    """Above a point, in letters that suit lines of this width, and inside the picture."""
+def _write(canvas: NDArray[np.uint8], text: str, middle: tuple[float, float], width: float, color: Color) -> None:
+    """Above a point, in letters that suit lines of this width, and inside the image."""
     import cv2
 
     height, thick = max(9.0, 5 * width), max(1, round(width / 1.6))
@@ -178,7 +178,7 @@ def _write(canvas: NDArray[np.uint8], text: str, middle: tuple[float, float], wi
     (across, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
     x = round(min(max(middle[0] - across / 2, thick), canvas.shape[1] - across - thick))
     y = round(min(max(middle[1], height + thick), canvas.shape[0] - thick))
-    for ink, thickness in ((BLACK, 3 * thick), (colour, thick)):
+    for ink, thickness in ((BLACK, 3 * thick), (color, thick)):
         cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA)
 
 
@@ -195,7 +195,7 @@ def _fixed(values: NDArray) -> NDArray[np.int32]:
 
 
 class _Sheet:
-    """The part of a picture that an object's ink can reach, painted over, and how opaque the paint is."""
+    """The part of an image that an object's ink can reach, painted over, and how opaque the paint is."""
 
     def __init__(self, canvas: NDArray[np.uint8], points: NDArray, margin: float) -> None:
         """points (N, 2): where ink is; margin: pixels around them."""
@@ -203,7 +203,7 @@ class _Sheet:
 
         low = np.maximum(np.floor(points.min(axis=0) - margin), 0).astype(int)
         high = np.minimum(np.ceil(points.max(axis=0) + margin) + 1, canvas.shape[1::-1]).astype(int)
-        self.empty = bool((low >= high).any())  # all of it lies outside the picture
+        self.empty = bool((low >= high).any())  # all of it lies outside the image
         if self.empty:
             return
         self._low = low
@@ -212,21 +212,21 @@ class _Sheet:
         self._paint[..., 3] = 0
 
     def moved(self, places: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Fixed-point numbers in the picture as such numbers in the part."""
+        """Fixed-point numbers in the image as such numbers in the part."""
         return places - (self._low.astype(np.int32) << FRACTION_BITS)
 
-    def fill(self, corners: NDArray[np.int32], colour: Colour, alpha: int) -> None:
+    def fill(self, corners: NDArray[np.int32], color: Color, alpha: int) -> None:
         import cv2
 
-        cv2.fillConvexPoly(self._paint, corners, (*colour, alpha), cv2.LINE_AA, FRACTION_BITS)
+        cv2.fillConvexPoly(self._paint, corners, (*color, alpha), cv2.LINE_AA, FRACTION_BITS)
 
-    def dot(self, center: list[int], radius: int, colour: Colour, alpha: int) -> None:
+    def dot(self, center: list[int], radius: int, color: Color, alpha: int) -> None:
         import cv2
 
-        cv2.circle(self._paint, center, radius, (*colour, alpha), cv2.FILLED, cv2.LINE_AA, FRACTION_BITS)
+        cv2.circle(self._paint, center, radius, (*color, alpha), cv2.FILLED, cv2.LINE_AA, FRACTION_BITS)
 
     def blend(self) -> None:
-        """Put the paint on the picture."""
+        """Put the paint on the image."""
         import cv2
 
         cover = cv2.cvtColor(cv2.extractChannel(self._paint, 3), cv2.COLOR_GRAY2RGB)
@@ -234,14 +234,14 @@ class _Sheet:
         cv2.add(paint, cv2.multiply(self._part, 255 - cover, scale=1 / 255), dst=self._part)
 
 
-def _colours_of(bones: Skeleton) -> tuple[str, ...]:
-    """Models made before skeletons had colours carry none: then the definition of that name says them."""
-    if not bones.colours and bones.name in skeleton_names():
+def _colors_of(bones: Skeleton) -> tuple[str, ...]:
+    """Models made before skeletons had colors carry none: then the definition of that name says them."""
+    if not bones.colors and bones.name in skeleton_names():
         known = skeleton(bones.name)
-        return known.colours if known.joints == bones.joints else ()
-    return bones.colours
+        return known.colors if known.joints == bones.joints else ()
+    return bones.colors
 
 
-def _hue(share: float) -> Colour:
+def _hue(share: float) -> Color:
     red, green, blue = colorsys.hsv_to_rgb(share, 0.85, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)

@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing else: pictures are inside, and nothing is fetched."""
+"""One HTML page that needs nothing else: images are inside, and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def numbered(entries: Sequence[str]) -> str:
     return "<ol>" + "".join(f"<li>{escape(entry)}</li>" for entry in entries) + "</ol>"
 
 
-def picture(data: bytes, kind: str, alt: str) -> str:
+def image(data: bytes, kind: str, alt: str) -> str:
     """kind: png or jpeg."""
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

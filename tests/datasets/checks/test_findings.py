@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.labels import Labels
 from cairn.datasets.checks.findings import Check, check
 from cairn.datasets.checks.report import content, write_check
+from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
 from cairn.media.images import read_image, write_image
 from cairn.structures.skeleton import Skeleton
-from support.made_objects import BEAST, beasts, blots, labels_of, with_picture
+from support.made_objects import BEAST, beasts, blots, labels_of, with_image
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_right_labels_pass(train: Labels, val: Labels) -> None:
     assert result.suspects == []
 
 
-def test_a_leak_is_named_with_both_pictures_and_how_similar(train: Labels, val: Labels) -> None:
-    write_image(val.pictures[3].path, np.roll(blots(7), 3, axis=0))  # a frame later
-    write_image(val.pictures[5].path, blots(9))
+def test_a_leak_is_named_with_both_images_and_how_similar(train: Labels, val: Labels) -> None:
+    write_image(val.images[3].path, np.roll(blots(7), 3, axis=0))  # a frame later
+    write_image(val.images[5].path, blots(9))
     result = check({"train": train, "val": val})
     assert result.status == 1
     (leak,) = (finding for finding in result.findings if finding.kind == "leak")
@@ -48,21 +48,21 @@ def test_a_leak_is_named_with_both_pictures_and_how_similar(train: Labels, val: 
     assert (Path(same["train"]).name, Path(same["val"]).name, same["same"]) == ("p9x.png", "p5x.png", True)
     assert (Path(near["train"]).name, Path(near["val"]).name, near["same"]) == ("p7x.png", "p3x.png", False)
     assert 0.95 <= near["similarity"] < 1
-    assert "2 of 10 pictures of val are in train too" in leak.line
+    assert "2 of 10 images of val are in train too" in leak.line
     assert "p5x.png is p9x.png" in leak.line
 
 
 def test_a_video_in_both_parts_is_named(train: Labels, val: Labels) -> None:
-    shared = with_picture(val, 2, kin=("video cage",))
-    result = check({"train": with_picture(train, 5, kin=("video cage", "subject 1")), "val": shared})
+    shared = with_image(val, 2, kin=("video cage",))
+    result = check({"train": with_image(train, 5, kin=("video cage", "subject 1")), "val": shared})
     assert result.status == 1
-    assert "1 of 10 pictures of val are of a video or subject that train has: video cage" in found(result)["kin"]
+    assert "1 of 10 images of val are of a video or subject that train has: video cage" in found(result)["kin"]
 
 
 def test_a_swap_and_an_outlier_are_named_in_whichever_set(train: Labels, val: Labels) -> None:
-    mirrored = val.pictures[4].annotation
+    mirrored = val.images[4].annotation
     mirrored.keypoints[0] = mirrored.keypoints[0][list(BEAST.flip_order)]
-    astray = train.pictures[11].annotation
+    astray = train.images[11].annotation
     astray.keypoints[0, 6] += [90, 0]
     result = check({"train": train, "val": val})
     assert result.status == 1
@@ -74,26 +74,26 @@ def test_a_swap_and_an_outlier_are_named_in_whichever_set(train: Labels, val: La
     assert "p11x.png: tail is " in found(result)["outlier"]
 
 
-def test_pictures_that_are_missing_or_damaged_stop_training(train: Labels) -> None:
-    train.pictures[0].path.unlink()
-    train.pictures[1].path.write_bytes(train.pictures[1].path.read_bytes()[:200])
+def test_images_that_are_missing_or_damaged_stop_training(train: Labels) -> None:
+    train.images[0].path.unlink()
+    train.images[1].path.write_bytes(train.images[1].path.read_bytes()[:200])
     result = check({"train": train})
     assert result.status == 2
-    assert "1 of 40 pictures missing" in found(result)["missing"]
-    assert "1 picture cannot be read" in found(result)["unreadable"]
+    assert "1 of 40 images missing" in found(result)["missing"]
+    assert "1 image cannot be read" in found(result)["unreadable"]
     assert "truncated" in found(result)["unreadable"]
 
 
-def test_points_outside_other_sizes_doubles_and_bare_pictures(train: Labels) -> None:
-    train.pictures[2].annotation.keypoints[0, 0] = [205, 10]
-    train.pictures[3].annotation.visibility[:] = 0
-    write_image(train.pictures[6].path, blots(5))
-    result = check({"train": with_picture(train, 4, size=(200, 640))})
+def test_points_outside_other_sizes_doubles_and_bare_images(train: Labels) -> None:
+    train.images[2].annotation.keypoints[0, 0] = [205, 10]
+    train.images[3].annotation.visibility[:] = 0
+    write_image(train.images[6].path, blots(5))
+    result = check({"train": with_image(train, 4, size=(200, 640))})
     lines = found(result)
     assert "nose at 205, 10 of" in lines["outside"]
     assert "p4x.png is 200×200, by the labels 640×200" in lines["size"]
     assert "p5x.png = p6x.png" in lines["twice"]
-    assert "1 picture of 40 without a labelled joint" in lines["empty"]
+    assert "1 image of 40 without a labeled joint" in lines["empty"]
     assert result.status == 1
 
 
@@ -104,14 +104,14 @@ def test_joints_without_labels_pairs_or_sigmas(tmp_path: Path) -> None:
     points[5:, 2] = np.nan
     labels = labels_of(tmp_path, points, Skeleton("odd", names), [blots(i) for i in range(30)])
     lines = found(check({"all": labels}))
-    assert lines["unlabelled"] == "all: no label of right eye"
+    assert lines["unlabeled"] == "all: no label of right eye"
     assert lines["few"] == "all: fewer than 20 labels of tail (5)"
     assert "no two of them form a pair" in lines["flip"]
     assert "left ear, right eye, tail" in lines["sigmas"]
 
 
 def test_the_report_says_all_and_needs_no_network(train: Labels, val: Labels, tmp_path: Path) -> None:
-    train.pictures[11].annotation.keypoints[0, 6] += [90, 0]
+    train.images[11].annotation.keypoints[0, 6] += [90, 0]
     result = check({"<train>": train, "val": val})
     written = write_check(result, tmp_path / "out")
     assert [path.name for path in written] == ["check.json", "examples.jpg", "suspects.jpg", "check.html"]

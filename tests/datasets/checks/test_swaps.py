@@ -40,7 +40,7 @@ def test_nothing_is_said_of_right_labels(make, skeleton) -> None:
     assert swaps(make(300, seed=5), skeleton) == []
 
 
-def test_joints_that_are_not_labelled_are_no_obstacle() -> None:
+def test_joints_that_are_not_labeled_are_no_obstacle() -> None:
     points = beasts(120)
     rng = np.random.default_rng(3)
     for i in range(120):

@@ -13,23 +13,23 @@ def written(folder: Path, content: object) -> Path:
     return folder / "boxes.json"
 
 
-def test_boxes_are_found_by_the_end_of_the_pictures_path_the_longest_first(tmp_path: Path) -> None:
+def test_boxes_are_found_by_the_end_of_the_images_path_the_longest_first(tmp_path: Path) -> None:
     path = written(tmp_path, {"a.jpg": [[1, 2, 3, 4]], "sub/a.jpg": [[5, 6, 7, 8.5], [0, 0, 1, 1]], "none.jpg": []})
-    pictures = [Path("sub/a.jpg"), Path("/else/where/a.jpg"), Path("/x/sub/a.jpg"), Path("none.jpg")]
-    rows = read_boxes(path).of(pictures)
+    images = [Path("sub/a.jpg"), Path("/else/where/a.jpg"), Path("/x/sub/a.jpg"), Path("none.jpg")]
+    rows = read_boxes(path).of(images)
     assert [some.shape for some in rows] == [(2, 4), (1, 4), (2, 4), (0, 4)]
     assert np.array_equal(rows[0], [[5, 6, 7, 8.5], [0, 0, 1, 1]])
     assert np.array_equal(rows[1], [[1, 2, 3, 4]])
 
 
-def test_a_list_is_for_one_picture(tmp_path: Path) -> None:
+def test_a_list_is_for_one_image(tmp_path: Path) -> None:
     boxes = read_boxes(written(tmp_path, [[1, 2, 3, 4]]))
     assert np.array_equal(boxes.of([Path("any.jpg")])[0], [[1, 2, 3, 4]])
-    with pytest.raises(LabelError, match="is a list of boxes, which is for one picture, and there are 2"):
+    with pytest.raises(LabelError, match="is a list of boxes, which is for one image, and there are 2"):
         boxes.of([Path("a.jpg"), Path("b.jpg")])
 
 
-def test_a_picture_that_the_file_does_not_name(tmp_path: Path) -> None:
+def test_a_image_that_the_file_does_not_name(tmp_path: Path) -> None:
     boxes = read_boxes(written(tmp_path, {"a.jpg": [[1, 2, 3, 4]]}))
     with pytest.raises(LabelError, match=r"has no boxes for sub/b.jpg: it names a.jpg"):
         boxes.of([Path("a.jpg"), Path("sub/b.jpg")])

@@ -14,16 +14,15 @@ from hypothesis import strategies as st
 from cairn.datasets.formats.category import skeleton_of_category
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, skeleton
 from support import DATA
 
 
-
 def mouse() -> dict[str, Any]:
-    """A small file of two pictures, two mice, a crowd, and an object of another kind."""
+    """A small file of two images, two mice, a crowd, and an object of another kind."""
     names = ["snout", "leftear", "rightear", "nose"]
     return {
         "images": [
@@ -45,7 +44,7 @@ def mouse() -> dict[str, Any]:
 
 
 def put(folder: Path, content: Any) -> Path:
-    """The file, with its pictures (empty files: reading labels opens none) beside it."""
+    """The file, with its images (empty files: reading labels opens none) beside it."""
     for name in ("a.jpg", "b.jpg"):
         (folder / name).touch()
     path = folder / "labels.json"
@@ -53,7 +52,7 @@ def put(folder: Path, content: Any) -> Path:
     return path
 
 
-def test_rows_come_to_their_pictures(tmp_path: Path) -> None:
+def test_rows_come_to_their_images(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     first, second = labels
     assert (first.id, second.id) == (7, 3)
@@ -67,17 +66,17 @@ def test_rows_come_to_their_pictures(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_drawn_around_the_joints(tmp_path: Path) -> None:
-    annotation = read_coco(put(tmp_path, mouse())).pictures[0].annotation
+    annotation = read_coco(put(tmp_path, mouse())).images[0].annotation
     np.testing.assert_array_equal(annotation.boxes[0], [5, 6, 4, 10])
     assert annotation.areas[0] == pytest.approx(AREA_PER_BOX * 40)
 
 
-def test_pictures_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None:
+def test_images_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None:
     path = put(tmp_path, mouse())
     (tmp_path / "images").mkdir()
-    with pytest.raises(LabelError, match=r"2 of 2 pictures are missing, the first is .*images/a\.jpg"):
+    with pytest.raises(LabelError, match=r"2 of 2 images are missing, the first is .*images/a\.jpg"):
         read_coco(path)
-    assert read_coco(path, tmp_path).pictures[1].path == tmp_path / "b.jpg"
+    assert read_coco(path, tmp_path).images[1].path == tmp_path / "b.jpg"
 
 
 def test_skeleton_of_the_category(tmp_path: Path) -> None:
@@ -106,13 +105,13 @@ def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
     return np.linalg.matrix_power(linked.astype(int), count).astype(bool).tolist()
 
 
-def test_a_definition_of_cairn_is_recognised() -> None:
+def test_a_definition_of_cairn_is_recognized() -> None:
     names = list(skeleton("coco17").joints)
     assert skeleton_of_category({"keypoints": names}) is skeleton("coco17")
     assert skeleton_of_category({"keypoints": names[::-1]}) != skeleton("coco17")
 
 
-def test_a_mean_of_joints_is_labelled_where_all_of_them_are(tmp_path: Path) -> None:
+def test_a_mean_of_joints_is_labeled_where_all_of_them_are(tmp_path: Path) -> None:
     means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
     wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
@@ -135,12 +134,12 @@ def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
     assert labels.skeleton == wanted
     np.testing.assert_array_equal(labels.known, [True, False, True])
-    np.testing.assert_array_equal(labels.pictures[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
+    np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
 
 
 def test_write_then_read_is_the_same(tmp_path: Path) -> None:
     generator = np.random.default_rng(3)
-    pictures = []
+    images = []
     for number in range(4):
         rows = generator.integers(0, 4)
         visibility = generator.integers(0, 3, (rows, 13)).astype(np.uint8)
@@ -155,9 +154,9 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
         )
         path = tmp_path / f"{number}.jpg"
         path.touch()
-        pictures.append(LabelledPicture(number, path, (100, 90), annotation))
+        images.append(LabeledImage(number, path, (100, 90), annotation))
     wing = Skeleton("fly", tuple(f"j{i}" for i in range(13)), limbs=((0, 1), (1, 2), (0, 2)), redundant=(2,))
-    labels = Labels(wing, tuple(pictures), np.ones(13, bool))
+    labels = Labels(wing, tuple(images), np.ones(13, bool))
     write_coco(labels, tmp_path / "out.json")
     again = read_coco(tmp_path / "out.json")
     assert again.skeleton == wing
@@ -172,7 +171,7 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
 def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other: Any) -> None:
     content = mouse()
     content["annotations"][1]["track"] = other
-    assert read_coco(put(tmp_path, content)).pictures[0].annotation.tracks is None
+    assert read_coco(put(tmp_path, content)).images[0].annotation.tracks is None
     content["annotations"][0][key] = 3
     first, second = read_coco(put(tmp_path, content))
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([-1, -1], [3])
@@ -212,7 +211,7 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(category_id=9), "annotation 11 is of category_id 9"),
     (set_annotation(id=12), "annotation id 12 stands twice"),
     (set_annotation(id="x"), r"annotations\[0\] needs an integer id"),
-    (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labelled joint"),
+    (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labeled joint"),
     (drop("annotations", "keypoints"), "annotation 11 has no keypoints"),
     (drop("annotations", "image_id"), "annotation 11 is of image_id None"),
     (drop("annotations", "category_id"), "annotation 11 is of category_id None"),
@@ -221,7 +220,7 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (drop("images", "id"), r"images\[0\] needs an integer id"),
     (lambda content: content["categories"][0].update(skeleton=5), "category 1: skeleton must be a list of pairs"),
     (lambda content: content["images"][1].update(id=7), "image id 7 stands twice"),
-    (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 pictures are missing.*c\.jpg"),
+    (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 images are missing.*c\.jpg"),
     (lambda content: content.update(images=[]), "it lists no images"),
     (lambda content: content.pop("categories"), "not in COCO's format.*categories"),
     (lambda content: content["categories"].pop(0), "no category has keypoints"),
@@ -231,7 +230,7 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (lambda content: content["categories"][0].update(keypoints=["a"] * 4), "category 1: .*each name once"),
     (
         lambda content: [row.update(keypoints=[0] * 12, bbox=[1, 1, 2, 2]) for row in content["annotations"]],
-        "no object has a labelled joint",
+        "no object has a labeled joint",
     ),
 ]  # fmt: skip
 
@@ -259,7 +258,7 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path, text: str) -> None:
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cannot read labels"):
         read_coco(tmp_path / "none.json")
-    with pytest.raises(LabelError, match="no folder of pictures"):
+    with pytest.raises(LabelError, match="no folder of images"):
         read_coco(put(tmp_path, mouse()), tmp_path / "none")
     with pytest.raises(LabelError, match=r"labels\.json: .*share none with skeleton hand"):
         read_coco(put(tmp_path, mouse()), skeleton=Skeleton("hand", ("thumb",)))
@@ -267,15 +266,15 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "expected", "pictures", "objects"),
+    ("name", "expected", "images", "objects"),
     [("coco-people", "coco17", 205, 532), ("lspet", "lsp14", 544, 544), ("faces", "face68", 369, 369),
      ("flies", "fly", 48, 96), ("openfield", "mouse", 13, 13)],
 )  # fmt: skip
-def test_real_sets(name: str, expected: str, pictures: int, objects: int) -> None:
+def test_real_sets(name: str, expected: str, images: int, objects: int) -> None:
     path = DATA / name / "val.json"
     if not path.is_file():
         pytest.skip(f"no data set at {path}")
     labels = read_coco(path)
     assert labels.skeleton.name == expected
-    assert len(labels) == pictures
-    assert sum(len(picture.annotation) for picture in labels) == objects
+    assert len(labels) == images
+    assert sum(len(image.annotation) for image in labels) == objects

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.made_labels import draw_pictures
 from cairn.datasets.problems import Faults
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
+from support.made_labels import draw_images
 
 pandas = pytest.importorskip("pandas", reason="writing DeepLabCut's files needs pandas, which comes with sleap-io")
 sio = pytest.importorskip("sleap_io", reason="the independent reader is sleap-io, in the io extra")
@@ -21,7 +21,7 @@ HEADER = "scorer,me,me\nbodyparts,snout,snout\ncoords,x,y\n"
 
 
 def frame(several: bool = False, split: bool = True, video: str = "clip", seed: int = 1) -> Any:
-    """What a labeller leaves: places, and NaN for what is not to be seen. In the last picture there is nothing."""
+    """What a labeler leaves: places, and NaN for what is not to be seen. In the last image there is nothing."""
     who = [("me", name, part, axis) for name in ("m1", "m2") for part in PARTS for axis in "xy"]
     who += [("me", "single", "food", axis) for axis in "xy"]
     one = [("me", part, axis) for part in PARTS for axis in "xy"]
@@ -38,7 +38,7 @@ def frame(several: bool = False, split: bool = True, video: str = "clip", seed: 
 def project(root: Path, several: bool = False, split: bool = True) -> Path:
     for seed, video in enumerate(("clip", "other")):
         folder = root / "labeled-data" / video
-        draw_pictures(folder, NAMES)
+        draw_images(folder, NAMES)
         frame(several, split, video, seed).to_csv(folder / "CollectedData_me.csv")
     parts = "MULTI!" if several else "[snout, leftear, rightear, tail]"
     (root / "config.yaml").write_text(
@@ -57,10 +57,10 @@ def test_a_file_reads_as_sleap_io_reads_it(tmp_path: Path, several: bool, split:
     assert sorted(found.skeleton.joints) == sorted(joints)
     order = [joints.index(joint) for joint in found.skeleton.joints]
     theirs = {Path(frame.video.filename[frame.frame_idx]).name: frame.instances for frame in expected}
-    assert sum(len(picture.annotation) for picture in found) == (6 if several else 2)
-    for picture in found:
-        mine = [row.tolist() for row in np.nan_to_num(picture.annotation.keypoints)]
-        others = [np.nan_to_num(one.numpy()[order]) for one in theirs.get(picture.path.name, [])]
+    assert sum(len(image.annotation) for image in found) == (6 if several else 2)
+    for image in found:
+        mine = [row.tolist() for row in np.nan_to_num(image.annotation.keypoints)]
+        others = [np.nan_to_num(one.numpy()[order]) for one in theirs.get(image.path.name, [])]
         assert sorted(mine) == sorted(row.astype(np.float32).tolist() for row in others)
 
 
@@ -71,17 +71,17 @@ def test_a_project_is_all_of_its_videos(tmp_path: Path) -> None:
     assert labels.skeleton.joints == PARTS
     assert labels.skeleton.limbs == ((0, 1), (1, 3))
     assert labels.skeleton.flip_pairs == ((1, 2),)
-    assert [picture.kin for picture in labels][2:4] == [("video clip",), ("video other",)]
-    assert [picture.frame for picture in labels][:3] == [7, 12, 100]
-    assert len(labels.pictures[2].annotation) == 0
-    assert labels.pictures[0].annotation.visibility.tolist() == [[2, 0, 2, 2]]
+    assert [image.kin for image in labels][2:4] == [("video clip",), ("video other",)]
+    assert [image.frame for image in labels][:3] == [7, 12, 100]
+    assert len(labels.images[2].annotation) == 0
+    assert labels.images[0].annotation.visibility.tolist() == [[2, 0, 2, 2]]
     assert len(read_labels(tmp_path / "config.yaml")) == 6
 
 
 def test_individuals_are_tracks(tmp_path: Path) -> None:
     labels = read_labels(project(tmp_path, several=True))
     assert labels.skeleton.joints == (*PARTS, "food")
-    first = labels.pictures[1].annotation
+    first = labels.images[1].annotation
     assert first.tracks is not None
     assert first.tracks.tolist() == [0, 1, -1]
     assert first.visibility.tolist() == [[2] * 4 + [0]] * 2 + [[0] * 4 + [2]]
@@ -89,7 +89,7 @@ def test_individuals_are_tracks(tmp_path: Path) -> None:
 
 def test_csv_and_h5_say_the_same(tmp_path: Path) -> None:
     pytest.importorskip("tables", reason="pandas writes .h5 through tables")
-    draw_pictures(tmp_path, NAMES)
+    draw_images(tmp_path, NAMES)
     forms = ((False, True, "fixed"), (True, True, "fixed"), (False, False, "table"), (True, False, "fixed"))
     for several, split, form in forms:
         frame(several, split).to_csv(tmp_path / "CollectedData_me.csv")
@@ -109,7 +109,7 @@ def test_what_is_pickled_in_an_h5_is_not_run(tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "sprung",))
 
-    draw_pictures(tmp_path, NAMES)
+    draw_images(tmp_path, NAMES)
     path = tmp_path / "CollectedData_me.h5"
     frame(split=False).to_hdf(path, key="df_with_missing", format="table", mode="w")
     with h5py.File(path, "a") as file:
@@ -125,9 +125,9 @@ DEFECTS = [
     (HEADER + "img0007.png,1\n", r"row 4 has 2 cells, expected 3: is it cut short"),
     (HEADER + "img0007.png,1,2\nimg0007.png,1,2\n", r"img0007\.png stands twice"),
     (HEADER + "../../x.png,1,2\n", "leaves the folder"),
-    (HEADER + "img9.png,1,2\n", r"1 of 1 pictures are missing, the first is .*img9\.png"),
-    (HEADER, "no picture has a labelled joint"),
-    (HEADER + "img0007.png,,\n", "no picture has a labelled joint"),
+    (HEADER + "img9.png,1,2\n", r"1 of 1 images are missing, the first is .*img9\.png"),
+    (HEADER, "no image has a labeled joint"),
+    (HEADER + "img0007.png,,\n", "no image has a labeled joint"),
     (HEADER.replace("bodyparts", "parts"), "not DeepLabCut's: expected the rows"),
     (HEADER.replace("x,y", "x,x") + "img0007.png,1,2\n", "a body part stands twice"),
     (HEADER.replace("x,y", "x,likelihood") + "0,1,2\n", "what DeepLabCut found in a video"),
@@ -136,7 +136,7 @@ DEFECTS = [
 
 @pytest.mark.parametrize(("text", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
 def test_a_defect_is_one_line(tmp_path: Path, text: str, message: str) -> None:
-    draw_pictures(tmp_path, NAMES)
+    draw_images(tmp_path, NAMES)
     (tmp_path / "CollectedData_me.csv").write_text(text)
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(tmp_path / "CollectedData_me.csv")
@@ -145,11 +145,11 @@ def test_a_defect_is_one_line(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_bad_rows_are_left_out_and_counted(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, NAMES)
+    draw_images(tmp_path, NAMES)
     rows = "img0007.png,1,2\nimg0012.png,inf,2\nimg0100.png,x,2\nimg9.png,1,2\nimg0007.png,4,4\n"
     (tmp_path / "labels.csv").write_text(HEADER + rows)
     faults = Faults(skip=True)
     labels = read_labels(tmp_path / "labels.csv", faults=faults)
-    assert [picture.path.name for picture in labels] == ["img0007.png"]
-    assert len(labels.pictures[0].annotation) == 1
+    assert [image.path.name for image in labels] == ["img0007.png"]
+    assert len(labels.images[0].annotation) == 1
     assert len(faults.skipped) == 4

@@ -1,4 +1,4 @@
-"""COCO's format as CVAT, Label Studio and coco-annotator write it, and names of pictures that need care."""
+"""COCO's format as CVAT, Label Studio and coco-annotator write it, and names of images that need care."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.made_labels import draw_pictures
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
 from cairn.datasets.problems import Faults
 from cairn.datasets.reading import form_of, read_labels
 from cairn.errors import LabelError
+from support.made_labels import draw_images
 
 POINTS = [10, 12, 2, 0, 0, 0, 20, 22, 1]
 
@@ -31,29 +31,29 @@ def put(path: Path, values: Any) -> Path:
 
 
 def test_cvat(tmp_path: Path) -> None:
-    """annotations/person_keypoints_PART.json, pictures in images/PART; empty lists for labels without a skeleton;
+    """annotations/person_keypoints_PART.json, images in images/PART; empty lists for labels without a skeleton;
     tracks among the attributes."""
-    draw_pictures(tmp_path / "images/default", ("a.png",))
+    draw_images(tmp_path / "images/default", ("a.png",))
     values = content(attributes={"occluded": False, "track_id": 5}, bbox=[10, 12, 10, 10], area=100.0)
     values["categories"].append({"id": 2, "name": "cage", "keypoints": [], "skeleton": []})
     values["annotations"].append({"id": 2, "image_id": 1, "category_id": 2, "bbox": [0, 0, 3, 3]})
-    (picture,) = read_labels(put(tmp_path / "annotations/person_keypoints_default.json", values))
-    assert picture.path == tmp_path / "images/default/a.png"
-    assert picture.annotation.tracks is not None
-    assert picture.annotation.tracks.tolist() == [5]
-    assert picture.annotation.visibility.tolist() == [[2, 0, 1]]
+    (image,) = read_labels(put(tmp_path / "annotations/person_keypoints_default.json", values))
+    assert image.path == tmp_path / "images/default/a.png"
+    assert image.annotation.tracks is not None
+    assert image.annotation.tracks.tolist() == [5]
+    assert image.annotation.visibility.tolist() == [[2, 0, 1]]
 
 
 def test_label_studio(tmp_path: Path) -> None:
-    """result.json with numbers from 0, pictures as images/NAME, no area, one category of all keypoints."""
-    draw_pictures(tmp_path / "images", ("0f-a.png",))
+    """result.json with numbers from 0, images as images/NAME, no area, one category of all keypoints."""
+    draw_images(tmp_path / "images", ("0f-a.png",))
     values = content(id=0, image_id=0, category_id=1, bbox=[10, 12, 10, 10])
     values["images"][0] |= {"id": 0, "file_name": "images\\0f-a.png"}
     values["categories"] = [{"id": 0, "name": "Bug"}, values["categories"][0] | {"name": "default", "skeleton": []}]
     labels = read_labels(put(tmp_path / "result.json", values))
-    assert labels.pictures[0].path == tmp_path / "images/0f-a.png"
+    assert labels.images[0].path == tmp_path / "images/0f-a.png"
     assert labels.skeleton.flip_pairs == ((1, 2),)
-    assert labels.pictures[0].annotation.areas[0] == pytest.approx(AREA_PER_BOX * 100)
+    assert labels.images[0].annotation.areas[0] == pytest.approx(AREA_PER_BOX * 100)
 
 
 def test_label_studios_own_json_says_what_to_export(tmp_path: Path) -> None:
@@ -63,16 +63,16 @@ def test_label_studios_own_json_says_what_to_export(tmp_path: Path) -> None:
 
 
 def test_coco_annotator(tmp_path: Path) -> None:
-    """Box and area are 0 where only points were placed; outlines without points; colours; paths of its server."""
-    draw_pictures(tmp_path, ("a.png",))
+    """Box and area are 0 where only points were placed; outlines without points; colors; paths of its server."""
+    draw_images(tmp_path, ("a.png",))
     values = content(bbox=[0, 0, 0, 0], area=0, isbbox=False, color="#ff0000", metadata={})
     values["images"][0] |= {"path": "/datasets/bugs/a.png", "dataset_id": 3}
     values["categories"][0]["keypoint_colors"] = ["#bf5c4d", "#d99100", "#4d8068"]
     outline = {"segmentation": [[1, 1, 5, 1, 5, 5]], "bbox": [1, 1, 4, 4], "area": 8, "iscrowd": False}
     values["annotations"].append({"id": 2, "image_id": 1, "category_id": 1, **outline})
     labels = read_labels(put(tmp_path / "coco.json", values))
-    assert labels.skeleton.colours == ("#bf5c4d", "#d99100", "#4d8068")
-    rows = labels.pictures[0].annotation
+    assert labels.skeleton.colors == ("#bf5c4d", "#d99100", "#4d8068")
+    rows = labels.images[0].annotation
     np.testing.assert_array_equal(rows.boxes, [[10, 12, 10, 10], [1, 1, 4, 4]])
     np.testing.assert_allclose(rows.areas, [AREA_PER_BOX * 100, 8])
     assert rows.visibility[1].tolist() == [0, 0, 0]
@@ -82,35 +82,35 @@ def test_coco_annotator(tmp_path: Path) -> None:
     "name", ["a b ü/Ä 1.png", "sub/../a.png", "./a.png", "/home/else/set/sub/a.png", "C:\\x\\a.png"]
 )
 def test_names_with_blanks_letters_and_foreign_folders(tmp_path: Path, name: str) -> None:
-    draw_pictures(tmp_path / "p", ("a b ü/Ä 1.png", "a.png"))
+    draw_images(tmp_path / "p", ("a b ü/Ä 1.png", "a.png"))
     values = content()
     values["images"][0]["file_name"] = name
-    (picture,) = read_labels(put(tmp_path / "x y.json", values), tmp_path / "p")
-    assert picture.path.is_file()
+    (image,) = read_labels(put(tmp_path / "x y.json", values), tmp_path / "p")
+    assert image.path.is_file()
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("../a.png", r"image 1 has a name that leaves the folder of pictures: \.\./a\.png"),
+        ("../a.png", r"image 1 has a name that leaves the folder of images: \.\./a\.png"),
         ("p/../../a.png", "leaves the folder"),
         ("..\\a.png", "leaves the folder"),
         ("https://example.org/a.png", "image 1 is at https"),
-        ("b.png", r"1 of 1 pictures are missing, the first is .*b\.png"),
-        ("a" * 5000, "1 of 1 pictures are missing"),
-        ("a\0.png", "1 of 1 pictures are missing"),
+        ("b.png", r"1 of 1 images are missing, the first is .*b\.png"),
+        ("a" * 5000, "1 of 1 images are missing"),
+        ("a\0.png", "1 of 1 images are missing"),
     ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str, message: str) -> None:
-    draw_pictures(tmp_path, ("a.png", "p/c.png"))
+    draw_images(tmp_path, ("a.png", "p/c.png"))
     values = content()
     values["images"][0]["file_name"] = name
     with pytest.raises(LabelError, match=message):
         read_labels(put(tmp_path / "labels.json", values), tmp_path / "p")
 
 
-def test_a_picture_listed_twice(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, ("a.png",))
+def test_a_image_listed_twice(tmp_path: Path) -> None:
+    draw_images(tmp_path, ("a.png",))
     values = content()
     values["images"].append({"id": 2, "file_name": "./a.png", "width": 60, "height": 40})
     with pytest.raises(LabelError, match=r"labels\.json: image 2 is .*a\.png, which is image 1 already"):
@@ -118,7 +118,7 @@ def test_a_picture_listed_twice(tmp_path: Path) -> None:
 
 
 def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, ("a.png", "b.png"))
+    draw_images(tmp_path, ("a.png", "b.png"))
     values = content()
     image, row = values["images"][0], values["annotations"][0]
     values["images"] += [
@@ -127,7 +127,7 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
         image | {"id": 4, "file_name": "../a.png"},
         image | {"id": 5, "width": 0},
         image,
-        "picture",
+        "image",
     ]
     values["annotations"] += [
         row | {"id": 2, "image_id": 2, "keypoints": [float("nan"), *POINTS[1:]]},
@@ -140,7 +140,7 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
     ]
     faults = Faults(skip=True)
     labels = read_labels(put(tmp_path / "labels.json", values), faults=faults)
-    assert [len(picture.annotation) for picture in labels] == [1, 1]
+    assert [len(entry.annotation) for entry in labels] == [1, 1]
     assert len(faults.skipped) == 10
     assert all("labels.json" in line and "\n" not in line for line in faults.skipped)
 
@@ -176,7 +176,7 @@ def test_forms_are_told_by_content(tmp_path: Path) -> None:
         (b"scorer,,,me\n", "deeplabcut"),
         (b"version: 1\nn_points: 68\n", "pts"),
         (b"PAR1", "table"),
-        (b"frame,picture,object,joint,x,y,v\n", "table"),
+        (b"frame,image,object,joint,x,y,v\n", "table"),
     ):
         (tmp_path / "labels.dat").write_bytes(data)
         assert form_of(tmp_path / "labels.dat") == form

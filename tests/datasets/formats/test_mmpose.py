@@ -42,7 +42,7 @@ def test_all_of_it_is_understood(tmp_path: Path) -> None:
     assert found.limbs == ((0, 1), (0, 2), (1, 2))
     assert found.redundant == (2,)
     assert found.sigmas == (0.025, 0.1, 0.1)
-    assert found.colours == ("#ff8000", "#0000ff", "#00ff00")
+    assert found.colors == ("#ff8000", "#0000ff", "#00ff00")
     assert read_skeleton(tmp_path / "bird.py") == found
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.matlab_files import pictures, save, struct_array
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS
+from support.matlab_files import images, save, struct_array
 
 pytest.importorskip("scipy", reason="writing .mat files needs scipy, which is in the train extra")
 
@@ -31,7 +31,7 @@ def rect(points: list[dict[str, Any]] | None, scale: float | None = 0.1) -> dict
 
 
 def release() -> dict[str, Any]:
-    """Two people in one picture, one of them without points; one point alone in another; a test picture."""
+    """Two people in one image, one of them without points; one point alone in another; a test image."""
     first = rect([point(9, 5, 6, "1"), point(0, 7.5, 8, "0"), point(6, 9, 10, np.zeros((0, 0)))])
     annolist = [
         {"image": {"name": "a.jpg"}, "annorect": struct_array([first, rect(None)])},
@@ -43,14 +43,14 @@ def release() -> dict[str, Any]:
 
 
 def test_mat(tmp_path: Path) -> None:
-    pictures(tmp_path, NAMES)
+    images(tmp_path, NAMES)
     labels = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
     assert labels.skeleton.name == "mpii16"
-    assert [picture.path.name for picture in labels] == ["a.jpg", "b.jpg"]
-    first, second = (picture.annotation for picture in labels)
-    assert labels.pictures[0].size == (30, 40)
+    assert [image.path.name for image in labels] == ["a.jpg", "b.jpg"]
+    first, second = (image.annotation for image in labels)
+    assert labels.images[0].size == (30, 40)
     assert len(first) == 2
-    np.testing.assert_array_equal(first.labelled, [True, False])
+    np.testing.assert_array_equal(first.labeled, [True, False])
     np.testing.assert_array_equal(first.keypoints[0, 9], [4, 5])  # MATLAB counts from 1
     np.testing.assert_array_equal(first.keypoints[0, 0], [6.5, 7])
     np.testing.assert_array_equal(first.visibility[0, [9, 0, 6, 1]], [2, 1, 2, 0])
@@ -62,9 +62,9 @@ def test_mat(tmp_path: Path) -> None:
 
 
 def test_mat_defects(tmp_path: Path) -> None:
-    pictures(tmp_path, NAMES[:1])
+    images(tmp_path, NAMES[:1])
     path = save(tmp_path / "mpii.mat", RELEASE=release())
-    with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 pictures are missing, the first is .*b\.jpg"):
+    with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 images are missing, the first is .*b\.jpg"):
         read_labels(path)
     with pytest.raises(LabelError, match="has no validation part"):
         read_labels(path, split="val")
@@ -72,7 +72,7 @@ def test_mat_defects(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
         read_labels(short)
     nobody = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
-    with pytest.raises(LabelError, match="nobody has a labelled joint"):
+    with pytest.raises(LabelError, match="nobody has a labeled joint"):
         read_labels(save(tmp_path / "nobody.mat", RELEASE=nobody))
 
 
@@ -84,13 +84,13 @@ def person(name: str, joint: int, x: float, visible: int) -> dict[str, Any]:
 
 
 def test_json_of_joints_and_center(tmp_path: Path) -> None:
-    pictures(tmp_path, NAMES)
+    images(tmp_path, NAMES)
     people = [person("a.jpg", 3, 5, 1), person("b.jpg", 4, 6, 0), person("a.jpg", 5, 7, 1)]
     path = tmp_path / "valid.json"
     path.write_text(json.dumps(people))
     labels = read_labels(path)
-    assert [len(picture.annotation) for picture in labels] == [2, 1]
-    first, second = (picture.annotation for picture in labels)
+    assert [len(image.annotation) for image in labels] == [2, 1]
+    first, second = (image.annotation for image in labels)
     np.testing.assert_array_equal(first.keypoints[[0, 1], [3, 5]], [[4, 9], [6, 9]])
     np.testing.assert_array_equal(second.visibility[0, [4, 3]], [1, 0])
     np.testing.assert_allclose(first.boxes[0], [0, 11.5, 20, 20], atol=1e-5)
@@ -98,14 +98,14 @@ def test_json_of_joints_and_center(tmp_path: Path) -> None:
     corners = np.zeros((2, 2, 3))
     corners[1] = [[3, 30, 6], [4, 40, 8]]  # x, then y, of three people
     save(tmp_path / "gt_valid.mat", headboxes_src=corners)
-    first, second = (picture.annotation for picture in read_labels(path))
+    first, second = (image.annotation for image in read_labels(path))
     np.testing.assert_allclose(first.heads, [5, 10])
     np.testing.assert_allclose(second.heads, [50])
 
 
 @pytest.mark.parametrize("root", [False, True])
 def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
-    pictures(tmp_path, NAMES)
+    images(tmp_path, NAMES)
     people = []
     for name, validation in (("a.jpg", 0.0), ("b.jpg", 1.0)):
         joints = np.zeros((16, 3))
@@ -118,12 +118,12 @@ def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
     path = tmp_path / "mpii_annotations.json"
     path.write_text(json.dumps({"root": people} if root else people))
     both, train, val = (read_labels(path, split=split) for split in (None, "train", "val"))
-    assert [[picture.path.name for picture in part] for part in (both, train, val)] == [
+    assert [[image.path.name for image in part] for part in (both, train, val)] == [
         ["a.jpg", "b.jpg"],
         ["a.jpg"],
         ["b.jpg"],
     ]
-    annotation = val.pictures[0].annotation
+    annotation = val.images[0].annotation
     np.testing.assert_array_equal(annotation.keypoints[0, [2, 7]], [[4, 5], [7, 8]])
     np.testing.assert_array_equal(annotation.visibility[0, [2, 7, 0]], [2, 1, 0])
 
@@ -138,7 +138,7 @@ def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
     ],
 )
 def test_json_defects(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
-    pictures(tmp_path, NAMES)
+    images(tmp_path, NAMES)
     path = tmp_path / "train.json"
     path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | spoil]))
     with pytest.raises(LabelError, match=rf"train\.json: {message}"):

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.made_labels import draw_pictures
 from cairn.datasets.problems import Faults
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton, skeleton
+from support.made_labels import draw_images
 
 POINTS = np.round(np.random.default_rng(5).uniform(1, 40, (68, 2)), 3)
 
@@ -20,18 +20,18 @@ def text(points: np.ndarray = POINTS, count: int | None = None) -> str:
 
 
 def test_points_count_pixels_from_one(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, ("face 1.png", "b.png", "other.png"))
+    draw_images(tmp_path, ("face 1.png", "b.png", "other.png"))
     (tmp_path / "face 1.pts").write_text(text())
     (tmp_path / "b.pts").write_text(text(POINTS[::-1]))
     one = read_labels(tmp_path / "face 1.pts")
     assert one.skeleton is skeleton("face68")
-    np.testing.assert_allclose(one.pictures[0].annotation.keypoints[0], POINTS - 1, rtol=1e-6)
+    np.testing.assert_allclose(one.images[0].annotation.keypoints[0], POINTS - 1, rtol=1e-6)
     both = read_labels(tmp_path)
-    assert [picture.path.name for picture in both] == ["b.png", "face 1.png"]
+    assert [image.path.name for image in both] == ["b.png", "face 1.png"]
 
 
 def test_other_numbers_of_points_take_given_names(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, ("a.png",))
+    draw_images(tmp_path, ("a.png",))
     (tmp_path / "a.pts").write_text(text(POINTS[:2]))
     assert read_labels(tmp_path / "a.pts").skeleton.joints == ("point_0", "point_1")
     assert read_labels(tmp_path / "a.pts", skeleton=Skeleton("leaf", ("stem", "tip"))).skeleton.joints == (
@@ -52,7 +52,7 @@ def test_other_numbers_of_points_take_given_names(tmp_path: Path) -> None:
     ],
 )
 def test_a_defect_is_one_line_or_left_out(tmp_path: Path, content: str, message: str) -> None:
-    draw_pictures(tmp_path, ("a.png", "b.png"))
+    draw_images(tmp_path, ("a.png", "b.png"))
     (tmp_path / "a.pts").write_text(text())
     (tmp_path / "b.pts").write_text(content)
     with pytest.raises(LabelError, match=rf"b\.pts.*{message}") as caught:
@@ -63,7 +63,7 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, content: str, message:
     assert len(faults.skipped) == 1
 
 
-def test_a_picture_that_is_missing(tmp_path: Path) -> None:
+def test_a_image_that_is_missing(tmp_path: Path) -> None:
     (tmp_path / "a.pts").write_text(text())
-    with pytest.raises(LabelError, match=r"a\.pts: no picture a\.jpg"):
+    with pytest.raises(LabelError, match=r"a\.pts: no image a\.jpg"):
         read_labels(tmp_path / "a.pts")

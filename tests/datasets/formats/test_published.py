@@ -1,4 +1,4 @@
-"""FLIC, LSP and LSPET in files of a few pictures, and the door that tells all forms apart."""
+"""FLIC, LSP and LSPET in files of a few images, and the door that tells all forms apart."""
 
 import json
 import sys
@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.matlab_files import pictures, save, struct_array
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, skeleton
+from support.matlab_files import images, save, struct_array
 
 pytest.importorskip("scipy", reason="writing .mat files needs scipy, which is in the train extra")
 
 
 def flic(count: int = 2) -> np.ndarray:
-    """Joint j of example i at (j + 1, i + 10) in MATLAB's count; the right eye is not labelled."""
+    """Joint j of example i at (j + 1, i + 10) in MATLAB's count; the right eye is not labeled."""
     examples = []
     for i in range(count):
         coords = np.stack([np.arange(29.0) + 1, np.full(29, i + 10.0)])
@@ -30,21 +30,21 @@ def flic(count: int = 2) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [1, 2])  # MATLAB's readers drop the dimension of a single one
 def test_flic(tmp_path: Path, count: int) -> None:
-    pictures(tmp_path, ["0.jpg", "1.jpg"])
+    images(tmp_path, ["0.jpg", "1.jpg"])
     labels = read_labels(save(tmp_path / "examples.mat", examples=flic(count)))
     assert labels.skeleton.name == "flic11"
     assert len(labels) == count
-    annotation = labels.pictures[0].annotation
+    annotation = labels.images[0].annotation
     np.testing.assert_array_equal(annotation.visibility[0], [2] * 9 + [0, 2])
     np.testing.assert_array_equal(annotation.keypoints[0, [0, 6, 7, 10]], [[0, 9], [6, 9], [9, 9], [16, 9]])
     np.testing.assert_allclose(annotation.boxes[0], [20 - 176, 40 - 176, 352, 352])
 
 
 def test_flic_parts_and_defects(tmp_path: Path) -> None:
-    pictures(tmp_path, ["0.jpg", "1.jpg"])
+    images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
-    assert [picture.path.name for picture in read_labels(path, split="train")] == ["1.jpg"]
-    assert [picture.path.name for picture in read_labels(path, split="val")] == ["0.jpg"]
+    assert [image.path.name for image in read_labels(path, split="train")] == ["1.jpg"]
+    assert [image.path.name for image in read_labels(path, split="val")] == ["0.jpg"]
     spoilt = flic()
     spoilt["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
@@ -55,9 +55,9 @@ def test_flip_pairs_of_flic_are_the_published_ones() -> None:
     assert skeleton("flic11").flip_order == (3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10)
 
 
-def test_lspet_flags_the_labelled_joints(tmp_path: Path) -> None:
+def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    pictures(tmp_path / "images", ["im00001.jpg", "im00002.jpg"])
+    images(tmp_path / "images", ["im00001.jpg", "im00002.jpg"])
     joints = np.zeros((14, 3, 2))
     joints[:, 0], joints[:, 1] = np.arange(14)[:, None] + 1, [[5, 6]]
     joints[3:, 2, 0] = 1
@@ -65,8 +65,8 @@ def test_lspet_flags_the_labelled_joints(tmp_path: Path) -> None:
     joints[:3, :2, 0] = -7  # what stands there without a flag means nothing
     path = save(tmp_path / "joints.mat", joints=joints)
     labels = read_labels(path)
-    assert [picture.path.name for picture in labels] == ["im00001.jpg", "im00002.jpg"]
-    first = labels.pictures[0].annotation
+    assert [image.path.name for image in labels] == ["im00001.jpg", "im00002.jpg"]
+    first = labels.images[0].annotation
     np.testing.assert_array_equal(first.visibility[0], [0] * 3 + [2] * 11)
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
@@ -75,10 +75,10 @@ def test_lspet_flags_the_labelled_joints(tmp_path: Path) -> None:
 
 
 def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     names = [f"im{i:04d}.jpg" for i in range(1, 1003)]
-    pictures(folder, names[:1])
+    images(folder, names[:1])
     for name in names[1:]:
         (folder / name).write_bytes((folder / names[0]).read_bytes())
     joints = np.ones((3, 14, 1002))
@@ -87,7 +87,7 @@ def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> N
     path = save(tmp_path / "joints.mat", joints=joints)
     labels = read_labels(path, folder)
     assert len(labels) == 1002
-    last = labels.pictures[-1].annotation
+    last = labels.images[-1].annotation
     np.testing.assert_array_equal(last.visibility[0], [2] * 4 + [1] + [2] * 9)
     np.testing.assert_array_equal(last.keypoints[0, 4], [7, 8])
     assert len(read_labels(path, folder, split="train")) == 1000
@@ -95,7 +95,7 @@ def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> N
 
 
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
-    pictures(tmp_path, ["im00001.jpg"])
+    images(tmp_path, ["im00001.jpg"])
     path = save(tmp_path / "joints.mat", joints=np.full((14, 3, 1), 5.0))
     assert read_labels(path).skeleton.name == "lsp14"
     labels = read_labels(path, skeleton=skeleton("coco17"))
@@ -117,7 +117,7 @@ def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_labels(cut)
     with pytest.raises(LabelError, match="cannot read labels"):
         read_labels(tmp_path / "none.mat")
-    with pytest.raises(LabelError, match="no folder of pictures"):
+    with pytest.raises(LabelError, match="no folder of images"):
         read_labels(other, tmp_path / "nowhere")
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(MissingExtra, match="scipy"):
@@ -125,7 +125,7 @@ def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_coco_goes_to_its_reader(tmp_path: Path) -> None:
-    pictures(tmp_path, ["a.jpg"])
+    images(tmp_path, ["a.jpg"])
     row = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2]}
     path = tmp_path / "labels.json"
     content = {

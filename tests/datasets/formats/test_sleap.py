@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.made_labels import draw_pictures
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.media.images import read_image
+from support.made_labels import draw_images
 
 sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
 
 POINTS = np.array([[[10.5, 20.25], [30, 4], [np.nan, np.nan]], [[1, 2], [3, 4.75], [5, 6]]])
-PICTURES = ("img0.png", "img1.png", "img2.png")
+IMAGES = ("img0.png", "img1.png", "img2.png")
 
 
 def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "armA", "armB")) -> Any:
@@ -24,8 +24,8 @@ def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "a
         list(nodes), edges=[(nodes[0], nodes[1]), (nodes[0], nodes[2])], symmetries=[(nodes[1], nodes[2])], name="bug"
     )
     if video is None:
-        draw_pictures(folder, PICTURES)
-        video = sio.Video.from_filename([str(folder / name) for name in PICTURES])
+        draw_images(folder, IMAGES)
+        video = sio.Video.from_filename([str(folder / name) for name in IMAGES])
     tracks = [sio.Track("one"), sio.Track("two")]
     placed = [
         sio.Instance.from_numpy(points, skeleton=skeleton, track=track)
@@ -62,29 +62,29 @@ def test_slp_to_coco_is_the_same(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.slp"))
     found = read_labels(tmp_path / "bugs.slp")
     check(found)
-    assert [picture.path.name for picture in found] == ["img1.png", "img2.png"]
+    assert [image.path.name for image in found] == ["img1.png", "img2.png"]
     write_coco(found, tmp_path / "bugs.json")
     check(read_coco(tmp_path / "bugs.json"))
 
 
-def test_pictures_of_another_machine_are_found_beside(tmp_path: Path) -> None:
+def test_images_of_another_machine_are_found_beside(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     labels(tmp_path / "there").save(str(tmp_path / "bugs.slp"))
     (tmp_path / "there").rename(tmp_path / "here")
-    with pytest.raises(LabelError, match="2 of 2 pictures are missing"):
+    with pytest.raises(LabelError, match="2 of 2 images are missing"):
         read_labels(tmp_path / "bugs.slp")
     check(read_labels(tmp_path / "bugs.slp", tmp_path / "here"))
 
 
-def test_pictures_inside_the_file_are_written(tmp_path: Path) -> None:
+def test_images_inside_the_file_are_written(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
-    with pytest.raises(LabelError, match="its pictures are in the file itself: cairn convert"):
+    with pytest.raises(LabelError, match="its images are in the file itself: cairn convert"):
         read_labels(tmp_path / "bugs.pkg.slp")
     found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
     check(found)
-    for picture, name in zip(found, PICTURES[1:], strict=True):
-        assert picture.path.is_relative_to(tmp_path / "frames")
-        np.testing.assert_array_equal(read_image(picture.path), read_image(tmp_path / name))
+    for image, name in zip(found, IMAGES[1:], strict=True):
+        assert image.path.is_relative_to(tmp_path / "frames")
+        np.testing.assert_array_equal(read_image(image.path), read_image(tmp_path / name))
 
 
 def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
@@ -96,38 +96,38 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
         video.write(np.full((48, 64, 3), value, np.uint8))
     video.release()
     labels(tmp_path, sio.Video.from_filename(str(path))).save(str(tmp_path / "bugs.slp"))
-    with pytest.raises(LabelError, match=r"its pictures are in clip one\.avi: cairn convert"):
+    with pytest.raises(LabelError, match=r"its images are in clip one\.avi: cairn convert"):
         read_labels(tmp_path / "bugs.slp")
     found = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
     check(found)
-    assert found.pictures[0].kin == ("video clip one.avi",)
-    for picture, value in zip(found, (120, 220), strict=True):
-        assert abs(float(read_image(picture.path).mean()) - value) < 3
+    assert found.images[0].kin == ("video clip one.avi",)
+    for image, value in zip(found, (120, 220), strict=True):
+        assert abs(float(read_image(image.path).mean()) - value) < 3
     path.unlink()
     with pytest.raises(LabelError, match="no video at"):
         read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
 
 
 def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
-    """Two folders of pictures called alike, put into one file."""
+    """Two folders of images called alike, put into one file."""
     content = labels(tmp_path / "one/cam")
-    draw_pictures(tmp_path / "two/cam", ("x.png", *PICTURES))  # of other greys
-    other = sio.Video.from_filename([str(tmp_path / "two/cam" / name) for name in PICTURES])
+    draw_images(tmp_path / "two/cam", ("x.png", *IMAGES))  # of other grays
+    other = sio.Video.from_filename([str(tmp_path / "two/cam" / name) for name in IMAGES])
     placed = sio.Instance.from_numpy(POINTS[1], skeleton=content.skeletons[0])
     content.videos.append(other)
     content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
     content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
     found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    assert [picture.kin for picture in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
-    greys = [int(read_image(picture.path)[0, 0, 0]) for picture in found]
-    assert greys == [30, 50, 50]
+    assert [image.kin for image in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    grays = [int(read_image(image.path)[0, 0, 0]) for image in found]
+    assert grays == [30, 50, 50]
 
 
 def test_predictions_are_no_labels(tmp_path: Path) -> None:
     content = labels(tmp_path)
     content.labeled_frames = content.labeled_frames[:1]
     content.save(str(tmp_path / "bugs.slp"))
-    with pytest.raises(LabelError, match="no labelled frame"):
+    with pytest.raises(LabelError, match="no labeled frame"):
         read_labels(tmp_path / "bugs.slp")
 
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from support.made_labels import MOTH, assert_same, draw_pictures, make_labels
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.problems import Faults
-from cairn.datasets.reading import read_labels
 from cairn.datasets.formats.skeleton_file import write_skeleton
 from cairn.datasets.formats.table import COLUMNS, write_csv, write_parquet
+from cairn.datasets.problems import Faults
+from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
+from support.made_labels import MOTH, assert_same, draw_images, make_labels
 
-HEADER = "picture,object,joint,x,y,v\n"
+HEADER = "image,object,joint,x,y,v\n"
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -43,26 +43,26 @@ def test_a_row_for_each_joint(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(COLUMNS)
     assert len(rows) == 2 * 2 * 5 + 1
-    first, annotation = rows[0], labels.pictures[0].annotation
-    assert (first["picture"], first["joint"], first["v"], first["frame"]) == ("a.png", "head", "2", "7")
+    first, annotation = rows[0], labels.images[0].annotation
+    assert (first["image"], first["joint"], first["v"], first["frame"]) == ("a.png", "head", "2", "7")
     assert (float(first["x"]), float(first["y"])) == tuple(annotation.keypoints[0, 0])
     unseen = [row for row in rows if row["v"] == "0"]
-    assert len(unseen) == sum(int((picture.annotation.visibility == 0).sum()) for picture in labels)
+    assert len(unseen) == sum(int((image.annotation.visibility == 0).sum()) for image in labels)
     assert unseen
     assert all(row["x"] == row["y"] == "" for row in unseen)
 
 
 def test_few_columns_are_enough(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, ("a.png",))
+    draw_images(tmp_path, ("a.png",))
     (tmp_path / "t.csv").write_text(HEADER + "a.png,0,left tip,1.5,2,2\na.png,0,right tip,3,4,1\n")
     labels = read_labels(tmp_path / "t.csv")
     assert labels.skeleton.joints == ("left tip", "right tip")
     assert labels.skeleton.flip_pairs == ((0, 1),)
-    (picture,) = labels
-    assert picture.size == (40, 60)
-    np.testing.assert_array_equal(picture.annotation.keypoints, [[[1.5, 2], [3, 4]]])
-    np.testing.assert_array_equal(picture.annotation.boxes, [[1.5, 2, 1.5, 2]])
-    assert picture.annotation.visibility.tolist() == [[2, 1]]
+    (image,) = labels
+    assert image.size == (40, 60)
+    np.testing.assert_array_equal(image.annotation.keypoints, [[[1.5, 2], [3, 4]]])
+    np.testing.assert_array_equal(image.annotation.boxes, [[1.5, 2, 1.5, 2]])
+    assert image.annotation.visibility.tolist() == [[2, 1]]
 
 
 DEFECTS = [
@@ -75,15 +75,15 @@ DEFECTS = [
     ("a.png,0,tip,1,2,", "row 3: v must be 0"),
     ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png stands twice"),
     ("a.png,x,tip,1,2,2", "row 3: object must be a whole number, got nan"),
-    (",0,tip,1,2,2", "row 3 names no picture"),
+    (",0,tip,1,2,2", "row 3 names no image"),
     ("../b.png,0,tip,1,2,2", "leaves the folder"),
-    ("c.png,0,tip,1,2,2", "1 of 2 pictures are missing"),
+    ("c.png,0,tip,1,2,2", "1 of 2 images are missing"),
 ]
 
 
 @pytest.mark.parametrize(("row", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
 def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str) -> None:
-    draw_pictures(tmp_path, ("a.png", "b.png"))
+    draw_images(tmp_path, ("a.png", "b.png"))
     good = "a.png,0,root,1,2,2\n"
     (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n")
     with pytest.raises(LabelError, match=message) as caught:
@@ -94,7 +94,7 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str
     again = "a.png,0,root,1,2,2\n" if "stands twice" in message else ""
     (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n{again}")
     faults = Faults(skip=True)
-    assert "b.png" in [picture.path.name for picture in read_labels(tmp_path / "t.csv", faults=faults)]
+    assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", faults=faults)]
     assert len(faults.skipped) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str
     [
         (b"", r"t\.csv is empty"),
         (HEADER.encode(), r"t\.csv is empty: it has a header"),
-        (b"picture,joint\n", "no column 'object'"),
+        (b"image,joint\n", "no column 'object'"),
         (HEADER.encode("utf-16"), "no UTF-8 text"),
         (HEADER.encode() + b"\xff\xfe,0,tip,1,2,2\n", "no UTF-8 text"),
         (b"\x00\x01\x02", "of no form that Cairn knows"),

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.made_labels import MOTH, assert_same, draw_pictures, make_labels
 from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.formats.yolo_writer import write_yolo
 from cairn.datasets.problems import Faults
 from cairn.datasets.reading import read_labels
-from cairn.datasets.formats.yolo_writer import write_yolo
 from cairn.errors import LabelError, OutputError
 from cairn.structures.skeleton import Skeleton
+from support.made_labels import MOTH, assert_same, draw_images, make_labels
 
 yaml = pytest.importorskip("yaml", reason="reading data.yaml needs PyYAML, which is in the io extra")
 
@@ -23,8 +23,8 @@ DATA = "train: images/train\nkpt_shape: [3, 3]\nflip_idx: [0, 2, 1]\nnames: [fly
 
 
 def folder(root: Path, data: str = DATA, **texts: str) -> Path:
-    """A set of two pictures of 40 x 60."""
-    draw_pictures(root / "images/train", ("a.png", "b.png"))
+    """A set of two images of 40 x 60."""
+    draw_images(root / "images/train", ("a.png", "b.png"))
     (root / "labels/train").mkdir(parents=True)
     for name, text in (texts or {"a": LINE}).items():
         (root / f"labels/train/{name}.txt").write_text(text)
@@ -42,7 +42,7 @@ def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
     back = read_coco(tmp_path / "yolo/two.json")
     assert_same(labels, back, 1e-4, but=("areas", "tracks"))
     assert back.skeleton.flip_order == MOTH.flip_order
-    assert [picture.path.name for picture in back] == [picture.path.name for picture in labels]
+    assert [image.path.name for image in back] == [image.path.name for image in labels]
     for one, other in zip(labels, back, strict=True):
         assert one.path.read_bytes() == other.path.read_bytes()
 
@@ -59,7 +59,7 @@ def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
     assert table["names"] == {0: "moth"}
     assert table["kpt_names"] == {0: list(MOTH.joints)}
     lines = (tmp_path / "yolo/labels/val/a.txt").read_text().splitlines()
-    rows = labels.pictures[0].annotation
+    rows = labels.images[0].annotation
     assert len(lines) == len(rows)
     for line, points, flags, (x, y, w, h) in zip(lines, rows.keypoints, rows.visibility, rows.boxes, strict=True):
         values = np.array(line.split(), float)
@@ -71,11 +71,11 @@ def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
 def test_parts_share_one_description(tmp_path: Path) -> None:
     labels = make_labels(tmp_path)
     write_yolo(labels, tmp_path / "yolo", "train")
-    write_yolo(replace(labels, pictures=labels.pictures[:1]), tmp_path / "yolo", "val")
+    write_yolo(replace(labels, images=labels.images[:1]), tmp_path / "yolo", "val")
     assert len(read_labels(tmp_path / "yolo")) == 4
     assert len(read_labels(tmp_path / "yolo", split="train")) == 3
     assert len(read_labels(tmp_path / "yolo/data.yaml", split="val")) == 1
-    with pytest.raises(LabelError, match="no pictures under test"):
+    with pytest.raises(LabelError, match="no images under test"):
         read_labels(tmp_path / "yolo", split="test")  # type: ignore[arg-type]
     other = replace(labels, skeleton=replace(MOTH, joints=("a", "b", "c", "d", "e")))
     with pytest.raises(OutputError, match="has other joints"):
@@ -85,11 +85,11 @@ def test_parts_share_one_description(tmp_path: Path) -> None:
 
 def test_what_readers_refuse_is_left_out_and_said(tmp_path: Path) -> None:
     labels = make_labels(tmp_path, crowds=True)
-    first = labels.pictures[0]
+    first = labels.images[0]
     first.annotation.keypoints[0, 0] = (60.5, 3)
     lost = write_yolo(labels, tmp_path / "yolo")
     assert sorted(line.split()[0:2] for line in lost) == [["1", "joints"], ["2", "crowds"], ["2", "tracks"]]
-    again = read_labels(tmp_path / "yolo").pictures[0].annotation
+    again = read_labels(tmp_path / "yolo").images[0].annotation
     assert len(again) == 1
     assert again.visibility[0].tolist() == [0, *first.annotation.visibility[0, 1:]]
 
@@ -103,8 +103,8 @@ def test_two_numbers_a_joint_and_names_in_other_forms(tmp_path: Path) -> None:
     (root / "labels/train").rename(root / "train/labels")
     labels = read_labels(root)
     assert labels.skeleton.joints == ("point_0", "point_1")
-    assert labels.pictures[0].annotation.visibility.tolist() == [[2, 0]]
-    np.testing.assert_allclose(labels.pictures[0].annotation.keypoints[0, 0], [15, 20])
+    assert labels.images[0].annotation.visibility.tolist() == [[2, 0]]
+    np.testing.assert_allclose(labels.images[0].annotation.keypoints[0, 0], [15, 20])
     named = read_labels(root, skeleton=Skeleton("leaf", ("stem", "tip")))
     assert named.skeleton.joints == ("stem", "tip")
 
@@ -114,10 +114,10 @@ def test_an_identity_flip_order_does_not_outdo_names(tmp_path: Path) -> None:
     assert read_labels(folder(tmp_path, data)).skeleton.flip_pairs == ((1, 2),)
 
 
-def test_a_text_file_may_list_the_pictures(tmp_path: Path) -> None:
+def test_a_text_file_may_list_the_images(tmp_path: Path) -> None:
     root = folder(tmp_path, DATA.replace("images/train", "train.txt"))
     (root / "train.txt").write_text("./images/train/b.png\nimages/train/a.png\n")
-    assert [picture.path.name for picture in read_labels(root)] == ["b.png", "a.png"]
+    assert [image.path.name for image in read_labels(root)] == ["b.png", "a.png"]
     (root / "train.txt").write_text("images/train/a.png\nimages/train/../train/a.png\n")
     with pytest.raises(LabelError, match=r"train\.txt line 2 is .*a\.png, which is train\.txt line 1 already"):
         read_labels(root)
@@ -141,7 +141,7 @@ def test_a_bad_line_is_named_or_left_out(tmp_path: Path, line: str, message: str
         read_labels(root)
     assert "\n" not in str(caught.value)
     faults = Faults(skip=True)
-    assert len(read_labels(root, faults=faults).pictures[0].annotation) == 1
+    assert len(read_labels(root, faults=faults).images[0].annotation) == 1
     assert len(faults.skipped) == 1
 
 
@@ -152,9 +152,9 @@ BAD_DATA: list[tuple[Callable[[str], str], str]] = [
     (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must return each joint to its place"),
     (lambda data: data.replace("w1, w2", "w1"), "kpt_names must be 3 names"),
     (lambda data: data.replace("{0: [head, w1, w2]}", "[[a, b, c], [a, b, d]]"), "classes have different keypoints"),
-    (lambda data: data.replace("images/train", "images/none"), "there are no pictures at .*images/none"),
+    (lambda data: data.replace("images/train", "images/none"), "there are no images at .*images/none"),
     (lambda data: data.replace("images/train", "../../x"), "leaves the folder"),
-    (lambda data: data.replace("train: images/train", ""), "names no pictures"),
+    (lambda data: data.replace("train: images/train", ""), "names no images"),
     (lambda data: data + "val: images/train\n", r"lists .*a\.png twice"),
     (lambda data: data + "names: [", "is not YAML"),
     (lambda data: "!!python/object/apply:os.system ['true']", "is not YAML"),
@@ -173,14 +173,14 @@ def test_a_defect_of_the_description_is_one_line(tmp_path: Path, spoil: Callable
     assert "\n" not in str(caught.value)
 
 
-def test_no_labelled_joint_and_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="nobody has a labelled joint"):
+def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="nobody has a labeled joint"):
         read_labels(folder(tmp_path / "one", a="0 0.5 0.5 0.5 0.5" + " 0" * 9))
     (tmp_path / "two").mkdir()
     with pytest.raises(LabelError, match=r"a folder without data\.yaml"):
         read_labels(tmp_path / "two")
     root = folder(tmp_path / "three")
-    (root / "images/train/b.png").write_bytes(b"no picture")
+    (root / "images/train/b.png").write_bytes(b"no image")
     with pytest.raises(LabelError, match=r"b\.png"):
         read_labels(root)
 

@@ -5,12 +5,13 @@ from pathlib import Path, PurePath
 import numpy as np
 import pytest
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.metrics.oks import NAMES, library, oks_metrics
+from cairn.media.names import ImageName
+from cairn.results import Detections
+from cairn.results.coco import CocoWriter, image_ids
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import skeleton
-from cairn.results import Found, PictureName
-from cairn.results.coco import CocoWriter, image_ids
 
 COCO17 = skeleton("coco17")
 SIZE = (900, 900)
@@ -18,12 +19,12 @@ BODY = np.random.default_rng(4).uniform(-0.5, 0.5, (17, 2)) * [60, 160]
 
 
 def case(seed: int, missing: float) -> tuple[Labels, list[Poses]]:
-    """Pictures of small, middling and large people, one of them a crowd, and of up to thirty finds, most of them near.
+    """Images of small, middling and large people, one of them a crowd, and of up to thirty finds, most of them near.
 
     missing: share of joints that are not found.
     """
     rng = np.random.default_rng(seed)
-    pictures, finds = [], []
+    images, finds = [], []
     for number in (139, 285, 632):
         count = 12
         scales = rng.choice([0.3, 0.6, 2.0], count)
@@ -43,23 +44,23 @@ def case(seed: int, missing: float) -> tuple[Labels, list[Poses]]:
         sure = np.where(rng.random(keypoints.shape[:2]) < missing, 0, 0.9).astype(np.float32)
         sure[:, 0] = 0.9
         scores = rng.permutation(len(keypoints)).astype(np.float32) / 100
-        pictures.append(LabelledPicture(number, Path(f"{number:012d}.jpg"), SIZE, truth))
+        images.append(LabeledImage(number, Path(f"{number:012d}.jpg"), SIZE, truth))
         finds.append(Poses(np.where(sure[..., None] > 0, keypoints, np.nan).astype(np.float32), sure, scores, COCO17))
-    return Labels(COCO17, tuple(pictures), np.ones(17, bool)), finds
+    return Labels(COCO17, tuple(images), np.ones(17, bool)), finds
 
 
 def official(labels: Labels, results: Path) -> dict[str, float]:
-    """The evaluation with all its own settings: sigmas, sizes, 20 finds a picture."""
+    """The evaluation with all its own settings: sigmas, sizes, 20 finds an image."""
     coco, evaluator = library()
     annotations = []
-    for picture in labels:
-        rows = picture.annotation
+    for image in labels:
+        rows = image.annotation
         for i in range(len(rows)):
             flat = np.concatenate([np.nan_to_num(rows.keypoints[i]), rows.visibility[i][:, None]], axis=1)
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": picture.id,
+                    "image_id": image.id,
                     "category_id": 1,
                     "keypoints": flat.ravel().tolist(),
                     "num_keypoints": int((rows.visibility[i] > 0).sum()),
@@ -68,7 +69,7 @@ def official(labels: Labels, results: Path) -> dict[str, float]:
                     "iscrowd": int(rows.crowd[i]),
                 }
             )
-    images = [{"id": picture.id, "height": SIZE[0], "width": SIZE[1]} for picture in labels]
+    images = [{"id": image.id, "height": SIZE[0], "width": SIZE[1]} for image in labels]
     categories = [{"id": 1, "name": "person"}]
     truth = coco({"images": images, "categories": categories, "annotations": annotations})
     evaluation = evaluator(truth, truth.loadRes(str(results)), "keypoints")
@@ -82,9 +83,9 @@ def official(labels: Labels, results: Path) -> dict[str, float]:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_file_is_worth_what_the_evaluation_says(seed: int, missing: float, tmp_path: Path) -> None:
     labels, finds = case(seed, missing)
-    with CocoWriter(tmp_path, image_ids(picture.path for picture in labels)) as writer:
-        for picture, poses in zip(labels, finds, strict=True):
-            writer.write(Found(PictureName(picture.path, PurePath(picture.path.stem)), SIZE, poses))
+    with CocoWriter(tmp_path, image_ids(image.path for image in labels)) as writer:
+        for image, poses in zip(labels, finds, strict=True):
+            writer.write(Detections(ImageName(image.path, PurePath(image.path.stem)), SIZE, poses))
     ours, theirs = oks_metrics(labels, finds), official(labels, tmp_path / "cairn.coco.json")
     assert 1 < theirs["AP"] < 99
     # A file has (0, 0) for what was not found, from which the rule takes a find's size: it decides only which false
@@ -95,7 +96,7 @@ def test_the_file_is_worth_what_the_evaluation_says(seed: int, missing: float, t
             assert ours[name] == pytest.approx(theirs[name], abs=1e-6), name
 
 
-def test_twenty_finds_of_a_picture_count() -> None:
+def test_twenty_finds_of_a_image_count() -> None:
     labels, finds = case(7, 0.0)
     whole = oks_metrics(labels, finds)
     best = [poses[np.argsort(-poses.scores)[:20]] for poses in finds]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.evaluation.evaluate import Evaluation, measure
 from cairn.evaluation.metrics.errors import GOOD, KINDS, NEAR, breakdown, kinds_of, repaired
 from cairn.evaluation.metrics.oks import similarity
-from cairn.evaluation.evaluate import Evaluation, measure
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -53,13 +53,13 @@ def poses(people: list[NDArray]) -> Poses:
     return Poses(points, confidence, np.linspace(1, 0.5, len(points), dtype=np.float32), BODY)
 
 
-def evaluation(labelled: list[NDArray], found: list[NDArray], crowd: int = 0) -> Evaluation:
-    picture = LabelledPicture(0, Path("made.png"), (3000, 3000), annotation(labelled, crowd))
-    return measure(Labels(BODY, (picture,), np.ones(5, bool)), (poses(found),))
+def evaluation(labeled: list[NDArray], found: list[NDArray], crowd: int = 0) -> Evaluation:
+    image = LabeledImage(0, Path("made.png"), (3000, 3000), annotation(labeled, crowd))
+    return measure(Labels(BODY, (image,), np.ones(5, bool)), (poses(found),))
 
 
-def kinds(labelled: list[NDArray], found: list[NDArray]) -> list[list[str]]:
-    return [[KINDS[kind] if kind >= 0 else "-" for kind in row] for row in breakdown(evaluation(labelled, found)).kinds]
+def kinds(labeled: list[NDArray], found: list[NDArray]) -> list[list[str]]:
+    return [[KINDS[kind] if kind >= 0 else "-" for kind in row] for row in breakdown(evaluation(labeled, found)).kinds]
 
 
 def moved(joint: int, by: float) -> NDArray:
@@ -94,11 +94,11 @@ def test_another_persons_joint_is_a_swap_also_from_the_other_side() -> None:
 
 
 def test_a_joint_without_a_mirror_and_a_place_without_a_label_are_misses() -> None:
-    found, unlabelled = PERSON.copy(), PERSON.copy()
+    found, unlabeled = PERSON.copy(), PERSON.copy()
     found[0] = PERSON[1]  # a nose on a hand is no mirror's place
-    found[3] = PERSON[4]  # where nobody labelled the other foot
-    unlabelled[4] = np.nan
-    assert kinds([unlabelled], [found]) == [["miss", "good", "good", "miss", "-"]]
+    found[3] = PERSON[4]  # where nobody labeled the other foot
+    unlabeled[4] = np.nan
+    assert kinds([unlabeled], [found]) == [["miss", "good", "good", "miss", "-"]]
 
 
 def test_what_was_not_found_is_a_miss_and_a_person_that_was_not_is_another_thing() -> None:
@@ -109,7 +109,7 @@ def test_what_was_not_found_is_a_miss_and_a_person_that_was_not_is_another_thing
     assert breakdown(evaluation([PERSON, far], [])).shares["object missed"] == 100
 
 
-def test_finds_that_are_nobody_count_unless_they_are_where_nobody_labelled() -> None:
+def test_finds_that_are_nobody_count_unless_they_are_where_nobody_labeled() -> None:
     second = PERSON + np.array([4, 0], np.float32)  # a second find of the same person
     nobody = PERSON + np.array([1200, 0], np.float32)
     in_crowd = PERSON + np.array([2150, 2000], np.float32)
@@ -124,16 +124,16 @@ def test_finds_that_are_nobody_count_unless_they_are_where_nobody_labelled() -> 
     arrays(np.bool_, (3, 5)),
 )
 def test_kinds_are_as_the_definitions_say_keypoint_by_keypoint(
-    truth: NDArray, found: NDArray, labelled: NDArray
+    truth: NDArray, found: NDArray, labeled: NDArray
 ) -> None:
     """Against the paper's conditions, written out with loops."""
-    labelled = labelled | (np.arange(5) == 0)
-    rows = annotation([np.where(seen[:, None], person, np.nan) for person, seen in zip(truth, labelled, strict=True)])
+    labeled = labeled | (np.arange(5) == 0)
+    rows = annotation([np.where(seen[:, None], person, np.nan) for person, seen in zip(truth, labeled, strict=True)])
     partner = np.array([2, -1, 0])
     got = kinds_of(rows, poses(list(found)), partner)
 
     def alike(point: NDArray, person: int, joint: int, sigma: float) -> float:
-        if not labelled[person, joint]:
+        if not labeled[person, joint]:
             return 0.0
         distance = float(((point.astype(float) - truth[person, joint].astype(float)) ** 2).sum())
         return float(np.exp(-distance / (2 * AREA * (2 * sigma) ** 2)))
@@ -141,7 +141,7 @@ def test_kinds_are_as_the_definitions_say_keypoint_by_keypoint(
     for person in range(3):
         for joint in range(5):
             mirror, sigma = BODY.flip_order[joint], BODY.sigmas[joint]
-            if not labelled[person, joint]:
+            if not labeled[person, joint]:
                 expected = -1
             elif partner[person] < 0:
                 expected = KINDS.index("object missed")

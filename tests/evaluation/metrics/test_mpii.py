@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
-from cairn.evaluation.metrics.summary import headline, metrics
-from cairn.evaluation.metrics.mpii import average_precision, joint_precision
-from cairn.evaluation.protocols import PROTOCOLS
 from cairn.evaluation.evaluate import measure
+from cairn.evaluation.metrics.mpii import average_precision, joint_precision
+from cairn.evaluation.metrics.summary import headline, metrics
+from cairn.evaluation.protocols import PROTOCOLS
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -22,9 +22,9 @@ MPII = PROTOCOLS["mpii"]
 
 
 def random_case(seed: int, regions: bool = False) -> tuple[Labels, list[Poses]]:
-    """Up to four people in each of four pictures, and noisy, doubled, missed and invented finds."""
+    """Up to four people in each of four images, and noisy, doubled, missed and invented finds."""
     rng = np.random.default_rng(seed)
-    pictures, finds = [], []
+    images, finds = [], []
     for i in range(4):
         count = int(rng.integers(0, 5))
         points = rng.uniform(0, 300, (count, 4, 2)).astype(np.float32)
@@ -41,7 +41,7 @@ def random_case(seed: int, regions: bool = False) -> tuple[Labels, list[Poses]]:
             crowd=np.zeros(count, bool),
             heads=rng.uniform(20, 90, count).astype(np.float32),
         )
-        pictures.append(LabelledPicture(i, Path(f"{i}.jpg"), (300, 300), truth))
+        images.append(LabeledImage(i, Path(f"{i}.jpg"), (300, 300), truth))
         near = np.concatenate(
             [points + rng.normal(0, 12, points.shape), points[:2] + rng.normal(0, 20, (min(count, 2), 4, 2))]
         )
@@ -54,17 +54,17 @@ def random_case(seed: int, regions: bool = False) -> tuple[Labels, list[Poses]]:
                 np.where(found[..., None], both, np.nan).astype(np.float32), sure, np.ones(len(both), np.float32), TOY
             )
         )
-    return Labels(TOY, tuple(pictures), np.ones(4, bool)), finds
+    return Labels(TOY, tuple(images), np.ones(4, bool)), finds
 
 
 def brute_force(labels: Labels, finds: list[Poses], threshold: float) -> list[float | None]:
     """AP of each joint, one joint of one person at a time."""
     rows: list[list[tuple[float, bool]]] = [[] for _ in TOY.joints]
     wanted = [0] * len(TOY)
-    for picture, poses in zip(labels, finds, strict=True):
-        truth = picture.annotation
-        labelled = [g for g in range(len(truth)) if truth.visibility[g].any()]
-        for g in labelled:
+    for image, poses in zip(labels, finds, strict=True):
+        truth = image.annotation
+        labeled = [g for g in range(len(truth)) if truth.visibility[g].any()]
+        for g in labeled:
             for k in range(len(TOY)):
                 wanted[k] += truth.visibility[g, k] > 0
 
@@ -77,12 +77,12 @@ def brute_force(labels: Labels, finds: list[Poses], threshold: float) -> list[fl
         share = {
             (p, g): sum(right(p, g, k) for k in range(len(TOY))) / int((truth.visibility[g] > 0).sum())
             for p in range(len(poses))
-            for g in labelled
+            for g in labeled
         }
-        favourite = {p: max(labelled, key=lambda g: (share[p, g], -g)) for p in range(len(poses)) if labelled}
+        favorite = {p: max(labeled, key=lambda g: (share[p, g], -g)) for p in range(len(poses)) if labeled}
         match: dict[int, int] = {}
-        for g in labelled:
-            claims = [p for p in favourite if favourite[p] == g and share[p, g] > 0]
+        for g in labeled:
+            claims = [p for p in favorite if favorite[p] == g and share[p, g] > 0]
             if claims:
                 match[max(claims, key=lambda p: (share[p, g], -p))] = g
         for p in range(len(poses)):
@@ -118,8 +118,8 @@ def test_it_is_the_brute_force_version(seed: int, threshold: float) -> None:
 def test_perfect_finds_are_100_percent() -> None:
     labels, _ = random_case(1)
     finds = []
-    for picture in labels:
-        truth = picture.annotation
+    for image in labels:
+        truth = image.annotation
         sure = (truth.visibility > 0).astype(np.float32)
         finds.append(Poses(truth.keypoints, sure, np.ones(len(truth), np.float32), TOY))
     result = joint_precision(labels, finds, MPII)
@@ -131,9 +131,9 @@ def test_perfect_finds_are_100_percent() -> None:
 
 def test_a_second_find_of_one_person_is_wrong() -> None:
     labels, _ = random_case(1)
-    (picture,) = [picture for picture in labels if len(picture.annotation)][:1]
-    truth = picture.annotation[np.array([0])]
-    alone = Labels(TOY, (replace(picture, annotation=truth),), labels.known)
+    (image,) = [image for image in labels if len(image.annotation)][:1]
+    truth = image.annotation[np.array([0])]
+    alone = Labels(TOY, (replace(image, annotation=truth),), labels.known)
     sure = (truth.visibility > 0).astype(np.float32)
     twice = Poses(truth.keypoints.repeat(2, axis=0), np.concatenate([0.5 * sure, sure]), np.ones(2, np.float32), TOY)
     # The first of equals is matched, and it is the less sure one: precision 1/2 at recall 1.
@@ -145,10 +145,10 @@ def test_a_second_find_of_one_person_is_wrong() -> None:
 def test_finds_in_regions_of_people_without_joints_are_ignored(seed: int) -> None:
     labels, finds = random_case(seed, regions=True)
     inside = []
-    for picture, poses in zip(labels, finds, strict=True):
-        boxes = picture.annotation.boxes[~picture.annotation.visibility.any(axis=1)]
+    for image, poses in zip(labels, finds, strict=True):
+        boxes = image.annotation.boxes[~image.annotation.visibility.any(axis=1)]
         extra = [np.tile(box[:2] + box[2:] / 2, (1, 4, 1)).astype(np.float32) for box in boxes]
-        far = [points for points in extra if not _near_anybody(points, picture.annotation)]
+        far = [points for points in extra if not _near_anybody(points, image.annotation)]
         points = np.concatenate([poses.keypoints, *far]).astype(np.float32)
         sure = np.concatenate([poses.confidence, np.ones((len(far), 4), np.float32)])
         inside.append(Poses(points, sure, np.ones(len(points), np.float32), TOY))
@@ -173,17 +173,17 @@ def test_labels_without_heads_are_refused() -> None:
     labels, finds = random_case(2)
     bare = tuple(replace(p, annotation=replace(p.annotation, heads=None)) for p in labels)
     with pytest.raises(LabelError, match="PCKh needs head boxes"):
-        joint_precision(replace(labels, pictures=bare), finds, MPII)
+        joint_precision(replace(labels, images=bare), finds, MPII)
     with pytest.raises(LabelError, match="need as many predictions"):
         joint_precision(labels, finds[:-1], MPII)
 
 
 def test_an_evaluation_by_heads_says_it() -> None:
     labels, finds = random_case(5)
-    result = measure(labels, tuple(finds), "letterbox", MPII)
+    result = measure(labels, tuple(finds), "multi_instance", MPII)
     expected = joint_precision(labels, finds, MPII)
     assert result.ap is not None
     assert result.ap.value == expected.value
     assert metrics(result)["mpii"]["mAP"] == expected.value
     assert headline(result)["MPII mAP@0.5"] == f"{expected.value:.1f}"
-    assert measure(labels, tuple(finds), "letterbox", PROTOCOLS["diagonal"]).ap is None
+    assert measure(labels, tuple(finds), "multi_instance", PROTOCOLS["diagonal"]).ap is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.evaluation.metrics.oks import check_parallel, match, oks_metrics, similarity
 from cairn.structures.poses import Annotation, Poses
@@ -36,12 +36,12 @@ def poses(points: np.ndarray, found: np.ndarray, scores: np.ndarray) -> Poses:
 
 
 def labels(annotations: list[Annotation]) -> Labels:
-    pictures = [LabelledPicture(50 - i, Path(f"{i}.jpg"), (200, 300), rows) for i, rows in enumerate(annotations)]
-    return Labels(TOY, tuple(pictures), np.ones(3, bool))
+    images = [LabeledImage(50 - i, Path(f"{i}.jpg"), (200, 300), rows) for i, rows in enumerate(annotations)]
+    return Labels(TOY, tuple(images), np.ones(3, bool))
 
 
 def random_case(seed: int) -> tuple[Labels, list[Poses]]:
-    """Up to four objects of every kind in each of three pictures, and noisy, missed and invented finds."""
+    """Up to four objects of every kind in each of three images, and noisy, missed and invented finds."""
     generator = np.random.default_rng(seed)
     truths, finds = [], []
     for _ in range(3):
@@ -86,8 +86,8 @@ def outcomes(
 ) -> tuple[list[tuple[float, bool]], int]:
     """(score, right) of every find that counts, and how many objects there are to find."""
     entries, total = [], 0
-    for picture, found in zip(truth, finds, strict=True):
-        rows = picture.annotation
+    for image, found in zip(truth, finds, strict=True):
+        rows = image.annotation
         ignored = [
             bool(rows.crowd[j] or not rows.visibility[j].any() or not least <= rows.areas[j] <= most)
             for j in range(len(rows))
@@ -148,8 +148,8 @@ def test_metrics_are_those_of_the_protocol(seed: int) -> None:
 
 
 def truth_as_found(truth: Labels) -> Iterator[Poses]:
-    for picture in truth:
-        rows = picture.annotation[picture.annotation.labelled]
+    for image in truth:
+        rows = image.annotation[image.annotation.labeled]
         yield poses(np.nan_to_num(rows.keypoints), rows.visibility > 0, np.linspace(1, 0.5, len(rows)))
 
 
@@ -158,7 +158,7 @@ def truth_as_found(truth: Labels) -> Iterator[Poses]:
 def test_the_truth_is_worth_a_hundred(seed: int) -> None:
     truth, _ = random_case(seed)
     values = oks_metrics(truth, list(truth_as_found(truth)))
-    there = any(picture.annotation.labelled.any() for picture in truth)
+    there = any(image.annotation.labeled.any() for image in truth)
     assert values["AP"] == pytest.approx(100 if there else np.nan, nan_ok=True)
     assert values["AR"] == pytest.approx(100 if there else np.nan, nan_ok=True)
 
@@ -184,7 +184,7 @@ def test_sigmas_of_the_skeleton_are_used() -> None:
     truth = labels([annotation(points, np.full((1, 3), 2), np.array([900.0]), np.array([False]))])
     off = poses(points + np.array([4, 0]), np.ones((1, 3), bool), np.ones(1))
     wide = Skeleton("toy", TOY.joints, sigmas=(0.5, 0.5, 0.5))
-    lenient = Labels(wide, truth.pictures, truth.known)
+    lenient = Labels(wide, truth.images, truth.known)
     assert oks_metrics(lenient, [off])["AP"] > oks_metrics(truth, [off])["AP"]
 
 
@@ -192,12 +192,12 @@ def test_sigmas_of_the_skeleton_are_used() -> None:
 @settings(max_examples=30, deadline=None)
 def test_similarity_and_match_agree_with_loops(seed: int) -> None:
     truth, finds = random_case(seed)
-    for picture, found in zip(truth, finds, strict=True):
-        rows = picture.annotation
+    for image, found in zip(truth, finds, strict=True):
+        rows = image.annotation
         alike = similarity(rows, found.keypoints, TOY.sigmas)
         for i in range(len(found)):
             for j in range(len(rows)):
-                expected = brute_oks(found.keypoints[i], found.found[i], rows, j) if rows.labelled[j] else 0
+                expected = brute_oks(found.keypoints[i], found.found[i], rows, j) if rows.labeled[j] else 0
                 assert alike[i, j] == pytest.approx(expected, abs=1e-6)
         partner = match(rows, found)
         pairs = [(int(i), j) for j, i in enumerate(partner) if i >= 0]
@@ -215,7 +215,7 @@ def test_similarity_and_match_agree_with_loops(seed: int) -> None:
 
 def test_predictions_must_be_parallel_and_of_the_same_joints() -> None:
     truth, finds = random_case(2)
-    with pytest.raises(LabelError, match="3 labelled pictures need as many predictions, got 2"):
+    with pytest.raises(LabelError, match="3 labeled images need as many predictions, got 2"):
         check_parallel(truth, finds[:2])
     with pytest.raises(LabelError, match=r"joints of hand \(1\), labels those of toy \(3\)"):
         check_parallel(truth, [Poses.empty(Skeleton("hand", ("thumb",)))] * 3)

@@ -13,7 +13,7 @@ from cairn.evaluation.metrics.pck import (
     count,
     curve,
     mean_error,
-    normalised_errors,
+    normalized_errors,
     not_found,
     pck,
 )
@@ -28,11 +28,11 @@ LENGTHS = np.array([10.0, 20.0])
 
 def test_errors_by_hand() -> None:
     expected = [[0.5, 0.1, 0.0], [0.5, math.inf, NAN]]
-    np.testing.assert_allclose(normalised_errors(FOUND, TRUTH, LENGTHS), expected)
+    np.testing.assert_allclose(normalized_errors(FOUND, TRUTH, LENGTHS), expected)
 
 
 def test_pck_by_hand() -> None:
-    errors = normalised_errors(FOUND, TRUTH, LENGTHS)
+    errors = normalized_errors(FOUND, TRUTH, LENGTHS)
     np.testing.assert_array_equal(pck(errors, 0.2), [0, 50, 100])
     np.testing.assert_array_equal(pck(errors, 0.5), [0, 50, 100])  # below, not at: MPII's rule as papers state it
     np.testing.assert_array_equal(pck(errors, 0.51), [100, 50, 100])
@@ -43,7 +43,7 @@ def test_pck_by_hand() -> None:
 
 
 def test_area_and_mean_error_by_hand() -> None:
-    errors = normalised_errors(FOUND, TRUTH, LENGTHS)
+    errors = normalized_errors(FOUND, TRUTH, LENGTHS)
     # Up to 1: a keypoint at 0.5 counts for half of the thresholds, one at 0.1 for nine tenths.
     np.testing.assert_allclose(area_under_curve(errors, 1.0), [50, 45, 100])
     np.testing.assert_allclose(area_under_curve(errors, 0.2), [0, 25, 100])
@@ -52,10 +52,10 @@ def test_area_and_mean_error_by_hand() -> None:
 
 
 def test_an_object_without_length_does_not_count() -> None:
-    errors = normalised_errors(FOUND, TRUTH, np.array([NAN, 20.0]))
+    errors = normalized_errors(FOUND, TRUTH, np.array([NAN, 20.0]))
     np.testing.assert_array_equal(count(errors), [1, 1, 0])
     np.testing.assert_array_equal(pck(errors, 1.0), [100, 0, NAN])
-    assert np.isnan(normalised_errors(FOUND, TRUTH, np.array([0.0, -3.0]))).all()
+    assert np.isnan(normalized_errors(FOUND, TRUTH, np.array([0.0, -3.0]))).all()
     assert math.isnan(average(pck(errors, 1.0), np.zeros(3)))
 
 
@@ -74,7 +74,7 @@ def random_case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(st.integers(0, 10**9), st.floats(0.05, 1))
 def test_figures_are_those_of_loops(seed: int, threshold: float) -> None:
     found, truth, lengths = random_case(seed)
-    errors = normalised_errors(found, truth, lengths)
+    errors = normalized_errors(found, truth, lengths)
     near, area, far = pck(errors, threshold), area_under_curve(errors, threshold), mean_error(errors)
     grid = np.linspace(0, threshold, 2001)[1:]
     shares = []
@@ -102,7 +102,7 @@ def test_figures_are_those_of_loops(seed: int, threshold: float) -> None:
 
 
 @given(st.integers(0, 10**9), st.floats(0.1, 10), st.floats(-50, 50))
-def test_moving_and_scaling_the_picture_changes_nothing(seed: int, factor: float, shift: float) -> None:
+def test_moving_and_scaling_the_image_changes_nothing(seed: int, factor: float, shift: float) -> None:
     found, truth, lengths = random_case(seed)
-    moved = normalised_errors(found * factor + shift, truth * factor + shift, lengths * factor)
-    np.testing.assert_allclose(moved, normalised_errors(found, truth, lengths), atol=1e-9)
+    moved = normalized_errors(found * factor + shift, truth * factor + shift, lengths * factor)
+    np.testing.assert_allclose(moved, normalized_errors(found, truth, lengths), atol=1e-9)

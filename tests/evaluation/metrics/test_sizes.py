@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.evaluate import measure
-from cairn.evaluation.metrics.sizes import LEAST_OBJECTS, MOST_BINS, bins_of, by_size
+from cairn.evaluation.metrics.sizes import MAX_BINS, MIN_OBJECTS, bins_of, by_size
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -22,14 +22,14 @@ def test_bins_part_all_objects_by_size(sides: list[int]) -> None:
     values = np.array(sides, float)
     bins = bins_of(values)
     assert sorted(np.concatenate([*bins, np.zeros(0, int)]).tolist()) == list(range(len(sides)))
-    assert len(bins) <= min(MOST_BINS, max(1, len(sides) // LEAST_OBJECTS))
+    assert len(bins) <= min(MAX_BINS, max(1, len(sides) // MIN_OBJECTS))
     for small, large in pairwise(bins):
         assert values[small].max() < values[large].min()
 
 
 def test_small_objects_are_worse_where_they_were_made_so() -> None:
     """Side s and an error of 10 pixels: 10 / (s·√2) of the diagonal; every third of the large was not found."""
-    count, pictures, predictions = 20, [], []
+    count, images, predictions = 20, [], []
     for i in range(count):
         side = 50 if i < count // 2 else 200
         points = np.array([[[10, 10], [20, 20]]], np.float32)
@@ -40,10 +40,10 @@ def test_small_objects_are_worse_where_they_were_made_so() -> None:
             np.full(1, 1e4, np.float32),
             np.zeros(1, bool),
         )
-        pictures.append(LabelledPicture(i, Path(f"{i}.png"), (300, 300), annotation))
+        images.append(LabeledImage(i, Path(f"{i}.png"), (300, 300), annotation))
         found = Poses(points + np.float32([10, 0]), np.ones((1, 2), np.float32), np.ones(1, np.float32), PAIR)
         predictions.append(Poses.empty(PAIR) if side == 200 and i % 3 == 0 else found)
-    result = measure(Labels(PAIR, tuple(pictures), np.ones(2, bool)), tuple(predictions), "whole")
+    result = measure(Labels(PAIR, tuple(images), np.ones(2, bool)), tuple(predictions), "single_instance")
     small, large = by_size(result)
     assert (small.low, small.high, small.objects) == (50, 50, 10)
     assert (large.low, large.high, large.objects) == (200, 200, 10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.oks import similarity
 from cairn.evaluation.metrics.tracking import measure_tracks
@@ -17,46 +17,46 @@ from cairn.structures.skeleton import Skeleton
 
 DOT = Skeleton("dot", ("dot",), sigmas=(0.5,))  # with an area of 100: OKS is exp(-d²/200), 0.5 at 11.8 pixels
 
-Picture = dict[int, float]
+Image = dict[int, float]
 """Who is where, in one dimension."""
 
 
-def labels_of(pictures: list[Picture]) -> Labels:
-    return Labels(DOT, tuple(LabelledPicture(i, Path(f"{i}.jpg"), (9, 9), truth(p)) for i, p in enumerate(pictures)), 1)
+def labels_of(images: list[Image]) -> Labels:
+    return Labels(DOT, tuple(LabeledImage(i, Path(f"{i}.jpg"), (9, 9), truth(p)) for i, p in enumerate(images)), 1)
 
 
-def truth(picture: Picture) -> Annotation:
-    count = len(picture)
-    points = np.array([[[x, 0]] for x in picture.values()], np.float32).reshape(count, 1, 2)
+def truth(image: Image) -> Annotation:
+    count = len(image)
+    points = np.array([[[x, 0]] for x in image.values()], np.float32).reshape(count, 1, 2)
     return Annotation(
         keypoints=points,
         visibility=np.full((count, 1), 2, np.uint8),
         boxes=np.zeros((count, 4), np.float32),
         areas=np.full(count, 100, np.float32),
         crowd=np.zeros(count, bool),
-        tracks=np.array(list(picture), np.int64),
+        tracks=np.array(list(image), np.int64),
     )
 
 
-def finds_of(picture: Picture) -> Poses:
-    count = len(picture)
-    points = np.array([[[x, 0]] for x in picture.values()], np.float32).reshape(count, 1, 2)
-    ids = np.array(list(picture), np.int64)
+def finds_of(image: Image) -> Poses:
+    count = len(image)
+    points = np.array([[[x, 0]] for x in image.values()], np.float32).reshape(count, 1, 2)
+    ids = np.array(list(image), np.int64)
     return Poses(points, np.ones((count, 1), np.float32), np.ones(count, np.float32), DOT, ids)
 
 
-def figures(truths: list[Picture], finds: list[Picture]) -> dict[str, float]:
+def figures(truths: list[Image], finds: list[Image]) -> dict[str, float]:
     return vars(measure_tracks(labels_of(truths), [finds_of(p) for p in finds]))
 
 
-def counts(truths: list[Picture], finds: list[Picture]) -> tuple[float, ...]:
+def counts(truths: list[Image], finds: list[Image]) -> tuple[float, ...]:
     got = figures(truths, finds)
     return tuple(got[name] for name in ("misses", "false_positives", "switches", "fragmentations"))
 
 
 def test_perfect() -> None:
-    pictures = [{0: 0.0, 1: 50.0}] * 3
-    got = figures(pictures, [{4: 0.0, 9: 50.0}] * 3)
+    images = [{0: 0.0, 1: 50.0}] * 3
+    got = figures(images, [{4: 0.0, 9: 50.0}] * 3)
     assert (got["objects"], got["found"], got["mota"], got["motp"]) == (6, 6, 100, 100)
     assert (got["idf1"], got["idp"], got["idr"]) == (100, 100, 100)
 
@@ -99,17 +99,17 @@ def test_without_a_track_or_an_id_nothing_counts() -> None:
     assert np.isnan(nothing["idp"])
 
 
-def by_trying_all(truths: list[Picture], finds: list[Picture]) -> dict[str, float]:
-    pictures = []  # of pairs (track, id) -> OKS
-    for labelled, found in zip(truths, finds, strict=True):
-        alike = similarity(truth(labelled), finds_of(found).keypoints, DOT.sigmas)
-        pictures.append({(t, h): alike[j, i] for i, t in enumerate(labelled) for j, h in enumerate(found)})
+def by_trying_all(truths: list[Image], finds: list[Image]) -> dict[str, float]:
+    images = []  # of pairs (track, id) -> OKS
+    for labeled, found in zip(truths, finds, strict=True):
+        alike = similarity(truth(labeled), finds_of(found).keypoints, DOT.sigmas)
+        images.append({(t, h): alike[j, i] for i, t in enumerate(labeled) for j, h in enumerate(found)})
     misses = false = switches = fragments = 0
     history: dict[int, list[int | None]] = {}
     before: set[tuple[int, int]] = set()
-    for labelled, found, alike in zip(truths, finds, pictures, strict=True):
+    for labeled, found, alike in zip(truths, finds, images, strict=True):
         kept = {pair for pair in before if alike.get(pair, 0) >= 0.5}
-        tracks = [t for t in labelled if t not in {pair[0] for pair in kept}]
+        tracks = [t for t in labeled if t not in {pair[0] for pair in kept}]
         free = [h for h in found if h not in {pair[1] for pair in kept}] + [None] * len(tracks)
         best, most = [], (-1, -1.0)
         for way in set(permutations(free, len(tracks))):
@@ -118,9 +118,9 @@ def by_trying_all(truths: list[Picture], finds: list[Picture]) -> dict[str, floa
                 worth = (len(pairs), sum(alike[pair] for pair in pairs))
                 best, most = (pairs, worth) if worth > most else (best, most)
         before = kept | set(best)
-        misses += len(labelled) - len(before)
+        misses += len(labeled) - len(before)
         false += len(found) - len(before)
-        for t in labelled:
+        for t in labeled:
             history.setdefault(t, []).append(dict(before).get(t))
     for ids in history.values():
         known = [h for h in ids if h is not None]
@@ -130,7 +130,7 @@ def by_trying_all(truths: list[Picture], finds: list[Picture]) -> dict[str, floa
     tracks = sorted({t for p in truths for t in p})
     ids = sorted({h for p in finds for h in p}) + [None] * len(tracks)
     own = max(
-        sum(alike.get(pair, 0) >= 0.5 for alike in pictures for pair in zip(tracks, way, strict=True))
+        sum(alike.get(pair, 0) >= 0.5 for alike in images for pair in zip(tracks, way, strict=True))
         for way in set(permutations(ids, len(tracks)))
     )
     objects, found_in_all = sum(map(len, truths)), sum(map(len, finds))
@@ -148,12 +148,12 @@ def by_trying_all(truths: list[Picture], finds: list[Picture]) -> dict[str, floa
 def test_as_all_matchings_tried_one_by_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
 
-    def picture(numbers: int, most: int) -> Picture:
+    def image(numbers: int, most: int) -> Image:
         chosen = rng.permutation(numbers)[: rng.integers(0, most + 1)]
         return {int(number): float(rng.uniform(0, 30)) for number in chosen}
 
-    truths = [{0: 5.0}, *(picture(3, 3) for _ in range(5))]
-    finds = [picture(4, 3) for _ in range(6)]
+    truths = [{0: 5.0}, *(image(3, 3) for _ in range(5))]
+    finds = [image(4, 3) for _ in range(6)]
     got = figures(truths, finds)
     for name, value in by_trying_all(truths, finds).items():
         assert got[name] == pytest.approx(value), name

@@ -8,26 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
+from cairn.evaluation.evaluate import Evaluation, measure
+from cairn.evaluation.metrics.summary import headline, metrics
 from cairn.evaluation.reports.compare import compared_joints, figure_rows, shown_objects, told_where, write_comparison
 from cairn.evaluation.reports.diagnosis import diagnose
-from cairn.evaluation.metrics.summary import headline, metrics
-from cairn.evaluation.evaluate import Evaluation, measure
 from cairn.evaluation.reports.worst import TILE
+from cairn.inference.model_spec import Task
 from cairn.media.images import read_image, write_image
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import Fit
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 
 BODY = Skeleton("body", ("nose", "left_hand", "right_hand"), limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))
 
 
-def evaluation(folder: Path, shifts: tuple[float, ...], fit: Fit = "letterbox") -> Evaluation:
-    """One object in each picture, its nose off by so many of 50 pixels; infinity: nothing found."""
-    pictures, predictions = [], []
+def evaluation(folder: Path, shifts: tuple[float, ...], task: Task = "multi_instance") -> Evaluation:
+    """One object in each image, its nose off by so many of 50 pixels; infinity: nothing found."""
+    images, predictions = [], []
     for i, shift in enumerate(shifts):
         path = folder / f"{i}.png"
         if not path.exists():
@@ -40,11 +40,11 @@ def evaluation(folder: Path, shifts: tuple[float, ...], fit: Fit = "letterbox") 
             areas=np.array([900], np.float32),
             crowd=np.zeros(1, bool),
         )
-        pictures.append(LabelledPicture(i, path, (60, 80), annotation))
+        images.append(LabeledImage(i, path, (60, 80), annotation))
         found = points + np.array([[[shift, 0], [0, 0], [0, 0]]], np.float32)
         full = Poses(found, np.ones((1, 3), np.float32), np.ones(1, np.float32), BODY)
         predictions.append(full if np.isfinite(shift) else Poses.empty(BODY))
-    return measure(Labels(BODY, tuple(pictures), np.ones(3, bool)), tuple(predictions), fit)
+    return measure(Labels(BODY, tuple(images), np.ones(3, bool)), tuple(predictions), task)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_model_that_is_told_where_objects_are_is_no_equal(tmp_path: Path) -> N
 
 def test_other_labels_are_refused(models: dict[str, Evaluation], tmp_path: Path) -> None:
     other = evaluation(tmp_path, (1, 2))
-    with pytest.raises(LabelError, match="same pictures"):
+    with pytest.raises(LabelError, match="same images"):
         write_comparison({"a": models["good"], "b": other}, {}, tmp_path / "out", {})
     longer = replace(other.pck.protocol, name="another")
     with pytest.raises(LabelError, match="same joints, in the same length"):

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import ModelSpec
 from cairn.methods.hourglass.checkpoints import read_checkpoint
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.inference.model_spec import ModelSpec
 from cairn.training.checkpoints.reading import read_weights
 
 Weights = dict[str, Tensor]
@@ -219,7 +219,7 @@ def test_an_imported_network_gives_the_ports_own_maps(
     assert expected.abs().max() > 0.1
     assert (got - expected).abs().max() / expected.abs().max() < 1e-4
     assert spec.provenance["imported from"] == port
-    assert (spec.skeleton, spec.input.fit, spec.input.size) == (skeleton("mpii16"), "crop", 256)
+    assert (spec.skeleton, spec.task, spec.input.size) == (skeleton("mpii16"), "crop", 256)
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,13 @@ def test_parameter_counts_are_the_published_ones(
     tmp_path: Path, weights: Callable[[int], Weights], stacks: int, raw: float, used: float
 ) -> None:
     named = weights(stacks)
-    learnt = [name for name in named if name.endswith(("weight", "bias"))]
+    learned = [name for name in named if name.endswith(("weight", "bias"))]
     torch.save(named, tmp_path / "some.pt")
     module, _ = read_file(tmp_path / "some.pt", "some")
-    assert round(sum(named[name].numel() for name in learnt) / 1e6, 2) == raw
+    assert round(sum(named[name].numel() for name in learned) / 1e6, 2) == raw
     assert round(sum(weight.numel() for weight in module.parameters()) / 1e6, 2) == used
     if weights is princeton_weights:
-        assert len(learnt) - len(list(module.parameters())) == 58
+        assert len(learned) - len(list(module.parameters())) == 58
 
 
 def test_old_files_without_counts_of_batches_and_in_the_old_format_are_read(tmp_path: Path) -> None:

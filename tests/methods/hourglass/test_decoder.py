@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ModelError
-from cairn.ops.heatmaps import render_gaussians
 from cairn.methods.hourglass import decode
+from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.skeleton import Skeleton
 
 PAIR = Skeleton("pair", ("left_end", "right_end"), flip_pairs=((0, 1),))

@@ -79,7 +79,7 @@ def test_joints_without_weight_give_no_gradient(loss: Callable, definition: Call
 
 
 @LOSSES
-def test_a_batch_without_labelled_joints_has_loss_zero_and_gradient_zero(loss: Callable, definition: Callable) -> None:
+def test_a_batch_without_labeled_joints_has_loss_zero_and_gradient_zero(loss: Callable, definition: Callable) -> None:
     predictions = torch.randn(2, 1, 3, 4, 4, requires_grad=True)
     value = loss(predictions, torch.rand(2, 3, 4, 4), torch.zeros(2, 3))
     value.backward()

@@ -91,7 +91,7 @@ def test_a_later_stack_is_fed_the_features_and_the_heatmaps_of_the_one_before() 
         assert torch.allclose(seen[2], network.stem(images / 255) + bias[:, None, None], atol=1e-5)
 
 
-def test_the_mean_is_of_pictures_in_unit_range() -> None:
+def test_the_mean_is_of_images_in_unit_range() -> None:
     plain, shifted = small().eval(), small(mean=(0.5, 0.25, 0.125)).eval()
     images = torch.rand(1, 3, 32, 32) * 255
     moved = images - 255 * torch.tensor([0.5, 0.25, 0.125])[:, None, None]

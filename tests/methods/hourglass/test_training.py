@@ -1,4 +1,4 @@
-"""What an hourglass learns from: labelled objects with a box inside their picture, and nothing else."""
+"""What an hourglass learns from: labeled objects with a box inside their image, and nothing else."""
 
 import logging
 from dataclasses import replace
@@ -23,28 +23,26 @@ def things(tmp_path):
 
 
 def with_box(labels, box):
-    """The first object of the second picture has this box."""
-    first, second, *others = labels.pictures
+    """The first object of the second image has this box."""
+    first, second, *others = labels.images
     boxes = second.annotation.boxes.copy()
     boxes[0] = box
-    return replace(
-        labels, pictures=(first, replace(second, annotation=replace(second.annotation, boxes=boxes)), *others)
-    )
+    return replace(labels, images=(first, replace(second, annotation=replace(second.annotation, boxes=boxes)), *others))
 
 
 def samples_of(labels, **values):
     return training_set(Recipe(**SMALL, **values), THING, [(labels, LabelSource(labels="x"))])
 
 
-def test_every_labelled_object_is_a_sample_and_a_flat_one_is_said_to_be_none(things, caplog):
+def test_every_labeled_object_is_a_sample_and_a_flat_one_is_said_to_be_none(things, caplog):
     with caplog.at_level(logging.INFO, "cairn"):
         assert len(samples_of(things)) == 6
         assert not caplog.messages
         assert len(samples_of(with_box(things, (30, 30, 0, 20)))) == 5
-    assert caplog.messages == ["1 labelled objects are left out: their boxes have no area"]
+    assert caplog.messages == ["1 labeled objects are left out: their boxes have no area"]
 
 
-def test_a_box_outside_its_picture_is_one_line_before_anything_is_learnt(things):
+def test_a_box_outside_its_image_is_one_line_before_anything_is_learned(things):
     outside = with_box(things, (500, 10, 20, 20))
     for refuse in (lambda: samples_of(outside), lambda: module(Recipe(**SMALL), THING, outside)):
         with pytest.raises(LabelError, match=r"1\.png: box 0 \(500, 10, 20, 20\) lies outside") as error:
@@ -53,26 +51,27 @@ def test_a_box_outside_its_picture_is_one_line_before_anything_is_learnt(things)
 
 
 def test_one_crop_that_ends_in_one_cell_is_refused(things):
-    with pytest.raises(RecipeError, match=r"raise run\.batch or input\.size"):
-        samples_of(things, run={"batch": 1})
-    assert len(samples_of(things, run={"batch": 2})) == 6
+    with pytest.raises(RecipeError, match=r"raise run\.batch_size or input\.size"):
+        samples_of(things, run={"batch_size": 1})
+    assert len(samples_of(things, run={"batch_size": 2})) == 6
 
 
-def test_a_joint_outside_the_crop_has_an_empty_map_and_one_that_is_not_labelled_no_weight(things):
-    picture = things.pictures[0]
-    keypoints, visibility = picture.annotation.keypoints.copy(), picture.annotation.visibility.copy()
+def test_a_joint_outside_the_crop_has_an_empty_map_and_one_that_is_not_labeled_no_weight(things):
+    image = things.images[0]
+    keypoints, visibility = image.annotation.keypoints.copy(), image.annotation.visibility.copy()
     keypoints[0, 1], (keypoints[0, 2], visibility[0, 2]) = (5000, 5000), (np.nan, 0)
-    changed = replace(picture, annotation=replace(picture.annotation, keypoints=keypoints, visibility=visibility))
+    changed = replace(image, annotation=replace(image.annotation, keypoints=keypoints, visibility=visibility))
     plain = {"rotation": 0, "scale": (1, 1), "shift": 0, "flip": 0}
-    item = samples_of(replace(things, pictures=(changed,)), augmentation=plain)[0]
+    item = samples_of(replace(things, images=(changed,)), augmentation=plain)[0]
     assert item["weights"].tolist() == [1, 1, 0]
     assert [bool(each.any()) for each in item["heatmaps"]] == [True, False, False]
 
 
-def test_a_whole_picture_is_learnt_as_it_is_shown_to_the_model(tmp_path):
+def test_a_whole_image_is_learned_as_it_is_shown_to_the_model(tmp_path):
     labels = made_labels(tmp_path, 2)
     tables = {
-        "input": {"fit": "whole", "size": 64},
+        "task": "single_instance",
+        "input": {"size": 64},
         "network": {"features": 8},
         "augmentation": NO_AUGMENTATION.model_dump(),
     }
@@ -87,22 +86,22 @@ def test_a_whole_picture_is_learnt_as_it_is_shown_to_the_model(tmp_path):
             shown.append(images[0])
             return {"heatmaps": samples[index]["heatmaps"][None]}
 
-    for index, picture in enumerate(labels):
-        poses = predictor(Looking())(picture.path)
+    for index, image in enumerate(labels):
+        poses = predictor(Looking())(image.path)
         assert np.array_equal(shown[index].astype(np.uint8), samples[index]["image"])
-        assert np.abs(poses.keypoints - picture.annotation.keypoints).max() < 0.5
+        assert np.abs(poses.keypoints - image.annotation.keypoints).max() < 0.5
 
 
-def test_whole_pictures_have_one_object(tmp_path):
+def test_whole_images_have_one_object(tmp_path):
     labels = made_labels(tmp_path, 2, people=2)
-    recipe = check_recipe(Recipe, {"input": {"fit": "whole"}})
-    with pytest.raises(LabelError, match="has 2 labelled objects, and is to be shown whole"):
+    recipe = check_recipe(Recipe, {"task": "single_instance"})
+    with pytest.raises(LabelError, match="has 2 labeled objects, and is to be shown whole"):
         training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
 
 
 def test_of_two_that_have_every_joint_near_enough_the_nearer_is_the_better(tmp_path):
     labels = made_labels(tmp_path / "set", 4)
-    learning = module(check_recipe(Recipe, {"input": {"fit": "whole"}, "network": {"features": 8}}), THING, labels)
+    learning = module(check_recipe(Recipe, {"task": "single_instance", "network": {"features": 8}}), THING, labels)
 
     def figures(pixels):
         found = [Poses(p.annotation.keypoints + pixels, np.ones((1, 3)), np.ones(1), THING) for p in labels]

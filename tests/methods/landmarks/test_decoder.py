@@ -5,24 +5,25 @@ import numpy as np
 import pytest
 
 from cairn.errors import ModelError
-from cairn.methods.landmarks import decode, predictor
-from cairn.inference.network import Maps
-from cairn.structures.skeleton import Skeleton
 from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Maps
+from cairn.methods.landmarks import decode, predictor
+from cairn.structures.skeleton import Skeleton
 
 PAIR = Skeleton("pair", ("left_end", "right_end"))
 SPEC = ModelSpec(
     name="ends",
     method="landmarks",
     skeleton=PAIR,
-    input=InputSpec(fit="whole", size=64, multiple=1),
+    task="single_instance",
+    input=InputSpec(resize="square", size=64, multiple=1),
     stride=4,
     outputs=("keypoints", "confidence"),
 )
 
 
 class Ends:
-    """Finds one end in the middle of the first cell of the picture, the other in that of the last."""
+    """Finds one end in the middle of the first cell of the image, the other in that of the last."""
 
     def __init__(self, spec: ModelSpec = SPEC) -> None:
         self.spec = spec
@@ -57,7 +58,7 @@ def test_what_is_not_the_skeletons_is_refused(keypoints: tuple[int, ...], confid
 
 
 @pytest.mark.parametrize("size", [(128, 128), (128, 64), (30, 60)])
-def test_cells_are_those_of_the_square_that_holds_the_picture(size: tuple[int, int]) -> None:
+def test_cells_are_those_of_the_square_that_holds_the_image(size: tuple[int, int]) -> None:
     height, width = size
     poses = predictor(Ends())(np.zeros((height, width, 3), np.uint8))
     side = max(size)
@@ -69,7 +70,7 @@ def test_cells_are_those_of_the_square_that_holds_the_picture(size: tuple[int, i
 def test_a_network_of_another_kind_is_refused() -> None:
     others = (
         ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
-        ({"input": InputSpec(fit="crop", size=64)}, {}, "of a crop"),
+        ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "of a crop"),
         ({}, {"size": 128}, "64 pixels and no other size, got 128"),
         ({}, {"threshold": 0.5}, "has no threshold"),
         ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),

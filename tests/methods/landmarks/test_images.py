@@ -1,4 +1,4 @@
-"""What a discovery learns from: pictures of a folder or of a label file, and what is set aside."""
+"""What a discovery learns from: images of a folder or of a label file, and what is set aside."""
 
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ from cairn.media.images import write_image
 from cairn.methods.landmarks.images import (
     HELD,
     LEAST,
-    check_pictures,
+    check_images,
     landmark_skeleton,
     paths_of,
     read_data,
@@ -38,7 +38,7 @@ def recipe_of(*sources: Path, **values: object) -> Recipe:
     return Recipe.model_validate({"network": {"landmarks": 2}, "data": {"train": train}, **values})
 
 
-def test_a_folders_pictures_are_found_by_name_with_those_below_it(tmp_path: Path) -> None:
+def test_a_folders_images_are_found_by_name_with_those_below_it(tmp_path: Path) -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     for name in ("b.png", "a.JPG", "sub/c.png", ".hidden.png", ".git/d.png", "b.cairn.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -48,57 +48,55 @@ def test_a_folders_pictures_are_found_by_name_with_those_below_it(tmp_path: Path
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a.JPG", "b.png", "sub/c.png"]
 
 
-def test_of_a_label_file_the_pictures_are_taken(tmp_path: Path) -> None:
+def test_of_a_label_file_the_images_are_taken(tmp_path: Path) -> None:
     labels = made_figures(tmp_path, 3)
     found = paths_of(LabelSource(labels=tmp_path / "labels.json"))
-    assert found == [picture.path for picture in labels]
-    learnt = without_labels(found, TWO)
-    assert learnt.skeleton == TWO
-    assert not any(len(picture.annotation) for picture in learnt)
-    assert [picture.size for picture in learnt] == [(64, 64)] * 3
+    assert found == [image.path for image in labels]
+    learned = without_labels(found, TWO)
+    assert learned.skeleton == TWO
+    assert not any(len(image.annotation) for image in learned)
+    assert [image.size for image in learned] == [(64, 64)] * 3
 
 
 def test_an_empty_folder_and_a_missing_one_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no picture in the folder"):
+    with pytest.raises(ImageError, match="no image in the folder"):
         paths_of(LabelSource(labels=tmp_path))
     with pytest.raises(CairnError, match="none: No such file"):
         paths_of(LabelSource(labels=tmp_path / "none"))
 
 
-def test_what_is_set_aside_is_kept_and_learnt_from_nowhere(tmp_path: Path) -> None:
+def test_what_is_set_aside_is_kept_and_learned_from_nowhere(tmp_path: Path) -> None:
     paths = write_figures(tmp_path / "a", 30) + write_figures(tmp_path / "b", 10)
     recipe = recipe_of(tmp_path / "a", tmp_path / "b")
     skeleton, sources, val = read_data(recipe, tmp_path)
-    held, learnt = (
-        {picture.path for labels in sets for picture in labels} for sets in ([val], [s for s, _ in sources])
-    )
-    assert held | learnt == set(paths)
-    assert not held & learnt
+    held, learned = ({image.path for labels in sets for image in labels} for sets in ([val], [s for s, _ in sources]))
+    assert held | learned == set(paths)
+    assert not held & learned
     assert len(held) == min(HELD[0], 40 // 4)
     assert [len({p.path for p in labels} & held) for labels, _ in sources] == [0, 0]
     assert skeleton.joints == ("landmark_0", "landmark_1")
     again = read_data(recipe.model_copy(update={"seed": 5}), tmp_path)[2]
-    assert {picture.path for picture in again} == held
+    assert {image.path for image in again} == held
     (tmp_path / "split.json").unlink()
     other = read_data(recipe.model_copy(update={"seed": 5}), tmp_path)[2]
-    assert {picture.path for picture in other} != held
+    assert {image.path for image in other} != held
     (tmp_path / "split.json").write_text("[1]")
     with pytest.raises(LabelError, match=r"split\.json is damaged"):
         read_data(recipe, tmp_path)
 
 
-def test_pictures_to_validate_on_may_be_given(tmp_path: Path) -> None:
+def test_images_to_validate_on_may_be_given(tmp_path: Path) -> None:
     write_figures(tmp_path / "a", LEAST)
     aside = write_figures(tmp_path / "b", 3)
     data = {"train": [{"labels": str(tmp_path / "a")}], "val": [{"labels": str(tmp_path / "b")}]}
-    _, [(learnt, _)], val = read_data(Recipe.model_validate({"network": {"landmarks": 2}, "data": data}), tmp_path)
-    assert [picture.path for picture in val] == aside
-    assert len(learnt) == LEAST
+    _, [(learned, _)], val = read_data(Recipe.model_validate({"network": {"landmarks": 2}, "data": data}), tmp_path)
+    assert [image.path for image in val] == aside
+    assert len(learned) == LEAST
     assert not (tmp_path / "split.json").exists()
 
 
-def test_too_few_or_too_small_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="a discovery needs pictures"):
+def test_too_few_or_too_small_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="a discovery needs images"):
         read_data(Recipe(), tmp_path)
     write_figures(tmp_path / "a", LEAST - 1)
     with pytest.raises(ImageError, match="expected 10 at least, got 9"):
@@ -108,15 +106,15 @@ def test_too_few_or_too_small_pictures_are_refused(tmp_path: Path) -> None:
         read_data(recipe_of(tmp_path / "b"), tmp_path)
 
 
-@pytest.mark.parametrize("colour", [0, 200])
-def test_pictures_of_one_colour_are_refused_where_they_are_most(tmp_path: Path, colour: int) -> None:
+@pytest.mark.parametrize("color", [0, 200])
+def test_images_of_one_color_are_refused_where_they_are_most(tmp_path: Path, color: int) -> None:
     paths = write_figures(tmp_path, 5)
     for i in range(5, 11):
-        write_image(tmp_path / f"{i:03}.png", np.full((24, 24, 3), colour, np.uint8))
-    pictures = without_labels(paths_of(LabelSource(labels=tmp_path)), TWO).pictures
-    with pytest.raises(ImageError, match=r"6 of 11 pictures looked at are of one colour, such as .*005\.png"):
-        check_pictures(pictures)
-    check_pictures(pictures[: 2 * len(paths)])  # half may be
+        write_image(tmp_path / f"{i:03}.png", np.full((24, 24, 3), color, np.uint8))
+    images = without_labels(paths_of(LabelSource(labels=tmp_path)), TWO).images
+    with pytest.raises(ImageError, match=r"6 of 11 images looked at are of one color, such as .*005\.png"):
+        check_images(images)
+    check_images(images[: 2 * len(paths)])  # half may be
 
 
 def test_sizes_that_differ_widely_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -124,7 +122,7 @@ def test_sizes_that_differ_widely_are_said(tmp_path: Path, caplog: pytest.LogCap
     write_figures(tmp_path / "b", 1, 20, 97)
     paths = [path for name in "ab" for path in paths_of(LabelSource(labels=tmp_path / name))]
     with caplog.at_level(logging.INFO, "cairn"):
-        check_pictures(without_labels(paths[:2], TWO).pictures)
+        check_images(without_labels(paths[:2], TWO).images)
         assert not caplog.messages
-        check_pictures(without_labels(paths, TWO).pictures)
-    assert caplog.messages == ["pictures are from 24 to 97 pixels wide or high: all are shown at one size"]
+        check_images(without_labels(paths, TWO).images)
+    assert caplog.messages == ["images are from 24 to 97 pixels wide or high: all are shown at one size"]

@@ -29,7 +29,7 @@ def problem(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def alignment_by_definition(p: Tensor, q: Tensor, u: Tensor, gv: Tensor) -> float:
-    """Σ_r Σ_u Σ_v |u - g(v)|² p(u) q(v), the mean over landmarks and pictures."""
+    """Σ_r Σ_u Σ_v |u - g(v)|² p(u) q(v), the mean over landmarks and images."""
     b, k = p.shape[:2]
     p, q = p.flatten(2), q.flatten(2)
     total = 0.0
@@ -50,7 +50,7 @@ def pairwise_by_definition(p: Tensor) -> float:
 
 
 def diversity_by_definition(p: Tensor, patch: int) -> float:
-    """Σ over patches of (Σ_r - max_r) of what each landmark has in the patch, the mean over pictures."""
+    """Σ over patches of (Σ_r - max_r) of what each landmark has in the patch, the mean over images."""
     b, k, h, w = p.shape
     total = 0.0
     for i in range(b):
@@ -118,9 +118,9 @@ def test_diversity_is_nothing_apart_and_all_but_one_together(patch: int) -> None
     for r, (y, x) in enumerate([(0, 0), (0, 7), (7, 0), (7, 7)]):
         apart[0, r, y, x] = 1
     assert losses.diversity(apart, patch).item() == pytest.approx(0)
-    neighbours = torch.zeros(1, 2, 8, 8, dtype=torch.double)
-    neighbours[0, 0, 0, 0] = neighbours[0, 1, 1, 1] = 1  # in one patch of any size but 1
-    assert losses.diversity(neighbours, patch).item() == pytest.approx(0 if patch == 1 else 1)
+    neighbors = torch.zeros(1, 2, 8, 8, dtype=torch.double)
+    neighbors[0, 0, 0, 0] = neighbors[0, 1, 1, 1] = 1  # in one patch of any size but 1
+    assert losses.diversity(neighbors, patch).item() == pytest.approx(0 if patch == 1 else 1)
 
 
 def test_pairwise_diversity_is_least_apart() -> None:

@@ -8,7 +8,7 @@ from cairn.methods.landmarks.measures import BLOCKS, TOGETHER, consistency, cove
 RNG = np.random.default_rng(0)
 FOUND = RNG.uniform(-0.6, 0.6, (20, 5, 2))
 SEEN = np.ones((20, 5), bool)
-MOTION = RNG.normal(0, 0.2, (20, 1, 2))  # of each picture
+MOTION = RNG.normal(0, 0.2, (20, 1, 2))  # of each image
 
 
 def measured(found: np.ndarray, moved: np.ndarray, still: np.ndarray, seen: np.ndarray = SEEN) -> dict[str, float]:
@@ -58,7 +58,7 @@ def test_two_on_one_place_are_collapsed_and_the_others_not() -> None:
     assert measured(apart, apart, apart)["collapsed"] == 0
 
 
-def test_spread_is_the_distance_from_the_landmarks_own_centre() -> None:
+def test_spread_is_the_distance_from_the_landmarks_own_center() -> None:
     ring = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]]) * 0.4
     found = ring + RNG.uniform(-0.2, 0.2, (6, 1, 2))
     assert measured(found, found, found, np.ones((6, 4), bool))["spread"] == pytest.approx(20)  # of a side 2 long
@@ -72,6 +72,6 @@ def test_coverage_counts_blocks_of_the_view() -> None:
     assert coverage(np.concatenate([grid, grid], axis=1)) == 100  # more than there are blocks
     assert coverage(grid[:, [0, 1, 1, 7]]) == pytest.approx(75)
     assert coverage(np.array([[[-1, -1], [1, 1], [9, 9]]])) == pytest.approx(100 * 2 / 3)  # beyond is the last one
-    # Blocks are of the view, which is the middle of the picture: 0.55 and 0.74 of 0.75 are in its last one.
+    # Blocks are of the view, which is the middle of the image: 0.55 and 0.74 of 0.75 are in its last one.
     sides = np.array([[[-0.74, 0], [0.74, 0], [0.55, 0], [-0.55, 0]]])
     assert consistency(sides, sides, sides, np.ones((1, 4), bool), middle=0.75)["coverage"] == pytest.approx(50)

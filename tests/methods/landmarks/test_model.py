@@ -7,25 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cairn.ops.heatmaps import soft_argmax
 from cairn.methods.landmarks.losses import probabilities
 from cairn.methods.landmarks.model import (
-    LEAST_SURE,
+    MIN_SURE,
     RADIUS,
     Detector,
-    HourglassTrunk,
+    HourglassBackbone,
     Mirrored,
-    PaperTrunk,
+    PaperBackbone,
     Taught,
     in_cells,
 )
+from cairn.ops.heatmaps import soft_argmax
 
 SIZE, FRAME, STRIDE = 32, 48, 4
 EDGE = (FRAME - SIZE) // 2
 
 
 class Painted(nn.Module):
-    """A trunk whose score maps are what its input shows at every fourth pixel, colours being landmarks."""
+    """A backbone whose score maps are what its input shows at every fourth pixel, colors being landmarks."""
 
     stride = STRIDE
 
@@ -34,7 +34,7 @@ class Painted(nn.Module):
 
 
 def with_scores(scores: Tensor) -> Tensor:
-    """(B, 3, h, w) -> the picture of which `Painted` makes these scores, noise around what it sees."""
+    """(B, 3, h, w) -> the image of which `Painted` makes these scores, noise around what it sees."""
     image = torch.rand(len(scores), 3, FRAME, FRAME) * 255
     inner = image[..., EDGE : EDGE + SIZE, EDGE : EDGE + SIZE]
     inner[..., ::STRIDE, ::STRIDE] = scores
@@ -42,7 +42,7 @@ def with_scores(scores: Tensor) -> Tensor:
 
 
 def of_numpy(scores: Tensor) -> np.ndarray:
-    """Soft-argmax by numpy, (B, 3, 2), from cells of the maps to cells of the whole picture."""
+    """Soft-argmax by numpy, (B, 3, 2), from cells of the maps to cells of the whole image."""
     pixels = (soft_argmax(scores.numpy()) + 0.5) * STRIDE - 0.5 + EDGE
     return (pixels + 0.5) / STRIDE - 0.5
 
@@ -56,45 +56,52 @@ def millions(network: nn.Module) -> float:
 
 
 def test_the_papers_networks_have_as_many_parameters_as_it_says() -> None:
-    assert millions(PaperTrunk(30)) == pytest.approx(0.94, abs=0.005)
-    assert millions(PaperTrunk(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
-    assert [c.out_channels for c in PaperTrunk(30).modules() if isinstance(c, nn.Conv2d)] == [20, 48, 64, 80, 256, 30]
+    assert millions(PaperBackbone(30)) == pytest.approx(0.94, abs=0.005)
+    assert millions(PaperBackbone(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
+    assert [c.out_channels for c in PaperBackbone(30).modules() if isinstance(c, nn.Conv2d)] == [
+        20,
+        48,
+        64,
+        80,
+        256,
+        30,
+    ]
 
 
 @pytest.mark.parametrize(
-    "trunk",
+    "backbone",
     [
-        PaperTrunk(7),
-        PaperTrunk(7, dilated=True),
-        HourglassTrunk(7),
-        HourglassTrunk(7, (8, 12)),
-        HourglassTrunk(7, (8,)),
+        PaperBackbone(7),
+        PaperBackbone(7, dilated=True),
+        HourglassBackbone(7),
+        HourglassBackbone(7, (8, 12)),
+        HourglassBackbone(7, (8,)),
     ],
     ids=["paper", "dilated", "hourglass", "two levels", "one level"],
 )
-def test_maps_are_of_the_stride_that_is_said(trunk: nn.Module) -> None:
+def test_maps_are_of_the_stride_that_is_said(backbone: nn.Module) -> None:
     with torch.no_grad():
-        maps = trunk.eval()(torch.rand(2, 3, 64, 96) * 255)
-    assert maps.shape == (2, 7, 64 // trunk.stride, 96 // trunk.stride)
+        maps = backbone.eval()(torch.rand(2, 3, 64, 96) * 255)
+    assert maps.shape == (2, 7, 64 // backbone.stride, 96 // backbone.stride)
 
 
 @pytest.mark.parametrize(
-    ("trunk", "multiple", "reach"),
+    ("backbone", "multiple", "reach"),
     [
-        (PaperTrunk(3), 2, 24),
-        (PaperTrunk(3, dilated=True), 2, 38),
-        (HourglassTrunk(3, (8, 8)), 8, 72),
+        (PaperBackbone(3), 2, 24),
+        (PaperBackbone(3, dilated=True), 2, 38),
+        (HourglassBackbone(3, (8, 8)), 8, 72),
     ],
     ids=["paper", "dilated", "hourglass"],
 )
-def test_what_a_picture_shows_elsewhere_maps_show_elsewhere(trunk: nn.Module, multiple: int, reach: int) -> None:
+def test_what_a_image_shows_elsewhere_maps_show_elsewhere(backbone: nn.Module, multiple: int, reach: int) -> None:
     """Away from the edges, for shifts by what the network halves its input to."""
     torch.manual_seed(0)
     size, shift = 2 * reach + 48, 2 * multiple
     large = torch.rand(1, 3, size + shift, size + shift) * 255
     with torch.no_grad():
-        here, there = (trunk.eval()(large[..., s : s + size, s : s + size]) for s in (0, shift))
-    inner, cells = reach // trunk.stride + 1, shift // trunk.stride
+        here, there = (backbone.eval()(large[..., s : s + size, s : s + size]) for s in (0, shift))
+    inner, cells = reach // backbone.stride + 1, shift // backbone.stride
     moved, stayed = (
         maps[..., inner + by : -inner - cells + by, inner + by : -inner - cells + by]
         for maps, by in ((here, cells), (there, 0))
@@ -104,12 +111,12 @@ def test_what_a_picture_shows_elsewhere_maps_show_elsewhere(trunk: nn.Module, mu
     assert torch.allclose(moved, stayed, atol=1e-6)
 
 
-def test_a_flat_picture_gives_flat_maps() -> None:
+def test_a_flat_image_gives_flat_maps() -> None:
     """The network does not know where the edge is: zeros around its inputs would tell it."""
     torch.manual_seed(1)
-    for trunk in (PaperTrunk(3), PaperTrunk(3, dilated=True), HourglassTrunk(3)):
+    for backbone in (PaperBackbone(3), PaperBackbone(3, dilated=True), HourglassBackbone(3)):
         with torch.no_grad():
-            maps = trunk.eval()(torch.full((1, 3, 64, 64), 30.0))
+            maps = backbone.eval()(torch.full((1, 3, 64, 64), 30.0))
         assert torch.allclose(maps, maps[..., :1, :1].expand_as(maps), atol=1e-5)
 
 
@@ -121,7 +128,7 @@ def test_landmarks_are_numpys_soft_argmax_and_sure_between_0_and_1(seed: int) ->
     assert points.shape == (2, 3, 2)
     assert np.allclose(points, of_numpy(scores), atol=1e-4)
     assert confidence.shape == (2, 3)
-    assert (confidence >= LEAST_SURE).all()
+    assert (confidence >= MIN_SURE).all()
     assert (confidence <= 1).all()
 
 
@@ -134,8 +141,8 @@ def test_a_landmark_is_as_sure_as_its_map_is_narrow() -> None:
     cells = torch.tensor([[5.0, 2.0], [3.0, 2.0], [3.5, 3.5]]) + EDGE / STRIDE
     assert torch.allclose(points[0], cells, atol=1e-4)
     assert confidence[0, 0] == 1
-    assert confidence[0, 1] == pytest.approx(LEAST_SURE)
-    # Within a cell of 12 along the picture, which is more than RADIUS: the 4 cells half a diagonal away, of 64.
+    assert confidence[0, 1] == pytest.approx(MIN_SURE)
+    # Within a cell of 12 along the image, which is more than RADIUS: the 4 cells half a diagonal away, of 64.
     assert RADIUS < 2 / 12
     assert confidence[0, 2] == pytest.approx(4 / 64, rel=1e-4)
 
@@ -176,7 +183,7 @@ def test_taught_points_are_linear_in_landmarks_and_as_sure_as_those_that_they_ha
 
 
 def test_a_point_that_hangs_on_no_landmark_is_found_all_the_same() -> None:
-    """A ridge from one labelled picture is the offset alone."""
+    """A ridge from one labeled image is the offset alone."""
     taught = Taught(painted(), torch.zeros(6, 4), torch.tensor([0.0, 0.5, -1.0, 1.0]))
     image = with_scores(torch.randn(1, 3, 8, 8))
     points, confidence = taught(image)
@@ -184,7 +191,7 @@ def test_a_point_that_hangs_on_no_landmark_is_found_all_the_same() -> None:
     assert torch.allclose(confidence, painted()(image)[1].mean().expand(1, 2))
 
 
-def test_cells_span_the_picture_from_edge_to_edge() -> None:
+def test_cells_span_the_image_from_edge_to_edge() -> None:
     corners = in_cells(torch.tensor([[-1.0, 1.0], [1 / 10 - 1, 1 - 1 / 10]]), 10.0)
     assert torch.allclose(corners, torch.tensor([[-0.5, 9.5], [0.0, 9.0]]), atol=1e-6)
 
@@ -198,7 +205,7 @@ def test_the_middle_is_all_that_is_looked_at() -> None:
 
 def test_what_looks_at_the_mirror_image_too_finds_the_same_in_it_the_other_way_round() -> None:
     torch.manual_seed(0)
-    both = Mirrored(Detector(HourglassTrunk(4), SIZE, FRAME, 4)).eval()
+    both = Mirrored(Detector(HourglassBackbone(4), SIZE, FRAME, 4)).eval()
     image = torch.rand(2, 3, FRAME, FRAME) * 255
     with torch.no_grad():
         points, sure = both.landmarks(image)

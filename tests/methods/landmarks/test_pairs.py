@@ -20,21 +20,21 @@ def drawn(spread: Spread, seed: int, count: int) -> Tensor:
 
 
 def ramps(count: int, size: int = FRAME) -> Tensor:
-    """(B, 3, size, size): a picture whose colours are x, y, and their sum."""
+    """(B, 3, size, size): an image whose colors are x, y, and their sum."""
     grid = centers(size, size).T.reshape(2, size, size)
     return torch.cat([grid, grid.sum(0, keepdim=True)])[None].expand(count, -1, -1, -1)
 
 
-def pair_of(pictures: Tensor, first: Tensor, second: Tensor) -> Pair:
-    return PairMaker(SIZE, CELLS, MIDDLE)(pictures, first, second)
+def pair_of(images: Tensor, first: Tensor, second: Tensor) -> Pair:
+    return PairMaker(SIZE, CELLS, MIDDLE)(images, first, second)
 
 
-def test_without_warps_both_views_are_the_middle_of_the_picture() -> None:
-    pictures = torch.rand(2, 3, FRAME, FRAME) * 255
+def test_without_warps_both_views_are_the_middle_of_the_image() -> None:
+    images = torch.rand(2, 3, FRAME, FRAME) * 255
     still = torch.from_numpy(STILL).expand(2, -1, -1)
-    pair = pair_of(pictures, still, still)
+    pair = pair_of(images, still, still)
     edge = (FRAME - SIZE) // 2
-    middle = pictures[..., edge : edge + SIZE, edge : edge + SIZE]
+    middle = images[..., edge : edge + SIZE, edge : edge + SIZE]
     assert torch.allclose(pair.x, middle, atol=0.02)
     assert torch.allclose(pair.warped, middle, atol=0.02)
     assert torch.allclose(pair.moved[0], centers(CELLS, CELLS, MIDDLE), atol=1e-6)
@@ -58,7 +58,7 @@ def test_what_the_warped_view_shows_at_v_the_other_shows_at_g_of_v() -> None:
     moved = pair.g(centers(SIZE, SIZE, MIDDLE))
     again = sample(pair.x, (moved / MIDDLE).unflatten(1, (SIZE, SIZE)))
     inside = (moved.abs() < MIDDLE * (1 - 1 / SIZE)).all(-1)
-    # where the first warp leaves the picture its edge goes on, and a kink is not linear between pixels
+    # where the first warp leaves the image its edge goes on, and a kink is not linear between pixels
     inside &= (pair.warped.flatten(2)[:, :2].abs() < 0.9).all(1)
     pixels = (again - pair.warped).flatten(2)[:, :2].abs().amax(1)[inside] * FRAME / 2
     assert inside.float().mean() > 0.5

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
 from cairn.methods.landmarks.teaching import (
@@ -31,12 +31,12 @@ from cairn.structures.skeleton import Skeleton, skeleton
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=15)
 ENDS = Skeleton("ends", ("left_end", "right_end", "top"))
-SIDE = 101  # of every picture: the middle is pixel 50, half a side 50.5
+SIDE = 101  # of every image: the middle is pixel 50, half a side 50.5
 DIAGONAL = protocol_of("diagonal")
 
 
 def truth_of(points: NDArray) -> Annotation:
-    """points (M, 2N) from -1 to 1 -> labelled objects in pixels, with boxes of diagonal 50."""
+    """points (M, 2N) from -1 to 1 -> labeled objects in pixels, with boxes of diagonal 50."""
     keypoints = (points.reshape(len(points), points.shape[1] // 2, 2) * SIDE / 2 + (SIDE - 1) / 2).astype(np.float32)
     return Annotation(
         keypoints,
@@ -64,7 +64,7 @@ def made(seed: int, count: int, noise: float = 0.0, offset: float = 0.0, landmar
 def ridge_by_hand(
     x: NDArray, y: NDArray, penalty: float, places: tuple[NDArray, NDArray] | None = None
 ) -> tuple[NDArray, NDArray]:
-    """The matrix and offset that minimise the squares of errors and, times `penalty`, those of what the matrix
+    """The matrix and offset that minimize the squares of errors and, times `penalty`, those of what the matrix
     departs by from weights of nearby landmarks: the farther a landmark, the dearer. places: where they are taken to be.
     """
     mean, offset = x.mean(axis=0), y.mean(axis=0)
@@ -81,9 +81,9 @@ def ridge_by_hand(
             for k in range(len(mean) // 2):
                 guess[2 * k + axis] = share[k]
                 dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], ACROSS * (1 + away[k])
-            centred, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
+            centerd, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
             change = np.linalg.solve(
-                centred.T @ centred + penalty * np.diag(dear), centred.T @ (column - centred @ guess)
+                centerd.T @ centerd + penalty * np.diag(dear), centerd.T @ (column - centerd @ guess)
             )
             matrix[:, 2 * point + axis] = guess + change
     return matrix, offset - mean @ matrix
@@ -117,9 +117,7 @@ def test_a_bias_is_for_the_ridge_alone() -> None:
 
 @FEW
 @given(SEEDS, st.integers(2, 15), st.floats(0.01, 2))
-def test_the_ridge_is_the_one_of_which_refits_without_each_picture_err_least(
-    seed: int, count: int, noise: float
-) -> None:
+def test_the_ridge_is_the_one_of_which_refits_without_each_image_err_least(seed: int, count: int, noise: float) -> None:
     train = made(seed, count, noise, offset=0.2)
     x, y = train.landmarks, train.points
     places = x.mean(axis=0), y.mean(axis=0)
@@ -147,12 +145,12 @@ def test_noise_asks_for_more_penalty_and_few_labels_gain_by_it() -> None:
 
 
 @pytest.mark.parametrize("kind", ["paper", "ridge"])
-def test_a_point_is_learnt_from_the_pictures_in_which_it_is_labelled(kind: str) -> None:
+def test_a_point_is_learned_from_the_images_in_which_it_is_labeled(kind: str) -> None:
     whole = made(4, 30, noise=0.1)
     points = whole.points.copy()
     points[:12, 2:4] = np.nan
     partly = fit(replace(whole, points=points), kind)
-    # A ridge is chosen for all points together that are labelled in the same pictures.
+    # A ridge is chosen for all points together that are labeled in the same images.
     alone = {tuple(columns): replace(whole, points=whole.points[:, columns]) for columns in ([2, 3], [0, 1, 4, 5])}
     for columns, rows in (((2, 3), np.arange(12, 30)), ((0, 1, 4, 5), np.arange(30))):
         some = replace(alone[columns][rows], skeleton=Skeleton("some", ENDS.joints[: len(columns) // 2]))
@@ -161,15 +159,15 @@ def test_a_point_is_learnt_from_the_pictures_in_which_it_is_labelled(kind: str) 
     assert np.isfinite(partly.matrix).all()
 
 
-def test_a_point_that_is_labelled_nowhere_is_named() -> None:
+def test_a_point_that_is_labeled_nowhere_is_named() -> None:
     whole = made(5, 8)
     points = whole.points.copy()
     points[:, 2:4] = np.nan
-    with pytest.raises(LabelError, match=r"^right_end is labelled in no picture$"):
+    with pytest.raises(LabelError, match=r"^right_end is labeled in no image$"):
         fit(replace(whole, points=points), "paper")
 
 
-def test_one_picture_teaches_itself() -> None:
+def test_one_image_teaches_itself() -> None:
     one = made(6, 1)
     assert np.allclose(fit(one, "paper")(one.landmarks), one.points)
     ridge = fit(one, "ridge")
@@ -220,7 +218,7 @@ def test_a_table_of_few_labels_has_few_rows() -> None:
 def test_draws_that_do_not_label_every_point_are_left_out() -> None:
     whole = made(15, 20)
     points = whole.points.copy()
-    points[1:, :2] = np.nan  # a point that is labelled in the first picture only
+    points[1:, :2] = np.nan  # a point that is labeled in the first image only
     rows = table(replace(whole, points=points), made(16, 5), "paper", DIAGONAL, 0)
     assert [row.count for row in rows][-2:] == [10, 20]
     assert rows[-2].draws < DRAWS
@@ -228,7 +226,7 @@ def test_draws_that_do_not_label_every_point_are_left_out() -> None:
 
 
 class Finder:
-    """Finds two landmarks: the middle of the picture and its bottom right corner."""
+    """Finds two landmarks: the middle of the image and its bottom right corner."""
 
     def __call__(self, path: object) -> Poses:
         height, width = (60, 100)
@@ -237,20 +235,20 @@ class Finder:
 
 
 def labels_of(*counts: int) -> Labels:
-    """Pictures of 100 x 60 with so many objects each, the first joint at the top left corner of the picture."""
-    pictures = []
+    """Images of 100 x 60 with so many objects each, the first joint at the top left corner of the image."""
+    images = []
     for i, count in enumerate(counts):
         keypoints = np.tile(np.array([[[-0.5, -0.5], [49.5, 29.5], [np.nan, np.nan]]], np.float32), (count, 1, 1))
         annotation = replace(truth_of(np.zeros((count, 6))), keypoints=keypoints)
         annotation.visibility[:, 2] = 0
-        pictures.append(LabelledPicture(i, f"{i}.png", (60, 100), annotation))  # type: ignore[arg-type]
-    return Labels(ENDS, tuple(pictures), np.ones(3, bool))
+        images.append(LabeledImage(i, f"{i}.png", (60, 100), annotation))  # type: ignore[arg-type]
+    return Labels(ENDS, tuple(images), np.ones(3, bool))
 
 
-def test_both_kinds_of_points_are_within_the_square_that_holds_the_picture(caplog: pytest.LogCaptureFixture) -> None:
+def test_both_kinds_of_points_are_within_the_square_that_holds_the_image(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "cairn"):
         found = examples_of(Finder(), labels_of(1, 0, 2, 1))  # type: ignore[arg-type]
-    assert caplog.messages == ["2 pictures without exactly one labelled object are left out"]
+    assert caplog.messages == ["2 images without exactly one labeled object are left out"]
     assert len(found) == len(found.truth) == 2
     assert np.allclose(found.landmarks, [[0, 0, 1, 0.6]] * 2)
     assert np.allclose(found.points, [[-1, -0.6, 0, 0, np.nan, np.nan]] * 2, equal_nan=True)
@@ -258,8 +256,8 @@ def test_both_kinds_of_points_are_within_the_square_that_holds_the_picture(caplo
     assert len(found[np.array([1])]) == 1
 
 
-def test_labels_of_several_objects_a_picture_are_refused() -> None:
-    with pytest.raises(LabelError, match="no picture has exactly one labelled object"):
+def test_labels_of_several_objects_a_image_are_refused() -> None:
+    with pytest.raises(LabelError, match="no image has exactly one labeled object"):
         examples_of(Finder(), labels_of(2, 2, 0))  # type: ignore[arg-type]
 
 

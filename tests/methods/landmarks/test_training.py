@@ -1,4 +1,4 @@
-"""Laws of a discovery: what it minimises reaches every weight, and landmarks come to follow the picture."""
+"""Laws of a discovery: what it minimizes reaches every weight, and landmarks come to follow the image."""
 
 import importlib
 from pathlib import Path
@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from cairn.errors import RecipeError
-from cairn.structures.geometry import crop
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses
 from cairn.methods.landmarks.training import (
@@ -18,11 +17,12 @@ from cairn.methods.landmarks.training import (
     Recipe,
     module,
     read_data,
-    recoloured,
+    recolored,
     repeated,
     told,
     training_set,
 )
+from cairn.structures.geometry import crop
 from cairn.training.data.loading import stack
 from cairn.training.engine.loop import _fits, write_recipe
 from cairn.training.engine.processes import Processes
@@ -57,9 +57,9 @@ LOSSES = [{"alignment": a, "diversity": d} for a in ("probabilities", "points") 
 
 
 @pytest.mark.parametrize("settings", LOSSES)
-@pytest.mark.parametrize("trunk", ["hourglass", "paper", "dilated"])
-def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, trunk: str) -> None:
-    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"trunk": trunk})
+@pytest.mark.parametrize("backbone", ["hourglass", "paper", "dilated"])
+def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, backbone: str) -> None:
+    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"backbone": backbone})
     learner, batch = with_module(recipe, tmp_path)
     sum(learner.losses(batch).values()).backward()
     *_, last = [name for name, _ in learner.network.named_parameters()]
@@ -72,7 +72,7 @@ def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings
 
 @pytest.mark.parametrize("settings", LOSSES)
 def test_the_loss_is_of_the_kinds_that_the_recipe_names(figures: Path, tmp_path: Path, settings: dict) -> None:
-    """In units of half of what the network sees, whatever share of the picture that is."""
+    """In units of half of what the network sees, whatever share of the image that is."""
     recipe = recipe_for(figures, loss={**settings, "weight": 0.3, "patch": 2})
     learner, batch = with_module(recipe, tmp_path)
     pair = learner.pairs(batch["image"].float(), batch["first"], batch["second"])
@@ -91,7 +91,7 @@ def test_the_loss_is_of_the_kinds_that_the_recipe_names(figures: Path, tmp_path:
     assert got["diversity"].item() == pytest.approx(0.3 * diversity.item(), rel=1e-5)
 
 
-def test_landmarks_come_to_follow_what_pictures_show(figures: Path, tmp_path: Path) -> None:
+def test_landmarks_come_to_follow_what_images_show(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     learner, _ = with_module(recipe, tmp_path / "run")
     before = learner.measure([])
@@ -124,7 +124,7 @@ def test_frames_are_what_the_predictor_shows_the_network(figures: Path, tmp_path
     assert all(pose.skeleton.joints[0] == "landmark_0" for pose in poses)
 
 
-def test_a_sample_is_a_frame_with_warps_and_colours_that_its_seed_draws(figures: Path, tmp_path: Path) -> None:
+def test_a_sample_is_a_frame_with_warps_and_colors_that_its_seed_draws(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     skeleton, sources, _ = read_data(recipe, tmp_path)
     samples = training_set(recipe, skeleton, sources)
@@ -133,20 +133,20 @@ def test_a_sample_is_a_frame_with_warps_and_colours_that_its_seed_draws(figures:
     assert all(np.array_equal(one[name], again[name]) for name in one)
     assert not np.array_equal(one["first"], other["first"])
     assert not np.array_equal(one["first"], one["second"])
-    assert not np.array_equal(one["colours"][0], one["colours"][1])
-    image = read_image(sources[0][0].pictures[0].path)
+    assert not np.array_equal(one["colors"][0], one["colors"][1])
+    image = read_image(sources[0][0].images[0].path)
     height, width = image.shape[:2]
     square = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), (64, 64)).warp(image, (64, 64))
     assert np.array_equal(one["image"], square.transpose(2, 0, 1))
 
 
-def test_colours_change_as_opencv_changes_them() -> None:
+def test_colors_change_as_opencv_changes_them() -> None:
     rng = np.random.default_rng(0)
     views = rng.uniform(0, 255, (2, 2, 3, 5, 4)).astype(np.float32)
-    colours = rng.normal(0, 1, (2, 2, 3, 4)).astype(np.float32)
-    got = recoloured(torch.from_numpy(views), torch.from_numpy(colours)).numpy()
+    colors = rng.normal(0, 1, (2, 2, 3, 4)).astype(np.float32)
+    got = recolored(torch.from_numpy(views), torch.from_numpy(colors)).numpy()
     for b, v in np.ndindex(2, 2):
-        expected = cv2.transform(np.ascontiguousarray(views[b, v].transpose(1, 2, 0)), colours[b, v])
+        expected = cv2.transform(np.ascontiguousarray(views[b, v].transpose(1, 2, 0)), colors[b, v])
         assert np.allclose(got[b, v].transpose(1, 2, 0), np.clip(expected, 0, 255), atol=1e-3)
 
 
@@ -167,10 +167,13 @@ FOUR_LEVELS = {"widths": [8, 8, 8, 8]}
             ROOM | {"network": {"landmarks": 65}},
             "65 landmarks have no room in maps of 24 x 24 cells, patches of 3: at most 64",
         ),
-        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this trunk"),
-        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this trunk, and 64 at least"),
-        ({"input": {"size": 73}, "network": {"trunk": "paper"}}, "must be a multiple of 2 for this trunk"),
-        ({"input": {"size": 14}, "network": {"trunk": "dilated"}}, "a multiple of 2 for this trunk, and 16 at least"),
+        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this backbone"),
+        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this backbone, and 64 at least"),
+        ({"input": {"size": 73}, "network": {"backbone": "paper"}}, "must be a multiple of 2 for this backbone"),
+        (
+            {"input": {"size": 14}, "network": {"backbone": "dilated"}},
+            "a multiple of 2 for this backbone, and 16 at least",
+        ),
         ({"input": {"middle": 0.2}}, r"input\.middle"),
         ({"loss": {"gamma": 10}}, r"there is no setting loss\.gamma"),
     ],
@@ -187,13 +190,13 @@ def test_as_many_landmarks_as_there_is_room_for_are_taken() -> None:
 
 @pytest.mark.parametrize(
     ("size", "network"),
-    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"trunk": "paper"}), (16, {"trunk": "dilated"})],
+    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"backbone": "paper"}), (16, {"backbone": "dilated"})],
 )
 def test_the_smallest_input_that_is_taken_can_be_looked_at(size: int, network: dict) -> None:
     tables = {"method": "landmarks", "input": {"size": size}, "network": network, "loss": {"patch": 1}}
     recipe = check_recipe(Recipe, tables)
     with torch.no_grad():
-        maps = recipe.network.trunk_of().eval()(torch.zeros(1, 3, size, size))
+        maps = recipe.network.build_backbone().eval()(torch.zeros(1, 3, size, size))
     assert maps.shape == (1, 10, recipe.cells, recipe.cells)
 
 

@@ -1,4 +1,4 @@
-"""Laws of thin-plate splines: points, pictures and an independent implementation agree."""
+"""Laws of thin-plate splines: points, images and an independent implementation agree."""
 
 import numpy as np
 import pytest
@@ -95,29 +95,29 @@ def test_a_warp_has_a_slope_on_its_control_points_too() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (30, 50)])
-def test_pictures_and_points_move_alike_to_a_hundredth_of_a_pixel(height: int, width: int) -> None:
-    """A smooth blob in x lies where g takes the blob of x∘g; both are found by their centres of mass."""
+def test_images_and_points_move_alike_to_a_hundredth_of_a_pixel(height: int, width: int) -> None:
+    """A smooth blob in x lies where g takes the blob of x∘g; both are found by their centers of mass."""
     rng = np.random.default_rng(4)
     grid = centers(height, width).double()
     warp = random_warp(rng, 4, Spread(5, 0.1, 0.05, 0.0005, 0.001))
     pixels = torch.tensor([2 / width, 2 / height])
     mass = torch.exp(-((grid / pixels).square().sum(1)) / (2 * 2.5**2)).reshape(1, 1, height, width)
     warped = sample(mass.expand(4, -1, -1, -1), warp(grid).unflatten(1, (height, width)))
-    jacobian = torch.linalg.det(warp._jacobian(grid.expand(4, -1, -1)))  # a picture's mass changes with its area
+    jacobian = torch.linalg.det(warp._jacobian(grid.expand(4, -1, -1)))  # an image's mass changes with its area
     weights = warped.flatten(1) * jacobian
     found = (weights[..., None] * warp(grid)).sum(1) / weights.sum(1, keepdim=True)
     where = (mass.flatten()[:, None] * grid).sum(0) / mass.sum()
     assert ((found - where) / pixels).abs().max() < 0.01
 
 
-def test_a_picture_of_coordinates_is_warped_to_the_coordinates_of_points() -> None:
+def test_a_image_of_coordinates_is_warped_to_the_coordinates_of_points() -> None:
     """Linear between pixels, a ramp is exact: x∘g shows at v what g(v) is."""
     rng = np.random.default_rng(5)
     warp, grid = random_warp(rng, 3), centers(40, 60).double()
     ramp = grid.T.reshape(1, 2, 40, 60).expand(3, -1, -1, -1)
     moved = warp(grid)
     shown = sample(ramp, moved.unflatten(1, (40, 60))).flatten(2).transpose(1, 2)
-    edge = grid.abs().amax(0)  # beyond the last pixel's centre, its colour
+    edge = grid.abs().amax(0)  # beyond the last pixel's center, its color
     assert torch.allclose(shown, torch.maximum(torch.minimum(moved, edge), -edge), atol=1e-12)
     assert (moved.abs() > edge).any()
 

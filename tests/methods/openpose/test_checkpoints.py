@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from cairn.errors import ModelError
+from cairn.inference.model_spec import ModelSpec
+from cairn.methods.openpose.checkpoints import read_checkpoint, recognizes
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.training.checkpoints.reading import Checkpoint, read_weights
 from support import caffe_files
 from support.caffe_files import Blobs, Prototxt
-from cairn.errors import ModelError
-from cairn.methods.openpose.checkpoints import read_checkpoint, recognises
-from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.inference.model_spec import ModelSpec
-from cairn.training.checkpoints.reading import Checkpoint, read_weights
 
 SIZES = (64, 64), (48, 96)
 
@@ -46,7 +46,7 @@ def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float]
     if skeleton_name in ("hand21", "face70"):
         assert (spec.outputs, spec.input.fit, spec.input.size) == (("heatmaps",), "crop", 368)
     else:
-        assert (spec.outputs, spec.input.fit) == (("heatmaps", "pafs"), "letterbox")
+        assert (spec.outputs, spec.task) == (("heatmaps", "pafs"), "multi_instance")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_conversions_to_pytorch_and_numpy_are_told_by_the_ends_of_their_names(
     np.savez(tmp_path / "tensorflow.npz", **{key: value.numpy() for key, value in tensorflow.items()})
     for name in ("modules.pth", "state.pth.tar", "plain.npz", "tensorflow.npz"):
         checkpoint = read_weights(tmp_path / name)
-        assert recognises(checkpoint)
+        assert recognizes(checkpoint)
         module, spec = read_checkpoint(checkpoint, "net")
         assert spec.provenance == {"imported from": "OpenPose COCO", "stages": 2}
         loaded = module.layer.state_dict()
@@ -139,12 +139,12 @@ def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
     module, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net")
     assert np.array_equal(module.layer["Mprelu3_stage2_L2_1"].weight.detach(), weights["Mprelu3_stage2_L2_1"][0])
     assert (spec.provenance["imported from"], spec.skeleton.name) == ("OpenPose BODY_25", "body25")
-    feet = str(spec.decode["uncounted"]).split()
+    feet = str(spec.decode["ignore_keypoints"]).split()
     assert feet == list(spec.skeleton.joints[19:])
     body25 = skeleton("body25")
     other = Skeleton("other", tuple(f"joint{i}" for i in range(25)), body25.limbs, body25.redundant)
     _, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net", other)
-    assert "uncounted" not in spec.decode  # it has no feet
+    assert "ignore_keypoints" not in spec.decode  # it has no feet
 
 
 def test_a_skeleton_of_ones_own_is_taken_where_it_fits(checkpoint: Checkpoint) -> None:
@@ -196,11 +196,11 @@ def test_stages_that_are_not_there_cannot_be_taken(checkpoint: Checkpoint, stage
         read_checkpoint(checkpoint, "net", stages=stages)
 
 
-def test_vgg_alone_is_not_recognised(checkpoint: Checkpoint) -> None:
+def test_vgg_alone_is_not_recognized(checkpoint: Checkpoint) -> None:
     weights = {key: value for key, value in checkpoint.weights.items() if key < "conv4_3" and key[0] == "c"}
     vgg = Checkpoint(checkpoint.path, weights | {"fc6.weight": torch.zeros(4, 4)})
     assert len(weights) == 20
-    assert not recognises(vgg)
+    assert not recognizes(vgg)
     with pytest.raises(
         ModelError, match=r"is of another network than OpenPose's .*: it names conv1_1.bias, .* and 18 more"
     ):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import CairnError, ModelError, SkeletonError
-from cairn.structures.geometry import image_to_field
-from cairn.ops.heatmaps import render_gaussians
-from cairn.methods.openpose import decode_crop, predictor
-from cairn.inference.predictor import CropPredictor
-from cairn.structures.skeleton import skeleton
 from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.predictor import TopDownPredictor
+from cairn.methods.openpose import decode_crop, predictor
+from cairn.ops.heatmaps import render_gaussians
+from cairn.structures.geometry import image_to_field
+from cairn.structures.skeleton import skeleton
 from support.fake_network import FakeNetwork
 
 HAND = skeleton("hand21")
@@ -21,7 +21,8 @@ SPEC = ModelSpec(
     name="hand",
     method="openpose",
     skeleton=HAND,
-    input=InputSpec(fit="crop", size=368, multiple=16, margin=1.0),
+    task="crop",
+    input=InputSpec(resize="square", size=368, multiple=16, margin=1.0),
     stride=8,
     outputs=("heatmaps",),
 )
@@ -58,16 +59,16 @@ def test_a_model_of_crops_finds_one_hand_in_each_box() -> None:
     points = rng.uniform(20, 340, (21, 2))  # pixels of the crop
     network = FakeNetwork(SPEC, {"heatmaps": maps_of(image_to_field(points, 8))[None].repeat(2, axis=0)})
     model = predictor(network)
-    assert isinstance(model, CropPredictor)
-    picture = rng.integers(0, 256, (400, 500, 3), np.uint8)
-    poses = model(picture, boxes=[[100, 50, 92, 80], [300, 200, 184, 184]])
+    assert isinstance(model, TopDownPredictor)
+    image = rng.integers(0, 256, (400, 500, 3), np.uint8)
+    poses = model(image, boxes=[[100, 50, 92, 80], [300, 200, 184, 184]])
     # The box is the crop: the first is 92 pixels wide around (146, 90), shown four times as large.
-    for found, centre, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
-        expected = (points - 183.5) * side / 368 + np.array(centre)
+    for found, center, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
+        expected = (points - 183.5) * side / 368 + np.array(center)
         np.testing.assert_allclose(found, expected, atol=0.05 * 8 * side / 368)
 
 
-def test_settings_of_whole_pictures_are_not_those_of_crops() -> None:
+def test_settings_of_whole_images_are_not_those_of_crops() -> None:
     network = FakeNetwork(SPEC, {})
     with pytest.raises(ModelError, match=r"decode\(\) of openpose has no peak_threshold; it has refinement"):
         predictor(network, peak_threshold=0.1)
@@ -78,6 +79,8 @@ def test_settings_of_whole_pictures_are_not_those_of_crops() -> None:
 
 
 def test_outputs_and_fit_must_be_of_one_kind() -> None:
-    letterboxed = SPEC.model_copy(update={"input": InputSpec(fit="letterbox", size=368, multiple=16)})
+    letterboxed = SPEC.model_copy(
+        update={"task": "multi_instance", "input": InputSpec(resize="letterbox", size=368, multiple=16)}
+    )
     with pytest.raises(ModelError, match="or heatmaps of a crop; model hand gives heatmaps of a letterbox"):
         predictor(FakeNetwork(letterboxed, {}))

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import CairnError, SkeletonError
-from cairn.ops.grouping import Order
 from cairn.methods.openpose.decoder import Matching, decode
+from cairn.ops.grouping import Order
 from cairn.structures.skeleton import Skeleton, skeleton
 from crowd import SIGMA, WIDTH, compare, crowd, perfect_maps
 
@@ -119,10 +119,10 @@ def test_people_of_few_or_weak_parts_are_left_out() -> None:
     people = np.array([[[4, 5], [9, 5], [14, 5], [19, 5]], [[4, 30], [9, 30], [np.nan] * 2, [np.nan] * 2]], dtype=float)
     maps, pafs = perfect_maps(people, SIZE, chain)
     assert len(decode(maps, pafs, chain)) == 1
-    assert len(decode(maps, pafs, chain, least_parts=2)) == 2
+    assert len(decode(maps, pafs, chain, min_parts=2)) == 2
     weak_maps, weak_pafs = maps * 0.2, pafs * 0.1  # (4·0.2 + 3·0.1) / 4 parts = 0.275 a part
-    assert len(decode(weak_maps, weak_pafs, chain, least_score=0.3, second_try=False)) == 0
-    assert len(decode(weak_maps, weak_pafs, chain, least_score=0.25, second_try=False)) == 1
+    assert len(decode(weak_maps, weak_pafs, chain, min_score=0.3, second_try=False)) == 0
+    assert len(decode(weak_maps, weak_pafs, chain, min_score=0.25, second_try=False)) == 1
 
 
 def test_parts_that_do_not_count_are_kept_and_make_nobody() -> None:
@@ -130,12 +130,12 @@ def test_parts_that_do_not_count_are_kept_and_make_nobody() -> None:
     chain = Skeleton("chain", ("a", "b", "c", "d"), ((0, 1), (1, 2), (2, 3)))
     people = np.array([[[4, 5], [9, 5], [14, 5], [19, 5]], [[np.nan] * 2, [9, 30], [14, 30], [19, 30]]], dtype=float)
     maps, pafs = perfect_maps(people, SIZE, chain)
-    poses = decode(maps, pafs, chain, uncounted="c d", least_parts=2)
+    poses = decode(maps, pafs, chain, ignore_keypoints="c d", min_parts=2)
     assert_same_people(poses.keypoints, people[:1])
-    assert len(decode(maps, pafs, chain, uncounted="d", least_parts=2)) == 2
-    assert len(decode(maps, pafs, chain, uncounted="d", least_parts=3)) == 1
+    assert len(decode(maps, pafs, chain, ignore_keypoints="d", min_parts=2)) == 2
+    assert len(decode(maps, pafs, chain, ignore_keypoints="d", min_parts=3)) == 1
     with pytest.raises(SkeletonError, match="skeleton chain has no joint 'tail'"):
-        decode(maps, pafs, chain, uncounted="a tail")
+        decode(maps, pafs, chain, ignore_keypoints="a tail")
 
 
 def test_the_second_try_finds_who_was_too_weak_for_the_first() -> None:
@@ -170,7 +170,7 @@ def test_bad_numbers_do_no_harm(bad: float, size: tuple[int, int]) -> None:
     maps, pafs = rng.random((18, *size), dtype=np.float32), rng.normal(size=(38, *size)).astype(np.float32)
     maps[rng.random(maps.shape) < 0.1] = bad
     pafs[rng.random(pafs.shape) < 0.1] = bad
-    poses = decode(maps, pafs, COCO18, most_peaks=20)
+    poses = decode(maps, pafs, COCO18, max_peaks=20)
     assert np.isfinite(poses.scores).all()
     assert ((poses.confidence >= 0) & (poses.confidence <= 1)).all()
     assert np.array_equal(np.isfinite(poses.keypoints[..., 0]), poses.confidence > 0)

@@ -63,7 +63,7 @@ def test_the_imported_networks_are_as_large_as_the_released_ones():
     ],
     ids=["paper", "cvpr", "light", "depthwise"],
 )
-def test_every_stage_predicts_at_an_eighth_of_the_picture(network, stages):
+def test_every_stage_predicts_at_an_eighth_of_the_image(network, stages):
     with torch.inference_mode():
         output = network.eval()(torch.rand(1, 3, 64, 96) * 255)
     assert (len(output.heatmaps), len(output.pafs)) == stages
@@ -72,11 +72,11 @@ def test_every_stage_predicts_at_an_eighth_of_the_picture(network, stages):
 
 
 @pytest.mark.parametrize("build", [paper_openpose, light_openpose])
-def test_the_loss_of_every_stage_reaches_the_trunk_and_no_later_stage(build):
+def test_the_loss_of_every_stage_reaches_the_backbone_and_no_later_stage(build):
     network = build(5, 8, paf_stages=2, heatmap_stages=2)
     stages = network(torch.rand(2, 3, 64, 64) * 255)
     stages.pafs[0].sum().backward()
-    assert all(p.grad is not None for p in network.trunk.parameters())
+    assert all(p.grad is not None for p in network.backbone.parameters())
     assert all(p.grad is not None for p in network.paf_stages[0].parameters())
     assert all(p.grad is None for p in network.paf_stages[1].parameters())
     assert all(p.grad is None for p in network.heatmap_stages.parameters())

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import RecipeError, SkeletonError
-from cairn.structures.geometry import Affine, field_to_image
 from cairn.methods.openpose import decode
 from cairn.methods.openpose.model import Stages
 from cairn.methods.openpose.training import (
@@ -22,6 +21,7 @@ from cairn.methods.openpose.training import (
     supervised_cells,
     training_set,
 )
+from cairn.structures.geometry import Affine, field_to_image
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import Augmentation, moved, random_view
@@ -29,7 +29,7 @@ from cairn.training.data.loading import Sample, stack
 from cairn.training.recipe import LabelSource, check_recipe
 from support.made_data import THING, made_labels
 
-PLAIN = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0, grey=0)
+PLAIN = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, color=0, gray=0)
 
 
 def maps(rng, batch=2, joints=3, limbs=2, cells=6):
@@ -88,7 +88,7 @@ def test_the_weighted_loss_is_least_at_the_truth():
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_the_mask_is_false_where_a_crowd_is_and_no_labelled_person(seed):
+def test_the_mask_is_false_where_a_crowd_is_and_no_labeled_person(seed):
     rng = np.random.default_rng(seed)
     people = 4
     visibility = np.zeros((people, 3), np.uint8)
@@ -113,16 +113,16 @@ def test_the_mask_is_false_where_a_crowd_is_and_no_labelled_person(seed):
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
-    recipe = Recipe(input={"size": 128, "detect": 96}, augmentation=Augmentation(scale=(0.8, 1.2), rotation=30))
-    sample = Sample(things.pictures[0], things.known)
+    recipe = Recipe(input={"size": 128, "inference_size": 96}, augmentation=Augmentation(scale=(0.8, 1.2), rotation=30))
+    sample = Sample(things.images[0], things.known)
     image = np.zeros((96, 96, 3), np.uint8)
     rng = np.random.default_rng(seed)
     arrays = Encoder(recipe, THING)(image, sample, rng)
     # The same draws once more, for where the keypoints went.
     rng = np.random.default_rng(seed)
-    annotation = sample.picture.annotation
+    annotation = sample.image.annotation
     rng.choice(np.arange(len(annotation)))
-    x, y, w, h = annotation.boxes[0] if len(annotation) == 1 else pytest.fail("one thing a picture")
+    x, y, w, h = annotation.boxes[0] if len(annotation) == 1 else pytest.fail("one thing an image")
     view = random_view(recipe.augmentation, rng, (float(x + w / 2), float(y + h / 2)), 128, (128, 128))
     expected = moved(annotation, view, THING).keypoints[0]
     if not ((expected > 8) & (expected < 119)).all():
@@ -135,7 +135,7 @@ def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
 def test_joints_that_a_source_does_not_know_take_their_limbs_with_them(things):
     known = np.array([True, False, True])
     arrays = Encoder(Recipe(input={"size": 64}), THING)(
-        np.zeros((96, 96, 3), np.uint8), Sample(things.pictures[0], known), np.random.default_rng(0)
+        np.zeros((96, 96, 3), np.uint8), Sample(things.images[0], known), np.random.default_rng(0)
     )
     assert arrays["known_joints"].tolist() == known.tolist()
     assert arrays["known_limbs"].tolist() == [False, False, True, True]
@@ -159,10 +159,12 @@ def test_a_skeleton_without_limbs_is_refused(things):
 
 
 def test_a_deeper_network_is_shown_larger_multiples(things):
-    recipe = Recipe(input={"size": 128, "detect": 128}, network={"widths": [8] * 5, "depths": [1] * 4, "features": 8})
+    recipe = Recipe(
+        input={"size": 128, "inference_size": 128}, network={"widths": [8] * 5, "depths": [1] * 4, "features": 8}
+    )
     module = OpenPoseModule(recipe, THING, things)
     assert module.spec().input.multiple == 64
-    maps, fields = module.deployed()(torch.zeros(1, 3, 64, 128))
+    maps, fields = module.export_module()(torch.zeros(1, 3, 64, 128))
     assert (maps.shape, fields.shape) == ((1, 3, 8, 16), (1, 4, 8, 16))
     with pytest.raises(RecipeError, match="multiple of 64, got 96"):
         check_recipe(Recipe, {"input": {"size": 96}, "network": {"widths": [8] * 5, "depths": [1] * 4}})
@@ -174,12 +176,12 @@ def test_workers_that_are_started_afresh_can_be_sent_the_training_set(things):
     assert all(np.array_equal(here[name], there[name]) for name in here)
 
 
-def test_an_unlabelled_joint_is_absent_or_unknown_as_the_source_says(things):
-    annotation = things.pictures[0].annotation
+def test_an_unlabeled_joint_is_absent_or_unknown_as_the_source_says(things):
+    annotation = things.images[0].annotation
     annotation.visibility[0, 1] = 0
     try:
-        for unlabelled, expected in (("absent", [True] * 3), ("unknown", [True, False, True])):
-            source = LabelSource(labels="x", unlabelled=unlabelled)
+        for unlabeled, expected in (("absent", [True] * 3), ("unknown", [True, False, True])):
+            source = LabelSource(labels="x", unlabeled=unlabeled)
             data = training_set(Recipe(run={"cache": 0}), THING, [(things, source)])
             assert data.samples[0].known.tolist() == expected
     finally:
@@ -193,24 +195,24 @@ def test_the_deployed_network_is_the_last_stage_between_0_and_1(things, kind):
     )
     module = OpenPoseModule(recipe, THING, things).eval()
     image = torch.rand(1, 3, 64, 96) * 255
-    stages, (heatmaps, pafs) = module.network(image), module.deployed()(image)
-    assert isinstance(module.deployed(), LastStage)
+    stages, (heatmaps, pafs) = module.network(image), module.export_module()(image)
+    assert isinstance(module.export_module(), LastStage)
     assert torch.equal(pafs, stages.pafs[-1])
     assert torch.equal(heatmaps, stages.heatmaps[-1].sigmoid() if kind == "weighted" else stages.heatmaps[-1])
 
 
 def test_a_few_steps_on_one_batch_lower_the_loss(things):
-    recipe = Recipe(input={"size": 64, "detect": 96}, augmentation=PLAIN, network={"features": 16})
+    recipe = Recipe(input={"size": 64, "inference_size": 96}, augmentation=PLAIN, network={"features": 16})
     data = training_set(recipe, THING, [(things, LabelSource(labels="x"))])
     batch = stack([data[i] for i in range(4)])
     module = OpenPoseModule(recipe, THING, things)
-    optimiser = torch.optim.Adam(module.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
     values = []
     for _ in range(12):
         loss = sum(module.losses(batch).values())
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         values.append(float(loss))
     assert values[-1] < 0.5 * values[0]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import cairn.methods.hourglass.autoconfig as hourglass
 import cairn.methods.openpose.autoconfig as openpose
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
 from cairn.structures.poses import Annotation
@@ -36,13 +36,13 @@ LAPTOP = Machine(cores=2, memory=8000)
 
 facts_of = st.builds(
     LabelFacts,
-    pictures=st.integers(1, 10**6),
+    images=st.integers(1, 10**6),
     objects=st.integers(1, 10**6),
     most=st.integers(1, 50),
     joints=st.integers(1, 200),
     limbs=st.integers(0, 200),
     pairs=st.integers(0, 100),
-    picture=st.floats(16, 20000),
+    image=st.floats(16, 20000),
     side=st.floats(1, 20000),
     large=st.floats(1, 20000),
     aligned=st.floats(0, 1),
@@ -51,15 +51,15 @@ machines = st.builds(
     Machine, cores=st.integers(1, 256), memory=st.integers(100, 10**6), gpu=st.none() | st.integers(1000, 10**6)
 )
 SOME = LabelFacts(
-    pictures=200, objects=300, most=2, joints=4, limbs=3, pairs=1, picture=400, side=100, large=120, aligned=0.9
+    images=200, objects=300, most=2, joints=4, limbs=3, pairs=1, image=400, side=100, large=120, aligned=0.9
 )
 
 
-def sticks(angles, length=50.0, per_picture=1):
-    """Labels of sticks that point one way each, so many in each picture."""
-    pictures = []
-    for i in range(0, len(angles), per_picture):
-        turns = np.array(angles[i : i + per_picture])
+def sticks(angles, length=50.0, per_image=1):
+    """Labels of sticks that point one way each, so many in each image."""
+    images = []
+    for i in range(0, len(angles), per_image):
+        turns = np.array(angles[i : i + per_image])
         ends = length / 2 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
         keypoints = np.stack([100 - ends, 100 + ends], axis=1).astype(np.float32)
         low, high = keypoints.min(axis=1) - 1, keypoints.max(axis=1) + 1
@@ -70,8 +70,8 @@ def sticks(angles, length=50.0, per_picture=1):
             (high - low).prod(axis=1),
             np.zeros(len(keypoints), bool),
         )
-        pictures.append(LabelledPicture(i + 1, None, (200, 300), annotation))
-    return Labels(STICK, tuple(pictures), np.ones(2, bool))
+        images.append(LabeledImage(i + 1, None, (200, 300), annotation))
+    return Labels(STICK, tuple(images), np.ones(2, bool))
 
 
 @given(facts_of, machines)
@@ -96,9 +96,9 @@ def test_a_run_takes_its_time_unless_that_is_too_short_or_too_long_to_learn(samp
 
 
 def test_labels_are_measured_as_they_were_made():
-    facts = measure_labels(sticks([0.0] * 6, length=50, per_picture=3))
-    assert (facts.pictures, facts.objects, facts.most, facts.joints, facts.pairs) == (2, 6, 3, 2, 1)
-    assert facts.picture == 300
+    facts = measure_labels(sticks([0.0] * 6, length=50, per_image=3))
+    assert (facts.images, facts.objects, facts.most, facts.joints, facts.pairs) == (2, 6, 3, 2, 1)
+    assert facts.image == 300
     assert facts.side == facts.large == pytest.approx(52)
 
 
@@ -127,15 +127,18 @@ def test_small_objects_are_shown_larger_as_far_as_the_machine_allows():
 
 def test_what_is_said_by_hand_counts_and_needs_no_reason():
     choice = (
-        Choice().with_value("method", "openpose", "a").with_value("run.batch", 8, "b").with_value("run.cache", 5, "c")
+        Choice()
+        .with_value("method", "openpose", "a")
+        .with_value("run.batch_size", 8, "b")
+        .with_value("run.cache", 5, "c")
     )
-    over = choice.under({"run": {"batch": 64}, "seed": 3})
-    assert over.tables == {"method": "openpose", "seed": 3, "run": {"batch": 64, "cache": 5}}
+    over = choice.under({"run": {"batch_size": 64}, "seed": 3})
+    assert over.tables == {"method": "openpose", "seed": 3, "run": {"batch_size": 64, "cache": 5}}
     assert over.reasons == {"method": "a", "run.cache": "c"}
-    assert choice.tables["run"]["batch"] == 8
+    assert choice.tables["run"]["batch_size"] == 8
 
 
-def test_weights_that_have_learnt_before_need_fewer_epochs():
+def test_weights_that_have_learned_before_need_fewer_epochs():
     least, most = STARTED_EPOCHS
     assert least < EPOCHS[0]
     assert most < EPOCHS[1]
@@ -149,7 +152,7 @@ def test_weights_that_have_learnt_before_need_fewer_epochs():
 
 
 @given(st.integers(1, 10**6), st.integers(1, 512))
-def test_a_handful_of_pictures_is_seen_often_enough_to_be_learnt(samples, batch):
+def test_a_handful_of_images_is_seen_often_enough_to_be_learned(samples, batch):
     least, most = started_epochs(samples, batch)
     steps = most * math.ceil(samples / batch)
     assert least < most <= EPOCHS[1]

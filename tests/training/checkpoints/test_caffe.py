@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from support.caffe_files import Blobs, caffemodel, message, number, varint
 from cairn.errors import ModelError
 from cairn.training.checkpoints.caffe import read_caffemodel
+from support.caffe_files import Blobs, caffemodel, message, number, varint
 
 Read = Callable[[bytes], dict[str, np.ndarray]]
 
@@ -118,13 +118,13 @@ def test_damage_is_an_error_or_only_other_numbers(read: Read, data: st.DataObjec
     "content",
     [
         b"",
-        b"<!DOCTYPE html><html><body>404 Not Found</body></html>" * 9,
+        b"<!DOCTYPE html><html><body>404 Not Detections</body></html>" * 9,
         b'input: "image"\ninput_dim: 1\nlayer { name: "conv1_1" type: "Convolution" }\n' * 9,
         b"\x89PNG\r\n\x1a\n" + bytes(300),
         caffemodel({}),
         number(100, 7),
     ],
-    ids=["nothing", "page", "prototxt", "picture", "no weights", "number"],
+    ids=["nothing", "page", "prototxt", "image", "no weights", "number"],
 )
 def test_what_is_no_caffemodel_is_told_so(read: Read, content: bytes) -> None:
     with pytest.raises(ModelError, match=r"net\.caffemodel is (truncated, or )?no caffemodel"):

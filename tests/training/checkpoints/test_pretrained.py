@@ -9,18 +9,18 @@ from torch import nn
 import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
 import cairn.training.engine.loop as fit
-from cairn.inference import zoo
 from cairn.datasets.labels import Labels
 from cairn.errors import ModelError
+from cairn.inference import zoo
+from cairn.inference.network import OnnxNetwork
 from cairn.methods.hourglass.network import build_network as build_hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings as HourglassSettings
 from cairn.methods.openpose.network import build_network, network_of
 from cairn.methods.openpose.recipe import NetworkSettings
-from cairn.inference.network import OnnxNetwork
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.training.recipe import check_recipe
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.exporting.torch_network import TorchNetwork
+from cairn.training.recipe import check_recipe
 from support.made_data import THING, made_labels
 
 TREE = Skeleton("tree", ("root", "crown", "left_twig"), ((0, 1), (1, 2)))
@@ -57,7 +57,7 @@ def test_an_hourglass_is_known_by_its_weights():
     for tables in (
         {"stacks": 2, "features": 8, "depth": 3},
         {"features": 12, "depth": 1, "residuals": 2},
-        {"trunk": "efficientnet", "lite": 1, "features": 8, "depth": 2},
+        {"backbone": "efficientnet", "lite": 1, "features": 8, "depth": 2},
     ):
         settings = HourglassSettings.model_validate(tables)
         weights = build_hourglass(settings, 3).state_dict()
@@ -73,17 +73,17 @@ def test_an_embedded_model_computes_in_torch_what_its_file_does_and_goes_on_to_l
     assert folded
     carried, places = carry_over(module.network, start, module.channels(), module.channels())
     assert carried == places > 0
-    side = 128 if network.spec.input.fit == "letterbox" else network.spec.input.size
+    side = 128 if network.spec.input.resize == "letterbox" else network.spec.input.size
     images = np.random.default_rng(0).uniform(0, 255, (4, 3, side, side)).astype(np.float32)
     expected = network(images)
-    ours = TorchNetwork(module.deployed(), network.spec)
+    ours = TorchNetwork(module.export_module(), network.spec)
     close_to(ours(images), expected)  # as it was exported
     restore_norms(module.network, folded, [torch.from_numpy(images)])
     close_to(ours(images), expected)  # and with statistics of its own
     norms = [name for name, layer in module.network.named_modules() if isinstance(layer, nn.BatchNorm2d)]
-    if len(folded) == len(norms):  # in training a batch is normalised by its own statistics: it is the same function
+    if len(folded) == len(norms):  # in training a batch is normalized by its own statistics: it is the same function
         with torch.no_grad():
-            trained = module.deployed().train()(torch.from_numpy(images))
+            trained = module.export_module().train()(torch.from_numpy(images))
         close_to(dict(zip(expected, (maps.numpy() for maps in trained), strict=True)), expected)
 
 
@@ -176,12 +176,12 @@ def test_a_run_starts_from_another(tmp_path, monkeypatch):
         "input": {"size": 64},
         "network": {"features": 8},
         "data": {"train": labels, "val": labels},
-        "run": {"epochs": 1, "batch": 3, "workers": 0, "threads": 1},
+        "run": {"epochs": 1, "batch_size": 3, "workers": 0, "threads": 1},
     }
     fit.train(hourglass, check_recipe(hourglass.Recipe, tables), tmp_path / "first")
     begun = read_start(str(tmp_path / "first"))
     assert begun.skeleton.joints == THING.joints
-    still = {"optimiser": {"learning_rate": 1e-12, "weight_decay": 0}, "start": str(tmp_path / "first")}
+    still = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
     fit.train(hourglass, check_recipe(hourglass.Recipe, tables | still), tmp_path / "second")
     for name, value in read_start(str(tmp_path / "second")).weights.items():
         if "running" not in name and "num_batches" not in name:

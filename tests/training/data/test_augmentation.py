@@ -1,4 +1,4 @@
-"""Laws of augmentation: picture and keypoints move together, a mirror swaps left and right."""
+"""Laws of augmentation: image and keypoints move together, a mirror swaps left and right."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import skeleton
-from cairn.training.data.augmentation import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recoloured
+from cairn.training.data.augmentation import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recolored
 
 COCO = skeleton("coco17")
-WILD = Augmentation(rotation=180, scale=(0.4, 2.5), shift=0.3, flip=0.5, colour=0.5, grey=0.2)
+WILD = Augmentation(rotation=180, scale=(0.4, 2.5), shift=0.3, flip=0.5, color=0.5, gray=0.2)
 
 
 def annotation(keypoints):
@@ -37,9 +37,9 @@ def test_a_white_blob_and_its_keypoint_stay_together(seed):
     seen = view.affine.warp(image, (128, 128), border=0)[..., 0].astype(float)
     point = moved(labels, view, COCO).keypoints[0, 0]
     ys, xs = np.mgrid[:128, :128]
-    centre = np.array([(seen * xs).sum(), (seen * ys).sum()]) / seen.sum()
+    center = np.array([(seen * xs).sum(), (seen * ys).sum()]) / seen.sum()
     if (point > 20).all() and (point < 107).all():
-        assert np.abs(centre - point).max() < 0.25
+        assert np.abs(center - point).max() < 0.25
 
 
 @settings(max_examples=20, deadline=None)
@@ -69,26 +69,26 @@ def test_no_augmentation_is_the_plain_crop():
     view = random_view(NO_AUGMENTATION, rng, (63.5, 63.5), 128, (128, 128))
     image = rng.integers(0, 256, (128, 128, 3)).astype(np.uint8)
     assert np.array_equal(view.affine.warp(image, (128, 128)), image)
-    assert np.array_equal(recoloured(image, NO_AUGMENTATION, rng), image)
+    assert np.array_equal(recolored(image, NO_AUGMENTATION, rng), image)
 
 
-def test_without_colours_the_channels_change_by_gain_and_offset_alone():
+def test_without_colors_the_channels_change_by_gain_and_offset_alone():
     image = np.random.default_rng(0).integers(60, 180, (16, 16, 3)).astype(np.uint8)
-    grey = recoloured(image, Augmentation(colour=0, grey=1), np.random.default_rng(1))
+    gray = recolored(image, Augmentation(color=0, gray=1), np.random.default_rng(1))
     luma = image.astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(grey - luma[..., None]).max() <= 1
-    with pytest.raises(ValueError, match="colour"):
-        Augmentation(colour=2)
+    assert np.abs(gray - luma[..., None]).max() <= 1
+    with pytest.raises(ValueError, match="color"):
+        Augmentation(color=2)
 
 
-def test_what_is_covered_is_one_rectangle_of_one_colour():
+def test_what_is_covered_is_one_rectangle_of_one_color():
     image = np.random.default_rng(0).integers(0, 256, (40, 64, 3)).astype(np.uint8)
     only = NO_AUGMENTATION.model_copy(update={"occlude": 1.0})
     for seed in range(50):
-        covered = recoloured(image, only, np.random.default_rng(seed))
+        covered = recolored(image, only, np.random.default_rng(seed))
         changed = (covered != image).any(axis=2)
         rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
         inside = covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert (inside == inside[0, 0]).all()
         for side, whole in zip(inside.shape, image.shape[:2], strict=False):
-            assert COVERED[0] * whole - 2 <= side <= COVERED[1] * whole + 1  # a cell may have had that colour before
+            assert COVERED[0] * whole - 2 <= side <= COVERED[1] * whole + 1  # a cell may have had that color before

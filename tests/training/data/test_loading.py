@@ -10,7 +10,7 @@ from cairn.errors import RecipeError
 from cairn.training.data.loading import (
     EpochBatches,
     EpochSampler,
-    PictureCache,
+    ImageCache,
     Sample,
     TrainingSet,
     stack,
@@ -20,7 +20,7 @@ from support.made_data import made_labels
 
 
 def draws(image, sample, rng):
-    return {"id": np.array(sample.picture.id), "draw": rng.random(3), "image": image[:4, :4].copy()}
+    return {"id": np.array(sample.image.id), "draw": rng.random(3), "image": image[:4, :4].copy()}
 
 
 def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(tmp_path):
@@ -38,7 +38,7 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(tmp_path):
 
 def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
     labels = made_labels(tmp_path, 4)
-    samples = [Sample(picture, labels.known) for picture in labels]
+    samples = [Sample(image, labels.known) for image in labels]
     one, other = TrainingSet(samples, draws, 5, 100), TrainingSet(samples, draws, 5, 0)
     assert np.array_equal(one[6]["draw"], other[6]["draw"])
     assert np.array_equal(one[6]["image"], other[6]["image"])  # from memory, and from the file
@@ -49,7 +49,7 @@ def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
 
 def test_workers_give_what_this_process_gives(tmp_path):
     labels = made_labels(tmp_path, 6)
-    data = TrainingSet([Sample(picture, labels.known) for picture in labels], draws, 1, 10)
+    data = TrainingSet([Sample(image, labels.known) for image in labels], draws, 1, 10)
     cv2.setNumThreads(2)
     cv2.resize(np.zeros((2000, 2000), np.uint8), (999, 999))  # OpenCV has threads, which forked workers do not inherit
     here, there = (list(training_loader(data, 2, workers, pin=False)) for workers in (0, 2))
@@ -97,16 +97,16 @@ def test_a_step_is_the_mean_over_its_samples_however_it_is_cut(samples, accumula
 
 def test_fewer_samples_than_a_batch_are_still_seen(tmp_path):
     labels = made_labels(tmp_path, 3)
-    data = TrainingSet([Sample(picture, labels.known) for picture in labels], draws, 1, 10)
+    data = TrainingSet([Sample(image, labels.known) for image in labels], draws, 1, 10)
     assert [len(batch["id"]) for batch in training_loader(data, 8, 0, pin=False)] == [3]
 
 
 def test_the_cache_keeps_to_its_limit(tmp_path):
     labels = made_labels(tmp_path, 6)
-    cache = PictureCache(megabytes=0)
-    cache.fill(picture.path for picture in labels)
-    assert not cache._pictures
-    cache = PictureCache(megabytes=1)
-    cache.fill(picture.path for picture in labels)
-    assert len(cache._pictures) == 6
+    cache = ImageCache(megabytes=0)
+    cache.fill(image.path for image in labels)
+    assert not cache._images
+    cache = ImageCache(megabytes=1)
+    cache.fill(image.path for image in labels)
+    assert len(cache._images) == 6
     assert stack([{"x": np.arange(3)}, {"x": np.arange(3)}])["x"].shape == (2, 3)

@@ -2,7 +2,7 @@
 
 import math
 
-from cairn.training.engine.callbacks import MOST_JOINTS, TABLE_WIDTH, joint_table
+from cairn.training.engine.callbacks import MAX_JOINTS, TABLE_WIDTH, joint_table
 
 
 def row(**joints):
@@ -18,7 +18,7 @@ def test_each_joint_is_shown_with_its_change():
     assert "+" not in "".join(joint_table(row(head=50.0), {}))
 
 
-def test_a_joint_that_nobody_labelled_is_not_shown_and_no_joints_are_no_table():
+def test_a_joint_that_nobody_labeled_is_not_shown_and_no_joints_are_no_table():
     assert "tail" not in "".join(joint_table(row(head=1.0, tail=math.nan), {}))
     assert joint_table({"epoch": 1.0, "AP": 3.0}, {}) == []
 
@@ -27,5 +27,5 @@ def test_of_many_joints_the_worst_are_shown_in_lines_that_fit():
     many = row(**{f"joint{i}": float(i) for i in range(90)})
     lines = joint_table(many, many)
     shown = {word for line in lines[1:] for word in line.split() if word.startswith("joint")}
-    assert shown == {f"joint{i}" for i in range(MOST_JOINTS)}
+    assert shown == {f"joint{i}" for i in range(MAX_JOINTS)}
     assert max(map(len, lines)) <= TABLE_WIDTH + 4

@@ -20,25 +20,25 @@ import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
 import cairn.training.engine.loop as fit
 import cairn.training.engine.results as results
-from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.api.load import load
+from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.inference.network import OnnxNetwork
-from cairn.training.engine.callbacks import BestCheckpoint
 from cairn.training.data.sources import read_data
+from cairn.training.engine.callbacks import BestCheckpoint
 from cairn.training.engine.loop import export_from, train
-from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
 from cairn.training.engine.results import export_run
+from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
 from support.made_data import made_labels
 
 SMALL = {
     "name": "things",
     "seed": 4,
-    "optimiser": {"ema": 0.9},
-    "run": {"epochs": 3, "batch": 4, "workers": 0, "threads": 1, "validate_every": 1},
+    "optimizer": {"ema": 0.9},
+    "run": {"epochs": 3, "batch_size": 4, "workers": 0, "threads": 1, "validate_every": 1},
 }
 OPENPOSE = SMALL | {
     "method": "openpose",
-    "input": {"size": 64, "detect": 96},
+    "input": {"size": 64, "inference_size": 96},
     "network": {"widths": [8, 8, 8, 8], "depths": [1, 1, 1], "features": 8},
 }
 HOURGLASS = SMALL | {"method": "hourglass", "input": {"size": 64}, "network": {"features": 8}}
@@ -99,7 +99,7 @@ def test_a_run_leaves_a_model_that_detects(finished, things):
     poses = model(things / "images" / "0.png")
     assert poses.keypoints.shape[1:] == (3, 2)
     assert model.spec.provenance["seed"] == 4
-    assert "AP" in model.spec.figures
+    assert "AP" in model.spec.metrics
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(finished, things, tmp_path):
@@ -122,7 +122,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(finished, things, tmp_pat
 
 def test_an_hourglass_learns_where_the_dots_are(things, tmp_path):
     tables = HOURGLASS | {"run": SMALL["run"] | {"epochs": 25, "validate_every": 25}}
-    recipe = recipe_for(hourglass, tables | {"optimiser": {"learning_rate": 1e-2, "ema": 0}}, things)
+    recipe = recipe_for(hourglass, tables | {"optimizer": {"learning_rate": 1e-2, "ema": 0}}, things)
     train(hourglass, recipe, tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as rows:
         error = float(next(csv.DictReader(rows))["error"])
@@ -133,9 +133,9 @@ def test_the_split_is_kept_and_disjoint(things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
     _, [(training, _)], val = read_data(recipe, tmp_path)
     _, _, again = read_data(recipe.model_copy(update={"seed": 99}), tmp_path)
-    held = {picture.id for picture in val}
-    assert held == {picture.id for picture in again} == set(json.loads((tmp_path / "split.json").read_text())["val"])
-    assert not held & {picture.id for picture in training}
+    held = {image.id for image in val}
+    assert held == {image.id for image in again} == set(json.loads((tmp_path / "split.json").read_text())["val"])
+    assert not held & {image.id for image in training}
     assert len(held) + len(training) == 12
 
 
@@ -157,10 +157,10 @@ def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
     with pytest.raises(SkeletonError, match="no skeleton 'horse'"):
         train(hourglass, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
     labels = json.loads((things / "labels.json").read_text())
-    labels["annotations"] = labels["annotations"][:2]  # both in one picture: nothing is left for one of the two sets
+    labels["annotations"] = labels["annotations"][:2]  # both in one image: nothing is left for one of the two sets
     (things / "few.json").write_text(json.dumps(labels))
     few = [LabelSource(labels=things / "few.json")]
-    with pytest.raises(LabelError, match=r"pictures to validate on has a labelled|nothing to learn"):
+    with pytest.raises(LabelError, match=r"images to validate on has a labeled|nothing to learn"):
         train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     (tmp_path / "file").touch()
@@ -253,16 +253,16 @@ def test_a_worker_that_is_lost_alone_is_one_line(monkeypatch):
 def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(things, folder)
-    picture = folder / "images" / "3.png"
-    picture.write_bytes(picture.read_bytes()[:200])
+    image = folder / "images" / "3.png"
+    image.write_bytes(image.read_bytes()[:200])
     recipe = recipe_for(hourglass, HOURGLASS | {"run": SMALL["run"] | {"workers": 1, "cache": 0}}, folder)
     with pytest.raises(ImageError) as error:
         train(hourglass, recipe, tmp_path / "run")
-    assert str(error.value) == f"{picture} is truncated: the end of the picture is missing"
+    assert str(error.value) == f"{image} is truncated: the end of the image is missing"
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_its_checkpoint(things, tmp_path):
-    recipe = recipe_for(hourglass, HOURGLASS | {"optimiser": {"learning_rate": 1e30, "name": "sgd"}}, things)
+    recipe = recipe_for(hourglass, HOURGLASS | {"optimizer": {"learning_rate": 1e30, "name": "sgd"}}, things)
     with pytest.raises(RecipeError, match=r"the loss of epoch \d is .*: the training has diverged"):
         train(hourglass, recipe, tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
@@ -272,7 +272,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_checkpoint(things, tmp
 
 def test_the_last_epoch_is_validated_and_clipping_goes_with_mixed_precision(things, tmp_path):
     tables = HOURGLASS | {
-        "optimiser": {"clip": 1.0, "ema": 0.9},
+        "optimizer": {"clip": 1.0, "ema": 0.9},
         "run": SMALL["run"] | {"validate_every": 2, "precision": "bf16"},
     }
     train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
@@ -338,8 +338,8 @@ def test_a_run_is_not_resumed_by_another_network(finished, things, tmp_path):
 
 def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
     recipe, spec = recipe_for(openpose, OPENPOSE, things), OnnxNetwork(finished / "model.onnx").spec
-    assert results.with_provenance(spec, recipe, 1, finished).figures
-    assert not results.with_provenance(spec, recipe, 1, tmp_path).figures
+    assert results.with_provenance(spec, recipe, 1, finished).metrics
+    assert not results.with_provenance(spec, recipe, 1, tmp_path).metrics
     for text in ("a,b\n1,2\n", "epoch,minutes,AP\n1,2,high\n"):
         (tmp_path / "metrics.csv").write_text(text)
         with pytest.raises(ModelError, match=r"metrics\.csv is not the table of a run"):
@@ -349,17 +349,17 @@ def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
 def test_a_run_without_progress_ends_when_its_patience_does(things, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
     tables = HOURGLASS | {
-        "optimiser": {"learning_rate": 1e-12, "ema": 0},
+        "optimizer": {"learning_rate": 1e-12, "ema": 0},
         "run": SMALL["run"] | {"epochs": 9, "patience": 2},
     }
     fit.train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
-    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalisation still move at first
+    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalization still move at first
 
 
 def test_a_recipe_says_why_and_runs_again(things, tmp_path):
     recipe = recipe_for(hourglass, HOURGLASS, things)
-    reasons = {"run.batch": "pictures are\nfew", "name": 'said "so" # here'}
+    reasons = {"run.batch_size": "images are\nfew", "name": 'said "so" # here'}
     fit.start_run(recipe, tmp_path / "run", False, reasons)
     text = (tmp_path / "run" / "recipe.toml").read_text()
-    assert "batch = 4 # pictures are few\n" in text
+    assert "batch = 4 # images are few\n" in text
     assert check_recipe(hourglass.Recipe, read_recipe(tmp_path / "run" / "recipe.toml")) == recipe

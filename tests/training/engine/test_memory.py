@@ -16,18 +16,18 @@ from support.made_data import made_labels
 
 
 @given(st.integers(2, 512), st.integers(1, 16))
-def test_a_step_keeps_its_pictures(batch, accumulate):
-    recipe = Recipe(method="any", run={"batch": batch, "accumulate": accumulate})
+def test_a_step_keeps_its_images(batch, accumulate):
+    recipe = Recipe(method="any", run={"batch_size": batch, "accumulate": accumulate})
     smaller = with_smaller_batch(recipe).run
-    assert smaller.batch * smaller.accumulate == batch * accumulate
-    assert 1 <= smaller.batch <= batch / 2
+    assert smaller.batch_size * smaller.accumulate == batch * accumulate
+    assert 1 <= smaller.batch_size <= batch / 2
 
 
 def test_what_cannot_be_lowered_is_said():
-    with pytest.raises(RecipeError, match="one picture at a time"):
-        with_smaller_batch(Recipe(method="any", run={"batch": 1}))
-    with pytest.raises(RecipeError, match="8 pictures over 2 processes"):
-        with_smaller_batch(Recipe(method="any", run={"batch": 8}), processes=2)
+    with pytest.raises(RecipeError, match="one image at a time"):
+        with_smaller_batch(Recipe(method="any", run={"batch_size": 1}))
+    with pytest.raises(RecipeError, match="8 images over 2 processes"):
+        with_smaller_batch(Recipe(method="any", run={"batch_size": 8}), processes=2)
 
 
 def test_only_a_lack_of_memory_is_one():
@@ -66,11 +66,11 @@ def test_a_run_that_meets_the_limit_goes_on_with_smaller_batches(tmp_path, monke
         "input": {"size": 64},
         "network": {"features": 8},
         "data": {"train": labels, "val": labels},
-        "run": {"epochs": 2, "batch": 8, "workers": 0, "threads": 1, "validate_every": 1},
+        "run": {"epochs": 2, "batch_size": 8, "workers": 0, "threads": 1, "validate_every": 1},
     }
     fit.train(Cramped(), check_recipe(hourglass.Recipe, tables), tmp_path / "run")
     run = read_recipe(tmp_path / "run" / "recipe.toml")["run"]
-    assert (run["batch"], run["accumulate"]) == (2, 4)
+    assert (run["batch_size"], run["accumulate"]) == (2, 4)
     assert "memory did not suffice" in (tmp_path / "run" / "recipe.toml").read_text()
     with (tmp_path / "run" / "metrics.csv").open() as rows:
         assert [int(row["epoch"]) for row in csv.DictReader(rows)] == [1, 2]

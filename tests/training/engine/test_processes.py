@@ -1,4 +1,4 @@
-"""Laws of several processes: they learn what one would from as many pictures a step, and one of them writes."""
+"""Laws of several processes: they learn what one would from as many images a step, and one of them writes."""
 
 import csv
 import json
@@ -15,18 +15,25 @@ import torch
 import cairn.methods.hourglass.training as hourglass
 import cairn.training.engine.loop as fit
 from cairn.errors import RecipeError
+from cairn.training.checkpoints.reading import read_weights
 from cairn.training.engine.processes import Processes, first_before_others, gathered, joined, on_first, processes
 from cairn.training.recipe import check_recipe, read_recipe
-from cairn.training.checkpoints.reading import read_weights
+from support import ROOT
 from support.made_data import made_labels
 from support.train_without_norms import without_norms
-from support import ROOT
 
 SOURCES = ROOT / "src"
 
 SETTINGS = (
-    *("seed=4", "input.size=64", "network.features=8", "optimiser.ema=0.9", "optimiser.learning_rate=1e-3"),
-    *("data.holdout=0.34", "run.epochs=4", "run.batch=8", "run.workers=0", "run.threads=1", "run.validate_every=1"),
+    *("seed=4", "input.size=64", "network.features=8", "optimizer.ema=0.9", "optimizer.learning_rate=1e-3"),
+    *(
+        "data.holdout=0.34",
+        "run.epochs=4",
+        "run.batch_size=8",
+        "run.workers=0",
+        "run.threads=1",
+        "run.validate_every=1",
+    ),
     "run.precision=fp32",  # in bf16 sums in another order differ by more
 )
 
@@ -119,7 +126,7 @@ def test_two_processes_learn_what_one_does(killed, whole, tmp_path):
     held = len(json.loads((run / "split.json").read_text())["val"])
     assert held % 2, "the two should have to share an odd number"
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["pictures"] == report["objects"] == held
+    assert report["images"] == report["objects"] == held
     # What both found together while they trained is what the exported file finds.
     best = max(two, key=lambda row: row["AUC"])
     assert report["pck"]["value"] == pytest.approx(best["PCK"], abs=0.01)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from cairn.errors import ModelError, OutputError
+from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import OnnxNetwork
 from cairn.structures.skeleton import skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.training.exporting.onnx_file import export
 from cairn.training.exporting.torch_network import TorchNetwork
 
@@ -18,7 +18,8 @@ SPEC = ModelSpec(
     name="tiny",
     method="openpose",
     skeleton=skeleton("coco17"),
-    input=InputSpec(fit="letterbox", size=64, multiple=16),
+    task="multi_instance",
+    input=InputSpec(resize="letterbox", size=64, multiple=16),
     stride=8,
     outputs=("heatmaps", "pafs"),
     decode={"peak_threshold": 0.1},
@@ -71,10 +72,15 @@ class Upper(nn.Module):
         return (nn.functional.avg_pool2d(image / 255, 8).mean(dim=1, keepdim=True) * self.weight,)
 
 
-@pytest.mark.parametrize("fit", ["crop", "whole"])
-def test_squares_are_exported_at_their_size(tmp_path, fit):
+@pytest.mark.parametrize("task", ["crop", "single_instance"])
+def test_squares_are_exported_at_their_size(tmp_path, task):
     spec = SPEC.model_copy(
-        update={"input": InputSpec(fit=fit, size=64, multiple=16), "outputs": ("heatmaps",), "decode": {}}
+        update={
+            "task": task,
+            "input": InputSpec(resize="square", size=64, multiple=16),
+            "outputs": ("heatmaps",),
+            "decode": {},
+        }
     )
     module = Upper()
     export(module, spec, tmp_path / "square.onnx")

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.api.load import load
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import ModelError
-from cairn.media.images import write_image
-from cairn.api.load import load, method
-from cairn.inference.network import Network, OnnxNetwork
-from cairn.structures.poses import Annotation
-from cairn.inference.predictor import Predictor
 from cairn.inference.model_spec import METADATA_KEY, InputSpec
-from cairn.training.exporting.quantization import Cost, lower, shown, spread
+from cairn.inference.network import Network, OnnxNetwork
+from cairn.inference.predictor import BottomUpPredictor
+from cairn.media.images import write_image
+from cairn.methods import method
+from cairn.structures.poses import Annotation
 from cairn.training.exporting.precision import precision_of, restate, to_fp16, to_fp32, to_int8
+from cairn.training.exporting.quantization import Cost, lower, shown, spread
 from support.fake_network import SPEC, totems, write_totem_model
 
 onnx = pytest.importorskip("onnx", reason="needs onnx, which is in the train extra")
@@ -28,7 +29,7 @@ pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, whic
 SCENES = [[(80, 100), (200, 180)], [(160, 160)], [(100, 200)], [(220, 120), (60, 220)]]
 
 
-def predictor_of(network: Network) -> Predictor:
+def predictor_of(network: Network) -> BottomUpPredictor:
     return method(network.spec.method).predictor(network)
 
 
@@ -44,7 +45,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Labels:
-    pictures = []
+    images = []
     for i, scene in enumerate(SCENES):
         path = tmp_path / f"{i}.png"
         write_image(path, totems((320, 320), scene))
@@ -56,8 +57,8 @@ def labels(tmp_path: Path) -> Labels:
             np.full(len(scene), 2000, np.float32),
             np.zeros(len(scene), bool),
         )
-        pictures.append(LabelledPicture(i, path, (320, 320), annotation))
-    return Labels(SPEC.skeleton, tuple(pictures), np.ones(3, bool))
+        images.append(LabeledImage(i, path, (320, 320), annotation))
+    return Labels(SPEC.skeleton, tuple(images), np.ones(3, bool))
 
 
 def test_fp16_gives_the_same_maps_in_float32(model: Path, tmp_path: Path) -> None:
@@ -125,25 +126,25 @@ def test_what_it_costs_is_said_before_the_file_is_there(
     assert cost.after == pytest.approx(100)  # totems are hard to overlook
     assert cost.megabytes == pytest.approx(target.stat().st_size / 1e6, rel=0.3)  # the specification is written after
     assert str(cost).startswith("AP 100.00 -> 100.00, ")
-    found = load(target, threads=1)(labels.pictures[0].path)
+    found = load(target, threads=1)(labels.images[0].path)
     assert len(found) == 2
     spec = load(target, threads=1).spec
     assert spec.provenance["precision"] == precision
-    assert spec.figures == {"AP": pytest.approx(cost.after)}
-    assert spec.provenance.get("calibrated_on_pictures") == (4 if precision == "int8" else None)
+    assert spec.metrics == {"AP": pytest.approx(cost.after)}
+    assert spec.provenance.get("calibrated_on_images") == (4 if precision == "int8" else None)
     with pytest.raises(ModelError, match=f"is in {precision} already"):
         lower(target, tmp_path / "lower.onnx", precision, predictor_of, labels)
 
 
 def test_without_labels_the_finds_of_fp32_are_what_is_to_be_found(model: Path, labels: Labels, tmp_path: Path) -> None:
-    pictures = [picture.path for picture in labels]
-    cost = lower(model, tmp_path / "low.onnx", "int8", predictor_of, pictures)
+    images = [image.path for image in labels]
+    cost = lower(model, tmp_path / "low.onnx", "int8", predictor_of, images)
     assert (cost.figure, cost.before) == ("keypoints of fp32 found again, %:", 100)
     assert cost.after == 100
-    assert load(tmp_path / "low.onnx").spec.figures == {}
+    assert load(tmp_path / "low.onnx").spec.metrics == {}
     empty = tmp_path / "empty.png"
     write_image(empty, totems((320, 320), []))
-    with pytest.raises(ModelError, match="finds nothing in the 1 pictures"):
+    with pytest.raises(ModelError, match="finds nothing in the 1 images"):
         lower(model, tmp_path / "other.onnx", "int8", predictor_of, [empty])
     assert not (tmp_path / "other.onnx").exists()
 
@@ -156,11 +157,11 @@ def test_nothing_to_measure_on_is_no_reason_against_fp16(model: Path, tmp_path: 
 
 
 def test_too_large_a_loss_leaves_no_file(model: Path, labels: Labels, tmp_path: Path) -> None:
-    """Calibrated on black pictures, every layer's range is that of nothing."""
+    """Calibrated on black images, every layer's range is that of nothing."""
     black = tmp_path / "black.png"
     write_image(black, np.zeros((320, 320, 3), np.uint8))
     with pytest.raises(ModelError, match=r"int8 loses \d+\.\d+ of AP; at most 1 was allowed"):
-        lower(model, tmp_path / "low.onnx", "int8", predictor_of, [black], labels, most_loss=1)
+        lower(model, tmp_path / "low.onnx", "int8", predictor_of, [black], labels, max_metric_drop=1)
     assert list(tmp_path.glob("*low*")) == []
 
 
@@ -168,9 +169,9 @@ def test_weights_that_fp16_cannot_hold_are_refused(tmp_path: Path) -> None:
     source = write_totem_model(tmp_path / "large.onnx")
     proto = onnx.load(source)
     weights = onnx.numpy_helper.to_array(proto.graph.initializer[0]) * 1e8
-    proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "colours"))
+    proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "colors"))
     onnx.save(proto, str(source))
-    with pytest.raises(ModelError, match=r"up to 65504, and colours has 588235: take int8"):
+    with pytest.raises(ModelError, match=r"up to 65504, and colors has 588235: take int8"):
         lower(source, tmp_path / "low.onnx", "fp16", predictor_of)
     assert not (tmp_path / "low.onnx").exists()
 
@@ -178,18 +179,18 @@ def test_weights_that_fp16_cannot_hold_are_refused(tmp_path: Path) -> None:
 def test_nothing_to_calibrate_on_is_said(model: Path, labels: Labels, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="and there are none"):
         lower(model, tmp_path / "low.onnx", "int8", predictor_of, [])
-    crop = InputSpec(fit="crop", size=320, multiple=32)
-    update = {"method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+    crop = InputSpec(resize="square", size=320, multiple=32)
+    update = {"method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
     crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
-    bare = replace(labels, pictures=tuple(replace(p, annotation=p.annotation[:0]) for p in labels))
-    with pytest.raises(ModelError, match="the pictures show the model nothing"):
+    bare = replace(labels, images=tuple(replace(p, annotation=p.annotation[:0]) for p in labels))
+    with pytest.raises(ModelError, match="the images show the model nothing"):
         lower(crops, tmp_path / "low.onnx", "int8", predictor_of, bare, labels)
     assert list(tmp_path.glob("*low*")) == []
 
 
-def test_a_model_of_crops_is_calibrated_on_the_labelled_boxes(labels: Labels, tmp_path: Path) -> None:
-    crop = InputSpec(fit="crop", size=320, multiple=32)
-    update = {"method": "hourglass", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+def test_a_model_of_crops_is_calibrated_on_the_labeled_boxes(labels: Labels, tmp_path: Path) -> None:
+    crop = InputSpec(resize="square", size=320, multiple=32)
+    update = {"method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
     crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
     network = OnnxNetwork(crops, 1)
     assert [len(images) for images in shown(network, predictor_of, labels)] == [len(scene) for scene in SCENES]
@@ -198,7 +199,7 @@ def test_a_model_of_crops_is_calibrated_on_the_labelled_boxes(labels: Labels, tm
     assert cost.after == cost.before == 100
 
 
-def test_calibration_takes_pictures_from_end_to_end() -> None:
+def test_calibration_takes_images_from_end_to_end() -> None:
     paths = [Path(str(i)) for i in range(1000)]
     chosen = spread(paths)
     assert len(chosen) == len(set(chosen)) == 100

@@ -9,18 +9,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.checks.suspects import Suspect, suspects
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import ALIKE, Look, look_at, nearest
 from cairn.datasets.split import kin_of
-from cairn.datasets.checks.suspects import Suspect, suspects
 from cairn.structures.skeleton import DEFAULT_SIGMA
 
 Level = Literal["stop", "look", "note"]
 """Training cannot start; it can, but look at this first; good to know."""
 
 SHOWN = 3  # examples in a line
-FEW = 20  # labels of a joint to learn from, below which hardly anything is learnt
-EDGE = 1.0  # pixels beyond the picture that rounding may take a point
+FEW = 20  # labels of a joint to learn from, below which hardly anything is learned
+EDGE = 1.0  # pixels beyond the image that rounding may take a point
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ def check(
     """What is to be said of labels.
 
     sets      labels in the joints of the first, by name
-    progress  is called with how many pictures were read
+    progress  is called with how many images were read
     skipped   by the same names, one line for each record that could not be read
     """
     looks, done = {}, 0
     for name, labels in sets.items():
         already = done
-        paths = [picture.path for picture in labels]
+        paths = [image.path for image in labels]
         looks[name] = look_at(paths, lambda n, already=already: progress(already + n) if progress else None)  # type: ignore[misc]
         done += len(labels)
     result = Check(dict(sets), looks)
@@ -72,7 +72,7 @@ def check(
             line = f"{name}: {_count(len(lines), 'record')} cannot be used: {_some(list(lines), '; ')}"
             result.findings.append(Finding("stop", "record", line, tuple({"why": reason} for reason in lines)))
     for name, labels in sets.items():
-        result.findings.extend(_pictures(name, labels, looks[name]))
+        result.findings.extend(_images(name, labels, looks[name]))
         result.findings.extend(_points(name, labels))
     names = list(sets)
     for i, first in enumerate(names):
@@ -90,30 +90,28 @@ def check(
     return result
 
 
-def _pictures(name: str, labels: Labels, look: Look) -> list[Finding]:
+def _images(name: str, labels: Labels, look: Look) -> list[Finding]:
     """Missing, unreadable, of another size than the labels say, or several times in one set."""
     found = []
-    paths = [picture.path for picture in labels]
+    paths = [image.path for image in labels]
     missing = [i for i in look.unreadable if not paths[i].is_file()]
     broken = [i for i in look.unreadable if i not in set(missing)]
     if missing:
-        line = (
-            f"{name}: {len(missing)} of {_count(len(paths), 'picture')} missing: {_some([paths[i] for i in missing])}"
-        )
-        found.append(Finding("stop", "missing", line, tuple({"picture": str(paths[i])} for i in missing)))
+        line = f"{name}: {len(missing)} of {_count(len(paths), 'image')} missing: {_some([paths[i] for i in missing])}"
+        found.append(Finding("stop", "missing", line, tuple({"image": str(paths[i])} for i in missing)))
     if broken:
-        cases = tuple({"picture": str(paths[i]), "why": look.unreadable[i]} for i in broken)
-        line = f"{name}: {_count(len(broken), 'picture')} cannot be read: {_some([c['why'] for c in cases], '; ')}"
+        cases = tuple({"image": str(paths[i]), "why": look.unreadable[i]} for i in broken)
+        line = f"{name}: {_count(len(broken), 'image')} cannot be read: {_some([c['why'] for c in cases], '; ')}"
         found.append(Finding("stop", "unreadable", line, cases))
     sizes = zip(labels, look.sizes, strict=True)
     wrong: tuple[dict[str, Any], ...] = tuple(
-        {"picture": str(p.path), "labels": list(p.size[::-1]), "file": list(size[::-1])}
+        {"image": str(p.path), "labels": list(p.size[::-1]), "file": list(size[::-1])}
         for p, size in sizes
         if size != (0, 0) and size != tuple(p.size)
     )
     if wrong:
-        says = [f"{c['picture']} is {_by(c['file'])}, by the labels {_by(c['labels'])}" for c in wrong]
-        line = f"{name}: {_count(len(wrong), 'picture')} of another size than the labels say: {_some(says, '; ')}"
+        says = [f"{c['image']} is {_by(c['file'])}, by the labels {_by(c['labels'])}" for c in wrong]
+        line = f"{name}: {_count(len(wrong), 'image')} of another size than the labels say: {_some(says, '; ')}"
         found.append(Finding("look", "size", line, wrong))
     same: dict[bytes, list[int]] = {}
     for i, digest in enumerate(look.digests):
@@ -121,48 +119,48 @@ def _pictures(name: str, labels: Labels, look: Look) -> list[Finding]:
     twice = [rows for digest, rows in same.items() if digest and len(rows) > 1]
     if twice:
         says = [" = ".join(paths[i].name for i in rows) for rows in twice]
-        line = f"{name}: {_count(len(twice), 'picture')} more than once, to the pixel: {_some(says, '; ')}"
-        found.append(Finding("note", "twice", line, tuple({"pictures": [str(paths[i]) for i in r]} for r in twice)))
+        line = f"{name}: {_count(len(twice), 'image')} more than once, to the pixel: {_some(says, '; ')}"
+        found.append(Finding("note", "twice", line, tuple({"images": [str(paths[i]) for i in r]} for r in twice)))
     return found
 
 
 def _points(name: str, labels: Labels) -> list[Finding]:
-    """Labelled joints outside their picture, and pictures without any."""
+    """Labeled joints outside their image, and images without any."""
     found, cases, empty = [], [], 0
-    for picture in labels:
-        rows = picture.annotation
-        empty += not rows.labelled.any()
-        far = np.array(picture.size[::-1]) - 1 + EDGE
+    for image in labels:
+        rows = image.annotation
+        empty += not rows.labeled.any()
+        far = np.array(image.size[::-1]) - 1 + EDGE
         with np.errstate(invalid="ignore"):
             outside = ((rows.keypoints < -EDGE) | (rows.keypoints > far)).any(axis=2)
         for row, joint in zip(*np.nonzero(outside), strict=True):
             x, y = rows.keypoints[row, joint].tolist()
             cases.append(
                 {
-                    "picture": str(picture.path),
+                    "image": str(image.path),
                     "object": int(row),
                     "joint": labels.skeleton.joints[joint],
                     "at": [x, y],
-                    "size": list(picture.size[::-1]),
+                    "size": list(image.size[::-1]),
                 }
             )
     if cases:
-        says = [f"{c['joint']} at {c['at'][0]:g}, {c['at'][1]:g} of {c['picture']}, {_by(c['size'])}" for c in cases]
-        line = f"{name}: {_count(len(cases), 'point')} outside the picture: {_some(says, '; ')}"
+        says = [f"{c['joint']} at {c['at'][0]:g}, {c['at'][1]:g} of {c['image']}, {_by(c['size'])}" for c in cases]
+        line = f"{name}: {_count(len(cases), 'point')} outside the image: {_some(says, '; ')}"
         found.append(Finding("look", "outside", line, tuple(cases)))
     if empty:
         found.append(
-            Finding("note", "empty", f"{name}: {_count(empty, 'picture')} of {len(labels)} without a labelled joint")
+            Finding("note", "empty", f"{name}: {_count(empty, 'image')} of {len(labels)} without a labeled joint")
         )
     return found
 
 
 def _leaks(result: Check, first: str, second: str) -> list[Finding]:
-    """Pictures of the second set that the first has, too: the same, nearly the same, or of one video or subject."""
+    """Images of the second set that the first has, too: the same, nearly the same, or of one video or subject."""
     found = []
     ours, theirs = result.looks[first], result.looks[second]
-    known = [picture.path for picture in result.sets[first]]
-    new = [picture.path for picture in result.sets[second]]
+    known = [image.path for image in result.sets[first]]
+    new = [image.path for image in result.sets[second]]
     digests = {digest: i for i, digest in enumerate(ours.digests) if digest}
     index, similar = nearest(theirs.thumbnails, ours.thumbnails)
     cases: list[dict[str, Any]] = []
@@ -182,7 +180,7 @@ def _leaks(result: Check, first: str, second: str) -> list[Finding]:
             for c in cases
         ]
         line = (
-            f"leak: {len(cases)} of {_count(len(new), 'picture')} of {second} are in {first} too, or nearly: "
+            f"leak: {len(cases)} of {_count(len(new), 'image')} of {second} are in {first} too, or nearly: "
             f"{_some(says, '; ')}"
         )
         found.append(Finding("look", "leak", line, tuple(cases)))
@@ -191,7 +189,7 @@ def _leaks(result: Check, first: str, second: str) -> list[Finding]:
     if shared:
         count = len({i for name in shared for i in others[name]})
         line = (
-            f"leak: {count} of {_count(len(new), 'picture')} of {second} are of a video or subject that {first} has: "
+            f"leak: {count} of {_count(len(new), 'image')} of {second} are of a video or subject that {first} has: "
             f"{_some(shared)}"
         )
         details = tuple({"shared": name, first: len(kin[name]), second: len(others[name])} for name in shared)
@@ -208,7 +206,7 @@ def _joints(sets: Mapping[str, Labels]) -> list[Finding]:
         none = [joint for joint, count in zip(skeleton.joints, counts.tolist(), strict=True) if count == 0]
         if none:
             line = f"{name}: no label of {_some(none, ', ', 8)}"
-            found.append(Finding("look", "unlabelled", line, tuple({"joint": joint} for joint in none)))
+            found.append(Finding("look", "unlabeled", line, tuple({"joint": joint} for joint in none)))
         few = {j: c for j, c in zip(skeleton.joints, counts.tolist(), strict=True) if 0 < c < FEW}
         if few and number == 0:
             line = f"{name}: fewer than {FEW} labels of {_some([f'{j} ({c})' for j, c in few.items()], ', ', 8)}"
@@ -226,10 +224,10 @@ def _joints(sets: Mapping[str, Labels]) -> list[Finding]:
 
 
 def joint_counts(labels: Labels) -> NDArray[np.int64]:
-    """(K,) how often each joint is labelled."""
+    """(K,) how often each joint is labeled."""
     counts = np.zeros(len(labels.skeleton), np.int64)
-    for picture in labels:
-        counts += (picture.annotation.visibility > 0).sum(axis=0)
+    for image in labels:
+        counts += (image.annotation.visibility > 0).sum(axis=0)
     return counts
 
 

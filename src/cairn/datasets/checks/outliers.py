@@ -20,7 +20,7 @@ PARTNERS = 8  # joints that each joint is measured against: those at the steadie
 SIZING = 1 / 3  # quantile of an object's distances that gives its size: one joint astray of four spoils half of them
 SAMPLE = 1000  # objects that choose the partners
 ROUNDS = 4  # of fitting sizes and usual lengths in turn; they have settled by then
-LEAST_SPREAD = 0.07  # of a logarithm: a rigid thing is still labelled by hand
+MIN_SPREAD = 0.07  # of a logarithm: a rigid thing is still labeled by hand
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Spreads:
 
 
 def spreads(keypoints: NDArray) -> Spreads:
-    """keypoints (N, K, 2), NaN where not labelled."""
+    """keypoints (N, K, 2), NaN where not labeled."""
     objects, joints = keypoints.shape[:2]
     shape = (objects, joints)
     nothing = Spreads(np.full(shape, np.nan), np.zeros(shape, np.int64), np.ones(shape))
@@ -49,7 +49,7 @@ def spreads(keypoints: NDArray) -> Spreads:
     points = keypoints[rows].astype(np.float64)
     a, b = _partners(points[np.random.default_rng(0).permutation(len(points))[:SAMPLE]])
     excess = _excess(_lengths(points, a, b))
-    spread = np.maximum(_quantile(excess, 0.975, axis=0) / 2, LEAST_SPREAD)
+    spread = np.maximum(_quantile(excess, 0.975, axis=0) / 2, MIN_SPREAD)
     score = np.where(np.isfinite(excess), excess / spread, -np.inf)
     for joint in range(joints):
         ends = np.flatnonzero((a == joint) | (b == joint))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import Labels
 from cairn.datasets.checks.findings import Check, joint_counts
 from cairn.datasets.checks.sheet import MOST, example_sheet, suspect_sheet
+from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
-from cairn.visualization.page import heading, numbered, page, paragraph, picture, table
+from cairn.files import atomic_write, ensure_writable_folder
 from cairn.media.images import write_image
-from cairn.files import whole_file, writable_folder
+from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
 FILES = ("check.json", "examples.jpg", "suspects.jpg", "check.html")
 
@@ -37,7 +37,7 @@ def write_check(check: Check, folder: Path) -> list[Path]:
     """
     free_of_checks(folder)
     written = [folder / "check.json", folder / "examples.jpg"]
-    with whole_file(written[0]) as path:
+    with atomic_write(written[0]) as path:
         path.write_text(json.dumps(content(check), indent=2) + "\n", encoding="utf-8")
     write_image(written[1], example_sheet(check))
     sections = [
@@ -54,12 +54,12 @@ def write_check(check: Check, folder: Path) -> list[Path]:
         sections += [
             heading("Suspects"),
             paragraph(f"The joints in question are ringed; the first {MOST} are shown."),
-            picture(written[-1].read_bytes(), "jpeg", "suspects"),
+            image(written[-1].read_bytes(), "jpeg", "suspects"),
             numbered([suspect.caption for suspect in check.suspects[:LISTED]]),
         ]
-    sections += [heading("Examples"), picture(written[1].read_bytes(), "jpeg", "examples")]
+    sections += [heading("Examples"), image(written[1].read_bytes(), "jpeg", "examples")]
     written.append(folder / "check.html")
-    with whole_file(written[-1]) as path:
+    with atomic_write(written[-1]) as path:
         path.write_text(page(" and ".join(check.sets), sections), encoding="utf-8")
     return written
 
@@ -69,7 +69,7 @@ def free_of_checks(folder: Path) -> Path:
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
         raise OutputError(f"{folder / taken[0]} is there already: give another folder with --out")
-    return writable_folder(folder)
+    return ensure_writable_folder(folder)
 
 
 def content(check: Check) -> dict[str, Any]:
@@ -109,10 +109,10 @@ def size_rows(check: Check) -> list[tuple[str, ...]]:
         return f"{values[1]:.0f} ({values[0]:.0f} to {values[2]:.0f})" if values else "-"
 
     rows = {
-        "pictures": [f"{f['pictures']}" for f in figures],
-        "labelled objects": [f"{f['objects']}" for f in figures],
-        "objects a picture, at most": [f"{f['objects_a_picture']}" for f in figures],
-        "longer side of pictures: median (range)": [middle(f["picture_side"]) for f in figures],
+        "images": [f"{f['images']}" for f in figures],
+        "labeled objects": [f"{f['objects']}" for f in figures],
+        "objects an image, at most": [f"{f['objects_a_image']}" for f in figures],
+        "longer side of images: median (range)": [middle(f["image_side"]) for f in figures],
         "longer side of objects: median (5 to 95 %)": [middle(f["object_side"]) for f in figures],
     }
     return [(name, *values) for name, values in rows.items()]
@@ -120,21 +120,21 @@ def size_rows(check: Check) -> list[tuple[str, ...]]:
 
 def _figures(labels: Labels) -> dict[str, Any]:
     sides = np.array([max(p.size) for p in labels], dtype=np.float64)
-    rows = [p.annotation[p.annotation.labelled] for p in labels]
+    rows = [p.annotation[p.annotation.labeled] for p in labels]
     objects = np.concatenate([np.zeros(0), *(r.boxes[:, 2:].max(axis=1, initial=0) for r in rows)])
     return {
-        "pictures": len(labels),
+        "images": len(labels),
         "objects": len(objects),
-        "objects_a_picture": max((len(r) for r in rows), default=0),
+        "objects_a_image": max((len(r) for r in rows), default=0),
         "joints": dict(zip(labels.skeleton.joints, joint_counts(labels).tolist(), strict=True)),
         "hidden": dict(zip(labels.skeleton.joints, _hidden(labels).tolist(), strict=True)),
-        "picture_side": np.quantile(sides, (0, 0.5, 1)).tolist() if len(sides) else [],
+        "image_side": np.quantile(sides, (0, 0.5, 1)).tolist() if len(sides) else [],
         "object_side": np.quantile(objects, (0.05, 0.5, 0.95)).round(1).tolist() if len(objects) else [],
     }
 
 
 def _hidden(labels: Labels) -> NDArray[np.int64]:
     counts = np.zeros(len(labels.skeleton), np.int64)
-    for labelled in labels:
-        counts += (labelled.annotation.visibility == 1).sum(axis=0)
+    for labeled in labels:
+        counts += (labeled.annotation.visibility == 1).sum(axis=0)
     return counts

@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cairn.datasets.labels import Labels
 from cairn.datasets.checks import outliers
 from cairn.datasets.checks.swaps import swaps
+from cairn.datasets.labels import Labels
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """An object by its set, the picture's index in that, and its row there.
+    """An object by its set, the image's index in that, and its row there.
 
     kind   "swap": left and right are mistaken for each other; "outlier": a joint is far out of place
     joints those to look at
@@ -24,7 +24,7 @@ class Suspect:
 
     kind: Literal["swap", "outlier"]
     set: str
-    picture: int
+    image: int
     row: int
     file: str
     joints: tuple[str, ...]
@@ -53,16 +53,16 @@ def suspects(sets: Mapping[str, Labels]) -> list[Suspect]:
     places: list[tuple[str, int, int]] = []
     parts = [np.zeros((0, len(skeleton), 2), np.float32)]
     for name, labels in sets.items():
-        for i, picture in enumerate(labels):
-            rows = np.flatnonzero(picture.annotation.labelled)
+        for i, image in enumerate(labels):
+            rows = np.flatnonzero(image.annotation.labeled)
             places += [(name, i, int(row)) for row in rows]
-            parts.append(picture.annotation.keypoints[rows])
+            parts.append(image.annotation.keypoints[rows])
     keypoints = np.concatenate(parts)
 
     def suspect(kind: Literal["swap", "outlier"], index: int, joints: list[int], score: float, why: str) -> Suspect:
-        name, picture, row = places[index]
+        name, image, row = places[index]
         named = tuple(skeleton.joints[joint] for joint in joints)
-        return Suspect(kind, name, picture, row, sets[name].pictures[picture].path.name, named, score, why)
+        return Suspect(kind, name, image, row, sets[name].images[image].path.name, named, score, why)
 
     found = []
     for swap in swaps(keypoints, skeleton):

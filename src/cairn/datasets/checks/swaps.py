@@ -4,7 +4,7 @@ What is likely, the other objects of the set say. Their shapes, free of place, s
 (full Procrustes distance; Dryden and Mardia, Statistical Shape Analysis, 2016, section 4.2), have a density that the
 distance d to the fifth nearest tells: it falls as d to the power of D, the dimension of shapes. D log(d / d') is then
 how much likelier, as a logarithm, an object is when swapping takes d to d'. Shapes are of the joints around those that
-are swapped: the whole of a body has too many dimensions for its neighbours to be near.
+are swapped: the whole of a body has too many dimensions for its neighbors to be near.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LEAST, ENOUGH = 4.0, 8.0
 """Evidence, a logarithm of odds, from which on a swap is a suspect: that which one object in the whole set would be
 expected to have by chance, within these bounds."""
 
-NEIGHBOUR = 5  # by whose distance density is told
+NEIGHBOR = 5  # by whose distance density is told
 REACH = 2  # limbs from a swapped joint to the last that its shape takes in
 FEWEST = 4  # joints of a shape; three have only as much as a triangle says
-SHARED = 0.75  # of an object's joints that a neighbour must have too
-BLURRED = 0.005  # a distance below which two shapes are the same as labelled by hand
+SHARED = 0.75  # of an object's joints that a neighbor must have too
+BLURRED = 0.005  # a distance below which two shapes are the same as labeled by hand
 COARSE, FINE = 300, 3000  # objects compared with, first to find who may be swapped and then to weigh it
 MANY = 16  # flip pairs from which on only single ones, and all together, are tried
 BLOCK = 512  # objects at a time
@@ -44,7 +44,7 @@ class Swap:
 def swaps(keypoints: NDArray, skeleton: Skeleton) -> list[Swap]:
     """The likeliest swap of each object that has one of enough evidence, the surest first.
 
-    keypoints (N, K, 2), NaN where not labelled
+    keypoints (N, K, 2), NaN where not labeled
     """
     random = np.random.default_rng(0)
     order = random.permutation(len(keypoints))
@@ -59,7 +59,7 @@ def swaps(keypoints: NDArray, skeleton: Skeleton) -> list[Swap]:
         count = np.isfinite(shapes).all(axis=2).sum(axis=1)
         usable = order[count[order] >= min(FEWEST, len(joints))]
         rows = np.flatnonzero(there & (count >= min(FEWEST, len(joints))))
-        if len(usable) <= NEIGHBOUR or not len(rows):
+        if len(usable) <= NEIGHBOR or not len(rows):
             continue
         before = _density_distance(shapes, rows, shapes[usable[:COARSE]], usable[:COARSE])
         after = _density_distance(swapped, rows, shapes[usable[:COARSE]], usable[:COARSE])
@@ -105,7 +105,7 @@ def hypotheses(skeleton: Skeleton) -> Iterator[tuple[tuple[int, ...], list[int]]
 def shape_distances(shapes: NDArray, others: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Full Procrustes distances, (N, M), over the joints that both have, and (N, M) how many those are.
 
-    shapes (N, K, 2), others (M, K, 2), NaN where not labelled. As complex numbers z and w about their means, the
+    shapes (N, K, 2), others (M, K, 2), NaN where not labeled. As complex numbers z and w about their means, the
     distance is sqrt(1 - |<z, w>|² / |z|²|w|²); all sums over common joints are products of matrices.
     """
     z, there = _complex(shapes)
@@ -123,9 +123,9 @@ def shape_distances(shapes: NDArray, others: NDArray) -> tuple[NDArray[np.float3
 def _density_distance(
     shapes: NDArray, rows: NDArray[np.int64], others: NDArray, who: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """For each row of the shapes, the distance to its NEIGHBOUR-th nearest of others; infinite where it has too few.
+    """For each row of the shapes, the distance to its NEIGHBOR-th nearest of others; infinite where it has too few.
 
-    who  rows that the others are: nobody is a neighbour of itself
+    who  rows that the others are: nobody is a neighbor of itself
     """
     result = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
@@ -135,12 +135,12 @@ def _density_distance(
         few = common < np.maximum(SHARED * own, min(FEWEST, shapes.shape[1]))[:, None]
         distance /= np.sqrt(np.maximum(common - 2, 1))
         distance[few | (some[:, None] == who[None])] = np.inf
-        result[start : start + BLOCK] = np.partition(distance, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
+        result[start : start + BLOCK] = np.partition(distance, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
     return np.maximum(result, BLURRED)
 
 
 def _complex(points: NDArray) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """x + iy about the mean, of unit length, 0 where not labelled; and (N, K) 1 where it is."""
+    """x + iy about the mean, of unit length, 0 where not labeled; and (N, K) 1 where it is."""
     there = np.isfinite(points).all(axis=2)
     z = np.where(there, points[..., 0] + 1j * points[..., 1], 0)
     z = np.where(there, z - z.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1), 0)

@@ -2,7 +2,7 @@
 
     {"photo.jpg": [[x, y, width, height], ...], "folder/other.jpg": [...]}
 
-or, for a single picture, the list alone. Pixels, x and y of the top left corner.
+or, for a single image, the list alone. Pixels, x and y of the top left corner.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from cairn.errors import LabelError
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes by picture.
+    """Boxes by image.
 
     path   of the file that they are from
-    named  file name -> (P, 4) x, y, width, height; the name "" is that of a picture that has none
+    named  file name -> (P, 4) x, y, width, height; the name "" is that of an image that has none
     """
 
     path: Path
     named: dict[str, NDArray[np.float64]]
 
-    def of(self, pictures: Sequence[Path]) -> list[NDArray[np.float64]]:
-        """The boxes of each picture, whose path is the file's name or ends in it; of several such the longest.
+    def of(self, images: Sequence[Path]) -> list[NDArray[np.float64]]:
+        """The boxes of each image, whose path is the file's name or ends in it; of several such the longest.
 
-        Raises LabelError where a picture has no boxes in the file, or the file is a list and there are several.
+        Raises LabelError where an image has no boxes in the file, or the file is a list and there are several.
         """
-        if "" in self.named and len(pictures) != 1:
+        if "" in self.named and len(images) != 1:
             raise LabelError(
-                f"{self.path} is a list of boxes, which is for one picture, and there are {len(pictures)}: "
+                f"{self.path} is a list of boxes, which is for one image, and there are {len(images)}: "
                 'expected {"file name": [[x, y, width, height], ...], ...}'
             )
-        return [self.named[self._name(picture)] for picture in pictures]
+        return [self.named[self._name(image)] for image in images]
 
-    def _name(self, picture: Path) -> str:
+    def _name(self, image: Path) -> str:
         if "" in self.named:
             return ""
-        parts = picture.parts
+        parts = image.parts
         for start in range(len(parts)):
             if (name := Path(*parts[start:]).as_posix()) in self.named:
                 return name
-        raise LabelError(f"{self.path} has no boxes for {picture}: it names {', '.join(list(self.named)[:3])} ...")
+        raise LabelError(f"{self.path} has no boxes for {image}: it names {', '.join(list(self.named)[:3])} ...")
 
 
 def read_boxes(path: str | Path) -> Boxes:

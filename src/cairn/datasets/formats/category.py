@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cairn.errors import SkeletonError
-from cairn.structures.skeleton import COLOUR, DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name, skeleton_names
+from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name, skeleton_names
 from cairn.structures.skeleton import skeleton as definition
 
 
@@ -20,12 +20,12 @@ def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:
     sigmas = category.get("sigmas")
     if sigmas is not None and not (isinstance(sigmas, list) and all(isinstance(s, int | float) for s in sigmas)):
         raise SkeletonError(f"sigmas must be a list of numbers, got {sigmas!r:.40}")
-    colours = category.get("keypoint_colors")
-    if not (isinstance(colours, list) and len(colours) == count and all(map(is_colour, colours))):
-        colours = ()  # how it looks is no reason to refuse it
+    colors = category.get("keypoint_colors")
+    if not (isinstance(colors, list) and len(colors) == count and all(map(is_color, colors))):
+        colors = ()  # how it looks is no reason to refuse it
     flips = _pairs(category, "flip_pairs", count) if "flip_pairs" in category else None
     name, limbs = str(category.get("name", "object")), _pairs(category, "skeleton", count)
-    return described(name, category["keypoints"], limbs, flips, sigmas, colours)
+    return described(name, category["keypoints"], limbs, flips, sigmas, colors)
 
 
 def category_of(skeleton: Skeleton) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def category_of(skeleton: Skeleton) -> dict[str, Any]:
         "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
         "flip_pairs": [[a + 1, b + 1] for a, b in skeleton.flip_pairs],
         "sigmas": list(skeleton.sigmas),
-        **({"keypoint_colors": list(skeleton.colours)} if skeleton.colours else {}),
+        **({"keypoint_colors": list(skeleton.colors)} if skeleton.colors else {}),
     }
 
 
@@ -47,7 +47,7 @@ def described(
     limbs: Iterable[Limb] = (),
     flip_pairs: Iterable[Limb] | None = None,
     sigmas: Sequence[float] | None = None,
-    colours: Sequence[str] = (),
+    colors: Sequence[str] = (),
 ) -> Skeleton:
     """A definition of Cairn's where the joints are the same and nothing else that is given contradicts it; else the
     given limbs (those that would close a circle are redundant), flip pairs or those by name, and the given sigmas or
@@ -73,7 +73,7 @@ def described(
         redundant=_outside_tree(once, len(joints)),
         flip_pairs=flip_pairs_by_name(joints) if pairs is None else pairs,
         sigmas=sigmas_by_name(joints) if sigmas is None else tuple(sigmas),
-        colours=tuple(colours),
+        colors=tuple(colors),
     )
 
 
@@ -83,9 +83,9 @@ def sigmas_by_name(joints: Sequence[str]) -> tuple[float, ...]:
     return tuple(measured.get(joint, DEFAULT_SIGMA) for joint in joints)
 
 
-def is_colour(value: Any) -> bool:
+def is_color(value: Any) -> bool:
     """#rrggbb, as skeletons have them."""
-    return isinstance(value, str) and COLOUR.fullmatch(value) is not None
+    return isinstance(value, str) and COLOR.fullmatch(value) is not None
 
 
 def _pairs(category: Mapping[str, Any], key: str, joints: int) -> list[Limb]:

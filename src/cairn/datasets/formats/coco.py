@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import category_of, skeleton_of_category
 from cairn.datasets.formats.coco_rows import Fail, Record, is_int, rows_of
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import LabelledPicture, Labels
 from cairn.datasets.image_files import located
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError, SkeletonError
+from cairn.files import atomic_write
 from cairn.structures.geometry import Size
-from cairn.files import whole_file
 from cairn.structures.skeleton import Skeleton
 
-VIDEOS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "subject_id")  # what pictures share
+VIDEOS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "subject_id")  # what images share
 FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
 
 
@@ -35,15 +35,15 @@ def read_coco(
 ) -> Labels:
     """The labels of a COCO keypoint file.
 
-    images    folder of the pictures; None looks where tools put them (see `pictures`)
+    images    folder of the images; None looks where tools put them (see `image_files`)
     skeleton  the joints wanted, matched by name; None takes the file's: a definition of Cairn's where
               the names and their order are the same, else what the file's category says
-    absent_ok a picture that is listed need not be there: for who looks which are
+    absent_ok an image that is listed need not be there: for who looks which are
     faults    takes the records that cannot be used; None lets none pass
 
     Joints with v = 0 become NaN. A box that is missing is drawn around the joints, an area that is missing is
     0.53 of the box. A joint that no object of the file has counts as not known to it. Who an object is in a video
-    is read from `track`, `track_id` or `instance_id`, where that is a number from 0; what pictures share (VIDEOS) and
+    is read from `track`, `track_id` or `instance_id`, where that is a number from 0; what images share (VIDEOS) and
     their place in it (FRAMES) from the fields of those names.
     Raises LabelError with file and record where anything is missing, of a wrong type or contradictory.
     """
@@ -58,22 +58,22 @@ def read_coco(
     names = [record["file_name"] for record in records]
     called = [f"image {record['id']}" for record in records]
     paths = located(names, labels, images, faults, absent_ok, called)
-    pictures = [(record, path) for record, path in zip(records, paths, strict=True) if path is not None]
-    numbers = [record["id"] for record, _ in pictures]
+    entries = [(record, path) for record, path in zip(records, paths, strict=True) if path is not None]
+    numbers = [record["id"] for record, _ in entries]
     left_out = {row["id"] for row in content["images"] if isinstance(row, dict) and is_int(row.get("id"))}
     left_out -= set(numbers)
-    everything, picture_of = rows_of(content["annotations"], categories, numbers, left_out, len(own), fail, faults)
-    if not everything.labelled.any():
-        raise fail("no object has a labelled joint: every v is 0")
+    everything, image_of = rows_of(content["annotations"], categories, numbers, left_out, len(own), fail, faults)
+    if not everything.labeled.any():
+        raise fail("no object has a labeled joint: every v is 0")
 
-    order = np.argsort(picture_of, kind="stable")
-    cuts = np.searchsorted(picture_of[order], np.arange(len(pictures) + 1))
+    order = np.argsort(image_of, kind="stable")
+    cuts = np.searchsorted(image_of[order], np.arange(len(entries) + 1))
     everything = everything[order]
     result = Labels(
         skeleton=own,
-        pictures=tuple(
-            LabelledPicture(record["id"], path, _size(record), everything[start:end], *_kin(record, path))
-            for (record, path), start, end in zip(pictures, cuts[:-1], cuts[1:], strict=True)
+        images=tuple(
+            LabeledImage(record["id"], path, _size(record), everything[start:end], *_kin(record, path))
+            for (record, path), start, end in zip(entries, cuts[:-1], cuts[1:], strict=True)
         ),
         known=np.any(everything.visibility > 0, axis=0),
     )
@@ -86,7 +86,7 @@ def read_coco(
 
 
 def write_coco(labels: Labels, path: Path) -> None:
-    """Writes labels so that `read_coco` reads the same; picture names are relative to the file where they can be.
+    """Writes labels so that `read_coco` reads the same; image names are relative to the file where they can be.
 
     Raises OutputError where the file cannot be written.
     """
@@ -94,25 +94,25 @@ def write_coco(labels: Labels, path: Path) -> None:
     folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
     images: list[dict] = []
     annotations: list[dict] = []
-    for picture in labels:
-        height, width = picture.size
+    for image in labels:
+        height, width = image.size
         images.append(
             {
-                "id": picture.id,
-                "file_name": name_in(folder, picture.path),
+                "id": image.id,
+                "file_name": name_in(folder, image.path),
                 "width": width,
                 "height": height,
-                **shared_by(picture),
+                **shared_by(image),
             }
         )
-        rows = picture.annotation
+        rows = image.annotation
         points = np.concatenate([np.nan_to_num(rows.keypoints), rows.visibility[..., None]], axis=2, dtype=np.float32)
         for i in range(len(rows)):
             track = -1 if rows.tracks is None else int(rows.tracks[i])
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": picture.id,
+                    "image_id": image.id,
                     "category_id": 1,
                     "keypoints": decimals(points[i].ravel()),
                     "num_keypoints": int((rows.visibility[i] > 0).sum()),
@@ -123,7 +123,7 @@ def write_coco(labels: Labels, path: Path) -> None:
                 }
             )
     categories = [category_of(labels.skeleton)]
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
@@ -132,16 +132,16 @@ def decimals(values: NDArray[np.float32]) -> list[float | int]:
     return [int(v) if v == int(v) else float(str(v)) for v in values]
 
 
-def name_in(folder: Path, picture: Path) -> str:
-    """What a picture is called in a label file: relative to the folder where it lies in there."""
-    there = picture.resolve().is_relative_to(folder.resolve())
-    return (picture.resolve().relative_to(folder.resolve()) if there else picture.absolute()).as_posix()
+def name_in(folder: Path, image: Path) -> str:
+    """What an image is called in a label file: relative to the folder where it lies in there."""
+    there = image.resolve().is_relative_to(folder.resolve())
+    return (image.resolve().relative_to(folder.resolve()) if there else image.absolute()).as_posix()
 
 
-def shared_by(picture: LabelledPicture) -> dict[str, Any]:
-    """The video and the subject that a picture is of, and its frame; what of these is known."""
-    kin = dict(name.split(" ", 1) for name in picture.kin if name.split(" ", 1)[0] in ("video", "subject"))
-    return {**kin, **({} if picture.frame is None else {"frame": picture.frame})}
+def shared_by(image: LabeledImage) -> dict[str, Any]:
+    """The video and the subject that an image is of, and its frame; what of these is known."""
+    kin = dict(name.split(" ", 1) for name in image.kin if name.split(" ", 1)[0] in ("video", "subject"))
+    return {**kin, **({} if image.frame is None else {"frame": image.frame})}
 
 
 def _read_json(path: Path) -> dict[str, list]:
@@ -194,7 +194,7 @@ def _keypoint_categories(categories: list, fail: Fail) -> tuple[dict[int, bool],
 
 
 def _records(records: list, fail: Fail, faults: Faults) -> list[Record]:
-    """The records of pictures that have what they need."""
+    """The records of images that have what they need."""
     sound: list[Record] = []
     seen: set[int] = set()
     for i, record in enumerate(records):
@@ -221,7 +221,7 @@ def _size(record: Record) -> Size:
 
 
 def _kin(record: Record, path: Path) -> tuple[tuple[str, ...], int | None]:
-    """What a picture is one of, and its number in that."""
+    """What an image is one of, and its number in that."""
     shared = {key.removesuffix("_id").removesuffix("_name"): record.get(key) for key in VIDEOS if key in record}
     kin = tuple(f"{key} {value}" for key, value in shared.items() if isinstance(value, str) or is_int(value))
     frame = next((record[key] for key in FRAMES if is_int(record.get(key))), None)

@@ -24,22 +24,22 @@ Fail = Callable[[str], LabelError]
 def rows_of(
     annotations: list,
     categories: dict[int, bool],
-    pictures: list[int],
+    images: list[int],
     left_out: Collection[int],
     joints: int,
     fail: Fail,
     faults: Faults,
 ) -> tuple[Annotation, NDArray[np.int64]]:
-    """The annotations of categories with keypoints, and the index of each one's picture.
+    """The annotations of categories with keypoints, and the index of each one's image.
 
     categories  which ids have keypoints
-    pictures    ids of the pictures, in order
-    left_out    ids of pictures that could not be used: what is in them goes with them
+    images    ids of the images, in order
+    left_out    ids of images that could not be used: what is in them goes with them
     """
-    index = {number: i for i, number in enumerate(pictures)}
+    index = {number: i for i, number in enumerate(images)}
     rows: list[Record] = []
     seen: set[int] = set()
-    picture_of: list[int] = []
+    image_of: list[int] = []
     for i, row in enumerate(annotations):
         with faults:
             if not isinstance(row, dict) or not is_int(row.get("id")):
@@ -60,8 +60,8 @@ def rows_of(
                 if faults.skip:  # else all are looked at together, below
                     _annotation([row], joints, fail)
                 rows.append(row)
-                picture_of.append(index[image])
-    return _annotation(rows, joints, fail), np.array(picture_of, dtype=np.int64)
+                image_of.append(index[image])
+    return _annotation(rows, joints, fail), np.array(image_of, dtype=np.int64)
 
 
 def _annotation(rows: list[Record], joints: int, fail: Fail) -> Annotation:
@@ -73,7 +73,7 @@ def _annotation(rows: list[Record], joints: int, fail: Fail) -> Annotation:
     if wrong.any():
         i = int(wrong.argmax())
         bad = next(v for v in visibility[i] if v not in (0, 1, 2))
-        raise fail(f"annotation {rows[i]['id']}: v must be 0 (not labelled), 1 (hidden) or 2 (visible), got {bad:g}")
+        raise fail(f"annotation {rows[i]['id']}: v must be 0 (not labeled), 1 (hidden) or 2 (visible), got {bad:g}")
     keypoints = np.where(visibility[..., None] > 0, points[..., :2], np.nan)
     boxes = _boxes(rows, keypoints, visibility, fail)
     areas = AREA_PER_BOX * boxes[:, 2] * boxes[:, 3]
@@ -102,11 +102,11 @@ def _boxes(rows: list[Record], keypoints: NDArray, visibility: NDArray, fail: Fa
     if (boxes[:, 2:] < 0).any():
         i = int((boxes[:, 2:] < 0).any(axis=1).argmax())
         raise fail(f"annotation {rows[i]['id']}: bbox has a negative width or height: {boxes[i].tolist()}")
-    labelled = (visibility > 0).any(axis=1)
-    if (nothing := ~with_box & ~labelled).any():
+    labeled = (visibility > 0).any(axis=1)
+    if (nothing := ~with_box & ~labeled).any():
         number = rows[int(nothing.argmax())]["id"]
-        raise fail(f"annotation {number} has neither a bbox nor a labelled joint: remove it")
-    for i in np.flatnonzero(labelled & ~boxes[:, 2:].any(axis=1)).tolist():
+        raise fail(f"annotation {number} has neither a bbox nor a labeled joint: remove it")
+    for i in np.flatnonzero(labeled & ~boxes[:, 2:].any(axis=1)).tolist():
         placed = keypoints[i][visibility[i] > 0]
         boxes[i] = [*placed.min(axis=0), *np.ptp(placed, axis=0)]
     return boxes

@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import described
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.people import Listed, Person, gather, placed
 from cairn.datasets.formats.yaml_file import read_yaml
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton
 
 NUMBER = re.compile(r"(\d+)\D*$")
-ALONE = "single"  # whose body parts there is one of in a picture with several animals
+ALONE = "single"  # whose body parts there is one of in an image with several animals
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class Sheet:
     """What a .csv and an .h5 file hold alike.
 
     columns  (individual, body part, x or y) of each
-    names    of the pictures
-    values   (pictures, columns), NaN where not labelled
+    names    of the images
+    values   (images, columns), NaN where not labeled
     """
 
     columns: tuple[tuple[str, str, str], ...]
@@ -47,9 +47,9 @@ class Sheet:
 def read_deeplabcut(path: Path, images: Path | None = None, faults: Faults | None = None) -> Labels:
     """The labels of a file, or of all videos of a project: its folder or its config.yaml.
 
-    An individual's place among the others is its track; what there is one of in the picture is an object of its own.
+    An individual's place among the others is its track; what there is one of in the image is an object of its own.
     Limbs are config.yaml's, where the file lies in its project.
-    Raises LabelError with file and picture where anything cannot be used; MissingExtra without what .h5 and .yaml need.
+    Raises LabelError with file and image where anything cannot be used; MissingExtra without what .h5 and .yaml need.
     """
     faults = faults or Faults()
     root = path if path.is_dir() else path.parent
@@ -66,7 +66,7 @@ def read_deeplabcut(path: Path, images: Path | None = None, faults: Faults | Non
         for name, values in zip(sheet.names, sheet.values, strict=True):
             with faults:
                 if name in seen:
-                    raise LabelError(f"{file}: {name} stands twice: list a picture once")
+                    raise LabelError(f"{file}: {name} stands twice: list an image once")
                 seen.add(name)
                 record = f"{file}: {name}"
                 found = [_person(name, who, individuals, joints, sheet.columns, values, record) for who in individuals]
@@ -74,7 +74,7 @@ def read_deeplabcut(path: Path, images: Path | None = None, faults: Faults | Non
                 digits = NUMBER.search(Path(name).stem)
                 listed.append(Listed(name, None, (f"video {video}",), int(digits[1]) if digits else None))
     if not joints or not people:
-        raise LabelError(f"{path}: no picture has a labelled joint")
+        raise LabelError(f"{path}: no image has a labeled joint")
     folder = images or (root if whole else path.parent)
     return gather(people, _skeleton(joints, path), path, folder, listed=listed, faults=faults)
 
@@ -85,7 +85,7 @@ def _files_of(root: Path) -> list[Path]:
     frames = sorted(root.glob("labeled-data/*/CollectedData_*.h5"))
     others = [file for file in frames if file.with_suffix(".csv") not in tables]
     if not tables and not others:
-        raise LabelError(f"{root} has no labeled-data/VIDEO/CollectedData_SCORER.csv: label some pictures first")
+        raise LabelError(f"{root} has no labeled-data/VIDEO/CollectedData_SCORER.csv: label some images first")
     return [*tables, *others]
 
 
@@ -110,7 +110,7 @@ def _read_csv(path: Path, faults: Faults) -> Sheet:
     head = {row[0]: row for row in rows[:5] if row and row[0] in ("scorer", "individuals", "bodyparts", "coords")}
     if not {"bodyparts", "coords"} <= set(head):
         raise LabelError(f"{path} is not DeepLabCut's: expected the rows scorer, bodyparts and coords")
-    first = next((i for i, cell in enumerate(head["coords"]) if i and cell), 1)  # after the parts of a picture's path
+    first = next((i for i, cell in enumerate(head["coords"]) if i and cell), 1)  # after the parts of an image's path
     width = len(head["coords"])
     columns = [tuple(head[row][first:]) for row in ("scorer", "individuals", "bodyparts", "coords") if row in head]
     if len({len(cells) for cells in columns}) != 1:
@@ -138,7 +138,7 @@ def _numbers(cells: list[str], record: str) -> list[float]:
 def _named(columns: Sequence[Sequence[str]], path: Path) -> tuple[tuple[str, str, str], ...]:
     """(scorer, [individual,] body part, x or y) without the scorer."""
     if any(column[-1] == "likelihood" for column in columns):
-        raise LabelError(f"{path} is what DeepLabCut found in a video (it has likelihoods), not what somebody labelled")
+        raise LabelError(f"{path} is what DeepLabCut found in a video (it has likelihoods), not what somebody labeled")
     if any(len(column) not in (3, 4) or column[-1] not in ("x", "y") for column in columns):
         raise LabelError(f"{path}: columns must be scorer, perhaps individual, body part, and x or y")
     named = tuple((column[1] if len(column) == 4 else "", column[-2], column[-1]) for column in columns)

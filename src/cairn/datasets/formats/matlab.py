@@ -1,4 +1,4 @@
-"""MATLAB files, as the published sets come. Their pictures count pixels from 1: readers subtract it."""
+"""MATLAB files, as the published sets come. Their images count pixels from 1: readers subtract it."""
 
 from __future__ import annotations
 

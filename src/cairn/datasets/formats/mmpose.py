@@ -21,7 +21,7 @@ LONGEST = 10_000  # a list that is repeated; the joints of a face, two hands and
 
 
 def read_dataset_info(path: Path) -> Skeleton:
-    """Names, pairs by `swap`, limbs, colours and sigmas; `joint_weights` is mmpose's own matter.
+    """Names, pairs by `swap`, limbs, colors and sigmas; `joint_weights` is mmpose's own matter.
 
     Raises SkeletonError where the file has no such table, or anything but plain values stands in it.
     """
@@ -103,16 +103,16 @@ def _skeleton(info: dict[str, Any], path: Path) -> Skeleton:
     sigmas = info.get("sigmas") or None
     if sigmas is not None and not (isinstance(sigmas, list) and all(isinstance(s, int | float) for s in sigmas)):
         raise SkeletonError(f"{path}: sigmas must be a list of numbers, got {sigmas!r:.60}")
-    colours = [_colour(entry.get("color")) for entry in entries]
+    colors = [_color(entry.get("color")) for entry in entries]
     pairs = [(i, other) for i, other in flips.items() if i < other]
     name = str(info.get("dataset_name") or path.stem)
     try:
-        return described(name, joints, limbs, pairs, sigmas, colours if all(colours) else ())  # type: ignore[arg-type]
+        return described(name, joints, limbs, pairs, sigmas, colors if all(colors) else ())  # type: ignore[arg-type]
     except SkeletonError as error:
         raise SkeletonError(f"{path}: {error}") from None
 
 
-def _colour(value: Any) -> str | None:
+def _color(value: Any) -> str | None:
     """[red, green, blue] as #rrggbb."""
     if isinstance(value, list) and len(value) == 3 and all(isinstance(v, int) and 0 <= v <= 255 for v in value):
         return "#{:02x}{:02x}{:02x}".format(*value)

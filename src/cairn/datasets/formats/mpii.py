@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.matlab import elements, field, number, numbers, read_mat
 from cairn.datasets.formats.people import HUMAN, Person, Split, gather, in_split, square
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
 from cairn.structures.skeleton import skeleton as definition
 
 JOINTS = 16
-LOWER = 15.0  # pixels of a person of scale 1 by which crops are centred lower, lest feet be cut; Newell et al.
+LOWER = 15.0  # pixels of a person of scale 1 by which crops are centerd lower, lest feet be cut; Newell et al.
 
 Box = tuple[float, float, float, float]
 
@@ -31,24 +31,24 @@ def read_mpii_mat(
     split: Split | None = None,
     faults: Faults | None = None,
 ) -> Labels:
-    """The `RELEASE` of mpii_human_pose_v1_u12_1.mat, which labels its training pictures only.
+    """The `RELEASE` of mpii_human_pose_v1_u12_1.mat, which labels its training images only.
 
-    Boxes are the squares that published crops are made of (side 200·scale, centre lowered by 15·scale), areas
-    for OKS those of the joints. People who are not labelled joint by joint stay as regions.
+    Boxes are the squares that published crops are made of (side 200·scale, center lowered by 15·scale), areas
+    for OKS those of the joints. People who are not labeled joint by joint stay as regions.
     Raises LabelError where the file is not of that structure.
     """
     if split == "val":
-        raise LabelError(f"{path} has no validation part: its test pictures are not labelled")
+        raise LabelError(f"{path} has no validation part: its test images are not labeled")
     release = variables["RELEASE"]
-    pictures = elements(field(release, "annolist"))
+    entries = elements(field(release, "annolist"))
     training = elements(field(release, "img_train"))
-    if len(pictures) != len(training):
-        raise LabelError(f"{path}: RELEASE needs as many annolist ({len(pictures)}) as img_train ({len(training)})")
+    if len(entries) != len(training):
+        raise LabelError(f"{path}: RELEASE needs as many annolist ({len(entries)}) as img_train ({len(training)})")
     people = (
         _person_of_struct(path, name, rect)
-        for picture, learnt in zip(pictures, training, strict=True)
-        if learnt == 1 and (name := field(field(picture, "image"), "name")) is not None
-        for rect in elements(field(picture, "annorect"))
+        for image, learned in zip(entries, training, strict=True)
+        if learned == 1 and (name := field(field(image, "image"), "name")) is not None
+        for rect in elements(field(image, "annorect"))
         if rect is not None
     )
     return gather(people, definition("mpii16"), path, images, heads=True, faults=faults)
@@ -121,7 +121,7 @@ def _person_of_entry(entry: Any, head: float, record: str) -> Person:
         name, center, scale = entry["image"], entry["center"], entry["scale"]
     if points.shape != (JOINTS, 2) or seen.shape != (JOINTS,):
         raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
-    # Not labelled is (0, 0) or (-1, -1); a place with a flag of 0 is that of a hidden joint.
+    # Not labeled is (0, 0) or (-1, -1); a place with a flag of 0 is that of a hidden joint.
     keypoints = np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan)
     box = _crop_box((float(center[0]), float(center[1])), float(scale))
     return Person(str(name), keypoints, seen == 0, box, head)

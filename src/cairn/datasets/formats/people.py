@@ -1,4 +1,4 @@
-"""Labelled people and other objects, one by one, gathered into Labels: what most readers have in common."""
+"""Labeled people and other objects, one by one, gathered into Labels: what most readers have in common."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX, LARGEST
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import LabelledPicture, Labels
 from cairn.datasets.image_files import located
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import ImageError, LabelError
-from cairn.structures.geometry import Size
 from cairn.media.images import image_size
+from cairn.structures.geometry import Size
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
@@ -29,18 +29,18 @@ MARGIN = 1.25  # of a crop around a box: `InputSpec.margin` puts it there
 
 @dataclass(frozen=True)
 class Person:
-    """One labelled object.
+    """One labeled object.
 
-    picture     name of the file
-    keypoints   (K, 2) pixels counted from 0, NaN where not labelled
-    hidden      (K,) bool, of those that are labelled
+    image     name of the file
+    keypoints   (K, 2) pixels counted from 0, NaN where not labeled
+    hidden      (K,) bool, of those that are labeled
     box         x, y, width, height; None draws it around the joints
     head        diagonal of the head box in pixels, NaN where there is none
     area        in square pixels, as OKS uses it; None takes a share of the box around the joints
-    track       who it is in all pictures of a video, -1 where that is not known
+    track       who it is in all images of a video, -1 where that is not known
     """
 
-    picture: str
+    image: str
     keypoints: NDArray[np.float64]
     hidden: NDArray[np.bool_]
     box: tuple[float, float, float, float] | None = None
@@ -52,10 +52,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Listed:
-    """A picture that labels list, with or without objects.
+    """An image that labels list, with or without objects.
 
-    size   (height, width) where the labels say so; None looks into the picture
-    kin, frame  as `LabelledPicture` has them
+    size   (height, width) where the labels say so; None looks into the image
+    kin, frame  as `LabeledImage` has them
     """
 
     name: str
@@ -73,36 +73,36 @@ def gather(
     listed: Iterable[Listed] = (),
     faults: Faults | None = None,
 ) -> Labels:
-    """Labels of people, picture by picture: those listed, then others in the order in which they first appear.
+    """Labels of people, image by image: those listed, then others in the order in which they first appear.
 
-    images  folder of the pictures; None looks where tools put them (see `pictures`)
+    images  folder of the images; None looks where tools put them (see `image_files`)
     heads   the source has head boxes
-    Raises LabelError where nobody has a labelled joint, or pictures are missing.
+    Raises LabelError where nobody has a labeled joint, or images are missing.
     """
     faults = faults or Faults()
-    pictures = {entry.name: entry for entry in listed}
-    by_picture: dict[str, list[Person]] = {name: [] for name in pictures}
+    entries = {entry.name: entry for entry in listed}
+    by_image: dict[str, list[Person]] = {name: [] for name in entries}
     for person in people:
         if np.isfinite(person.keypoints).all(axis=1).any() or person.box is not None:
-            by_picture.setdefault(person.picture, []).append(person)
-    if not any(np.isfinite(person.keypoints).any() for group in by_picture.values() for person in group):
-        raise LabelError(f"{source}: nobody has a labelled joint")
-    paths = located(list(by_picture), source, images, faults)
+            by_image.setdefault(person.image, []).append(person)
+    if not any(np.isfinite(person.keypoints).any() for group in by_image.values() for person in group):
+        raise LabelError(f"{source}: nobody has a labeled joint")
+    paths = located(list(by_image), source, images, faults)
     found = []
-    for number, ((name, group), path) in enumerate(zip(by_picture.items(), paths, strict=True), start=1):
+    for number, ((name, group), path) in enumerate(zip(by_image.items(), paths, strict=True), start=1):
         if path is None:
             continue
-        entry = pictures.get(name, Listed(name))
+        entry = entries.get(name, Listed(name))
         with faults:
             size = entry.size or _size_of(path, source)
             found.append(
-                LabelledPicture(number, path, size, _annotation(group, heads, len(skeleton)), entry.kin, entry.frame)
+                LabeledImage(number, path, size, _annotation(group, heads, len(skeleton)), entry.kin, entry.frame)
             )
-    if not any(picture.annotation.labelled.any() for picture in found):
-        raise LabelError(f"{source}: nobody has a labelled joint in a picture that can be read")
-    if any(picture.annotation.tracks is not None for picture in found):
-        found = [replace(picture, annotation=_tracked(picture.annotation)) for picture in found]
-    known = np.any([np.any(picture.annotation.visibility > 0, axis=0) for picture in found], axis=0)
+    if not any(image.annotation.labeled.any() for image in found):
+        raise LabelError(f"{source}: nobody has a labeled joint in an image that can be read")
+    if any(image.annotation.tracks is not None for image in found):
+        found = [replace(image, annotation=_tracked(image.annotation)) for image in found]
+    known = np.any([np.any(image.annotation.visibility > 0, axis=0) for image in found], axis=0)
     return Labels(skeleton, tuple(found), np.asarray(known))
 
 
@@ -120,7 +120,7 @@ def placed(points: NDArray, record: str) -> NDArray[np.float64]:
 
 
 def square(center: tuple[float, float], side: float) -> tuple[float, float, float, float]:
-    """The box of a square around its centre."""
+    """The box of a square around its center."""
     return center[0] - side / 2, center[1] - side / 2, side, side
 
 
@@ -131,12 +131,12 @@ def in_split(entries: Iterable[tuple[bool, Person]], split: Split | None) -> Ite
 
 def _annotation(group: list[Person], heads: bool, joints: int) -> Annotation:
     keypoints = np.array([person.keypoints for person in group], np.float64).reshape(-1, joints, 2)
-    labelled = np.all(np.isfinite(keypoints), axis=2)
+    labeled = np.all(np.isfinite(keypoints), axis=2)
     hidden = np.array([person.hidden for person in group], bool).reshape(-1, joints)
-    tight = [_around(points[there]) for points, there in zip(keypoints, labelled, strict=True)]
+    tight = [_around(points[there]) for points, there in zip(keypoints, labeled, strict=True)]
     # OKS wants the area of the person, and a published box is that of a crop.
     boxes = [person.box or around for person, around in zip(group, tight, strict=True)]
-    sizes = [around if there.any() else box for around, box, there in zip(tight, boxes, labelled, strict=True)]
+    sizes = [around if there.any() else box for around, box, there in zip(tight, boxes, labeled, strict=True)]
     areas = [
         AREA_PER_BOX * box[2] * box[3] if person.area is None else person.area
         for person, box in zip(group, sizes, strict=True)
@@ -144,7 +144,7 @@ def _annotation(group: list[Person], heads: bool, joints: int) -> Annotation:
     tracks = np.array([person.track for person in group], np.int64)
     return Annotation(
         keypoints=keypoints.astype(np.float32),
-        visibility=np.where(labelled, np.where(hidden, 1, 2), 0).astype(np.uint8),
+        visibility=np.where(labeled, np.where(hidden, 1, 2), 0).astype(np.uint8),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         areas=np.array(areas, np.float32),
         crowd=np.array([person.crowd for person in group], bool),
@@ -154,7 +154,7 @@ def _annotation(group: list[Person], heads: bool, joints: int) -> Annotation:
 
 
 def _tracked(annotation: Annotation) -> Annotation:
-    """Every picture of a source that has tracks says so, also one in which nobody is followed."""
+    """Every image of a source that has tracks says so, also one in which nobody is followed."""
     return annotation if annotation.tracks is not None else replace(annotation, tracks=np.full(len(annotation), -1))
 
 

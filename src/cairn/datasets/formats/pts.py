@@ -1,4 +1,4 @@
-"""300-W's .pts files (https://ibug.doc.ic.ac.uk/resources/300-W): a text file of points beside each picture.
+"""300-W's .pts files (https://ibug.doc.ic.ac.uk/resources/300-W): a text file of points beside each image.
 
     version: 1
     n_points:  68
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.people import Person, gather, placed
+from cairn.datasets.formats.yolo import IMAGES
 from cairn.datasets.image_files import folders_of
-from cairn.datasets.formats.yolo import PICTURES
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton
 from cairn.structures.skeleton import skeleton as definition
@@ -32,7 +32,7 @@ FORM = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d+)\s*\{(.*)\}\s*", 
 def read_pts(
     path: Path, images: Path | None = None, names: Skeleton | None = None, faults: Faults | None = None
 ) -> Labels:
-    """A file, or all of a folder; the picture has the file's name. 68 points are `face68`, others have numbers.
+    """A file, or all of a folder; the image has the file's name. 68 points are `face68`, others have numbers.
 
     names  what the points are, in order; they have no names of their own
     Raises LabelError where a file is not of that form, or they have different numbers of points.
@@ -49,7 +49,7 @@ def read_pts(
             count = count or len(points)
             if len(points) != count:
                 raise LabelError(f"{file}: {len(points)} points, where {files[0].name} has {count}")
-            people.append(Person(_picture(file, images), points, np.zeros(count, bool)))
+            people.append(Person(_image(file, images), points, np.zeros(count, bool)))
     if not people:
         raise LabelError(f"{path}: none of its {len(files)} .pts files can be used")
     return gather(people, _skeleton(count, names), path, None, faults=faults)
@@ -79,14 +79,14 @@ def _points(file: Path) -> np.ndarray:
     return placed(points, str(file)) - 1
 
 
-def _picture(file: Path, images: Path | None) -> str:
+def _image(file: Path, images: Path | None) -> str:
     folder = folders_of(file, images)[0]
     for place in (folder, file.parent):
-        for ending in PICTURES:
+        for ending in IMAGES:
             for name in (file.with_suffix(ending).name, file.with_suffix(ending.upper()).name):
                 if (place / name).is_file():
                     return str((place / name).absolute())
-    raise LabelError(f"{file}: no picture {file.stem}.jpg or .png in {folder}: say where they lie with --images")
+    raise LabelError(f"{file}: no image {file.stem}.jpg or .png in {folder}: say where they lie with --images")
 
 
 def _skeleton(count: int, names: Skeleton | None) -> Skeleton:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cairn.datasets.formats.mmpose import read_dataset_info
-from cairn.files import whole_file
+from cairn.files import atomic_write
 from cairn.structures.skeleton import Skeleton
 from cairn.structures.skeleton import skeleton as definition
 
@@ -18,7 +18,7 @@ EXPLAINED = {
     "redundant": "limbs that close a circle: the others must form a tree",
     "flip_pairs": "joints that change places in a mirror",
     "sigmas": "how far annotators differ, for OKS: COCO's are from 0.025 (an eye) to 0.107 (a hip)",
-    "colours": "#rrggbb, one for each joint; none for hues around the circle",
+    "colors": "#rrggbb, one for each joint; none for hues around the circle",
 }
 
 
@@ -45,7 +45,7 @@ def write_skeleton(skeleton: Skeleton, path: Path, notes: Iterable[str] = ()) ->
             lines.append(f"{key} = {_text(value)}{comment}")
     if skeleton.means:
         lines += ["", "[means]", *(f"{_text(joint)} = {_text(list(parts))}" for joint, parts in skeleton.means)]
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

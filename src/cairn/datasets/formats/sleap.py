@@ -1,4 +1,4 @@
-"""SLEAP's .slp files (https://sleap.ai), through sleap-io: what somebody labelled in them, not what was predicted."""
+"""SLEAP's .slp files (https://sleap.ai), through sleap-io: what somebody labeled in them, not what was predicted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from cairn.datasets.formats.category import described
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.people import Listed, Person, gather, placed
 from cairn.datasets.image_files import located
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError, MissingExtra, SkeletonError
 from cairn.media.images import write_image
 from cairn.structures.skeleton import Skeleton
@@ -21,10 +21,10 @@ from cairn.structures.skeleton import Skeleton
 def read_sleap(
     path: Path, images: Path | None = None, frames: Path | None = None, faults: Faults | None = None
 ) -> Labels:
-    """The labelled instances of a file; a point that is placed but not visible is hidden.
+    """The labeled instances of a file; a point that is placed but not visible is hidden.
 
-    images  folder of the pictures or videos that it names
-    frames  where to write the labelled frames of videos, and of pictures that are in the file itself; None refuses
+    images  folder of the images or videos that it names
+    frames  where to write the labeled frames of videos, and of images that are in the file itself; None refuses
             files that have such. A frame is VIDEO/NUMBER.png
     Raises LabelError with file and frame where anything cannot be used, MissingExtra without sleap-io.
     """
@@ -40,9 +40,9 @@ def read_sleap(
     skeleton = _skeleton(content.skeletons, path)
     people: list[Person] = []
     listed: list[Listed] = []
-    for video, called, labelled in _labelled(content):
-        names = _pictures(video, called, [frame.frame_idx for frame in labelled], path, images, frames, faults)
-        for frame, name in zip(labelled, names, strict=True):
+    for video, called, labeled in _labeled(content):
+        names = _images(video, called, [frame.frame_idx for frame in labeled], path, images, frames, faults)
+        for frame, name in zip(labeled, names, strict=True):
             if name is None:
                 continue
             with faults:
@@ -50,11 +50,11 @@ def read_sleap(
                 people += [_person(instance, name, content.tracks, record) for instance in frame.user_instances]
                 listed.append(Listed(name, None, (f"video {called}",), int(frame.frame_idx)))
     if not listed:
-        raise LabelError(f"{path} has no labelled frame: what was predicted must be corrected in SLEAP first")
+        raise LabelError(f"{path} has no labeled frame: what was predicted must be corrected in SLEAP first")
     return gather(people, skeleton, path, None, listed=listed, faults=faults)
 
 
-def _labelled(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
+def _labeled(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
     """Each video, what it is called, and its frames in which somebody placed an instance."""
     names = [_name(video) for video in content.videos]
     for i, (video, name) in enumerate(zip(content.videos, names, strict=True), start=1):
@@ -64,7 +64,7 @@ def _labelled(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
             yield video, name if alone else f"{name}-{i}", sorted(frames, key=lambda frame: frame.frame_idx)
 
 
-def _pictures(
+def _images(
     video: Any,
     name: str,
     indices: list[int],
@@ -82,7 +82,7 @@ def _pictures(
     if frames is None:
         where = "the file itself" if inside else Path(str(video.filename)).name
         raise LabelError(
-            f"{path}: its pictures are in {where}: cairn convert {path.name} labels.json writes them beside the labels"
+            f"{path}: its images are in {where}: cairn convert {path.name} labels.json writes them beside the labels"
         )
     found = str(path) if inside else _video_file(str(video.filename), path, images)
     try:
@@ -111,7 +111,7 @@ def _pixels(video: Any, index: int, record: str) -> np.ndarray:
 
 
 def _video_file(name: str, path: Path, images: Path | None) -> str:
-    """Where a video lies, which is named as on the machine of whoever labelled it."""
+    """Where a video lies, which is named as on the machine of whoever labeled it."""
     (found,) = located([name], path, images, Faults(), absent_ok=True, called=["video"])
     assert found is not None
     if not found.is_file():
@@ -124,17 +124,17 @@ def _is_inside(video: Any, path: Path) -> bool:
 
 
 def _name(video: Any) -> str:
-    """What the video is called: of pictures that were put into the file, the video that they are from."""
+    """What the video is called: of images that were put into the file, the video that they are from."""
     source = video.source_video or video
     name = source.filename[0] if isinstance(source.filename, list) else source.filename
     place = Path(str(name).replace("\\", "/"))
     return place.parent.name if isinstance(source.filename, list) else place.name
 
 
-def _person(instance: Any, picture: str, tracks: list[Any], record: str) -> Person:
+def _person(instance: Any, image: str, tracks: list[Any], record: str) -> Person:
     points = placed(instance.points["xy"], record)
     track = next((i for i, track in enumerate(tracks) if track is instance.track), -1)
-    return Person(picture, points, ~np.asarray(instance.points["visible"], bool), track=track)
+    return Person(image, points, ~np.asarray(instance.points["visible"], bool), track=track)
 
 
 def _skeleton(skeletons: list[Any], path: Path) -> Skeleton:

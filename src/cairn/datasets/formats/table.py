@@ -1,8 +1,8 @@
 """Labels as a table, in CSV or Parquet: a row for each joint of each object, for spreadsheets and data frames.
 
-    picture,width,height,video,subject,frame,object,track,crowd,box_x,box_y,box_width,box_height,area,joint,x,y,v
+    image,width,height,video,subject,frame,object,track,crowd,box_x,box_y,box_width,box_height,area,joint,x,y,v
 
-`object` counts in each picture from 0; v is COCO's. What is missing is empty; a picture without objects has one row
+`object` counts in each image from 0; v is COCO's. What is missing is empty; an image without objects has one row
 with nothing after `frame`. The skeleton is in the Parquet file itself, and beside the CSV in NAME.skeleton.toml.
 """
 
@@ -19,28 +19,28 @@ import numpy as np
 
 from cairn.datasets.formats.category import described
 from cairn.datasets.formats.coco import decimals, name_in, shared_by
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.people import Listed, Person, gather, placed
 from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import LabelError, MissingExtra, SkeletonError
-from cairn.files import whole_file
+from cairn.files import atomic_write
 from cairn.structures.skeleton import Skeleton
 
-TEXTS = ("picture", "video", "subject", "joint")
+TEXTS = ("image", "video", "subject", "joint")
 WHOLE = ("width", "height", "frame", "object", "track", "crowd", "v")
 COLUMNS = (
-    *("picture", "width", "height", "video", "subject", "frame", "object", "track", "crowd"),
+    *("image", "width", "height", "video", "subject", "frame", "object", "track", "crowd"),
     *("box_x", "box_y", "box_width", "box_height", "area", "joint", "x", "y", "v"),
 )
-NEEDED = ("picture", "object", "joint", "x", "y", "v")
+NEEDED = ("image", "object", "joint", "x", "y", "v")
 
 Row = Mapping[str, Any]
 
 
 def write_csv(labels: Labels, path: Path) -> None:
     """Raises OutputError."""
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(_rows(labels, path))
@@ -54,14 +54,14 @@ def write_parquet(labels: Labels, path: Path) -> None:
     rows = list(_rows(labels, path))
     columns = {name: pyarrow.array([row.get(name) for row in rows], kind) for name, kind in kinds.items()}
     table = pyarrow.table(columns, metadata={"cairn.structures.skeleton": json.dumps(labels.skeleton.to_dict())})
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         parquet.write_table(table, beside)
 
 
 def read_table(
     path: Path, images: Path | None = None, names: Skeleton | None = None, faults: Faults | None = None
 ) -> Labels:
-    """What `write_csv` and `write_parquet` wrote, or a table with at least the columns picture, object, joint, x, y, v.
+    """What `write_csv` and `write_parquet` wrote, or a table with at least the columns image, object, joint, x, y, v.
 
     names  the skeleton, where the table has none and none lies beside it
     Raises LabelError with file and row where anything is missing or contradictory, MissingExtra without pyarrow.
@@ -74,27 +74,27 @@ def read_table(
     objects: dict[tuple[str, int], list[tuple[int, Row]]] = {}
     for number, row in enumerate(rows, start=1 if columnar else 2):
         with faults:
-            picture = row["picture"]
-            if not isinstance(picture, str) or not picture:
-                raise LabelError(f"{path}: row {number} names no picture")
-            if picture not in listed:
-                listed[picture] = _listed(row, f"{path}: row {number}")
+            image = row["image"]
+            if not isinstance(image, str) or not image:
+                raise LabelError(f"{path}: row {number} names no image")
+            if image not in listed:
+                listed[image] = _listed(row, f"{path}: row {number}")
             which = _whole(row, "object", f"{path}: row {number}")
             if which is not None:
-                objects.setdefault((picture, which), []).append((number, row))
+                objects.setdefault((image, which), []).append((number, row))
     people = []
-    for (picture, _), joints in objects.items():
+    for (image, _), joints in objects.items():
         with faults:
-            people.append(_person(picture, joints, skeleton, path))
+            people.append(_person(image, joints, skeleton, path))
     return gather(people, skeleton, path, images, listed=listed.values(), faults=faults)
 
 
 def _rows(labels: Labels, path: Path) -> Iterator[dict[str, Any]]:
     folder = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
-    for picture in labels:
-        height, width = picture.size
-        shared = {"picture": name_in(folder, picture.path), "width": width, "height": height, **shared_by(picture)}
-        rows = picture.annotation
+    for image in labels:
+        height, width = image.size
+        shared = {"image": name_in(folder, image.path), "width": width, "height": height, **shared_by(image)}
+        rows = image.annotation
         if not len(rows):
             yield shared
         for i in range(len(rows)):
@@ -179,10 +179,10 @@ def _listed(row: Row, record: str) -> Listed:
     if (height is None) != (width is None) or (height or 1) < 1 or (width or 1) < 1:
         raise LabelError(f"{record}: width and height must be pixels, got {row['width']} and {row['height']}")
     kin = tuple(f"{key} {row[key]}" for key in ("video", "subject") if row[key] is not None)
-    return Listed(row["picture"], (height, width) if height and width else None, kin, frame)
+    return Listed(row["image"], (height, width) if height and width else None, kin, frame)
 
 
-def _person(picture: str, joints: list[tuple[int, Row]], skeleton: Skeleton, path: Path) -> Person:
+def _person(image: str, joints: list[tuple[int, Row]], skeleton: Skeleton, path: Path) -> Person:
     points = np.full((len(skeleton), 2), np.nan)
     hidden = np.zeros(len(skeleton), bool)
     seen: set[str] = set()
@@ -191,10 +191,10 @@ def _person(picture: str, joints: list[tuple[int, Row]], skeleton: Skeleton, pat
         if joint not in skeleton.joints:
             raise LabelError(f"{record}: joint {joint!r} is not among {', '.join(skeleton.joints[:20])}")
         if joint in seen:
-            raise LabelError(f"{record}: {joint} of object {row['object']:g} in {picture} stands twice")
+            raise LabelError(f"{record}: {joint} of object {row['object']:g} in {image} stands twice")
         seen.add(joint)
         if row["v"] not in (0, 1, 2):
-            raise LabelError(f"{record}: v must be 0 (not labelled), 1 (hidden) or 2 (visible), got {row['v']}")
+            raise LabelError(f"{record}: v must be 0 (not labeled), 1 (hidden) or 2 (visible), got {row['v']}")
         if row["v"]:
             if row["x"] is None or row["y"] is None or row["x"] != row["x"] or row["y"] != row["y"]:
                 raise LabelError(f"{record}: x and y must be numbers where v is not 0, got {row['x']} and {row['y']}")
@@ -210,7 +210,7 @@ def _person(picture: str, joints: list[tuple[int, Row]], skeleton: Skeleton, pat
     if area is not None and not (area >= 0 and np.isfinite(area)):
         raise LabelError(f"{record}: area must be a number of square pixels, got {area}")
     return Person(
-        picture,
+        image,
         points,
         hidden,
         tuple(box) if given else None,  # type: ignore[arg-type]
@@ -233,7 +233,7 @@ def _skeleton(path: Path, rows: list[Row], own: Skeleton | None, names: Skeleton
     """The table's, that beside it, the given one, or what follows from the names in order of appearance."""
     joints = list(dict.fromkeys(row["joint"] for row in rows if row["joint"] is not None))
     if not joints:
-        raise LabelError(f"{path} {'has no labelled joint' if rows else 'is empty: it has a header and no rows'}")
+        raise LabelError(f"{path} {'has no labeled joint' if rows else 'is empty: it has a header and no rows'}")
     beside = skeleton_beside(path)
     found = own or (read_skeleton(beside) if beside.is_file() else names)
     if found is not None and set(joints) <= set(found.joints):

@@ -1,10 +1,10 @@
-"""YOLO-pose folders (https://docs.ultralytics.com/datasets/pose): a YAML file, pictures, and a text file for each.
+"""YOLO-pose folders (https://docs.ultralytics.com/datasets/pose): a YAML file, images, and a text file for each.
 
     data.yaml           train: images/train    kpt_shape: [13, 3]    flip_idx: [...]    names: {0: fly}
     images/train/a.jpg
-    labels/train/a.txt  class, centre x and y, width, height, then x, y, v of each joint: a line for each object
+    labels/train/a.txt  class, center x and y, width, height, then x, y, v of each joint: a line for each object
 
-All lengths are shares of the picture's sides.
+All lengths are shares of the image's sides.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import Any
 import numpy as np
 
 from cairn.datasets.formats.category import described
-from cairn.datasets.problems import Faults
-from cairn.datasets.labels import Labels
 from cairn.datasets.formats.people import Listed, Person, gather, placed
-from cairn.datasets.image_files import located
 from cairn.datasets.formats.yaml_file import read_yaml
+from cairn.datasets.image_files import located
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Faults
 from cairn.errors import ImageError, LabelError, SkeletonError
-from cairn.structures.geometry import Size
 from cairn.media.images import image_size
+from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Limb, Skeleton
 
 PARTS = ("train", "val", "test")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 BOX = 5  # numbers before the joints: class and box
 
 
@@ -38,7 +38,7 @@ def read_yolo(
     part: str | None = None,
     faults: Faults | None = None,
 ) -> Labels:
-    """The labels of a data set's YAML file. Pictures without a text file have no objects.
+    """The labels of a data set's YAML file. Images without a text file have no objects.
 
     names  what the joints are where the file does not name them, in its order
     part   train, val or test; None takes all that there are
@@ -50,20 +50,20 @@ def read_yolo(
     skeleton = _skeleton(table, joints, names, path)
     wanted = [part] if part else [name for name in PARTS if table.get(name)]
     if not wanted or not table.get(wanted[0]):
-        raise LabelError(f"{path} names no pictures under {part or 'train, val or test'}")
-    pictures = [picture for name in wanted for picture in _listed(table, name, path, images, faults)]
+        raise LabelError(f"{path} names no images under {part or 'train, val or test'}")
+    entries = [image for name in wanted for image in _listed(table, name, path, images, faults)]
     people: list[Person] = []
     listed: dict[Path, Listed] = {}
-    for picture in pictures:
+    for image in entries:
         with faults:
-            if picture in listed:
-                raise LabelError(f"{path} lists {picture} twice: keep train, val and test apart")
+            if image in listed:
+                raise LabelError(f"{path} lists {image} twice: keep train, val and test apart")
             try:
-                size = image_size(picture)
+                size = image_size(image)
             except ImageError as error:
                 raise LabelError(f"{path}: {error}") from None
-            people += _people(_label_file(picture), str(picture), size, joints, numbers, faults)
-            listed[picture] = Listed(str(picture), size)
+            people += _people(_label_file(image), str(image), size, joints, numbers, faults)
+            listed[image] = Listed(str(image), size)
     return gather(people, skeleton, path, None, listed=listed.values(), faults=faults)
 
 
@@ -122,14 +122,14 @@ def _joint_names(value: Any, joints: int, path: Path) -> list[str]:
 
 
 def _listed(table: dict[str, Any], part: str, path: Path, images: Path | None, faults: Faults) -> Iterator[Path]:
-    """The pictures of a part: of a folder, of several, or of text files that list them."""
+    """The images of a part: of a folder, of several, or of text files that list them."""
     places = table[part] if isinstance(table[part], list) else [table[part]]
     for place in places:
         if not isinstance(place, str):
-            raise LabelError(f"{path}: {part} must be a folder of pictures or a list in a .txt file, got {place!r:.60}")
+            raise LabelError(f"{path}: {part} must be a folder of images or a list in a .txt file, got {place!r:.60}")
         where = _place(path, table.get("path"), place, part, images)
         if where.is_dir():
-            yield from sorted(file for file in where.rglob("*") if file.suffix.lower() in PICTURES)
+            yield from sorted(file for file in where.rglob("*") if file.suffix.lower() in IMAGES)
         else:
             try:
                 lines = [line.strip() for line in where.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -141,7 +141,7 @@ def _listed(table: dict[str, Any], part: str, path: Path, images: Path | None, f
 
 
 def _place(path: Path, root: Any, place: str, part: str, images: Path | None) -> Path:
-    """Where a part's pictures lie: below `path` of the file, which many write for another machine, or beside it."""
+    """Where a part's images lie: below `path` of the file, which many write for another machine, or beside it."""
     roots = [path.parent / str(root)] if root else []
     if images is not None:
         roots, place = [images, images.parent], place.removeprefix("images/")
@@ -156,18 +156,18 @@ def _place(path: Path, root: Any, place: str, part: str, images: Path | None) ->
         raise LabelError(f"{path}: {part} has a name that leaves the folder: {place}")
     if images is not None:
         return images
-    raise LabelError(f"{path}: there are no pictures at {tried[0]} ({part}): say where they lie with --images")
+    raise LabelError(f"{path}: there are no images at {tried[0]} ({part}): say where they lie with --images")
 
 
-def _label_file(picture: Path) -> Path:
-    """images/a.jpg -> labels/a.txt, by the last folder called images; else the text file beside the picture."""
-    parts = list(picture.parts[:-1])
+def _label_file(image: Path) -> Path:
+    """images/a.jpg -> labels/a.txt, by the last folder called images; else the text file beside the image."""
+    parts = list(image.parts[:-1])
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    return Path(*parts, f"{picture.stem}.txt")
+    return Path(*parts, f"{image.stem}.txt")
 
 
-def _people(path: Path, picture: str, size: Size, joints: int, numbers: int, faults: Faults) -> Iterator[Person]:
+def _people(path: Path, image: str, size: Size, joints: int, numbers: int, faults: Faults) -> Iterator[Person]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else []
     except OSError as error:
@@ -179,12 +179,12 @@ def _people(path: Path, picture: str, size: Size, joints: int, numbers: int, fau
         person = None
         with faults:
             if fields := line.split():
-                person = _person(fields, f"{path} line {i}", picture, size, count, numbers)
+                person = _person(fields, f"{path} line {i}", image, size, count, numbers)
         if person is not None:
             yield person
 
 
-def _person(fields: list[str], record: str, picture: str, size: Size, count: int, numbers: int) -> Person:
+def _person(fields: list[str], record: str, image: str, size: Size, count: int, numbers: int) -> Person:
     try:
         values = np.array([float(field) for field in fields])
     except ValueError:
@@ -199,9 +199,9 @@ def _person(fields: list[str], record: str, picture: str, size: Size, count: int
     flags = table[:, 2] if numbers == 3 else np.where((table > 0).any(axis=1), 2, 0)
     if not np.isin(flags, (0, 1, 2)).all():
         bad = flags[~np.isin(flags, (0, 1, 2))][0]
-        raise LabelError(f"{record}: v must be 0 (not labelled), 1 (hidden) or 2 (visible), got {bad:g}")
+        raise LabelError(f"{record}: v must be 0 (not labeled), 1 (hidden) or 2 (visible), got {bad:g}")
     x, y, w, h = (values[1:BOX] * (width, height, width, height)).tolist()
     if w < 0 or h < 0:
         raise LabelError(f"{record}: the box has a negative width or height")
     points = placed(np.where(flags[:, None] > 0, points, np.nan), record)
-    return Person(picture, points, flags == 1, (x - w / 2, y - h / 2, w, h))
+    return Person(image, points, flags == 1, (x - w / 2, y - h / 2, w, h))

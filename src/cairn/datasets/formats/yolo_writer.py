@@ -10,31 +10,31 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.labels import LabelledPicture, Labels
-from cairn.datasets.formats.yolo import PARTS, PICTURES
+from cairn.datasets.formats.yolo import IMAGES, PARTS
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import OutputError
-from cairn.files import whole_file
+from cairn.files import atomic_write
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
 
 def write_yolo(labels: Labels, folder: Path, part: str = "train") -> tuple[str, ...]:
-    """Copies the pictures to images/PART, writes labels/PART, and data.yaml of all the parts that are there.
+    """Copies the images to images/PART, writes labels/PART, and data.yaml of all the parts that are there.
 
     A part that is there already is replaced when all is written. What the form has no room for is returned in words:
-    crowds, tracks, and joints outside of their picture, for which its readers refuse the picture.
+    crowds, tracks, and joints outside of their image, for which its readers refuse the image.
     Raises OutputError where it cannot be written, or the parts that are there have other joints.
     """
     beside = folder / f".{part}.{os.getpid()}.partial"
     lost: Counter[str] = Counter()
     _same_joints(folder / "data.yaml", labels.skeleton)
     try:
-        for picture, name in zip(labels, _names(labels), strict=True):
+        for image, name in zip(labels, _names(labels), strict=True):
             copy, text = beside / "images" / name, (beside / "labels" / name).with_suffix(".txt")
             for file in (copy, text):
                 file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(picture.path, copy)
-            text.write_text("".join(_lines(picture, lost)), encoding="utf-8")
+            shutil.copyfile(image.path, copy)
+            text.write_text("".join(_lines(image, lost)), encoding="utf-8")
         for kind in ("images", "labels"):
             target = folder / kind / part
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def write_yolo(labels: Labels, folder: Path, part: str = "train") -> tuple[str, 
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     parts = [name for name in PARTS if (folder / "images" / name).is_dir()]
-    with whole_file(folder / "data.yaml") as path:
+    with atomic_write(folder / "data.yaml") as path:
         path.write_text(_yaml(labels.skeleton, parts), encoding="utf-8")
     return tuple(f"{count} {what}" for what, count in lost.items())
 
@@ -56,7 +56,7 @@ def _yaml(skeleton: Skeleton, parts: list[str]) -> str:
     lines = [
         *(f"{part}: images/{part}" for part in parts),
         f"kpt_shape: [{len(skeleton)}, 3]",
-        f"flip_idx: {list(skeleton.flip_order)} # in a mirrored picture joint k is what flip_idx[k] was",
+        f"flip_idx: {list(skeleton.flip_order)} # in a mirrored image joint k is what flip_idx[k] was",
         f"names: {{0: {json.dumps(skeleton.name, ensure_ascii=False)}}}",
         f"kpt_names: {{0: {names}}}",
         "# Cairn's own, which others pass over: limbs as pairs of joint numbers from 0, and OKS sigmas",
@@ -78,10 +78,10 @@ def _same_joints(path: Path, skeleton: Skeleton) -> None:
         raise OutputError(f"{path} has other joints, or was not written by Cairn: choose another folder")
 
 
-def _lines(picture: LabelledPicture, lost: Counter[str]) -> list[str]:
+def _lines(image: LabeledImage, lost: Counter[str]) -> list[str]:
     """One for each object."""
-    rows: Annotation = picture.annotation
-    height, width = picture.size
+    rows: Annotation = image.annotation
+    height, width = image.size
     side = np.array([width, height], np.float64)
     lines = []
     for i in range(len(rows)):
@@ -94,7 +94,7 @@ def _lines(picture: LabelledPicture, lost: Counter[str]) -> list[str]:
         flags = rows.visibility[i].copy()
         outside = (flags > 0) & ~((shares >= 0) & (shares <= 1)).all(axis=1)
         if outside.any():
-            lost["joints are left out that lie outside of their picture, which YOLO refuses"] += int(outside.sum())
+            lost["joints are left out that lie outside of their image, which YOLO refuses"] += int(outside.sum())
             flags[outside] = 0
         shares[flags == 0] = 0
         low = np.clip(rows.boxes[i, :2].astype(np.float64), 0, side)
@@ -106,14 +106,14 @@ def _lines(picture: LabelledPicture, lost: Counter[str]) -> list[str]:
 
 
 def _names(labels: Labels) -> list[Path]:
-    """What each picture is called in the part: its path below the folder that all share. A text file goes by the
-    name without its ending, so pictures that differ in nothing else get their number."""
-    common = os.path.commonpath([picture.path.absolute().parent for picture in labels])
-    names = [picture.path.absolute().relative_to(common) for picture in labels]
+    """What each image is called in the part: its path below the folder that all share. A text file goes by the
+    name without its ending, so images that differ in nothing else get their number."""
+    common = os.path.commonpath([image.path.absolute().parent for image in labels])
+    names = [image.path.absolute().relative_to(common) for image in labels]
     stems = Counter(name.with_suffix("") for name in names)
     return [
-        (name if stems[name.with_suffix("")] == 1 else name.with_stem(f"{name.stem}_{picture.id}")).with_suffix(
-            name.suffix if name.suffix.lower() in PICTURES else ".jpg"
+        (name if stems[name.with_suffix("")] == 1 else name.with_stem(f"{name.stem}_{image.id}")).with_suffix(
+            name.suffix if name.suffix.lower() in IMAGES else ".jpg"
         )
-        for name, picture in zip(names, labels, strict=True)
+        for name, image in zip(names, labels, strict=True)
     ]

@@ -1,12 +1,12 @@
 """Mean average precision of joints over several people, as MPII's multi-person benchmark measures it.
 
-Pishchulin et al., DeepCut, CVPR 2016, and the released evaluation: in each picture every found person goes to the
-labelled one of whose joints it has the largest share right; of several that go to one, that with the largest share
+Pishchulin et al., DeepCut, CVPR 2016, and the released evaluation: in each image every found person goes to the
+labeled one of whose joints it has the largest share right; of several that go to one, that with the largest share
 is matched, the first of equals. A joint of a matched person is right where it is near enough; all others that were
 found are wrong. Each joint's finds, the surest first, give its precision over recall, and the area below is its AP.
 
-Where we depart: the benchmark cuts pictures to groups whose people are all labelled. Here whole pictures count, and
-what is found in a region of people who are not labelled joint by joint, or have no head to measure by, is ignored.
+Where we depart: the benchmark cuts images to groups whose people are all labeled. Here whole images count, and
+what is found in a region of people who are not labeled joint by joint, or have no head to measure by, is ignored.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from cairn.structures.poses import Annotation, Poses
 class JointPrecision:
     """AP of every joint under a protocol.
 
-    per_joint  (K,) percent; NaN for a joint that is nowhere labelled
-    counts     (K,) labelled keypoints; 0 for a joint that the protocol leaves out
+    per_joint  (K,) percent; NaN for a joint that is nowhere labeled
+    counts     (K,) labeled keypoints; 0 for a joint that the protocol leaves out
     value      mAP: the mean over those joints
     """
 
@@ -42,7 +42,7 @@ class JointPrecision:
 def joint_precision(
     labels: Labels, predictions: Sequence[Poses], protocol: Protocol, threshold: float | None = None
 ) -> JointPrecision:
-    """predictions: one for each of the labels' pictures, in their order. threshold: None takes the protocol's own.
+    """predictions: one for each of the labels' images, in their order. threshold: None takes the protocol's own.
 
     Raises LabelError where labels and predictions do not match, or labels have not the protocol's length.
     """
@@ -50,13 +50,13 @@ def joint_precision(
     limit = protocol.threshold if threshold is None else threshold
     joints = len(labels.skeleton)
     scores, right, counts = [np.zeros((0, joints))], [np.zeros((0, joints), bool)], np.zeros(joints, np.int64)
-    for picture, poses in zip(labels, predictions, strict=True):
-        lengths = protocol.length(picture.annotation, labels.skeleton)
-        measured = picture.annotation.labelled & (lengths > 0)
-        truth = picture.annotation[np.flatnonzero(measured)]
+    for image, poses in zip(labels, predictions, strict=True):
+        lengths = protocol.length(image.annotation, labels.skeleton)
+        measured = image.annotation.labeled & (lengths > 0)
+        truth = image.annotation[np.flatnonzero(measured)]
         near = near_enough(poses, truth, lengths[measured], limit)  # (P, G, K)
         partner = assign(near, truth)
-        regions = picture.annotation[np.flatnonzero(~measured)].boxes
+        regions = image.annotation[np.flatnonzero(~measured)].boxes
         kept = np.flatnonzero((partner >= 0) | ~inside(poses, regions))
         matched = np.flatnonzero(partner >= 0)
         hits = np.zeros(poses.found.shape, bool)
@@ -71,21 +71,21 @@ def joint_precision(
 
 
 def near_enough(poses: Poses, truth: Annotation, lengths: NDArray, threshold: float) -> NDArray[np.bool_]:
-    """(P, G, K): joints of P found that are within `threshold` lengths of those of G labelled people."""
+    """(P, G, K): joints of P found that are within `threshold` lengths of those of G labeled people."""
     distances = np.linalg.norm(poses.keypoints[:, None].astype(np.float64) - truth.keypoints[None], axis=-1)
     there = poses.found[:, None] & (truth.visibility > 0)[None]
     return there & (np.where(there, distances, np.inf) <= threshold * lengths[None, :, None])
 
 
 def assign(near: NDArray[np.bool_], truth: Annotation) -> NDArray[np.intp]:
-    """(P,) the labelled person of each found one; -1 for none."""
-    people, labelled, _ = near.shape
+    """(P,) the labeled person of each found one; -1 for none."""
+    people, labeled, _ = near.shape
     partner = np.full(people, -1)
-    if not people or not labelled:
+    if not people or not labeled:
         return partner
     shares = near.sum(axis=2) / np.maximum((truth.visibility > 0).sum(axis=1), 1)  # (P, G)
     wanted = shares.argmax(axis=1)
-    for person in range(labelled):
+    for person in range(labeled):
         claims = np.where(wanted == person, shares[:, person], 0)
         if claims.max() > 0:
             partner[claims.argmax()] = person
@@ -93,7 +93,7 @@ def assign(near: NDArray[np.bool_], truth: Annotation) -> NDArray[np.intp]:
 
 
 def average_precision(scores: NDArray, right: NDArray[np.bool_], count: int) -> float:
-    """Percent, from the scores of one joint's finds (NaN for none) and `count` labelled ones; NaN for count 0.
+    """Percent, from the scores of one joint's finds (NaN for none) and `count` labeled ones; NaN for count 0.
 
     The area below the precision that is reached at each recall or a larger one (PASCAL VOC since 2010).
     """

@@ -12,7 +12,7 @@ from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.poses import Annotation, Poses
 
-MAX_DETECTIONS = 20  # of one picture that count, by score; COCO's number for keypoints
+MAX_DETECTIONS = 20  # of one image that count, by score; COCO's number for keypoints
 NOWHERE = -1e6  # where joints are put that were not found: they earn nothing, as far from everything as this
 
 NAMES = {
@@ -33,8 +33,8 @@ NAMES = {
 def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float]:
     """AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL in percent; NaN where no object is of that size.
 
-    predictions  one for each of the labels' pictures, in their order
-    Sigmas are those of the labels' skeleton. Crowds and objects without a labelled joint are regions to
+    predictions  one for each of the labels' images, in their order
+    Sigmas are those of the labels' skeleton. Crowds and objects without a labeled joint are regions to
     ignore: what is found there counts neither way. Medium is an area of 32² to 96² pixels, large is above.
     Raises LabelError where labels and predictions do not match, MissingExtra without faster-coco-eval.
     """
@@ -42,7 +42,7 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
     check_parallel(labels, predictions)
     truth = coco(
         {
-            "images": [{"id": i, "height": p.size[0], "width": p.size[1]} for i, p in enumerate(labels.pictures)],
+            "images": [{"id": i, "height": p.size[0], "width": p.size[1]} for i, p in enumerate(labels.images)],
             "categories": [{"id": 1, "name": labels.skeleton.name}],
             "annotations": _numbered(row for i, p in enumerate(labels) for row in _truth(i, p.annotation)),
         }
@@ -68,20 +68,20 @@ def library() -> tuple[Any, Any]:
 
 
 def similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:
-    """Object keypoint similarity (P, G) of P found (P, K, 2) and G labelled objects.
+    """Object keypoint similarity (P, G) of P found (P, K, 2) and G labeled objects.
 
-    The mean over the labelled joints of exp(-d² / (2·area·(2·sigma)²)); 0 for a joint that was not found, and
-    for objects that are not labelled.
+    The mean over the labeled joints of exp(-d² / (2·area·(2·sigma)²)); 0 for a joint that was not found, and
+    for objects that are not labeled.
     """
-    labelled = (annotation.visibility > 0) & annotation.labelled[:, None]
-    each = keypoint_similarity(annotation, keypoints, sigmas) * labelled
-    return each.sum(axis=-1) / np.maximum(labelled.sum(axis=-1), 1)
+    labeled = (annotation.visibility > 0) & annotation.labeled[:, None]
+    each = keypoint_similarity(annotation, keypoints, sigmas) * labeled
+    return each.sum(axis=-1) / np.maximum(labeled.sum(axis=-1), 1)
 
 
 def keypoint_similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:
-    """What each joint of P found (P, K, 2) would add to the similarity with each of G labelled objects: (P, G, K).
+    """What each joint of P found (P, K, 2) would add to the similarity with each of G labeled objects: (P, G, K).
 
-    0 for a joint that was not found or is not labelled.
+    0 for a joint that was not found or is not labeled.
     """
     variance = (2 * np.asarray(sigmas)) ** 2
     distance = ((keypoints[:, None].astype(np.float64) - annotation.keypoints[None]) ** 2).sum(axis=-1)
@@ -90,25 +90,25 @@ def keypoint_similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequ
 
 
 def match(annotation: Annotation, poses: Poses, least: float = 0.1) -> NDArray[np.int64]:
-    """(G,) the row of `poses` for each labelled object; -1 where none is left with a similarity of `least`.
+    """(G,) the row of `poses` for each labeled object; -1 where none is left with a similarity of `least`.
 
     The most similar pair first: this serves to measure distances, and scores have no part in it.
     """
     partner = np.full(len(annotation), -1)
     alike = similarity(annotation, poses.keypoints, poses.skeleton.sigmas)
     for _ in range(min(alike.shape)):
-        found, labelled = np.unravel_index(int(alike.argmax()), alike.shape)
-        if alike[found, labelled] < least:
+        found, labeled = np.unravel_index(int(alike.argmax()), alike.shape)
+        if alike[found, labeled] < least:
             break
-        partner[labelled] = found
-        alike[found], alike[:, labelled] = -1, -1
+        partner[labeled] = found
+        alike[found], alike[:, labeled] = -1, -1
     return partner
 
 
 def check_parallel(labels: Labels, predictions: Sequence[Poses]) -> None:
-    """Raises LabelError where predictions are not one for each picture, in the labels' joints."""
+    """Raises LabelError where predictions are not one for each image, in the labels' joints."""
     if len(predictions) != len(labels):
-        raise LabelError(f"{len(labels)} labelled pictures need as many predictions, got {len(predictions)}")
+        raise LabelError(f"{len(labels)} labeled images need as many predictions, got {len(predictions)}")
     for poses in predictions:
         if poses.skeleton.joints != labels.skeleton.joints:
             raise LabelError(

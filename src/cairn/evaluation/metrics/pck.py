@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mean = Literal["joints", "pooled"]
-"""Over joints: each joint weighs the same (the papers'). Pooled: each labelled keypoint weighs the same."""
+"""Over joints: each joint weighs the same (the papers'). Pooled: each labeled keypoint weighs the same."""
 
 
-def normalised_errors(found: NDArray, truth: NDArray, lengths: NDArray) -> NDArray[np.float64]:
+def normalized_errors(found: NDArray, truth: NDArray, lengths: NDArray) -> NDArray[np.float64]:
     """(N, K) distances over lengths.
 
     found (N, K, 2), truth (N, K, 2), NaN where there is none; lengths (N,) in the same pixels.
-    Infinite where a labelled keypoint was not found; NaN where it is not labelled, or the object has no
+    Infinite where a labeled keypoint was not found; NaN where it is not labeled, or the object has no
     positive length.
     """
     distances = np.linalg.norm(found.astype(np.float64) - truth.astype(np.float64), axis=-1)
@@ -29,7 +29,7 @@ def normalised_errors(found: NDArray, truth: NDArray, lengths: NDArray) -> NDArr
 
 
 def pck(errors: NDArray, threshold: float) -> NDArray[np.float64]:
-    """(K,) percentage of labelled keypoints with an error below the threshold; NaN for a joint without any."""
+    """(K,) percentage of labeled keypoints with an error below the threshold; NaN for a joint without any."""
     return _percentages((errors < threshold).astype(np.float64), errors)
 
 
@@ -53,7 +53,7 @@ def mean_error(errors: NDArray) -> NDArray[np.float64]:
 
 
 def not_found(errors: NDArray) -> NDArray[np.float64]:
-    """(K,) percentage of labelled keypoints that were not found."""
+    """(K,) percentage of labeled keypoints that were not found."""
     return _percentages(np.isinf(errors).astype(np.float64), errors)
 
 

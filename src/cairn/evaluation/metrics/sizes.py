@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.evaluation.metrics.pck import average, count, mean_error, normalised_errors, pck
-from cairn.evaluation.protocols import box_side
 from cairn.evaluation.evaluate import Evaluation
+from cairn.evaluation.metrics.pck import average, count, mean_error, normalized_errors, pck
+from cairn.evaluation.protocols import box_side
 
-MOST_BINS = 6
-LEAST_OBJECTS = 10  # in a bin: a mean of fewer says little
+MAX_BINS = 6
+MIN_OBJECTS = 10  # in a bin: a mean of fewer says little
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def by_size(evaluation: Evaluation) -> list[SizeBin]:
     pairs, protocol = evaluation.pairs, evaluation.error.protocol
     sides = box_side(pairs.truth, pairs.skeleton)
     lengths = protocol.length(pairs.truth, pairs.skeleton)
-    errors = 100 * normalised_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = 100 * normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
     result = []
     for rows in bins_of(sides):
         near, far = evaluation.pck.errors[rows], errors[rows]
@@ -57,7 +57,7 @@ def by_size(evaluation: Evaluation) -> list[SizeBin]:
 
 def bins_of(sides: NDArray) -> list[NDArray[np.intp]]:
     """Rows of each bin, by (N,) sides; objects of one side are in one bin."""
-    number = min(MOST_BINS, max(1, len(sides) // LEAST_OBJECTS))
+    number = min(MAX_BINS, max(1, len(sides) // MIN_OBJECTS))
     edges = np.unique(np.quantile(sides, np.arange(1, number) / number)) if len(sides) else np.zeros(0)
     bins = np.searchsorted(edges, sides, side="right")
     return [np.flatnonzero(bins == i) for i in np.unique(bins)]

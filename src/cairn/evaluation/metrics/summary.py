@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cairn.evaluation.metrics.mpii import JointPrecision
 from cairn.evaluation.evaluate import Evaluation, MeanError, Pck
+from cairn.evaluation.metrics.mpii import JointPrecision
 from cairn.structures.skeleton import Skeleton
 
 NME = "NME, %"
@@ -20,12 +20,12 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
     pairs, error = evaluation.pairs, evaluation.error
     joints = skeleton.joints
     result: dict[str, Any] = {
-        "pictures": len(evaluation.labels),
+        "images": len(evaluation.labels),
         "objects": len(pairs.truth),
-        "milliseconds_per_picture": 1000 * evaluation.seconds,
+        "milliseconds_per_image": 1000 * evaluation.seconds,
         "skeleton": skeleton.name,
     }
-    if evaluation.fit != "crop":
+    if evaluation.task != "crop":
         result["objects_found"] = int(pairs.met.sum())
     if evaluation.oks is not None:
         result["oks"] = {**evaluation.oks, "sigmas": dict(zip(joints, skeleton.sigmas, strict=True))}
@@ -129,7 +129,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
         rows |= {f"OKS {name}": number(value) for name, value in evaluation.oks.items()}
     if evaluation.ap is not None:
         rows[f"MPII mAP@{evaluation.ap.threshold:g}"] = number(evaluation.ap.value)
-    if evaluation.fit != "crop":
+    if evaluation.task != "crop":
         rows["objects found"] = f"{int(pairs.met.sum())} of {len(pairs.truth)}"
     rows[name_of(pck)] = number(pck.value)
     if evaluation.pck_met is not None:
@@ -138,7 +138,7 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     rows[NME] = number(error.value, 2)
     rows["keypoints not found, %"] = number(error.missing)
     if math.isfinite(evaluation.seconds):
-        rows["ms a picture"] = number(1000 * evaluation.seconds, 0)
+        rows["ms an image"] = number(1000 * evaluation.seconds, 0)
     return rows
 
 

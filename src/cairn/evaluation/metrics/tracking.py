@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
-from cairn.ops.assignment import assign
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.oks import check_parallel, similarity
+from cairn.ops.assignment import assign
 from cairn.structures.poses import Annotation, Poses
 
 LEAST = 0.5  # OKS from which a find and an object may match; PoseTrack and COCO's AP50
@@ -23,7 +23,7 @@ LEAST = 0.5  # OKS from which a find and an object may match; PoseTrack and COCO
 class TrackFigures:
     """How well objects were followed; shares are percentages, NaN where there is nothing to measure.
 
-    objects          labelled objects with a track, over all pictures
+    objects          labeled objects with a track, over all images
     found            finds with an id, likewise
     misses           objects that no find matched
     false_positives  finds that matched no object
@@ -49,18 +49,18 @@ class TrackFigures:
 
 
 def measure_tracks(labels: Labels, predictions: Sequence[Poses], least: float = LEAST) -> TrackFigures:
-    """Compares the tracks of a video's labels with ids, picture by picture in the labels' order.
+    """Compares the tracks of a video's labels with ids, image by image in the labels' order.
 
     least  OKS from which a find and an object may match
-    Objects without a labelled joint or a track, and finds with the id -1, are left out of everything. Matches of the
-    picture before are kept while they may; the others of a picture are those of the greatest number with, among
+    Objects without a labeled joint or a track, and finds with the id -1, are left out of everything. Matches of the
+    image before are kept while they may; the others of an image are those of the greatest number with, among
     these, the greatest sum of OKS.
-    Raises LabelError where the labels know no tracks, predictions have no ids, or either has one twice in a picture.
+    Raises LabelError where the labels know no tracks, predictions have no ids, or either has one twice in an image.
     """
     check_parallel(labels, predictions)
     pairs = [
-        _compared(picture.path.name, picture.annotation, poses, least)
-        for picture, poses in zip(labels, predictions, strict=True)
+        _compared(image.path.name, image.annotation, poses, least)
+        for image, poses in zip(labels, predictions, strict=True)
     ]
     objects, found = (sum(len(pair[side]) for pair in pairs) for side in (0, 1))
     if not objects:
@@ -83,7 +83,7 @@ def measure_tracks(labels: Labels, predictions: Sequence[Poses], least: float = 
 
 
 Compared = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""Tracks (G,) and ids (P,) of a picture, and the OKS (G, P) of those that may match, 0 for the others."""
+"""Tracks (G,) and ids (P,) of an image, and the OKS (G, P) of those that may match, 0 for the others."""
 
 
 def _compared(name: str, truth: Annotation, poses: Poses, least: float) -> Compared:
@@ -91,7 +91,7 @@ def _compared(name: str, truth: Annotation, poses: Poses, least: float) -> Compa
     if ids is None:
         raise LabelError(f"predictions for {name} have no ids: expected poses from a tracker")
     tracks = np.full(len(truth), -1) if truth.tracks is None else truth.tracks
-    rows, finds = np.flatnonzero(truth.labelled & (tracks >= 0)), np.flatnonzero(ids >= 0)
+    rows, finds = np.flatnonzero(truth.labeled & (tracks >= 0)), np.flatnonzero(ids >= 0)
     truth, tracks, poses, ids = truth[rows], tracks[rows], poses[finds], ids[finds]
     for numbers, what in ((tracks, "label"), (ids, "prediction")):
         values, counts = np.unique(numbers, return_counts=True)
@@ -106,7 +106,7 @@ def _compared(name: str, truth: Annotation, poses: Poses, least: float) -> Compa
 
 def _clear(pairs: Sequence[Compared]) -> tuple[int, int, int, float]:
     """Matches, switches, fragmentations, and the sum of the matches' OKS."""
-    now: dict[int, int] = {}  # matches of the picture before: track -> id
+    now: dict[int, int] = {}  # matches of the image before: track -> id
     last: dict[int, int] = {}  # the last id that each track was matched with
     lost: set[int] = set()  # tracks that were matched and are not now
     matched = switches = fragmentations = 0

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError, MissingExtra
-from cairn.evaluation.reports.diagnosis import Diagnosis, diagnosis_sections
+from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import headline, metrics, name_of, number, parts
-from cairn.visualization.page import heading, paragraph, picture, table
+from cairn.evaluation.reports.diagnosis import Diagnosis, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_curves
 from cairn.evaluation.reports.report import free_of_reports, meaning_line, title_of, write_files
-from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.reports.worst import TILE, object_errors, tile
+from cairn.visualization.page import heading, image, paragraph, table
 
 SHOWN = 6  # objects on which all are worst, and as many on which the models differ most
 
@@ -28,19 +28,19 @@ Models = Mapping[str, Evaluation]
 
 @dataclass(frozen=True)
 class Shown:
-    """A labelled object, by its row in all the evaluations' pairs, with each model's mean error."""
+    """A labeled object, by its row in all the evaluations' pairs, with each model's mean error."""
 
     row: int
-    picture: str
+    image: str
     why: str
     errors: dict[str, float]
 
     @property
     def caption(self) -> str:
-        return f"{self.picture}, {self.why}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.errors.items())
+        return f"{self.image}, {self.why}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.errors.items())
 
     def to_dict(self) -> dict[str, Any]:
-        return {"picture": self.picture, "why": self.why, "errors": self.errors}
+        return {"image": self.image, "why": self.why, "errors": self.errors}
 
 
 def write_comparison(
@@ -73,10 +73,10 @@ def write_comparison(
         heading("Joints"),
         paragraph(f"{name_of(first.pck)}, in percent."),
         table(compared_joints(models), ("joint", "keypoints", "OKS sigma", *models)),
-        *([picture(bars, "png", "PCK by joint")] if bars else []),
-        *([heading("Curves"), picture(plot, "png", "PCK by threshold")] if plot else []),
+        *([image(bars, "png", "PCK by joint")] if bars else []),
+        *([heading("Curves"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections(diagnoses),
-        paragraph(f"In each line of the pictures below, from left to right: {', '.join(models)}."),
+        paragraph(f"In each line of the images below, from left to right: {', '.join(models)}."),
     ]
     captions = [entry.caption for entry in shown]
     return write_files(folder, figures, plot, sheet(models, shown), captions, title_of(about), sections)
@@ -102,7 +102,7 @@ def compared_joints(models: Models) -> list[tuple[str, ...]]:
 
 def told_where(models: Models) -> list[str]:
     """A warning where some models are told where the objects are, and others look for them."""
-    told = [name for name, entry in models.items() if entry.fit == "crop"]
+    told = [name for name, entry in models.items() if entry.task == "crop"]
     if not told or len(told) == len(models):
         return []
     return [f"Not the same task: {', '.join(told)} {'is' if len(told) == 1 else 'are'} told where the objects are."]
@@ -121,7 +121,7 @@ def shown_objects(models: Models, count: int = SHOWN) -> list[Shown]:
     return [
         Shown(
             row=int(row),
-            picture=first.labels.pictures[first.pairs.pictures[row]].path.name,
+            image=first.labels.images[first.pairs.images[row]].path.name,
             why=why,
             errors={name: float(value) for name, value in zip(models, errors[:, row], strict=True)},
         )
@@ -145,6 +145,6 @@ def check_same_labels(models: Models) -> None:
     first, *others = models.values()
     for entry in others:
         if [p.path for p in entry.labels] != [p.path for p in first.labels]:
-            raise LabelError("models can be compared on the same pictures only")
+            raise LabelError("models can be compared on the same images only")
         if entry.labels.skeleton.joints != first.labels.skeleton.joints or entry.pck.protocol != first.pck.protocol:
             raise LabelError("models can be compared on the same joints, in the same length only")

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cairn.errors import MissingExtra
-from cairn.evaluation.metrics.errors import BACKGROUND, GOOD, KINDS, NEAR, Breakdown, breakdown, repaired
-from cairn.evaluation.metrics.summary import finite, number
-from cairn.visualization.page import heading, paragraph, picture, table
-from cairn.evaluation.reports.plots import breakdown_bars, size_plot
 from cairn.evaluation.evaluate import Evaluation
+from cairn.evaluation.metrics.errors import BACKGROUND, GOOD, KINDS, NEAR, Breakdown, breakdown, repaired
 from cairn.evaluation.metrics.sizes import SizeBin, by_size
+from cairn.evaluation.metrics.summary import finite, number
+from cairn.evaluation.reports.plots import breakdown_bars, size_plot
+from cairn.visualization.page import heading, image, paragraph, table
 
 MEANING = (
     f"A keypoint is good where its similarity to its label is {GOOD:g} at least, jitter from {NEAR:g} on; inversion: "
     "it is at the joint that changes places with it in a mirror; swap: at another object's; miss: at none of these, or "
-    "not found; object missed: nothing was found of the whole object. False background: finds that are no labelled "
+    "not found; object missed: nothing was found of the whole object. False background: finds that are no labeled "
     "object (Ronchi and Perona, ICCV 2017)."
 )
 
@@ -81,8 +81,8 @@ def diagnosis_sections(models: Mapping[str, Diagnosis]) -> list[str]:
         table(size_rows(models), ("pixels", "objects", *names)),
     ]
     try:
-        sections.append(picture(breakdown_bars({n: m.breakdown for n, m in models.items()}), "png", "kinds of errors"))
-        after.append(picture(size_plot({n: m.sizes for n, m in models.items()}), "png", "error against size"))
+        sections.append(image(breakdown_bars({n: m.breakdown for n, m in models.items()}), "png", "kinds of errors"))
+        after.append(image(size_plot({n: m.sizes for n, m in models.items()}), "png", "error against size"))
     except MissingExtra:  # a plot is no reason to install anything: the tables say the same
         pass
     return [*sections, *after]

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import MissingExtra
+from cairn.evaluation.evaluate import Pck
 from cairn.evaluation.metrics.errors import KINDS, Breakdown
 from cairn.evaluation.metrics.pck import average, curve
-from cairn.evaluation.evaluate import Pck
 from cairn.evaluation.metrics.sizes import SizeBin
 
 STEPS = 101
-MOST_LINES = 20  # more than these nobody can tell apart: then the mean stands alone
-MOST_BARS = 80  # likewise
+MAX_LINES = 20  # more than these nobody can tell apart: then the mean stands alone
+MAX_BARS = 80  # likewise
 
-KIND_COLOURS = ("#7fb87f", "#f1d56b", "#e08a3c", "#a35bb5", "#c94f4f", "#999999")  # as KINDS
+KIND_COLORS = ("#7fb87f", "#f1d56b", "#e08a3c", "#a35bb5", "#c94f4f", "#999999")  # as KINDS
 
 
 def pck_plot(pck: Pck, parts: Mapping[str, tuple[int, ...]]) -> bytes:
@@ -26,7 +26,7 @@ def pck_plot(pck: Pck, parts: Mapping[str, tuple[int, ...]]) -> bytes:
     thresholds = np.linspace(0, pck.threshold, STEPS)
     values = curve(pck.errors, thresholds)
     figure, axes = _figure(8, 5)
-    for name, joints in parts.items() if len(parts) <= MOST_LINES else ():
+    for name, joints in parts.items() if len(parts) <= MAX_LINES else ():
         counted = [joint for joint in joints if pck.counts[joint]]
         if counted:
             axes.plot(thresholds, values[:, counted].mean(axis=1), linewidth=1, label=name)
@@ -48,7 +48,7 @@ def joint_bars(models: Mapping[str, Pck], parts: Mapping[str, tuple[int, ...]]) 
     """PCK of each part, a bar for each model; None where there are more bars than can be read."""
     first = next(iter(models.values()))
     shown = {name: list(joints) for name, joints in parts.items() if first.counts[list(joints)].any()}
-    if len(shown) * len(models) > MOST_BARS:
+    if len(shown) * len(models) > MAX_BARS:
         return None
     figure, axes = _figure(8, 1.2 + 0.24 * len(shown) * (len(models) + 0.5))
     width = 0.8 / len(models)
@@ -79,15 +79,15 @@ def size_plot(models: Mapping[str, Sequence[SizeBin]]) -> bytes:
 
 
 def breakdown_bars(models: Mapping[str, Breakdown]) -> bytes:
-    """What became of the labelled keypoints: a bar of 100 % for each model."""
+    """What became of the labeled keypoints: a bar of 100 % for each model."""
     figure, axes = _figure(8, 1.3 + 0.45 * len(models))
     left = np.zeros(len(models))
-    for kind, colour in zip(KINDS, KIND_COLOURS, strict=True):
+    for kind, color in zip(KINDS, KIND_COLORS, strict=True):
         values = np.array([model.shares[kind] for model in models.values()])
-        axes.barh(list(models), values, left=left, color=colour, label=kind)
+        axes.barh(list(models), values, left=left, color=color, label=kind)
         left += values
     axes.invert_yaxis()
-    axes.set(xlim=(0, 100), xlabel="% of labelled keypoints")
+    axes.set(xlim=(0, 100), xlabel="% of labeled keypoints")
     return _png(figure, axes)
 
 

@@ -1,4 +1,4 @@
-"""An evaluation for people and programs: metrics.json, a plot, the worst pictures, and one page with all of it."""
+"""An evaluation for people and programs: metrics.json, a plot, the worst images, and one page with all of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import MissingExtra, OutputError
-from cairn.evaluation.reports.diagnosis import Diagnosis, diagnose, diagnosis_sections
+from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
     headline,
@@ -23,12 +23,12 @@ from cairn.evaluation.metrics.summary import (
     name_of,
     parts,
 )
-from cairn.visualization.page import heading, numbered, page, paragraph, picture, table
+from cairn.evaluation.reports.diagnosis import Diagnosis, diagnose, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_plot
-from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.reports.worst import worst_objects, worst_sheet
+from cairn.files import atomic_write, ensure_writable_folder
 from cairn.media.images import write_image
-from cairn.files import whole_file, writable_folder
+from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
 FILES = ("metrics.json", "pck.png", "worst.jpg", "report.html")
 
@@ -55,8 +55,8 @@ def write_report(
         table(list(headline(evaluation).items())),
         heading("Joints"),
         table(joint_rows(evaluation), ("joint", "keypoints", name_of(pck), NME, "OKS sigma")),
-        *([picture(bars, "png", "PCK by joint")] if bars else []),
-        *([heading("Curve"), picture(plot, "png", "PCK by threshold")] if plot else []),
+        *([image(bars, "png", "PCK by joint")] if bars else []),
+        *([heading("Curve"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections({"": diagnosis}),
     ]
     captions = [entry.caption for entry in worst]
@@ -74,22 +74,22 @@ def write_files(
 ) -> list[Path]:
     """FILES from their parts, and which were written; the sheet and its captions end the page."""
     written = [folder / "metrics.json"]
-    with whole_file(written[0]) as path:
+    with atomic_write(written[0]) as path:
         path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if plot:
         written.append(folder / "pck.png")
-        with whole_file(written[-1]) as path:
+        with atomic_write(written[-1]) as path:
             path.write_bytes(plot)
     written.append(folder / "worst.jpg")
     write_image(written[-1], sheet)
     shown = [
         heading("Worst objects"),
-        paragraph("Colours: what was found. White rings: the labels, with a red line to what was found for them."),
-        picture(written[-1].read_bytes(), "jpeg", "the worst objects"),
+        paragraph("Colors: what was found. White rings: the labels, with a red line to what was found for them."),
+        image(written[-1].read_bytes(), "jpeg", "the worst objects"),
         numbered(captions),
     ]
     written.append(folder / "report.html")
-    with whole_file(written[-1]) as path:
+    with atomic_write(written[-1]) as path:
         path.write_text(page(title, [*sections, *shown]), encoding="utf-8")
     return written
 
@@ -99,7 +99,7 @@ def free_of_reports(folder: Path) -> Path:
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
         raise OutputError(f"{folder / taken[0]} is there already: give another folder with --out")
-    return writable_folder(folder)
+    return ensure_writable_folder(folder)
 
 
 def title_of(about: Mapping[str, Any]) -> str:
@@ -109,6 +109,6 @@ def title_of(about: Mapping[str, Any]) -> str:
 def meaning_line(evaluation: Evaluation) -> str:
     """How much the figures stand on, and what they mean."""
     return (
-        f"{len(evaluation.labels)} pictures, {len(evaluation.pairs.truth)} labelled objects. "
+        f"{len(evaluation.labels)} images, {len(evaluation.pairs.truth)} labeled objects. "
         f"{name_of(evaluation.pck)}: {meaning_of(evaluation.pck)}. {NME}: {meaning_of_error(evaluation.error)}."
     )

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.evaluation.evaluate import Evaluation
-from cairn.structures.geometry import crop
 from cairn.media.images import read_image
+from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.visualization.overlay import draw
 
@@ -23,22 +23,22 @@ FAR = 5.0  # thresholds: an error beyond is no worse, or one stray joint would o
 
 @dataclass(frozen=True)
 class Worst:
-    """A labelled object, by its row in the evaluation's pairs.
+    """A labeled object, by its row in the evaluation's pairs.
 
-    error  mean normalised error of its labelled keypoints, each at most FAR thresholds
+    error  mean normalized error of its labeled keypoints, each at most FAR thresholds
     """
 
     row: int
-    picture: str
+    image: str
     error: float
     found: bool
 
     @property
     def caption(self) -> str:
-        return f"{self.picture}: " + (f"mean error {self.error:.2f}" if self.found else "not found")
+        return f"{self.image}: " + (f"mean error {self.error:.2f}" if self.found else "not found")
 
     def to_dict(self) -> dict[str, Any]:
-        return {"picture": self.picture, "error": self.error, "found": self.found}
+        return {"image": self.image, "error": self.error, "found": self.found}
 
 
 def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
@@ -46,11 +46,11 @@ def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
     pairs, means = evaluation.pairs, object_errors(evaluation)
     measured = np.flatnonzero(np.isfinite(means))
     rows = measured[np.argsort(-means[measured], kind="stable")[:count]]
-    pictures = evaluation.labels.pictures
+    images = evaluation.labels.images
     return [
         Worst(
             row=int(row),
-            picture=pictures[pairs.pictures[row]].path.name,
+            image=images[pairs.images[row]].path.name,
             error=float(means[row]),
             found=bool(pairs.met[row]),
         )
@@ -59,7 +59,7 @@ def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
 
 
 def object_errors(evaluation: Evaluation) -> NDArray[np.float64]:
-    """(N,) mean normalised error of each object's labelled keypoints, each at most FAR thresholds; NaN for none."""
+    """(N,) mean normalized error of each object's labeled keypoints, each at most FAR thresholds; NaN for none."""
     pck = evaluation.pck
     errors = np.minimum(pck.errors, FAR * pck.threshold)
     means = np.full(len(errors), np.nan)
@@ -69,7 +69,7 @@ def object_errors(evaluation: Evaluation) -> NDArray[np.float64]:
 
 
 def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: a numbered tile for each object, in colours what was found, in white rings the labels."""
+    """(H, W, 3) uint8: a numbered tile for each object, in colors what was found, in white rings the labels."""
     lines = max(1, -(-len(worst) // COLUMNS))
     sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
     for i, entry in enumerate(worst):
@@ -87,7 +87,7 @@ def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
     x, y, width, height = pairs.truth.boxes[row].tolist()
     side = max(AROUND * max(width, height), 16.0)
     view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))
-    image = read_image(evaluation.labels.pictures[pairs.pictures[row]].path)
+    image = read_image(evaluation.labels.images[pairs.images[row]].path)
     shown = view.warp(image, (TILE, TILE))
     there = np.isfinite(found).all(axis=-1)
     poses = Poses(found[None], there[None].astype(np.float32), np.ones(1, np.float32), skeleton)
@@ -100,8 +100,8 @@ def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
             cv2.line(shown, ring, _pixel(answer), (230, 30, 30), 1, cv2.LINE_AA)
         cv2.circle(shown, ring, 4, (0, 0, 0), 2, cv2.LINE_AA)
         cv2.circle(shown, ring, 4, (255, 255, 255), 1, cv2.LINE_AA)
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(shown, caption, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, thickness, cv2.LINE_AA)
+    for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        cv2.putText(shown, caption, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, thickness, cv2.LINE_AA)
     return shown
 
 

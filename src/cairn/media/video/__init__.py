@@ -15,9 +15,9 @@ import importlib.util
 from pathlib import Path
 
 from cairn.errors import MissingExtra, OutputError, VideoError
-from cairn.structures.geometry import Size
 from cairn.media.video.frames import Video, VideoFrame
 from cairn.media.video.writer import VideoWriter
+from cairn.structures.geometry import Size
 
 __all__ = [
     "VIDEO_SUFFIXES",

@@ -17,7 +17,7 @@ SLOWEST, FASTEST = 0.01, 1000.0  # frames per second: beyond these headers say s
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One picture of a video.
+    """One image of a video.
 
     index    counted from 0
     seconds  since the first frame, never less than the frame's before

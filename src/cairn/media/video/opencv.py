@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import VideoError
-from cairn.structures.geometry import Size
 from cairn.media.video.frames import VideoFrame, sane_rate
+from cairn.structures.geometry import Size
 
 
 class Cv2Video:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import VideoError
-from cairn.structures.geometry import Size
 from cairn.media.video.frames import VideoFrame, sane_rate
+from cairn.structures.geometry import Size
 
 CLOCK = 90_000
 """Ticks per second of what is written: MPEG's, a multiple of the usual frame rates."""

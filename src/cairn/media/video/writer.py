@@ -1,4 +1,4 @@
-"""Pictures into a video file, whole or not at all."""
+"""Images into a video file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import OutputError
+from cairn.files import atomic_write
 from cairn.structures.geometry import Affine, Size
-from cairn.files import whole_file
 
 
 class Encoder(Protocol):
@@ -43,7 +43,7 @@ class VideoWriter:
     def __enter__(self) -> Self:
         height, width = (side + side % 2 for side in self.size)  # 4:2:0 wants even sides
         with ExitStack() as opening:
-            beside = opening.enter_context(whole_file(self.path))
+            beside = opening.enter_context(atomic_write(self.path))
             self._encoder.open(beside, (height, width))
             opening.callback(self._encoder.close)
             self._open = opening.pop_all()
@@ -73,7 +73,7 @@ class VideoWriter:
 
 
 def _fitted(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """In the middle of a black picture of `size`, as large as it will go; as it is where it fits already."""
+    """In the middle of a black image of `size`, as large as it will go; as it is where it fits already."""
     height, width = image.shape[:2]
     if (height, width) == size:
         return image

@@ -1,7 +1,7 @@
 """Checkpoints that others published, as our network: which port a file is from, and what its names mean.
 
 The three ports are of one paper and differ in their names, in the stem's widths and in what they subtract
-from a picture. All were trained on MPII, in crops of 256 pixels, 1.25 times as large as the person.
+from an image. All were trained on MPII, in crops of 256 pixels, 1.25 times as large as the person.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.training.checkpoints.reading import Checkpoint, few
 
 KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
@@ -27,7 +27,7 @@ class Port:
     """One way to name the network's weights.
 
     mark    the end of a name that every file of this port has; what stands before it, its trainer put there
-    mean    subtracted from pictures in [0, 1], RGB
+    mean    subtracted from images in [0, 1], RGB
     rename  a name without that prefix, and the hourglass's depth -> our name
     """
 
@@ -38,9 +38,9 @@ class Port:
     rename: Callable[[str, int], str]
 
 
-def recognises(checkpoint: Checkpoint) -> bool:
+def recognizes(checkpoint: Checkpoint) -> bool:
     """Whether the names are those of one of the ports."""
-    return _recognised(checkpoint) is not None
+    return _recognized(checkpoint) is not None
 
 
 def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None = None) -> tuple[LastStack, ModelSpec]:
@@ -52,10 +52,10 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
     heatmaps than there are joints.
     """
     path, weights, joints = checkpoint.path, checkpoint.weights, joints or skeleton("mpii16")
-    recognised = _recognised(checkpoint)
-    if recognised is None:
+    recognized = _recognized(checkpoint)
+    if recognized is None:
         raise ModelError(f"{path} is of another network than {KNOWN}: it names {few(weights)}")
-    port, prefix = recognised
+    port, prefix = recognized
     own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     depth = 1 + max((int(n) for key in own for n in re.findall(r"^hg\.\d+\.hg\.(\d{1,2})\.", key)), default=3)
     try:
@@ -72,10 +72,11 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
         name=name,
         method="hourglass",
         skeleton=joints,
-        input=InputSpec(fit="crop", size=256, multiple=STRIDE * 2 ** arguments["depth"], margin=1.25),
+        task="crop",
+        input=InputSpec(resize="square", size=256, multiple=STRIDE * 2 ** arguments["depth"], margin=1.25),
         stride=STRIDE,
         outputs=("heatmaps",),
-        licence="its publisher's",
+        license="its publisher's",
         sources=(port.source,),
         provenance={"imported from": port.name, "stacks": arguments["stacks"], "features": arguments["features"]},
     )
@@ -83,7 +84,7 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
     return LastStack(network).eval(), spec
 
 
-def _recognised(checkpoint: Checkpoint) -> tuple[Port, str] | None:
+def _recognized(checkpoint: Checkpoint) -> tuple[Port, str] | None:
     """The port, and what its trainer put before every name."""
     for port in (PRINCETON, BEARPAW if checkpoint.wrapped else ANIBALI):  # the last two share their names
         prefixes = [key.removesuffix(port.mark) for key in checkpoint.weights if f".{key}".endswith(f".{port.mark}")]

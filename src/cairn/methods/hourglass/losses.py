@@ -2,7 +2,7 @@
 
 Letters: B batch, S stacks, K joints, h w the field. Predictions are a list of S tensors (B, K, h, w), as the
 network gives them, or one (B, S, K, h, w). Targets (B, K, h, w) are Gaussians of height 1, the same for every
-stack. Weights (B, K) say how much each joint counts: 0 for one that is not labelled, which then gives no loss
+stack. Weights (B, K) say how much each joint counts: 0 for one that is not labeled, which then gives no loss
 and no gradient. Losses are computed in float32, whatever the predictions' type.
 """
 
@@ -18,10 +18,10 @@ Stacks: TypeAlias = Sequence[Tensor] | Tensor
 
 
 def squared_error(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tensor:
-    """The paper's loss: the mean over labelled joints and cells of (p - t)², summed over stacks.
+    """The paper's loss: the mean over labeled joints and cells of (p - t)², summed over stacks.
 
-    The released code takes the mean over all joints, with an empty target where one is not labelled; the
-    two are the same where all are labelled. Without any labelled joint the loss is 0.
+    The released code takes the mean over all joints, with an empty target where one is not labeled; the
+    two are the same where all are labeled. Without any labeled joint the loss is 0.
     """
     targets = targets.float()
     return sum(
@@ -33,8 +33,8 @@ def squared_error(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
 def cross_entropy(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tensor:
     """Not the paper's: -Σ t log softmax(p) over the cells of a joint's map, t the target divided by its sum.
 
-    The mean over labelled joints, summed over stacks. A joint whose target is empty, since it lies outside the
-    crop, has no place in it and counts as not labelled. From scratch this leaves the all-zero solution at
+    The mean over labeled joints, summed over stacks. A joint whose target is empty, since it lies outside the
+    crop, has no place in it and counts as not labeled. From scratch this leaves the all-zero solution at
     once, where the squared error stays for epochs.
     """
     targets = targets.float()

@@ -1,6 +1,6 @@
 """The network of Newell, Yang, Deng, ECCV 2016, section 3: layers only.
 
-Letters: B batch, S stacks, C features, K joints, H W the crop, h = H/4 and w = W/4 the field. Pictures are
+Letters: B batch, S stacks, C features, K joints, H W the crop, h = H/4 and w = W/4 the field. Images are
 RGB from 0 to 255; the first layer divides.
 """
 
@@ -25,12 +25,12 @@ class Hourglass(nn.Module):
     features   channels throughout
     depth      how often an hourglass halves its field: H and W must be multiples of 4·2^depth
     residuals  residual modules at each place of an hourglass
-    channels   of the picture
+    channels   of the image
     stem       channels after the 7×7 convolution and the first two residuals; None: features/4,
                features/2, features/2, which is the paper's (64, 128, 128) at 256. bearpaw and anibali
                have (64, 128, 256)
-    mean       subtracted from each channel of the picture in [0, 1]; the paper subtracts nothing
-    trunk      what stands in the place of the paper's first layers, and does what it wants with the picture itself:
+    mean       subtracted from each channel of the image in [0, 1]; the paper subtracts nothing
+    backbone      what stands in the place of the paper's first layers, and does what it wants with the image itself:
                (B, channels, H, W) from 0 to 255 -> (B, features, H/4, W/4)
     """
 
@@ -44,11 +44,11 @@ class Hourglass(nn.Module):
         channels: int = 3,
         stem: tuple[int, int, int] | None = None,
         mean: Sequence[float] | float = 0.0,
-        trunk: nn.Module | None = None,
+        backbone: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
-        self.stem = trunk or Stem(channels, stem or (features // 4, features // 2, features // 2), features)
+        self.stem = backbone or Stem(channels, stem or (features // 4, features // 2, features // 2), features)
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
 

@@ -10,18 +10,20 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import STRIDE, Hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings
-from cairn.training.backbones.efficientnet import EfficientNetTrunk, lite_of
+from cairn.training.backbones.efficientnet import EfficientNetBackbone, lite_of
 
-IMAGENET_NETWORK = {"trunk": "efficientnet", "lite": 0}
+IMAGENET_NETWORK = {"backbone": "efficientnet", "lite": 0}
 """Settings of the network that starts from ImageNet."""
 
 
 def build_network(settings: NetworkSettings, joints: int) -> Hourglass:
     """The network that the recipe's settings name."""
-    trunk = None
-    if settings.trunk == "efficientnet":
-        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, STRIDE, settings.trunk_rate)
-    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, trunk=trunk)
+    backbone = None
+    if settings.backbone == "efficientnet":
+        backbone = EfficientNetBackbone(
+            settings.features, settings.lite, settings.frozen, STRIDE, settings.backbone_lr_factor
+        )
+    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, backbone=backbone)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
@@ -36,8 +38,8 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     depth = 1
     while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
         depth += 1
-    trunk = {} if lite is None else {**IMAGENET_NETWORK, "lite": lite}
-    return trunk | {
+    backbone = {} if lite is None else {**IMAGENET_NETWORK, "lite": lite}
+    return backbone | {
         "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
         "features": len(weights["stacks.0.conv.weight"]),
         "depth": depth,

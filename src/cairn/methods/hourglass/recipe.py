@@ -6,21 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cairn.ops.heatmaps import Refinement
 from cairn.methods.hourglass.model import STRIDE
+from cairn.ops.heatmaps import Refinement
 from cairn.training.data.augmentation import Augmentation, Share
-from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
+from cairn.training.recipe import BackboneLrFactor, Count, Frozen, Lite, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
 
 class Input(Section):
     """What the network is shown: a square of `size` pixels.
 
-    fit     "crop": the square around one object's box; "whole": the whole picture, which has one object
     margin  of a crop: its side over the longer side of the box
     """
 
-    fit: Literal["crop", "whole"] = "crop"
     size: Count = 128
     margin: Positive = 1.25
 
@@ -28,17 +26,17 @@ class Input(Section):
 class NetworkSettings(Section):
     """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256.
 
-    trunk       what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
+    backbone       what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
                 which can start from ImageNet
     lite        of EfficientNet: 0, 1 or 2, the larger the better and the slower
     frozen      of EfficientNet: how many of its stages, the stem being the first, keep their weights
-    trunk_rate  of EfficientNet: learning rate of its other stages, over that of the rest of the network
+    backbone_lr_factor  of EfficientNet: learning rate of its other stages, over that of the rest of the network
     """
 
-    trunk: Literal["paper", "efficientnet"] = "paper"
+    backbone: Literal["paper", "efficientnet"] = "paper"
     lite: Lite = 0
     frozen: Frozen = 0
-    trunk_rate: TrunkRate = 1.0
+    backbone_lr_factor: BackboneLrFactor = 1.0
     stacks: Count = 1
     features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     depth: Count = 4
@@ -46,14 +44,14 @@ class NetworkSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSettings:
-        if (self.frozen or self.lite or self.trunk_rate < 1) and self.trunk != "efficientnet":
-            raise ValueError('lite, frozen and trunk_rate are settings of trunk = "efficientnet" alone')
+        if (self.frozen or self.lite or self.backbone_lr_factor < 1) and self.backbone != "efficientnet":
+            raise ValueError('lite, frozen and backbone_lr_factor are settings of backbone = "efficientnet" alone')
         return self
 
     @property
     def multiple(self) -> int:
         """Pixels of which the side of a crop must be a multiple."""
-        return max(STRIDE * 2**self.depth, 32 if self.trunk == "efficientnet" else 1)
+        return max(STRIDE * 2**self.depth, 32 if self.backbone == "efficientnet" else 1)
 
 
 class Views(Augmentation):
@@ -67,11 +65,13 @@ class Views(Augmentation):
 class Recipe(SharedRecipe):
     """Everything that a training run of an hourglass is made of.
 
+    task   "crop": the square around one instance's bounding box; "single_instance": the whole image, with one instance
     loss   "squared" is the paper's; "cross_entropy" leaves the all-zero solution at once
     sigma  of the targets, in cells
     """
 
     method: Literal["hourglass"] = "hourglass"
+    task: Literal["crop", "single_instance"] = "crop"
     input: Input = Input()
     network: NetworkSettings = NetworkSettings()
     loss: Literal["squared", "cross_entropy"] = "cross_entropy"

@@ -13,22 +13,22 @@ from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
-from cairn.evaluation.evaluate import find_labelled, measure
-from cairn.structures.geometry import image_to_field
-from cairn.ops.heatmaps import render_gaussians
+from cairn.evaluation.evaluate import find_labeled, measure
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Network
+from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
-from cairn.inference.network import Network
+from cairn.ops.heatmaps import render_gaussians
+from cairn.structures.geometry import image_to_field
 from cairn.structures.poses import Annotation, Poses
-from cairn.inference.predictor import check_boxes, large_enough
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.training.data.augmentation import moved, random_view, recoloured
-from cairn.training.data.sources import read_data
+from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
+from cairn.training.data.sources import read_data
 from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.engine.processes import processes
 from cairn.training.recipe import LabelSource
@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes of an object a crop and its targets: the paper's crop (centre, and a scale for the box's size).
+    """Makes of an object a crop and its targets: the paper's crop (center, and a scale for the box's size).
 
-    Or it is the whole picture that is shown, and the object moves in it as pictures are augmented.
+    Or it is the whole image that is shown, and the object moves in it as images are augmented.
     """
 
     recipe: Recipe
@@ -52,8 +52,8 @@ class Encoder:
         recipe = self.recipe
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
-        annotation = sample.picture.annotation[sample.rows or slice(None)]
-        if recipe.input.fit == "whole":
+        annotation = sample.image.annotation[sample.rows or slice(None)]
+        if recipe.task == "single_instance":
             rows, columns = image.shape[:2]
             center, side = ((columns - 1) / 2, (rows - 1) / 2), float(max(rows, columns))
         else:
@@ -62,7 +62,7 @@ class Encoder:
         view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         return {
-            "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
+            "image": recolored(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": render_gaussians(image_to_field(labels.keypoints, STRIDE), cells, recipe.sigma),
             "weights": (labels.visibility[0] > 0).astype(np.float32),
         }
@@ -95,7 +95,7 @@ class HourglassModule(KeypointModule):
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
         return {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
 
-    def deployed(self) -> nn.Module:
+    def export_module(self) -> nn.Module:
         return LastStack(self.network, None if self.recipe.loss == "squared" else self.recipe.sigma)
 
     def spec(self) -> ModelSpec:
@@ -105,76 +105,77 @@ class HourglassModule(KeypointModule):
             name=self.recipe.name,
             method="hourglass",
             skeleton=self.skeleton,
-            input=InputSpec(fit=settings.fit, size=settings.size, multiple=multiple, margin=settings.margin),
+            task=self.recipe.task,
+            input=InputSpec(resize="square", size=settings.size, multiple=multiple, margin=settings.margin),
             stride=STRIDE,
             outputs=("heatmaps",),
             decode={"refinement": self.recipe.refinement},
         )
 
     def predict(self, network: Network, index: int) -> Poses:
-        picture = self.val.pictures[index]
-        if self.recipe.input.fit == "whole":
-            return predictor(network)(picture.path)
-        return find_labelled(predictor(network), picture, self.skeleton)
+        image = self.val.images[index]
+        if self.recipe.task == "single_instance":
+            return predictor(network)(image.path)
+        return find_labeled(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        evaluation = measure(self.val, tuple(predictions), fit=self.recipe.input.fit)
+        evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
         figures = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
         return figures | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All labelled objects of all sources; of crops, those whose boxes have an area.
+    """All labeled objects of all sources; of crops, those whose boxes have an area.
 
-    Raises LabelError where there is none, a crop's box lies outside its picture, or a picture that is shown whole has
-    several objects; RecipeError where single samples end in single cells, which cannot be normalised.
+    Raises LabelError where there is none, a crop's box lies outside its image, or an image that is shown whole has
+    several objects; RecipeError where single samples end in single cells, which cannot be normalized.
     """
-    whole = recipe.input.fit == "whole"
+    whole = recipe.task == "single_instance"
     for labels, _ in sources:
         (_check_single if whole else check_boxes_of)(labels)
     samples = [
-        Sample(picture, labels.known, slice(row, row + 1), source.scale)
+        Sample(image, labels.known, slice(row, row + 1), source.scale)
         for labels, source in sources
-        for picture in labels
-        for row in np.flatnonzero(picture.annotation.labelled & (whole | ~_flat(picture.annotation)))
+        for image in labels
+        for row in np.flatnonzero(image.annotation.labeled & (whole | ~_flat(image.annotation)))
         for _ in range(source.repeat)
     ]
     if not samples:
-        raise LabelError("no labelled object with a box has a visible joint: there is nothing to learn from")
-    flat = sum(int(_flat(picture.annotation).sum()) for labels, _ in sources for picture in labels)
+        raise LabelError("no labeled object with a box has a visible joint: there is nothing to learn from")
+    flat = sum(int(_flat(image.annotation).sum()) for labels, _ in sources for image in labels)
     if flat and not whole:
-        log.info("%d labelled objects are left out: their boxes have no area", flat)
+        log.info("%d labeled objects are left out: their boxes have no area", flat)
     run = recipe.run
-    least = EpochBatches(len(samples), recipe.seed, run.batch, run.accumulate, processes=processes().count).least
+    least = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count).least
     if least == 1 and recipe.input.size == recipe.network.multiple:
-        raise RecipeError("one crop that ends in one cell cannot be normalised: raise run.batch or input.size")
+        raise RecipeError("one crop that ends in one cell cannot be normalized: raise run.batch_size or input.size")
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
-    """Raises LabelError where a crop's box lies outside its picture, or a picture to be shown whole has two objects."""
-    (_check_single if recipe.input.fit == "whole" else check_boxes_of)(val)
+    """Raises LabelError where a crop's box lies outside its image, or an image to be shown whole has two objects."""
+    (_check_single if recipe.task == "single_instance" else check_boxes_of)(val)
     return HourglassModule(recipe, skeleton, val)
 
 
 def check_boxes_of(labels: Labels) -> None:
-    """Raises LabelError, which names the picture, where the box of a labelled object lies outside it."""
-    for picture in labels:
+    """Raises LabelError, which names the image, where the box of a labeled object lies outside it."""
+    for image in labels:
         try:
-            check_boxes(large_enough(picture.annotation.boxes[picture.annotation.labelled]), picture.size)
+            check_boxes(large_enough(image.annotation.boxes[image.annotation.labeled]), image.size)
         except LabelError as error:
-            raise LabelError(f"{picture.path}: {error}") from None
+            raise LabelError(f"{image.path}: {error}") from None
 
 
 def _check_single(labels: Labels) -> None:
-    for picture in labels:
-        if (count := int(picture.annotation.labelled.sum())) > 1:
+    for image in labels:
+        if (count := int(image.annotation.labeled.sum())) > 1:
             raise LabelError(
-                f"{picture.path} has {count} labelled objects, and is to be shown whole as if it had one: "
-                'take --method openpose, or input.fit = "crop"'
+                f"{image.path} has {count} labeled objects, and is to be shown whole as if it had one: "
+                'take --method openpose, or task = "crop"'
             )
 
 
 def _flat(annotation: Annotation) -> NDArray[np.bool_]:
-    """(P,): labelled objects whose boxes have no area."""
-    return annotation.labelled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)
+    """(P,): labeled objects whose boxes have no area."""
+    return annotation.labeled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)

@@ -1,4 +1,4 @@
-"""From what the network says of one picture to one object."""
+"""From what the network says of one image to one object."""
 
 from __future__ import annotations
 

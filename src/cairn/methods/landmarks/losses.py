@@ -1,6 +1,6 @@
 """What makes landmarks: they follow the object (alignment), and are not all one (diversity). Thewlis et al., 3.3.
 
-p (B, K, h, w)   probabilities of picture x, each map's sum 1
+p (B, K, h, w)   probabilities of image x, each map's sum 1
 q (B, K, h, w)   those of x' = x∘g
 u (N, 2), N = h·w       where the cells of p lie
 gv (B, N, 2)            where g takes the cells v of q: positions in x

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOGETHER = 2.0
-"""Percent of the picture's side within which two landmarks are one."""
+"""Percent of the image's side within which two landmarks are one."""
 
 STILL = 0.5
 """A landmark whose error is more than this share of what a fixed point's would be does not follow the object."""
@@ -18,18 +18,18 @@ BLOCKS = 6
 def consistency(
     found: NDArray, moved: NDArray, still: NDArray, seen: NDArray[np.bool_], middle: float
 ) -> dict[str, float]:
-    """Landmarks of M pictures under fresh warps; coordinates in [-1, 1] across the picture.
+    """Landmarks of M images under fresh warps; coordinates in [-1, 1] across the image.
 
     found   (M, K, 2) Φ(x)
     moved   (M, K, 2) g(Φ(x∘g)): where they should be again
     still   (M, K, 2) g(Φ(x)): where a point would be that does not follow
     seen    (M, K) whether x∘g shows the landmark at all: others cannot be followed
-    middle  share of the picture's side that the network sees
+    middle  share of the image's side that the network sees
 
-    equivariance  mean |Φ(x) - g(Φ(x∘g))|, percent of the picture's side
+    equivariance  mean |Φ(x) - g(Φ(x∘g))|, percent of the image's side
     still         percentage of landmarks that do not follow (`STILL`)
     collapsed     percentage of landmarks that share their place with another (`TOGETHER`)
-    spread        mean distance of landmarks from their centre, percent of the side
+    spread        mean distance of landmarks from their center, percent of the side
     coverage      percentage of blocks of the view with a landmark in them, of those that K could reach
     """
     weights = np.where(seen, 1.0, 0.0)

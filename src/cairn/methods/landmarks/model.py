@@ -1,11 +1,11 @@
 """Networks that score where landmarks are: nn.Modules only. Thewlis et al., ICCV 2017, section 3.2.
 
-    trunk      (B, 3, H, W) RGB from 0 to 255 -> score maps Ψ (B, K, h, w), h = H / stride
-    Detector   (B, 3, S, S) -> landmarks of the middle of a square picture, (B, K, 2) cells and (B, K) confidence
+    backbone      (B, 3, H, W) RGB from 0 to 255 -> score maps Ψ (B, K, h, w), h = H / stride
+    Detector   (B, 3, S, S) -> landmarks of the middle of a square image, (B, K, 2) cells and (B, K) confidence
     Taught     the same for N points that are linear in the landmarks
 
 Every convolution mirrors its input at the edge instead of adding zeros: with zeros the network knows where in
-the picture it is, and soon puts landmarks on a grid that never moves (docs/decisions/0042-landmarks.md has figures).
+the image it is, and soon puts landmarks on a grid that never moves (docs/decisions/0042-landmarks.md has figures).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cairn.methods.landmarks.losses import positions, probabilities
 from cairn.methods.landmarks.warp import centers
 
 RADIUS = 0.1
-"""A landmark is as sure as the share of its probability within so many half sides of the picture around it, or within
+"""A landmark is as sure as the share of its probability within so many half sides of the image around it, or within
 a cell where that is more."""
 
-LEAST_SURE = 1e-3
+MIN_SURE = 1e-3
 """A landmark is always somewhere: a confidence of 0 would say that it was not found."""
 
 
-class PaperTrunk(nn.Module):
+class PaperBackbone(nn.Module):
     """Section 4: filters 20, 48, 64, 80, 256, K; one 2×2 max pooling after the first.
 
     dilated  the authors' later, smaller network: dilated 3×3 and a 1×1 at the end in place of 5×5
@@ -46,14 +46,14 @@ class PaperTrunk(nn.Module):
             middle = [convolution(48, 64, 5), convolution(64, 80, 5), convolution(80, 256, 5)]
             last = nn.Conv2d(256, landmarks, 5, padding=2, padding_mode="reflect")
         self.layers = nn.Sequential(
-            Normalise(), convolution(3, 20, 5), nn.MaxPool2d(2), convolution(20, 48, 5), *middle, last
+            Normalize(), convolution(3, 20, 5), nn.MaxPool2d(2), convolution(20, 48, 5), *middle, last
         )
 
     def forward(self, image: Tensor) -> Tensor:
         return self.layers(image)
 
 
-class HourglassTrunk(nn.Module):
+class HourglassBackbone(nn.Module):
     """One hourglass of plain residual blocks, a level for each width but the first: far larger a field of view, and
     on a CPU ten times as fast as the paper's network."""
 
@@ -63,7 +63,7 @@ class HourglassTrunk(nn.Module):
         super().__init__()
         width = widths[0]
         self.layers = nn.Sequential(
-            Normalise(),
+            Normalize(),
             convolution(3, width, 7, stride=2),
             convolution(width, width, 3, stride=2),
             ResidualBlock(width),
@@ -110,7 +110,7 @@ class ResidualBlock(nn.Module):
         return torch.relu(x + self.branch(x))
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(B, 3, H, W) from 0 to 255 -> from -2 to 2."""
 
     def forward(self, image: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class Normalise(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size (over the stride), batch normalisation, ReLU."""
+    """A convolution that keeps the size (over the stride), batch normalization, ReLU."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False, padding_mode="reflect"),
@@ -128,15 +128,15 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilatio
 
 
 class Detector(nn.Module):
-    """Landmarks of the middle of a square picture, with the softmax and the soft-argmax in the graph (equation 4).
+    """Landmarks of the middle of a square image, with the softmax and the soft-argmax in the graph (equation 4).
 
-    trunk  of `size` by `size` pixels
-    frame  side of the square picture in pixels: its middle `size` are looked at
+    backbone  of `size` by `size` pixels
+    frame  side of the square image in pixels: its middle `size` are looked at
     """
 
-    def __init__(self, trunk: nn.Module, size: int, frame: int, stride: int) -> None:
+    def __init__(self, backbone: nn.Module, size: int, frame: int, stride: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.edge = (frame - size) // 2
         self.cells = frame / stride
         self.near = max(RADIUS, 2 / self.cells)
@@ -147,13 +147,13 @@ class Detector(nn.Module):
         return in_cells(points, self.cells), confidence
 
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> (B, K, 2) in [-1, 1] across the picture, and (B, K)."""
+        """(B, 3, S, S) -> (B, K, 2) in [-1, 1] across the image, and (B, K)."""
         until = image.shape[-1] - self.edge
-        p = probabilities(self.trunk(image[..., self.edge : until, self.edge : until]))
+        p = probabilities(self.backbone(image[..., self.edge : until, self.edge : until]))
         points = positions(p, self.places)
         away = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
         near = (1.5 - away / self.near**2).clamp(0.0, 1.0)  # no sharp edge: torch and onnxruntime would differ on it
-        return points, (p.flatten(2) * near).sum(-1).clamp(LEAST_SURE, 1.0)
+        return points, (p.flatten(2) * near).sum(-1).clamp(MIN_SURE, 1.0)
 
 
 class Mirrored(nn.Module):
@@ -172,7 +172,7 @@ class Mirrored(nn.Module):
         return in_cells(points, self.cells), confidence
 
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> (B, 2K, 2) in [-1, 1] across the picture, and (B, 2K)."""
+        """(B, 3, S, S) -> (B, 2K, 2) in [-1, 1] across the image, and (B, 2K)."""
         own, sure = self.detector.landmarks(image)
         other, as_sure = self.detector.landmarks(image.flip(3))
         back = torch.stack([-other[..., 0], other[..., 1]], dim=-1)
@@ -180,9 +180,9 @@ class Mirrored(nn.Module):
 
 
 class Taught(nn.Module):
-    """N labelled points, linear in K landmarks.
+    """N labeled points, linear in K landmarks.
 
-    matrix  (2K, 2N), offset (2N,): both in [-1, 1] across the picture
+    matrix  (2K, 2N), offset (2N,): both in [-1, 1] across the image
     """
 
     def __init__(self, detector: Detector | Mirrored, matrix: Tensor, offset: Tensor) -> None:
@@ -201,5 +201,5 @@ class Taught(nn.Module):
 
 
 def in_cells(points: Tensor, cells: float) -> Tensor:
-    """[-1, 1] across a picture of so many cells -> cells, whose centres are whole numbers."""
+    """[-1, 1] across an image of so many cells -> cells, whose centers are whole numbers."""
     return (points + 1) * (cells / 2) - 0.5

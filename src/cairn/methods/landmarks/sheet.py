@@ -1,4 +1,4 @@
-"""The same landmarks on many pictures, each in its own colour, for people to look at."""
+"""The same landmarks on many images, each in its own color, for people to look at."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
-from cairn.structures.geometry import crop
 from cairn.media.images import read_image, write_image
+from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
-from cairn.visualization.overlay import joint_colours
 from cairn.training.engine.module import KeypointModule
+from cairn.visualization.overlay import joint_colors
 
 TILES = 24
 COLUMNS = 6
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: a square tile for each of the first pictures, with what was found in it."""
+    """(H, W, 3) uint8: a square tile for each of the first images, with what was found in it."""
     count = min(TILES, len(paths))
     sheet = np.full((-(-count // COLUMNS) * TILE, min(COLUMNS, count) * TILE, 3), 255, np.uint8)
     for i, (path, found) in enumerate(zip(paths[:count], poses[:count], strict=True)):
@@ -46,15 +46,15 @@ def _mark(tile: NDArray[np.uint8], poses: Poses) -> None:
 
     few = len(poses.skeleton) <= NUMBERED
     for pose in poses.keypoints:
-        for i, (point, colour) in enumerate(zip(pose, joint_colours(poses.skeleton), strict=True)):
+        for i, (point, color) in enumerate(zip(pose, joint_colors(poses.skeleton), strict=True)):
             if not np.isfinite(point).all():
                 continue
             x, y = np.clip(np.round(point), -TILE, 2 * TILE).astype(int).tolist()
             cv2.circle(tile, (x, y), 5, (0, 0, 0), cv2.FILLED, cv2.LINE_AA)
-            cv2.circle(tile, (x, y), 4, colour, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(tile, (x, y), 4, color, cv2.FILLED, cv2.LINE_AA)
             if few:
                 cv2.putText(tile, str(i), (x + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 2, cv2.LINE_AA)
-                cv2.putText(tile, str(i), (x + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+                cv2.putText(tile, str(i), (x + 5, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, color, 1, cv2.LINE_AA)
 
 
 class Sheets(Callback):
@@ -66,6 +66,6 @@ class Sheets(Callback):
         folder = Path(str(trainer.logger.save_dir)) / "sheets"
         folder.mkdir(exist_ok=True)
         path = folder / f"epoch-{trainer.current_epoch + 1:04d}.png"
-        pictures = [picture.path for picture in pl_module.val.pictures]
-        write_image(path, landmark_sheet(pictures, pl_module.predictions))
+        images = [image.path for image in pl_module.val.images]
+        write_image(path, landmark_sheet(images, pl_module.predictions))
         log.info("look at %s", path)

@@ -1,4 +1,4 @@
-"""Labelled points from landmarks, linearly (section 4): how few labels it takes, and the model that results."""
+"""Labeled points from landmarks, linearly (section 4): how few labels it takes, and the model that results."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
+from cairn.evaluation.evaluate import Pairs, labeled_rows, measure_error
 from cairn.evaluation.protocols import Protocol, usual_protocol
-from cairn.evaluation.evaluate import Pairs, labelled_rows, measure_error
+from cairn.inference.model_spec import ModelSpec
+from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.landmarks import predictor
-from cairn.methods.landmarks.model import Detector, Mirrored, Taught
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
+from cairn.methods.landmarks.model import Detector, Mirrored, Taught
 from cairn.methods.landmarks.training import LandmarksModule, Recipe
 from cairn.structures.poses import Annotation
-from cairn.inference.predictor import CropPredictor
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import ModelSpec
-from cairn.training.exporting.onnx_file import export
 from cairn.training.engine.results import load_weights, with_provenance
+from cairn.training.exporting.onnx_file import export
 from cairn.training.exporting.torch_network import TorchNetwork
 
 COUNTS = (1, 5, 10, 20, 50, 100)
-"""Numbers of labelled pictures in the table, as later papers have them."""
+"""Numbers of labeled images in the table, as later papers have them."""
 
 DRAWS = 10
 
 RIDGES = tuple(10.0**power for power in np.arange(-6, 1.01, 0.5))
-"""Penalties to choose from, over the number of pictures."""
+"""Penalties to choose from, over the number of images."""
 
 NEAR = 0.2
-"""Half sides of the picture within which a landmark is near a point; the faces of `faces` chose it, broadly."""
+"""Half sides of the image within which a landmark is near a point; the faces of `faces` chose it, broadly."""
 
 ACROSS = 10.0
 """How much dearer than x from x it is to tell a point's x from landmarks' y, or y from x."""
@@ -63,7 +63,7 @@ class Regressor:
 
 @dataclass(frozen=True)
 class Row:
-    """NME in percent with so many labelled pictures: mean and standard deviation over draws."""
+    """NME in percent with so many labeled images: mean and standard deviation over draws."""
 
     count: int
     mean: float
@@ -73,10 +73,10 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """M pictures that have one labelled object each.
+    """M images that have one labeled object each.
 
-    landmarks  (M, 2K), points (M, 2N): from -1 to 1 across the square that holds the picture; NaN where not labelled
-    truth      the labelled objects, in pixels
+    landmarks  (M, 2K), points (M, 2N): from -1 to 1 across the square that holds the image; NaN where not labeled
+    truth      the labeled objects, in pixels
     centers    (M, 2) and half (M,): middle of that square and half its side, in pixels
     """
 
@@ -101,22 +101,22 @@ class Examples:
         )
 
 
-def examples_of(find: CropPredictor, labels: Labels) -> Examples:
-    """Landmarks beside labels. Pictures without labels, or with several objects, are left out and counted.
+def examples_of(find: TopDownPredictor, labels: Labels) -> Examples:
+    """Landmarks beside labels. Images without labels, or with several objects, are left out and counted.
 
     Raises LabelError where none is left.
     """
-    chosen = [picture for picture in labels if len(labelled_rows(picture)) == 1]
+    chosen = [image for image in labels if len(labeled_rows(image)) == 1]
     if len(chosen) < len(labels):
-        log.info("%d pictures without exactly one labelled object are left out", len(labels) - len(chosen))
+        log.info("%d images without exactly one labeled object are left out", len(labels) - len(chosen))
     if not chosen:
-        raise LabelError("no picture has exactly one labelled object: landmarks are of one object a picture")
+        raise LabelError("no image has exactly one labeled object: landmarks are of one object an image")
     landmarks, points, truths, centers, halves = [], [], [], [], []
-    for picture in chosen:
-        height, width = picture.size
+    for image in chosen:
+        height, width = image.size
         center, half = np.array([(width - 1) / 2, (height - 1) / 2]), max(height, width) / 2
-        truth = labelled_rows(picture)
-        landmarks.append((find(picture.path).keypoints[0].astype(np.float64) - center) / half)
+        truth = labeled_rows(image)
+        landmarks.append((find(image.path).keypoints[0].astype(np.float64) - center) / half)
         points.append((truth.keypoints[0].astype(np.float64) - center) / half)
         truths.append(truth)
         centers.append(center)
@@ -132,19 +132,19 @@ def examples_of(find: CropPredictor, labels: Labels) -> Examples:
 
 
 def fit(examples: Examples, kind: Kind) -> Regressor:
-    """`paper`: least squares without a bias, the middle of the picture being 0. `ridge`: a point moves as the landmarks
+    """`paper`: least squares without a bias, the middle of the image being 0. `ridge`: a point moves as the landmarks
     near it do, unless the labels tell more; how much they must tell, leave-one-out chooses.
 
-    A point is fitted on the pictures in which it is labelled. Raises LabelError where that is in none.
+    A point is fitted on the images in which it is labeled. Raises LabelError where that is in none.
     """
-    labelled = np.isfinite(examples.points)
-    for joint, there in zip(examples.skeleton.joints, np.moveaxis(labelled[:, ::2], 0, 1), strict=True):
+    labeled = np.isfinite(examples.points)
+    for joint, there in zip(examples.skeleton.joints, np.moveaxis(labeled[:, ::2], 0, 1), strict=True):
         if not there.any():
-            raise LabelError(f"{joint} is labelled in no picture")
+            raise LabelError(f"{joint} is labeled in no image")
     matrix = np.zeros((examples.landmarks.shape[1], examples.points.shape[1]))
     offset = np.zeros(examples.points.shape[1])
-    patterns, which = np.unique(labelled, axis=1, return_inverse=True)
-    for i in range(patterns.shape[1]):  # points that are labelled in the same pictures, together
+    patterns, which = np.unique(labeled, axis=1, return_inverse=True)
+    for i in range(patterns.shape[1]):  # points that are labeled in the same images, together
         columns, rows = np.flatnonzero(which == i), np.flatnonzero(patterns[:, i])
         solved = _solve(examples.landmarks[rows], examples.points[np.ix_(rows, columns)], kind)
         matrix[:, columns], offset[columns] = solved.matrix, solved.offset
@@ -160,9 +160,9 @@ def error(regressor: Regressor, examples: Examples, protocol: Protocol) -> float
 
 
 def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol, seed: int) -> list[Row]:
-    """Error against the number of labelled pictures.
+    """Error against the number of labeled images.
 
-    val  to measure on; None: the pictures that were not drawn, and for all of them `FOLDS` folds
+    val  to measure on; None: the images that were not drawn, and for all of them `FOLDS` folds
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -188,7 +188,7 @@ def usual_length(examples: Examples) -> Protocol:
     return protocol.for_nme or protocol
 
 
-def learnt(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, ModelSpec]:
+def learned(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, ModelSpec]:
     """The module of a run with its best weights, and its specification, which says where they come from.
 
     Raises ModelError where the run has no such weights.
@@ -199,7 +199,7 @@ def learnt(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, Model
     return module.eval(), with_provenance(module.spec(), recipe, epoch, run).model_copy(update={"name": name})
 
 
-def finder(detector: Detector | Mirrored, spec: ModelSpec) -> CropPredictor:
+def finder(detector: Detector | Mirrored, spec: ModelSpec) -> TopDownPredictor:
     """Finds landmarks with the weights as they are. spec: of the run."""
     count = len(spec.skeleton) * (2 if isinstance(detector, Mirrored) else 1)
     return predictor(TorchNetwork(detector, spec.model_copy(update={"skeleton": landmark_skeleton(count)})))
@@ -212,7 +212,7 @@ def export_taught(
     stated: dict[str, str | int | float],
     target: Path,
 ) -> None:
-    """One .onnx that finds the labelled points. spec: with their skeleton; stated: what to add to its provenance."""
+    """One .onnx that finds the labeled points. spec: with their skeleton; stated: what to add to its provenance."""
     matrix, offset = (torch.from_numpy(values).float() for values in (regressor.matrix, regressor.offset))
     export(
         Taught(detector, matrix, offset),
@@ -246,9 +246,9 @@ def near(landmarks: NDArray, points: NDArray) -> tuple[NDArray[np.float64], NDAr
 def _correction(x: NDArray, y: NDArray, dear: NDArray) -> NDArray[np.float64]:
     """The matrix W (2K, 2N) of least |y - xW|² + λM Σ dear W², x (M, 2K) and y (M, 2N) of mean 0.
 
-    λ is the one of RIDGES with which the fits to all other pictures err least in each, in closed form.
+    λ is the one of RIDGES with which the fits to all other images err least in each, in closed form.
     """
-    if len(x) == 1:  # what one picture says is its mean, which is 0
+    if len(x) == 1:  # what one image says is its mean, which is 0
         return np.zeros(dear.shape)
     penalties = np.array(RIDGES) * len(x)
     q, r = np.linalg.qr(x)

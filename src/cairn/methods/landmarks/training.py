@@ -1,4 +1,4 @@
-"""Learning landmarks from pictures alone: recipe, pairs, losses, LightningModule (sections 3.3 and 3.4)."""
+"""Learning landmarks from images alone: recipe, pairs, losses, LightningModule (sections 3.3 and 3.4)."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
-from cairn.structures.geometry import crop
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Network
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses, predictor
-from cairn.methods.landmarks.measures import consistency
-from cairn.methods.landmarks.model import Detector, HourglassTrunk, PaperTrunk
-from cairn.methods.landmarks.pairs import Pair, PairMaker
 from cairn.methods.landmarks.images import paths_of, read_data
+from cairn.methods.landmarks.measures import consistency
+from cairn.methods.landmarks.model import Detector, HourglassBackbone, PaperBackbone
+from cairn.methods.landmarks.pairs import Pair, PairMaker
 from cairn.methods.landmarks.sheet import Sheets
 from cairn.methods.landmarks.warp import Spread, random_parameters
-from cairn.inference.network import Network
+from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.training.data.augmentation import Augmentation, Share, colour_map, random_view
-from cairn.training.engine.callbacks import read_metrics
+from cairn.training.data.augmentation import Augmentation, Share, color_map, random_view
 from cairn.training.data.loading import Batch, Sample, TrainingSet
+from cairn.training.engine.callbacks import read_metrics
 from cairn.training.engine.module import KeypointModule
-from cairn.training.recipe import Count, LabelSource, Optimiser, Run, Section
+from cairn.training.recipe import Count, LabelSource, Optimizer, Run, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
 __all__ = ["Recipe", "module", "read_data", "repeated", "told", "training_set"]
 
-LEAST_SIZE = 16
+MIN_SIZE = 16
 """Pixels along a side of what the network sees: dilated convolutions reach four cells beyond the edge of 8."""
 
 SEEN = 256
-"""Pictures set aside on which the landmarks are measured."""
+"""Images set aside on which the landmarks are measured."""
 
 
 class Input(Section):
-    """size: side of the square that the network sees; middle: its share of the whole picture's side.
+    """size: side of the square that the network sees; middle: its share of the whole image's side.
 
-    What lies around the middle is what warps bring into view: with middle = 1 they bring in the picture's edge,
+    What lies around the middle is what warps bring into view: with middle = 1 they bring in the image's edge,
     which landmarks are then tempted to follow.
     """
 
@@ -57,30 +57,30 @@ class Input(Section):
 
     @property
     def frame(self) -> int:
-        """Side of the whole square picture, in the same pixels."""
+        """Side of the whole square image, in the same pixels."""
         return self.size + 2 * round((self.size / self.middle - self.size) / 2)
 
 
 class NetworkSettings(Section):
-    """landmarks: how many, K. trunk: the paper's (5×5 everywhere, or dilated), or an hourglass of `widths`."""
+    """landmarks: how many, K. backbone: the paper's (5×5 everywhere, or dilated), or an hourglass of `widths`."""
 
     landmarks: Annotated[int, Field(ge=2)] = 10
-    trunk: Literal["hourglass", "paper", "dilated"] = "hourglass"
+    backbone: Literal["hourglass", "paper", "dilated"] = "hourglass"
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (48, 64)
 
     @property
     def stride(self) -> int:
-        return HourglassTrunk.stride if self.trunk == "hourglass" else PaperTrunk.stride
+        return HourglassBackbone.stride if self.backbone == "hourglass" else PaperBackbone.stride
 
     @property
     def multiple(self) -> int:
         """Pixels of which the side of the input must be a multiple."""
-        return self.stride * 2 ** (len(self.widths) - 1) if self.trunk == "hourglass" else self.stride
+        return self.stride * 2 ** (len(self.widths) - 1) if self.backbone == "hourglass" else self.stride
 
-    def trunk_of(self) -> nn.Module:
-        if self.trunk == "hourglass":
-            return HourglassTrunk(self.landmarks, self.widths)
-        return PaperTrunk(self.landmarks, self.trunk == "dilated")
+    def build_backbone(self) -> nn.Module:
+        if self.backbone == "hourglass":
+            return HourglassBackbone(self.landmarks, self.widths)
+        return PaperBackbone(self.landmarks, self.backbone == "dilated")
 
 
 class Warps(Section):
@@ -115,7 +115,7 @@ class Loss(Section):
     patch: Count = 3
 
 
-class Optimising(Optimiser):
+class Optimizing(Optimizer):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.995
 
@@ -128,18 +128,18 @@ class Length(Run):
 
 
 class Views(Augmentation):
-    """Warps move the views; only colours are left to change."""
+    """Warps move the views; only colors are left to change."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
     shift: Share = 0.0
     flip: Share = 0.0
-    colour: Share = 0.2
+    color: Share = 0.2
 
 
 class Recipe(SharedRecipe):
-    """Everything that a discovery is made of. `augmentation` changes the picture from which both views are taken;
-    its colours change in each view anew."""
+    """Everything that a discovery is made of. `augmentation` changes the image from which both views are taken;
+    its colors change in each view anew."""
 
     method: Literal["landmarks"] = "landmarks"
     name: Annotated[str, Field(min_length=1)] = "landmarks"
@@ -149,15 +149,15 @@ class Recipe(SharedRecipe):
     warps: Warps = Warps()
     loss: Loss = Loss()
     augmentation: Views = Views()
-    optimiser: Optimising = Optimising()
+    optimizer: Optimizing = Optimizing()
     run: Length = Length()
 
     @model_validator(mode="after")
     def _room(self) -> Recipe:
         landmarks, multiple = self.network.landmarks, self.network.multiple
-        least = max(LEAST_SIZE, 2 * multiple)  # one cell has nothing to mirror at its edge
+        least = max(MIN_SIZE, 2 * multiple)  # one cell has nothing to mirror at its edge
         if self.input.size % multiple or self.input.size < least:
-            raise ValueError(f"input.size must be a multiple of {multiple} for this trunk, and {least} at least")
+            raise ValueError(f"input.size must be a multiple of {multiple} for this backbone, and {least} at least")
         room = (-(-self.cells // self.loss.patch)) ** 2
         if landmarks > room:
             raise ValueError(
@@ -174,7 +174,7 @@ class Recipe(SharedRecipe):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes of a picture a square frame, and draws the warps and colours of its two views."""
+    """Makes of an image a square frame, and draws the warps and colors of its two views."""
 
     recipe: Recipe
 
@@ -188,17 +188,17 @@ class Encoder:
             "image": view.affine.warp(image, frame).transpose(2, 0, 1),
             "first": random_parameters(warps.spread(warps.first), rng),
             "second": random_parameters(warps.spread(warps.second), rng),
-            "colours": np.stack([colour_map(recipe.augmentation, rng) for _ in range(2)]).astype(np.float32),
+            "colors": np.stack([color_map(recipe.augmentation, rng) for _ in range(2)]).astype(np.float32),
         }
 
 
 class LandmarksModule(KeypointModule):
-    """A network that learns landmarks, as one of two equal networks on the two pictures of a pair."""
+    """A network that learns landmarks, as one of two equal networks on the two images of a pair."""
 
     recipe: Recipe
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        super().__init__(recipe, recipe.network.trunk_of().to(memory_format=torch.channels_last), val)
+        super().__init__(recipe, recipe.network.build_backbone().to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         size = recipe.input.size
         self.middle = size / recipe.input.frame
@@ -213,8 +213,8 @@ class LandmarksModule(KeypointModule):
         exactly = torch.autocast(batch["image"].device.type, enabled=False)  # 8 bits do not tell pixels apart
         with exactly:
             pair = self.pairs(batch["image"].float(), batch["first"], batch["second"])
-            pictures = recoloured(torch.stack([pair.x, pair.warped], dim=1), batch["colours"])
-            views = pictures.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            images = recolored(torch.stack([pair.x, pair.warped], dim=1), batch["colors"])
+            views = images.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         scores = self.network(views)
         with exactly:
             p, q = losses.probabilities(scores.float()).chunk(2)
@@ -233,7 +233,7 @@ class LandmarksModule(KeypointModule):
             diversity = losses.diversity_pairwise(losses.patch_sums(both, settings.patch))
         return {"alignment": alignment / self.middle**2, "diversity": settings.weight * diversity}
 
-    def deployed(self) -> nn.Module:
+    def export_module(self) -> nn.Module:
         return self.detector
 
     def spec(self) -> ModelSpec:
@@ -242,13 +242,14 @@ class LandmarksModule(KeypointModule):
             name=self.recipe.name,
             method="landmarks",
             skeleton=self.skeleton,
-            input=InputSpec(fit="whole", size=frame, multiple=1),
+            task="single_instance",
+            input=InputSpec(resize="square", size=frame, multiple=1),
             stride=self.recipe.network.stride,
             outputs=("keypoints", "confidence"),
         )
 
     def predict(self, network: Network, index: int) -> Poses:
-        return predictor(network)(self.val.pictures[index].path)
+        return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """Under fresh warps, the same at every validation; `predictions` are for whoever looks at them."""
@@ -260,16 +261,14 @@ class LandmarksModule(KeypointModule):
         was_training = self.network.training
         self.network.eval()
         with torch.no_grad():
-            for pictures in self.frames.split(32):
+            for images in self.frames.split(32):
                 first, second = (
-                    torch.from_numpy(np.stack([random_parameters(warps.spread(half), rng) for _ in pictures])).to(
-                        device
-                    )
+                    torch.from_numpy(np.stack([random_parameters(warps.spread(half), rng) for _ in images])).to(device)
                     for half in (warps.first, warps.second)
                 )
-                pair = self.pairs(pictures.to(device).float(), first, second)
+                pair = self.pairs(images.to(device).float(), first, second)
                 p, q = (losses.probabilities(self.network(view)) for view in (pair.x, pair.warped))
-                objective += [float(sum(self.losses_of(p, q, pair).values()))] * len(pictures)
+                objective += [float(sum(self.losses_of(p, q, pair).values()))] * len(images)
                 found, again = (losses.positions(maps, self.detector.places) for maps in (p, q))
                 parts.append({
                     "found": found,
@@ -283,11 +282,11 @@ class LandmarksModule(KeypointModule):
 
     @cached_property
     def frames(self) -> Tensor:
-        """(M, 3, F, F) uint8: the pictures to measure on, as the predictor squares them."""
+        """(M, 3, F, F) uint8: the images to measure on, as the predictor squares them."""
         frame = (self.recipe.input.frame, self.recipe.input.frame)
         squares = []
-        for picture in self.val.pictures[:SEEN]:
-            image = read_image(picture.path)
+        for entry in self.val.images[:SEEN]:
+            image = read_image(entry.path)
             height, width = image.shape[:2]
             view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), frame)
             squares.append(view.warp(image, frame).transpose(2, 0, 1))
@@ -297,21 +296,21 @@ class LandmarksModule(KeypointModule):
         return [Sheets()]
 
 
-def recoloured(views: Tensor, colours: Tensor) -> Tensor:
-    """views (B, V, 3, h, w) under linear maps of colours (B, V, 3, 4), within 0 and 255."""
-    changed = torch.einsum("bvcd,bvdhw->bvchw", colours[..., :3], views) + colours[..., 3, None, None]
+def recolored(views: Tensor, colors: Tensor) -> Tensor:
+    """views (B, V, 3, h, w) under linear maps of colors (B, V, 3, 4), within 0 and 255."""
+    changed = torch.einsum("bvcd,bvdhw->bvchw", colors[..., :3], views) + colors[..., 3, None, None]
     return changed.clamp(0, 255)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
     samples = [
-        Sample(picture, labels.known) for labels, source in sources for picture in labels for _ in range(source.repeat)
+        Sample(image, labels.known) for labels, source in sources for image in labels for _ in range(source.repeat)
     ]
     return TrainingSet(samples, Encoder(recipe), recipe.seed, recipe.run.cache)
 
 
 def repeated(recipe: Recipe, least: int) -> list[dict[str, Any]]:
-    """The recipe's sources, gone through as often in an epoch as it takes to see `least` pictures."""
+    """The recipe's sources, gone through as often in an epoch as it takes to see `least` images."""
     counts = [len(paths_of(source)) for source in recipe.data.train]
     times = max(1, round(least / sum(counts)))
     return [source.model_dump(mode="json") | {"repeat": times * source.repeat} for source in recipe.data.train]
@@ -322,8 +321,8 @@ def told(run: Path) -> str:
     last = read_metrics(run / "metrics.csv")[-1]
     sheets = sorted((run / "sheets").glob("*.png"))
     return "\n".join([
-        f"equivariance {last['equivariance']:.2f}% of the picture's side: how far landmarks miss under a fresh warp",
-        f"still        {last['still']:.0f}% of the landmarks do not follow the picture's content",
+        f"equivariance {last['equivariance']:.2f}% of the image's side: how far landmarks miss under a fresh warp",
+        f"still        {last['still']:.0f}% of the landmarks do not follow the image's content",
         f"collapsed    {last['collapsed']:.0f}% share their place with another",
         f"coverage     {last['coverage']:.0f}% of the blocks of the view that they could reach; "
         f"spread {last['spread']:.1f}% of its side",

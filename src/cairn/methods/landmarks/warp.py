@@ -1,8 +1,8 @@
-"""Thin-plate splines: random smooth deformations of the plane, of pictures and of points alike (section 3.4).
+"""Thin-plate splines: random smooth deformations of the plane, of images and of points alike (section 3.4).
 
     g(v) = A v + t + Σ_i w_i φ(|v - c_i|),   φ(r) = r² log r²
 
-over control points c_i. Coordinates are (x, y) in [-1, 1] from edge to edge of a picture: pixel i of n lies
+over control points c_i. Coordinates are (x, y) in [-1, 1] from edge to edge of an image: pixel i of n lies
 at (2 i + 1) / n - 1.
 """
 
@@ -19,7 +19,7 @@ from torch.nn import functional
 GRID = 10  # control points along each axis; Thewlis et al., section 4
 
 NEWTON_STEPS = 12
-"""From a picture's edge to a millionth of its side, for warps that fold nowhere."""
+"""From an image's edge to a millionth of its side, for warps that fold nowhere."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def through(points: Tensor, targets: Tensor) -> Warp:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far random warps go: standard deviations of the authors' code, in degrees and in half picture sides.
+    """How far random warps go: standard deviations of the authors' code, in degrees and in half image sides.
 
     bend       of all spline weights
     bend_half  of a random half of them, in place of that
@@ -107,6 +107,6 @@ def centers(height: int, width: int, side: float = 1.0) -> Tensor:
     return side * torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
 
 
-def sample(pictures: Tensor, points: Tensor) -> Tensor:
+def sample(images: Tensor, points: Tensor) -> Tensor:
     """(B, C, H, W) at points (B, h, w, 2) -> (B, C, h, w): linear between pixels; beyond the edge, the edge."""
-    return functional.grid_sample(pictures, points, padding_mode="border", align_corners=False)
+    return functional.grid_sample(images, points, padding_mode="border", align_corners=False)

@@ -1,11 +1,11 @@
-"""OpenPose: every object in a picture, bottom-up, at a cost that hardly depends on their number.
+"""OpenPose: every object in an image, bottom-up, at a cost that hardly depends on their number.
 
 Cao, Simon, Wei, Sheikh: Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields, CVPR 2017.
 Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose sections are cited here.
 
 | section or equation | here |
 |---|---|
-| 3.1 a picture in, maps S and fields L out | `predictor`, `cairn.inference.predictor.Predictor` |
+| 3.1 an image in, maps S and fields L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
 | 3.2 the network, eq. 1 to 3 | `model` |
 | eq. 4 to 6, the loss with its mask W(p), summed over stages | `training` |
 | eq. 7 and 8, confidence maps: the maximum over people | `cairn.ops.heatmaps.render_gaussians` |
@@ -16,7 +16,7 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 | 3.4, people from limbs, and the redundant limbs | `cairn.ops.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
 | the released networks, and what was trained for them | `released`, `checkpoints` |
-| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.CropPredictor` |
+| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
 
 Where we depart: maps are decoded as they leave the network, with sub-cell refinement in place of the
 released eightfold upsampling, and fields are rendered on the same grid as maps (the released code's lie
@@ -28,19 +28,21 @@ from __future__ import annotations
 from typing import Any
 
 from cairn.errors import ModelError
-from cairn.methods.openpose.decoder import decode, decode_crop
 from cairn.inference.network import Maps, Network
-from cairn.structures.poses import Poses
-from cairn.inference.predictor import CropPredictor, Predictor, check_settings
+from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor, check_settings
 from cairn.inference.resolution import Resolution
+from cairn.methods.openpose.decoder import decode, decode_crop
+from cairn.structures.poses import Poses
 
 __all__ = ["decode", "decode_crop", "predictor"]
 
 
-def predictor(network: Network, size: int | Resolution | None = None, **settings: Any) -> Predictor | CropPredictor:
+def predictor(
+    network: Network, size: int | Resolution | None = None, **settings: Any
+) -> BottomUpPredictor | TopDownPredictor:
     """A predictor over a network whose outputs are `heatmaps` and `pafs`, or of one object in a crop `heatmaps`.
 
-    size      what of a picture the network is shown, the longest side in pixels, or the side of its crop; None
+    size      what of an image the network is shown, the longest side in pixels, or the side of its crop; None
               takes the specification's
     settings  of `decode`, of a crop of `decode_crop`, in place of the specification's
 
@@ -48,17 +50,17 @@ def predictor(network: Network, size: int | Resolution | None = None, **settings
     """
     spec = network.spec
     settings = {**spec.decode, **settings}
-    if spec.outputs == ("heatmaps",) and spec.input.fit == "crop":
+    if spec.outputs == ("heatmaps",) and spec.task == "crop":
         check_settings("openpose", decode_crop, settings)
-        return CropPredictor(network, lambda maps: decode_crop(maps["heatmaps"], spec.skeleton, **settings), size)
-    if set(spec.outputs) != {"heatmaps", "pafs"} or spec.input.fit != "letterbox":
+        return TopDownPredictor(network, lambda maps: decode_crop(maps["heatmaps"], spec.skeleton, **settings), size)
+    if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
-            f"openpose needs outputs heatmaps, pafs of a letterboxed picture, or heatmaps of a crop; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.input.fit}"
+            f"openpose needs outputs heatmaps, pafs of a letterboxed image, or heatmaps of a crop; "
+            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.task}"
         )
     check_settings("openpose", decode, settings)
 
     def decode_maps(maps: Maps) -> Poses:
         return decode(maps["heatmaps"], maps["pafs"], spec.skeleton, **settings)
 
-    return Predictor(network, decode_maps, size)
+    return BottomUpPredictor(network, decode_maps, size)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.openpose.released import STRIDE, Architecture, Released, body_25, one_branch, two_branches
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.training.checkpoints.reading import Checkpoint, few
 
 KNOWN = "OpenPose's COCO, MPI, BODY_25, hand and face"
@@ -67,8 +67,8 @@ PARSING: dict[str, float | int | bool | str] = {
     "peak_threshold": 0.05,
     "sample_threshold": 0.05,
     "sample_share": 0.95,
-    "least_parts": 3,
-    "least_score": 0.4,
+    "min_parts": 3,
+    "min_score": 0.4,
 }
 MPI = PARSING | {"peak_threshold": 0.6, "sample_threshold": 0.01}
 
@@ -85,7 +85,7 @@ PUBLISHED = (
 )
 
 
-def recognises(checkpoint: Checkpoint) -> bool:
+def recognizes(checkpoint: Checkpoint) -> bool:
     """Whether a layer has a name that only these networks know."""
     return _form({_name(key) for key in checkpoint.weights}) is not None
 
@@ -121,12 +121,13 @@ def read_checkpoint(
         name=name,
         method="openpose",
         skeleton=joints,
-        input=InputSpec(fit="crop" if crop else "letterbox", size=368 if crop else 656, multiple=16, margin=1.0),
+        task="crop" if crop else "multi_instance",
+        input=InputSpec(resize="square" if crop else "letterbox", size=368 if crop else 656, multiple=16, margin=1.0),
         stride=STRIDE,
         outputs=("heatmaps",) if crop else ("heatmaps", "pafs"),
-        decode=published.decode | ({"uncounted": feet} if feet and not crop else {}),
+        decode=published.decode | ({"ignore_keypoints": feet} if feet and not crop else {}),
         draw_threshold=published.draw_threshold,
-        licence="its publisher's; CMU's own weights are for non-commercial research only",
+        license="its publisher's; CMU's own weights are for non-commercial research only",
         sources=("https://github.com/CMU-Perceptual-Computing-Lab/openpose",),
         provenance={"imported from": f"OpenPose {published.name}", "stages": taken},
     )

@@ -52,26 +52,26 @@ def decode(
     peak_threshold: float = 0.05,
     sample_threshold: float = 0.05,
     sample_share: float = 0.95,
-    least_parts: int = 3,
-    least_score: float = 0.4,
-    uncounted: str = "",
+    min_parts: int = 3,
+    min_score: float = 0.4,
+    ignore_keypoints: str = "",
     matching: Matching = "greedy",
     order: Order = "global",
     second_try: bool = True,
-    most_peaks: int = 127,
+    max_peaks: int = 127,
 ) -> Poses:
     """heatmaps (K or K + 1, h, w), background last, and pafs (2L, h, w) -> people in field cells, the best first.
 
     peak_threshold    least height of a part's peak
     sample_threshold  least flow of the field at a sample of a limb's line
     sample_share      a limb needs more than this share of its samples above that
-    least_parts       a person has at least so many parts, or all of a skeleton's component that has fewer
-    least_score       a person has at least this score per part found
-    uncounted         joints, by name and divided by spaces, that are no part for `least_parts`: BODY_25's feet
+    min_parts       a person has at least so many parts, or all of a skeleton's component that has fewer
+    min_score       a person has at least this score per part found
+    ignore_keypoints         joints, by name and divided by spaces, that are no part for `min_parts`: BODY_25's feet
     matching          of each limb's candidates: "greedy", the surest first, or "hungarian", the surest sum
     order             in which limbs are joined to people: "global" or "limb"; see `assemble`
     second_try        where nobody is found, look once more with the released "maximize positives" thresholds
-    most_peaks        the highest so many of each joint are candidates
+    max_peaks        the highest so many of each joint are candidates
 
     The defaults are those of OpenPose's released code. A person's score is the sum over its parts and limbs
     divided by how many the skeleton has of both. A joint that no limb reaches is an object of its own.
@@ -86,14 +86,14 @@ def decode(
         )
     maps = heatmaps[: len(skeleton)]
     counted = np.ones(len(skeleton), dtype=bool)
-    counted[[skeleton.index(joint) for joint in uncounted.split()]] = False
-    thresholds = Thresholds(peak_threshold, sample_threshold, sample_share, least_parts, least_score)
-    poses = _decode(maps, pafs, skeleton, thresholds, counted, matching, order, most_peaks)
+    counted[[skeleton.index(joint) for joint in ignore_keypoints.split()]] = False
+    thresholds = Thresholds(peak_threshold, sample_threshold, sample_share, min_parts, min_score)
+    poses = _decode(maps, pafs, skeleton, thresholds, counted, matching, order, max_peaks)
     if second_try and not len(poses):
         lower = Thresholds(
             *(min(a, b) for a, b in zip(vars(thresholds).values(), vars(MAXIMIZE_POSITIVES).values(), strict=True))
         )
-        poses = _decode(maps, pafs, skeleton, lower, counted, matching, order, most_peaks)
+        poses = _decode(maps, pafs, skeleton, lower, counted, matching, order, max_peaks)
     return poses
 
 
@@ -122,9 +122,9 @@ def _decode(
     counted: NDArray[np.bool_],
     matching: Matching,
     order: Order,
-    most_peaks: int,
+    max_peaks: int,
 ) -> Poses:
-    peaks = find_peaks(maps, thresholds.peak, most_peaks)
+    peaks = find_peaks(maps, thresholds.peak, max_peaks)
     near_score = thresholds.peak + 1e-6  # OpenPose's released code
     connections = connect(peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score)
     connections = connections[MATCHINGS[matching](connections)]

@@ -1,11 +1,11 @@
 """The networks of OpenPose: nn.Modules only. Cao et al., CVPR 2017 (section 2) and TPAMI 2019 (section 3).
 
-    trunk     (B, 3, H, W)                    -> F (B, C, h, w), h = H / stride
+    backbone     (B, 3, H, W)                    -> F (B, C, h, w), h = H / stride
     TPAMI     L^1 = φ(F), L^t = φ(F, L^(t-1))                t = 2..T_P    eq. 1
               S^1 = ρ(F, L^T_P), S^t = ρ(F, L^T_P, S^(t-1))  t = 2..T_C    eq. 2, 3
     CVPR      L^t, S^t = φ(F, L^(t-1), S^(t-1)), ρ(F, L^(t-1), S^(t-1))
 
-All take RGB pictures from 0 to 255: the first layer subtracts the mean and divides.
+All take RGB images from 0 to 255: the first layer subtracts the mean and divides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cairn.training.backbones.layers import Normalise, top_down
+from cairn.training.backbones.layers import Normalize, top_down
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,16 @@ class OpenPose(nn.Module):
     below put the paper's network and the light one together.
     """
 
-    def __init__(self, trunk: nn.Module, paf_stages: Sequence[nn.Module], heatmap_stages: Sequence[nn.Module]) -> None:
+    def __init__(
+        self, backbone: nn.Module, paf_stages: Sequence[nn.Module], heatmap_stages: Sequence[nn.Module]
+    ) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.paf_stages = nn.ModuleList(paf_stages)
         self.heatmap_stages = nn.ModuleList(heatmap_stages)
 
     def forward(self, image: Tensor) -> Stages:
-        features = self.trunk(image)  # (B, C, h, w)
+        features = self.backbone(image)  # (B, C, h, w)
         pafs: list[Tensor] = []
         for stage in self.paf_stages:
             pafs.append(stage(torch.cat([features, *pafs[-1:]], dim=1)))  # (B, 2L, h, w)
@@ -54,14 +56,14 @@ class OpenPose(nn.Module):
 class TwoBranchOpenPose(nn.Module):
     """CVPR order: every stage predicts both, in two branches of the same form."""
 
-    def __init__(self, trunk: nn.Module, paf_branches: Sequence[nn.Module], heatmap_branches: Sequence[nn.Module]):
+    def __init__(self, backbone: nn.Module, paf_branches: Sequence[nn.Module], heatmap_branches: Sequence[nn.Module]):
         super().__init__()
-        self.trunk = trunk
+        self.backbone = backbone
         self.paf_branches = nn.ModuleList(paf_branches)
         self.heatmap_branches = nn.ModuleList(heatmap_branches)
 
     def forward(self, image: Tensor) -> Stages:
-        features = self.trunk(image)
+        features = self.backbone(image)
         pafs: list[Tensor] = []
         heatmaps: list[Tensor] = []
         for paf_branch, heatmap_branch in zip(self.paf_branches, self.heatmap_branches, strict=True):
@@ -80,13 +82,13 @@ def paper_openpose(maps: int, fields: int, paf_stages: int = 4, heatmap_stages: 
     Widths as released for BODY_25: the first stage of each kind has blocks of 96 and a 256-wide 1×1, the
     others 128 and 512.
     """
-    c = VGGTrunk.features
+    c = VGGBackbone.features
 
     def dense(inputs: int, outputs: int, first: bool) -> DenseStage:
         return DenseStage(inputs, outputs, *((96, 256) if first else (128, 512)))
 
     return OpenPose(
-        VGGTrunk(),
+        VGGBackbone(),
         [dense(c if t == 0 else c + fields, fields, t == 0) for t in range(paf_stages)],
         [dense(c + fields + (0 if t == 0 else maps), maps, t == 0) for t in range(heatmap_stages)],
     )
@@ -94,17 +96,17 @@ def paper_openpose(maps: int, fields: int, paf_stages: int = 4, heatmap_stages: 
 
 def cvpr_openpose(maps: int, fields: int, stages: int = 6) -> TwoBranchOpenPose:
     """CVPR 2017 figure 3: a first stage of 3×3 convolutions, the others of 7×7."""
-    c = VGGTrunk.features
+    c = VGGBackbone.features
 
     def branch(outputs: int, t: int) -> nn.Module:
         return first_branch(c, outputs) if t == 0 else refining_branch(c + fields + maps, outputs)
 
     return TwoBranchOpenPose(
-        VGGTrunk(), [branch(fields, t) for t in range(stages)], [branch(maps, t) for t in range(stages)]
+        VGGBackbone(), [branch(fields, t) for t in range(stages)], [branch(maps, t) for t in range(stages)]
     )
 
 
-class VGGTrunk(nn.Module):
+class VGGBackbone(nn.Module):
     """The first ten layers of VGG-19 and two 3×3 convolutions (256, 128). (B, 3, H, W) -> (B, 128, H/8, W/8)."""
 
     stride = 8
@@ -112,7 +114,7 @@ class VGGTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = [Normalise()]
+        layers: list[nn.Module] = [Normalize()]
         inputs = 3
         for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 256, self.features):
             if width == 0:
@@ -187,19 +189,19 @@ def light_openpose(
     paf_stages: int = 1,
     heatmap_stages: int = 1,
 ) -> OpenPose:
-    """A small residual trunk with a top-down path, and stages of residual blocks in the TPAMI order.
+    """A small residual backbone with a top-down path, and stages of residual blocks in the TPAMI order.
 
     On a CPU a plain 3×3 convolution does several times more arithmetic a second than a depthwise one, so
     the plain block is the default; `depthwise=True` takes MobileNet-like blocks of 5×5, for where
     multiply-adds are what counts.
     """
     block = SeparableBlock if depthwise else ResidualBlock
-    trunk = LightTrunk(widths, depths, features, block)
-    return on_trunk(trunk, maps, fields, features, paf_stages, heatmap_stages, block)
+    backbone = LightBackbone(widths, depths, features, block)
+    return on_backbone(backbone, maps, fields, features, paf_stages, heatmap_stages, block)
 
 
-def on_trunk(
-    trunk: nn.Module,
+def on_backbone(
+    backbone: nn.Module,
     maps: int,
     fields: int,
     features: int,
@@ -207,7 +209,7 @@ def on_trunk(
     heatmap_stages: int,
     block: type[nn.Module],
 ) -> OpenPose:
-    """Light stages, two residual blocks each, in the TPAMI order, on a trunk that gives `features` channels."""
+    """Light stages, two residual blocks each, in the TPAMI order, on a backbone that gives `features` channels."""
 
     def stage(inputs: int, outputs: int) -> nn.Sequential:
         return nn.Sequential(
@@ -215,13 +217,13 @@ def on_trunk(
         )
 
     return OpenPose(
-        trunk,
+        backbone,
         [stage(features + (fields if t else 0), fields) for t in range(paf_stages)],
         [stage(features + fields + (maps if t else 0), maps) for t in range(heatmap_stages)],
     )
 
 
-class LightTrunk(nn.Module):
+class LightBackbone(nn.Module):
     """(B, 3, H, W) -> (B, features, H/8, W/8). H and W must be multiples of 32.
 
     A 7×7 convolution of stride 4, levels of stride 8, 16 and 32, and a path back up that adds each level
@@ -232,7 +234,7 @@ class LightTrunk(nn.Module):
 
     def __init__(self, widths: Sequence[int], depths: Sequence[int], features: int, block: type[nn.Module]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(Normalise(), _conv_bn_relu(3, widths[0], 7, stride=4))
+        self.stem = nn.Sequential(Normalize(), _conv_bn_relu(3, widths[0], 7, stride=4))
         self.levels = nn.ModuleList(
             nn.Sequential(_conv_bn_relu(inputs, width, 3, stride=2), *[block(width) for _ in range(depth)])
             for inputs, width, depth in zip(widths[:-1], widths[1:], depths, strict=True)

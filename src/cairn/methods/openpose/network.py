@@ -14,12 +14,12 @@ from cairn.methods.openpose.model import (
     TwoBranchOpenPose,
     cvpr_openpose,
     light_openpose,
-    on_trunk,
+    on_backbone,
     paper_openpose,
 )
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.structures.skeleton import Skeleton
-from cairn.training.backbones.efficientnet import EfficientNetTrunk, lite_of
+from cairn.training.backbones.efficientnet import EfficientNetBackbone, lite_of
 from cairn.training.engine.module import Channels
 
 LIGHT_HEAD = "heatmap_stages.0.3.weight"
@@ -44,9 +44,11 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | T
     if settings.kind == "cvpr":
         return cvpr_openpose(maps, fields, settings.paf_stages)
     if settings.kind == "efficientnet":
-        trunk = EfficientNetTrunk(settings.features, settings.lite, settings.frozen, rate=settings.trunk_rate)
+        backbone = EfficientNetBackbone(
+            settings.features, settings.lite, settings.frozen, rate=settings.backbone_lr_factor
+        )
         stages = settings.paf_stages, settings.heatmap_stages
-        return on_trunk(trunk, maps, fields, settings.features, *stages, ResidualBlock)
+        return on_backbone(backbone, maps, fields, settings.features, *stages, ResidualBlock)
     return light_openpose(
         maps,
         fields,
@@ -67,7 +69,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     kind = next((kind for kind, head in HEADS.items() if head in weights), None)
     if kind is None:
         raise ModelError("the weights are those of no network of openpose")
-    if (lite := lite_of(weights, "trunk")) is not None:
+    if (lite := lite_of(weights, "backbone")) is not None:
         kind = "efficientnet"
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     sort = "branches" if kind == "cvpr" else "stages"
@@ -78,18 +80,18 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "background": shapes[HEADS[kind]][0] == joints + 1,
     }
     if kind == "efficientnet":
-        return settings | {**IMAGENET_NETWORK, "lite": lite, "features": shapes["trunk.laterals.0.weight"][0]}
+        return settings | {**IMAGENET_NETWORK, "lite": lite, "features": shapes["backbone.laterals.0.weight"][0]}
     if kind != "light":
         return settings
-    levels = _count(weights, "trunk.levels.")
-    firsts = ["trunk.stem.1.0.weight", *[f"trunk.levels.{i}.0.0.weight" for i in range(levels)]]
-    block = "trunk.levels.0.1.branch.0.0.weight"
-    if missing := [name for name in [*firsts, block, "trunk.laterals.0.weight"] if name not in shapes]:
+    levels = _count(weights, "backbone.levels.")
+    firsts = ["backbone.stem.1.0.weight", *[f"backbone.levels.{i}.0.0.weight" for i in range(levels)]]
+    block = "backbone.levels.0.1.branch.0.0.weight"
+    if missing := [name for name in [*firsts, block, "backbone.laterals.0.weight"] if name not in shapes]:
         raise ModelError(f"the weights are those of no light network of openpose: they lack {missing[0]}")
     return settings | {
         "widths": [shapes[name][0] for name in firsts],
-        "depths": [_count(weights, f"trunk.levels.{i}.") - 1 for i in range(levels)],
-        "features": shapes["trunk.laterals.0.weight"][0],
+        "depths": [_count(weights, f"backbone.levels.{i}.") - 1 for i in range(levels)],
+        "features": shapes["backbone.laterals.0.weight"][0],
         "depthwise": shapes[block][1] == 1,
     }
 

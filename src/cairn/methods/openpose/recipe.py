@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cairn.errors import ModelError
-from cairn.methods.openpose import decode
 from cairn.inference.predictor import check_settings
 from cairn.inference.resolution import DEFAULT_GAP, Resolution
-from cairn.training.recipe import Count, Frozen, Lite, Positive, Section, TrunkRate
+from cairn.methods.openpose import decode
+from cairn.training.recipe import BackboneLrFactor, Count, Frozen, Lite, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
 STRIDE = 8
@@ -21,13 +21,13 @@ STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 
 
 
 class Input(Section):
-    """size: side of the square crop to learn from; detect: longest side of the picture to detect in, which is shown
+    """size: side of the square crop to learn from; detect: longest side of the image to detect in, which is shown
     at several `scales` with a `gap` between them as in `cairn.inference.resolution.Resolution`."""
 
     size: Count = 256
-    detect: Count = 384
+    inference_size: Count = 384
     scales: Count = 1
-    gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
+    scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
 class NetworkSettings(Section):
@@ -38,7 +38,7 @@ class NetworkSettings(Section):
     widths, depths, depthwise  of the light one
     lite                      of EfficientNet: 0, 1 or 2, the larger the better and the slower
     frozen                    of EfficientNet: how many of its stages, the stem being the first, keep their weights
-    trunk_rate                of EfficientNet: learning rate of its other stages, over that of the rest of the network
+    backbone_lr_factor                of EfficientNet: learning rate of its other stages, over that of the rest of the network
     """
 
     kind: Literal["light", "efficientnet", "paper", "cvpr"] = "light"
@@ -48,7 +48,7 @@ class NetworkSettings(Section):
     depthwise: bool = False
     lite: Lite = 0
     frozen: Frozen = 0
-    trunk_rate: TrunkRate = 1.0
+    backbone_lr_factor: BackboneLrFactor = 1.0
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
@@ -69,13 +69,13 @@ class NetworkSettings(Section):
             raise ValueError("widths are one more than depths, the first that of the stem")
         if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
             raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
-        if (self.frozen or self.lite or self.trunk_rate < 1) and self.kind != "efficientnet":
-            raise ValueError('lite, frozen and trunk_rate are settings of kind = "efficientnet" alone')
+        if (self.frozen or self.lite or self.backbone_lr_factor < 1) and self.kind != "efficientnet":
+            raise ValueError('lite, frozen and backbone_lr_factor are settings of kind = "efficientnet" alone')
         return self
 
     @property
     def multiple(self) -> int:
-        """Pixels of which the sides of a picture must be a multiple."""
+        """Pixels of which the sides of an image must be a multiple."""
         return max(32, 4 * 2 ** len(self.depths)) if self.kind == "light" else 32
 
 
@@ -116,7 +116,9 @@ class Recipe(SharedRecipe):
     @model_validator(mode="after")
     def _can_be_shown(self) -> Recipe:
         try:
-            Resolution(self.input.detect, scales=self.input.scales, gap=self.input.gap).of_model(0, 1)
+            Resolution(self.input.inference_size, scales=self.input.scales, scale_gap=self.input.scale_gap).of_model(
+                0, 1
+            )
         except ModelError as error:
             raise ValueError(f"input: {error}") from None
         if self.input.size % self.network.multiple:

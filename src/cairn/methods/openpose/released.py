@@ -120,7 +120,7 @@ def one_branch(maps: int, stages: int = 6) -> Architecture:
 
 def body_25(maps: int, fields: int) -> Architecture:
     """Every stage sees F, the last maps and the last fields, as far as there are any. Outputs: maps, fields."""
-    # The trunk's last three layers have PReLU.
+    # The backbone's last three layers have PReLU.
     layers = [replace(layer, after="prelu") if i > 8 else layer for i, layer in enumerate(_chain([IMAGE], BODY))]
     last: dict[str, list[str]] = {"L1": [], "L2": []}
     for branch, channels, stages in (("L2", fields, 4), ("L1", maps, 2)):

@@ -10,23 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import SkeletonError
 from cairn.evaluation.evaluate import measure
-from cairn.ops.pafs import render_pafs
-from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
-from cairn.ops.heatmaps import render_gaussians
+from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
 from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
 from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
-from cairn.inference.network import Network
+from cairn.ops.heatmaps import render_gaussians
+from cairn.ops.pafs import render_pafs
+from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.training.data.augmentation import moved, random_view, recoloured
-from cairn.training.data.sources import read_data
+from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
+from cairn.training.data.sources import read_data
 from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.recipe import LabelSource
 
@@ -43,10 +43,10 @@ class Encoder:
     skeleton: Skeleton
 
     def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
-        recipe, annotation = self.recipe, sample.picture.annotation
+        recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
-        side = recipe.input.size * max(image.shape[:2]) / (recipe.input.detect * sample.scale)
+        side = recipe.input.size * max(image.shape[:2]) / (recipe.input.inference_size * sample.scale)
         view = random_view(recipe.augmentation, rng, _random_center(annotation, image.shape[:2], rng), side, size)
         labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
@@ -55,7 +55,7 @@ class Encoder:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
         pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
         return {
-            "image": recoloured(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
+            "image": recolored(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": heatmaps,
             "pafs": render_pafs(keypoints, self.skeleton.limbs, cells, recipe.targets.width),
             "mask": supervised_cells(annotation, view.affine, cells),
@@ -65,24 +65,24 @@ class Encoder:
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
-    """W(p) (h, w): False in regions of crowds and of people without labels, where no labelled person is.
+    """W(p) (h, w): False in regions of crowds and of people without labels, where no labeled person is.
 
-    annotation in picture pixels; affine maps these to the network's input, of whose field `size` is.
+    annotation in image pixels; affine maps these to the network's input, of whose field `size` is.
     """
-    to_picture = field_affine(STRIDE).then(affine.inverse())
+    to_image = field_affine(STRIDE).then(affine.inverse())
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
-    points = to_picture.apply(cells)[None]  # (1, h, w, 2)
+    points = to_image.apply(cells)[None]  # (1, h, w, 2)
     low = annotation.boxes[:, None, None, :2]
     high = low + annotation.boxes[:, None, None, 2:]
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
-    labelled = annotation.labelled
-    ignored, counted = np.any(inside[~labelled], axis=0), np.any(inside[labelled], axis=0)
+    labeled = annotation.labeled
+    ignored, counted = np.any(inside[~labeled], axis=0), np.any(inside[labeled], axis=0)
     return counted | ~ignored
 
 
 def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
-    """The middle of a random labelled person's box, or of the picture where there is none."""
-    people = np.flatnonzero(annotation.labelled)
+    """The middle of a random labeled person's box, or of the image where there is none."""
+    people = np.flatnonzero(annotation.labeled)
     if len(people) == 0:
         return (size[1] - 1) / 2, (size[0] - 1) / 2
     x, y, width, height = annotation.boxes[rng.choice(people)]
@@ -98,7 +98,7 @@ def squared_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, foreground: float) -> Tensor:
-    """Cross-entropy of confidence maps, normalised as `squared_loss`.
+    """Cross-entropy of confidence maps, normalized as `squared_loss`.
 
     Its gradient does not vanish where the map is confidently empty, so it leaves the all-zero solution,
     where the squared error stays for long; cells count 1 + foreground·target.
@@ -177,7 +177,7 @@ class OpenPoseModule(KeypointModule):
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
 
-    def deployed(self) -> nn.Module:
+    def export_module(self) -> nn.Module:
         return LastStage(self.network, logits=self.recipe.loss.kind == "weighted")
 
     def spec(self) -> ModelSpec:
@@ -186,12 +186,13 @@ class OpenPoseModule(KeypointModule):
             name=self.recipe.name,
             method="openpose",
             skeleton=self.skeleton,
+            task="multi_instance",
             input=InputSpec(
-                fit="letterbox",
-                size=shown.detect,
+                resize="letterbox",
+                size=shown.inference_size,
                 multiple=self.recipe.network.multiple,
                 scales=shown.scales,
-                gap=shown.gap,
+                scale_gap=shown.scale_gap,
             ),
             stride=STRIDE,
             outputs=("heatmaps", "pafs"),
@@ -199,7 +200,7 @@ class OpenPoseModule(KeypointModule):
         )
 
     def predict(self, network: Network, index: int) -> Poses:
-        return predictor(network)(self.val.pictures[index].path)
+        return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         evaluation = measure(self.val, tuple(predictions))
@@ -207,11 +208,11 @@ class OpenPoseModule(KeypointModule):
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All pictures of all sources: those without people too, for there is nothing to find in them."""
+    """All images of all sources: those without people too, for there is nothing to find in them."""
     samples = [
-        Sample(picture, _known(labels, picture, source), scale=source.scale)
+        Sample(image, _known(labels, image, source), scale=source.scale)
         for labels, source in sources
-        for picture in labels
+        for image in labels
         for _ in range(source.repeat)
     ]
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
@@ -221,10 +222,10 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
     return OpenPoseModule(recipe, skeleton, val)
 
 
-def _known(labels: Labels, picture: LabelledPicture, source: LabelSource) -> NDArray[np.bool_]:
-    if source.unlabelled == "absent":
+def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[np.bool_]:
+    if source.unlabeled == "absent":
         return labels.known
-    return labels.known & (picture.annotation.visibility[picture.annotation.labelled] > 0).all(axis=0)
+    return labels.known & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
 
 
 def _expect_rare(network: OpenPose | TwoBranchOpenPose, share: float) -> None:

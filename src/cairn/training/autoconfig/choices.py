@@ -12,16 +12,16 @@ import numpy as np
 from cairn.datasets.labels import Labels
 
 MINUTES = 20.0
-"""That a run on a few hundred pictures should take: a machine that slows down has half as much again."""
+"""That a run on a few hundred images should take: a machine that slows down has half as much again."""
 
 EPOCHS = (30, 400)
 """The fewest, however long they take, and the most, however fast they are."""
 
 STARTED_EPOCHS, STARTED_STEPS = (5, 60), 500
-"""The same of weights that have learnt before, the most being at least so many steps: docs/accuracy.md."""
+"""The same of weights that have learned before, the most being at least so many steps: docs/accuracy.md."""
 
 FROZEN = 3
-"""Stages of a trunk that has learnt before, to keep as they are: its stem and those of strides 2 and 4."""
+"""Stages of a backbone that has learned before, to keep as they are: its stem and those of strides 2 and 4."""
 
 VALIDATIONS = 20
 """In a run: each costs as much as it does, and the best of them is kept."""
@@ -34,20 +34,20 @@ TURNED = 0.5
 class LabelFacts:
     """What labels are like.
 
-    most     labelled objects in the fullest picture
+    most     labeled objects in the fullest image
     pairs    joints that change places in a mirror, as pairs
-    picture  longer side of the median picture, in pixels
+    image  longer side of the median image, in pixels
     side     longer side of the median object's box; large: of that which one in ten exceeds
     aligned  how much objects point one way, from 0 to 1
     """
 
-    pictures: int
+    images: int
     objects: int
     most: int
     joints: int
     limbs: int
     pairs: int
-    picture: float
+    image: float
     side: float
     large: float
     aligned: float
@@ -64,7 +64,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that one sample takes to learn from, and one picture to validate on, as measured."""
+    """Seconds that one sample takes to learn from, and one image to validate on, as measured."""
 
     sample: float
     validation: float
@@ -106,17 +106,17 @@ class Choice:
 
 
 def measure_labels(labels: Labels) -> LabelFacts:
-    """Of labels with at least one labelled object, as every reader gives them."""
-    rows = [picture.annotation[np.flatnonzero(picture.annotation.labelled)] for picture in labels]
+    """Of labels with at least one labeled object, as every reader gives them."""
+    rows = [image.annotation[np.flatnonzero(image.annotation.labeled)] for image in labels]
     sides = np.concatenate([row.boxes[:, 2:].max(axis=1) for row in rows if len(row)])
     return LabelFacts(
-        pictures=len(labels),
+        images=len(labels),
         objects=len(sides),
         most=max(len(row) for row in rows),
         joints=len(labels.skeleton),
         limbs=len(labels.skeleton.limbs),
         pairs=len(labels.skeleton.flip_pairs),
-        picture=float(np.median([max(picture.size) for picture in labels])),
+        image=float(np.median([max(image.size) for image in labels])),
         side=float(np.median(sides)),
         large=float(np.quantile(sides, 0.9)),
         aligned=_alignment(np.concatenate([row.keypoints for row in rows if len(row)])),
@@ -133,20 +133,20 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
     batch, reason = 16, "the largest that suits a small set too"
     if machine.gpu is not None:
         batch, reason = 32, "a GPU takes more at a time"
-    if facts.pictures < 20 * batch:
-        batch, reason = 8, f"{facts.pictures} pictures: smaller batches make more steps of an epoch"
-    choice = choice.with_value("run.batch", batch, reason)
+    if facts.images < 20 * batch:
+        batch, reason = 8, f"{facts.images} images: smaller batches make more steps of an epoch"
+    choice = choice.with_value("run.batch_size", batch, reason)
     workers = max(1, min(8, machine.cores - 1)) if machine.gpu is not None else 1
     choice = choice.with_value("run.workers", workers, f"{_count(machine.cores, 'core')} beside the network")
     return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, at most 4 GB")
 
 
-def choose_trunk(rate: float) -> Choice:
-    """What an EfficientNet that has learnt before keeps, and how fast the rest of it learns."""
+def choose_backbone(rate: float) -> Choice:
+    """What an EfficientNet that has learned before keeps, and how fast the rest of it learns."""
     first = "what the first stages see is the same in all photographs, and it is where learning costs most"
     choice = Choice().with_value("network.frozen", FROZEN, first)
     return choice.with_value(
-        "network.trunk_rate", rate, "its other stages have learnt before, what stands on them is new"
+        "network.backbone_lr_factor", rate, "its other stages have learned before, what stands on them is new"
     )
 
 
@@ -175,7 +175,7 @@ def choose_length(
 
 
 def started_epochs(samples: int, batch: int) -> tuple[int, int]:
-    """The fewest and the most epochs, of so many samples in such batches, for weights that have learnt before."""
+    """The fewest and the most epochs, of so many samples in such batches, for weights that have learned before."""
     least, most = STARTED_EPOCHS
     return least, min(max(most, math.ceil(STARTED_STEPS / math.ceil(samples / batch))), EPOCHS[1])
 

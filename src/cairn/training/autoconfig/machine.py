@@ -16,11 +16,11 @@ import torch
 from cairn.training.autoconfig.choices import Machine, Pace
 from cairn.training.data.loading import stack
 from cairn.training.engine.memory import is_out_of_memory
-from cairn.training.engine.module import make_optimiser
+from cairn.training.engine.module import make_optimizer
 from cairn.training.engine.processes import processes
 from cairn.training.engine.quiet import quietly
-from cairn.training.recipe import Recipe
 from cairn.training.exporting.torch_network import TorchNetwork
+from cairn.training.recipe import Recipe
 
 TRIALS = 3
 """Steps that are timed, after one that is not."""
@@ -59,7 +59,7 @@ def measure_machine() -> Machine:
 
 
 def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
-    """Samples of an epoch, pictures to validate on, and the seconds that each takes by a recipe on this machine.
+    """Samples of an epoch, images to validate on, and the seconds that each takes by a recipe on this machine.
 
     None where memory does not suffice for its batch. Raises what training by the recipe would.
     """
@@ -72,18 +72,18 @@ def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
     training = method.training_set(quick, joints, sources)
     module = method.module(quick, joints, val)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    share = max(1, recipe.run.batch // group.count)
+    share = max(1, recipe.run.batch_size // group.count)
     encoding, items = _timed(lambda: [training[i % len(training)] for i in range(share)])
     batch = {name: values.to(device) for name, values in stack(items).items()}
     module.to(device).train()
-    optimiser = make_optimiser(module.network, recipe.optimiser)
+    optimizer = make_optimizer(module.network, recipe.optimizer)
 
     def step() -> None:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe.run.precision)):
             losses = module.losses(batch)
         torch.stack(list(losses.values())).sum().backward()
-        optimiser.step()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -94,9 +94,9 @@ def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
         if not is_out_of_memory(error):
             raise
         return None
-    validation = TorchNetwork(module.deployed(), module.spec())
+    validation = TorchNetwork(module.export_module(), module.spec())
     validating, _ = _timed(lambda: module.predict(validation, 0))
-    # Beside a network on all cores, whoever prepares pictures takes its share of them; a GPU leaves them free.
+    # Beside a network on all cores, whoever prepares images takes its share of them; a GPU leaves them free.
     shared = encoding / max(1, free_cores() // group.here)
     seconds = max(network, encoding / max(1, recipe.run.workers)) if device.type == "cuda" else network + shared
     return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)

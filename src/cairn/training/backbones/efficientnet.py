@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as a trunk, as OpenPose took VGG-19: features that were learnt on ImageNet are a start.
+"""EfficientNet-Lite as a backbone, as OpenPose took VGG-19: features that were learned on ImageNet are a start.
 
 Tan and Le: EfficientNet, ICML 2019, table 1 and eq. 3; its Lite form has no squeeze-and-excitation, ReLU6, and a stem
 of fixed width. Sizes and padding are those of the released networks, so that their weights compute here what they
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from cairn.errors import ModelError
 from cairn.training.backbones.depthwise import DepthwiseConv2d, same_padding
-from cairn.training.backbones.layers import Normalise, top_down
+from cairn.training.backbones.layers import Normalize, top_down
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # of the release
 
@@ -37,7 +37,7 @@ LEVELS = {4: 2, 8: 3, 16: 5, 32: 6}
 """Stride -> the last stage, the stem being 0, that has it."""
 
 
-class EfficientNetTrunk(nn.Module):
+class EfficientNetBackbone(nn.Module):
     """(B, 3, H, W) -> (B, features, H/stride, W/stride). H and W must be multiples of 32.
 
     lite    0, 1 or 2: Lite0 and so on
@@ -49,7 +49,7 @@ class EfficientNetTrunk(nn.Module):
     def __init__(self, features: int, lite: int = 0, frozen: int = 0, stride: int = 8, rate: float = 1.0) -> None:
         super().__init__()
         self.lite = lite
-        self.normalise = Normalise(MEAN, STD)
+        self.normalize = Normalize(MEAN, STD)
         stages: list[nn.Module] = [_conv_bn(3, STEM, 3, 2)]
         widths = [STEM]
         for blocks, outputs, kernel, first_stride, expansion in stages_of(lite):
@@ -73,14 +73,14 @@ class EfficientNetTrunk(nn.Module):
         for stage in self.stages[:frozen]:
             stage.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> EfficientNetTrunk:
+    def train(self, mode: bool = True) -> EfficientNetBackbone:
         super().train(mode)
         for stage in self.stages[: self.frozen]:
             stage.eval()
         return self
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.normalise(image)
+        x = self.normalize(image)
         levels = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
@@ -116,9 +116,9 @@ def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
     )
 
 
-def lite_of(weights: Mapping[str, Tensor], trunk: str) -> int | None:
-    """Which of the Lite networks the weights under the name `trunk` are of; None where they are of none."""
-    last = f"{trunk}.stages.{len(STAGES)}"
+def lite_of(weights: Mapping[str, Tensor], backbone: str) -> int | None:
+    """Which of the Lite networks the weights under the name `backbone` are of; None where they are of none."""
+    last = f"{backbone}.stages.{len(STAGES)}"
     blocks = [name for i in range(len(weights)) if (name := f"{last}.{i}.layers.2.0.weight") in weights]
     size = (len(blocks), len(weights[blocks[0]])) if blocks else None
     return next((lite for lite in range(len(SCALES)) if stages_of(lite)[-1][:2] == size), None)

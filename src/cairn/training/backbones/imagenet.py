@@ -1,4 +1,4 @@
-"""Weights that were learnt on ImageNet, from the packages that carry them."""
+"""Weights that were learned on ImageNet, from the packages that carry them."""
 
 from __future__ import annotations
 

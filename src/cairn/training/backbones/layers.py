@@ -11,7 +11,7 @@ MEAN = (123.675, 116.28, 103.53)  # ImageNet's means and standard deviations: an
 STD = (58.395, 57.12, 57.375)
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """(B, 3, H, W) from 0 to 255 -> mean 0, deviation 1 a channel."""
 
     def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:

@@ -2,7 +2,7 @@
 
 A run's checkpoint has every weight. An exported file has them by their names too, but where a BatchNorm followed its
 convolution the exporter has folded it in: scale and offset are in the convolution, mean and deviation are gone. They
-are found again by showing the network pictures (`restore_norms`): it computes the same as before, and can learn.
+are found again by showing the network images (`restore_norms`): it computes the same as before, and can learn.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cairn.inference import zoo
 from cairn.errors import ModelError
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.inference import zoo
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
+from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.training.checkpoints.reading import read_weights
 from cairn.training.engine.module import Channels
 from cairn.training.recipe import read_recipe
-from cairn.training.checkpoints.reading import read_weights
 
 FOLDED_BIAS = ".weight_bias"
 """What torch's exporter appends to a convolution without a bias for the bias that folding gave it."""
@@ -100,7 +100,7 @@ def folded_norms(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
 def restore_norms(network: nn.Module, names: Iterable[str], batches: Iterable[Tensor]) -> None:
     """Gives BatchNorms that pass on what they get the statistics of what they get; what comes out stays the same.
 
-    batches  (B, 3, h, w) pictures, RGB from 0 to 255
+    batches  (B, 3, h, w) images, RGB from 0 to 255
     """
     norms = {name: network.get_submodule(name) for name in names}
     sums = {name: torch.zeros(3, norm.num_features) for name, norm in norms.items()}  # number, sum, sum of squares
@@ -168,7 +168,7 @@ def _of_onnx(source: str, path: Path) -> Start:
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     if METADATA_KEY not in metadata:
         raise ModelError(f"{path} is an ONNX model, but not one of Cairn's: it has no {METADATA_KEY} metadata")
-    spec = ModelSpec.from_json(metadata[METADATA_KEY])
+    spec = ModelSpec.from_json(metadata[METADATA_KEY], str(path))
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     if any(array.dtype == np.int8 and array.ndim == 4 for array in arrays.values()):
         raise ModelError(f"{path} has weights of 8 bits, too coarse to learn on: start from its fp32 or fp16 file")

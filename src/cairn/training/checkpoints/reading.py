@@ -23,7 +23,7 @@ class Checkpoint:
     """What a file of weights holds.
 
     weights  every tensor by its name; of a caffemodel `layer.weight`, `layer.bias`
-    wrapped  they stood in a training state, beside epoch and optimiser
+    wrapped  they stood in a training state, beside epoch and optimizer
     """
 
     path: Path

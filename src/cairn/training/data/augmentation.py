@@ -1,4 +1,4 @@
-"""Augmentation: one affine map moves a picture and its keypoints together, then its colours change."""
+"""Augmentation: one affine map moves an image and its keypoints together, then its colors change."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cairn.structures.skeleton import Skeleton
 Share = Annotated[float, Field(ge=0, le=1)]
 
 COVERED = (0.1, 0.4)
-"""Least and largest side of a rectangle that covers a part of a picture, over the picture's."""
+"""Least and largest side of a rectangle that covers a part of an image, over the image's."""
 
 
 class Augmentation(BaseModel):
-    """How far pictures are changed.
+    """How far images are changed.
 
     rotation  degrees, uniform in ±
     scale     times larger, log-uniform between the two
-    shift     of the crop's centre, uniform in ± this share of the crop's side
+    shift     of the crop's center, uniform in ± this share of the crop's side
     flip      how often left and right change places
-    colour    brightness, contrast, saturation and each channel, by factors up to 1 ± this
-    grey      how often a picture loses its colours
-    occlude   how often a rectangle of one random colour covers a part of it; what it covers stays labelled
+    color    brightness, contrast, saturation and each channel, by factors up to 1 ± this
+    gray      how often an image loses its colors
+    occlude   how often a rectangle of one random color covers a part of it; what it covers stays labeled
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -37,8 +37,8 @@ class Augmentation(BaseModel):
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.7, 1.4)
     shift: Share = 0.1
     flip: Share = 0.5
-    colour: Share = 0.3
-    grey: Share = 0.05
+    color: Share = 0.3
+    gray: Share = 0.05
     occlude: Share = 0.0
 
     @model_validator(mode="after")
@@ -48,12 +48,12 @@ class Augmentation(BaseModel):
         return self
 
 
-NO_AUGMENTATION = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, colour=0, grey=0)
+NO_AUGMENTATION = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, color=0, gray=0)
 
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is seen: through `affine`, and whether that mirrors it."""
+    """How an image is seen: through `affine`, and whether that mirrors it."""
 
     affine: Affine
     mirrored: bool
@@ -62,7 +62,7 @@ class View:
 def random_view(
     augmentation: Augmentation, rng: np.random.Generator, center: tuple[float, float], side: float, size: Size
 ) -> View:
-    """A view of a square around `center`, `side` picture pixels wide, changed at random."""
+    """A view of a square around `center`, `side` image pixels wide, changed at random."""
     low, high = np.log(augmentation.scale)
     side = side / float(np.exp(rng.uniform(low, high)))
     reach = augmentation.shift * side
@@ -90,30 +90,30 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
     )
 
 
-def recoloured(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colours; then a part
+def recolored(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colors; then a part
     of it may be covered."""
     import cv2
 
-    image = cv2.transform(image, colour_map(augmentation, rng))
+    image = cv2.transform(image, color_map(augmentation, rng))
     if augmentation.occlude and rng.random() < augmentation.occlude:
         cover(image, rng)
     return image
 
 
 def cover(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Paints a rectangle over (h, w, 3), in place: its sides are those of the picture times COVERED, at random."""
+    """Paints a rectangle over (h, w, 3), in place: its sides are those of the image times COVERED, at random."""
     sides = rng.uniform(*COVERED, 2) * image.shape[:2]
     top, left = (rng.random(2) * (image.shape[:2] - sides)).astype(int)
     height, width = np.ceil(sides).astype(int)
     image[top : top + height, left : left + width] = rng.integers(0, 256, 3)
 
 
-def colour_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(3, 4): new colour = the first three columns times the colour, plus the last."""
-    amount = augmentation.colour
+def color_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(3, 4): new color = the first three columns times the color, plus the last."""
+    amount = augmentation.color
     gains = rng.uniform(1 - amount, 1 + amount, 3) * rng.uniform(1 - amount, 1 + amount)  # channels, contrast
-    saturation = 0.0 if rng.random() < augmentation.grey else rng.uniform(1 - amount, 1 + amount)
+    saturation = 0.0 if rng.random() < augmentation.gray else rng.uniform(1 - amount, 1 + amount)
     brightness = rng.uniform(-amount, amount) * 128
     luma = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     matrix = gains[:, None] * (saturation * np.eye(3) + (1 - saturation) * luma[None, :])

@@ -1,4 +1,4 @@
-"""Pictures and labels as a training loop takes them: prepared by seed, so that every run sees the same."""
+"""Images and labels as a training loop takes them: prepared by seed, so that every run sees the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from cairn.datasets.labels import LabelledPicture
+from cairn.datasets.labels import LabeledImage
 from cairn.errors import RecipeError
 from cairn.media.images import read_image
 
@@ -21,20 +21,20 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One thing to learn from: a picture and, of its objects, those in `rows` (all where None).
+    """One thing to learn from: an image and, of its objects, those in `rows` (all where None).
 
-    known  (K,) bool: joints whose labels, or whose absence, mean something in this picture
+    known  (K,) bool: joints whose labels, or whose absence, mean something in this image
     scale  how many times larger than the recipe's scale it is shown
     """
 
-    picture: LabelledPicture
+    image: LabeledImage
     known: NDArray[np.bool_]
     rows: slice | None = None
     scale: float = 1.0
 
 
 Encode = Callable[[NDArray[np.uint8], Sample, np.random.Generator], dict[str, NDArray]]
-"""(H, W, 3) picture, its sample, a generator -> arrays for the network and its loss."""
+"""(H, W, 3) image, its sample, a generator -> arrays for the network and its loss."""
 
 
 class TrainingSet(Dataset):
@@ -44,8 +44,8 @@ class TrainingSet(Dataset):
         self.samples = samples
         self.encode = encode
         self.seed = seed
-        self._pictures = PictureCache(cache_megabytes)
-        self._pictures.fill(sample.picture.path for sample in samples)
+        self._images = ImageCache(cache_megabytes)
+        self._images.fill(sample.image.path for sample in samples)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -54,7 +54,7 @@ class TrainingSet(Dataset):
         epoch, index = divmod(item, len(self.samples))
         sample = self.samples[index]
         rng = np.random.default_rng((self.seed, epoch, index))
-        return self.encode(self._pictures.read(sample.picture.path), sample, rng)
+        return self.encode(self._images.read(sample.image.path), sample, rng)
 
 
 class EpochSampler(Sampler[int]):
@@ -82,7 +82,7 @@ class EpochBatches(Sampler[list[int]]):
 
     batch       at most so many samples at a time, over all processes
     accumulate  batches that make a step. A step's samples depend on `batch * accumulate` alone, so that neither
-                how they are cut up nor how many processes share them changes what is learnt from
+                how they are cut up nor how many processes share them changes what is learned from
     Raises RecipeError where a share would be empty.
     """
 
@@ -121,23 +121,23 @@ class EpochBatches(Sampler[list[int]]):
         return _part(size, parts, part * self.processes + self.rank) * parts / size
 
 
-class PictureCache:
-    """Decoded pictures in memory, up to a limit; filled before workers start, so that they share it."""
+class ImageCache:
+    """Decoded images in memory, up to a limit; filled before workers start, so that they share it."""
 
     def __init__(self, megabytes: int) -> None:
         self._free = megabytes * 2**20
-        self._pictures: dict[Path, NDArray[np.uint8]] = {}
+        self._images: dict[Path, NDArray[np.uint8]] = {}
 
     def fill(self, paths: Iterator[Path]) -> None:
         for path in dict.fromkeys(paths):
             if self._free <= 0:
                 return
-            picture = read_image(path)
-            self._pictures[path] = picture
-            self._free -= picture.nbytes
+            image = read_image(path)
+            self._images[path] = image
+            self._free -= image.nbytes
 
     def read(self, path: Path) -> NDArray[np.uint8]:
-        return self._pictures[path] if path in self._pictures else read_image(path)
+        return self._images[path] if path in self._images else read_image(path)
 
 
 def training_loader(

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from cairn.datasets.limbs import with_limbs
 from cairn.datasets.labels import Labels
+from cairn.datasets.limbs import with_limbs
 from cairn.datasets.reading import read_labels
 from cairn.datasets.split import read_parts, split, write_parts
 from cairn.errors import LabelError, RecipeError
@@ -39,13 +39,13 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     assert joints is not None
     if recipe.data.val:
         sets = [read_source(source, joints) for source in recipe.data.val]
-        val = replace(sets[0], pictures=tuple(picture for labels in sets for picture in labels))
+        val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
     else:
         (first, source), *others = sources
-        learnt, val = _parted(first, recipe.data.holdout, recipe.seed, run / "split.json")
-        sources = [(learnt, source), *others]
-    if not any(picture.annotation.labelled.any() for picture in val):
-        raise LabelError(f"none of the {len(val)} pictures to validate on has a labelled object: give others, --val")
+        learned, val = _parted(first, recipe.data.holdout, recipe.seed, run / "split.json")
+        sources = [(learned, source), *others]
+    if not any(image.annotation.labeled.any() for image in val):
+        raise LabelError(f"none of the {len(val)} images to validate on has a labeled object: give others, --val")
     return joints, sources, val
 
 
@@ -70,8 +70,8 @@ def _parted(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels
     parts = split(labels, share, seed)
     if parts.cut:
         log.info(
-            f"{parts.cut} of {len(labels)} pictures are of one video, or alike: the {len(parts.val)} to validate on "
-            "are neighbours at one end of it, and look much like those learnt from"
+            f"{parts.cut} of {len(labels)} images are of one video, or alike: the {len(parts.val)} to validate on "
+            "are neighbors at one end of it, and look much like those learned from"
         )
     write_parts(parts, path)
     return parts.of(labels)

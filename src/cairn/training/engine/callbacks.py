@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training run: its table of metrics, its pictures, its files, its average."""
+"""What happens beside the steps of a training run: its table of metrics, its images, its files, its average."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.files import atomic_write
 from cairn.media.images import read_image
-from cairn.files import whole_file
-from cairn.visualization.overlay import draw
 from cairn.training.engine.module import OF_JOINT, KeypointModule
+from cairn.visualization.overlay import draw
 
-MOST_JOINTS, TABLE_WIDTH = 24, 100
+MAX_JOINTS, TABLE_WIDTH = 24, 100
 """Joints, and characters of a line, of the table on the terminal; metrics.csv has all joints."""
 
 SHOWN = 8
-"""Pictures whose predictions TensorBoard shows."""
+"""Images whose predictions TensorBoard shows."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class MetricsTable(Callback):
         self._rows.append(row)
         if not trainer.is_global_zero:
             return
-        with whole_file(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        with atomic_write(self.path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, fieldnames=list(row), restval="", extrasaction="ignore")
             table.writeheader()
             table.writerows({name: f"{value:.5g}" for name, value in each.items()} for each in self._rows)
@@ -82,9 +82,9 @@ def joint_table(row: Mapping[str, float], before: Mapping[str, float]) -> list[s
     """Lines with PCK of each joint, and how it has changed since `before`; of many joints, the worst."""
     joints = [name for name in row if name.startswith(OF_JOINT) and math.isfinite(row[name])]
     title = "  PCK of joints"
-    if len(joints) > MOST_JOINTS:
-        title += f", the worst {MOST_JOINTS} of {len(joints)}"
-        joints = sorted(joints, key=lambda name: row[name])[:MOST_JOINTS]
+    if len(joints) > MAX_JOINTS:
+        title += f", the worst {MAX_JOINTS} of {len(joints)}"
+        joints = sorted(joints, key=lambda name: row[name])[:MAX_JOINTS]
     cells = []
     for name in joints:
         change = row[name] - before.get(name, math.nan)
@@ -138,7 +138,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class ShownPredictions(Callback):
-    """Validation pictures with what was found in them, for TensorBoard."""
+    """Validation images with what was found in them, for TensorBoard."""
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
@@ -146,9 +146,9 @@ class ShownPredictions(Callback):
         if not isinstance(pl_module, KeypointModule) or trainer.logger is None:
             return
         for index, poses in enumerate(pl_module.predictions[:SHOWN]):
-            picture = draw(read_image(pl_module.val.pictures[index].path), poses)
+            image = draw(read_image(pl_module.val.images[index].path), poses)
             trainer.logger.experiment.add_image(  # type: ignore[attr-defined]
-                f"val/{index}", picture, trainer.current_epoch + 1, dataformats="HWC"
+                f"val/{index}", image, trainer.current_epoch + 1, dataformats="HWC"
             )
 
 
@@ -156,7 +156,7 @@ class WholeFileCheckpoints(TorchCheckpointIO):
     """Writes beside, then renames: a run that is killed while it saves keeps its last checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with whole_file(path) as beside:
+        with atomic_write(path) as beside:
             super().save_checkpoint(checkpoint, beside, storage_options)
 
 

@@ -1,14 +1,14 @@
 """A training run: a folder that holds its recipe, split, logs and checkpoints, and can be taken up again.
 
 RUN/recipe.toml        every value, as run, and why it was chosen where Cairn chose it
-RUN/skeleton.toml      the joints learnt, for export
-RUN/split.json         which pictures were set aside, where the recipe names no validation set
+RUN/skeleton.toml      the joints learned, for export
+RUN/split.json         which images were set aside, where the recipe names no validation set
 RUN/metrics.csv        a row for each validation, with a column for each joint
-RUN/tensorboard/       losses, metrics, pictures of predictions
+RUN/tensorboard/       losses, metrics, images of predictions
 RUN/checkpoints/       last.ckpt; best.ckpt by the method's metric
 RUN/model.onnx         the best weights, ready for use
 RUN/curves.png         losses and metrics over epochs
-RUN/report/            the exported model on the validation pictures, as `cairn evaluate` has it
+RUN/report/            the exported model on the validation images, as `cairn evaluate` has it
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ from torch.utils.data import DataLoader
 
 from cairn.datasets.labels import Labels
 from cairn.errors import CairnError, ModelError, OutputError, RecipeError
-from cairn.files import whole_file, writable_folder
+from cairn.files import atomic_write, ensure_writable_folder
 from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.training.autoconfig.machine import free_cores, in_bf16
+from cairn.training.backbones.imagenet import IMAGENET
+from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
+from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
+from cairn.training.data.sources import Sources
 from cairn.training.engine.callbacks import (
     BestCheckpoint,
     EpochBar,
@@ -43,27 +48,22 @@ from cairn.training.engine.callbacks import (
     WholeFileCheckpoints,
     moving_average,
 )
-from cairn.training.data.sources import Sources
-from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
-from cairn.training.backbones.imagenet import IMAGENET
-from cairn.training.autoconfig.machine import free_cores, in_bf16
 from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.processes import Processes, first_before_others, joined, on_first
-from cairn.training.recipe import Recipe, to_toml
 from cairn.training.engine.results import export_run, load_weights, write_curves, write_validation
-from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
+from cairn.training.recipe import Recipe, to_toml
 
 MODEL = "model.onnx"
 
 LOST_WORKER = "DataLoader worker"
-"""What torch's error begins with when a process that prepares pictures is gone."""
+"""What torch's error begins with when a process that prepares images is gone."""
 
 SIGNAL = 1.0
 """Seconds within which the signal that ended a worker reaches this process, where it was for both."""
 
 SEEN = 64
-"""Pictures that a network which starts from an exported file is shown, for the statistics of its normalisation."""
+"""Images that a network which starts from an exported file is shown, for the statistics of its normalization."""
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def train(
             torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
             joints, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             if group.first:
-                with whole_file(run / "skeleton.toml") as beside:
+                with atomic_write(run / "skeleton.toml") as beside:
                     beside.write_text(to_toml(joints.to_dict()), encoding="utf-8")
             training = method.training_set(recipe, joints, sources)
             module = _module(method, recipe, joints, val, training, begun=resume and last.is_file())
@@ -110,8 +110,10 @@ def train(
         started = time.time()
         while not _fits(module, training, run, resume and last.is_file(), group):
             recipe = with_smaller_batch(recipe, group.count)
-            log.info("out of memory: going on with batches of %d, %d a step", recipe.run.batch, recipe.run.accumulate)
-            reasons |= dict.fromkeys(("run.batch", "run.accumulate"), "memory did not suffice for more")
+            log.info(
+                "out of memory: going on with batches of %d, %d a step", recipe.run.batch_size, recipe.run.accumulate
+            )
+            reasons |= dict.fromkeys(("run.batch_size", "run.accumulate"), "memory did not suffice for more")
             write_recipe(recipe, run, reasons)
             resume = True
             module = _module(method, recipe, joints, val, training, begun=last.is_file())
@@ -131,7 +133,7 @@ def start_run(recipe: Recipe, run: Path, resume: bool, reasons: Mapping[str, str
     """Makes the folder and writes the recipe into it. Raises OutputError where it is in use or cannot be made."""
     if resume and not (run / "recipe.toml").is_file():
         raise OutputError(f"there is no run to resume in {run}: it has no recipe.toml")
-    writable_folder(run)
+    ensure_writable_folder(run)
     if not resume:
         check_free(run)
         write_recipe(recipe, run, reasons)
@@ -146,7 +148,7 @@ def check_free(run: Path) -> None:
 
 
 def write_recipe(recipe: Recipe, run: Path, reasons: Mapping[str, str] | None = None) -> None:
-    with whole_file(run / "recipe.toml") as beside:
+    with atomic_write(run / "recipe.toml") as beside:
         beside.write_text(to_toml(recipe.model_dump(mode="json"), reasons), encoding="utf-8")
 
 
@@ -161,8 +163,8 @@ def make_trainer(
         ShownPredictions(),
         LastEpochValidates(),
     ]
-    if recipe.optimiser.ema:
-        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.optimiser.ema)))
+    if recipe.optimizer.ema:
+        callbacks.append(WeightAveraging(multi_avg_fn=moving_average(recipe.optimizer.ema)))
     if recipe.run.patience:
         callbacks.append(
             EarlyStopping(module.monitor, patience=recipe.run.patience, mode="max", check_finite=False, verbose=False)
@@ -177,7 +179,7 @@ def make_trainer(
         precision="bf16-mixed" if in_bf16(recipe.run.precision) else "32-true",
         max_epochs=recipe.run.epochs,
         accumulate_grad_batches=recipe.run.accumulate,
-        gradient_clip_val=recipe.optimiser.clip or None,
+        gradient_clip_val=recipe.optimizer.clip or None,
         check_val_every_n_epoch=min(recipe.run.validate_every, recipe.run.epochs),
         num_sanity_val_steps=1,
         log_every_n_steps=20,
@@ -200,21 +202,21 @@ def _module(
     """
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     module = method.module(recipe, joints, val)
-    if not recipe.start or begun:
+    if not recipe.pretrained or begun:
         return module
-    if recipe.start == IMAGENET:
+    if recipe.pretrained == IMAGENET:
         module.start_from_imagenet()
-        log.info("starts from features that were learnt on ImageNet")
+        log.info("starts from features that were learned on ImageNet")
         return module
-    start = read_start(recipe.start)
+    start = read_start(recipe.pretrained)
     now = module.channels()
     if not now or start.method != recipe.method:
         raise ModelError(f"{start.name} is a model of {start.method}, from which {recipe.method} cannot start")
     then = method.module(recipe, start.skeleton, Labels(start.skeleton, (), np.ones(len(start.skeleton), bool)))
     carried, places = carry_over(module.network, start, now, then.channels())
-    pictures = (training[i]["image"][None] for i in range(min(SEEN, len(training))))
+    images = (training[i]["image"][None] for i in range(min(SEEN, len(training))))
     folded = folded_norms(module.network, start.weights)
-    restore_norms(module.network, folded, (torch.from_numpy(picture).float() for picture in pictures))
+    restore_norms(module.network, folded, (torch.from_numpy(image).float() for image in images))
     log.info("starts from %s: all of its features, %d of %d places of joints and limbs", start.name, carried, places)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     return module
@@ -229,7 +231,7 @@ def _fits(module: KeypointModule, training: TrainingSet, run: Path, begun: bool,
     settings = recipe.run
     loader = training_loader(
         training,
-        settings.batch,
+        settings.batch_size,
         settings.workers,
         torch.cuda.is_available(),
         settings.accumulate,
@@ -262,7 +264,7 @@ def _fits(module: KeypointModule, training: TrainingSet, run: Path, begun: bool,
 
 
 def _share(count: int, group: Processes) -> list[int]:
-    """The validation pictures of one process, as many as every other has: -1 stands for none."""
+    """The validation images of one process, as many as every other has: -1 stands for none."""
     indices = list(range(count)) + [-1] * (-count % group.count)
     return indices[group.rank :: group.count]
 
@@ -277,7 +279,7 @@ def _finish(module: KeypointModule, run: Path) -> Path:
 
 def _describe(module: KeypointModule, training: TrainingSet, joints: Skeleton) -> None:
     log.info(
-        "%d samples to learn from, %d pictures to validate on, %s with %d joints, %.2f M parameters",
+        "%d samples to learn from, %d images to validate on, %s with %d joints, %.2f M parameters",
         len(training),
         len(module.val),
         joints.name,
@@ -304,7 +306,7 @@ def _nothing_left_behind(run: Path, resume: bool) -> Iterator[None]:
 def _plain_endings() -> Iterator[None]:
     """Keeps Lightning's bar off stdout, and lets interrupts and users' errors through as what they are.
 
-    Who ends a group of processes ends those that prepare pictures too, which may be noticed before, or after.
+    Who ends a group of processes ends those that prepare images too, which may be noticed before, or after.
     """
     try:
         with redirect_stdout(sys.stderr):

@@ -1,4 +1,4 @@
-"""What all methods share while they learn: optimiser, schedule, validation by the predictor that users run."""
+"""What all methods share while they learn: optimizer, schedule, validation by the predictor that users run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 from cairn.datasets.labels import Labels
 from cairn.errors import RecipeError
 from cairn.evaluation.evaluate import Evaluation
+from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.structures.poses import Poses
-from cairn.inference.model_spec import ModelSpec
-from cairn.training.data.loading import Batch
-from cairn.training.backbones.efficientnet import EfficientNetTrunk
+from cairn.training.backbones.efficientnet import EfficientNetBackbone
 from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.data.loading import Batch
 from cairn.training.engine.processes import gathered, share_buffers
-from cairn.training.recipe import Optimiser, Recipe
 from cairn.training.exporting.torch_network import TorchNetwork
+from cairn.training.recipe import Optimizer, Recipe
 
 OF_JOINT = "PCK/"
 """What the metrics of single joints begin with."""
@@ -35,7 +35,7 @@ class KeypointModule(lightning.LightningModule, ABC):
     """A network that learns by a recipe. A method fills in the five abstract members.
 
     network      what learns; its input is RGB from 0 to 255
-    val          the pictures to validate on
+    val          the images to validate on
     weight       of the epoch's batch of that index, beside the others of its step (`EpochBatches.weight`)
     predictions  for all of `val`, in its order, once they have been validated on
     """
@@ -56,10 +56,10 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     @abstractmethod
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the loss by name; their sum is minimised."""
+        """The parts of the loss by name; their sum is minimized."""
 
     @abstractmethod
-    def deployed(self) -> nn.Module:
+    def export_module(self) -> nn.Module:
         """The network as exported: last stage only, a tuple of maps in the order of the spec's outputs."""
 
     @abstractmethod
@@ -68,22 +68,22 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     @abstractmethod
     def predict(self, network: Network, index: int) -> Poses:
-        """What users would get for picture `index` of `val`."""
+        """What users would get for image `index` of `val`."""
 
     @abstractmethod
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """The metrics of predictions for all pictures of `val`, in their order."""
+        """The metrics of predictions for all images of `val`, in their order."""
 
     def channels(self) -> Channels:
         """The network's weights that have something for each joint or limb; none where it cannot start from others."""
         return {}
 
     def start_from_imagenet(self) -> None:
-        """Gives the network what was learnt on ImageNet. Raises RecipeError where it has no place for it."""
-        trunk = _efficientnet_in(self.network)
-        if trunk is None:
-            raise RecipeError('only a network whose kind or trunk is "efficientnet" starts from ImageNet')
-        trunk.load_imagenet(imagenet_weights(trunk.lite))
+        """Gives the network what was learned on ImageNet. Raises RecipeError where it has no place for it."""
+        backbone = _efficientnet_in(self.network)
+        if backbone is None:
+            raise RecipeError('only a network whose kind or backbone is "efficientnet" starts from ImageNet')
+        backbone.load_imagenet(imagenet_weights(backbone.lite))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         weight = self.weight(index)
@@ -100,7 +100,7 @@ class KeypointModule(lightning.LightningModule, ABC):
         if not math.isfinite(loss := float(self.trainer.callback_metrics["loss"])):
             raise RecipeError(
                 f"the loss of epoch {self.current_epoch + 1} is {loss}: the training has diverged, "
-                f"try an optimiser.learning_rate below {self.recipe.optimiser.learning_rate:g}"
+                f"try an optimizer.learning_rate below {self.recipe.optimizer.learning_rate:g}"
             )
 
     def on_validation_epoch_start(self) -> None:
@@ -108,8 +108,8 @@ class KeypointModule(lightning.LightningModule, ABC):
         share_buffers(self)
 
     def validation_step(self, batch: Sequence[int], _: int) -> None:
-        """Pictures of `val` by their index; below 0 is none, so that all processes have as many."""
-        network = TorchNetwork(self.deployed(), self.spec())
+        """Images of `val` by their index; below 0 is none, so that all processes have as many."""
+        network = TorchNetwork(self.export_module(), self.spec())
         self._found += [(index, self.predict(network, index)) for index in batch if index >= 0]
 
     def on_validation_epoch_end(self) -> None:
@@ -121,10 +121,10 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log_dict({name: value for name, value in metrics.items() if name.startswith(OF_JOINT)})
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimiser = make_optimiser(self.network, self.recipe.optimiser)
+        optimizer = make_optimizer(self.network, self.recipe.optimizer)
         total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor_at(self.recipe.optimiser, total))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at(self.recipe.optimizer, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
@@ -133,10 +133,10 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
     return {f"{OF_JOINT}{joint}": value for joint, value in pairs}
 
 
-def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:
-    """Weights decay, biases and the scales of normalisation do not; the stages of a trunk learn at its own rate."""
-    rate, trunk = settings.learning_rate, _efficientnet_in(network)
-    shares = dict.fromkeys(trunk.stages.parameters(), trunk.rate) if trunk is not None else {}
+def make_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    """Weights decay, biases and the scales of normalization do not; the stages of a backbone learn at its own rate."""
+    rate, backbone = settings.learning_rate, _efficientnet_in(network)
+    shares = dict.fromkeys(backbone.stages.parameters(), backbone.rate) if backbone is not None else {}
     parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in network.parameters():
         if p.requires_grad:
@@ -145,7 +145,7 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
         {"params": parts[share, decays], "lr": share * rate, "weight_decay": decays * settings.weight_decay}
         for share, decays in sorted(parts, reverse=True)
     ]
-    fused = not settings.clip  # Lightning does not clip for a fused optimiser in mixed precision
+    fused = not settings.clip  # Lightning does not clip for a fused optimizer in mixed precision
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, fused=fused)
     if settings.name == "adam":
@@ -155,11 +155,11 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optim
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
 
 
-def _efficientnet_in(network: nn.Module) -> EfficientNetTrunk | None:
-    return next((part for part in network.modules() if isinstance(part, EfficientNetTrunk)), None)
+def _efficientnet_in(network: nn.Module) -> EfficientNetBackbone | None:
+    return next((part for part in network.modules() if isinstance(part, EfficientNetBackbone)), None)
 
 
-def factor_at(settings: Optimiser, total: int) -> Callable[[int], float]:
+def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:
     """The learning rate of a step over the recipe's, for `total` steps."""
     warm = max(1, round(settings.warmup * total)) if settings.warmup else 0
 

@@ -1,4 +1,4 @@
-"""What a run leaves: its weights in one file, its curves, and a report of the model on the validation pictures."""
+"""What a run leaves: its weights in one file, its curves, and a report of the model on the validation images."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 
 from cairn.errors import CairnError, ModelError
-from cairn.evaluation.reports.report import FILES, write_report
 from cairn.evaluation.evaluate import measure
-from cairn.inference.network import OnnxNetwork
-from cairn.files import whole_file
+from cairn.evaluation.reports.report import FILES, write_report
+from cairn.files import atomic_write
 from cairn.inference.model_spec import ModelSpec
+from cairn.inference.network import OnnxNetwork
 from cairn.training.engine.callbacks import read_metrics
-from cairn.training.exporting.onnx_file import export
 from cairn.training.engine.module import OF_JOINT, KeypointModule
+from cairn.training.exporting.onnx_file import export
 from cairn.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def export_run(module: KeypointModule, checkpoint: Path, run: Path, target: Path
     Raises ModelError as `load_weights` does.
     """
     epoch = load_weights(module, checkpoint)
-    export(module.deployed(), with_provenance(module.spec(), module.recipe, epoch, run), target)
+    export(module.export_module(), with_provenance(module.spec(), module.recipe, epoch, run), target)
     return target
 
 
@@ -73,7 +73,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
             figures = {
                 name: value for name, value in row.items() if math.isfinite(value) and not name.startswith(OF_JOINT)
             }
-    stated = {name: getattr(recipe, name) for name in ("licence", "sources", "draw_threshold")}
+    stated = {name: getattr(recipe, name) for name in ("license", "sources", "draw_threshold")}
     return spec.model_copy(update=stated | {"provenance": provenance, "figures": figures})
 
 
@@ -99,16 +99,16 @@ def write_curves(run: Path, monitor: str) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=8)
-    with whole_file(run / "curves.png") as beside:
+    with atomic_write(run / "curves.png") as beside:
         figure.savefig(beside, dpi=100)
 
 
 def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
-    """RUN/report: the exported file on the validation pictures, as `cairn evaluate` would have it.
+    """RUN/report: the exported file on the validation images, as `cairn evaluate` would have it.
 
-    Nothing where none of them is labelled, or their labels have nothing to measure by: then a line says so.
+    Nothing where none of them is labeled, or their labels have nothing to measure by: then a line says so.
     """
-    if not any(picture.annotation.labelled.any() for picture in module.val):
+    if not any(image.annotation.labeled.any() for image in module.val):
         return
     network = OnnxNetwork(model)
     started = time.perf_counter()
@@ -118,12 +118,12 @@ def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
     for name in FILES:  # of an earlier end of this run
         (folder / name).unlink(missing_ok=True)
     try:
-        evaluation = measure(module.val, predictions, fit=network.spec.input.fit, seconds=seconds)
-        write_report(evaluation, folder, {"model": module.recipe.name, "labels": "the run's validation pictures"})
+        evaluation = measure(module.val, predictions, task=network.spec.task, seconds=seconds)
+        write_report(evaluation, folder, {"model": module.recipe.name, "labels": "the run's validation images"})
     except CairnError as error:  # the model is there, and good: hours of training do not end in an error
         log.info("no report: %s", error)
     else:
-        log.info("validation pictures: %s", folder / "report.html")
+        log.info("validation images: %s", folder / "report.html")
 
 
 def _version() -> dict[str, str]:

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from cairn.errors import ModelError
-from cairn.inference.network import OnnxNetwork
-from cairn.files import whole_file
+from cairn.files import atomic_write
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
+from cairn.inference.network import OnnxNetwork
 from cairn.training.exporting.torch_network import TorchNetwork
 
 TOLERANCE = 1e-3
@@ -33,7 +33,7 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
     import onnx
 
     module = module.eval().cpu()
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         proto = _trace(module, spec)
         onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
         onnx.save(proto, str(beside))
@@ -44,7 +44,7 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
 def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
     height = width = spec.input.size
     dims: dict[int, torch.export.Dim] = {0: torch.export.Dim("batch", min=1, max=1024)}
-    if spec.input.fit == "letterbox":
+    if spec.task == "multi_instance":
         multiple = spec.input.multiple
         height, width = 4 * multiple, 5 * multiple
         dims[2] = multiple * torch.export.Dim("rows", min=1, max=512)
@@ -82,7 +82,7 @@ def _check(module: nn.Module, spec: ModelSpec, path: Path) -> None:
     ours, theirs = TorchNetwork(module, spec), OnnxNetwork(path, threads=1)
     rng = np.random.default_rng(0)
     for batch, rows, columns in ((1, 3, 2), (2, 2, 5)):
-        letterbox = spec.input.fit == "letterbox"
+        letterbox = spec.task == "multi_instance"
         height, width = (
             (rows * spec.input.multiple, columns * spec.input.multiple) if letterbox else (spec.input.size,) * 2
         )

@@ -1,7 +1,7 @@
-"""A model in fewer bits: weights in fp16, or int8 calibrated on pictures by onnxruntime's own tools.
+"""A model in fewer bits: weights in fp16, or int8 calibrated on images by onnxruntime's own tools.
 
 Both take float32 in and give float32 out, so that whoever runs them need not know. int8 is static: every layer's range
-is measured on pictures that went through the model's own preprocessing.
+is measured on images that went through the model's own preprocessing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cairn.training.engine.quiet import quietly
 
 Precision = Literal["fp32", "fp16", "int8"]
 
-QUANTISED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
-"""What int8 computes. Normalisation, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
+QUANTIZED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
+"""What int8 computes. Normalization, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
 
 WIDENED = "/fp32"
 """What the name of a weight ends with behind its Cast."""
@@ -78,9 +78,9 @@ def to_fp32(source: Path, target: Path) -> None:
 
 
 def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) -> None:
-    """Layers of QUANTISED in 8 bits, each channel's weights in a scale of their own.
+    """Layers of QUANTIZED in 8 bits, each channel's weights in a scale of their own.
 
-    shown  what the network is shown of pictures, (B, 3, h, w) each: every layer's range is that of its values there
+    shown  what the network is shown of images, (B, 3, h, w) each: every layer's range is that of its values there
     Raises ModelError where nothing is shown, MissingExtra without onnx.
     """
     _library()
@@ -104,7 +104,7 @@ def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) ->
                 target,
                 reader,
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(QUANTISED),
+                op_types_to_quantize=list(QUANTIZED),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -114,7 +114,7 @@ def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) ->
         except ValueError:
             if reader.count:
                 raise
-            raise ModelError("there is nothing to calibrate on: the pictures show the model nothing") from None
+            raise ModelError("there is nothing to calibrate on: the images show the model nothing") from None
 
 
 def restate(path: Path, spec: ModelSpec) -> None:
@@ -127,7 +127,7 @@ def restate(path: Path, spec: ModelSpec) -> None:
 
 
 def noise(spec: ModelSpec, count: int = 4) -> Iterator[NDArray[np.float32]]:
-    """What a network can be shown where there are no pictures: (1, 3, h, w) each."""
+    """What a network can be shown where there are no images: (1, 3, h, w) each."""
     rng = np.random.default_rng(0)
     side = -(-spec.input.size // spec.input.multiple) * spec.input.multiple
     for _ in range(count):

@@ -15,36 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabelledPicture, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import ModelError
-from cairn.evaluation.metrics.summary import main_figure
-from cairn.evaluation.metrics.oks import library
-from cairn.evaluation.protocols import DIAGONAL
 from cairn.evaluation.evaluate import (
     evaluate,
-    find_labelled,
+    find_labeled,
     in_joints,
-    labelled_rows,
+    labeled_rows,
     measure_pck,
     pair_objects,
     predict,
 )
-from cairn.media.images import image_size
+from cairn.evaluation.metrics.oks import library
+from cairn.evaluation.metrics.summary import main_figure
+from cairn.evaluation.protocols import DIAGONAL
+from cairn.files import atomic_write
+from cairn.inference.model_spec import ModelSpec, Task
 from cairn.inference.network import Maps, Network, OnnxNetwork
-from cairn.files import whole_file
-from cairn.structures.poses import Annotation, Poses
 from cairn.inference.predictor import large_enough
-from cairn.inference.model_spec import Fit, ModelSpec
+from cairn.media.images import image_size
+from cairn.structures.poses import Annotation, Poses
 from cairn.training.exporting.precision import Precision, noise, precision_of, restate, to_fp16, to_fp32, to_int8
 
-MOST_SHOWN = 100  # pictures to calibrate on: more widen the ranges of layers, and help no further
+MAX_SHOWN = 100  # images to calibrate on: more widen the ranges of layers, and help no further
 TIMED = 16  # of them for the time
 
 FINER = {"fp16": "fp32", "int8": "fp32 or fp16"}
 """What a model can be in, for it to be written in fewer bits."""
 
 Calibration = Labels | Sequence[Path]
-"""Pictures; a model of single objects is shown the labelled ones, or else the whole of each picture."""
+"""Images; a model of single objects is shown the labeled ones, or else the whole of each image."""
 
 PredictorOf = Callable[[Network], Any]
 """Binds a network to its method's preprocessing and decoding."""
@@ -77,73 +77,75 @@ def lower(
     predictor_of: PredictorOf,
     calibration: Calibration | None = None,
     validation: Labels | None = None,
-    most_loss: float | None = None,
+    max_metric_drop: float | None = None,
     say: Callable[[Cost], None] | None = None,
 ) -> Cost:
     """Write the model at `source` to `target` in fewer bits than it has.
 
-    calibration  for int8; at most MOST_SHOWN of them, evenly spread, are used
+    calibration  for int8; at most MAX_SHOWN of them, evenly spread, are used
     validation   what the loss is measured on. None, or none with an object: how far the keypoints that fp32 finds in
-                 the calibration's pictures are found again, where there are any
-    most_loss    in percentage points
+                 the calibration's images are found again, where there are any
+    max_metric_drop    in percentage points
     say          told the cost before the file is there
     Raises ModelError, and writes nothing, where the source has not more bits, there is nothing to calibrate on, the
-    loss is above `most_loss`, or fp16 cannot hold the weights.
+    loss is above `max_metric_drop`, or fp16 cannot hold the weights.
     """
     network = OnnxNetwork(source, threads=1)
     if (stored := precision_of(source)) in ("int8", precision):
         raise ModelError(f"{source} is in {stored} already: give the model in {FINER[precision]}")
-    pictures = spread(calibration) if calibration is not None else None
+    images = spread(calibration) if calibration is not None else None
     if validation is not None and not _has_objects(validation):
         validation = None
-    if validation is not None and network.spec.input.fit == "letterbox":
+    if validation is not None and network.spec.task == "multi_instance":
         library()  # what is not installed is said before any work
-    with whole_file(target) as beside:
+    with atomic_write(target) as beside:
         if precision == "int8":
-            if pictures is None or not len(pictures):
-                raise ModelError("int8 is calibrated on pictures, and there are none")
+            if images is None or not len(images):
+                raise ModelError("int8 is calibrated on images, and there are none")
             # Its tool writes more than the one file on its way.
             with tempfile.TemporaryDirectory() as folder:
                 made, wide = Path(folder) / "int8.onnx", source
                 if stored == "fp16":
                     to_fp32(source, wide := Path(folder) / "fp32.onnx")
-                to_int8(wide, made, shown(network, predictor_of, pictures))
+                to_int8(wide, made, shown(network, predictor_of, images))
                 beside.write_bytes(made.read_bytes())
         else:
             to_fp16(source, beside)
         lowered = OnnxNetwork(beside, threads=1)
-        timed = pictures if pictures is not None else validation
+        timed = images if images is not None else validation
         samples = list(islice(shown(network, predictor_of, timed), TIMED)) if timed is not None else []
         speed = times_as_fast(network, lowered, samples or list(noise(network.spec)))
-        figure, before, after = loss(network, lowered, predictor_of, pictures, validation)
+        figure, before, after = loss(network, lowered, predictor_of, images, validation)
         cost = Cost(figure, before, after, speed, beside.stat().st_size / 1e6)
         if say:
             say(cost)
-        if most_loss is not None and not before - after <= most_loss:
-            raise ModelError(f"{precision} loses {before - after:.2f} of {figure}; at most {most_loss:g} was allowed")
-        restate(beside, _stated(network.spec, precision, cost, pictures, validation))
+        if max_metric_drop is not None and not before - after <= max_metric_drop:
+            raise ModelError(
+                f"{precision} loses {before - after:.2f} of {figure}; at most {max_metric_drop:g} was allowed"
+            )
+        restate(beside, _stated(network.spec, precision, cost, images, validation))
     return cost
 
 
-def spread(calibration: Calibration, most: int = MOST_SHOWN) -> Calibration:
-    """At most so many pictures, evenly from the first to the last."""
+def spread(calibration: Calibration, most: int = MAX_SHOWN) -> Calibration:
+    """At most so many images, evenly from the first to the last."""
     chosen = np.unique(np.linspace(0, len(calibration) - 1, min(most, len(calibration))).round().astype(int))
     if isinstance(calibration, Labels):
-        return replace(calibration, pictures=tuple(calibration.pictures[i] for i in chosen))
+        return replace(calibration, images=tuple(calibration.images[i] for i in chosen))
     return [calibration[i] for i in chosen]
 
 
 def shown(network: Network, predictor_of: PredictorOf, calibration: Calibration) -> Iterator[NDArray[np.float32]]:
-    """(B, 3, h, w) each: what the network is shown of the pictures."""
+    """(B, 3, h, w) each: what the network is shown of the images."""
     watched = _Watched(network)
     finder = predictor_of(watched)
-    boxes = isinstance(calibration, Labels) and network.spec.input.fit == "crop"
-    for picture in calibration.pictures if isinstance(calibration, Labels) else calibration:
+    boxes = isinstance(calibration, Labels) and network.spec.task == "crop"
+    for image in calibration.images if isinstance(calibration, Labels) else calibration:
         watched.seen.clear()
-        if boxes and isinstance(picture, LabelledPicture):
-            find_labelled(finder, picture, network.spec.skeleton)
+        if boxes and isinstance(image, LabeledImage):
+            find_labeled(finder, image, network.spec.skeleton)
         else:
-            finder(_path(picture))
+            finder(_path(image))
         yield from watched.seen
 
 
@@ -162,32 +164,32 @@ def loss(
     before: Network,
     after: Network,
     predictor_of: PredictorOf,
-    pictures: Calibration | None,
+    images: Calibration | None,
     validation: Labels | None,
 ) -> tuple[str, float, float]:
-    """(figure, before, after) on the labels, or on the finds of `before` in the pictures; "" without either."""
+    """(figure, before, after) on the labels, or on the finds of `before` in the images; "" without either."""
     if validation is not None:
         finders = [in_joints(predictor_of(network), network.spec.skeleton, validation) for network in (before, after)]
         (figure, first), (_, second) = (
-            main_figure(evaluate(finder, validation, before.spec.input.fit)) for finder in finders
+            main_figure(evaluate(finder, validation, before.spec.task)) for finder in finders
         )
         return figure, first, second
-    if pictures is None:
+    if images is None:
         return "", float("nan"), float("nan")
-    truth = finds_as_labels(predictor_of(before), before.spec, pictures)
-    fit: Fit = "letterbox" if before.spec.input.fit == "letterbox" else "whole"
+    truth = finds_as_labels(predictor_of(before), before.spec, images)
+    task: Task = "multi_instance" if before.spec.task == "multi_instance" else "single_instance"
     if not _has_objects(truth):
-        raise ModelError(f"{before.spec.name} finds nothing in the {len(pictures)} pictures: give others, or labels")
-    pairs = pair_objects(truth, tuple(predict(predictor_of(after), truth)), fit)
+        raise ModelError(f"{before.spec.name} finds nothing in the {len(images)} images: give others, or labels")
+    pairs = pair_objects(truth, tuple(predict(predictor_of(after), truth)), task)
     return "keypoints of fp32 found again, %:", 100.0, measure_pck(pairs, DIAGONAL, mean="pooled").value
 
 
-def finds_as_labels(finder: Callable[[Path], Poses], spec: ModelSpec, pictures: Calibration) -> Labels:
-    """What a model finds in pictures, as if somebody had labelled it."""
-    labelled = []
-    listed: Sequence[LabelledPicture | Path] = pictures.pictures if isinstance(pictures, Labels) else pictures
-    for i, picture in enumerate(listed):
-        path = _path(picture)
+def finds_as_labels(finder: Callable[[Path], Poses], spec: ModelSpec, images: Calibration) -> Labels:
+    """What a model finds in images, as if somebody had labeled it."""
+    labeled = []
+    listed: Sequence[LabeledImage | Path] = images.images if isinstance(images, Labels) else images
+    for i, image in enumerate(listed):
+        path = _path(image)
         poses = finder(path)
         poses = poses[np.flatnonzero(poses.found.any(axis=1))]
         boxes = large_enough(poses.boxes).astype(np.float32)
@@ -198,8 +200,8 @@ def finds_as_labels(finder: Callable[[Path], Poses], spec: ModelSpec, pictures: 
             areas=AREA_PER_BOX * boxes[:, 2] * boxes[:, 3],
             crowd=np.zeros(len(poses), bool),
         )
-        labelled.append(LabelledPicture(i, path, image_size(path), annotation))
-    return Labels(spec.skeleton, tuple(labelled), np.ones(len(spec.skeleton), bool))
+        labeled.append(LabeledImage(i, path, image_size(path), annotation))
+    return Labels(spec.skeleton, tuple(labeled), np.ones(len(spec.skeleton), bool))
 
 
 class _Watched:
@@ -216,19 +218,19 @@ class _Watched:
 
 
 def _stated(
-    spec: ModelSpec, precision: Precision, cost: Cost, pictures: Calibration | None, validation: Labels | None
+    spec: ModelSpec, precision: Precision, cost: Cost, images: Calibration | None, validation: Labels | None
 ) -> ModelSpec:
     """With its precision, and the figure that was measured in place of those of fp32."""
     provenance: dict[str, Any] = {**spec.provenance, "precision": precision}
-    if precision == "int8" and pictures is not None:
-        provenance["calibrated_on_pictures"] = len(pictures)
+    if precision == "int8" and images is not None:
+        provenance["calibrated_on_images"] = len(images)
     figures = {cost.figure: cost.after} if validation is not None else {}
     return spec.model_copy(update={"provenance": provenance, "figures": figures})
 
 
-def _path(picture: LabelledPicture | Path) -> Path:
-    return picture.path if isinstance(picture, LabelledPicture) else picture
+def _path(image: LabeledImage | Path) -> Path:
+    return image.path if isinstance(image, LabeledImage) else image
 
 
 def _has_objects(labels: Labels) -> bool:
-    return any(len(labelled_rows(picture)) for picture in labels)
+    return any(len(labeled_rows(image)) for image in labels)

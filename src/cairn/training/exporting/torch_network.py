@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cairn.inference.network import Maps
 from cairn.inference.model_spec import ModelSpec
+from cairn.inference.network import Maps
 
 
 class TorchNetwork:
