@@ -53,14 +53,14 @@ def main() -> None:
     timed = spread(labels, TIMED)
     inputs = list(shown(networks["fp32"], predictor_of, timed))
     alone = seconds({name: [lambda n=n, x=x: n(x) for x in inputs] for name, n in networks.items()})
-    look = predict_objects if spec.input.fit == "crop" else predict
+    look = predict_objects if spec.task == "crop" else predict
     finders = {name: predictor_of(network) for name, network in networks.items()}
     ones = [replace(timed, images=(image,)) for image in timed.images]
     whole = seconds({name: [lambda f=f, o=o: list(look(f, o)) for o in ones] for name, f in finders.items()})
     print(f"{given.model} on {len(labels)} images of {given.labels}, one core, medians of {ROUNDS} x {len(ones)}\n")
     print(f"{'':6s}{'MB':>6s}{'network, ms':>22s}{'x':>6s}{'image, ms':>22s}{'x':>6s}   figures")
     for name, finder in finders.items():
-        result = evaluate(finder, labels, spec.input.fit)
+        result = evaluate(finder, labels, spec.task)
         figures = {key: result.oks[key] for key in ("AP", "AP50", "APL", "AR")} if result.oks else {}
         figures |= {"PCK": result.pck.value, "NME": result.error.value}
         print(

@@ -63,7 +63,7 @@ def faces(data: Path) -> Measured:
     five = skeleton("face5")
     labels = read_coco(data / "val.json", None, five)
     model = load("face-landmarks", threads=1)
-    usual = evaluate(in_joints(model, five, labels), labels, model.spec.input.fit, protocol_of("eyes"))
+    usual = evaluate(in_joints(model, five, labels), labels, model.spec.task, protocol_of("eyes"))
     return Measured({"NME": whole.error.value, "NME, five points": usual.error.value}, {})
 
 
@@ -79,7 +79,7 @@ MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
 def _evaluated(name: str, data: Path, **settings: object) -> Evaluation:
     model = load(name, threads=1, **settings)
     labels = read_coco(data / "val.json", None, model.spec.skeleton)
-    return evaluate(model, labels, model.spec.input.fit)
+    return evaluate(model, labels, model.spec.task)
 
 
 def _joints(result: Evaluation) -> dict[str, float]:

@@ -87,7 +87,7 @@ assert callable(cairn.load)
         ("import cairn", "numpy pydantic cv2 onnxruntime typer rich torch"),
         ("import cairn.cli", "numpy pydantic cv2 onnxruntime rich torch"),
         (
-            "import cairn; cairn.load; cairn.draw; cairn.read_image; cairn.BottomUpPredictor",
+            "import cairn; cairn.load; cairn.draw; cairn.read_image; cairn.Predictor",
             "cv2 onnxruntime rich torch scipy",
         ),
     ],

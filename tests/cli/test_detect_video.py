@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import cairn.media.video
-from cairn.cli import detection
+from cairn.api import detection
 from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.labels import Labels
 from cairn.inference.model_spec import InputSpec, ModelSpec

@@ -69,7 +69,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     network = OnnxNetwork(tmp_path / "models" / "mine.onnx", threads=1)
     spec = network.spec
     assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.skeleton("mpii16"), ("heatmaps",))
-    assert (spec.input.fit, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
+    assert (spec.task, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
 
     same = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16), mean=(0.4404, 0.4440, 0.4327)).eval()
     same.load_state_dict(dict(zip(same.state_dict(), torch.load(checkpoint).values(), strict=True)))

@@ -99,7 +99,7 @@ def test_the_taught_model_errs_as_the_table_says(
     model = load(out, threads=1)
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
     assert model.spec.skeleton.joints == ("head", "left_hand", "right_hand", "left_foot", "right_foot")
-    assert model.spec.provenance["labeled images"] == 24
+    assert model.spec.provenance["labeled_images"] == 24
     assert model.spec.provenance["regression"] == regression
     errors = []
     truth = json.loads(val.read_text())

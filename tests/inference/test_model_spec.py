@@ -22,6 +22,7 @@ def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, metri
     spec = ModelSpec(
         name=name,
         method="openpose",
+        task="multi_instance",
         skeleton=skeleton(bones),
         input=InputSpec(resize="letterbox", size=368),
         stride=8,
@@ -48,7 +49,7 @@ def changed(**values: object) -> str:
         ("not JSON", "cannot be read"),
         ("[]", r"cannot be read \(Input should be"),
         (changed(skeleton="coco17"), r"\(skeleton: a skeleton is a table .*, got 'coco17'"),
-        (changed(format=2), "format"),
+        (changed(format=3), "format"),
         (changed(stride=0), "stride"),
         (changed(color="red"), "color"),
         (changed(skeleton={"name": "x", "joints": []}), "skeleton: .*at least one joint"),

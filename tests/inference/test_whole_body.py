@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Maps
-from cairn.inference.predictor import Image, TopDownPredictor
+from cairn.inference.predictor import TopDownPredictor
 from cairn.inference.whole_body import WholeBodyPredictor, face_boxes, hand_boxes
+from cairn.media.images import ImageLike
 from cairn.ops.heatmaps import argmax_keypoints
 from cairn.results.openpose import to_openpose
 from cairn.structures.poses import Poses
@@ -63,7 +64,7 @@ class FixedBody:
     def spec(self) -> ModelSpec:
         return spec("body", self.poses.skeleton, "multi_instance")
 
-    def __call__(self, image: Image) -> Poses:
+    def __call__(self, image: ImageLike) -> Poses:
         return self.poses
 
 

@@ -93,11 +93,11 @@ def teach(
 
     stated: dict[str, str | int | float] = {
         "labels": str(labels),
-        "labeled images": len(train),
+        "labeled_images": len(train),
         "regression": f"{kind}, mirrored" if mirror else kind,
     }
     figures = {"NME": rows[-1].mean} if rows and rows[-1].count == len(train) else {}
-    taught = spec.model_copy(update={"skeleton": truth.skeleton, "figures": figures})
+    taught = spec.model_copy(update={"skeleton": truth.skeleton, "metrics": figures})
     teaching.export_taught(detector, regressor, taught, stated, target)
     print(target)
 

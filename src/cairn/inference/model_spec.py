@@ -29,6 +29,7 @@ RENAMED = {
     "decode.most_peaks": "decode.max_peaks",
     "decode.uncounted": "decode.ignore_keypoints",
     "provenance.calibrated_on_pictures": "provenance.calibrated_on_images",
+    "provenance.labelled pictures": "provenance.labeled_images",
 }
 """Keys of format 1 -> keys of format 2."""
 

@@ -56,8 +56,8 @@ def choose(tables: Mapping[str, Any]) -> Choice:
         choice = choice.with_value("pretrained", usual, "it has seen many photographs; --from none starts from nothing")
     package = package_of(str(choice.tables["method"])).__name__
     training = import_module(f"{package}.training")
-    if find_spec(f"{package}.choice") is not None:
-        choice = choice.filled_from(import_module(f"{package}.choice").choose(facts, measure_machine()))
+    if find_spec(f"{package}.autoconfig") is not None:
+        choice = choice.filled_from(import_module(f"{package}.autoconfig").choose(facts, measure_machine()))
     choice = with_network(choice)
     recipe = check_recipe(training.Recipe, choice.tables)
     if recipe.pretrained:
@@ -90,7 +90,9 @@ def with_network(choice: Choice) -> Choice:
         if start.method != method or not hasattr(training, "network_of"):
             raise RecipeError(f"{start.name} is a model of {start.method}: {method} cannot start from it")
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
-    suited = choose_backbone(import_module(f"{package}.choice").BACKBONE_LR_FACTOR) if "lite" in network else Choice()
+    suited = (
+        choose_backbone(import_module(f"{package}.autoconfig").BACKBONE_LR_FACTOR) if "lite" in network else Choice()
+    )
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
     return choice.filled_from(suited)

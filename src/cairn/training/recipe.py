@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cairn.errors import RecipeError
+from cairn.inference.model_spec import TASK_OF_FIT
 from cairn.inference.network import MAX_THREADS
+from cairn.migration import notice, rename_keys
 from cairn.training.data.augmentation import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
@@ -46,6 +49,9 @@ RENAMED = {
 
 NOTHING = "none"
 """What a recipe starts from that starts from no weights."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Section(BaseModel):
@@ -163,11 +169,29 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not TOML: {error}") from None
+    tables, renamed = migrate(tables)
+    if renamed:
+        log.warning(notice(str(path), renamed))
+    return tables
+
+
+def migrate(tables: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Tables of a recipe of version 0.1 as today's, and its renamed keys as `rename_keys` gives them.
+
+    A recipe of today comes back as it is.
+    """
+    result, renamed = rename_keys(tables, RENAMED)
+    shape = result.get("input")
+    if isinstance(shape, dict) and (fit := shape.get("fit")) in TASK_OF_FIT:
+        del shape["fit"]
+        result.setdefault("task", TASK_OF_FIT[fit])
+        renamed = (*renamed, "input.fit -> task")
+    return result, renamed
 
 
 def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:

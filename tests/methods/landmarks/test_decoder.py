@@ -70,7 +70,7 @@ def test_cells_are_those_of_the_square_that_holds_the_image(size: tuple[int, int
 def test_a_network_of_another_kind_is_refused() -> None:
     others = (
         ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
-        ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "of a crop"),
+        ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "for task crop"),
         ({}, {"size": 128}, "64 pixels and no other size, got 128"),
         ({}, {"threshold": 0.5}, "has no threshold"),
         ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),

@@ -44,7 +44,7 @@ def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float]
     assert {key: spec.decode.get(key) for key in thresholds} == thresholds
     assert spec.draw_threshold == drawn
     if skeleton_name in ("hand21", "face70"):
-        assert (spec.outputs, spec.input.fit, spec.input.size) == (("heatmaps",), "crop", 368)
+        assert (spec.outputs, spec.task, spec.input.size) == (("heatmaps",), "crop", 368)
     else:
         assert (spec.outputs, spec.task) == (("heatmaps", "pafs"), "multi_instance")
 

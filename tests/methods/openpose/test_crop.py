@@ -82,5 +82,5 @@ def test_outputs_and_fit_must_be_of_one_kind() -> None:
     letterboxed = SPEC.model_copy(
         update={"task": "multi_instance", "input": InputSpec(resize="letterbox", size=368, multiple=16)}
     )
-    with pytest.raises(ModelError, match="or heatmaps of a crop; model hand gives heatmaps of a letterbox"):
+    with pytest.raises(ModelError, match="or heatmaps of a crop; model hand gives heatmaps for task multi_instance"):
         predictor(FakeNetwork(letterboxed, {}))

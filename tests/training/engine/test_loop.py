@@ -294,7 +294,9 @@ def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "fit.py"))
+    monkeypatch.setattr(
+        results, "__file__", str(tmp_path / "env" / "python" / "cairn" / "training" / "engine" / "results.py")
+    )
     Path(results.__file__).parent.mkdir(parents=True)
     assert results._commit() == {}
 
@@ -361,5 +363,5 @@ def test_a_recipe_says_why_and_runs_again(things, tmp_path):
     reasons = {"run.batch_size": "images are\nfew", "name": 'said "so" # here'}
     fit.start_run(recipe, tmp_path / "run", False, reasons)
     text = (tmp_path / "run" / "recipe.toml").read_text()
-    assert "batch = 4 # images are few\n" in text
+    assert "batch_size = 4 # images are few\n" in text
     assert check_recipe(hourglass.Recipe, read_recipe(tmp_path / "run" / "recipe.toml")) == recipe

@@ -49,7 +49,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
     if spec.outputs != ("heatmaps",) or spec.task == "multi_instance":
         raise ModelError(
             f"hourglass needs the output heatmaps of a crop; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.task}"
+            f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     settings = {**spec.decode, **settings}
     check_settings("hourglass", decode, settings)

@@ -41,7 +41,7 @@ def predictor(network: Network, size: int | None = None, **settings: Any) -> Top
     if spec.outputs != ("keypoints", "confidence") or spec.task != "single_instance":
         raise ModelError(
             f"landmarks needs outputs keypoints, confidence of a whole image; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.task}"
+            f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     if size not in (None, spec.input.size):
         raise ModelError(f"model {spec.name} is shown {spec.input.size} pixels and no other size, got {size}")

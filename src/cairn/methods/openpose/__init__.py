@@ -56,7 +56,7 @@ def predictor(
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
             f"openpose needs outputs heatmaps, pafs of a letterboxed image, or heatmaps of a crop; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} of a {spec.task}"
+            f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     check_settings("openpose", decode, settings)
 

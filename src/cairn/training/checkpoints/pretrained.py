@@ -20,7 +20,7 @@ from cairn.errors import ModelError
 from cairn.inference import zoo
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
 from cairn.structures.skeleton import Skeleton, skeleton
-from cairn.training.checkpoints.reading import read_weights
+from cairn.training.checkpoints.reading import current_names, read_weights
 from cairn.training.engine.module import Channels
 from cairn.training.recipe import read_recipe
 
@@ -180,4 +180,6 @@ def _of_onnx(source: str, path: Path) -> Start:
 
 
 def _within(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
+    return {
+        name.removeprefix(PREFIX): value for name, value in current_names(weights).items() if name.startswith(PREFIX)
+    }

@@ -17,6 +17,19 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.training.checkpoints.caffe import read_caffemodel
 
+RENAMED_MODULES = {"network.trunk.": "network.backbone."}
+"""Prefixes of weight names in files of version 0.1 -> today's."""
+
+
+def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a file of Cairn's by the names that they have in today's modules."""
+    return {_current(name): value for name, value in weights.items()}
+
+
+def _current(name: str) -> str:
+    old = next((old for old in RENAMED_MODULES if name.startswith(old)), None)
+    return name if old is None else RENAMED_MODULES[old] + name.removeprefix(old)
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -19,6 +19,7 @@ from cairn.inference.network import Network
 from cairn.structures.poses import Poses
 from cairn.training.backbones.efficientnet import EfficientNetBackbone
 from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.checkpoints.reading import current_names
 from cairn.training.data.loading import Batch
 from cairn.training.engine.processes import gathered, share_buffers
 from cairn.training.exporting.torch_network import TorchNetwork
@@ -94,6 +95,10 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log_dict({f"loss/{name}": loss.detach() for name, loss in losses.items()}, on_step=False, **every)
         self.log("loss", total.detach(), on_step=True, prog_bar=True, **every)
         return total
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Weights of a checkpoint of version 0.1 get today's names."""
+        checkpoint["state_dict"] = current_names(checkpoint["state_dict"])
 
     def on_train_epoch_end(self) -> None:
         """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""

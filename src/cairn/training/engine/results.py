@@ -18,6 +18,7 @@ from cairn.evaluation.reports.report import FILES, write_report
 from cairn.files import atomic_write
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import OnnxNetwork
+from cairn.training.checkpoints.reading import current_names
 from cairn.training.engine.callbacks import read_metrics
 from cairn.training.engine.module import OF_JOINT, KeypointModule
 from cairn.training.exporting.onnx_file import export
@@ -43,7 +44,7 @@ def load_weights(module: KeypointModule, checkpoint: Path) -> int:
     """
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        epoch, weights = int(state["epoch"]), state["state_dict"]
+        epoch, weights = int(state["epoch"]), current_names(state["state_dict"])
     except OSError as error:
         raise ModelError(f"cannot read checkpoint {checkpoint}: {error.strerror}") from None
     except Exception as error:  # a damaged file makes torch raise a dozen unrelated types
@@ -74,7 +75,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
                 name: value for name, value in row.items() if math.isfinite(value) and not name.startswith(OF_JOINT)
             }
     stated = {name: getattr(recipe, name) for name in ("license", "sources", "draw_threshold")}
-    return spec.model_copy(update=stated | {"provenance": provenance, "figures": figures})
+    return spec.model_copy(update=stated | {"provenance": provenance, "metrics": figures})
 
 
 def write_curves(run: Path, monitor: str) -> None:

@@ -225,7 +225,7 @@ def _stated(
     if precision == "int8" and images is not None:
         provenance["calibrated_on_images"] = len(images)
     figures = {cost.figure: cost.after} if validation is not None else {}
-    return spec.model_copy(update={"provenance": provenance, "figures": figures})
+    return spec.model_copy(update={"provenance": provenance, "metrics": figures})
 
 
 def _path(image: LabeledImage | Path) -> Path:
