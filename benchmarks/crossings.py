@@ -11,10 +11,10 @@ from cairn.datasets.formats.coco_rows import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.structures.geometry import Size
 from cairn.structures.poses import Annotation, Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from crowd import STANDING
 
-PEOPLE = skeleton("coco18")
+PEOPLE = load_skeleton("coco18")
 SIZE: Size = (720, 1280)
 SHOULDERS = 0.2  # of a person's height: how broad they are for those behind
 MIN_JOINTS = 4  # with fewer in sight nobody is found

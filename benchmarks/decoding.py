@@ -13,13 +13,13 @@ import numpy as np
 
 from cairn.methods.openpose.decoder import decode
 from cairn.ops.heatmaps import render_gaussians
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from crowd import SIGMA, compare, crowd, perfect_maps
 
 SIZE = (46, 82)
 SCENES = 30
 REPEATS = 7
-COCO18 = skeleton("coco18")
+COCO18 = load_skeleton("coco18")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 import cairn
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 
 SIZES = ((480, 640), (1080, 1920), (3000, 4000))
 PEOPLE = (1, 5, 20, 50)
@@ -24,11 +24,11 @@ RUNS = 15
 def crowd(people: int, size: tuple[int, int], seed: int = 0) -> Poses:
     """People of a third of the image's height, spread over it: joints around a body's places."""
     rng = np.random.default_rng(seed)
-    bones = skeleton("body25")
-    shape = rng.uniform(-0.5, 0.5, (len(bones), 2)) * (size[0] / 8, size[0] / 3)
+    skeleton = load_skeleton("body25")
+    shape = rng.uniform(-0.5, 0.5, (len(skeleton), 2)) * (size[0] / 8, size[0] / 3)
     middles = rng.uniform(0, 1, (people, 1, 2)) * size[::-1]
     points = (middles + shape).astype(np.float32)
-    return Poses(points, np.full(points.shape[:2], 0.8, np.float32), rng.random(people).astype(np.float32), bones)
+    return Poses(points, np.full(points.shape[:2], 0.8, np.float32), rng.random(people).astype(np.float32), skeleton)
 
 
 def milliseconds(image: np.ndarray, poses: Poses) -> float:

@@ -15,13 +15,13 @@ from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.protocols import protocol_of
 from cairn.methods.landmarks import teaching, training
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from cairn.training.recipe import check_recipe, read_recipe
 
 DATA, RUNS = Path(sys.argv[1]), [Path(run) for run in sys.argv[2:]]
 EYES = protocol_of("eyes")
 torch.set_num_threads(1)
-LABELS = [read_coco(DATA / name, None, skeleton("face5")) for name in ("train.json", "val.json")]
+LABELS = [read_coco(DATA / name, None, load_skeleton("face5")) for name in ("train.json", "val.json")]
 
 
 def errors(module: training.LandmarksModule) -> str:

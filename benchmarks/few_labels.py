@@ -18,7 +18,7 @@ from cairn.api.load import load
 from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.evaluate import evaluate, in_joints
 from cairn.evaluation.protocols import protocol_of
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 
 LABELED = 20
 EPOCHS = 200  # of 20 images: the validation error has long stopped falling
@@ -41,7 +41,7 @@ def whole_images(source: Path, target: Path, chosen: set[int] | None = None) -> 
 
 def nme(model: Path, data: Path, fit: str) -> float:
     """Of five points, on the validation images."""
-    five = skeleton("face5")
+    five = load_skeleton("face5")
     labels = read_coco(data, DATA / "images", five)
     predictor = load(model, threads=1)
     return evaluate(in_joints(predictor, five, labels), labels, fit, protocol_of("eyes")).error.value

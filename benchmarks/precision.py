@@ -22,7 +22,7 @@ from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate, predict, predict_objects
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
-from cairn.methods import method
+from cairn.methods import get_method
 from cairn.training.exporting.quantization import lower, shown, spread
 
 TIMED = 40  # images
@@ -30,7 +30,7 @@ ROUNDS = 5
 
 
 def predictor_of(network: Network) -> BottomUpPredictor:
-    return method(network.spec.method).predictor(network)
+    return get_method(network.spec.method).predictor(network)
 
 
 def main() -> None:

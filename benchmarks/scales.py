@@ -56,8 +56,8 @@ def main() -> None:
     parser.add_argument("--model", default="person")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    bones = cairn.load(given.model, threads=1).spec.skeleton
-    labels = read_labels(given.labels, None, bones)
+    skeleton = cairn.load(given.model, threads=1).spec.skeleton
+    labels = read_labels(given.labels, None, skeleton)
     labels = replace(labels, images=labels.images[: given.limit])
     print(f"{given.model} on {len(labels)} images\n")
     print(f"{'setting':40s}{'AP':>7s}{'APM':>7s}{'APL':>7s}{'AR':>7s}{'ms':>8s}")

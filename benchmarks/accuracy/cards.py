@@ -22,7 +22,7 @@ from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
 from cairn.evaluation.protocols import protocol_of
 from cairn.inference import zoo
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 
 CARDS = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -60,7 +60,7 @@ def one_person(data: Path) -> Measured:
 
 def faces(data: Path) -> Measured:
     whole = _evaluated("face-landmarks", data)
-    five = skeleton("face5")
+    five = load_skeleton("face5")
     labels = read_coco(data / "val.json", None, five)
     model = load("face-landmarks", threads=1)
     usual = evaluate(in_joints(model, five, labels), labels, model.spec.task, protocol_of("eyes"))

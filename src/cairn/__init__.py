@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.api.load import load
 from cairn.errors import CairnError
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
     from cairn.inference.model_spec import ModelSpec
@@ -39,8 +39,8 @@ __all__ = [
     "Tracker",
     "draw",
     "load",
+    "load_skeleton",
     "read_image",
-    "skeleton",
     "write_image",
 ]
 

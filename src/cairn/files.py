@@ -50,3 +50,14 @@ def ensure_writable_folder(path: str | Path) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write into the folder {path}: {error.strerror or error}") from None
     return path
+
+
+def unused_folder(path: str | Path) -> Path:
+    """The first of PATH, PATH-2, PATH-3 and so on that is not there, or is an empty folder."""
+    path = Path(path)
+    number = 1
+    while True:
+        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return folder
+        number += 1

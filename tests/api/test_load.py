@@ -8,7 +8,9 @@ import pytest
 
 import cairn
 from cairn.errors import ModelError
-from cairn.methods import METHODS, method
+from cairn.methods import METHODS, get_method
+from cairn.methods.method import Method
+from cairn.training.recipe import Recipe
 from support.fake_network import SPEC, totems, write_totem_model
 
 
@@ -54,10 +56,11 @@ def test_a_specification_of_another_method_s_outputs_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_has_the_two_names(name: str) -> None:
-    package = method(name)
-    assert callable(package.decode)
-    assert callable(package.predictor)
+def test_every_method_is_one_typed_object(name: str) -> None:
+    found = get_method(name)
+    assert isinstance(found, Method)
+    assert found.name == name
+    assert issubclass(found.training().recipe, Recipe)
 
 
 def test_public_names_are_few_and_there() -> None:
@@ -70,12 +73,12 @@ def test_public_names_are_few_and_there() -> None:
 
 
 def test_modules_of_the_same_name_do_not_hide_the_functions(python: Callable[[str], str]) -> None:
-    """`import cairn.structures.skeleton` anywhere must not turn cairn.skeleton("coco17") into a call of a module."""
+    """`import cairn.structures.skeleton` anywhere must not turn cairn.load_skeleton("coco17") into a call of a module."""
     code = """
 import cairn, cairn.api.load, cairn.structures.skeleton
 from cairn.methods import METHODS
 import cairn.inference.predictor, cairn.cli.detect
-assert cairn.skeleton("coco17").joints[0] == "nose"
+assert cairn.load_skeleton("coco17").joints[0] == "nose"
 assert callable(cairn.load)
 """
     python(code)

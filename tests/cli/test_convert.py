@@ -11,7 +11,7 @@ import pytest
 from cairn.cli import main
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.reading import read_labels
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from support.made_labels import assert_same, draw_images, make_labels
 
 Run = Callable[..., tuple[int, str, str]]
@@ -72,12 +72,12 @@ def test_the_skeleton_is_shown_guessed_and_corrected(run: Run, tmp_path: Path) -
     assert len(limbs & {(0, 1), (0, 2)}) == len(limbs & {(1, 3), (2, 3)}) == 1
     assert len(limbs) == 3
     file = tmp_path / "out.skeleton.toml"
-    assert skeleton(str(file)) == guessed
+    assert load_skeleton(str(file)) == guessed
     file.write_text(file.read_text().replace("0.026", "0.3"))
     code, _, error = run("bugs.json", "out.json")
     assert code == 2
     assert "out.json is there already" in error
-    skeleton.cache_clear()
+    load_skeleton.cache_clear()
     code, out, _ = run("bugs.json", "out.json", "--skeleton", "out.skeleton.toml", "--overwrite")
     assert code == 0
     assert "limbs: given" in out
@@ -114,7 +114,7 @@ def test_mmposes_skeleton_becomes_ours(run: Run, tmp_path: Path) -> None:
         "skeleton_info={0: dict(link=('nose', 'tail'))})"
     )
     assert run("info.py", "bug.toml")[:2] == (0, "bug.toml\n")
-    assert skeleton(str(tmp_path / "bug.toml")).limbs == ((0, 3),)
+    assert load_skeleton(str(tmp_path / "bug.toml")).limbs == ((0, 3),)
     nameless(tmp_path)
     assert run("bugs.json", "out.json", "--skeleton", "info.py")[0] == 0
     assert read_coco(tmp_path / "out.json").skeleton.limbs == ((0, 3),)

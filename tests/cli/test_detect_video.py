@@ -22,7 +22,7 @@ from cairn.inference.network import Maps
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.media.images import read_image, write_image
 from cairn.media.video import VideoFrame, open_video, write_video
-from cairn.methods import method
+from cairn.methods import get_method
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.geometry import image_to_field
@@ -405,7 +405,7 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
             "decode": {},
         }
     )
-    predictor = method("openpose").predictor(LabelNetwork(spec, labels))
+    predictor = get_method("openpose").predictor(LabelNetwork(spec, labels))
     monkeypatch.setattr(sys.modules["cairn.api.load"], "load", lambda *_, **__: predictor)
     monkeypatch.setattr(detection, "MAX_PARALLEL", 1)  # it goes through the labels as it is asked
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")

@@ -124,10 +124,10 @@ def test_a_model_of_the_whole_image_looks_for_the_object_itself(
 
 def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, labels: Path, tmp_path: Path) -> None:
     """Ends and heart: a mean of two joints, and another name for one."""
-    bones = tmp_path / "few.toml"
-    bones.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
+    skeleton = tmp_path / "few.toml"
+    skeleton.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
     out = tmp_path / "report"
-    assert run(model, labels, "--out", out, "--skeleton", bones, "--metric", "heart:base") == 0
+    assert run(model, labels, "--out", out, "--skeleton", skeleton, "--metric", "heart:base") == 0
     figures = json.loads((out / "metrics.json").read_text())
     assert figures["skeleton"] == "few"
     assert figures["pck"]["keypoints"] == {"heart": 3, "base": 3}

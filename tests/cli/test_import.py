@@ -68,7 +68,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     assert stderr == "anibali: 1 stacks, 16 features, 16 joints of mpii16\n"
     network = OnnxNetwork(tmp_path / "models" / "mine.onnx", threads=1)
     spec = network.spec
-    assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.skeleton("mpii16"), ("heatmaps",))
+    assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.load_skeleton("mpii16"), ("heatmaps",))
     assert (spec.task, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
 
     same = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16), mean=(0.4404, 0.4440, 0.4327)).eval()
@@ -147,7 +147,7 @@ def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
             assert np.abs(maps[name] - wanted).max() < 1e-3 * np.abs(wanted).max()
     image = np.random.default_rng(1).integers(0, 256, (60, 90, 3), np.uint8)
     model = predictor(network, size=96, max_peaks=5)
-    assert model(image).skeleton == cairn.skeleton("coco18")
+    assert model(image).skeleton == cairn.load_skeleton("coco18")
 
 
 def test_fewer_stages_and_another_skeleton_are_as_asked_for(

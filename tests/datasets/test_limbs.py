@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cairn.datasets.formats.skeleton_file import read_skeleton, write_skeleton
 from cairn.datasets.limbs import distances, origins, spanning_tree, with_limbs
-from cairn.structures.skeleton import Skeleton, skeleton, skeleton_names
+from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
 from support.made_labels import make_labels
 
 SQUARES = st.integers(2, 5).flatmap(
@@ -74,9 +74,9 @@ def test_origins_say_what_was_guessed() -> None:
 
 @pytest.mark.parametrize("name", skeleton_names())
 def test_a_skeleton_is_read_as_it_is_written(tmp_path: Path, name: str) -> None:
-    write_skeleton(skeleton(name), tmp_path / "x.toml", ("a note",))
+    write_skeleton(load_skeleton(name), tmp_path / "x.toml", ("a note",))
     again = read_skeleton(tmp_path / "x.toml")
-    assert again.to_dict() == skeleton(name).to_dict()
+    assert again.to_dict() == load_skeleton(name).to_dict()
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=4, unique=True))

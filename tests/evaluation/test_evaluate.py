@@ -68,7 +68,7 @@ def test_whole_images_pair_by_similarity_and_missed_objects_stay_empty() -> None
     pairs = pair_objects(LABELS, [poses([[[90, 90], [80, 80]], near_last]), poses([])])
     np.testing.assert_array_equal(pairs.images, [0, 0])
     np.testing.assert_array_equal(pairs.truth.keypoints[1], [[50, 50], [60, 50]])
-    np.testing.assert_array_equal(pairs.found, [np.full((2, 2), np.nan), near_last])
+    np.testing.assert_array_equal(pairs.predicted, [np.full((2, 2), np.nan), near_last])
     np.testing.assert_array_equal(pairs.met, [False, True])
 
 
@@ -81,7 +81,7 @@ def test_crops_pair_row_by_row_and_see_labeled_objects_only() -> None:
 
     pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), task="crop")
     assert asked == [(Path("5.jpg"), 2)]
-    np.testing.assert_array_equal(pairs.found, [[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
+    np.testing.assert_array_equal(pairs.predicted, [[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_one_object_of_a_whole_image_is_the_nearest_however_far(point: list,
     expected = np.full((2, 2, 2), np.nan)
     if row is not None:
         expected[row] = point
-    np.testing.assert_array_equal(pairs.found, expected)
+    np.testing.assert_array_equal(pairs.predicted, expected)
 
 
 def test_a_model_of_the_whole_image_is_not_told_where_the_object_is() -> None:

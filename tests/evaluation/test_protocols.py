@@ -10,7 +10,7 @@ from cairn.datasets.formats.coco import read_coco
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of, usual_protocol
 from cairn.structures.poses import Annotation
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support import DATA
 
 BODY = Skeleton("body", ("left_shoulder", "right_shoulder", "left_hip", "right_hip"))
@@ -49,7 +49,7 @@ def test_lengths_by_hand(name: str, length: float, threshold: float) -> None:
 
 
 def test_faces_are_measured_between_the_outer_corners_of_the_eyes() -> None:
-    face = skeleton("face68")
+    face = load_skeleton("face68")
     points = np.zeros((1, 68, 2), np.float32)
     points[0, 45] = [30, 40]  # 300-W counts from 1: its corners are points 37 and 46
     annotation = objects(points.tolist(), [[0, 0, 1, 1]])
@@ -62,12 +62,12 @@ def test_eye_centers_are_named_or_the_means_of_six_points() -> None:
     points[0, 36:42] = [[1, 0], [2, 3], [3, 3], [6, 0], [3, -3], [3, -3]]  # their mean is (3, 0)
     points[0, 42:48] = [33, 40]
     face = objects(points.tolist(), [[0, 0, 1, 1]])
-    assert eyes.lengths(face, skeleton("face68")) == pytest.approx([50])
+    assert eyes.lengths(face, load_skeleton("face68")) == pytest.approx([50])
     points[0, 40] = math.nan
     with pytest.raises(LabelError, match="which no labeled object has"):
-        eyes.lengths(objects(points.tolist(), [[0, 0, 1, 1]]), skeleton("face68"))
+        eyes.lengths(objects(points.tolist(), [[0, 0, 1, 1]]), load_skeleton("face68"))
     five = objects([[[33, 40], [3, 0], [0, 0], [0, 0], [0, 0]]], [[0, 0, 1, 1]])
-    assert eyes.lengths(five, skeleton("face5")) == pytest.approx([50])
+    assert eyes.lengths(five, load_skeleton("face5")) == pytest.approx([50])
 
 
 @pytest.mark.data
@@ -77,16 +77,16 @@ def test_eye_distances_of_real_faces_are_those_of_their_file(part: str) -> None:
     if not path.is_file():
         pytest.skip(f"no data set at {path}")
     stated = {row["image_id"]: row["interocular"] for row in json.loads(path.read_text())["annotations"]}
-    for bones in (skeleton("face68"), skeleton("face5")):
-        labels = read_coco(path, skeleton=bones)
-        assert usual_protocol(labels.images[0].annotation, bones) is PROTOCOLS["eyes"]
-        lengths = [float(PROTOCOLS["eyes"].length(image.annotation, bones)[0]) for image in labels]
+    for skeleton in (load_skeleton("face68"), load_skeleton("face5")):
+        labels = read_coco(path, skeleton=skeleton)
+        assert usual_protocol(labels.images[0].annotation, skeleton) is PROTOCOLS["eyes"]
+        lengths = [float(PROTOCOLS["eyes"].length(image.annotation, skeleton)[0]) for image in labels]
         # The file rounds its points to two digits, and the distance of the points before that likewise.
         assert lengths == pytest.approx([stated[image.id] for image in labels], abs=0.013)
 
 
 def test_mpii_leaves_out_joints_that_its_skeleton_has() -> None:
-    assert set(PROTOCOLS["mpii"].left_out) < set(skeleton("mpii16").joints)
+    assert set(PROTOCOLS["mpii"].left_out) < set(load_skeleton("mpii16").joints)
 
 
 def test_the_usual_protocol_is_the_first_that_labels_allow() -> None:
@@ -96,8 +96,8 @@ def test_the_usual_protocol_is_the_first_that_labels_allow() -> None:
     assert usual_protocol(plain, Skeleton("flic11", BODY.joints)).name == "flic"
     assert usual_protocol(plain, Skeleton("mouse", tuple("abcd"))).name == "diagonal"
     face = objects([[[3, 0], [0, 0], [0, 0], [0, 0], [0, 0]]], [[0, 0, 3, 4]])
-    assert usual_protocol(face, skeleton("face5")).name == "eyes"
-    coco = skeleton("coco17")
+    assert usual_protocol(face, load_skeleton("face5")).name == "eyes"
+    coco = load_skeleton("coco17")
     eyes_alone = np.full((1, 17, 2), math.nan)
     eyes_alone[0, [coco.index("left_eye"), coco.index("right_eye")]] = [[3, 0], [0, 0]]
     assert usual_protocol(objects(eyes_alone.tolist(), [[0, 0, 3, 4]]), coco).name == "diagonal"

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.structures.skeleton import skeleton, skeleton_names
+from cairn.structures.skeleton import load_skeleton, skeleton_names
 from support.fake_network import SPEC
 
 
 @given(
     name=st.text(min_size=1, max_size=20),
-    bones=st.sampled_from(skeleton_names()),
+    skeleton=st.sampled_from(skeleton_names()),
     decode=st.dictionaries(st.text(max_size=9), st.one_of(st.booleans(), st.integers(-99, 99), st.floats(0, 1))),
     metrics=st.dictionaries(st.text(max_size=9), st.floats(0, 100)),
 )
-def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, metrics: dict) -> None:
+def test_what_is_written_is_read_back(name: str, skeleton: str, decode: dict, metrics: dict) -> None:
     spec = ModelSpec(
         name=name,
         method="openpose",
         task="multi_instance",
-        skeleton=skeleton(bones),
+        skeleton=load_skeleton(skeleton),
         input=InputSpec(resize="letterbox", size=368),
         stride=8,
         outputs=("heatmaps", "pafs"),
@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(name: str, bones: str, decode: dict, metri
     )
     back = ModelSpec.from_json(spec.to_json())
     assert back == spec
-    assert back.skeleton == skeleton(bones)
+    assert back.skeleton == load_skeleton(skeleton)
     # JSON has no other types than these, and a threshold must not change its own on the way
     assert {key: type(value) for key, value in back.decode.items()} == {k: type(v) for k, v in decode.items()}
 

@@ -18,18 +18,18 @@ from cairn.media.images import ImageLike
 from cairn.ops.heatmaps import argmax_keypoints
 from cairn.results.openpose import to_openpose
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
-BODY = skeleton("body25")
+BODY = load_skeleton("body25")
 FINGERS = Skeleton("fingers", ("wrist", "tip"), limbs=((0, 1),))
 
 
-def spec(name: str, bones: Skeleton, task: str = "crop", margin: float = 1.0) -> ModelSpec:
+def spec(name: str, skeleton: Skeleton, task: str = "crop", margin: float = 1.0) -> ModelSpec:
     shown = InputSpec.model_validate(
         {"resize": "letterbox" if task == "multi_instance" else "square", "size": 64, "multiple": 16, "margin": margin}
     )
     return ModelSpec(
-        name=name, method="openpose", task=task, skeleton=bones, input=shown, stride=4, outputs=("heatmaps",)
+        name=name, method="openpose", task=task, skeleton=skeleton, input=shown, stride=4, outputs=("heatmaps",)
     )
 
 
@@ -68,16 +68,16 @@ class FixedBody:
         return self.poses
 
 
-def people(keypoints: NDArray, confidence: NDArray | float = 1.0, bones: Skeleton = BODY) -> Poses:
+def people(keypoints: NDArray, confidence: NDArray | float = 1.0, skeleton: Skeleton = BODY) -> Poses:
     sure = np.broadcast_to(np.asarray(confidence, np.float32), keypoints.shape[:2])
     points = np.where(sure[..., None] > 0, keypoints, np.nan).astype(np.float32)
-    return Poses(points, sure.copy(), np.linspace(1, 0.5, len(keypoints), dtype=np.float32), bones)
+    return Poses(points, sure.copy(), np.linspace(1, 0.5, len(keypoints), dtype=np.float32), skeleton)
 
 
-def random_people(seed: int, count: int, bones: Skeleton = BODY) -> Poses:
+def random_people(seed: int, count: int, skeleton: Skeleton = BODY) -> Poses:
     rng = np.random.default_rng(seed)
-    confidence = rng.uniform(0, 1, (count, len(bones))) * (rng.random((count, len(bones))) < 0.7)
-    return people(rng.uniform(0, 400, (count, len(bones), 2)), confidence, bones)
+    confidence = rng.uniform(0, 1, (count, len(skeleton))) * (rng.random((count, len(skeleton))) < 0.7)
+    return people(rng.uniform(0, 400, (count, len(skeleton), 2)), confidence, skeleton)
 
 
 def square(center: NDArray, size: float) -> list[float]:
@@ -133,14 +133,14 @@ def test_squares_are_those_of_openpose(seed: int) -> None:
 
 
 def test_a_body_without_a_neck_has_it_between_the_shoulders() -> None:
-    coco17, coco18 = skeleton("coco17"), skeleton("coco18")
+    coco17, coco18 = load_skeleton("coco17"), load_skeleton("coco18")
     poses = random_people(3, 20, coco17)
     np.testing.assert_allclose(face_boxes(poses), face_boxes(poses.mapped(coco18)))
     assert np.isfinite(face_boxes(poses)).any()
 
 
 def test_a_head_alone_places_a_face() -> None:
-    poses = people(np.arange(30, dtype=float).reshape(1, 15, 2) * 7, bones=skeleton("mpii15"))
+    poses = people(np.arange(30, dtype=float).reshape(1, 15, 2) * 7, skeleton=load_skeleton("mpii15"))
     head, neck = poses.keypoints[0, 0], poses.keypoints[0, 1]
     np.testing.assert_allclose(face_boxes(poses)[0], square(head, 1.33 * np.hypot(*(head - neck))), rtol=1e-5)
 
@@ -228,7 +228,7 @@ def test_what_cannot_be_looked_at_is_not_found() -> None:
     for poses in (nobody, far, small, hidden):
         found = WholeBodyPredictor(FixedBody(poses), network.predictor(), network.predictor())(image)
         assert len(found) == len(poses)
-        assert not found.found[:, 25:].any()
+        assert not found.detected[:, 25:].any()
         assert np.isnan(found.keypoints[:, 25:]).all()
     assert not network.shown
 
@@ -247,7 +247,7 @@ def test_openpose_s_json_has_the_parts_apart() -> None:
 
 
 def test_bodies_that_place_nothing_are_refused() -> None:
-    flies = people(np.zeros((1, 2, 2)), bones=FINGERS)
+    flies = people(np.zeros((1, 2, 2)), skeleton=FINGERS)
     network = DotNetwork(spec("hand", FINGERS))
     with pytest.raises(ModelError, match="skeleton fingers has no left_shoulder, left_elbow"):
         WholeBodyPredictor(FixedBody(flies), network.predictor())

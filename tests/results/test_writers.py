@@ -22,11 +22,11 @@ from cairn.results.openpose import OpenPoseWriter, part_candidates, to_openpose
 from cairn.results.parquet import ParquetWriter
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.fake_poses import random_poses
 
 SIZE = (480, 640)
-COCO17, COCO18 = skeleton("coco17"), skeleton("coco18")
+COCO17, COCO18 = load_skeleton("coco17"), load_skeleton("coco18")
 
 RUN = [
     (ImageName(Path("images/a.jpg"), PurePath("a")), random_poses(1, 2, COCO17)),
@@ -88,7 +88,7 @@ def test_our_json_names_joints_and_says_null_for_the_missing(tmp_path: Path) -> 
             np.testing.assert_allclose(person["box"], poses.boxes[row], atol=0.01)
             for joint, said in person["keypoints"].items():
                 k = COCO17.index(joint)
-                assert (said is None) == (not poses.found[row, k])
+                assert (said is None) == (not poses.detected[row, k])
                 if said is not None:
                     np.testing.assert_allclose(said, [*poses.keypoints[row, k], poses.confidence[row, k]], atol=0.005)
 
@@ -130,9 +130,9 @@ def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
         writer.write(Detections(ImageName(Path("7.jpg"), PurePath("7")), SIZE, poses))
     labels = []
     for row in range(3):
-        keypoints = np.where(poses.found[row, :, None], np.nan_to_num(poses.keypoints[row]), 0)
-        flat = np.concatenate([keypoints, 2 * poses.found[row, :, None]], axis=1).ravel().tolist()
-        entry = {"keypoints": flat, "num_keypoints": int(poses.found[row].sum()), "area": 5000.0, "iscrowd": 0}
+        keypoints = np.where(poses.detected[row, :, None], np.nan_to_num(poses.keypoints[row]), 0)
+        flat = np.concatenate([keypoints, 2 * poses.detected[row, :, None]], axis=1).ravel().tolist()
+        entry = {"keypoints": flat, "num_keypoints": int(poses.detected[row].sum()), "area": 5000.0, "iscrowd": 0}
         box = poses.boxes[row].tolist()
         labels.append({"id": row + 1, "image_id": 7, "category_id": 1, "bbox": box, **entry})
     truth = evaluation.COCO(
@@ -150,7 +150,7 @@ def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
 def test_a_skeleton_with_more_than_coco_s_joints_is_written_as_coco_s() -> None:
     poses = random_poses(3, 2, COCO18)
     assert to_coco(4, poses) == to_coco(4, poses.mapped(COCO17))
-    assert len(to_coco(4, random_poses(3, 1, skeleton("lsp14")))[0]["keypoints"]) == 3 * 14
+    assert len(to_coco(4, random_poses(3, 1, load_skeleton("lsp14")))[0]["keypoints"]) == 3 * 14
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_openpose_s_missing_joints_are_zeros() -> None:
     poses = random_poses(1, 3, COCO18)
     for row, person in enumerate(to_openpose(poses, SIZE)["people"]):
         flat = np.array(person["pose_keypoints_2d"]).reshape(18, 3)
-        assert (flat[~poses.found[row]] == 0).all()
-        np.testing.assert_allclose(flat[poses.found[row], :2], poses.keypoints[row, poses.found[row]], atol=1e-3)
+        assert (flat[~poses.detected[row]] == 0).all()
+        np.testing.assert_allclose(flat[poses.detected[row], :2], poses.keypoints[row, poses.detected[row]], atol=1e-3)
 
 
 def test_coco_s_people_get_openpose_s_neck() -> None:
@@ -206,7 +206,7 @@ def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
     for row in rows[2 * 17 :]:
         person, joint = int(row["person"]), COCO17.index(row["joint"])
         assert row["image"] == "images/sub/a.v2.jpg"
-        assert (row["x"] == "") == (row["y"] == "") == (not last.found[person, joint])
+        assert (row["x"] == "") == (row["y"] == "") == (not last.detected[person, joint])
         if row["x"]:
             place = [float(row["x"]), float(row["y"])]
             np.testing.assert_allclose(place, last.keypoints[person, joint], atol=0.01)
@@ -415,8 +415,8 @@ def test_maps_come_back_with_their_place_in_the_image(tmp_path: Path) -> None:
 
 
 def test_hands_and_face_have_arrays_of_their_own() -> None:
-    bones = Skeleton("half", ("nose", "neck", "left_hand_0", "right_hand_0", "right_hand_1", "face_0"))
-    poses = random_poses(4, 6, bones)
+    skeleton = Skeleton("half", ("nose", "neck", "left_hand_0", "right_hand_0", "right_hand_1", "face_0"))
+    poses = random_poses(4, 6, skeleton)
     for row, person in enumerate(to_openpose(poses, SIZE)["people"]):
         for part, joints in (("pose", [0, 1]), ("hand_left", [2]), ("hand_right", [3, 4]), ("face", [5])):
             flat = np.array(person[f"{part}_keypoints_2d"]).reshape(-1, 3)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cairn.errors import SkeletonError
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Annotation, Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.fake_poses import random_poses
 
 some = st.builds(random_poses, st.integers(0, 2**32 - 1), st.integers(0, 6))
@@ -23,7 +23,7 @@ def same(one: Poses, other: Poses) -> bool:
 
 
 def test_empty_is_nobody() -> None:
-    nobody = Poses.empty(skeleton("coco17"))
+    nobody = Poses.empty(load_skeleton("coco17"))
     assert len(nobody) == 0
     assert nobody.keypoints.shape == (0, 17, 2)
     assert nobody.boxes.shape == (0, 4)
@@ -32,7 +32,7 @@ def test_empty_is_nobody() -> None:
 
 def test_shapes_that_contradict_the_skeleton_are_refused() -> None:
     with pytest.raises(SkeletonError, match=r"must be \(1, 17, 2\) .* got \(1, 14, 2\)"):
-        Poses(np.zeros((1, 14, 2), "f"), np.zeros((1, 14), "f"), np.zeros(1, "f"), skeleton("coco17"))
+        Poses(np.zeros((1, 14, 2), "f"), np.zeros((1, 14), "f"), np.zeros(1, "f"), load_skeleton("coco17"))
 
 
 @given(some, st.data())
@@ -47,11 +47,11 @@ def test_rows_stay_together(poses: Poses, data: st.DataObject) -> None:
 
 
 def test_who_somebody_is_stays_with_them() -> None:
-    poses = replace(random_poses(1, 4, skeleton("coco17")), ids=np.array([7, -1, 3, 9]))
+    poses = replace(random_poses(1, 4, load_skeleton("coco17")), ids=np.array([7, -1, 3, 9]))
     assert poses[[2, 0]].ids.tolist() == [3, 7]
     assert poses[1:].ids.tolist() == [-1, 3, 9]
     assert poses.transformed(Affine.scaling(2)).ids.tolist() == [7, -1, 3, 9]
-    assert poses.mapped(skeleton("coco18")).ids.tolist() == [7, -1, 3, 9]
+    assert poses.mapped(load_skeleton("coco18")).ids.tolist() == [7, -1, 3, 9]
     sure = poses.confidence.max(axis=1)
     assert poses.above(np.sort(sure)[1]).ids.tolist() == poses.ids[sure >= np.sort(sure)[1]].tolist()
     assert poses[:0].ids.shape == (0,)
@@ -64,7 +64,7 @@ def test_as_many_ids_as_objects() -> None:
 
 @given(some)
 def test_boxes_hold_what_was_found_and_no_more(poses: Poses) -> None:
-    for points, found, (x, y, width, height) in zip(poses.keypoints, poses.found, poses.boxes, strict=True):
+    for points, found, (x, y, width, height) in zip(poses.keypoints, poses.detected, poses.boxes, strict=True):
         if not found.any():
             assert np.isnan([x, y, width, height]).all()
             continue
@@ -85,16 +85,16 @@ def test_moving_there_and_back(poses: Poses) -> None:
 def test_above_keeps_what_is_sure_enough(poses: Poses, low: float, high: float) -> None:
     low, high = sorted((low, high))
     kept = poses.above(high)
-    assert (kept.confidence[kept.found] >= np.float32(high)).all()
-    assert kept.found.any(axis=1).all()
-    assert np.array_equal(np.isnan(kept.keypoints[..., 0]), ~kept.found)
-    assert kept.found.sum() == (poses.confidence[poses.found] >= high).sum()
+    assert (kept.confidence[kept.detected] >= np.float32(high)).all()
+    assert kept.detected.any(axis=1).all()
+    assert np.array_equal(np.isnan(kept.keypoints[..., 0]), ~kept.detected)
+    assert kept.detected.sum() == (poses.confidence[poses.detected] >= high).sum()
     assert same(poses.above(low).above(high), kept)
 
 
 @given(st.integers(0, 1000), st.integers(0, 4))
 def test_mapping_to_a_larger_skeleton_and_back(seed: int, people: int) -> None:
-    coco17, coco18 = skeleton("coco17"), skeleton("coco18")
+    coco17, coco18 = load_skeleton("coco17"), load_skeleton("coco18")
     poses = random_poses(seed, people, coco17)
     there = poses.mapped(coco18)
     shoulders = [coco17.index("left_shoulder"), coco17.index("right_shoulder")]
@@ -116,7 +116,7 @@ def test_a_mean_needs_all_its_parts_and_a_name_comes_first() -> None:
     there = poses.mapped(wanted)
     assert there.keypoints.tolist() == [[[1, 2], [9, 9]]]
     assert there.confidence.tolist() == [[0.5, 1]]
-    assert not poses.mapped(part).mapped(wanted).found.any()
+    assert not poses.mapped(part).mapped(wanted).detected.any()
 
 
 def test_an_annotation_s_rows_and_what_counts_as_labeled() -> None:

@@ -12,7 +12,7 @@ from cairn.errors import CairnError, SkeletonError
 from cairn.evaluation.metrics.tracking import measure_tracks
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.tracking.tracker import SPEED, STEADY, Tracker, _Tracks
 from crossings import as_labels, detected, walkers
 from support import DATA
@@ -204,7 +204,7 @@ def test_what_was_not_found_stays_so_when_smoothed() -> None:
         poses = at((i, 0))
         poses.keypoints[0, i % 4], poses.confidence[0, i % 4] = np.nan, 0
         tracked = tracker(poses, i / 25)
-        assert np.array_equal(np.isnan(tracked.keypoints[..., 0]), ~poses.found)
+        assert np.array_equal(np.isnan(tracked.keypoints[..., 0]), ~poses.detected)
 
 
 def test_mistakes_are_told() -> None:
@@ -216,7 +216,7 @@ def test_mistakes_are_told() -> None:
     with pytest.raises(CairnError, match="must be seconds or None, got nan"):
         tracker(at((0, 0)), float("nan"))
     with pytest.raises(SkeletonError, match="one skeleton, cross, got coco17"):
-        tracker(Poses.empty(skeleton("coco17")))
+        tracker(Poses.empty(load_skeleton("coco17")))
 
 
 def test_a_street_of_people_who_hide_one_another() -> None:

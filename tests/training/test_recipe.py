@@ -36,8 +36,8 @@ def test_every_text_survives(text):
 
 @pytest.mark.parametrize("joint", ["left_eye", "Left Eye", "a.b", 'the "tip"', ""])
 def test_a_skeleton_is_read_as_it_is_written_whatever_its_joints_are_called(joint):
-    bones = Skeleton("odd", (joint, "b"), means=((joint, ("x y", "z")),))
-    assert Skeleton.from_dict(tomllib.loads(to_toml(bones.to_dict()))) == bones
+    skeleton = Skeleton("odd", (joint, "b"), means=((joint, ("x y", "z")),))
+    assert Skeleton.from_dict(tomllib.loads(to_toml(skeleton.to_dict()))) == skeleton
 
 
 def test_thresholds_keep_their_kind():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cairn.errors import CairnError
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, joined, skeleton, skeleton_names
+from cairn.structures.skeleton import Skeleton, joined, load_skeleton, skeleton_names
 from cairn.visualization.overlay import draw, joint_colors, limb_colors, line_widths, object_color
 from support.fake_network import TOTEM
 from support.fake_poses import random_poses
@@ -17,10 +17,10 @@ from support.fake_poses import random_poses
 GRAY = np.full((120, 160, 3), 128, np.uint8)
 
 
-def one(points: list[tuple[float, float]], confidence: float = 1.0, bones: Skeleton = TOTEM) -> Poses:
+def one(points: list[tuple[float, float]], confidence: float = 1.0, skeleton: Skeleton = TOTEM) -> Poses:
     keypoints = np.array([points], np.float32)
     sure = np.where(np.isnan(keypoints[..., 0]), 0, confidence).astype(np.float32)
-    return Poses(keypoints, sure, np.ones(1, np.float32), bones)
+    return Poses(keypoints, sure, np.ones(1, np.float32), skeleton)
 
 
 def changed(image: np.ndarray) -> np.ndarray:
@@ -81,18 +81,18 @@ def test_lines_grow_with_the_object_and_the_image() -> None:
 
 @pytest.mark.parametrize("name", skeleton_names())
 def test_colors_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
-    bones = skeleton(name)
-    limbs, joints = limb_colors(bones), joint_colors(bones)
-    assert len(limbs) == len(bones.limbs)
-    assert len(joints) == len(bones)
-    if bones.colors:
-        assert ["#{:02x}{:02x}{:02x}".format(*color) for color in joints] == list(bones.colors)
-        assert limbs == [joints[b] for _, b in bones.limbs]
+    skeleton = load_skeleton(name)
+    limbs, joints = limb_colors(skeleton), joint_colors(skeleton)
+    assert len(limbs) == len(skeleton.limbs)
+    assert len(joints) == len(skeleton)
+    if skeleton.colors:
+        assert ["#{:02x}{:02x}{:02x}".format(*color) for color in joints] == list(skeleton.colors)
+        assert limbs == [joints[b] for _, b in skeleton.limbs]
     else:
         assert len(set(limbs)) == len(limbs)
     for joint, color in enumerate(joints):
-        touching = [limb for limb, ends in enumerate(bones.limbs) if joint in ends]
-        assert bones.colors or not touching or color in [limbs[limb] for limb in touching]
+        touching = [limb for limb, ends in enumerate(skeleton.limbs) if joint in ends]
+        assert skeleton.colors or not touching or color in [limbs[limb] for limb in touching]
 
 
 # Pairs of joints as OpenPose draws them: (from, to), red, green and blue.
@@ -106,29 +106,29 @@ RELEASED = {
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_openpose_s_skeletons_have_openpose_s_colors(name: str) -> None:
-    bones = skeleton(name)
-    drawn = dict(zip(bones.limbs, limb_colors(bones), strict=True))
+    skeleton = load_skeleton(name)
+    drawn = dict(zip(skeleton.limbs, limb_colors(skeleton), strict=True))
     for limb, color in RELEASED[name].items():
         assert drawn[limb] == color
 
 
 def test_a_model_without_colors_gets_those_of_its_definition() -> None:
-    older = replace(skeleton("coco17"), colors=())
-    assert joint_colors(older) == joint_colors(skeleton("coco17"))
+    older = replace(load_skeleton("coco17"), colors=())
+    assert joint_colors(older) == joint_colors(load_skeleton("coco17"))
     other = replace(older, name="coco17", joints=tuple(reversed(older.joints)))
-    assert joint_colors(other) != joint_colors(skeleton("coco17"))
+    assert joint_colors(other) != joint_colors(load_skeleton("coco17"))
 
 
 def test_a_user_s_colors_are_drawn() -> None:
-    bones = replace(TOTEM, colors=("#ff0000", "#00ff00", "#0000ff"))
-    drawn = draw(GRAY, one([(20, 20), (80, 20), (140, 20)], bones=bones))
+    skeleton = replace(TOTEM, colors=("#ff0000", "#00ff00", "#0000ff"))
+    drawn = draw(GRAY, one([(20, 20), (80, 20), (140, 20)], skeleton=skeleton))
     assert drawn[20, 50].tolist() == [0, 255, 0]
     assert drawn[20, 110].tolist() == [0, 0, 255]
     assert drawn[20, 20].tolist() == [255, 0, 0]
 
 
 def test_a_hidden_limb_is_not_drawn() -> None:
-    ink = changed(draw(GRAY, one([(20, 20), (80, 20), (140, 20)], bones=replace(TOTEM, hidden=(1,)))))
+    ink = changed(draw(GRAY, one([(20, 20), (80, 20), (140, 20)], skeleton=replace(TOTEM, hidden=(1,)))))
     assert ink[20, 50]
     assert not ink[20, 110]
     assert ink[20, 140]
@@ -178,8 +178,8 @@ def test_keypoints_may_lie_outside_the_image(seed: int, height: int, width: int)
 
 
 def test_joints_without_limbs_are_dots() -> None:
-    bones = Skeleton("dots", ("a", "b"))
-    ink = changed(draw(GRAY, one([(30, 30), (90, 90)], bones=bones)))
+    skeleton = Skeleton("dots", ("a", "b"))
+    ink = changed(draw(GRAY, one([(30, 30), (90, 90)], skeleton=skeleton)))
     assert ink[30, 30]
     assert ink[90, 90]
     assert not ink[60, 60]

@@ -132,5 +132,5 @@ def _bodies(
                 f"--refine goes from a model of whole images to one of single objects; "
                 f"got {predictor.spec.name} and {crops.spec.name}"
             )
-        return Finder(crops.spec, RefinedPredictor(predictor, crops))
+        return Finder(crops.spec, RefinedPredictor(predictor, crops))  # type: ignore[arg-type]
     return Finder(predictor.spec, predictor)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor
+    from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
 
 
 def load(
     model: str | Path = "person", threads: int = 0, size: int | Resolution | None = None, **thresholds: Any
-) -> BottomUpPredictor | TopDownPredictor:
+) -> Predictor:
     """A predictor: call it with an image, get Poses; one of single objects takes their boxes too.
 
     model       name of an embedded model, or path of a file written by `cairn export`
@@ -25,8 +25,8 @@ def load(
     """
     from cairn.inference import zoo
     from cairn.inference.network import OnnxNetwork
-    from cairn.methods import method
+    from cairn.methods import get_method
 
     is_file = isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file()
     network = OnnxNetwork(model if is_file else zoo.path_of(str(model)), threads)
-    return method(network.spec.method).predictor(network, size=size, **thresholds)
+    return get_method(network.spec.method).predictor(network, size=size, **thresholds)

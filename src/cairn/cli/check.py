@@ -40,27 +40,28 @@ def check(
 
     cairn check train.json --val val.json
     """
-    from cairn.cli.reports import bar, kept_if_used, new_folder
+    from cairn.cli.reports import bar, kept_if_used
     from cairn.datasets.checks.findings import check as look_over
     from cairn.datasets.checks.report import free_of_checks, write_check
     from cairn.datasets.labels import Labels
     from cairn.datasets.problems import Faults
     from cairn.datasets.reading import read_labels
-    from cairn.structures.skeleton import skeleton
+    from cairn.files import unused_folder
+    from cairn.structures.skeleton import load_skeleton
 
     files = [*labels, *([val] if val else [])]
     if len({file.resolve() for file in files}) < len(files):
         raise LabelError("a file of labels is given twice: every image of it would be in both parts")
-    bones = skeleton(joints) if joints else None
+    skeleton = load_skeleton(joints) if joints else None
     sets: dict[str, Labels] = {}
     skipped: dict[str, list[str]] = {}
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
         faults = Faults(skip=True)
-        sets[name] = read_labels(file, images, bones, absent_ok=True, faults=faults)
+        sets[name] = read_labels(file, images, skeleton, absent_ok=True, faults=faults)
         skipped[name] = faults.skipped
-        bones = bones or sets[name].skeleton
-    folder = out or new_folder(f"check-{labels[0].stem}")
+        skeleton = skeleton or sets[name].skeleton
+    folder = out or unused_folder(f"check-{labels[0].stem}")
     with kept_if_used(free_of_checks(folder)):
         with bar("reading", sum(map(len, sets.values()))) as progress:
             result = look_over(sets, progress, skipped)

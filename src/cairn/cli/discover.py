@@ -43,7 +43,9 @@ def discover(
     Writes a run folder: look at sheets/, where a landmark has the same color on every image. Then give the
     landmarks names with cairn teach.
     """
-    from cairn.cli.train import quiet_training, training_of
+    from cairn.cli.train import quiet_training
+    from cairn.methods.autoconfig import training_of
+    from cairn.methods.landmarks.training import repeated, told
 
     quiet_training()
     from cairn.training.engine.loop import train as run_training
@@ -67,10 +69,10 @@ def discover(
         if value is not None:
             put(tables, key, value)
     training = training_of(tables)
-    checked = check_recipe(training.Recipe, tables)
+    checked = check_recipe(training.recipe, tables)
     if sources and not recipe:
-        put(tables, "data.train", training.repeated(checked, PAIRS_AN_EPOCH))
-        checked = check_recipe(training.Recipe, tables)
+        put(tables, "data.train", repeated(checked, PAIRS_AN_EPOCH))
+        checked = check_recipe(training.recipe, tables)
     run = out or Path("runs") / checked.name
     try:
         model = run_training(training, checked, run, resume)
@@ -78,7 +80,7 @@ def discover(
         if (run / "recipe.toml").is_file():
             print(f"cairn: stopped; go on with: cairn discover --resume --out {quote(str(run))}", file=sys.stderr)
         raise
-    print(training.told(run), file=sys.stderr)
+    print(told(run), file=sys.stderr)
     print(model)
 
 

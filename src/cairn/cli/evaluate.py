@@ -84,7 +84,7 @@ def evaluate(
     from cairn.api.finders import resolution
     from cairn.api.load import load
     from cairn.cli.figures import print_comparison, print_evaluation
-    from cairn.cli.reports import bar, kept_if_used, new_folder
+    from cairn.cli.reports import bar, kept_if_used
     from cairn.datasets.reading import read_labels
     from cairn.evaluation.evaluate import evaluate as run
     from cairn.evaluation.evaluate import in_joints
@@ -92,7 +92,8 @@ def evaluate(
     from cairn.evaluation.reports.compare import write_comparison
     from cairn.evaluation.reports.diagnosis import diagnose
     from cairn.evaluation.reports.report import free_of_reports, write_report
-    from cairn.structures.skeleton import skeleton
+    from cairn.files import unused_folder
+    from cairn.structures.skeleton import load_skeleton
 
     *models, last = given
     if not models:
@@ -109,8 +110,8 @@ def evaluate(
     paths = [Path(model) / "model.onnx" if Path(model).is_dir() else model for model in models]
     predictors = [load(path, threads=threads, size=shape, **decoding) for path in paths]
     names = _names([predictor.spec.name for predictor in predictors], models)
-    bones = skeleton(joints) if joints else predictors[0].spec.skeleton
-    truth = read_labels(labels, images, bones, split)  # type: ignore[arg-type]  # checked above
+    skeleton = load_skeleton(joints) if joints else predictors[0].spec.skeleton
+    truth = read_labels(labels, images, skeleton, split)  # type: ignore[arg-type]  # checked above
     if limit:
         truth = replace(truth, images=truth.images[:limit])
         if not any(image.annotation.labeled.any() for image in truth):
@@ -120,7 +121,7 @@ def evaluate(
     except LabelError as error:
         hint = f"{error}; --skeleton names joints that all of them have" if len(predictors) > 1 else str(error)
         raise LabelError(hint) from None
-    folder = out or new_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
+    folder = out or unused_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
     averaging: Mean = "pooled" if mean == "pooled" else "joints"
     with kept_if_used(free_of_reports(folder)):
         results = {}

@@ -99,7 +99,8 @@ def export(
 
 
 def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings: list[str] | None) -> Path:
-    from cairn.cli.train import quiet_training, training_of
+    from cairn.cli.train import quiet_training
+    from cairn.methods.autoconfig import training_of
 
     quiet_training()
     from cairn.training.engine.loop import export_from
@@ -108,7 +109,7 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     tables = override(read_recipe(run / "recipe.toml"), settings or [])
     training = training_of(tables)
     weights = (checkpoint or Checkpoint.BEST).value
-    return export_from(training, check_recipe(training.Recipe, tables), run, weights, target)
+    return export_from(training, check_recipe(training.recipe, tables), run, weights, target)
 
 
 def _lower(
@@ -122,7 +123,7 @@ def _lower(
     run: Path | None = None,
 ) -> None:
     from cairn.cli.train import need
-    from cairn.methods import method
+    from cairn.methods import get_method
 
     need("onnx")
     from cairn.inference.network import OnnxNetwork
@@ -134,7 +135,7 @@ def _lower(
         raise CairnError("--max-metric-drop needs something to measure on: give --labels")
 
     def predictor_of(network: Network) -> Predictor:
-        return method(spec.method).predictor(network)
+        return get_method(spec.method).predictor(network)
 
     def say(cost: Cost) -> None:
         print(cost, file=sys.stderr)
@@ -182,13 +183,13 @@ def _images(
 
 def _of_run(run: Path) -> tuple[Labels, Labels]:
     """The labels that a run learned from, and those that it validated on."""
-    from cairn.cli.train import training_of
+    from cairn.methods.autoconfig import training_of
     from cairn.training.recipe import check_recipe, read_recipe
 
     tables = read_recipe(run / "recipe.toml")
     training = training_of(tables)
     try:
-        _, sources, held = training.read_data(check_recipe(training.Recipe, tables), run)
+        _, sources, held = training.read_data(check_recipe(training.recipe, tables), run)
     except LabelError as error:
         raise LabelError(f"{error}; or give --calibrate and --labels") from None
     return sources[0][0], held

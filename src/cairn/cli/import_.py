@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +11,8 @@ import typer
 from cairn.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from cairn.training.checkpoints.reading import Checkpoint
+    from cairn.training.method import CheckpointReader
 
 
 def import_(
@@ -48,7 +46,7 @@ def import_(
     from cairn.cli.train import need
 
     need("torch", "onnx", "onnxscript")
-    from cairn.structures.skeleton import skeleton as skeleton_named
+    from cairn.structures.skeleton import load_skeleton as skeleton_named
     from cairn.training.checkpoints.reading import read_weights
     from cairn.training.exporting.onnx_file import export
 
@@ -61,9 +59,9 @@ def import_(
     given = {option: value for option, value in options.items() if value is not None}
     weights = read_weights(checkpoint)
     reader = _reader(weights)
-    if "stages" in given and "stages" not in inspect.signature(reader.read_checkpoint).parameters:
-        raise ModelError(f"{checkpoint} is of {reader.KNOWN}, whose stages cannot be chosen: leave --stages out")
-    module, spec = reader.read_checkpoint(weights, name or stem, **given)
+    if "stages" in given and not reader.has_stages:
+        raise ModelError(f"{checkpoint} is of {reader.known}, whose stages cannot be chosen: leave --stages out")
+    module, spec = reader.read(weights, name or stem, **given)
     target = out or Path(f"{stem}.onnx")
     export(module, spec, target)
     origin, *rest = spec.provenance.items()
@@ -72,21 +70,16 @@ def import_(
     print(target)
 
 
-def _reader(checkpoint: Checkpoint) -> ModuleType:
-    """The module `checkpoints` of the method whose weights these are; not every method has one."""
-    from importlib import import_module
-    from importlib.util import find_spec
-
-    from cairn.methods import METHODS
+def _reader(checkpoint: Checkpoint) -> CheckpointReader:
+    """The reader that recognizes a file of weights. Raises ModelError where none does."""
+    from cairn.methods import all_methods
     from cairn.training.checkpoints.reading import few
 
-    readers = [
-        import_module(f"{package}.checkpoints") for package in METHODS.values() if find_spec(f"{package}.checkpoints")
-    ]
+    readers = [each.checkpoints() for each in all_methods() if each.checkpoints is not None]
     for reader in readers:
         if reader.recognizes(checkpoint):
             return reader
-    known = ", ".join(reader.KNOWN for reader in readers)
+    known = ", ".join(reader.known for reader in readers)
     raise ModelError(
         f"{checkpoint.path} is of another network than those that can be read ({known}): "
         f"it names {few(checkpoint.weights, 3)}"

@@ -8,14 +8,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def new_folder(name: str) -> Path:
-    """The first of NAME, NAME-2, ... that is not there."""
-    number = 1
-    while (folder := Path(name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return folder
-
-
 @contextmanager
 def kept_if_used(folder: Path) -> Iterator[None]:
     """No empty folder stays behind where something went wrong."""

@@ -53,7 +53,8 @@ def teach(
 
     Prints the error against the number of labeled images, which says whether more labels would help.
     """
-    from cairn.cli.train import quiet_training, training_of
+    from cairn.cli.train import quiet_training
+    from cairn.methods.autoconfig import training_of
 
     quiet_training()
     from dataclasses import replace
@@ -62,7 +63,7 @@ def teach(
     from cairn.evaluation.protocols import protocol_of
     from cairn.methods.landmarks import teaching
     from cairn.methods.landmarks.model import Mirrored
-    from cairn.structures.skeleton import skeleton as skeleton_named
+    from cairn.structures.skeleton import load_skeleton as skeleton_named
     from cairn.training.recipe import check_recipe, read_recipe
 
     target = out or run / "taught.onnx"
@@ -73,7 +74,7 @@ def teach(
     tables = read_recipe(run / "recipe.toml")
     if tables.get("method") != "landmarks":
         raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
-    recipe = check_recipe(training_of(tables).Recipe, tables)
+    recipe = check_recipe(training_of(tables).recipe, tables)
     module, spec = teaching.learned(run, recipe, name or recipe.name)
 
     joints = skeleton_named(skeleton) if skeleton else None

@@ -48,6 +48,7 @@ def train(
     Every value can be set: cairn train recipes/person.toml --set optimizer.learning_rate=1e-3
     """
     quiet_training()
+    from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import train as run_training
     from cairn.training.engine.processes import joined, on_first
     from cairn.training.recipe import check_recipe, put
@@ -69,7 +70,7 @@ def train(
         tables, reasons, run = on_first(prepare)
         training = training_of(tables)
         try:
-            model = run_training(training, check_recipe(training.Recipe, tables), run, resume, reasons)
+            model = run_training(training, check_recipe(training.recipe, tables), run, resume, reasons)
         except (KeyboardInterrupt, SystemExit):
             if group.first and (run / "recipe.toml").is_file():
                 print(f"cairn: stopped; go on with: cairn train --resume --out {quote(str(run))}", file=sys.stderr)
@@ -102,17 +103,6 @@ def need(*packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingExtra(package, "train")
-
-
-def training_of(tables: Mapping[str, Any]) -> Any:
-    """The training module of the method that a recipe names. Raises RecipeError or ModelError where there is none."""
-    from importlib import import_module
-
-    from cairn.methods import method
-
-    if "method" not in tables:
-        raise RecipeError("the recipe names no method")
-    return import_module(f"{method(str(tables['method'])).__name__}.training")
 
 
 def _tables(
@@ -149,7 +139,8 @@ def _tables(
 
 def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[dict[str, Any], dict[str, str], Path]:
     """The tables of a recipe that can be run, reasons for what was chosen in it, and the folder of the run."""
-    from cairn.methods.autoconfig import choose, free_folder, with_network
+    from cairn.files import unused_folder
+    from cairn.methods.autoconfig import configure, training_of, with_network
     from cairn.training.autoconfig.choices import Choice
     from cairn.training.engine.loop import check_free
     from cairn.training.recipe import check_recipe
@@ -159,13 +150,15 @@ def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[
     if chosen and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
         if out:
             check_free(out)  # before the labels are read and the machine is timed
-        choice = choose(tables)
+        choice = configure(tables)
     else:
         choice = with_network(Choice(tables))
-    checked = check_recipe(training_of(choice.tables).Recipe, choice.tables)
+    checked = check_recipe(training_of(choice.tables).recipe, choice.tables)
     for key, reason in choice.reasons.items():
         print(f"{key} = {_shown(choice.tables, key)}: {reason}", file=sys.stderr)
-    run = out or (free_folder(checked.name) if "name" in choice.reasons else Path("runs") / checked.name)
+    run = out or (
+        unused_folder(Path("runs") / checked.name) if "name" in choice.reasons else Path("runs") / checked.name
+    )
     return choice.tables, choice.reasons, run
 
 

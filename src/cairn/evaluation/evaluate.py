@@ -47,17 +47,17 @@ class Pairs:
     """
 
     truth: Annotation
-    found: NDArray[np.float32]
+    predicted: NDArray[np.float32]
     images: NDArray[np.int64]
     skeleton: Skeleton
 
     @property
     def met(self) -> NDArray[np.bool_]:
         """(N,): objects of which anything was found."""
-        return np.any(np.isfinite(self.found), axis=(1, 2))
+        return np.any(np.isfinite(self.predicted), axis=(1, 2))
 
     def __getitem__(self, rows: NDArray) -> Pairs:
-        return Pairs(self.truth[rows], self.found[rows], self.images[rows], self.skeleton)
+        return Pairs(self.truth[rows], self.predicted[rows], self.images[rows], self.skeleton)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def pair_objects(labels: Labels, predictions: Sequence[Poses], task: Task = "mul
         points = np.full((len(rows), len(labels.skeleton), 2), np.nan, np.float32)
         there = partner >= 0
         chosen = poses[partner[there]]
-        points[there] = np.where(chosen.found[..., None], chosen.keypoints, np.nan)
+        points[there] = np.where(chosen.detected[..., None], chosen.keypoints, np.nan)
         found.append(points)
         images.append(np.full(len(rows), i))
     truth = _joined([labeled_rows(image) for image in labels])
@@ -198,7 +198,7 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
     """PCK below `threshold` (None: the protocol's own). Raises LabelError where no object has the protocol's length."""
     limit = protocol.threshold if threshold is None else threshold
     lengths = protocol.lengths(pairs.truth, pairs.skeleton)
-    errors = normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = normalized_errors(pairs.predicted, pairs.truth.keypoints, lengths)
     per_joint, counts = pck(errors, limit), count(errors)
     counted = np.where(np.isin(pairs.skeleton.joints, protocol.left_out), 0, counts)
     return Pck(
@@ -218,7 +218,7 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
 def measure_error(pairs: Pairs, protocol: Protocol) -> MeanError:
     """Mean distances in percent of a protocol's length."""
     lengths = protocol.length(pairs.truth, pairs.skeleton)
-    errors = 100 * normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = 100 * normalized_errors(pairs.predicted, pairs.truth.keypoints, lengths)
     per_joint, found = mean_error(errors), np.isfinite(errors).sum(axis=0)
     return MeanError(
         protocol=protocol,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cairn.errors import LabelError
 from cairn.structures.poses import Annotation, gathered
 from cairn.structures.skeleton import Skeleton
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 HEAD_SHARE = 0.6  # of the head box's diagonal is the length of PCKh; MPII's evaluation script
 EYES = ("left_eye", "right_eye")

@@ -176,7 +176,7 @@ class RefinedPredictor:
         """As `BottomUpPredictor`. An object's score is the product of both predictors' scores."""
         pixels = as_image(image)
         coarse = self.whole(pixels)
-        coarse = coarse[np.flatnonzero(coarse.found.any(axis=1))]
+        coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
         boxes = large_enough(coarse.boxes)
         inside = overlapping(boxes, pixels.shape[:2])  # a false find may lie in the letterbox's padding
         poses = self.crops(pixels, boxes[inside])

@@ -151,11 +151,11 @@ def _look(crops: TopDownPredictor, image: NDArray[np.uint8], boxes: NDArray, lea
     tight = np.concatenate([boxes[rows, :2], boxes[rows, 2:] / crops.spec.input.margin], axis=1)
     tight[:, :2] += (size[rows, None] - tight[:, 2:]) / 2  # the margin makes the square whole again
     found = crops(image, tight)
-    bones = crops.spec.skeleton
-    keypoints = np.full((len(boxes), len(bones), 2), np.nan, np.float32)
-    confidence = np.zeros((len(boxes), len(bones)), np.float32)
+    skeleton = crops.spec.skeleton
+    keypoints = np.full((len(boxes), len(skeleton), 2), np.nan, np.float32)
+    confidence = np.zeros((len(boxes), len(skeleton)), np.float32)
     keypoints[rows], confidence[rows] = found.keypoints, found.confidence
-    return Poses(keypoints, confidence, np.zeros(len(boxes), np.float32), bones)
+    return Poses(keypoints, confidence, np.zeros(len(boxes), np.float32), skeleton)
 
 
 def _squares(centers: NDArray, sizes: NDArray) -> NDArray[np.float64]:

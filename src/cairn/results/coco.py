@@ -15,7 +15,7 @@ from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results import Detections, Writer
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 
 CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one kind of object
 
@@ -69,10 +69,10 @@ def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
     An object whose identity is followed has "track_id" too.
     A skeleton that has COCO's joints and more, as coco18, is written in COCO's 17: its evaluation wants these.
     """
-    if set(skeleton("coco17").joints) < set(poses.skeleton.joints):
-        poses = poses.mapped(skeleton("coco17"))
+    if set(load_skeleton("coco17").joints) < set(poses.skeleton.joints):
+        poses = poses.mapped(load_skeleton("coco17"))
     flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
-    flat = np.where(poses.found[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
+    flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
     ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
     return [
         {

@@ -16,7 +16,7 @@ from cairn.ops.heatmaps import find_peaks
 from cairn.results import Detections, Writer
 from cairn.structures.geometry import Affine, Size
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
 FOLDER = "cairn.openpose"
 
@@ -63,7 +63,7 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
     size is the image's (height, width); `person_id` is [-1] where nobody follows the person over time.
     """
     joints = poses.skeleton.parts
-    body = poses.mapped(skeleton("coco18")) if _is_coco(poses.skeleton) else poses
+    body = poses.mapped(load_skeleton("coco18")) if _is_coco(poses.skeleton) else poses
     triplets = {part: _triplets(poses, joints.get(prefix, []), size, scale) for part, prefix in PARTS.items()}
     triplets["pose"] = _triplets(body, body.skeleton.parts.get("", []), size, scale)
     ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
@@ -79,29 +79,29 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
 
 
 def part_candidates(
-    maps: Maps, to_image: Affine, bones: Skeleton, threshold: float, size: Size, scale: int = 0
+    maps: Maps, to_image: Affine, skeleton: Skeleton, threshold: float, size: Size, scale: int = 0
 ) -> dict[str, list[float]]:
     """Part's number -> flat x, y, confidence of every peak of its map, whether or not a person was made of it.
 
     maps     heatmaps (K or K + 1, h, w), whose cells `to_image` places in the image, of (height, width) `size`
     """
-    peaks = find_peaks(maps["heatmaps"][: len(bones)], threshold)
+    peaks = find_peaks(maps["heatmaps"][: len(skeleton)], threshold)
     flat = np.column_stack([_scaled(to_image.apply(peaks.positions), size, scale), peaks.scores])
-    written = skeleton("coco18") if _is_coco(bones) else bones
-    number = np.array([written.index(joint) for joint in bones.joints])[peaks.joints]
+    written = load_skeleton("coco18") if _is_coco(skeleton) else skeleton
+    number = np.array([written.index(joint) for joint in skeleton.joints])[peaks.joints]
     return {str(part): _rounded(flat[number == part].ravel()) for part in range(len(written))}
 
 
-def _is_coco(bones: Skeleton) -> bool:
+def _is_coco(skeleton: Skeleton) -> bool:
     """Whether the body's joints are COCO's 17, without the neck that OpenPose's readers look for."""
-    return {bones.joints[joint] for joint in bones.parts.get("", [])} == set(skeleton("coco17").joints)
+    return {skeleton.joints[joint] for joint in skeleton.parts.get("", [])} == set(load_skeleton("coco17").joints)
 
 
 def _triplets(poses: Poses, joints: list[int], size: Size, scale: int) -> NDArray[np.float32]:
     """(P, 3 * len(joints)): x, y, confidence; 0, 0, 0 where not found."""
     points = _scaled(poses.keypoints[:, joints], size, scale)
     flat = np.concatenate([points, poses.confidence[:, joints, None]], axis=2)
-    return np.where(poses.found[:, joints, None], flat, 0).reshape(len(poses), 3 * len(joints))
+    return np.where(poses.detected[:, joints, None], flat, 0).reshape(len(poses), 3 * len(joints))
 
 
 def _scaled(points: NDArray[np.float32], size: Size, scale: int) -> NDArray[np.float32]:

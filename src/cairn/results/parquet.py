@@ -51,7 +51,7 @@ class ParquetWriter(Writer):
         people, joints = len(poses), len(poses.skeleton)
         rows = people * joints
         ids = np.full(people, -1) if poses.ids is None else poses.ids
-        hidden = ~poses.found.ravel()
+        hidden = ~poses.detected.ravel()
         image = name.path.as_posix().encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
         columns = (
             [image] * rows,

@@ -62,14 +62,14 @@ class Poses:
         )
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def detected(self) -> NDArray[np.bool_]:
         """(P, K): which keypoints were found."""
         return self.confidence > 0
 
     @property
     def boxes(self) -> NDArray[np.float32]:
         """(P, 4) x, y, width, height around the found keypoints; NaN where none was found."""
-        hidden = ~self.found[..., None]
+        hidden = ~self.detected[..., None]
         low = np.where(hidden, np.inf, self.keypoints).min(axis=1)
         high = np.where(hidden, -np.inf, self.keypoints).max(axis=1)
         boxes = np.concatenate([low, high - low], axis=1)
@@ -80,7 +80,7 @@ class Poses:
 
     def above(self, threshold: float) -> Poses:
         """Without the keypoints less sure than `threshold`, and without the objects of which none is left."""
-        kept: NDArray[np.bool_] = self.found & (self.confidence >= threshold)
+        kept: NDArray[np.bool_] = self.detected & (self.confidence >= threshold)
         keypoints = np.where(kept[..., None], self.keypoints, np.float32(np.nan))
         confidence = np.where(kept, self.confidence, np.float32(0))
         return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]

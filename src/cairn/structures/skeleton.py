@@ -228,7 +228,7 @@ def joined(name: str, parts: Sequence[tuple[str, Skeleton]]) -> Skeleton:
 
 
 @cache
-def skeleton(name: str | Path) -> Skeleton:
+def load_skeleton(name: str | Path) -> Skeleton:
     """A definition by name (`coco17`), or from a TOML file of the same form.
 
     Raises SkeletonError where there is none of that name, or the file contradicts itself.

@@ -71,7 +71,7 @@ class Tracker:
         Raises SkeletonError where the joints are not those of the images before.
         """
         self._advance(poses.skeleton, time)
-        visible = poses.found & np.isfinite(poses.keypoints).all(axis=2)
+        visible = poses.detected & np.isfinite(poses.keypoints).all(axis=2)
         there = np.flatnonzero(visible.any(axis=1))
         found = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)[there]
         partner = self._partners(found)  # (T,)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cairn.errors import CairnError
 from cairn.media.images import ImageLike, as_image
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, skeleton, skeleton_names
+from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
 
 Color = tuple[int, int, int]
 
@@ -61,7 +61,7 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
     own = [object_color(name) for name in names]
     shapes = _Shapes.of(poses, widths)
     for row in range(len(poses)):
-        there = poses.keypoints[row][poses.found[row]].clip(-FAR, FAR)
+        there = poses.keypoints[row][poses.detected[row]].clip(-FAR, FAR)
         sheet = _Sheet(canvas, there, 2 * float(widths[row].max()) + 2)
         if not sheet.empty:
             _draw_object(sheet, shapes, row, own[row] if by == "object" else None)
@@ -74,23 +74,23 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
     return canvas
 
 
-def joint_colors(bones: Skeleton) -> list[Color]:
+def joint_colors(skeleton: Skeleton) -> list[Color]:
     """K colors (red, green, blue): the skeleton's own, else those of the definition of its name and joints, else
     that of the first limb that touches the joint."""
-    written = _colors_of(bones)
+    written = _colors_of(skeleton)
     if written:
         return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in written]
-    limbs = limb_colors(bones)
-    touching = ([i for i, limb in enumerate(bones.limbs) if joint in limb] for joint in range(len(bones)))
-    return [limbs[found[0]] if found else _hue(joint / len(bones)) for joint, found in enumerate(touching)]
+    limbs = limb_colors(skeleton)
+    touching = ([i for i, limb in enumerate(skeleton.limbs) if joint in limb] for joint in range(len(skeleton)))
+    return [limbs[found[0]] if found else _hue(joint / len(skeleton)) for joint, found in enumerate(touching)]
 
 
-def limb_colors(bones: Skeleton) -> list[Color]:
+def limb_colors(skeleton: Skeleton) -> list[Color]:
     """L colors (red, green, blue): that of the limb's second joint, or evenly around the circle of hues."""
-    if _colors_of(bones):
-        joints = joint_colors(bones)
-        return [joints[b] for _, b in bones.limbs]
-    return [_hue(limb / len(bones.limbs)) for limb in range(len(bones.limbs))]
+    if _colors_of(skeleton):
+        joints = joint_colors(skeleton)
+        return [joints[b] for _, b in skeleton.limbs]
+    return [_hue(limb / len(skeleton.limbs)) for limb in range(len(skeleton.limbs))]
 
 
 def object_color(number: int) -> Color:
@@ -102,7 +102,7 @@ def line_widths(poses: Poses, size: tuple[int, int]) -> NDArray[np.float64]:
     """(P, K) pixels, for an image of this size: those of a hand and a face go by their own extent."""
     widths = np.empty(poses.confidence.shape)
     for members in poses.skeleton.parts.values():
-        found = poses.found[:, members, None]
+        found = poses.detected[:, members, None]
         low = np.where(found, poses.keypoints[:, members], np.inf).min(axis=1)
         high = np.where(found, poses.keypoints[:, members], -np.inf).max(axis=1)
         extent = np.where(np.isfinite(high - low), high - low, 0).max(axis=1)
@@ -134,17 +134,17 @@ class _Shapes:
 
     @classmethod
     def of(cls, poses: Poses, widths: NDArray) -> _Shapes:
-        bones = poses.skeleton
-        points = np.where(poses.found[..., None], poses.keypoints, 0).clip(-FAR, FAR).astype(np.float64)
-        opacity = np.where(poses.found, FAINTEST + (1 - FAINTEST) * poses.confidence, 0)
+        skeleton = poses.skeleton
+        points = np.where(poses.detected[..., None], poses.keypoints, 0).clip(-FAR, FAR).astype(np.float64)
+        opacity = np.where(poses.detected, FAINTEST + (1 - FAINTEST) * poses.confidence, 0)
         opacity = (255 * opacity).round().astype(int)
-        shown = [i for i in range(len(bones.limbs)) if i not in bones.hidden]
-        a, b = (np.array([bones.limbs[i][end] for i in shown], dtype=int) for end in (0, 1))
-        colors = limb_colors(bones)
+        shown = [i for i in range(len(skeleton.limbs)) if i not in skeleton.hidden]
+        a, b = (np.array([skeleton.limbs[i][end] for i in shown], dtype=int) for end in (0, 1))
+        colors = limb_colors(skeleton)
         thick = np.minimum(widths[:, a], widths[:, b])
         return cls(
             limbs=[colors[i] for i in shown],
-            joints=joint_colors(bones),
+            joints=joint_colors(skeleton),
             lines=_bars(points[:, a], points[:, b], thick),
             outlines=_bars(points[:, a], points[:, b], 1.7 * thick),
             alphas=np.minimum(opacity[:, a], opacity[:, b]),
@@ -234,12 +234,12 @@ class _Sheet:
         cv2.add(paint, cv2.multiply(self._part, 255 - cover, scale=1 / 255), dst=self._part)
 
 
-def _colors_of(bones: Skeleton) -> tuple[str, ...]:
+def _colors_of(skeleton: Skeleton) -> tuple[str, ...]:
     """Models made before skeletons had colors carry none: then the definition of that name says them."""
-    if not bones.colors and bones.name in skeleton_names():
-        known = skeleton(bones.name)
-        return known.colors if known.joints == bones.joints else ()
-    return bones.colors
+    if not skeleton.colors and skeleton.name in skeleton_names():
+        known = load_skeleton(skeleton.name)
+        return known.colors if known.joints == skeleton.joints else ()
+    return skeleton.colors
 
 
 def _hue(share: float) -> Color:

@@ -17,7 +17,7 @@ from cairn.datasets.formats.coco_rows import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.poses import Annotation
-from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, skeleton
+from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, load_skeleton
 from support import DATA
 
 
@@ -85,7 +85,7 @@ def test_skeleton_of_the_category(tmp_path: Path) -> None:
     assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the limb that came twice stands once
     assert own.redundant == (2,)
     assert own.flip_pairs == ((1, 2),)
-    coco = skeleton("coco17")
+    coco = load_skeleton("coco17")
     assert own.sigmas == (DEFAULT_SIGMA, DEFAULT_SIGMA, DEFAULT_SIGMA, coco.sigmas[coco.index("nose")])
 
 
@@ -106,9 +106,9 @@ def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
 
 
 def test_a_definition_of_cairn_is_recognized() -> None:
-    names = list(skeleton("coco17").joints)
-    assert skeleton_of_category({"keypoints": names}) is skeleton("coco17")
-    assert skeleton_of_category({"keypoints": names[::-1]}) != skeleton("coco17")
+    names = list(load_skeleton("coco17").joints)
+    assert skeleton_of_category({"keypoints": names}) is load_skeleton("coco17")
+    assert skeleton_of_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
 
 
 def test_a_mean_of_joints_is_labeled_where_all_of_them_are(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from cairn.datasets.problems import Faults
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.made_labels import draw_images
 
 POINTS = np.round(np.random.default_rng(5).uniform(1, 40, (68, 2)), 3)
@@ -24,7 +24,7 @@ def test_points_count_pixels_from_one(tmp_path: Path) -> None:
     (tmp_path / "face 1.pts").write_text(text())
     (tmp_path / "b.pts").write_text(text(POINTS[::-1]))
     one = read_labels(tmp_path / "face 1.pts")
-    assert one.skeleton is skeleton("face68")
+    assert one.skeleton is load_skeleton("face68")
     np.testing.assert_allclose(one.images[0].annotation.keypoints[0], POINTS - 1, rtol=1e-6)
     both = read_labels(tmp_path)
     assert [image.path.name for image in both] == ["b.png", "face 1.png"]

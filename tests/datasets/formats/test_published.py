@@ -9,7 +9,7 @@ import pytest
 
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError, MissingExtra
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.matlab_files import images, save, struct_array
 
 pytest.importorskip("scipy", reason="writing .mat files needs scipy, which is in the train extra")
@@ -52,7 +52,7 @@ def test_flic_parts_and_defects(tmp_path: Path) -> None:
 
 
 def test_flip_pairs_of_flic_are_the_published_ones() -> None:
-    assert skeleton("flic11").flip_order == (3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10)
+    assert load_skeleton("flic11").flip_order == (3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10)
 
 
 def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
     images(tmp_path, ["im00001.jpg"])
     path = save(tmp_path / "joints.mat", joints=np.full((14, 3, 1), 5.0))
     assert read_labels(path).skeleton.name == "lsp14"
-    labels = read_labels(path, skeleton=skeleton("coco17"))
+    labels = read_labels(path, skeleton=load_skeleton("coco17"))
     assert labels.skeleton.name == "coco17"
     assert labels.known.sum() == 12
     with pytest.raises(LabelError, match=r"joints\.mat: .*share none"):

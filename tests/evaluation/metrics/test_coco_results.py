@@ -11,9 +11,9 @@ from cairn.media.names import ImageName
 from cairn.results import Detections
 from cairn.results.coco import CocoWriter, image_ids
 from cairn.structures.poses import Annotation, Poses
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 
-COCO17 = skeleton("coco17")
+COCO17 = load_skeleton("coco17")
 SIZE = (900, 900)
 BODY = np.random.default_rng(4).uniform(-0.5, 0.5, (17, 2)) * [60, 160]
 

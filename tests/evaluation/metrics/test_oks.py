@@ -101,7 +101,7 @@ def outcomes(
                     continue
                 if partner >= 0 and not ignored[partner] and ignored[j]:
                     break
-                value = brute_oks(found.keypoints[i], found.found[i], rows, j)
+                value = brute_oks(found.keypoints[i], found.detected[i], rows, j)
                 if value >= best:
                     best, partner = value, j
             if partner >= 0:
@@ -197,7 +197,7 @@ def test_similarity_and_match_agree_with_loops(seed: int) -> None:
         alike = similarity(rows, found.keypoints, TOY.sigmas)
         for i in range(len(found)):
             for j in range(len(rows)):
-                expected = brute_oks(found.keypoints[i], found.found[i], rows, j) if rows.labeled[j] else 0
+                expected = brute_oks(found.keypoints[i], found.detected[i], rows, j) if rows.labeled[j] else 0
                 assert alike[i, j] == pytest.approx(expected, abs=1e-6)
         partner = match(rows, found)
         pairs = [(int(i), j) for j, i in enumerate(partner) if i >= 0]

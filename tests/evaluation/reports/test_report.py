@@ -18,7 +18,7 @@ from cairn.evaluation.reports.worst import TILE, worst_objects, worst_sheet
 from cairn.inference.model_spec import Task
 from cairn.media.images import read_image, write_image
 from cairn.structures.poses import Annotation, Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
 BODY = Skeleton("body", ("nose", "left_hand", "right_hand"), limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))
 ABOUT = {"model": "<model>", "labels": "labels.json"}
@@ -107,7 +107,7 @@ def test_worst_first_and_in_the_tile_of_its_number(tmp_path: Path) -> None:
     result = evaluation(tmp_path, (1, np.inf, 3))
     worst = worst_objects(result)
     assert [entry.row for entry in worst] == [1, 2, 0]
-    assert not worst[0].found
+    assert not worst[0].detected
     assert worst[0].caption == "1.png: not found"
     assert worst[1].error == pytest.approx(3 / 50 / 3)
     sheet = worst_sheet(result, worst)
@@ -124,7 +124,7 @@ def test_crops_have_no_oks(tmp_path: Path) -> None:
 
 
 def test_parts_join_left_and_right() -> None:
-    assert parts(skeleton("lsp14")) == {
+    assert parts(load_skeleton("lsp14")) == {
         "ankle": (0, 5),
         "knee": (1, 4),
         "hip": (2, 3),

@@ -15,7 +15,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.inference.model_spec import ModelSpec
 from cairn.methods.hourglass.checkpoints import read_checkpoint
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import read_weights
 
 Weights = dict[str, Tensor]
@@ -219,7 +219,7 @@ def test_an_imported_network_gives_the_ports_own_maps(
     assert expected.abs().max() > 0.1
     assert (got - expected).abs().max() / expected.abs().max() < 1e-4
     assert spec.provenance["imported from"] == port
-    assert (spec.skeleton, spec.task, spec.input.size) == (skeleton("mpii16"), "crop", 256)
+    assert (spec.skeleton, spec.task, spec.input.size) == (load_skeleton("mpii16"), "crop", 256)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_old_files_without_counts_of_batches_and_in_the_old_format_are_read(tmp_
 
 def test_another_skeleton_can_be_named_and_must_fit(tmp_path: Path) -> None:
     torch.save(bearpaw_weights(1, c=32, joints=14), tmp_path / "lsp.pth")
-    assert read_file(tmp_path / "lsp.pth", "lsp", skeleton("lsp14"))[1].skeleton.name == "lsp14"
+    assert read_file(tmp_path / "lsp.pth", "lsp", load_skeleton("lsp14"))[1].skeleton.name == "lsp14"
     with pytest.raises(ModelError, match="has 14 heatmaps and skeleton mpii16 16 joints"):
         read_file(tmp_path / "lsp.pth", "lsp")
 

@@ -26,7 +26,7 @@ from cairn.methods.landmarks.teaching import (
     usual_length,
 )
 from cairn.structures.poses import Annotation, Poses
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=15)
@@ -264,5 +264,5 @@ def test_labels_of_several_objects_a_image_are_refused() -> None:
 def test_errors_are_in_the_length_that_such_labels_are_published_in() -> None:
     assert usual_length(made(17, 4)) == PROTOCOLS["diagonal"]
     rng = np.random.default_rng(0)
-    faces = examples(rng.normal(size=(4, 8)), rng.normal(size=(4, 10)), skeleton("face5"))
+    faces = examples(rng.normal(size=(4, 8)), rng.normal(size=(4, 10)), load_skeleton("face5"))
     assert usual_length(faces) == PROTOCOLS["eyes"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.inference.model_spec import ModelSpec
 from cairn.methods.openpose.checkpoints import read_checkpoint, recognizes
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import Checkpoint, read_weights
 from support import caffe_files
 from support.caffe_files import Blobs, Prototxt
@@ -40,7 +40,7 @@ def check(module: torch.nn.Module, net: Prototxt, weights: Blobs) -> None:
 
 def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float], drawn: float) -> None:
     assert (spec.method, spec.stride, spec.input.multiple) == ("openpose", 8, 16)
-    assert spec.skeleton == skeleton(skeleton_name)
+    assert spec.skeleton == load_skeleton(skeleton_name)
     assert {key: spec.decode.get(key) for key in thresholds} == thresholds
     assert spec.draw_threshold == drawn
     if skeleton_name in ("hand21", "face70"):
@@ -141,7 +141,7 @@ def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
     assert (spec.provenance["imported from"], spec.skeleton.name) == ("OpenPose BODY_25", "body25")
     feet = str(spec.decode["ignore_keypoints"]).split()
     assert feet == list(spec.skeleton.joints[19:])
-    body25 = skeleton("body25")
+    body25 = load_skeleton("body25")
     other = Skeleton("other", tuple(f"joint{i}" for i in range(25)), body25.limbs, body25.redundant)
     _, spec = read_checkpoint(Checkpoint(Path("b25.pth"), spread), "net", other)
     assert "ignore_keypoints" not in spec.decode  # it has no feet

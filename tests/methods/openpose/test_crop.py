@@ -13,10 +13,10 @@ from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.openpose import decode_crop, predictor
 from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.geometry import image_to_field
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from support.fake_network import FakeNetwork
 
-HAND = skeleton("hand21")
+HAND = load_skeleton("hand21")
 SPEC = ModelSpec(
     name="hand",
     method="openpose",

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from cairn.errors import CairnError, SkeletonError
 from cairn.methods.openpose.decoder import Matching, decode
 from cairn.ops.grouping import Order
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from crowd import SIGMA, WIDTH, compare, crowd, perfect_maps
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZE = (46, 82)
-COCO18 = skeleton("coco18")
+COCO18 = load_skeleton("coco18")
 
 
 def random_tree(rng: np.random.Generator, joints: int) -> Skeleton:

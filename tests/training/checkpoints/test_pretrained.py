@@ -17,7 +17,7 @@ from cairn.methods.hourglass.network import build_network as build_hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings as HourglassSettings
 from cairn.methods.openpose.network import build_network, network_of
 from cairn.methods.openpose.recipe import NetworkSettings
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.recipe import check_recipe
@@ -125,7 +125,7 @@ def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_
 
 def test_another_network_is_refused_and_nothing_is_changed():
     start = read_start("person")
-    module = module_of(openpose, {"network": {"kind": "efficientnet", "features": 32}}, skeleton("coco17"))
+    module = module_of(openpose, {"network": {"kind": "efficientnet", "features": 32}}, load_skeleton("coco17"))
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())

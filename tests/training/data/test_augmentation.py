@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.structures.poses import Annotation
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from cairn.training.data.augmentation import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recolored
 
-COCO = skeleton("coco17")
+COCO = load_skeleton("coco17")
 WILD = Augmentation(rotation=180, scale=(0.4, 2.5), shift=0.3, flip=0.5, color=0.5, gray=0.2)
 
 

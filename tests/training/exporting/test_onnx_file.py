@@ -10,14 +10,14 @@ from torch import nn
 from cairn.errors import ModelError, OutputError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import OnnxNetwork
-from cairn.structures.skeleton import skeleton
+from cairn.structures.skeleton import load_skeleton
 from cairn.training.exporting.onnx_file import export
 from cairn.training.exporting.torch_network import TorchNetwork
 
 SPEC = ModelSpec(
     name="tiny",
     method="openpose",
-    skeleton=skeleton("coco17"),
+    skeleton=load_skeleton("coco17"),
     task="multi_instance",
     input=InputSpec(resize="letterbox", size=64, multiple=16),
     stride=8,

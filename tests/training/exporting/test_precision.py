@@ -17,7 +17,7 @@ from cairn.inference.model_spec import METADATA_KEY, InputSpec
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.media.images import write_image
-from cairn.methods import method
+from cairn.methods import get_method
 from cairn.structures.poses import Annotation
 from cairn.training.exporting.precision import precision_of, restate, to_fp16, to_fp32, to_int8
 from cairn.training.exporting.quantization import Cost, lower, shown, spread
@@ -30,7 +30,7 @@ SCENES = [[(80, 100), (200, 180)], [(160, 160)], [(100, 200)], [(220, 120), (60,
 
 
 def predictor_of(network: Network) -> BottomUpPredictor:
-    return method(network.spec.method).predictor(network)
+    return get_method(network.spec.method).predictor(network)
 
 
 def inputs() -> Iterator[NDArray[np.float32]]:

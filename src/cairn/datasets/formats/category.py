@@ -7,7 +7,7 @@ from typing import Any
 
 from cairn.errors import SkeletonError
 from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name, skeleton_names
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 
 def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:

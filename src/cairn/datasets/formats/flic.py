@@ -13,7 +13,7 @@ from cairn.datasets.formats.people import HUMAN, MARGIN, Person, Split, gather, 
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 COLUMNS = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)  # of the file's 29 joints those that are labeled: flic11's order
 SCALE = 2.2  # of every person; Newell et al. set it for all

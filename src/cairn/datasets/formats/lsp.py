@@ -13,7 +13,7 @@ from cairn.datasets.formats.people import Person, Split, gather, in_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 JOINTS = 14
 TRAINING = 1000  # images of LSP that are for training, the first ones; the rest are its test part

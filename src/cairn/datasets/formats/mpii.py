@@ -16,7 +16,7 @@ from cairn.datasets.formats.people import HUMAN, Person, Split, gather, in_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 JOINTS = 16
 LOWER = 15.0  # pixels of a person of scale 1 by which crops are centerd lower, lest feet be cut; Newell et al.

@@ -24,7 +24,7 @@ from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 FORM = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d+)\s*\{(.*)\}\s*", re.DOTALL)
 

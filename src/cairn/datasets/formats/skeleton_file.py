@@ -9,7 +9,7 @@ from pathlib import Path
 from cairn.datasets.formats.mmpose import read_dataset_info
 from cairn.files import atomic_write
 from cairn.structures.skeleton import Skeleton
-from cairn.structures.skeleton import skeleton as definition
+from cairn.structures.skeleton import load_skeleton as definition
 
 PAIRED = ("limbs", "redundant", "flip_pairs", "hidden")
 EXPLAINED = {

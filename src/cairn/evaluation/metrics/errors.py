@@ -74,7 +74,7 @@ def kinds_of(rows: Annotation, poses: Poses, partner: NDArray) -> NDArray[np.int
     kinds = np.full((objects, len(skeleton)), OBJECT_MISSED, np.int8)
     met = np.flatnonzero(partner >= 0)
     chosen = poses[partner[met]]
-    points = np.where(chosen.found[..., None], chosen.keypoints, np.nan)
+    points = np.where(chosen.detected[..., None], chosen.keypoints, np.nan)
     straight = keypoint_similarity(rows, points, skeleton.sigmas)  # (M, G, K)
     crossed = keypoint_similarity(_mirrored(rows, skeleton), points, skeleton.sigmas)
     each = np.arange(len(met))
@@ -95,7 +95,7 @@ def background_of(annotation: Annotation, poses: Poses, partner: NDArray) -> NDA
     """Rows of the found objects that are none; `partner` is of the labeled ones."""
     best = np.argsort(-poses.scores, kind="stable")[:MAX_DETECTIONS]
     regions = annotation[np.flatnonzero(~annotation.labeled)].boxes
-    none = poses.found.any(axis=1) & ~inside(poses, regions)
+    none = poses.detected.any(axis=1) & ~inside(poses, regions)
     return np.array([row for row in best if none[row] and row not in partner], np.intp)
 
 

@@ -59,10 +59,10 @@ def joint_precision(
         regions = image.annotation[np.flatnonzero(~measured)].boxes
         kept = np.flatnonzero((partner >= 0) | ~inside(poses, regions))
         matched = np.flatnonzero(partner >= 0)
-        hits = np.zeros(poses.found.shape, bool)
+        hits = np.zeros(poses.detected.shape, bool)
         hits[matched] = near[matched, partner[matched]]
         right.append(hits[kept])
-        scores.append(np.where(poses.found, poses.confidence, np.nan)[kept])
+        scores.append(np.where(poses.detected, poses.confidence, np.nan)[kept])
         counts += (truth.visibility > 0).sum(axis=0)
     table, truths = np.concatenate(scores), np.concatenate(right)
     per_joint = np.array([average_precision(table[:, k], truths[:, k], int(counts[k])) for k in range(joints)])
@@ -73,7 +73,7 @@ def joint_precision(
 def near_enough(poses: Poses, truth: Annotation, lengths: NDArray, threshold: float) -> NDArray[np.bool_]:
     """(P, G, K): joints of P found that are within `threshold` lengths of those of G labeled people."""
     distances = np.linalg.norm(poses.keypoints[:, None].astype(np.float64) - truth.keypoints[None], axis=-1)
-    there = poses.found[:, None] & (truth.visibility > 0)[None]
+    there = poses.detected[:, None] & (truth.visibility > 0)[None]
     return there & (np.where(there, distances, np.inf) <= threshold * lengths[None, :, None])
 
 

@@ -136,8 +136,8 @@ def _truth(image: int, annotation: Annotation) -> list[dict[str, Any]]:
 
 
 def _found(image: int, poses: Poses) -> list[dict[str, Any]]:
-    poses = poses[np.flatnonzero(poses.found.any(axis=1))]
-    placed = np.where(poses.found[..., None], poses.keypoints, NOWHERE).astype(np.float64)
+    poses = poses[np.flatnonzero(poses.detected.any(axis=1))]
+    placed = np.where(poses.detected[..., None], poses.keypoints, NOWHERE).astype(np.float64)
     points = np.concatenate([placed, poses.confidence[..., None]], axis=2)
     # With a box the library takes the object's area from there, and not from joints that are nowhere.
     return [

@@ -39,7 +39,7 @@ def by_size(evaluation: Evaluation) -> list[SizeBin]:
     pairs, protocol = evaluation.pairs, evaluation.error.protocol
     sides = box_side(pairs.truth, pairs.skeleton)
     lengths = protocol.length(pairs.truth, pairs.skeleton)
-    errors = 100 * normalized_errors(pairs.found, pairs.truth.keypoints, lengths)
+    errors = 100 * normalized_errors(pairs.predicted, pairs.truth.keypoints, lengths)
     result = []
     for rows in bins_of(sides):
         near, far = evaluation.pck.errors[rows], errors[rows]

@@ -99,7 +99,7 @@ def _compared(name: str, truth: Annotation, poses: Poses, least: float) -> Compa
             raise LabelError(
                 f"{what}s of {name} have the number {values[counts.argmax()]} twice: expected one {what} of each"
             )
-    points = np.where(poses.found[..., None], poses.keypoints, np.nan)
+    points = np.where(poses.detected[..., None], poses.keypoints, np.nan)
     alike = similarity(truth, points, poses.skeleton.sigmas).T
     return tracks, ids, np.where(alike >= least, alike, 0)
 

@@ -31,14 +31,14 @@ class Worst:
     row: int
     image: str
     error: float
-    found: bool
+    detected: bool
 
     @property
     def caption(self) -> str:
-        return f"{self.image}: " + (f"mean error {self.error:.2f}" if self.found else "not found")
+        return f"{self.image}: " + (f"mean error {self.error:.2f}" if self.detected else "not found")
 
     def to_dict(self) -> dict[str, Any]:
-        return {"image": self.image, "error": self.error, "found": self.found}
+        return {"image": self.image, "error": self.error, "detected": self.detected}
 
 
 def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
@@ -52,7 +52,7 @@ def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
             row=int(row),
             image=images[pairs.images[row]].path.name,
             error=float(means[row]),
-            found=bool(pairs.met[row]),
+            detected=bool(pairs.met[row]),
         )
         for row in rows
     ]
@@ -83,7 +83,7 @@ def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
     import cv2
 
     pairs, skeleton = evaluation.pairs, evaluation.labels.skeleton
-    truth, found = pairs.truth.keypoints[row], pairs.found[row]
+    truth, found = pairs.truth.keypoints[row], pairs.predicted[row]
     x, y, width, height = pairs.truth.boxes[row].tolist()
     side = max(AROUND * max(width, height), 16.0)
     view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))

@@ -24,16 +24,20 @@ unless told otherwise, and does not truncate to integers as the first releases d
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
 from cairn.methods.hourglass.decoder import decode
+from cairn.methods.method import Method
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
-__all__ = ["decode", "predictor"]
+if TYPE_CHECKING:
+    from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
+
+__all__ = ["METHOD", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
@@ -58,3 +62,24 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
     return decode(maps["heatmaps"], skeleton, **settings)
+
+
+def _training() -> TrainingMethod:
+    from cairn.methods.hourglass.training import TRAINING
+
+    return TRAINING
+
+
+def _autoconfig() -> Autoconfig:
+    from cairn.methods.hourglass.autoconfig import AUTOCONFIG
+
+    return AUTOCONFIG
+
+
+def _checkpoints() -> CheckpointReader:
+    from cairn.methods.hourglass.checkpoints import READER
+
+    return READER
+
+
+METHOD = Method("hourglass", ("single_instance", "crop"), predictor, _training, _autoconfig, _checkpoints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
+from cairn.training.method import Autoconfig
 
 OBJECT = 96.0
 """Pixels, the longer side of an object as the network is shown it: 24 cells."""
@@ -26,3 +27,6 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     if wanted > most:
         shown += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
     return choice.with_value("input.size", size, shown)
+
+
+AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR)

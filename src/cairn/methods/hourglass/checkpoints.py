@@ -16,8 +16,9 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import Checkpoint, few
+from cairn.training.method import CheckpointReader
 
 KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
 
@@ -51,7 +52,7 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
     Raises ModelError where the weights are of another architecture, incomplete, or have another number of
     heatmaps than there are joints.
     """
-    path, weights, joints = checkpoint.path, checkpoint.weights, joints or skeleton("mpii16")
+    path, weights, joints = checkpoint.path, checkpoint.weights, joints or load_skeleton("mpii16")
     recognized = _recognized(checkpoint)
     if recognized is None:
         raise ModelError(f"{path} is of another network than {KNOWN}: it names {few(weights)}")
@@ -229,3 +230,6 @@ ANIBALI = Port(
     mean=MPII_MEAN,
     rename=_bearpaw,
 )
+
+
+READER = CheckpointReader(KNOWN, recognizes, read_checkpoint)

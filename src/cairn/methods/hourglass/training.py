@@ -31,9 +31,8 @@ from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
 from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
 from cairn.training.engine.processes import processes
+from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
-
-__all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]
 
 log = logging.getLogger(__name__)
 
@@ -179,3 +178,6 @@ def _check_single(labels: Labels) -> None:
 def _flat(annotation: Annotation) -> NDArray[np.bool_]:
     """(P,): labeled objects whose boxes have no area."""
     return annotation.labeled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)
+
+
+TRAINING = TrainingMethod(Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK)

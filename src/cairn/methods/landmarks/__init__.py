@@ -20,15 +20,19 @@ each is worth).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
 from cairn.methods.landmarks.decoder import decode
+from cairn.methods.method import Method
 from cairn.structures.poses import Poses
 
-__all__ = ["decode", "predictor"]
+if TYPE_CHECKING:
+    from cairn.training.method import TrainingMethod
+
+__all__ = ["METHOD", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, **settings: Any) -> TopDownPredictor:
@@ -51,3 +55,12 @@ def predictor(network: Network, size: int | None = None, **settings: Any) -> Top
         return decode(maps["keypoints"], maps["confidence"], spec.skeleton)
 
     return TopDownPredictor(network, decode_output, size)
+
+
+def _training() -> TrainingMethod:
+    from cairn.methods.landmarks.training import TRAINING
+
+    return TRAINING
+
+
+METHOD = Method("landmarks", ("single_instance",), predictor, _training)

@@ -33,10 +33,9 @@ from cairn.training.data.augmentation import Augmentation, Share, color_map, ran
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.engine.callbacks import read_metrics
 from cairn.training.engine.module import KeypointModule
+from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Count, LabelSource, Optimizer, Run, Section
 from cairn.training.recipe import Recipe as SharedRecipe
-
-__all__ = ["Recipe", "module", "read_data", "repeated", "told", "training_set"]
 
 MIN_SIZE = 16
 """Pixels along a side of what the network sees: dilated convolutions reach four cells beyond the edge of 8."""
@@ -332,3 +331,6 @@ def told(run: Path) -> str:
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> LandmarksModule:
     return LandmarksModule(recipe, skeleton, val)
+
+
+TRAINING = TrainingMethod(Recipe, read_data, training_set, module)

@@ -25,16 +25,20 @@ released eightfold upsampling, and fields are rendered on the same grid as maps 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor, check_settings
 from cairn.inference.resolution import Resolution
+from cairn.methods.method import Method
 from cairn.methods.openpose.decoder import decode, decode_crop
 from cairn.structures.poses import Poses
 
-__all__ = ["decode", "decode_crop", "predictor"]
+if TYPE_CHECKING:
+    from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
+
+__all__ = ["METHOD", "decode", "decode_crop", "predictor"]
 
 
 def predictor(
@@ -64,3 +68,24 @@ def predictor(
         return decode(maps["heatmaps"], maps["pafs"], spec.skeleton, **settings)
 
     return BottomUpPredictor(network, decode_maps, size)
+
+
+def _training() -> TrainingMethod:
+    from cairn.methods.openpose.training import TRAINING
+
+    return TRAINING
+
+
+def _autoconfig() -> Autoconfig:
+    from cairn.methods.openpose.autoconfig import AUTOCONFIG
+
+    return AUTOCONFIG
+
+
+def _checkpoints() -> CheckpointReader:
+    from cairn.methods.openpose.checkpoints import READER
+
+    return READER
+
+
+METHOD = Method("openpose", ("multi_instance", "crop"), predictor, _training, _autoconfig, _checkpoints)

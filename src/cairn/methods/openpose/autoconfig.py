@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
+from cairn.training.method import Autoconfig
 
 OBJECT = 128.0
 """Pixels, the longer side of an object as the network is shown it: 16 cells, in which limbs can be told apart."""
@@ -36,3 +37,6 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     reason = f"the large objects are {facts.large * scale:.0f} pixels as shown"
     reason += f": {slow}" if around > largest else ", and this holds what is around them"
     return choice.with_value("input.size", size, reason)
+
+
+AUTOCONFIG = Autoconfig(choose, "person", BACKBONE_LR_FACTOR)

@@ -17,8 +17,9 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.openpose.released import STRIDE, Architecture, Released, body_25, one_branch, two_branches
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import Checkpoint, few
+from cairn.training.method import CheckpointReader
 
 KNOWN = "OpenPose's COCO, MPI, BODY_25, hand and face"
 
@@ -187,23 +188,23 @@ def _published(
 ) -> tuple[Skeleton, Published]:
     """What the outputs stand for, and the released network whose settings hold: of other widths, its form's first."""
 
-    def fits(bones: Skeleton) -> bool:
-        return _widths(bones).items() >= widths.items()
+    def fits(skeleton: Skeleton) -> bool:
+        return _widths(skeleton).items() >= widths.items()
 
     alike = [one for one in PUBLISHED if one.form is form]
-    same = [one for one in alike if fits(skeleton(one.skeleton))]
+    same = [one for one in alike if fits(load_skeleton(one.skeleton))]
     published = next((one for one in same if one.stages == stages), (same or alike)[0])
     if joints is None and not same:
         raise ModelError(f"{path} has {_said(widths)}, as no released network: say which skeleton they stand for")
-    joints = joints or skeleton(published.skeleton)
+    joints = joints or load_skeleton(published.skeleton)
     if not fits(joints):
         expected = {argument: _widths(joints)[argument] for argument in widths}
         raise ModelError(f"{path} has {_said(widths)}, and skeleton {joints.name} is for {_said(expected)}")
     return joints, published
 
 
-def _widths(bones: Skeleton) -> dict[str, int]:
-    return {"maps": len(bones) + 1, "fields": 2 * len(bones.limbs)}
+def _widths(skeleton: Skeleton) -> dict[str, int]:
+    return {"maps": len(skeleton) + 1, "fields": 2 * len(skeleton.limbs)}
 
 
 def _said(widths: Mapping[str, int]) -> str:
@@ -225,3 +226,6 @@ def _filled(path: Path, weights: Mapping[str, Tensor], network: Released) -> Rel
         state[key] = value.float().contiguous()
     network.layer.load_state_dict(state, assign=True)
     return network
+
+
+READER = CheckpointReader(KNOWN, recognizes, read_checkpoint, has_stages=True)

@@ -28,9 +28,8 @@ from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
 from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
-
-__all__ = ["IMAGENET_NETWORK", "Recipe", "module", "network_of", "read_data", "training_set"]
 
 # ---- targets
 
@@ -232,3 +231,6 @@ def _expect_rare(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
     """Start from the guess that a cell holds a joint this rarely, instead of every second time."""
     for head in heads_of(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches):
         nn.init.constant_(head.bias, float(np.log(share / (1 - share))))
+
+
+TRAINING = TrainingMethod(Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK)

@@ -20,6 +20,7 @@ from cairn.training.engine.module import make_optimizer
 from cairn.training.engine.processes import processes
 from cairn.training.engine.quiet import quietly
 from cairn.training.exporting.torch_network import TorchNetwork
+from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
 
 TRIALS = 3
@@ -58,7 +59,7 @@ def measure_machine() -> Machine:
     return Machine(max(1, free_cores() // here), memory // here, gpu)
 
 
-def measure_pace(method: Any, recipe: Recipe) -> tuple[int, int, Pace] | None:
+def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace] | None:
     """Samples of an epoch, images to validate on, and the seconds that each takes by a recipe on this machine.
 
     None where memory does not suffice for its batch. Raises what training by the recipe would.

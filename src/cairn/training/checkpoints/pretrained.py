@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cairn.errors import ModelError
 from cairn.inference import zoo
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import current_names, read_weights
 from cairn.training.engine.module import Channels
 from cairn.training.recipe import read_recipe
@@ -153,7 +153,7 @@ def _of_run(source: str, path: Path) -> Start:
     run = path.parent.parent
     weights = read_weights(path).weights
     method = str(read_recipe(run / "recipe.toml").get("method"))
-    return Start(source, method, skeleton(str(run / "skeleton.toml")), _within(weights))
+    return Start(source, method, load_skeleton(str(run / "skeleton.toml")), _within(weights))
 
 
 def _of_onnx(source: str, path: Path) -> Start:

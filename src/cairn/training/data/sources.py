@@ -13,7 +13,7 @@ from cairn.datasets.limbs import with_limbs
 from cairn.datasets.reading import read_labels
 from cairn.datasets.split import read_parts, split, write_parts
 from cairn.errors import LabelError, RecipeError
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.recipe import LabelSource, Recipe
 
 Sources: TypeAlias = Sequence[tuple[Labels, LabelSource]]
@@ -28,7 +28,7 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     """
     if not recipe.data.train:
         raise RecipeError("a recipe needs labels to learn from: --data labels.json")
-    joints = skeleton(recipe.skeleton) if recipe.skeleton else None
+    joints = load_skeleton(recipe.skeleton) if recipe.skeleton else None
     sources = []
     for source in recipe.data.train:
         labels = read_source(source, joints)

@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, Protocol
 
 import lightning
 import numpy as np
@@ -33,12 +32,11 @@ from torch.utils.data import DataLoader
 from cairn.datasets.labels import Labels
 from cairn.errors import CairnError, ModelError, OutputError, RecipeError
 from cairn.files import atomic_write, ensure_writable_folder
-from cairn.structures.skeleton import Skeleton, skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.autoconfig.machine import free_cores, in_bf16
 from cairn.training.backbones.imagenet import IMAGENET
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
-from cairn.training.data.sources import Sources
 from cairn.training.engine.callbacks import (
     BestCheckpoint,
     EpochBar,
@@ -52,6 +50,7 @@ from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.processes import Processes, first_before_others, joined, on_first
 from cairn.training.engine.results import export_run, load_weights, write_curves, write_validation
+from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe, to_toml
 
 MODEL = "model.onnx"
@@ -66,18 +65,6 @@ SEEN = 64
 """Images that a network which starts from an exported file is shown, for the statistics of its normalization."""
 
 log = logging.getLogger(__name__)
-
-
-class TrainingMethod(Protocol):
-    """What a method's training module offers."""
-
-    Recipe: type[Recipe]
-
-    def read_data(self, recipe: Any, run: Path) -> tuple[Skeleton, Sources, Labels]: ...
-
-    def module(self, recipe: Any, skeleton: Skeleton, val: Labels) -> KeypointModule: ...
-
-    def training_set(self, recipe: Any, skeleton: Skeleton, sources: Sources) -> TrainingSet: ...
 
 
 def train(
@@ -123,7 +110,7 @@ def train(
 
 def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: str, target: Path) -> Path:
     """Export a run's "best" or "last" weights to `target`, with names and thresholds as `recipe` has them now."""
-    joints = skeleton(str(run / "skeleton.toml"))
+    joints = load_skeleton(str(run / "skeleton.toml"))
     nothing = Labels(joints, (), np.ones(len(joints), bool))
     module = method.module(recipe, joints, nothing)
     return export_run(module, run / "checkpoints" / f"{checkpoint}.ckpt", run, target)

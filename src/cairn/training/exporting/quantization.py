@@ -191,11 +191,11 @@ def finds_as_labels(finder: Callable[[Path], Poses], spec: ModelSpec, images: Ca
     for i, image in enumerate(listed):
         path = _path(image)
         poses = finder(path)
-        poses = poses[np.flatnonzero(poses.found.any(axis=1))]
+        poses = poses[np.flatnonzero(poses.detected.any(axis=1))]
         boxes = large_enough(poses.boxes).astype(np.float32)
         annotation = Annotation(
-            keypoints=np.where(poses.found[..., None], poses.keypoints, np.float32(np.nan)),
-            visibility=np.where(poses.found, 2, 0).astype(np.uint8),
+            keypoints=np.where(poses.detected[..., None], poses.keypoints, np.float32(np.nan)),
+            visibility=np.where(poses.detected, 2, 0).astype(np.uint8),
             boxes=boxes,
             areas=AREA_PER_BOX * boxes[:, 2] * boxes[:, 3],
             crowd=np.zeros(len(poses), bool),
