@@ -103,7 +103,7 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     several = Path("several") / "labels.json"
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1", "--batch", "3") == 130
     said = capsys.readouterr().err
-    assert "method = openpose: up to 2 objects in an image\n" in said
+    assert "method = openpose: up to 2 instances in an image\n" in said
     assert "run.batch_size" not in said  # by hand, and so no choice
     written = Path("runs/several/recipe.toml")
     length = "epochs = 400 # about 1 minutes here, at 10 samples a second, and more epochs learn little more\n"

@@ -100,7 +100,7 @@ def test_nothing_found_is_reported_too(tmp_path: Path) -> None:
     assert figures["nme"]["value"] is None
     assert headline(result)["NME, %"] == "-"
     assert len(figures["worst"]) == 12
-    assert not any(entry["found"] for entry in figures["worst"])
+    assert not any(entry["detected"] for entry in figures["worst"])
 
 
 def test_worst_first_and_in_the_tile_of_its_number(tmp_path: Path) -> None:
