@@ -71,7 +71,7 @@ def test_a_network_of_another_kind_is_refused() -> None:
     others = (
         ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
         ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "for task crop"),
-        ({}, {"size": 128}, "64 pixels and no other size, got 128"),
+        ({}, {"size": 128}, "fixed input size of 64 pixels, got 128"),
         ({}, {"threshold": 0.5}, "has no threshold"),
         ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),
     )

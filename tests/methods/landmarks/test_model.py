@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from cairn.methods.landmarks.losses import probabilities
 from cairn.methods.landmarks.model import (
-    MIN_SURE,
-    RADIUS,
+    CONFIDENCE_RADIUS,
+    MIN_CONFIDENCE,
     Detector,
-    HourglassBackbone,
-    Mirrored,
-    PaperBackbone,
+    HourglassNetwork,
+    MirroredDetector,
+    PaperNetwork,
     Taught,
     in_cells,
 )
@@ -56,9 +56,9 @@ def millions(network: nn.Module) -> float:
 
 
 def test_the_papers_networks_have_as_many_parameters_as_it_says() -> None:
-    assert millions(PaperBackbone(30)) == pytest.approx(0.94, abs=0.005)
-    assert millions(PaperBackbone(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
-    assert [c.out_channels for c in PaperBackbone(30).modules() if isinstance(c, nn.Conv2d)] == [
+    assert millions(PaperNetwork(30)) == pytest.approx(0.94, abs=0.005)
+    assert millions(PaperNetwork(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
+    assert [c.out_channels for c in PaperNetwork(30).modules() if isinstance(c, nn.Conv2d)] == [
         20,
         48,
         64,
@@ -71,11 +71,11 @@ def test_the_papers_networks_have_as_many_parameters_as_it_says() -> None:
 @pytest.mark.parametrize(
     "backbone",
     [
-        PaperBackbone(7),
-        PaperBackbone(7, dilated=True),
-        HourglassBackbone(7),
-        HourglassBackbone(7, (8, 12)),
-        HourglassBackbone(7, (8,)),
+        PaperNetwork(7),
+        PaperNetwork(7, dilated=True),
+        HourglassNetwork(7),
+        HourglassNetwork(7, (8, 12)),
+        HourglassNetwork(7, (8,)),
     ],
     ids=["paper", "dilated", "hourglass", "two levels", "one level"],
 )
@@ -88,9 +88,9 @@ def test_maps_are_of_the_stride_that_is_said(backbone: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("backbone", "multiple", "reach"),
     [
-        (PaperBackbone(3), 2, 24),
-        (PaperBackbone(3, dilated=True), 2, 38),
-        (HourglassBackbone(3, (8, 8)), 8, 72),
+        (PaperNetwork(3), 2, 24),
+        (PaperNetwork(3, dilated=True), 2, 38),
+        (HourglassNetwork(3, (8, 8)), 8, 72),
     ],
     ids=["paper", "dilated", "hourglass"],
 )
@@ -114,7 +114,7 @@ def test_what_a_image_shows_elsewhere_maps_show_elsewhere(backbone: nn.Module, m
 def test_a_flat_image_gives_flat_maps() -> None:
     """The network does not know where the edge is: zeros around its inputs would tell it."""
     torch.manual_seed(1)
-    for backbone in (PaperBackbone(3), PaperBackbone(3, dilated=True), HourglassBackbone(3)):
+    for backbone in (PaperNetwork(3), PaperNetwork(3, dilated=True), HourglassNetwork(3)):
         with torch.no_grad():
             maps = backbone.eval()(torch.full((1, 3, 64, 64), 30.0))
         assert torch.allclose(maps, maps[..., :1, :1].expand_as(maps), atol=1e-5)
@@ -128,7 +128,7 @@ def test_landmarks_are_numpys_soft_argmax_and_sure_between_0_and_1(seed: int) ->
     assert points.shape == (2, 3, 2)
     assert np.allclose(points, of_numpy(scores), atol=1e-4)
     assert confidence.shape == (2, 3)
-    assert (confidence >= MIN_SURE).all()
+    assert (confidence >= MIN_CONFIDENCE).all()
     assert (confidence <= 1).all()
 
 
@@ -141,9 +141,9 @@ def test_a_landmark_is_as_sure_as_its_map_is_narrow() -> None:
     cells = torch.tensor([[5.0, 2.0], [3.0, 2.0], [3.5, 3.5]]) + EDGE / STRIDE
     assert torch.allclose(points[0], cells, atol=1e-4)
     assert confidence[0, 0] == 1
-    assert confidence[0, 1] == pytest.approx(MIN_SURE)
-    # Within a cell of 12 along the image, which is more than RADIUS: the 4 cells half a diagonal away, of 64.
-    assert RADIUS < 2 / 12
+    assert confidence[0, 1] == pytest.approx(MIN_CONFIDENCE)
+    # Within a cell of 12 along the image, which is more than CONFIDENCE_RADIUS: the 4 cells half a diagonal away, of 64.
+    assert CONFIDENCE_RADIUS < 2 / 12
     assert confidence[0, 2] == pytest.approx(4 / 64, rel=1e-4)
 
 
@@ -205,7 +205,7 @@ def test_the_middle_is_all_that_is_looked_at() -> None:
 
 def test_what_looks_at_the_mirror_image_too_finds_the_same_in_it_the_other_way_round() -> None:
     torch.manual_seed(0)
-    both = Mirrored(Detector(HourglassBackbone(4), SIZE, FRAME, 4)).eval()
+    both = MirroredDetector(Detector(HourglassNetwork(4), SIZE, FRAME, 4)).eval()
     image = torch.rand(2, 3, FRAME, FRAME) * 255
     with torch.no_grad():
         points, sure = both.landmarks(image)

@@ -12,19 +12,8 @@ from numpy.typing import NDArray
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
-from cairn.methods.landmarks.teaching import (
-    ACROSS,
-    DRAWS,
-    FOLDS,
-    NEAR,
-    RIDGES,
-    Examples,
-    error,
-    examples_of,
-    fit,
-    table,
-    usual_length,
-)
+from cairn.methods.landmarks.regression import CROSS_PENALTY, NEAR, RIDGES
+from cairn.methods.landmarks.teaching import DRAWS, FOLDS, Examples, default_length, error, examples_of, fit, table
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
@@ -80,7 +69,7 @@ def ridge_by_hand(
             guess, dear = np.zeros(len(mean)), np.zeros(len(mean))
             for k in range(len(mean) // 2):
                 guess[2 * k + axis] = share[k]
-                dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], ACROSS * (1 + away[k])
+                dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], CROSS_PENALTY * (1 + away[k])
             centerd, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
             change = np.linalg.solve(
                 centerd.T @ centerd + penalty * np.diag(dear), centerd.T @ (column - centerd @ guess)
@@ -248,7 +237,7 @@ def labels_of(*counts: int) -> Labels:
 def test_both_kinds_of_points_are_within_the_square_that_holds_the_image(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "cairn"):
         found = examples_of(Finder(), labels_of(1, 0, 2, 1))  # type: ignore[arg-type]
-    assert caplog.messages == ["2 images without exactly one labeled object are left out"]
+    assert caplog.messages == ["2 images without exactly one annotated instance are skipped"]
     assert len(found) == len(found.truth) == 2
     assert np.allclose(found.landmarks, [[0, 0, 1, 0.6]] * 2)
     assert np.allclose(found.points, [[-1, -0.6, 0, 0, np.nan, np.nan]] * 2, equal_nan=True)
@@ -257,12 +246,12 @@ def test_both_kinds_of_points_are_within_the_square_that_holds_the_image(caplog:
 
 
 def test_labels_of_several_objects_a_image_are_refused() -> None:
-    with pytest.raises(LabelError, match="no image has exactly one labeled object"):
+    with pytest.raises(LabelError, match="no image has exactly one annotated instance"):
         examples_of(Finder(), labels_of(2, 2, 0))  # type: ignore[arg-type]
 
 
 def test_errors_are_in_the_length_that_such_labels_are_published_in() -> None:
-    assert usual_length(made(17, 4)) == PROTOCOLS["diagonal"]
+    assert default_length(made(17, 4)) == PROTOCOLS["diagonal"]
     rng = np.random.default_rng(0)
     faces = examples(rng.normal(size=(4, 8)), rng.normal(size=(4, 10)), load_skeleton("face5"))
-    assert usual_length(faces) == PROTOCOLS["eyes"]
+    assert default_length(faces) == PROTOCOLS["eyes"]

@@ -11,15 +11,14 @@ import torch
 from cairn.errors import RecipeError
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses
+from cairn.methods.landmarks.recipe import Input, Recipe
 from cairn.methods.landmarks.training import (
-    Input,
     LandmarksModule,
-    Recipe,
     module,
     read_data,
     recolored,
     repeated,
-    told,
+    summary,
     training_set,
 )
 from cairn.structures.geometry import crop
@@ -57,9 +56,9 @@ LOSSES = [{"alignment": a, "diversity": d} for a in ("probabilities", "points") 
 
 
 @pytest.mark.parametrize("settings", LOSSES)
-@pytest.mark.parametrize("backbone", ["hourglass", "paper", "dilated"])
-def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, backbone: str) -> None:
-    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"backbone": backbone})
+@pytest.mark.parametrize("kind", ["hourglass", "paper", "dilated"])
+def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, kind: str) -> None:
+    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"kind": kind})
     learner, batch = with_module(recipe, tmp_path)
     sum(learner.losses(batch).values()).backward()
     *_, last = [name for name, _ in learner.network.named_parameters()]
@@ -105,7 +104,7 @@ def test_landmarks_come_to_follow_what_images_show(figures: Path, tmp_path: Path
     assert after["collapsed"] < before["collapsed"]
     assert after["score"] > before["score"]
     assert len(list((tmp_path / "run" / "sheets").glob("*.png"))) == 2
-    assert "do not follow" in told(tmp_path / "run")
+    assert "do not follow" in summary(tmp_path / "run")
 
 
 def test_frames_are_what_the_predictor_shows_the_network(figures: Path, tmp_path: Path) -> None:
@@ -167,12 +166,12 @@ FOUR_LEVELS = {"widths": [8, 8, 8, 8]}
             ROOM | {"network": {"landmarks": 65}},
             "65 landmarks have no room in maps of 24 x 24 cells, patches of 3: at most 64",
         ),
-        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this backbone"),
-        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this backbone, and 64 at least"),
-        ({"input": {"size": 73}, "network": {"backbone": "paper"}}, "must be a multiple of 2 for this backbone"),
+        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this network"),
+        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this network, and at least 64"),
+        ({"input": {"size": 73}, "network": {"kind": "paper"}}, "must be a multiple of 2 for this network"),
         (
-            {"input": {"size": 14}, "network": {"backbone": "dilated"}},
-            "a multiple of 2 for this backbone, and 16 at least",
+            {"input": {"size": 14}, "network": {"kind": "dilated"}},
+            "a multiple of 2 for this network, and at least 16",
         ),
         ({"input": {"middle": 0.2}}, r"input\.middle"),
         ({"loss": {"gamma": 10}}, r"there is no setting loss\.gamma"),
@@ -190,13 +189,13 @@ def test_as_many_landmarks_as_there_is_room_for_are_taken() -> None:
 
 @pytest.mark.parametrize(
     ("size", "network"),
-    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"backbone": "paper"}), (16, {"backbone": "dilated"})],
+    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"kind": "paper"}), (16, {"kind": "dilated"})],
 )
 def test_the_smallest_input_that_is_taken_can_be_looked_at(size: int, network: dict) -> None:
     tables = {"method": "landmarks", "input": {"size": size}, "network": network, "loss": {"patch": 1}}
     recipe = check_recipe(Recipe, tables)
     with torch.no_grad():
-        maps = recipe.network.build_backbone().eval()(torch.zeros(1, 3, size, size))
+        maps = recipe.network.build().eval()(torch.zeros(1, 3, size, size))
     assert maps.shape == (1, 10, recipe.cells, recipe.cells)
 
 
