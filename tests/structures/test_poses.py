@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import SkeletonError
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.fake_poses import random_poses
 

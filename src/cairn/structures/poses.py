@@ -98,43 +98,6 @@ class Poses:
         return Poses(keypoints, confidence, self.scores, skeleton, self.ids)
 
 
-@dataclass(frozen=True, eq=False)
-class Annotation:
-    """The labeled objects of one image.
-
-    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not labeled
-    visibility  (P, K) uint8, COCO's v: 0 not labeled, 1 labeled but hidden, 2 visible
-    boxes       (P, 4) float32 x, y, width, height
-    areas       (P,) float32 in square pixels, as OKS uses it
-    crowd       (P,) bool: a region of many objects that are not labeled one by one
-    heads       (P,) float32, diagonals of head boxes in pixels, as PCKh uses them; NaN where there is
-                none, None where the source has none at all
-    tracks      (P,) int64, the label file's own number for who an object is in all images of a video; -1 where
-                it has none, None where the source has none at all
-    """
-
-    keypoints: NDArray[np.float32]
-    visibility: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    areas: NDArray[np.float32]
-    crowd: NDArray[np.bool_]
-    heads: NDArray[np.float32] | None = None
-    tracks: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.areas)
-
-    def __getitem__(self, rows: slice | NDArray) -> Annotation:
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        chosen: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
-        return Annotation(**chosen)
-
-    @property
-    def labeled(self) -> NDArray[np.bool_]:
-        """(P,): objects of which at least one joint is labeled and that are no crowd."""
-        return (self.visibility > 0).any(axis=1) & ~self.crowd
-
-
 def gathered(values: NDArray, parts: Sequence[Sequence[int]], of_several: Callable[..., NDArray]) -> NDArray:
     """(P, K, ...) from (P, J, ...): for each of K joints the value of its one part of J, or `of_several` of its parts.
 

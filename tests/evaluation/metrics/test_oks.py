@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.evaluation.metrics.oks import check_parallel, match, oks_metrics, similarity
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 TOY = Skeleton("toy", ("a", "b", "c"), sigmas=(0.03, 0.05, 0.1))
