@@ -59,7 +59,7 @@ def test_who_somebody_is_stays_with_them() -> None:
 
 
 def test_as_many_ids_as_objects() -> None:
-    with pytest.raises(SkeletonError, match=r"each of 2 objects, got \(3,\)"):
+    with pytest.raises(SkeletonError, match=r"each of 2 instances, got \(3,\)"):
         replace(random_poses(1, 2), ids=np.array([1, 2, 3]))
 
 
