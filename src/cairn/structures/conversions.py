@@ -16,7 +16,8 @@ from cairn.files import atomic_write
 from cairn.structures.skeleton import load_skeleton
 
 if TYPE_CHECKING:
-    from cairn.structures.poses import Pose, Poses
+    from cairn.structures.pose import Pose
+    from cairn.structures.poses import Poses
 
 COLUMNS = ("pose", "id", "score", "keypoint", "x", "y", "confidence")
 """Columns of tables in long format, one row per keypoint."""
@@ -76,11 +77,11 @@ def to_supervision(poses: Poses) -> Any:
     try:
         return supervision.KeyPoints(
             xy=np.where(poses.detected[..., None], poses.keypoints, np.float32(0)),
-            keypoint_confidence=poses.confidence,
-            detection_confidence=poses.scores,
+            keypoint_confidence=poses.confidence.copy(),
+            detection_confidence=poses.scores.copy(),
             class_id=np.zeros(len(poses), dtype=int),
             visible=poses.detected,
-            data={} if poses.ids is None else {"tracker_id": poses.ids},
+            data={} if poses.ids is None else {"tracker_id": poses.ids.copy()},
         )
     except TypeError:  # the names of the arguments are those of 0.29
         raise CairnError(
