@@ -94,7 +94,9 @@ def test_a_prediction_s_variance_is_that_of_many_walks() -> None:
     for _ in range(steps):
         h = seconds / steps
         place += velocity * h
-        velocity += -velocity * h / VELOCITY_TIME + SPEED * np.sqrt(2 * h / VELOCITY_TIME) * rng.normal(size=len(velocity))
+        velocity += -velocity * h / VELOCITY_TIME + SPEED * np.sqrt(2 * h / VELOCITY_TIME) * rng.normal(
+            size=len(velocity)
+        )
     place_variance, both, speed = tracks.predicted(seconds).variance[0]
     np.testing.assert_allclose(
         [place.var(), np.mean(place * velocity), velocity.var()], [place_variance, both, speed], rtol=0.04
