@@ -125,7 +125,7 @@ def test_equal_limbs_yield_to_the_surer_parts() -> None:
     peaks = Peaks(np.array([0, 1, 1]), positions, np.array([0.9, 0.3, 0.8], np.float32))
     found = connect(peaks, np.full((2, 12, 12), 0.5, np.float32), [(0, 1)], 0.05, 0.95, 0.05)
     np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
-    np.testing.assert_allclose(found.confidences, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
+    np.testing.assert_allclose(found.priorities, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
     assert match_greedy(found).tolist() == match_hungarian(found).tolist() == [1]
 
 

@@ -91,7 +91,7 @@ class Tracks:
         return Tracks(*(np.concatenate(pair) for pair in pairs))
 
     def predicted(self, elapsed: float) -> Tracks:
-        """Returns the tracks after some seconds: mean and variance of an Ornstein-Uhlenbeck velocity and its integral."""
+        """Returns the tracks after some seconds: moments of an Ornstein-Uhlenbeck velocity and of its integral."""
         decay = math.exp(-elapsed / VELOCITY_TIME)
         reach = VELOCITY_TIME * (1 - decay)  # seconds: expected displacement per unit of velocity
         position, covariance, speed = self.variance.T
