@@ -49,7 +49,7 @@ def test_a_correction_without_detections_of_a_joint_moves_it_with_the_others(see
     corrected = tracks.corrected(moved, 0.1, tolerance)
     np.testing.assert_array_equal(corrected.keypoints[:, :3], moved[:, :3])
     np.testing.assert_allclose(corrected.keypoints[0, 3], points[0, 3] + [2, -1])
-    assert corrected.seen.tolist() == [[0.1, 0.1, 0.1, 0.0]]
+    assert corrected.last_detected.tolist() == [[0.1, 0.1, 0.1, 0.0]]
     assert (np.sign(corrected.velocity) == [[1, -1]]).all()
 
 

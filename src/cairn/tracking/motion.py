@@ -46,7 +46,7 @@ class Tracks:
     Attributes:
         ids: (T,) track IDs; -1 for tentative tracks, which have been detected in one image alone.
         keypoints: (T, K, 2) float64, pixels; NaN where a joint was never detected.
-        seen: (T, K) time of the last detection of each joint, seconds; -inf where never.
+        last_detected: (T, K) time of the last detection of each joint, seconds; -inf where never.
         velocity: (T, 2) pixels per second.
         variance: (T, 3) variance of the position, covariance of position and velocity, variance of the velocity, per
             axis, in squared sizes (per second, per second²).
@@ -57,7 +57,7 @@ class Tracks:
 
     ids: NDArray[np.int64]
     keypoints: NDArray[np.float64]
-    seen: NDArray[np.float64]
+    last_detected: NDArray[np.float64]
     velocity: NDArray[np.float64]
     variance: NDArray[np.float64]
     size: NDArray[np.float64]
@@ -71,7 +71,7 @@ class Tracks:
         return cls(
             ids=np.full(count, -1),
             keypoints=detections,
-            seen=np.where(np.isnan(detections[..., 0]), -np.inf, clock),
+            last_detected=np.where(np.isnan(detections[..., 0]), -np.inf, clock),
             velocity=np.zeros((count, 2)),
             variance=np.tile([0.0, 0.0, INITIAL_SPEED**2], (count, 1)),
             size=instance_sizes(detections),
@@ -116,7 +116,7 @@ class Tracks:
         Returns:
             (T, K) per axis, in squared sizes.
         """
-        drift = JOINT_DRIFT**2 * (1 - np.exp(-2 * (clock - self.seen) / VELOCITY_TIME))
+        drift = JOINT_DRIFT**2 * (1 - np.exp(-2 * (clock - self.last_detected) / VELOCITY_TIME))
         return tolerance + drift + self.variance[:, :1]
 
     def corrected(self, detections: NDArray[np.float64], clock: float, tolerance: NDArray[np.float64]) -> Tracks:
@@ -143,7 +143,7 @@ class Tracks:
         return replace(
             self,
             keypoints=keypoints,
-            seen=np.where(detected, clock, self.seen),
+            last_detected=np.where(detected, clock, self.last_detected),
             velocity=self.velocity + gain[:, None] * step,
             variance=np.stack([noise, gain * noise, speed - gain * covariance], axis=1),
             size=instance_sizes(keypoints),
@@ -159,9 +159,9 @@ class Tracks:
             strength: Strength of the filter, see `one_euro`.
         """
         detected = ~np.isnan(detections[..., :1])
-        lost = (clock - self.seen > SMOOTHING_GAP) & (self.seen < before)
+        lost = (clock - self.last_detected > SMOOTHING_GAP) & (self.last_detected < before)
         last = np.where(lost[..., None], np.nan, self.smooth)
-        smooth, speeds = one_euro(detections, last, self.speeds, self.size, clock - self.seen, strength)
+        smooth, speeds = one_euro(detections, last, self.speeds, self.size, clock - self.last_detected, strength)
         return replace(
             self, smooth=np.where(detected, smooth, self.smooth), speeds=np.where(detected, speeds, self.speeds)
         )

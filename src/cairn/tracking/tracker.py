@@ -112,7 +112,7 @@ class Tracker:
                 elapsed = max(time - self._time, MIN_ELAPSED)
             self._before, self._clock = self._clock, self._clock + elapsed
             # Images may be further apart than the gap: an instance of the previous image is not lost.
-            last = self._tracks.seen.max(axis=1, initial=-np.inf)
+            last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
             kept = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
             self._tracks = self._tracks[kept].predicted(elapsed)
         self._time = time

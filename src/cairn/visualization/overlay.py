@@ -76,7 +76,7 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
         there = poses.keypoints[row][poses.detected[row]].clip(-FAR, FAR)
         layer = _Layer(canvas, there, 2 * float(widths[row].max()) + 2)
         if not layer.empty:
-            _draw_object(layer, shapes, row, own[row] if by == "object" else None)
+            _draw_instance(layer, shapes, row, own[row] if by == "object" else None)
             layer.blend()
     if poses.ids is not None:
         for row, (x, y, width, _) in enumerate(poses.boxes.tolist()):
@@ -174,7 +174,7 @@ class _Shapes:
         )
 
 
-def _draw_object(layer: _Layer, shapes: _Shapes, row: int, one: Color | None) -> None:
+def _draw_instance(layer: _Layer, shapes: _Shapes, row: int, one: Color | None) -> None:
     """Draws one instance; `one` is the color of the whole instance instead of those of its limbs and joints."""
     alphas, opacity, radii = shapes.alphas[row].tolist(), shapes.opacity[row].tolist(), shapes.radii[row].tolist()
     lines, outlines = layer.moved(shapes.lines[row]), layer.moved(shapes.outlines[row])

@@ -225,5 +225,5 @@ def test_predictions_must_be_parallel_and_of_the_same_joints() -> None:
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     truth, finds = random_case(2)
-    with pytest.raises(MissingExtra, match=r"faster-coco-eval.*cairn\[train\]"):
+    with pytest.raises(MissingExtra, match=r"faster-coco-eval.*cairn-pose\[train\]"):
         oks_metrics(truth, finds)
