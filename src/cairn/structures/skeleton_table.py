@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +16,6 @@ OPTIONAL = ("limbs", "redundant", "flip_pairs", "sigmas", "means", "colors", "hi
 
 RENAMED = {"colours": "colors"}
 """Keys that were renamed since version 0.1: old -> new."""
-
-log = logging.getLogger(__name__)
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -37,7 +34,9 @@ def read_table(path: Path) -> dict[str, Any]:
         raise SkeletonError(f"{path} is not TOML: it is not UTF-8 text") from None
     table, renamed = rename_keys(parse_toml(text, str(path)), RENAMED)
     if renamed:
-        log.warning("%s", notice(str(path), renamed))
+        import logging  # here, because `import cairn` is faster without it
+
+        logging.getLogger(__name__).warning("%s", notice(str(path), renamed))
     return table
 
 
