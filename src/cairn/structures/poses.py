@@ -19,6 +19,8 @@ from cairn.structures.skeleton import Skeleton
 if TYPE_CHECKING:
     from cairn.visualization.plot import Plot
 
+__all__ = ["Pose", "Poses", "Rows", "gathered"]
+
 Rows = slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
 """An index that selects several instances: a slice, integer indices (N,) or a boolean mask (P,)."""
 
