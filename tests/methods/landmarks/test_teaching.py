@@ -14,7 +14,8 @@ from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
 from cairn.methods.landmarks.regression import CROSS_PENALTY, NEAR, RIDGES
 from cairn.methods.landmarks.teaching import DRAWS, FOLDS, Examples, default_length, error, examples_of, fit, table
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 SEEDS = st.integers(0, 2**32 - 1)
