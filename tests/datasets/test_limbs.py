@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.datasets.formats.skeleton_file import read_skeleton, write_skeleton
-from cairn.datasets.limbs import joint_distances, skeleton_origins, spanning_tree, infer_limbs
+from cairn.datasets.limbs import infer_limbs, joint_distances, skeleton_origins, spanning_tree
 from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
 from support.made_labels import make_labels
 
@@ -64,11 +64,11 @@ def test_distances_do_not_grow_with_the_object(tmp_path: Path) -> None:
 def test_origins_say_what_was_guessed() -> None:
     bug = Skeleton("bug", ("nose", "antL", "antR"), ((0, 1),), (), ((1, 2),), (0.026, 0.05, 0.3))
     limbs, flips, sigmas = skeleton_origins(bug, limbs_given=False)
-    assert "GUESSED" in limbs
+    assert "INFERRED" in limbs
     assert "left and right" in flips
-    assert sigmas == "sigmas: COCO's for nose; 0.05 for the other 1, measured by nobody; given for 1"
+    assert sigmas == "sigmas: COCO's for nose; default 0.05 for the other 1, not measured; given for 1"
     limbs, flips, _ = skeleton_origins(Skeleton("bug", ("a", "b")), limbs_given=True)
-    assert (limbs, flips) == ("limbs: given", "flip pairs: none: no name says left or right")
+    assert (limbs, flips) == ("limbs: given", "flip pairs: none: no name contains left or right")
     assert skeleton_origins(Skeleton("bug", ("a", "b"), flip_pairs=((0, 1),)), True)[1] == "flip pairs: given"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, read_signatures, most_similar
+from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, most_similar, read_signatures
 from cairn.media.images import write_image
 
 

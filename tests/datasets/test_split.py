@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.similarity import Signatures
-from cairn.datasets.split import image_groups, read_split, numbered_sequences, split, write_split
+from cairn.datasets.split import image_groups, numbered_sequences, read_split, split, write_split
 from cairn.errors import LabelError
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton

@@ -25,7 +25,7 @@ def test_boxes_are_found_by_the_end_of_the_images_path_the_longest_first(tmp_pat
 def test_a_list_is_for_one_image(tmp_path: Path) -> None:
     boxes = read_boxes(written(tmp_path, [[1, 2, 3, 4]]))
     assert np.array_equal(boxes.of([Path("any.jpg")])[0], [[1, 2, 3, 4]])
-    with pytest.raises(LabelError, match="is a list of boxes, which is for one image, and there are 2"):
+    with pytest.raises(LabelError, match="is a list of boxes for one image, but there are 2 images"):
         boxes.of([Path("a.jpg"), Path("b.jpg")])
 
 
@@ -40,9 +40,9 @@ def test_a_image_that_the_file_does_not_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "is not JSON"),
-        ("\x00\x01", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
+        ("{", "is not valid JSON"),
+        ("\x00\x01", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
         ("{}", "must be"),
         ("3", "must be"),
         ([1, 2, 3, 4], r"box 0 must be \[x, y, width, height\], got 1"),
@@ -65,5 +65,5 @@ def test_a_missing_file_and_one_that_is_no_text(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cannot read boxes"):
         read_boxes(tmp_path / "absent.json")
     (tmp_path / "photo.json").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(LabelError, match="is not JSON"):
+    with pytest.raises(LabelError, match="is not valid JSON"):
         read_boxes(tmp_path / "photo.json")

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.labels import AREA_PER_BOX
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, load_skeleton
@@ -206,31 +205,31 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(area="big"), "annotation 11: area"),
     (set_annotation(area=math.nan), "annotation 11: area"),
     (set_annotation(iscrowd=2), "annotation 11: iscrowd"),
-    (set_annotation(image_id=99), "annotation 11 is of image_id 99"),
-    (set_annotation(image_id=[7]), "annotation 11 is of image_id"),
-    (set_annotation(category_id=9), "annotation 11 is of category_id 9"),
-    (set_annotation(id=12), "annotation id 12 stands twice"),
+    (set_annotation(image_id=99), "annotation 11 has image_id 99"),
+    (set_annotation(image_id=[7]), "annotation 11 has image_id"),
+    (set_annotation(category_id=9), "annotation 11 has category_id 9"),
+    (set_annotation(id=12), "annotation id 12 occurs twice"),
     (set_annotation(id="x"), r"annotations\[0\] needs an integer id"),
     (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labeled joint"),
     (drop("annotations", "keypoints"), "annotation 11 has no keypoints"),
-    (drop("annotations", "image_id"), "annotation 11 is of image_id None"),
-    (drop("annotations", "category_id"), "annotation 11 is of category_id None"),
+    (drop("annotations", "image_id"), "annotation 11 has image_id None"),
+    (drop("annotations", "category_id"), "annotation 11 has category_id None"),
     (drop("images", "width"), "image 7 needs a width and a height"),
     (drop("images", "file_name"), "image 7 needs a file_name"),
     (drop("images", "id"), r"images\[0\] needs an integer id"),
     (lambda content: content["categories"][0].update(skeleton=5), "category 1: skeleton must be a list of pairs"),
-    (lambda content: content["images"][1].update(id=7), "image id 7 stands twice"),
+    (lambda content: content["images"][1].update(id=7), "image id 7 occurs twice"),
     (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 images are missing.*c\.jpg"),
     (lambda content: content.update(images=[]), "it lists no images"),
-    (lambda content: content.pop("categories"), "not in COCO's format.*categories"),
+    (lambda content: content.pop("categories"), "not in COCO format.*categories"),
     (lambda content: content["categories"].pop(0), "no category has keypoints"),
     (lambda content: content["categories"][1].update(keypoints=["a"]), r"different keypoints \(mouse 4, cage 1"),
-    (lambda content: content["categories"][1].update(id=1), "category id 1 stands twice"),
+    (lambda content: content["categories"][1].update(id=1), "category id 1 occurs twice"),
     (lambda content: content["categories"][0].update(skeleton=[[0, 1]]), r"category 1: limb \[0, 1\]"),
     (lambda content: content["categories"][0].update(keypoints=["a"] * 4), "category 1: .*each name once"),
     (
         lambda content: [row.update(keypoints=[0] * 12, bbox=[1, 1, 2, 2]) for row in content["annotations"]],
-        "no object has a labeled joint",
+        "no instance has a labeled joint",
     ),
 ]  # fmt: skip
 

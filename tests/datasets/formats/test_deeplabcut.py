@@ -114,7 +114,9 @@ def test_what_is_pickled_in_an_h5_is_not_run(tmp_path: Path) -> None:
     frame(split=False).to_hdf(path, key="df_with_missing", format="table", mode="w")
     with h5py.File(path, "a") as file:
         file["df_with_missing"].attrs["non_index_axes"] = np.bytes_(pickle.dumps([(1, [Trap()])], protocol=0))
-    with pytest.raises(LabelError, match=r"CollectedData_me\.h5 is damaged, or not DeepLabCut's \(UnpicklingError\)"):
+    with pytest.raises(
+        LabelError, match=r"CollectedData_me\.h5 is damaged, or not a file of DeepLabCut \(UnpicklingError\)"
+    ):
         read_labels(path)
     assert not (tmp_path / "sprung").exists()
 
@@ -122,15 +124,15 @@ def test_what_is_pickled_in_an_h5_is_not_run(tmp_path: Path) -> None:
 DEFECTS = [
     (HEADER + "img0007.png,inf,3\n", r"img0007\.png: joint 1 is at \[inf, 3"),
     (HEADER + "img0007.png,a,3\n", r"row 4: expected numbers or nothing, got a,3"),
-    (HEADER + "img0007.png,1\n", r"row 4 has 2 cells, expected 3: is it cut short"),
-    (HEADER + "img0007.png,1,2\nimg0007.png,1,2\n", r"img0007\.png stands twice"),
+    (HEADER + "img0007.png,1\n", r"row 4 has 2 cells, expected 3: is it truncated"),
+    (HEADER + "img0007.png,1,2\nimg0007.png,1,2\n", r"img0007\.png occurs twice"),
     (HEADER + "../../x.png,1,2\n", "leaves the folder"),
     (HEADER + "img9.png,1,2\n", r"1 of 1 images are missing, the first is .*img9\.png"),
     (HEADER, "no image has a labeled joint"),
     (HEADER + "img0007.png,,\n", "no image has a labeled joint"),
-    (HEADER.replace("bodyparts", "parts"), "not DeepLabCut's: expected the rows"),
-    (HEADER.replace("x,y", "x,x") + "img0007.png,1,2\n", "a body part stands twice"),
-    (HEADER.replace("x,y", "x,likelihood") + "0,1,2\n", "what DeepLabCut found in a video"),
+    (HEADER.replace("bodyparts", "parts"), "not a file of DeepLabCut: expected the rows"),
+    (HEADER.replace("x,y", "x,x") + "img0007.png,1,2\n", "a body part occurs twice"),
+    (HEADER.replace("x,y", "x,likelihood") + "0,1,2\n", "predictions of DeepLabCut"),
 ]
 
 

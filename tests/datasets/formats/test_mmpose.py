@@ -64,14 +64,14 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
 
 DEFECTS = [
     ("", "has no dataset_info"),
-    ("dataset_info = dict(", "is no Python file"),
+    ("dataset_info = dict(", "is not valid Python"),
     ("dataset_info = [1]", "needs keypoint_info"),
     ("dataset_info = dict(**other)", "plain values"),
     ("dataset_info = dict(keypoint_info={0: dict(id=0)})", "needs a name"),
     ("dataset_info = dict(keypoint_info={0: dict(name='a', swap='b')})", "swap of a names 'b'"),
     (
         "dataset_info = dict(keypoint_info={0: dict(name='a', swap='b'), 1: dict(name='b', swap='')})",
-        "does not with it",
+        "not the other way around",
     ),
     ("dataset_info = dict(keypoint_info={0: dict(name='a')}, skeleton_info={0: dict(link=('a', 'c'))})", "names 'c'"),
     ("dataset_info = dict(keypoint_info={0: dict(name='a')}, sigmas=[1, 2])", "needs 1 positive sigmas"),

@@ -66,13 +66,13 @@ def test_mat_defects(tmp_path: Path) -> None:
     path = save(tmp_path / "mpii.mat", RELEASE=release())
     with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 images are missing, the first is .*b\.jpg"):
         read_labels(path)
-    with pytest.raises(LabelError, match="has no validation part"):
+    with pytest.raises(LabelError, match="has no validation split"):
         read_labels(path, split="val")
     short = save(tmp_path / "short.mat", RELEASE={**release(), "img_train": np.array([[1, 0]])})
     with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
         read_labels(short)
     nobody = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
-    with pytest.raises(LabelError, match="nobody has a labeled joint"):
+    with pytest.raises(LabelError, match="no instance has a labeled joint"):
         read_labels(save(tmp_path / "nobody.mat", RELEASE=nobody))
 
 
@@ -132,9 +132,9 @@ def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
     ("spoil", "message"),
     [
         ({"joints": [[1, 2]]}, "entry 1 must have 16 joints of MPII, got 1"),
-        ({"scale": "large"}, "entry 1 is not of a form of MPII's"),
-        ({"center": [3]}, "entry 1 is not of a form of MPII's"),
-        ({"joints": [["x", 1]] * 16}, "entry 1 is not of a form of MPII's"),
+        ({"scale": "large"}, "entry 1 is not in a format of MPII"),
+        ({"center": [3]}, "entry 1 is not in a format of MPII"),
+        ({"joints": [["x", 1]] * 16}, "entry 1 is not in a format of MPII"),
     ],
 )
 def test_json_defects(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
@@ -143,11 +143,11 @@ def test_json_defects(tmp_path: Path, spoil: dict[str, Any], message: str) -> No
     path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | spoil]))
     with pytest.raises(LabelError, match=rf"train\.json: {message}"):
         read_labels(path)
-    with pytest.raises(LabelError, match="does not say which people are for training"):
+    with pytest.raises(LabelError, match="does not state which people are for training"):
         read_labels(path, split="val")
     path.write_text(json.dumps([{"name": 1}]))
-    with pytest.raises(LabelError, match=r"entry 0 is not of a form of MPII's .*joints"):
+    with pytest.raises(LabelError, match=r"entry 0 is not in a format of MPII .*joints"):
         read_labels(path)
     path.write_text("[1, 2")
-    with pytest.raises(LabelError, match="is not JSON"):
+    with pytest.raises(LabelError, match="is not valid JSON"):
         read_labels(path)

@@ -43,8 +43,8 @@ def test_other_numbers_of_points_take_given_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (text(count=67), "n_points is 67, and there are 68"),
-        (text()[:-3], "cut short"),
+        (text(count=67), "n_points is 67, but there are 68"),
+        (text()[:-3], "truncated"),
         (text().replace(f"{POINTS[3, 0]:.3f}", "nan"), "finite"),
         (text().replace(f"{POINTS[3, 0]:.3f}", "inf"), "joint 4 is at .*finite"),
         (text().replace(f"{POINTS[3, 0]:.3f}", "a"), "two numbers"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.reading import read_labels
+from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.matlab_files import images, save, struct_array
@@ -70,7 +70,7 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.visibility[0], [0] * 3 + [2] * 11)
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
-    with pytest.raises(LabelError, match="no validation part"):
+    with pytest.raises(LabelError, match="no validation split"):
         read_labels(path, split="val")
 
 
@@ -94,6 +94,19 @@ def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> N
     assert [p.path.name for p in read_labels(path, folder, split="val")] == names[1000:]
 
 
+def test_mat_files_are_told_apart_by_their_variables(tmp_path: Path) -> None:
+    assert detect_format(save(tmp_path / "a.mat", examples=flic())).name == "flic"
+    assert detect_format(save(tmp_path / "b.mat", joints=np.ones((14, 3, 2)))).name == "lsp"
+    assert detect_format(save(tmp_path / "c.mat", RELEASE=struct_array([{"annolist": 1}]))).name == "mpii"
+
+
+def test_a_split_that_the_format_lacks_is_an_error(tmp_path: Path) -> None:
+    images(tmp_path, ["0.jpg", "1.jpg"])
+    path = save(tmp_path / "examples.mat", examples=flic())
+    with pytest.raises(LabelError, match="labels in flic format have the splits train, val, got split test"):
+        read_labels(path, split="test")
+
+
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
     images(tmp_path, ["im00001.jpg"])
     path = save(tmp_path / "joints.mat", joints=np.full((14, 3, 1), 5.0))
@@ -107,13 +120,13 @@ def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
 
 def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = save(tmp_path / "other.mat", weights=np.ones(3))
-    with pytest.raises(LabelError, match="holds weights: expected RELEASE of MPII, examples of FLIC, or joints"):
+    with pytest.raises(LabelError, match="has weights: expected RELEASE of MPII, examples of FLIC, or joints"):
         read_labels(other)
     with pytest.raises(LabelError, match=r"joints must be \(3, 14, N\) .* got \(2, 2, 2\)"):
         read_labels(save(tmp_path / "joints.mat", joints=np.ones((2, 2, 2))))
     cut = tmp_path / "cut.mat"
     cut.write_bytes(save(tmp_path / "whole.mat", joints=np.ones((14, 3, 5))).read_bytes()[:300])
-    with pytest.raises(LabelError, match=r"cut\.mat is damaged, or no MATLAB file"):
+    with pytest.raises(LabelError, match=r"cut\.mat is damaged, or not a MATLAB file"):
         read_labels(cut)
     with pytest.raises(LabelError, match="cannot read labels"):
         read_labels(tmp_path / "none.mat")
@@ -135,5 +148,5 @@ def test_coco_goes_to_its_reader(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(content))
     assert read_labels(path).skeleton.joints == ("dot",)
-    with pytest.raises(LabelError, match="have no parts"):
+    with pytest.raises(LabelError, match="have no splits"):
         read_labels(path, split="val")

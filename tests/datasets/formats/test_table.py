@@ -74,7 +74,7 @@ DEFECTS = [
     ("a.png,0,tip,inf,2,1", "row 3: joint 1 is at"),
     ("a.png,0,tip,1,2,5", "row 3: v must be 0"),
     ("a.png,0,tip,1,2,", "row 3: v must be 0"),
-    ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png stands twice"),
+    ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png occurs twice"),
     ("a.png,x,tip,1,2,2", "row 3: object must be a whole number, got nan"),
     (",0,tip,1,2,2", "row 3 names no image"),
     ("../b.png,0,tip,1,2,2", "leaves the folder"),
@@ -92,7 +92,7 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str
     assert "t.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
     good = "b.png,0,root,1,2,2\nb.png,0,tip,1,2,2\n"
-    again = "a.png,0,root,1,2,2\n" if "stands twice" in message else ""
+    again = "a.png,0,root,1,2,2\n" if "occurs twice" in message else ""
     (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n{again}")
     problems = Problems(skip=True)
     assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", problems=problems)]
@@ -105,10 +105,10 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str
         (b"", r"t\.csv is empty"),
         (HEADER.encode(), r"t\.csv is empty: it has a header"),
         (b"image,joint\n", "no column 'object'"),
-        (HEADER.encode("utf-16"), "no UTF-8 text"),
-        (HEADER.encode() + b"\xff\xfe,0,tip,1,2,2\n", "no UTF-8 text"),
-        (b"\x00\x01\x02", "of no form that Cairn knows"),
-        (b"x,y\n1,2\n", "of no form that Cairn knows: expected COCO"),
+        (HEADER.encode("utf-16"), "not UTF-8 text"),
+        (HEADER.encode() + b"\xff\xfe,0,tip,1,2,2\n", "not UTF-8 text"),
+        (b"\x00\x01\x02", "in an unknown format"),
+        (b"x,y\n1,2\n", "in an unknown format: expected .*COCO"),
     ],
 )
 def test_what_is_no_table_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -125,3 +125,14 @@ def test_a_damaged_parquet_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(LabelError, match="damaged"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("key", ["cairn.skeleton", "cairn.structures.skeleton"])
+def test_a_parquet_of_an_earlier_version_keeps_its_skeleton(tmp_path: Path, key: str) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow, which is in the parquet extra")
+    labels, path = make_labels(tmp_path), tmp_path / "t.parquet"
+    write_parquet(labels, path)
+    table = parquet.read_table(path)
+    skeleton = table.schema.metadata[b"cairn.skeleton"]
+    parquet.write_table(table.replace_schema_metadata({key: skeleton}), path)
+    assert read_labels(path).skeleton == labels.skeleton

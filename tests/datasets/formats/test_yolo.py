@@ -36,7 +36,7 @@ def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
     write_coco(make_labels(tmp_path), tmp_path / "one.json")
     labels = read_coco(tmp_path / "one.json")
     lost = write_yolo(labels, tmp_path / "yolo")
-    assert lost == ("4 tracks are left out, for which YOLO has no room",)
+    assert lost == ("4 track IDs are skipped: YOLO has no field for them",)
     again = read_labels(tmp_path / "yolo")
     write_coco(again, tmp_path / "yolo/two.json")
     back = read_coco(tmp_path / "yolo/two.json")
@@ -75,7 +75,7 @@ def test_parts_share_one_description(tmp_path: Path) -> None:
     assert len(read_labels(tmp_path / "yolo")) == 4
     assert len(read_labels(tmp_path / "yolo", split="train")) == 3
     assert len(read_labels(tmp_path / "yolo/data.yaml", split="val")) == 1
-    with pytest.raises(LabelError, match="no images under test"):
+    with pytest.raises(LabelError, match="lists no images under test"):
         read_labels(tmp_path / "yolo", split="test")  # type: ignore[arg-type]
     other = replace(labels, skeleton=replace(MOTH, joints=("a", "b", "c", "d", "e")))
     with pytest.raises(OutputError, match="has other joints"):
@@ -88,7 +88,7 @@ def test_what_readers_refuse_is_left_out_and_said(tmp_path: Path) -> None:
     first = labels.images[0]
     first.annotation.keypoints[0, 0] = (60.5, 3)
     lost = write_yolo(labels, tmp_path / "yolo")
-    assert sorted(line.split()[0:2] for line in lost) == [["1", "joints"], ["2", "crowds"], ["2", "tracks"]]
+    assert sorted(line.split()[0:2] for line in lost) == [["1", "joints"], ["2", "crowds"], ["2", "track"]]
     again = read_labels(tmp_path / "yolo").images[0].annotation
     assert len(again) == 1
     assert again.visibility[0].tolist() == [0, *first.annotation.visibility[0, 1:]]
@@ -126,7 +126,7 @@ def test_a_text_file_may_list_the_images(tmp_path: Path) -> None:
 BAD_LINES = [
     (LINE.replace("0.25", "nan", 1), r"labels/train/a\.txt line 2: expected finite numbers, got nan"),
     (LINE.replace("0.25", "inf", 1), r"a\.txt line 2: expected finite numbers, got inf"),
-    (LINE + " 1", r"a\.txt line 2: expected 14 numbers as kpt_shape says, got 15"),
+    (LINE + " 1", r"a\.txt line 2: expected 14 numbers by kpt_shape, got 15"),
     ("0 0.5 0.5 0.5", r"a\.txt line 2: expected 14 numbers"),
     (LINE.replace("0.25 1", "0.25 7"), r"a\.txt line 2: v must be 0 .* got 7"),
     (LINE.replace("0.5 0.5 0.5 0.5", "0.5 0.5 -1 0.5", 1), r"a\.txt line 2: .*negative"),
@@ -149,15 +149,15 @@ BAD_DATA: list[tuple[Callable[[str], str], str]] = [
     (lambda data: data.replace("[3, 3]", "[3, 4]"), "kpt_shape must be"),
     (lambda data: data.replace("[3, 3]", "17"), "kpt_shape must be"),
     (lambda data: data.replace("[0, 2, 1]", "[0, 2, 2]"), "flip_idx must be the numbers from 0 to 2"),
-    (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must return each joint to its place"),
-    (lambda data: data.replace("w1, w2", "w1"), "kpt_names must be 3 names"),
+    (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must map each joint to itself"),
+    (lambda data: data.replace("w1, w2", "w1"), "kpt_names must have the 3 names"),
     (lambda data: data.replace("{0: [head, w1, w2]}", "[[a, b, c], [a, b, d]]"), "classes have different keypoints"),
-    (lambda data: data.replace("images/train", "images/none"), "there are no images at .*images/none"),
+    (lambda data: data.replace("images/train", "images/none"), "no images at .*images/none"),
     (lambda data: data.replace("images/train", "../../x"), "leaves the folder"),
-    (lambda data: data.replace("train: images/train", ""), "names no images"),
+    (lambda data: data.replace("train: images/train", ""), "lists no images"),
     (lambda data: data + "val: images/train\n", r"lists .*a\.png twice"),
-    (lambda data: data + "names: [", "is not YAML"),
-    (lambda data: "!!python/object/apply:os.system ['true']", "is not YAML"),
+    (lambda data: data + "names: [", "is not valid YAML"),
+    (lambda data: "!!python/object/apply:os.system ['true']", "is not valid YAML"),
     (lambda data: data.replace("kpt_shape", "shape"), "describes no keypoints"),
     (lambda data: "", "is empty"),
 ]
@@ -174,7 +174,7 @@ def test_a_defect_of_the_description_is_one_line(tmp_path: Path, spoil: Callable
 
 
 def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="nobody has a labeled joint"):
+    with pytest.raises(LabelError, match="no instance has a labeled joint"):
         read_labels(folder(tmp_path / "one", a="0 0.5 0.5 0.5 0.5" + " 0" * 9))
     (tmp_path / "two").mkdir()
     with pytest.raises(LabelError, match=r"a folder without data\.yaml"):
@@ -191,3 +191,14 @@ def test_json_is_yaml(tmp_path: Path) -> None:
     labels = read_labels(root)
     write_yolo(labels, tmp_path / "out")
     assert read_labels(tmp_path / "out").skeleton.joints == ("ä: b", "#c", "yes")
+
+
+def test_a_split_is_added_to_a_folder_of_an_earlier_version(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    write_yolo(labels, tmp_path / "yolo")
+    path = tmp_path / "yolo/data.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    lines = [f"{line} # another comment" if line.startswith("flip_idx") else line for line in lines]
+    path.write_text("\n".join([*lines, "# limbs and sigmas"]) + "\n")
+    write_yolo(labels, tmp_path / "yolo", "val")
+    assert len(read_labels(tmp_path / "yolo", split="val")) == len(labels)

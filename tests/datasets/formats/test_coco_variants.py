@@ -9,7 +9,7 @@ import pytest
 
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.datasets.reading import form_of, read_labels
+from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError
 from support.made_labels import draw_images
 
@@ -150,13 +150,13 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b'{"images": [{"id"', "not JSON that can be read"),
-        ('{"images": []}'.encode("utf-16"), "no UTF-8 text: expected COCO"),
-        (b'{"a": "\xff"}', "no UTF-8 text"),
-        (b"\x89HDF\r\n\x1a\nrubbish", "damaged: it is HDF5"),
+        (b'{"images": [{"id"', "is not valid JSON"),
+        ('{"images": []}'.encode("utf-16"), "is not UTF-8 text: expected .*COCO"),
+        (b'{"a": "\xff"}', "not UTF-8 text"),
+        (b"\x89HDF\r\n\x1a\nrubbish", "damaged: it is an HDF5 file"),
         (b"dataset_info = dict()", "describes a skeleton"),
         (b'name = "bug"\njoints = []', "describes a skeleton"),
-        (b"hello", "of no form that Cairn knows: expected COCO's JSON"),
+        (b"hello", "is in an unknown format: expected .*COCO keypoints"),
     ],
 )
 def test_what_is_no_label_file_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
@@ -167,16 +167,15 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path, data: bytes, message:
     assert "\n" not in str(caught.value)
 
 
-def test_forms_are_told_by_content(tmp_path: Path) -> None:
-    for data, form in (
+def test_the_format_is_detected_by_content(tmp_path: Path) -> None:
+    for data, name in (
         (b'\xef\xbb\xbf{"images": []}', "coco"),
         (b'[{"joints": [[1, 2]]}]', "mpii"),
         (b'{"root": []}', "mpii"),
-        (b"MATLAB 5.0 MAT-file", "matlab"),
         (b"scorer,,,me\n", "deeplabcut"),
         (b"version: 1\nn_points: 68\n", "pts"),
-        (b"PAR1", "table"),
-        (b"frame,image,object,joint,x,y,v\n", "table"),
+        (b"PAR1", "parquet"),
+        (b"frame,image,object,joint,x,y,v\n", "csv"),
     ):
         (tmp_path / "labels.dat").write_bytes(data)
-        assert form_of(tmp_path / "labels.dat") == form
+        assert detect_format(tmp_path / "labels.dat").name == name
