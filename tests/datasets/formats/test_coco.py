@@ -1,4 +1,4 @@
-"""Reading COCO's format: what is written comes back, and each defect is one line with file and record."""
+"""COCO format: labels round-trip, and each invalid record is one line with file and record."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from support import DATA
 
 
 def mouse() -> dict[str, Any]:
-    """A small file of two images, two mice, a crowd, and an object of another kind."""
+    """A small file of two images, two mice, a crowd, and an instance of another category."""
     names = ["snout", "leftear", "rightear", "nose"]
     return {
         "images": [
@@ -43,7 +43,7 @@ def mouse() -> dict[str, Any]:
 
 
 def put(folder: Path, content: Any) -> Path:
-    """The file, with its images (empty files: reading labels opens none) beside it."""
+    """Writes the file and its images beside it (empty, because reading COCO opens none)."""
     for name in ("a.jpg", "b.jpg"):
         (folder / name).touch()
     path = folder / "labels.json"
@@ -51,7 +51,7 @@ def put(folder: Path, content: Any) -> Path:
     return path
 
 
-def test_rows_come_to_their_images(tmp_path: Path) -> None:
+def test_annotations_belong_to_their_images(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     first, second = labels
     assert (first.id, second.id) == (7, 3)
@@ -64,13 +64,13 @@ def test_rows_come_to_their_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels.labeled_joints, [True, True, True, False])
 
 
-def test_what_is_missing_is_drawn_around_the_joints(tmp_path: Path) -> None:
+def test_missing_boxes_and_areas_are_computed_from_the_joints(tmp_path: Path) -> None:
     annotation = read_coco(put(tmp_path, mouse())).images[0].annotation
     np.testing.assert_array_equal(annotation.boxes[0], [5, 6, 4, 10])
     assert annotation.areas[0] == pytest.approx(AREA_PER_BOX * 40)
 
 
-def test_images_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None:
+def test_images_are_searched_beside_the_file_and_in_the_given_folder(tmp_path: Path) -> None:
     path = put(tmp_path, mouse())
     (tmp_path / "images").mkdir()
     with pytest.raises(LabelError, match=r"2 of 2 images are missing, the first is .*images/a\.jpg"):
@@ -78,10 +78,10 @@ def test_images_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None
     assert read_coco(path, tmp_path).images[1].path == tmp_path / "b.jpg"
 
 
-def test_skeleton_of_the_category(tmp_path: Path) -> None:
+def test_the_skeleton_is_that_of_the_category(tmp_path: Path) -> None:
     own = read_coco(put(tmp_path, mouse())).skeleton
     assert own.joints == ("snout", "leftear", "rightear", "nose")
-    assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the limb that came twice stands once
+    assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the duplicate limb is dropped
     assert own.redundant == (2,)
     assert own.flip_pairs == ((1, 2),)
     coco = load_skeleton("coco17")
@@ -89,7 +89,7 @@ def test_skeleton_of_the_category(tmp_path: Path) -> None:
 
 
 @given(st.integers(2, 7).flatmap(lambda k: st.tuples(st.just(k), st.lists(st.tuples(*[st.integers(1, k)] * 2)))))
-def test_limbs_outside_the_redundant_ones_span_what_all_span(case: tuple[int, list[tuple[int, int]]]) -> None:
+def test_limbs_without_the_redundant_ones_connect_the_same_joints(case: tuple[int, list[tuple[int, int]]]) -> None:
     count, pairs = case
     names = [f"p{i}" for i in range(count)]
     found = skeleton_from_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
@@ -104,13 +104,13 @@ def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
     return np.linalg.matrix_power(linked.astype(int), count).astype(bool).tolist()
 
 
-def test_a_definition_of_cairn_is_recognized() -> None:
+def test_a_built_in_skeleton_is_recognized() -> None:
     names = list(load_skeleton("coco17").joints)
     assert skeleton_from_category({"keypoints": names}) is load_skeleton("coco17")
     assert skeleton_from_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
 
 
-def test_a_mean_of_joints_is_labeled_where_all_of_them_are(tmp_path: Path) -> None:
+def test_a_mean_joint_is_labeled_if_all_its_parts_are(tmp_path: Path) -> None:
     means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
     wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
@@ -136,7 +136,7 @@ def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
 
 
-def test_write_then_read_is_the_same(tmp_path: Path) -> None:
+def test_labels_round_trip(tmp_path: Path) -> None:
     generator = np.random.default_rng(3)
     images = []
     for number in range(4):
@@ -167,7 +167,7 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["track", "track_id", "instance_id"])
 @pytest.mark.parametrize("other", ["female", None, True, -2, 1e9])
-def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other: Any) -> None:
+def test_track_ids_are_read_if_they_are_numbers(tmp_path: Path, key: str, other: Any) -> None:
     content = mouse()
     content["annotations"][1]["track"] = other
     assert read_coco(put(tmp_path, content)).images[0].annotation.tracks is None
@@ -176,7 +176,7 @@ def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([-1, -1], [3])
 
 
-def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     with pytest.raises(OutputError, match="cannot write"):
         write_coco(labels, tmp_path / "a.jpg" / "x.json")
@@ -191,7 +191,7 @@ def drop(kind: str, key: str) -> Callable[[dict], None]:
     return lambda content: content[kind][0].pop(key)
 
 
-DEFECTS: list[tuple[Callable[[dict], object], str]] = [
+INVALID: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(keypoints=[1, 2, 2, 3]), "annotation 11: keypoints must be 3 numbers for each .* 4 joints.* got 4"),
     (set_annotation(keypoints=[math.nan, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got nan"),
     (set_annotation(keypoints=[math.inf, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got inf"),
@@ -234,8 +234,8 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
-def test_a_defect_is_one_line_with_file_and_record(
+@pytest.mark.parametrize(("spoil", "message"), INVALID, ids=[message for _, message in INVALID])
+def test_an_invalid_record_is_one_line_with_file_and_record(
     tmp_path: Path, spoil: Callable[[dict], object], message: str
 ) -> None:
     content = mouse()
@@ -247,14 +247,14 @@ def test_a_defect_is_one_line_with_file_and_record(
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "\x00\xff", '{"images": 3}', "[" * 100_000, "1" * 5000])
-def test_what_is_no_label_file_is_one_line(tmp_path: Path, text: str) -> None:
+def test_another_file_is_a_one_line_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(LabelError, match=r"labels\.json"):
         read_coco(path)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cannot read labels"):
         read_coco(tmp_path / "none.json")
     with pytest.raises(LabelError, match="no folder of images"):

@@ -1,4 +1,4 @@
-"""DeepLabCut's files as pandas writes them for it; sleap-io reads the same out of them."""
+"""DeepLabCut files as pandas writes them, compared with the reader of sleap-io."""
 
 import pickle
 from pathlib import Path
@@ -21,7 +21,7 @@ HEADER = "scorer,me,me\nbodyparts,snout,snout\ncoords,x,y\n"
 
 
 def frame(several: bool = False, split: bool = True, video: str = "clip", seed: int = 1) -> Any:
-    """What a labeler leaves: places, and NaN for what is not to be seen. In the last image there is nothing."""
+    """Labels with NaN for keypoints that are not visible, and for all of the last image."""
     who = [("me", name, part, axis) for name in ("m1", "m2") for part in PARTS for axis in "xy"]
     who += [("me", "single", "food", axis) for axis in "xy"]
     one = [("me", part, axis) for part in PARTS for axis in "xy"]
@@ -49,7 +49,7 @@ def project(root: Path, several: bool = False, split: bool = True) -> Path:
 
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("split", [False, True])
-def test_a_file_reads_as_sleap_io_reads_it(tmp_path: Path, several: bool, split: bool) -> None:
+def test_a_file_is_read_as_sleap_io_reads_it(tmp_path: Path, several: bool, split: bool) -> None:
     path = project(tmp_path, several, split) / "labeled-data/clip/CollectedData_me.csv"
     found = read_labels(path)
     expected = sio.load_dlc(str(path))
@@ -64,7 +64,7 @@ def test_a_file_reads_as_sleap_io_reads_it(tmp_path: Path, several: bool, split:
         assert sorted(mine) == sorted(row.astype(np.float32).tolist() for row in others)
 
 
-def test_a_project_is_all_of_its_videos(tmp_path: Path) -> None:
+def test_a_project_has_all_its_videos(tmp_path: Path) -> None:
     labels = read_labels(project(tmp_path))
     assert len(labels) == 6
     assert labels.skeleton.name == "run"
@@ -78,7 +78,7 @@ def test_a_project_is_all_of_its_videos(tmp_path: Path) -> None:
     assert len(read_labels(tmp_path / "config.yaml")) == 6
 
 
-def test_individuals_are_tracks(tmp_path: Path) -> None:
+def test_individuals_have_track_ids(tmp_path: Path) -> None:
     labels = read_labels(project(tmp_path, several=True))
     assert labels.skeleton.joints == (*PARTS, "food")
     first = labels.images[1].annotation
@@ -87,7 +87,7 @@ def test_individuals_are_tracks(tmp_path: Path) -> None:
     assert first.visibility.tolist() == [[2] * 4 + [0]] * 2 + [[0] * 4 + [2]]
 
 
-def test_csv_and_h5_say_the_same(tmp_path: Path) -> None:
+def test_csv_and_h5_have_the_same_content(tmp_path: Path) -> None:
     pytest.importorskip("tables", reason="pandas writes .h5 through tables")
     draw_images(tmp_path, NAMES)
     forms = ((False, True, "fixed"), (True, True, "fixed"), (False, False, "table"), (True, False, "fixed"))
@@ -101,13 +101,13 @@ def test_csv_and_h5_say_the_same(tmp_path: Path) -> None:
             np.testing.assert_allclose(mine.annotation.keypoints, theirs.annotation.keypoints)
 
 
-def test_what_is_pickled_in_an_h5_is_not_run(tmp_path: Path) -> None:
+def test_pickled_code_in_an_h5_is_not_executed(tmp_path: Path) -> None:
     pytest.importorskip("tables", reason="pandas writes .h5 through tables")
     h5py = pytest.importorskip("h5py")
 
     class Trap:
         def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "sprung",))
+            return (Path.touch, (tmp_path / "executed",))
 
     draw_images(tmp_path, NAMES)
     path = tmp_path / "CollectedData_me.h5"
@@ -118,10 +118,10 @@ def test_what_is_pickled_in_an_h5_is_not_run(tmp_path: Path) -> None:
         LabelError, match=r"CollectedData_me\.h5 is damaged, or not a file of DeepLabCut \(UnpicklingError\)"
     ):
         read_labels(path)
-    assert not (tmp_path / "sprung").exists()
+    assert not (tmp_path / "executed").exists()
 
 
-DEFECTS = [
+INVALID = [
     (HEADER + "img0007.png,inf,3\n", r"img0007\.png: joint 1 is at \[inf, 3"),
     (HEADER + "img0007.png,a,3\n", r"row 4: expected numbers or nothing, got a,3"),
     (HEADER + "img0007.png,1\n", r"row 4 has 2 cells, expected 3: is it truncated"),
@@ -136,8 +136,8 @@ DEFECTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
-def test_a_defect_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "message"), INVALID, ids=[message for _, message in INVALID])
+def test_an_invalid_file_is_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
     draw_images(tmp_path, NAMES)
     (tmp_path / "CollectedData_me.csv").write_text(text)
     with pytest.raises(LabelError, match=message) as caught:
@@ -146,7 +146,7 @@ def test_a_defect_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_bad_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_invalid_rows_are_skipped_and_counted(tmp_path: Path) -> None:
     draw_images(tmp_path, NAMES)
     rows = "img0007.png,1,2\nimg0012.png,inf,2\nimg0100.png,x,2\nimg9.png,1,2\nimg0007.png,4,4\n"
     (tmp_path / "labels.csv").write_text(HEADER + rows)

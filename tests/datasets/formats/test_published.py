@@ -1,4 +1,4 @@
-"""FLIC, LSP and LSPET in files of a few images, and the door that tells all forms apart."""
+"""FLIC, LSP and LSPET in files of a few images, and the detection of MATLAB files."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def test_flic(tmp_path: Path, count: int) -> None:
     np.testing.assert_allclose(annotation.boxes[0], [20 - 176, 40 - 176, 352, 352])
 
 
-def test_flic_parts_and_defects(tmp_path: Path) -> None:
+def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
     assert [image.path.name for image in read_labels(path, split="train")] == ["1.jpg"]
@@ -62,7 +62,7 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     joints[:, 0], joints[:, 1] = np.arange(14)[:, None] + 1, [[5, 6]]
     joints[3:, 2, 0] = 1
     joints[:, 2, 1] = 1
-    joints[:3, :2, 0] = -7  # what stands there without a flag means nothing
+    joints[:3, :2, 0] = -7  # coordinates without a flag are meaningless
     path = save(tmp_path / "joints.mat", joints=joints)
     labels = read_labels(path)
     assert [image.path.name for image in labels] == ["im00001.jpg", "im00002.jpg"]
@@ -74,7 +74,7 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
         read_labels(path, split="val")
 
 
-def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> None:
+def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     names = [f"im{i:04d}.jpg" for i in range(1, 1003)]
@@ -94,7 +94,7 @@ def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> N
     assert [p.path.name for p in read_labels(path, folder, split="val")] == names[1000:]
 
 
-def test_mat_files_are_told_apart_by_their_variables(tmp_path: Path) -> None:
+def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
     assert detect_format(save(tmp_path / "a.mat", examples=flic())).name == "flic"
     assert detect_format(save(tmp_path / "b.mat", joints=np.ones((14, 3, 2)))).name == "lsp"
     assert detect_format(save(tmp_path / "c.mat", RELEASE=struct_array([{"annolist": 1}]))).name == "mpii"
@@ -118,7 +118,7 @@ def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
         read_labels(path, skeleton=Skeleton("hand", ("thumb",)))
 
 
-def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_mat_file_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = save(tmp_path / "other.mat", weights=np.ones(3))
     with pytest.raises(LabelError, match="has weights: expected RELEASE of MPII, examples of FLIC, or joints"):
         read_labels(other)
@@ -137,7 +137,7 @@ def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_labels(other)
 
 
-def test_coco_goes_to_its_reader(tmp_path: Path) -> None:
+def test_coco_has_no_splits(tmp_path: Path) -> None:
     images(tmp_path, ["a.jpg"])
     row = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2]}
     path = tmp_path / "labels.json"

@@ -1,4 +1,4 @@
-"""YOLO-pose folders: COCO -> YOLO -> COCO keeps what the form holds, and each defect is one line with file and line."""
+"""YOLO-pose folders: labels round-trip as far as the format holds them, and each invalid line is named."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ DATA = "train: images/train\nkpt_shape: [3, 3]\nflip_idx: [0, 2, 1]\nnames: [fly
 
 
 def folder(root: Path, data: str = DATA, **texts: str) -> Path:
-    """A set of two images of 40 x 60."""
+    """A data set of two images of 40 x 60 pixels."""
     draw_images(root / "images/train", ("a.png", "b.png"))
     (root / "labels/train").mkdir(parents=True)
     for name, text in (texts or {"a": LINE}).items():
@@ -32,7 +32,7 @@ def folder(root: Path, data: str = DATA, **texts: str) -> Path:
     return root
 
 
-def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
+def test_coco_to_yolo_and_back_round_trips(tmp_path: Path) -> None:
     write_coco(make_labels(tmp_path), tmp_path / "one.json")
     labels = read_coco(tmp_path / "one.json")
     lost = write_yolo(labels, tmp_path / "yolo")
@@ -47,8 +47,8 @@ def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
         assert one.path.read_bytes() == other.path.read_bytes()
 
 
-def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
-    """The numbers of the format's own definition, worked out here and not by the reader."""
+def test_the_files_follow_the_definition_of_the_format(tmp_path: Path) -> None:
+    """The expected numbers are computed from the definition, not by the reader."""
     labels = make_labels(tmp_path)
     write_yolo(labels, tmp_path / "yolo", "val")
     table = yaml.safe_load((tmp_path / "yolo/data.yaml").read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
         np.testing.assert_allclose(values[5:].reshape(-1, 3), expected, atol=1e-6)
 
 
-def test_parts_share_one_description(tmp_path: Path) -> None:
+def test_splits_share_one_data_yaml(tmp_path: Path) -> None:
     labels = make_labels(tmp_path)
     write_yolo(labels, tmp_path / "yolo", "train")
     write_yolo(replace(labels, images=labels.images[:1]), tmp_path / "yolo", "val")
@@ -83,7 +83,7 @@ def test_parts_share_one_description(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in (tmp_path / "yolo").iterdir()) == ["data.yaml", "images", "labels"]
 
 
-def test_what_readers_refuse_is_left_out_and_said(tmp_path: Path) -> None:
+def test_what_the_format_cannot_hold_is_skipped_and_reported(tmp_path: Path) -> None:
     labels = make_labels(tmp_path, crowds=True)
     first = labels.images[0]
     first.annotation.keypoints[0, 0] = (60.5, 3)
@@ -94,7 +94,7 @@ def test_what_readers_refuse_is_left_out_and_said(tmp_path: Path) -> None:
     assert again.visibility[0].tolist() == [0, *first.annotation.visibility[0, 1:]]
 
 
-def test_two_numbers_a_joint_and_names_in_other_forms(tmp_path: Path) -> None:
+def test_two_numbers_per_joint_and_paths_of_another_tool(tmp_path: Path) -> None:
     data = "path: ../elsewhere\ntrain: ../train/images\nkpt_shape: [2, 2]\nnames: {0: leaf}\n"
     root = folder(tmp_path / "set", data, a="0 0.5 0.5 1 1 0.25 0.5 0 0\n")
     (root / "images/train").rename(root / "moved")
@@ -109,7 +109,7 @@ def test_two_numbers_a_joint_and_names_in_other_forms(tmp_path: Path) -> None:
     assert named.skeleton.joints == ("stem", "tip")
 
 
-def test_an_identity_flip_order_does_not_outdo_names(tmp_path: Path) -> None:
+def test_names_take_precedence_over_an_identity_flip_order(tmp_path: Path) -> None:
     data = DATA.replace("[0, 2, 1]", "[0, 1, 2]").replace("w1, w2", "wingL, wingR")
     assert read_labels(folder(tmp_path, data)).skeleton.flip_pairs == ((1, 2),)
 
@@ -123,7 +123,7 @@ def test_a_text_file_may_list_the_images(tmp_path: Path) -> None:
         read_labels(root)
 
 
-BAD_LINES = [
+INVALID_LINES = [
     (LINE.replace("0.25", "nan", 1), r"labels/train/a\.txt line 2: expected finite numbers, got nan"),
     (LINE.replace("0.25", "inf", 1), r"a\.txt line 2: expected finite numbers, got inf"),
     (LINE + " 1", r"a\.txt line 2: expected 14 numbers by kpt_shape, got 15"),
@@ -134,8 +134,8 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), BAD_LINES)
-def test_a_bad_line_is_named_or_left_out(tmp_path: Path, line: str, message: str) -> None:
+@pytest.mark.parametrize(("line", "message"), INVALID_LINES)
+def test_an_invalid_line_is_named_or_skipped(tmp_path: Path, line: str, message: str) -> None:
     root = folder(tmp_path, a=f"{LINE}\n{line}\n")
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(root)
@@ -145,7 +145,7 @@ def test_a_bad_line_is_named_or_left_out(tmp_path: Path, line: str, message: str
     assert len(problems.skipped) == 1
 
 
-BAD_DATA: list[tuple[Callable[[str], str], str]] = [
+INVALID_DATA: list[tuple[Callable[[str], str], str]] = [
     (lambda data: data.replace("[3, 3]", "[3, 4]"), "kpt_shape must be"),
     (lambda data: data.replace("[3, 3]", "17"), "kpt_shape must be"),
     (lambda data: data.replace("[0, 2, 1]", "[0, 2, 2]"), "flip_idx must be the numbers from 0 to 2"),
@@ -163,8 +163,8 @@ BAD_DATA: list[tuple[Callable[[str], str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "message"), BAD_DATA, ids=[message for _, message in BAD_DATA])
-def test_a_defect_of_the_description_is_one_line(tmp_path: Path, spoil: Callable[[str], str], message: str) -> None:
+@pytest.mark.parametrize(("spoil", "message"), INVALID_DATA, ids=[message for _, message in INVALID_DATA])
+def test_an_invalid_data_yaml_is_a_one_line_error(tmp_path: Path, spoil: Callable[[str], str], message: str) -> None:
     root = folder(tmp_path / "set")
     (root / "data.yaml").write_text(spoil(DATA))
     with pytest.raises(LabelError, match=message) as caught:
@@ -173,7 +173,7 @@ def test_a_defect_of_the_description_is_one_line(tmp_path: Path, spoil: Callable
     assert "\n" not in str(caught.value)
 
 
-def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
+def test_data_sets_without_labels_or_images_are_errors(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="no instance has a labeled joint"):
         read_labels(folder(tmp_path / "one", a="0 0.5 0.5 0.5 0.5" + " 0" * 9))
     (tmp_path / "two").mkdir()
@@ -185,7 +185,7 @@ def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
         read_labels(root)
 
 
-def test_json_is_yaml(tmp_path: Path) -> None:
+def test_any_joint_names_round_trip(tmp_path: Path) -> None:
     joints = json.dumps(["ä: b", "#c", "yes"], ensure_ascii=False)
     root = folder(tmp_path, DATA.replace("[head, w1, w2]", joints))
     labels = read_labels(root)
