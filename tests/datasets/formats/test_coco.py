@@ -92,8 +92,8 @@ def test_the_skeleton_is_that_of_the_category(tmp_path: Path) -> None:
 def test_limbs_without_the_redundant_ones_connect_the_same_joints(case: tuple[int, list[tuple[int, int]]]) -> None:
     count, pairs = case
     names = [f"p{i}" for i in range(count)]
-    found = skeleton_from_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
-    tree = [found.limbs[i] for i in found.tree]
+    result = skeleton_from_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
+    tree = [result.limbs[i] for i in result.tree]
     assert reachable(count, tree) == reachable(count, [(a - 1, b - 1) for a, b in pairs])
 
 
@@ -117,14 +117,14 @@ def test_a_mean_joint_is_labeled_if_all_its_parts_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(labels.labeled_joints, [True, False, False])
     whole = read_coco(put(tmp_path, mouse()))
     for one, other in zip(whole, labels, strict=True):
-        for row, visible, points, seen in zip(
+        for row, visible, points, flags in zip(
             one.annotation.keypoints,
             one.annotation.visibility,
             other.annotation.keypoints,
             other.annotation.visibility,
             strict=True,
         ):
-            assert seen.tolist() == [min(visible[0], visible[1]), 0, 0]
+            assert flags.tolist() == [min(visible[0], visible[1]), 0, 0]
             np.testing.assert_array_equal(points, [(row[0] + row[1]) / 2, *[[math.nan] * 2] * 2])
 
 
@@ -234,12 +234,12 @@ INVALID: list[tuple[Callable[[dict], object], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "message"), INVALID, ids=[message for _, message in INVALID])
+@pytest.mark.parametrize(("corrupt", "message"), INVALID, ids=[message for _, message in INVALID])
 def test_an_invalid_record_is_one_line_with_file_and_record(
-    tmp_path: Path, spoil: Callable[[dict], object], message: str
+    tmp_path: Path, corrupt: Callable[[dict], object], message: str
 ) -> None:
     content = mouse()
-    spoil(content)
+    corrupt(content)
     with pytest.raises(LabelError, match=message) as caught:
         read_coco(put(tmp_path, content))
     assert "labels.json" in str(caught.value)
@@ -265,15 +265,15 @@ def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "expected", "images", "objects"),
+    ("name", "expected", "images", "instances"),
     [("coco-people", "coco17", 205, 532), ("lspet", "lsp14", 544, 544), ("faces", "face68", 369, 369),
      ("flies", "fly", 48, 96), ("openfield", "mouse", 13, 13)],
 )  # fmt: skip
-def test_real_sets(name: str, expected: str, images: int, objects: int) -> None:
+def test_real_sets(name: str, expected: str, images: int, instances: int) -> None:
     path = DATA / name / "val.json"
     if not path.is_file():
         pytest.skip(f"no data set at {path}")
     labels = read_coco(path)
     assert labels.skeleton.name == expected
     assert len(labels) == images
-    assert sum(len(image.annotation) for image in labels) == objects
+    assert sum(len(image.annotation) for image in labels) == instances

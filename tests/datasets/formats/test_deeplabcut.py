@@ -51,14 +51,14 @@ def project(root: Path, several: bool = False, split: bool = True) -> Path:
 @pytest.mark.parametrize("split", [False, True])
 def test_a_file_is_read_as_sleap_io_reads_it(tmp_path: Path, several: bool, split: bool) -> None:
     path = project(tmp_path, several, split) / "labeled-data/clip/CollectedData_me.csv"
-    found = read_labels(path)
+    result = read_labels(path)
     expected = sio.load_dlc(str(path))
     joints = [node.name for node in expected.skeletons[0].nodes]
-    assert sorted(found.skeleton.joints) == sorted(joints)
-    order = [joints.index(joint) for joint in found.skeleton.joints]
+    assert sorted(result.skeleton.joints) == sorted(joints)
+    order = [joints.index(joint) for joint in result.skeleton.joints]
     theirs = {Path(frame.video.filename[frame.frame_idx]).name: frame.instances for frame in expected}
-    assert sum(len(image.annotation) for image in found) == (6 if several else 2)
-    for image in found:
+    assert sum(len(image.annotation) for image in result) == (6 if several else 2)
+    for image in result:
         mine = [row.tolist() for row in np.nan_to_num(image.annotation.keypoints)]
         others = [np.nan_to_num(one.numpy()[order]) for one in theirs.get(image.path.name, [])]
         assert sorted(mine) == sorted(row.astype(np.float32).tolist() for row in others)
@@ -90,10 +90,10 @@ def test_individuals_have_track_ids(tmp_path: Path) -> None:
 def test_csv_and_h5_have_the_same_content(tmp_path: Path) -> None:
     pytest.importorskip("tables", reason="pandas writes .h5 through tables")
     draw_images(tmp_path, NAMES)
-    forms = ((False, True, "fixed"), (True, True, "fixed"), (False, False, "table"), (True, False, "fixed"))
-    for several, split, form in forms:
+    variants = ((False, True, "fixed"), (True, True, "fixed"), (False, False, "table"), (True, False, "fixed"))
+    for several, split, layout in variants:
         frame(several, split).to_csv(tmp_path / "CollectedData_me.csv")
-        frame(several, split).to_hdf(tmp_path / "CollectedData_me.h5", key="df_with_missing", format=form, mode="w")
+        frame(several, split).to_hdf(tmp_path / "CollectedData_me.h5", key="df_with_missing", format=layout, mode="w")
         one, other = read_labels(tmp_path / "CollectedData_me.csv"), read_labels(tmp_path / "CollectedData_me.h5")
         assert one.skeleton == other.skeleton
         for mine, theirs in zip(one, other, strict=True):

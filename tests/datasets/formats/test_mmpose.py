@@ -35,15 +35,15 @@ def put(folder: Path, text: str) -> Path:
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
-    found = read_dataset_info(put(tmp_path, INFO))
-    assert found.name == "bird"
-    assert found.joints == ("beak", "wing_a", "wing_b")
-    assert found.flip_pairs == ((1, 2),)
-    assert found.limbs == ((0, 1), (0, 2), (1, 2))
-    assert found.redundant == (2,)
-    assert found.sigmas == (0.025, 0.1, 0.1)
-    assert found.colors == ("#ff8000", "#0000ff", "#00ff00")
-    assert read_skeleton(tmp_path / "bird.py") == found
+    result = read_dataset_info(put(tmp_path, INFO))
+    assert result.name == "bird"
+    assert result.joints == ("beak", "wing_a", "wing_b")
+    assert result.flip_pairs == ((1, 2),)
+    assert result.limbs == ((0, 1), (0, 2), (1, 2))
+    assert result.redundant == (2,)
+    assert result.sigmas == (0.025, 0.1, 0.1)
+    assert result.colors == ("#ff8000", "#0000ff", "#00ff00")
+    assert read_skeleton(tmp_path / "bird.py") == result
 
 
 def test_missing_sigmas_are_those_of_coco_by_name(tmp_path: Path) -> None:

@@ -71,9 +71,9 @@ def test_an_invalid_mat_is_a_one_line_error(tmp_path: Path) -> None:
     short = save(tmp_path / "short.mat", RELEASE={**release(), "img_train": np.array([[1, 0]])})
     with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
         read_labels(short)
-    nobody = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
+    unlabeled = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
     with pytest.raises(LabelError, match="no instance has a labeled joint"):
-        read_labels(save(tmp_path / "nobody.mat", RELEASE=nobody))
+        read_labels(save(tmp_path / "unlabeled.mat", RELEASE=unlabeled))
 
 
 def person(name: str, joint: int, x: float, visible: int) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("corrupt", "message"),
     [
         ({"joints": [[1, 2]]}, "entry 1 must have 16 joints of MPII, got 1"),
         ({"scale": "large"}, "entry 1 is not in a format of MPII"),
@@ -137,10 +137,10 @@ def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
         ({"joints": [["x", 1]] * 16}, "entry 1 is not in a format of MPII"),
     ],
 )
-def test_invalid_json_is_a_one_line_error(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
+def test_invalid_json_is_a_one_line_error(tmp_path: Path, corrupt: dict[str, Any], message: str) -> None:
     images(tmp_path, NAMES)
     path = tmp_path / "train.json"
-    path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | spoil]))
+    path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | corrupt]))
     with pytest.raises(LabelError, match=rf"train\.json: {message}"):
         read_labels(path)
     with pytest.raises(LabelError, match="does not state which people are for training"):

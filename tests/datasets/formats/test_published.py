@@ -45,10 +45,10 @@ def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     path = save(tmp_path / "examples.mat", examples=flic())
     assert [image.path.name for image in read_labels(path, split="train")] == ["1.jpg"]
     assert [image.path.name for image in read_labels(path, split="val")] == ["0.jpg"]
-    spoilt = flic()
-    spoilt["coords"][0, 1] = np.zeros((2, 14))
+    corrupted = flic()
+    corrupted["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
-        read_labels(save(path, examples=spoilt))
+        read_labels(save(path, examples=corrupted))
 
 
 def test_flip_pairs_of_flic_are_the_published_ones() -> None:

@@ -42,13 +42,13 @@ def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "a
     return sio.Labels(videos=[video], skeletons=[skeleton], labeled_frames=frames, tracks=tracks)
 
 
-def check(found: Any) -> None:
-    skeleton = found.skeleton
+def check(result: Any) -> None:
+    skeleton = result.skeleton
     assert skeleton.name == "bug"
     assert skeleton.joints == ("head", "armA", "armB")
     assert skeleton.limbs == ((0, 1), (0, 2))
     assert skeleton.flip_order == (0, 2, 1)
-    first, second = found
+    first, second = result
     np.testing.assert_array_equal(first.annotation.keypoints, POINTS.astype(np.float32))
     assert first.annotation.visibility.tolist() == [[2, 2, 0], [2, 2, 1]]
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([0, 1], [0])
@@ -60,10 +60,10 @@ def check(found: Any) -> None:
 
 def test_slp_to_coco_round_trips(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.slp"))
-    found = read_labels(tmp_path / "bugs.slp")
-    check(found)
-    assert [image.path.name for image in found] == ["img1.png", "img2.png"]
-    write_coco(found, tmp_path / "bugs.json")
+    result = read_labels(tmp_path / "bugs.slp")
+    check(result)
+    assert [image.path.name for image in result] == ["img1.png", "img2.png"]
+    write_coco(result, tmp_path / "bugs.json")
     check(read_coco(tmp_path / "bugs.json"))
 
 
@@ -80,9 +80,9 @@ def test_embedded_images_are_written(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
     with pytest.raises(LabelError, match="its images are in the file itself: cairn convert"):
         read_labels(tmp_path / "bugs.pkg.slp")
-    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    check(found)
-    for image, name in zip(found, IMAGES[1:], strict=True):
+    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    check(result)
+    for image, name in zip(result, IMAGES[1:], strict=True):
         assert image.path.is_relative_to(tmp_path / "frames")
         np.testing.assert_array_equal(read_image(image.path), read_image(tmp_path / name))
 
@@ -98,10 +98,10 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
     labels(tmp_path, sio.Video.from_filename(str(path))).save(str(tmp_path / "bugs.slp"))
     with pytest.raises(LabelError, match=r"its images are in clip one\.avi: cairn convert"):
         read_labels(tmp_path / "bugs.slp")
-    found = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
-    check(found)
-    assert found.images[0].groups == ("video clip one.avi",)
-    for image, value in zip(found, (120, 220), strict=True):
+    result = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+    check(result)
+    assert result.images[0].groups == ("video clip one.avi",)
+    for image, value in zip(result, (120, 220), strict=True):
         assert abs(float(read_image(image.path).mean()) - value) < 3
     path.unlink()
     with pytest.raises(LabelError, match="no video at"):
@@ -117,9 +117,9 @@ def test_videos_with_the_same_name_have_separate_frames(tmp_path: Path) -> None:
     content.videos.append(other)
     content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
     content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
-    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    assert [image.groups for image in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
-    grays = [int(read_image(image.path)[0, 0, 0]) for image in found]
+    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    assert [image.groups for image in result] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    grays = [int(read_image(image.path)[0, 0, 0]) for image in result]
     assert grays == [30, 50, 50]
 
 

@@ -19,14 +19,14 @@ from support.made_labels import MOTH, assert_same, draw_images, make_labels
 HEADER = "image,object,joint,x,y,v\n"
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_labels_round_trip_through_a_table(tmp_path: Path, form: str) -> None:
-    if form == "parquet":
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_labels_round_trip_through_a_table(tmp_path: Path, name: str) -> None:
+    if name == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in the parquet extra")
     write_coco(make_labels(tmp_path, crowds=True), tmp_path / "one.json")
     labels = read_coco(tmp_path / "one.json")
-    path = tmp_path / f"two.{form}"
-    (write_csv if form == "csv" else write_parquet)(labels, path)
+    path = tmp_path / f"two.{name}"
+    (write_csv if name == "csv" else write_parquet)(labels, path)
     write_skeleton(labels.skeleton, tmp_path / "two.skeleton.toml")  # as `cairn convert` does
     again = read_labels(path)
     write_coco(again, tmp_path / "three.json")

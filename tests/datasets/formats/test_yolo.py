@@ -163,10 +163,10 @@ INVALID_DATA: list[tuple[Callable[[str], str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "message"), INVALID_DATA, ids=[message for _, message in INVALID_DATA])
-def test_an_invalid_data_yaml_is_a_one_line_error(tmp_path: Path, spoil: Callable[[str], str], message: str) -> None:
+@pytest.mark.parametrize(("corrupt", "message"), INVALID_DATA, ids=[message for _, message in INVALID_DATA])
+def test_an_invalid_data_yaml_is_a_one_line_error(tmp_path: Path, corrupt: Callable[[str], str], message: str) -> None:
     root = folder(tmp_path / "set")
-    (root / "data.yaml").write_text(spoil(DATA))
+    (root / "data.yaml").write_text(corrupt(DATA))
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(root)
     assert "data.yaml" in str(caught.value)
