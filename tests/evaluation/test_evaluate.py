@@ -139,11 +139,11 @@ def test_nme_is_in_the_protocol_s_length(name: str, nme: float) -> None:
 
 def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
     body = Skeleton("body", ("pelvis", "left_hip"))
-    labels = Labels(body, LABELS.images, LABELS.known)
+    labels = Labels(body, LABELS.images, LABELS.labeled_joints)
     rows = np.flatnonzero(labels.images[0].annotation.labeled)
     truth = labels.images[0].annotation
     truth = Annotation(**{**vars(truth), "heads": np.full(len(truth), 10, np.float32)})
-    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), truth),), labels.known)
+    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), truth),), labels.labeled_joints)
     shifted = truth.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
     found = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
     result = measure(labels, (found,), "crop", PROTOCOLS["mpii"])

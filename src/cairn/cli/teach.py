@@ -35,7 +35,7 @@ def teach(
         bool, typer.Option("--ridge", help="Points move as the landmarks near them, unless labels tell more: better.")
     ] = False,
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
+        bool, typer.Option("--mirror", help="Signatures at the mirror image too: better, in twice the time.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Teach the first images only.", show_default=False)] = None,
     metric: Annotated[

@@ -149,7 +149,8 @@ def in_joints(finder: Finder, skeleton: Skeleton, labels: Labels) -> Finder:
     """
     wanted = labels.skeleton
     given = [bool(parts) for parts in wanted.parts_in(skeleton)]
-    missing = [joint for joint, have, known in zip(wanted.joints, given, labels.known, strict=True) if known > have]
+    labeled = zip(wanted.joints, given, labels.labeled_joints, strict=True)
+    missing = [joint for joint, have, known in labeled if known > have]
     if missing:
         raise LabelError(f"labels have {', '.join(missing)} of {wanted.name}, which a model of {skeleton.name} has not")
     return lambda *image, **boxes: finder(*image, **boxes).mapped(wanted)

@@ -134,7 +134,7 @@ def test_a_second_find_of_one_person_is_wrong() -> None:
     labels, _ = random_case(1)
     (image,) = [image for image in labels if len(image.annotation)][:1]
     truth = image.annotation[np.array([0])]
-    alone = Labels(TOY, (replace(image, annotation=truth),), labels.known)
+    alone = Labels(TOY, (replace(image, annotation=truth),), labels.labeled_joints)
     sure = (truth.visibility > 0).astype(np.float32)
     twice = Poses(truth.keypoints.repeat(2, axis=0), np.concatenate([0.5 * sure, sure]), np.ones(2, np.float32), TOY)
     # The first of equals is matched, and it is the less sure one: precision 1/2 at recall 1.

@@ -185,7 +185,7 @@ def test_sigmas_of_the_skeleton_are_used() -> None:
     truth = labels([annotation(points, np.full((1, 3), 2), np.array([900.0]), np.array([False]))])
     off = poses(points + np.array([4, 0]), np.ones((1, 3), bool), np.ones(1))
     wide = Skeleton("toy", TOY.joints, sigmas=(0.5, 0.5, 0.5))
-    lenient = Labels(wide, truth.images, truth.known)
+    lenient = Labels(wide, truth.images, truth.labeled_joints)
     assert oks_metrics(lenient, [off])["AP"] > oks_metrics(truth, [off])["AP"]
 
 

@@ -147,4 +147,4 @@ def _held_out(sources: Sources, recipe: Recipe, path: Path) -> frozenset[str]:
 
 
 def _subset(labels: Labels, images: Sequence[LabeledImage]) -> Labels:
-    return Labels(labels.skeleton, tuple(images), labels.known)
+    return Labels(labels.skeleton, tuple(images), labels.labeled_joints)
