@@ -129,6 +129,15 @@ class Annotation:
         chosen: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
         return Annotation(**chosen)
 
+    @classmethod
+    def concatenate(cls, items: Sequence[Annotation]) -> Annotation:
+        """Joins annotations; an optional column that one of them lacks is None."""
+        columns: dict[str, Any] = {}
+        for name in cls.__dataclass_fields__:
+            values = [getattr(item, name) for item in items]
+            columns[name] = None if any(value is None for value in values) else np.concatenate(values)
+        return cls(**columns)
+
     @property
     def labeled(self) -> NDArray[np.bool_]:
         """(P,): objects of which at least one joint is labeled and that are no crowd."""

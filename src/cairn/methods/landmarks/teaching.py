@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
-from cairn.evaluation.evaluate import Pairs, labeled_rows, measure_error
-from cairn.evaluation.protocols import Protocol, usual_protocol
+from cairn.evaluation.keypoint_metrics import measure_error
+from cairn.evaluation.pairing import Pairs
+from cairn.evaluation.prediction import annotated_instances
+from cairn.evaluation.protocols import Protocol, default_protocol
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.landmarks import predictor
@@ -106,7 +108,7 @@ def examples_of(find: TopDownPredictor, labels: Labels) -> Examples:
 
     Raises LabelError where none is left.
     """
-    chosen = [image for image in labels if len(labeled_rows(image)) == 1]
+    chosen = [image for image in labels if len(annotated_instances(image)) == 1]
     if len(chosen) < len(labels):
         log.info("%d images without exactly one labeled object are left out", len(labels) - len(chosen))
     if not chosen:
@@ -115,7 +117,7 @@ def examples_of(find: TopDownPredictor, labels: Labels) -> Examples:
     for image in chosen:
         height, width = image.size
         center, half = np.array([(width - 1) / 2, (height - 1) / 2]), max(height, width) / 2
-        truth = labeled_rows(image)
+        truth = annotated_instances(image)
         landmarks.append((find(image.path).keypoints[0].astype(np.float64) - center) / half)
         points.append((truth.keypoints[0].astype(np.float64) - center) / half)
         truths.append(truth)
@@ -184,8 +186,8 @@ def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol,
 
 def usual_length(examples: Examples) -> Protocol:
     """What errors of such labels are usually divided by."""
-    protocol = usual_protocol(examples.truth, examples.skeleton)
-    return protocol.for_nme or protocol
+    protocol = default_protocol(examples.truth, examples.skeleton)
+    return protocol.nme_protocol or protocol
 
 
 def learned(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, ModelSpec]:
