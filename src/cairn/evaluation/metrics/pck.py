@@ -16,7 +16,9 @@ Mean = Literal["joints", "pooled"]
 has the same weight."""
 
 
-def normalized_errors(predicted: NDArray[Any], ground_truth: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.float64]:
+def normalized_errors(
+    predicted: NDArray[Any], ground_truth: NDArray[Any], lengths: NDArray[Any]
+) -> NDArray[np.float64]:
     """Returns (N, K) distances divided by reference lengths.
 
     The error is infinite for a labeled keypoint that was not detected. It is NaN for a keypoint that is not labeled and

@@ -113,7 +113,9 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
 
 
 def _pck_png(figure: Any, axes: Any, pck: Pck) -> bytes:
-    axes.set(xlim=(0, pck.threshold), ylim=(0, 100), ylabel="% of keypoints", xlabel=f"distance over {pck.protocol.unit}")
+    axes.set(
+        xlim=(0, pck.threshold), ylim=(0, 100), ylabel="% of keypoints", xlabel=f"distance over {pck.protocol.unit}"
+    )
     axes.grid(alpha=0.3)
     return _png(figure, axes)
 
