@@ -1,4 +1,6 @@
-"""Error types of keypoints: Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation, 2017.
+"""Error types of keypoints.
+
+Ronchi and Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation, ICCV 2017.
 
 The keypoint similarity of a predicted keypoint and a label is its term in OKS, exp(-d² / (2·area·(2·sigma)²)), with the
 area and the sigma of the label. A keypoint of a prediction that is paired with annotated instance p has the first type

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mean = Literal["joints", "pooled"]
-"""How to average over keypoints. "joints": each joint has the same weight, as in papers. "pooled": each labeled keypoint
-has the same weight."""
+"""How to average over keypoints.
+
+"joints": each joint has the same weight, as in papers. "pooled": each labeled keypoint has the same weight.
+"""
 
 
 def normalized_errors(

@@ -25,8 +25,8 @@ from cairn.visualization.page import heading, image, paragraph, table
 EXPLANATION = (
     f"Good: the keypoint similarity to the label is at least {GOOD:g}. Jitter: at least {NEAR:g}. Inversion: the "
     "keypoint is at its left-right counterpart. Swap: it is at a keypoint of another instance. Miss: none of these, or "
-    "not detected. False negative: the whole instance was not detected. Background false positive: a prediction that is "
-    "paired with no labeled instance (Ronchi and Perona, ICCV 2017)."
+    "not detected. False negative: the whole instance was not detected. Background false positive: a prediction that "
+    "is paired with no labeled instance (Ronchi and Perona, ICCV 2017)."
 )
 CORRECTED = "In parentheses: OKS AP if only the errors of this type were corrected."
 
