@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.datasets.formats.skeleton_file import read_skeleton, write_skeleton
-from cairn.datasets.limbs import distances, origins, spanning_tree, with_limbs
+from cairn.datasets.limbs import joint_distances, skeleton_origins, spanning_tree, infer_limbs
 from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
 from support.made_labels import make_labels
 
@@ -43,33 +43,33 @@ def test_the_tree_joins_what_can_be_joined_at_the_least_cost(values: list[float]
 
 def test_limbs_are_guessed_only_where_there_are_none(tmp_path: Path) -> None:
     labels = make_labels(tmp_path)
-    assert with_limbs(labels) is labels
+    assert infer_limbs(labels) is labels
     from dataclasses import replace
 
     bare = replace(labels, skeleton=replace(labels.skeleton, limbs=(), redundant=()))
-    assert len(with_limbs(bare).skeleton.limbs) == 4
+    assert len(infer_limbs(bare).skeleton.limbs) == 4
 
 
 def test_distances_do_not_grow_with_the_object(tmp_path: Path) -> None:
     from dataclasses import replace
 
     labels = make_labels(tmp_path)
-    table = distances(labels)
+    table = joint_distances(labels)
     first, *rest = labels.images
     first.annotation.keypoints[:] *= 8
-    np.testing.assert_allclose(distances(replace(labels, images=(first, *rest))), table, rtol=1e-5)
+    np.testing.assert_allclose(joint_distances(replace(labels, images=(first, *rest))), table, rtol=1e-5)
     np.testing.assert_allclose(table, table.T)
 
 
 def test_origins_say_what_was_guessed() -> None:
     bug = Skeleton("bug", ("nose", "antL", "antR"), ((0, 1),), (), ((1, 2),), (0.026, 0.05, 0.3))
-    limbs, flips, sigmas = origins(bug, limbs_given=False)
+    limbs, flips, sigmas = skeleton_origins(bug, limbs_given=False)
     assert "GUESSED" in limbs
     assert "left and right" in flips
     assert sigmas == "sigmas: COCO's for nose; 0.05 for the other 1, measured by nobody; given for 1"
-    limbs, flips, _ = origins(Skeleton("bug", ("a", "b")), limbs_given=True)
+    limbs, flips, _ = skeleton_origins(Skeleton("bug", ("a", "b")), limbs_given=True)
     assert (limbs, flips) == ("limbs: given", "flip pairs: none: no name says left or right")
-    assert origins(Skeleton("bug", ("a", "b"), flip_pairs=((0, 1),)), True)[1] == "flip pairs: given"
+    assert skeleton_origins(Skeleton("bug", ("a", "b"), flip_pairs=((0, 1),)), True)[1] == "flip pairs: given"
 
 
 @pytest.mark.parametrize("name", skeleton_names())
@@ -84,5 +84,5 @@ def test_any_names_survive_the_file(tmp_path_factory: pytest.TempPathFactory, na
     path = tmp_path_factory.mktemp("s") / "x.toml"
     odd = Skeleton('o\'dd "1"', tuple(names), tuple((0, i) for i in range(1, len(names))))
     write_skeleton(odd, path)
-    read_skeleton.__globals__["definition"].cache_clear()
+    read_skeleton.__globals__["load_skeleton"].cache_clear()
     assert read_skeleton(path) == odd

@@ -134,11 +134,11 @@ def test_nme_uses_the_reference_length_of_the_protocol(name: str, nme: float) ->
 
 def test_ignored_joints_are_in_the_table_but_not_in_the_mean() -> None:
     body = Skeleton("body", ("pelvis", "left_hip"))
-    labels = Labels(body, LABELS.images, LABELS.known)
+    labels = Labels(body, LABELS.images, LABELS.labeled_joints)
     rows = np.flatnonzero(labels.images[0].annotation.labeled)
     annotation = labels.images[0].annotation
     annotation = Annotation(**{**vars(annotation), "heads": np.full(len(annotation), 10, np.float32)})
-    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), annotation),), labels.known)
+    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), annotation),), labels.labeled_joints)
     shifted = annotation.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
     predicted = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
     result = measure(labels, (predicted,), "crop", PROTOCOLS["mpii"])

@@ -44,7 +44,7 @@ def check(
     from cairn.datasets.checks.findings import check as look_over
     from cairn.datasets.checks.report import free_of_checks, write_check
     from cairn.datasets.labels import Labels
-    from cairn.datasets.problems import Faults
+    from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.files import unused_folder
     from cairn.structures.skeleton import load_skeleton
@@ -57,9 +57,9 @@ def check(
     skipped: dict[str, list[str]] = {}
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
-        faults = Faults(skip=True)
-        sets[name] = read_labels(file, images, skeleton, absent_ok=True, faults=faults)
-        skipped[name] = faults.skipped
+        problems = Problems(skip=True)
+        sets[name] = read_labels(file, images, skeleton, missing_ok=True, problems=problems)
+        skipped[name] = problems.skipped
         skeleton = skeleton or sets[name].skeleton
     folder = out or unused_folder(f"check-{labels[0].stem}")
     with kept_if_used(free_of_checks(folder)):

@@ -111,7 +111,7 @@ def evaluate(
     predictors = [load(path, threads=threads, size=shape, **decoding) for path in paths]
     names = _names([predictor.spec.name for predictor in predictors], models)
     skeleton = load_skeleton(joints) if joints else predictors[0].spec.skeleton
-    truth = read_labels(labels, images, skeleton, split)  # type: ignore[arg-type]  # checked above
+    truth = read_labels(labels, images, skeleton, split)
     if limit:
         truth = replace(truth, images=truth.images[:limit])
         if not any(image.annotation.labeled.any() for image in truth):

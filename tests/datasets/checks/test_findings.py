@@ -53,8 +53,8 @@ def test_a_leak_is_named_with_both_images_and_how_similar(train: Labels, val: La
 
 
 def test_a_video_in_both_parts_is_named(train: Labels, val: Labels) -> None:
-    shared = with_image(val, 2, kin=("video cage",))
-    result = check({"train": with_image(train, 5, kin=("video cage", "subject 1")), "val": shared})
+    shared = with_image(val, 2, groups=("video cage",))
+    result = check({"train": with_image(train, 5, groups=("video cage", "subject 1")), "val": shared})
     assert result.status == 1
     assert "1 of 10 images of val are of a video or subject that train has: video cage" in found(result)["kin"]
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.formats.category import skeleton_of_category
+from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
+from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.poses import Annotation
@@ -62,7 +62,7 @@ def test_rows_come_to_their_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(second.annotation.visibility, [[2, 1, 0, 0]])
     np.testing.assert_array_equal(second.annotation.keypoints[0], [[1, 2], [3.5, 4], [math.nan] * 2, [math.nan] * 2])
     assert second.annotation.areas[0] == 33
-    np.testing.assert_array_equal(labels.known, [True, True, True, False])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, True, True, False])
 
 
 def test_what_is_missing_is_drawn_around_the_joints(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_skeleton_of_the_category(tmp_path: Path) -> None:
 def test_limbs_outside_the_redundant_ones_span_what_all_span(case: tuple[int, list[tuple[int, int]]]) -> None:
     count, pairs = case
     names = [f"p{i}" for i in range(count)]
-    found = skeleton_of_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
+    found = skeleton_from_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
     tree = [found.limbs[i] for i in found.tree]
     assert reachable(count, tree) == reachable(count, [(a - 1, b - 1) for a, b in pairs])
 
@@ -107,15 +107,15 @@ def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
 
 def test_a_definition_of_cairn_is_recognized() -> None:
     names = list(load_skeleton("coco17").joints)
-    assert skeleton_of_category({"keypoints": names}) is load_skeleton("coco17")
-    assert skeleton_of_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
+    assert skeleton_from_category({"keypoints": names}) is load_skeleton("coco17")
+    assert skeleton_from_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
 
 
 def test_a_mean_of_joints_is_labeled_where_all_of_them_are(tmp_path: Path) -> None:
     means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
     wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
-    np.testing.assert_array_equal(labels.known, [True, False, False])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, False, False])
     whole = read_coco(put(tmp_path, mouse()))
     for one, other in zip(whole, labels, strict=True):
         for row, visible, points, seen in zip(
@@ -133,7 +133,7 @@ def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
     wanted = Skeleton("ears", ("rightear", "tail", "leftear"))
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
     assert labels.skeleton == wanted
-    np.testing.assert_array_equal(labels.known, [True, False, True])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, False, True])
     np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cairn.datasets.problems import Faults
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from support.made_labels import draw_images
@@ -71,7 +71,7 @@ def test_a_project_is_all_of_its_videos(tmp_path: Path) -> None:
     assert labels.skeleton.joints == PARTS
     assert labels.skeleton.limbs == ((0, 1), (1, 3))
     assert labels.skeleton.flip_pairs == ((1, 2),)
-    assert [image.kin for image in labels][2:4] == [("video clip",), ("video other",)]
+    assert [image.groups for image in labels][2:4] == [("video clip",), ("video other",)]
     assert [image.frame for image in labels][:3] == [7, 12, 100]
     assert len(labels.images[2].annotation) == 0
     assert labels.images[0].annotation.visibility.tolist() == [[2, 0, 2, 2]]
@@ -148,8 +148,8 @@ def test_bad_rows_are_left_out_and_counted(tmp_path: Path) -> None:
     draw_images(tmp_path, NAMES)
     rows = "img0007.png,1,2\nimg0012.png,inf,2\nimg0100.png,x,2\nimg9.png,1,2\nimg0007.png,4,4\n"
     (tmp_path / "labels.csv").write_text(HEADER + rows)
-    faults = Faults(skip=True)
-    labels = read_labels(tmp_path / "labels.csv", faults=faults)
+    problems = Problems(skip=True)
+    labels = read_labels(tmp_path / "labels.csv", problems=problems)
     assert [image.path.name for image in labels] == ["img0007.png"]
     assert len(labels.images[0].annotation) == 1
-    assert len(faults.skipped) == 4
+    assert len(problems.skipped) == 4

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.problems import Faults
+from cairn.datasets.labels import AREA_PER_BOX
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import form_of, read_labels
 from cairn.errors import LabelError
 from support.made_labels import draw_images
@@ -138,11 +138,11 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
         row | {"id": 6, "image_id": 2, "keypoints": [*POINTS[:-1], 3]},
         row | {"id": 7, "image_id": 2},
     ]
-    faults = Faults(skip=True)
-    labels = read_labels(put(tmp_path / "labels.json", values), faults=faults)
+    problems = Problems(skip=True)
+    labels = read_labels(put(tmp_path / "labels.json", values), problems=problems)
     assert [len(entry.annotation) for entry in labels] == [1, 1]
-    assert len(faults.skipped) == 10
-    assert all("labels.json" in line and "\n" not in line for line in faults.skipped)
+    assert len(problems.skipped) == 10
+    assert all("labels.json" in line and "\n" not in line for line in problems.skipped)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.problems import Faults
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -58,9 +58,9 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, content: str, message:
     with pytest.raises(LabelError, match=rf"b\.pts.*{message}") as caught:
         read_labels(tmp_path)
     assert "\n" not in str(caught.value)
-    faults = Faults(skip=True)
-    assert len(read_labels(tmp_path, faults=faults)) == 1
-    assert len(faults.skipped) == 1
+    problems = Problems(skip=True)
+    assert len(read_labels(tmp_path, problems=problems)) == 1
+    assert len(problems.skipped) == 1
 
 
 def test_a_image_that_is_missing(tmp_path: Path) -> None:

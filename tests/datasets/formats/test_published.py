@@ -100,7 +100,7 @@ def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
     assert read_labels(path).skeleton.name == "lsp14"
     labels = read_labels(path, skeleton=load_skeleton("coco17"))
     assert labels.skeleton.name == "coco17"
-    assert labels.known.sum() == 12
+    assert labels.labeled_joints.sum() == 12
     with pytest.raises(LabelError, match=r"joints\.mat: .*share none"):
         read_labels(path, skeleton=Skeleton("hand", ("thumb",)))
 

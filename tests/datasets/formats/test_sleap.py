@@ -54,8 +54,8 @@ def check(found: Any) -> None:
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([0, 1], [0])
     np.testing.assert_array_equal(second.annotation.keypoints[0], POINTS[1] + 7)
     assert (first.frame, second.frame) == (1, 2)
-    assert len(first.kin) == 1
-    assert first.kin == second.kin
+    assert len(first.groups) == 1
+    assert first.groups == second.groups
 
 
 def test_slp_to_coco_is_the_same(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
         read_labels(tmp_path / "bugs.slp")
     found = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
     check(found)
-    assert found.images[0].kin == ("video clip one.avi",)
+    assert found.images[0].groups == ("video clip one.avi",)
     for image, value in zip(found, (120, 220), strict=True):
         assert abs(float(read_image(image.path).mean()) - value) < 3
     path.unlink()
@@ -118,7 +118,7 @@ def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
     content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
     content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
     found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    assert [image.kin for image in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    assert [image.groups for image in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
     grays = [int(read_image(image.path)[0, 0, 0]) for image in found]
     assert grays == [30, 50, 50]
 

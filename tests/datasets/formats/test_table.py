@@ -9,8 +9,9 @@ import pytest
 
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.skeleton_file import write_skeleton
-from cairn.datasets.formats.table import COLUMNS, write_csv, write_parquet
-from cairn.datasets.problems import Faults
+from cairn.datasets.formats.table import write_csv, write_parquet
+from cairn.datasets.formats.table.rows import COLUMNS
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from support.made_labels import MOTH, assert_same, draw_images, make_labels
@@ -32,7 +33,7 @@ def test_coco_to_a_table_and_back_is_the_same(tmp_path: Path, form: str) -> None
     back = read_coco(tmp_path / "three.json")
     for other in (again, back):
         assert_same(labels, other)
-        assert [(p.path, p.kin, p.frame) for p in other] == [(p.path, p.kin, p.frame) for p in labels]
+        assert [(p.path, p.groups, p.frame) for p in other] == [(p.path, p.groups, p.frame) for p in labels]
     assert back.skeleton.flip_order == MOTH.flip_order
 
 
@@ -93,9 +94,9 @@ def test_a_defect_is_one_line_or_left_out(tmp_path: Path, row: str, message: str
     good = "b.png,0,root,1,2,2\nb.png,0,tip,1,2,2\n"
     again = "a.png,0,root,1,2,2\n" if "stands twice" in message else ""
     (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n{again}")
-    faults = Faults(skip=True)
-    assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", faults=faults)]
-    assert len(faults.skipped) == 1
+    problems = Problems(skip=True)
+    assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", problems=problems)]
+    assert len(problems.skipped) == 1
 
 
 @pytest.mark.parametrize(

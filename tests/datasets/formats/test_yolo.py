@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.formats.yolo_writer import write_yolo
-from cairn.datasets.problems import Faults
+from cairn.datasets.formats.yolo import write_yolo
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.skeleton import Skeleton
@@ -140,9 +140,9 @@ def test_a_bad_line_is_named_or_left_out(tmp_path: Path, line: str, message: str
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(root)
     assert "\n" not in str(caught.value)
-    faults = Faults(skip=True)
-    assert len(read_labels(root, faults=faults).images[0].annotation) == 1
-    assert len(faults.skipped) == 1
+    problems = Problems(skip=True)
+    assert len(read_labels(root, problems=problems).images[0].annotation) == 1
+    assert len(problems.skipped) == 1
 
 
 BAD_DATA: list[tuple[Callable[[str], str], str]] = [

@@ -131,7 +131,7 @@ def test_a_second_prediction_of_one_person_is_wrong() -> None:
     labels, _ = random_case(1)
     (image,) = [image for image in labels if len(image.annotation)][:1]
     person = image.annotation[np.array([0])]
-    alone = Labels(TOY, (replace(image, annotation=person),), labels.known)
+    alone = Labels(TOY, (replace(image, annotation=person),), labels.labeled_joints)
     full = (person.visibility > 0).astype(np.float32)
     confidence = np.concatenate([0.5 * full, full])
     twice = Poses(person.keypoints.repeat(2, axis=0), confidence, np.ones(2, np.float32), TOY)

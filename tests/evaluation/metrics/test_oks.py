@@ -187,7 +187,7 @@ def test_oks_uses_the_sigmas_of_the_skeleton() -> None:
     ground_truth = labels([annotation(points, np.full((1, 3), 2), np.array([900.0]), np.array([False]))])
     off = poses(points + np.array([4, 0]), np.ones((1, 3), bool), np.ones(1))
     wide = Skeleton("toy", TOY.joints, sigmas=(0.5, 0.5, 0.5))
-    lenient = Labels(wide, ground_truth.images, ground_truth.known)
+    lenient = Labels(wide, ground_truth.images, ground_truth.labeled_joints)
     assert oks_metrics(lenient, [off])["AP"] > oks_metrics(ground_truth, [off])["AP"]
 
 

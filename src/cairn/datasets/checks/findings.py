@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cairn.datasets.checks.suspects import Suspect, suspects
 from cairn.datasets.labels import Labels
-from cairn.datasets.similarity import ALIKE, Look, look_at, nearest
-from cairn.datasets.split import kin_of
+from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, most_similar, read_signatures
+from cairn.datasets.split import declared_groups
 from cairn.structures.skeleton import DEFAULT_SIGMA
 
 Level = Literal["stop", "look", "note"]
@@ -38,7 +38,7 @@ class Check:
     """What was found in one or several sets of labels of one skeleton, by name; the first is the one to learn from."""
 
     sets: dict[str, Labels]
-    looks: dict[str, Look]
+    looks: dict[str, Signatures]
     findings: list[Finding] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def check(
     for name, labels in sets.items():
         already = done
         paths = [image.path for image in labels]
-        looks[name] = look_at(paths, lambda n, already=already: progress(already + n) if progress else None)  # type: ignore[misc]
+        looks[name] = read_signatures(paths, lambda n, already=already: progress(already + n) if progress else None)  # type: ignore[misc]
         done += len(labels)
     result = Check(dict(sets), looks)
     for name, lines in (skipped or {}).items():
@@ -90,7 +90,7 @@ def check(
     return result
 
 
-def _images(name: str, labels: Labels, look: Look) -> list[Finding]:
+def _images(name: str, labels: Labels, look: Signatures) -> list[Finding]:
     """Missing, unreadable, of another size than the labels say, or several times in one set."""
     found = []
     paths = [image.path for image in labels]
@@ -162,11 +162,11 @@ def _leaks(result: Check, first: str, second: str) -> list[Finding]:
     known = [image.path for image in result.sets[first]]
     new = [image.path for image in result.sets[second]]
     digests = {digest: i for i, digest in enumerate(ours.digests) if digest}
-    index, similar = nearest(theirs.thumbnails, ours.thumbnails)
+    index, similar = most_similar(theirs.thumbnails, ours.thumbnails)
     cases: list[dict[str, Any]] = []
     for i, digest in enumerate(theirs.digests):
         same = digests.get(digest)
-        if same is not None or similar[i] >= ALIKE:
+        if same is not None or similar[i] >= NEAR_DUPLICATE:
             twin = known[same if same is not None else int(index[i])]
             value = 1.0 if same is not None else min(float(similar[i]), 1.0)
             cases.append(
@@ -184,7 +184,7 @@ def _leaks(result: Check, first: str, second: str) -> list[Finding]:
             f"{_some(says, '; ')}"
         )
         found.append(Finding("look", "leak", line, tuple(cases)))
-    kin, others = kin_of(result.sets[first]), kin_of(result.sets[second])
+    kin, others = declared_groups(result.sets[first]), declared_groups(result.sets[second])
     shared = [name for name in others if name in kin]
     if shared:
         count = len({i for name in shared for i in others[name]})

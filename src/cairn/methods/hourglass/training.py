@@ -134,7 +134,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     for labels, _ in sources:
         (_check_single if whole else check_boxes_of)(labels)
     samples = [
-        Sample(image, labels.known, slice(row, row + 1), source.scale)
+        Sample(image, labels.labeled_joints, slice(row, row + 1), source.scale)
         for labels, source in sources
         for image in labels
         for row in np.flatnonzero(image.annotation.labeled & (whole | ~_flat(image.annotation)))

@@ -128,4 +128,4 @@ def _held_out(sources: Sources, recipe: Recipe, path: Path) -> frozenset[str]:
 
 
 def _chosen(labels: Labels, images: Sequence[LabeledImage]) -> Labels:
-    return Labels(labels.skeleton, tuple(images), labels.known)
+    return Labels(labels.skeleton, tuple(images), labels.labeled_joints)

@@ -223,8 +223,8 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
 
 def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[np.bool_]:
     if source.unlabeled == "absent":
-        return labels.known
-    return labels.known & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
+        return labels.labeled_joints
+    return labels.labeled_joints & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
 
 
 def _expect_rare(network: OpenPose | TwoBranchOpenPose, share: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
+from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import ModelError
 from cairn.evaluation.evaluate import evaluate

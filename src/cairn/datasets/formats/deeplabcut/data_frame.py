@@ -1,6 +1,6 @@
-"""The data frame of a DeepLabCut .h5 file, as pandas writes it ("fixed", or of older versions "table").
+"""The data frame of a DeepLabCut .h5 file, as pandas writes it ("fixed", or "table" in older versions).
 
-pandas would run what is pickled in such a file. Here texts, numbers, lists and tuples are all that is read of it.
+pandas executes pickled content of such a file. This reader accepts only strings, numbers, lists and tuples.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from cairn.errors import LabelError, MissingExtra
 Column = tuple[str, ...]
 
 
-def read_frame(path: Path) -> tuple[list[Column], tuple[str, ...], NDArray[np.float64]]:
-    """(columns, names of rows, values (rows, columns)). Raises LabelError, and MissingExtra without h5py."""
+def read_data_frame(path: Path) -> tuple[list[Column], tuple[str, ...], NDArray[np.float64]]:
+    """Returns the columns, the names of the rows, and the values (rows, columns).
+
+    Raises:
+        LabelError: The file is damaged, or not a file of DeepLabCut.
+        MissingExtra: h5py is not installed.
+    """
     try:
         import h5py
     except ImportError:
@@ -28,18 +33,18 @@ def read_frame(path: Path) -> tuple[list[Column], tuple[str, ...], NDArray[np.fl
         with h5py.File(path) as file:
             frames = [group for group in file.values() if "pandas_type" in group.attrs]
             if len(frames) != 1:
-                raise LabelError(f"{path} is not DeepLabCut's: expected one data frame, got {len(frames)}")
+                raise LabelError(f"{path} is not a file of DeepLabCut: expected one data frame, got {len(frames)}")
             return _table(frames[0]) if "table" in frames[0] else _fixed(frames[0])
     except (OSError, KeyError, ValueError, TypeError, IndexError, pickle.UnpicklingError, EOFError) as error:
-        raise LabelError(f"{path} is damaged, or not DeepLabCut's ({type(error).__name__})") from None
+        raise LabelError(f"{path} is damaged, or not a file of DeepLabCut ({type(error).__name__})") from None
 
 
 def _fixed(group: Any) -> tuple[list[Column], tuple[str, ...], NDArray[np.float64]]:
     columns, names = _axis(group, "axis0"), _axis(group, "axis1")
     values = np.full((len(names), len(columns)), np.nan)
     for block in range(int(group.attrs["nblocks"])):
-        where = [columns.index(column) for column in _axis(group, f"block{block}_items")]
-        values[:, where] = group[f"block{block}_values"][()]
+        indices = [columns.index(column) for column in _axis(group, f"block{block}_items")]
+        values[:, indices] = group[f"block{block}_values"][()]
     return columns, tuple("/".join(name) for name in names), values
 
 
@@ -55,21 +60,21 @@ def _axis(group: Any, axis: str) -> list[Column]:
 
 def _table(group: Any) -> tuple[list[Column], tuple[str, ...], NDArray[np.float64]]:
     rows = group["table"][()]
-    ((_, columns),) = _Plain(io.BytesIO(bytes(group.attrs["non_index_axes"]))).load()
+    ((_, columns),) = _PlainUnpickler(io.BytesIO(bytes(group.attrs["non_index_axes"]))).load()
     blocks = sorted(name for name in rows.dtype.names if name.startswith("values_block_"))
     if len(blocks) != 1:
-        raise ValueError("columns of several kinds")
+        raise ValueError("columns of several types")
     return [tuple(map(str, column)) for column in columns], tuple(map(_text, rows["index"])), rows[blocks[0]]
 
 
-class _Plain(pickle.Unpickler):
-    """Makes no object but those of the language's own syntax."""
+class _PlainUnpickler(pickle.Unpickler):
+    """Loads built-in values only, and no classes or functions."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("an object from elsewhere")
+        raise pickle.UnpicklingError("an external object")
 
 
 def _text(label: Any) -> str:
