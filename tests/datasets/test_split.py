@@ -14,7 +14,7 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.similarity import Signatures
 from cairn.datasets.split import image_groups, read_split, numbered_sequences, split, write_split
 from cairn.errors import LabelError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 DOT = Skeleton("dot", ("middle",))

@@ -15,7 +15,7 @@ from cairn.errors import CairnError, OutputError
 from cairn.media.names import ImageName
 from cairn.results import FORMATS, Detections, Format, Writer, WriterOptions, create_writers
 from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
-from cairn.results.coco import CocoWriter, image_ids, to_coco
+from cairn.results.coco import CocoWriter, image_ids
 from cairn.results.csv_table import COLUMNS, CsvWriter
 from cairn.results.maps import MapsWriter
 from cairn.results.openpose import OpenPoseWriter, part_candidates, to_openpose
@@ -188,8 +188,8 @@ def test_coco_evaluation_reads_the_results(tmp_path: Path) -> None:
 
 def test_a_superset_of_coco_joints_is_written_in_coco_joints() -> None:
     poses = random_poses(3, 2, COCO18)
-    assert to_coco(4, poses) == to_coco(4, poses.mapped(COCO17))
-    assert len(to_coco(4, random_poses(3, 1, load_skeleton("lsp14")))[0]["keypoints"]) == 3 * 14
+    assert poses.to_coco(4) == poses.mapped(COCO17).to_coco(4)
+    assert len(random_poses(3, 1, load_skeleton("lsp14")).to_coco(4)[0]["keypoints"]) == 3 * 14
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import SkeletonError
-from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, flip_pairs_by_name, joined, load_skeleton, skeleton_names
+from cairn.structures.flip_pairs import flip_pairs_by_name
+from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, joined, load_skeleton, skeleton_names
 
 NAMES = skeleton_names()
 
@@ -188,7 +189,7 @@ def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
         ({"name": "x"}, "a skeleton has name, joints"),
         ({"name": "x", "joints": ["a"], "skeleton": []}, "a skeleton has name, joints"),
         ({"name": "x", "joints": ["a", "b"], "limbs": [["a", "c"]]}, "expected two of its joints"),
-        ({"name": "x", "joints": ["a", "b"], "redundant": [["a", "b"]]}, "must also stand in limbs"),
+        ({"name": "x", "joints": ["a", "b"], "redundant": [["a", "b"]]}, "must also be in limbs"),
         ({"name": "x", "joints": 3}, "joints of skeleton x must be a list of names, got 3"),
         ({"name": "x", "joints": "ab"}, "joints of skeleton x must be a list of names, got 'ab'"),
         ({"name": "x", "joints": ["a", 2]}, "joints of skeleton x must be a list of names"),
@@ -252,7 +253,7 @@ def test_colors_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
         ({"colors": ["#fff", "#000000"]}, "needs 2 colors such as #ff8000, got"),
         ({"colors": ["#ffffff"] * 3}, "needs 2 colors such as #ff8000, got"),
         ({"colors": "#ffffff"}, "colors of skeleton pair must be a list of #rrggbb"),
-        ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also stand in limbs"),
+        ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also be in limbs"),
     ],
 )
 def test_colors_that_are_none_are_refused(table: dict, message: str) -> None:

@@ -13,7 +13,8 @@ from cairn.evaluation.metrics.tracking import measure_tracks
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
-from cairn.tracking.tracker import SPEED, STEADY, Tracker, _Tracks
+from cairn.tracking.motion import SPEED, VELOCITY_TIME, Tracks
+from cairn.tracking.tracker import Tracker
 from crossings import as_labels, detected, walkers
 from support import DATA
 from support.fake_poses import random_poses
@@ -77,7 +78,7 @@ def test_neither_order_nor_the_image_s_size_and_place_matter(seed: int, factor: 
 @given(SEEDS, st.floats(0.3, 3))
 def test_a_prediction_in_two_steps_is_that_in_one(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    tracks = _Tracks.born(rng.uniform(0, 99, (3, 4, 2)), 0.0)
+    tracks = Tracks.started(rng.uniform(0, 99, (3, 4, 2)), 0.0)
     tracks = replace(tracks, velocity=rng.normal(0, 50, (3, 2)))
     once, twice = tracks.predicted(1 + share), tracks.predicted(1).predicted(share)
     for name in ("keypoints", "velocity", "variance"):
@@ -87,13 +88,15 @@ def test_a_prediction_in_two_steps_is_that_in_one(seed: int, share: float) -> No
 def test_a_prediction_s_variance_is_that_of_many_walks() -> None:
     rng = np.random.default_rng(0)
     steps, seconds = 400, 0.8
-    tracks = _Tracks.born(np.zeros((1, 1, 2)), 0.0)
+    tracks = Tracks.started(np.zeros((1, 1, 2)), 0.0)
     velocity = rng.normal(0, np.sqrt(tracks.variance[0, 2]), 20000)
     place = np.zeros_like(velocity)
     for _ in range(steps):
         h = seconds / steps
         place += velocity * h
-        velocity += -velocity * h / STEADY + SPEED * np.sqrt(2 * h / STEADY) * rng.normal(size=len(velocity))
+        velocity += -velocity * h / VELOCITY_TIME + SPEED * np.sqrt(2 * h / VELOCITY_TIME) * rng.normal(
+            size=len(velocity)
+        )
     place_variance, both, speed = tracks.predicted(seconds).variance[0]
     np.testing.assert_allclose(
         [place.var(), np.mean(place * velocity), velocity.var()], [place_variance, both, speed], rtol=0.04

@@ -9,13 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import numpy as np
-
 from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results.writer import Detections, Writer
-from cairn.structures.poses import Poses
-from cairn.structures.skeleton import load_skeleton
 
 CATEGORY = 1
 """COCO's category "person", and the only category of files with one class."""
@@ -49,7 +45,7 @@ class CocoWriter(Writer):
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         self._images.add({**image, "width": width, "height": height})
-        for row in to_coco(image["id"], detections.poses):
+        for row in detections.poses.to_coco(image["id"], CATEGORY):
             self._results.add(row)
 
     def __exit__(
@@ -65,29 +61,6 @@ class CocoWriter(Writer):
             return self.ids[name.path]
         self._next += 1
         return self._next - 1
-
-
-def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
-    """Returns one entry per instance: flat keypoints x, y, confidence; 0, 0, 0 where not detected.
-
-    With tracking, an entry has "track_id" too. A skeleton with COCO's 17 joints and others, such as coco18, is written
-    in COCO's 17, which its evaluation expects.
-    """
-    if set(load_skeleton("coco17").joints) < set(poses.skeleton.joints):
-        poses = poses.mapped(load_skeleton("coco17"))
-    flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
-    flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
-    ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
-    return [
-        {
-            "image_id": image,
-            "category_id": CATEGORY,
-            "keypoints": [round(value, 4) for value in row],
-            "score": round(score, 6),
-            **id_entry,
-        }
-        for row, score, id_entry in zip(flat.tolist(), poses.scores.tolist(), ids, strict=True)
-    ]
 
 
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:

@@ -25,7 +25,8 @@ from cairn.methods.landmarks.teaching import (
     table,
     usual_length,
 )
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 SEEDS = st.integers(0, 2**32 - 1)

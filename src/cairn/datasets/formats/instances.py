@@ -16,7 +16,7 @@ from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 PERSON_HEIGHT = 200.0

@@ -15,7 +15,7 @@ from cairn.datasets.reading import read_labels
 from cairn.errors import ImageError, LabelError, RecipeError
 from cairn.inference.predictor import MIN_CROP
 from cairn.media.images import IMAGE_SUFFIXES, image_size, read_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.sources import Sources
 from cairn.training.recipe import LabelSource, Recipe

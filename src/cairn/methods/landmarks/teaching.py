@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +23,7 @@ from cairn.methods.landmarks import predictor
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.methods.landmarks.model import Detector, Mirrored, Taught
 from cairn.methods.landmarks.training import LandmarksModule, Recipe
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.engine.results import load_weights, with_provenance
 from cairn.training.exporting.onnx_file import export
@@ -126,7 +125,7 @@ def examples_of(find: TopDownPredictor, labels: Labels) -> Examples:
     return Examples(
         np.stack(landmarks).reshape(len(chosen), -1),
         np.stack(points).reshape(len(chosen), -1),
-        _joined(truths),
+        Annotation.concatenate(truths),
         np.stack(centers),
         np.array(halves),
         labels.skeleton,
@@ -277,8 +276,3 @@ def _held_out(
     if not np.isfinite(train[some].points).any(axis=0).all():
         return float("nan")
     return error(fit(train[some], kind), train[rest] if val is None else val, protocol)
-
-
-def _joined(truths: Sequence[Annotation]) -> Annotation:
-    columns = ("keypoints", "visibility", "boxes", "areas", "crowd")
-    return Annotation(*(np.concatenate([getattr(truth, name) for truth in truths]) for name in columns))

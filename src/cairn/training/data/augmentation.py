@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, crop
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
 Share = Annotated[float, Field(ge=0, le=1)]

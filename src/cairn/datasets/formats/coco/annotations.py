@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
 MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision

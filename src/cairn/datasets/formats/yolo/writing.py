@@ -15,7 +15,7 @@ from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import OutputError
 from cairn.files import atomic_write
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 
