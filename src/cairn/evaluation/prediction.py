@@ -74,7 +74,9 @@ def predict_in_skeleton(predict: Predict, skeleton: Skeleton, labels: Labels) ->
     target = labels.skeleton
     available = [bool(parts) for parts in target.parts_in(skeleton)]
     missing = [
-        joint for joint, there, known in zip(target.joints, available, labels.labeled_joints, strict=True) if known > there
+        joint
+        for joint, there, known in zip(target.joints, available, labels.labeled_joints, strict=True)
+        if known > there
     ]
     if missing:
         raise LabelError(

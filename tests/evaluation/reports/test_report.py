@@ -14,12 +14,13 @@ from cairn.errors import OutputError
 from cairn.evaluation.evaluate import Evaluation, measure
 from cairn.evaluation.metrics.summary import headline, metrics, parts
 from cairn.evaluation.reports.report import write_report
-from cairn.evaluation.reports.worst import TILE, worst_instances, worst_sheet
+from cairn.evaluation.reports.worst import worst_instances, worst_sheet
 from cairn.inference.model_spec import Task
 from cairn.media.images import read_image, write_image
 from cairn.structures.annotation import Annotation
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.visualization.sheet import TILE
 
 BODY = Skeleton("body", ("nose", "left_hand", "right_hand"), limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))
 ABOUT = {"model": "<model>", "labels": "labels.json"}

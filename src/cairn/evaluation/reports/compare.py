@@ -17,9 +17,10 @@ from cairn.evaluation.metrics.summary import headline, metrics, name_of, number,
 from cairn.evaluation.reports.diagnosis import Diagnosis, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_curves
 from cairn.evaluation.reports.report import definition_line, prepare_report_folder, title_of, write_files
-from cairn.evaluation.reports.worst import TILE, instance_errors, tile
+from cairn.evaluation.reports.worst import instance_errors, tile
 from cairn.evaluation.tasks import TASKS
 from cairn.visualization.page import heading, image, paragraph, table
+from cairn.visualization.sheet import compose_sheet
 
 MAX_EXAMPLES = 6
 """Instances with the largest mean error over all models, and as many on which the models differ most."""
@@ -151,12 +152,12 @@ def example_instances(models: Models, count: int = MAX_EXAMPLES) -> list[Example
 
 def sheet(models: Models, examples: list[Example]) -> NDArray[np.uint8]:
     """Returns (H, W, 3) a numbered row of tiles for each instance, a tile for each model."""
-    result = np.full((max(1, len(examples)) * TILE, len(models) * TILE, 3), 255, np.uint8)
-    for i, entry in enumerate(examples):
-        for j, evaluation in enumerate(models.values()):
-            caption = str(i + 1) if j == 0 else ""
-            result[i * TILE : (i + 1) * TILE, j * TILE : (j + 1) * TILE] = tile(evaluation, entry.row, caption)
-    return result
+    tiles = [
+        tile(evaluation, entry.row, "" if column else str(number))
+        for number, entry in enumerate(examples, start=1)
+        for column, evaluation in enumerate(models.values())
+    ]
+    return compose_sheet(tiles, columns=len(models))
 
 
 def check_same_labels(models: Models) -> None:

@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from cairn.evaluation.evaluate import Evaluation
 from cairn.media.images import read_image
-from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.visualization.overlay import draw
+from cairn.visualization.sheet import TILE, compose_sheet, draw_caption, draw_ring, pixel_of, tile_view
 
 MAX_WORST = 12
-COLUMNS = 4
-TILE = 240
-"""Side of a tile in pixels."""
+RING_RADIUS = 4
+"""In pixels of a tile."""
 
-MARGIN = 1.4
-"""Side of a tile over the longer side of the bounding box."""
+LINE_COLOR = (230, 30, 30)
+"""Of the line from a label to its prediction."""
 
 MAX_ERROR = 5.0
 """Maximum error of a keypoint in thresholds, so that one outlier does not outweigh an instance that is wholly wrong."""
@@ -81,12 +80,7 @@ def instance_errors(evaluation: Evaluation) -> NDArray[np.float64]:
 
 def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]:
     """Returns (H, W, 3) numbered tiles, one per instance: predictions in colors, labels as white rings."""
-    lines = max(1, -(-len(worst) // COLUMNS))
-    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
-    for i, entry in enumerate(worst):
-        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
-        sheet[top : top + TILE, left : left + TILE] = tile(evaluation, entry.row, str(i + 1))
-    return sheet
+    return compose_sheet([tile(evaluation, entry.row, str(number)) for number, entry in enumerate(worst, start=1)])
 
 
 def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
@@ -96,27 +90,16 @@ def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
     pairs, skeleton = evaluation.pairs, evaluation.labels.skeleton
     annotated, predicted = pairs.ground_truth.keypoints[row], pairs.predicted[row]
     x, y, width, height = pairs.ground_truth.boxes[row].tolist()
-    side = max(MARGIN * max(width, height), 16.0)
-    view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))
-    image = read_image(evaluation.labels.images[pairs.images[row]].path)
-    canvas = view.warp(image, (TILE, TILE))
-    there = np.isfinite(predicted).all(axis=-1)
-    poses = Poses(predicted[None], there[None].astype(np.float32), np.ones(1, np.float32), skeleton)
+    view = tile_view((x + width / 2, y + height / 2), max(width, height))
+    canvas = view.warp(read_image(evaluation.labels.images[pairs.images[row]].path), (TILE, TILE))
+    detected = np.isfinite(predicted).all(axis=-1)
+    poses = Poses(predicted[None], detected[None].astype(np.float32), np.ones(1, np.float32), skeleton)
     canvas = draw(canvas, poses.transformed(view))
     for label, prediction in zip(view.apply(annotated), view.apply(predicted), strict=True):
         if not np.isfinite(label).all():
             continue
-        center = _pixel(label)
         if np.isfinite(prediction).all():
-            cv2.line(canvas, center, _pixel(prediction), (230, 30, 30), 1, cv2.LINE_AA)
-        cv2.circle(canvas, center, 4, (0, 0, 0), 2, cv2.LINE_AA)
-        cv2.circle(canvas, center, 4, (255, 255, 255), 1, cv2.LINE_AA)
-    for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(canvas, caption, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, thickness, cv2.LINE_AA)
+            cv2.line(canvas, pixel_of(label), pixel_of(prediction), LINE_COLOR, 1, cv2.LINE_AA)
+        draw_ring(canvas, label, RING_RADIUS)
+    draw_caption(canvas, caption)
     return canvas
-
-
-def _pixel(point: NDArray[Any]) -> tuple[int, int]:
-    # A predicted keypoint may lie anywhere, and OpenCV takes no numbers beyond 32 bits.
-    x, y = np.clip(np.round(point), -9999, 9999).astype(int).tolist()
-    return x, y
