@@ -120,11 +120,11 @@ def test_the_report_has_all_findings_and_is_self_contained(train: Labels, val: L
     result = check({"<train>": train, "val": val})
     written = write_check(result, tmp_path / "out")
     assert [path.name for path in written] == ["check.json", "examples.jpg", "suspicious.jpg", "check.html"]
-    written_json = json.loads(written[0].read_text())
-    assert written_json == json.loads(json.dumps(content(result)))
-    assert written_json["status"] == 1
-    assert written_json["sets"]["val"]["joints"]["nose"] == 10
-    assert written_json["suspicious_annotations"][0]["file"] == "p11x.png"
+    saved = json.loads(written[0].read_text())
+    assert saved == json.loads(json.dumps(content(result)))
+    assert saved["status"] == 1
+    assert saved["sets"]["val"]["joints"]["nose"] == 10
+    assert saved["suspicious_annotations"][0]["file"] == "p11x.png"
     page = written[3].read_text()
     assert "p11x.png: tail is" in page
     assert "&lt;train&gt;" in page
