@@ -259,7 +259,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
         ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
         ([model, labels, "--split", "test"], "--split is train or val"),
-        ([model, labels, "--split", "val"], "have no parts"),
+        ([model, labels, "--split", "val"], "have no splits"),
         ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),
         ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),

@@ -78,20 +78,20 @@ def detect_format(path: Path, formats: Sequence[Format] = FORMATS) -> Format:
         raise LabelError(f"{path} is Label Studio's own JSON: export as COCO, with boxes around the keypoints")
     match = next((candidate for candidate in formats if candidate.sniff(path)), None)
     if match is None:
-        raise LabelError(f"{path} {_reason(path, start, formats)}")
+        raise LabelError(_reason(path, start, formats))
     return match
 
 
 def _reason(path: Path, start: bytes, formats: Sequence[Format]) -> str:
     """Why a path is of no format, and what is expected."""
-    if yaml_in(path) is not None:
-        return "has neither kpt_shape (YOLO-pose) nor bodyparts (DeepLabCut): it describes no keypoints"
+    if (table := yaml_in(path)) is not None:
+        return f"{table} has neither kpt_shape (YOLO-pose) nor bodyparts (DeepLabCut): it describes no keypoints"
     if path.is_dir():
-        return "is a folder without data.yaml (YOLO), labeled-data (DeepLabCut) or .pts files (300-W)"
+        return f"{path} is a folder without data.yaml (YOLO), labeled-data (DeepLabCut) or .pts files (300-W)"
     if start.startswith(b"MATLAB"):
-        names = ", ".join(variable_names(path)) or "nothing"
-        return f"holds {names}: expected RELEASE of MPII, examples of FLIC, or joints of LSP or LSPET"
+        names = ", ".join(variable_names(path)) or "no variables"
+        return f"{path} has {names}: expected RELEASE of MPII, examples of FLIC, or joints of LSP or LSPET"
     if SKELETON.match(start):
-        return "describes a skeleton, not images: give it with --skeleton"
+        return f"{path} describes a skeleton, not images: give it with --skeleton"
     what = "is not UTF-8 text" if start[:2] in UTF16 else "is in an unknown format"
-    return f"{what}: expected {', '.join(known.title for known in formats if known.read)}"
+    return f"{path} {what}: expected {', '.join(known.title for known in formats if known.read)}"

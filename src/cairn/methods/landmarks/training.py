@@ -303,7 +303,10 @@ def recolored(views: Tensor, colors: Tensor) -> Tensor:
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
     samples = [
-        Sample(image, labels.labeled_joints) for labels, source in sources for image in labels for _ in range(source.repeat)
+        Sample(image, labels.labeled_joints)
+        for labels, source in sources
+        for image in labels
+        for _ in range(source.repeat)
     ]
     return TrainingSet(samples, Encoder(recipe), recipe.seed, recipe.run.cache)
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import AREA_PER_BOX
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
 from cairn.errors import ModelError
 from cairn.evaluation.evaluate import evaluate
 from cairn.evaluation.keypoint_metrics import measure_pck

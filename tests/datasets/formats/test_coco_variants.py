@@ -1,4 +1,4 @@
-"""COCO's format as CVAT, Label Studio and coco-annotator write it, and names of images that need care."""
+"""COCO format as CVAT, Label Studio and coco-annotator write it, unusual image names, and detection of formats."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.datasets.reading import form_of, read_labels
+from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError
 from support.made_labels import draw_images
 
@@ -31,8 +31,8 @@ def put(path: Path, values: Any) -> Path:
 
 
 def test_cvat(tmp_path: Path) -> None:
-    """annotations/person_keypoints_PART.json, images in images/PART; empty lists for labels without a skeleton;
-    tracks among the attributes."""
+    """annotations/person_keypoints_SPLIT.json, images in images/SPLIT; empty lists for labels without a skeleton;
+    track IDs among the attributes."""
     draw_images(tmp_path / "images/default", ("a.png",))
     values = content(attributes={"occluded": False, "track_id": 5}, bbox=[10, 12, 10, 10], area=100.0)
     values["categories"].append({"id": 2, "name": "cage", "keypoints": [], "skeleton": []})
@@ -56,14 +56,14 @@ def test_label_studio(tmp_path: Path) -> None:
     assert labels.images[0].annotation.areas[0] == pytest.approx(AREA_PER_BOX * 100)
 
 
-def test_label_studios_own_json_says_what_to_export(tmp_path: Path) -> None:
+def test_label_studio_json_is_an_error_that_names_the_export_format(tmp_path: Path) -> None:
     own = [{"id": 1, "annotations": [{"result": []}], "data": {"image": "/data/upload/a.png"}}]
     with pytest.raises(LabelError, match="Label Studio's own JSON: export as COCO"):
         read_labels(put(tmp_path / "project.json", own))
 
 
 def test_coco_annotator(tmp_path: Path) -> None:
-    """Box and area are 0 where only points were placed; outlines without points; colors; paths of its server."""
+    """Boxes and areas of 0 for points without an outline; outlines without points; colors; paths of its server."""
     draw_images(tmp_path, ("a.png",))
     values = content(bbox=[0, 0, 0, 0], area=0, isbbox=False, color="#ff0000", metadata={})
     values["images"][0] |= {"path": "/datasets/bugs/a.png", "dataset_id": 3}
@@ -81,7 +81,7 @@ def test_coco_annotator(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["a b ü/Ä 1.png", "sub/../a.png", "./a.png", "/home/else/set/sub/a.png", "C:\\x\\a.png"]
 )
-def test_names_with_blanks_letters_and_foreign_folders(tmp_path: Path, name: str) -> None:
+def test_names_with_spaces_non_ascii_letters_and_folders_of_another_machine(tmp_path: Path, name: str) -> None:
     draw_images(tmp_path / "p", ("a b ü/Ä 1.png", "a.png"))
     values = content()
     values["images"][0]["file_name"] = name
@@ -101,7 +101,7 @@ def test_names_with_blanks_letters_and_foreign_folders(tmp_path: Path, name: str
         ("a\0.png", "1 of 1 images are missing"),
     ],
 )
-def test_names_that_are_refused(tmp_path: Path, name: str, message: str) -> None:
+def test_invalid_names_are_errors(tmp_path: Path, name: str, message: str) -> None:
     draw_images(tmp_path, ("a.png", "p/c.png"))
     values = content()
     values["images"][0]["file_name"] = name
@@ -109,7 +109,7 @@ def test_names_that_are_refused(tmp_path: Path, name: str, message: str) -> None
         read_labels(put(tmp_path / "labels.json", values), tmp_path / "p")
 
 
-def test_a_image_listed_twice(tmp_path: Path) -> None:
+def test_an_image_that_is_listed_twice_is_an_error(tmp_path: Path) -> None:
     draw_images(tmp_path, ("a.png",))
     values = content()
     values["images"].append({"id": 2, "file_name": "./a.png", "width": 60, "height": 40})
@@ -117,7 +117,7 @@ def test_a_image_listed_twice(tmp_path: Path) -> None:
         read_labels(put(tmp_path / "labels.json", values))
 
 
-def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_invalid_records_are_skipped_and_counted(tmp_path: Path) -> None:
     draw_images(tmp_path, ("a.png", "b.png"))
     values = content()
     image, row = values["images"][0], values["annotations"][0]
@@ -150,16 +150,16 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b" \n", "is empty"),
-        (b'{"images": [{"id"', "not JSON that can be read"),
-        ('{"images": []}'.encode("utf-16"), "no UTF-8 text: expected COCO"),
-        (b'{"a": "\xff"}', "no UTF-8 text"),
-        (b"\x89HDF\r\n\x1a\nrubbish", "damaged: it is HDF5"),
+        (b'{"images": [{"id"', "is not valid JSON"),
+        ('{"images": []}'.encode("utf-16"), "is not UTF-8 text: expected .*COCO"),
+        (b'{"a": "\xff"}', "not UTF-8 text"),
+        (b"\x89HDF\r\n\x1a\nrubbish", "damaged: it is an HDF5 file"),
         (b"dataset_info = dict()", "describes a skeleton"),
         (b'name = "bug"\njoints = []', "describes a skeleton"),
-        (b"hello", "of no form that Cairn knows: expected COCO's JSON"),
+        (b"hello", "is in an unknown format: expected .*COCO keypoints"),
     ],
 )
-def test_what_is_no_label_file_is_one_line(tmp_path: Path, data: bytes, message: str) -> None:
+def test_another_file_is_a_one_line_error(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "labels.txt").write_bytes(data)
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(tmp_path / "labels.txt")
@@ -167,16 +167,15 @@ def test_what_is_no_label_file_is_one_line(tmp_path: Path, data: bytes, message:
     assert "\n" not in str(caught.value)
 
 
-def test_forms_are_told_by_content(tmp_path: Path) -> None:
-    for data, form in (
+def test_the_format_is_detected_by_content(tmp_path: Path) -> None:
+    for data, name in (
         (b'\xef\xbb\xbf{"images": []}', "coco"),
         (b'[{"joints": [[1, 2]]}]', "mpii"),
         (b'{"root": []}', "mpii"),
-        (b"MATLAB 5.0 MAT-file", "matlab"),
         (b"scorer,,,me\n", "deeplabcut"),
         (b"version: 1\nn_points: 68\n", "pts"),
-        (b"PAR1", "table"),
-        (b"frame,image,object,joint,x,y,v\n", "table"),
+        (b"PAR1", "parquet"),
+        (b"frame,image,object,joint,x,y,v\n", "csv"),
     ):
         (tmp_path / "labels.dat").write_bytes(data)
-        assert form_of(tmp_path / "labels.dat") == form
+        assert detect_format(tmp_path / "labels.dat").name == name
