@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from cairn.evaluation.keypoint_metrics import measure_error, measure_pck
 from cairn.evaluation.pairing import pair_instances
 from cairn.evaluation.prediction import Predict, predict_all_boxes, predict_in_skeleton
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
+from cairn.evaluation.tasks import TASKS
 from cairn.inference.model_spec import Task
 from cairn.structures.annotation import Annotation
 from cairn.structures.poses import Poses
@@ -200,6 +202,10 @@ def test_no_detections_give_zero_pck_and_no_nme() -> None:
 def test_a_wrong_number_of_predictions_for_boxes_is_an_error() -> None:
     with pytest.raises(LabelError, match=r"5\.jpg: expected one prediction for each of 2 labeled instances, got 1"):
         pair_instances(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], task="crop")
+
+
+def test_every_task_has_an_evaluation() -> None:
+    assert set(TASKS) == set(get_args(Task))
 
 
 def test_predictions_are_mapped_to_the_skeleton_of_the_labels() -> None:

@@ -140,7 +140,7 @@ def evaluate(
             print_comparison(results, diagnoses)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)
     if folder / "pck.png" not in written:
-        print("no plot: it needs matplotlib, pip install 'cairn[train]'", file=sys.stderr)
+        print("no plot: it needs matplotlib, pip install 'cairn-pose[train]'", file=sys.stderr)
 
 
 def _names(own: Sequence[str], typed: Sequence[str]) -> list[str]:

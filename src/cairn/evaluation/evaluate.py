@@ -114,19 +114,19 @@ def measure(
         MissingExtra: OKS is measured and faster-coco-eval is not installed.
     """
     pairs = pair_instances(labels, predictions, task)
-    chosen = protocol or default_protocol(pairs.ground_truth, labels.skeleton)
+    selected = protocol or default_protocol(pairs.ground_truth, labels.skeleton)
     detected = pairs[np.flatnonzero(pairs.matched)]
     oks = TASKS[task].measures_oks
-    measurable = oks and bool((chosen.length(detected.ground_truth, labels.skeleton) > 0).any())
+    measurable = oks and bool((selected.length(detected.ground_truth, labels.skeleton) > 0).any())
     return Evaluation(
         labels=labels,
         predictions=predictions,
         task=task,
         pairs=pairs,
-        pck=measure_pck(pairs, chosen, threshold, mean),
-        error=measure_error(pairs, chosen.nme_protocol or chosen),
+        pck=measure_pck(pairs, selected, threshold, mean),
+        error=measure_error(pairs, selected.nme_protocol or selected),
         oks=oks_metrics(labels, predictions) if oks else None,
-        ap=joint_precision(labels, predictions, chosen, threshold) if oks and chosen.name == "mpii" else None,
-        pck_detected=measure_pck(detected, chosen, threshold, mean) if measurable else None,
+        ap=joint_precision(labels, predictions, selected, threshold) if oks and selected.name == "mpii" else None,
+        pck_detected=measure_pck(detected, selected, threshold, mean) if measurable else None,
         seconds=seconds,
     )

@@ -104,16 +104,16 @@ def test_instances_without_track_and_predictions_without_id_are_ignored() -> Non
 
 def exhaustive(annotated: list[Frame], predicted: list[Frame]) -> dict[str, float]:
     frames = []  # of pairs (track, ID) -> OKS
-    for labeled, found in zip(annotated, predicted, strict=True):
-        oks = similarity(annotation_of(labeled), poses_of(found).keypoints, DOT.sigmas)
-        frames.append({(t, h): oks[j, i] for i, t in enumerate(labeled) for j, h in enumerate(found)})
+    for labeled, tracked in zip(annotated, predicted, strict=True):
+        oks = similarity(annotation_of(labeled), poses_of(tracked).keypoints, DOT.sigmas)
+        frames.append({(t, h): oks[j, i] for i, t in enumerate(labeled) for j, h in enumerate(tracked)})
     misses = false = switches = fragments = 0
     history: dict[int, list[int | None]] = {}
     before: set[tuple[int, int]] = set()
-    for labeled, found, oks in zip(annotated, predicted, frames, strict=True):
+    for labeled, tracked, oks in zip(annotated, predicted, frames, strict=True):
         kept = {pair for pair in before if oks.get(pair, 0) >= 0.5}
         tracks = [t for t in labeled if t not in {pair[0] for pair in kept}]
-        free = [h for h in found if h not in {pair[1] for pair in kept}] + [None] * len(tracks)
+        free = [h for h in tracked if h not in {pair[1] for pair in kept}] + [None] * len(tracks)
         best, best_value = [], (-1, -1.0)
         for way in set(permutations(free, len(tracks))):
             pairs = [(t, h) for t, h in zip(tracks, way, strict=True) if h is not None]
@@ -122,7 +122,7 @@ def exhaustive(annotated: list[Frame], predicted: list[Frame]) -> dict[str, floa
                 best, best_value = (pairs, value) if value > best_value else (best, best_value)
         before = kept | set(best)
         misses += len(labeled) - len(before)
-        false += len(found) - len(before)
+        false += len(tracked) - len(before)
         for t in labeled:
             history.setdefault(t, []).append(dict(before).get(t))
     for ids in history.values():
@@ -152,8 +152,8 @@ def test_equals_an_exhaustive_search(seed: int) -> None:
     rng = np.random.default_rng(seed)
 
     def frame(num_ids: int, max_count: int) -> Frame:
-        chosen = rng.permutation(num_ids)[: rng.integers(0, max_count + 1)]
-        return {int(number): float(rng.uniform(0, 30)) for number in chosen}
+        ids = rng.permutation(num_ids)[: rng.integers(0, max_count + 1)]
+        return {int(number): float(rng.uniform(0, 30)) for number in ids}
 
     annotated = [{0: 5.0}, *(frame(3, 3) for _ in range(5))]
     predicted = [frame(4, 3) for _ in range(6)]

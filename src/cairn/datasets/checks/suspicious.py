@@ -64,17 +64,17 @@ def suspicious_annotations(sets: Mapping[str, Labels]) -> list[SuspiciousAnnotat
         sets: Labels by name, in the joints of the first.
     """
     skeleton = next(iter(sets.values())).skeleton
-    places: list[tuple[str, int, int]] = []
+    instances: list[tuple[str, int, int]] = []
     points = [np.zeros((0, len(skeleton), 2), np.float32)]
     for name, labels in sets.items():
         for i, image in enumerate(labels):
             rows = np.flatnonzero(image.annotation.labeled)
-            places += [(name, i, int(row)) for row in rows]
+            instances += [(name, i, int(row)) for row in rows]
             points.append(image.annotation.keypoints[rows])
     keypoints = np.concatenate(points)
 
     def suspicious(kind: Kind, index: int, joints: list[int], score: float, reason: str) -> SuspiciousAnnotation:
-        name, image, row = places[index]
+        name, image, row = instances[index]
         names = tuple(skeleton.joints[joint] for joint in joints)
         return SuspiciousAnnotation(kind, name, image, row, sets[name].images[image].path.name, names, score, reason)
 
