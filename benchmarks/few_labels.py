@@ -16,7 +16,8 @@ import numpy as np
 
 from cairn.api.load import load
 from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.evaluate import evaluate, in_joints
+from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.prediction import predict_in_skeleton
 from cairn.evaluation.protocols import protocol_of
 from cairn.structures.skeleton import load_skeleton
 
@@ -44,7 +45,7 @@ def nme(model: Path, data: Path, fit: str) -> float:
     five = load_skeleton("face5")
     labels = read_coco(data, DATA / "images", five)
     predictor = load(model, threads=1)
-    return evaluate(in_joints(predictor, five, labels), labels, fit, protocol_of("eyes")).error.value
+    return evaluate(predict_in_skeleton(predictor, five, labels), labels, fit, protocol_of("eyes")).error.value
 
 
 def cairn(*arguments: object) -> None:

@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 
 from cairn.datasets.reading import read_labels
-from cairn.evaluation.evaluate import evaluate, predict, predict_objects
+from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.prediction import predict_all_boxes, predict_all_images
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.methods import get_method
@@ -53,7 +54,7 @@ def main() -> None:
     timed = spread(labels, TIMED)
     inputs = list(shown(networks["fp32"], predictor_of, timed))
     alone = seconds({name: [lambda n=n, x=x: n(x) for x in inputs] for name, n in networks.items()})
-    look = predict_objects if spec.task == "crop" else predict
+    look = predict_all_boxes if spec.task == "crop" else predict_all_images
     finders = {name: predictor_of(network) for name, network in networks.items()}
     ones = [replace(timed, images=(image,)) for image in timed.images]
     whole = seconds({name: [lambda f=f, o=o: list(look(f, o)) for o in ones] for name, f in finders.items()})

@@ -19,7 +19,8 @@ import numpy as np
 
 from cairn.api.load import load
 from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
+from cairn.evaluation.evaluate import Evaluation, evaluate
+from cairn.evaluation.prediction import predict_in_skeleton
 from cairn.evaluation.protocols import protocol_of
 from cairn.inference import zoo
 from cairn.structures.skeleton import load_skeleton
@@ -63,7 +64,7 @@ def faces(data: Path) -> Measured:
     five = load_skeleton("face5")
     labels = read_coco(data / "val.json", None, five)
     model = load("face-landmarks", threads=1)
-    usual = evaluate(in_joints(model, five, labels), labels, model.spec.task, protocol_of("eyes"))
+    usual = evaluate(predict_in_skeleton(model, five, labels), labels, model.spec.task, protocol_of("eyes"))
     return Measured({"NME": whole.error.value, "NME, five points": usual.error.value}, {})
 
 

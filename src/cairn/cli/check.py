@@ -11,7 +11,7 @@ import typer
 from cairn.errors import LabelError
 
 if TYPE_CHECKING:
-    from cairn.datasets.checks.findings import Check
+    from cairn.datasets.checks.check import Check
 
 
 def check(
@@ -41,8 +41,8 @@ def check(
     cairn check train.json --val val.json
     """
     from cairn.cli.reports import bar, kept_if_used
-    from cairn.datasets.checks.findings import check as look_over
-    from cairn.datasets.checks.report import free_of_checks, write_check
+    from cairn.datasets.checks.check import check as look_over
+    from cairn.datasets.checks.report import prepare_check_folder, write_check
     from cairn.datasets.labels import Labels
     from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
@@ -62,7 +62,7 @@ def check(
         skipped[name] = problems.skipped
         skeleton = skeleton or sets[name].skeleton
     folder = out or unused_folder(f"check-{labels[0].stem}")
-    with kept_if_used(free_of_checks(folder)):
+    with kept_if_used(prepare_check_folder(folder)):
         with bar("reading", sum(map(len, sets.values()))) as progress:
             result = look_over(sets, progress, skipped)
         written = write_check(result, folder)

@@ -7,14 +7,7 @@ from typing import Any
 
 from cairn.errors import SkeletonError
 from cairn.structures.flip_pairs import flip_pairs_by_name
-from cairn.structures.skeleton import (
-    COLOR,
-    DEFAULT_SIGMA,
-    Limb,
-    Skeleton,
-    load_skeleton,
-    skeleton_names,
-)
+from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, load_skeleton, skeleton_names
 
 
 def skeleton_from_category(category: Mapping[str, Any]) -> Skeleton:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
-from cairn.evaluation.evaluate import find_labeled, measure
+from cairn.evaluation.evaluate import measure
+from cairn.evaluation.prediction import predict_annotated_boxes
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
@@ -116,7 +117,7 @@ class HourglassModule(KeypointModule):
         image = self.val.images[index]
         if self.recipe.task == "single_instance":
             return predictor(network)(image.path)
-        return find_labeled(predictor(network), image, self.skeleton)
+        return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
