@@ -142,7 +142,7 @@ def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[
     from cairn.files import unused_folder
     from cairn.methods.autoconfig import configure, training_of, with_network
     from cairn.training.autoconfig.choices import Choice
-    from cairn.training.engine.loop import check_free
+    from cairn.training.run_folder import check_free
     from cairn.training.recipe import check_recipe
 
     if "method" in tables:
