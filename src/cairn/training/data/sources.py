@@ -1,4 +1,4 @@
-"""Training and validation labels of a recipe; a share of the training labels is held out if it names no validation set."""
+"""Training and validation labels of a recipe; without a validation set, a share of the training labels is held out."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     @abstractmethod
     def export_module(self) -> nn.Module:
-        """Returns the network to export: last stage only, (B, 3, h, w) -> a tuple in the order of the spec's outputs."""
+        """Returns the network to export: last stage only, a tuple in the order of the spec's outputs."""
 
     @abstractmethod
     def spec(self) -> ModelSpec:

@@ -1,4 +1,4 @@
-"""Several processes that train one network, started by torchrun: ranks, work of the first process, exchange of values."""
+"""Several processes of torchrun that train one network: ranks, work of the first process, exchange of values."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: NDArray[np.float32]) -> Maps:
+        """Returns the outputs by name for images (B, 3, h, w) in float32."""
         device = next(self.module.parameters()).device
         was_training = self.module.training
         self.module.eval()
