@@ -47,6 +47,9 @@ RENAMED = {
 }
 """Keys of version 0.1 -> present keys."""
 
+RENAMED_OF_METHOD = {"landmarks": {"network.trunk": "network.kind"}}
+"""The same where a method differs."""
+
 NOTHING = "none"
 """Value of `pretrained` for training from scratch."""
 
@@ -221,13 +224,17 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     return tables
 
 
-def migrate(tables: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def migrate(tables: Mapping[str, Any], method: str | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Renames the keys of a recipe of version 0.1. A present recipe is returned as it is.
+
+    Args:
+        tables: The tables.
+        method: The method, if `tables` are a part of a recipe that does not name it.
 
     Returns:
         The tables, and the renamed keys as `rename_keys` returns them.
     """
-    result, renamed = rename_keys(tables, RENAMED)
+    result, renamed = rename_keys(tables, RENAMED | RENAMED_OF_METHOD.get(str(tables.get("method", method)), {}))
     shape = result.get("input")
     if isinstance(shape, dict) and (fit := shape.get("fit")) in TASK_OF_FIT:
         del shape["fit"]
@@ -256,7 +263,7 @@ def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
             raise RecipeError(f"a setting is section.name=value, got {setting!r}")
         given: dict[str, Any] = {}
         put(given, key, value)
-        migrated, renamed = migrate(given)
+        migrated, renamed = migrate(given, tables.get("method"))
         if renamed:
             log.warning("old name of a setting: %s", ", ".join(renamed))
             for new, value in _leaves(migrated):
