@@ -68,7 +68,10 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
     ("tables", "message"),
     [
         ({"run": {"epoch": 3}}, "there is no setting run.epoch; run has epochs, batch_size, accumulate, "),
-        ({"data": {"train": [{"labels": "a", "image": "b"}]}}, r"no setting data\.train\.0\.image; data\.train\.0 has labels, images, "),
+        (
+            {"data": {"train": [{"labels": "a", "image": "b"}]}},
+            r"no setting data\.train\.0\.image; data\.train\.0 has labels, images, ",
+        ),
         ({"refinement": "parabola"}, "there is no setting refinement; openpose has input, network, "),
         ({"run": {"epochs": 0}}, "run.epochs"),
         ({"optimizer": {"name": "magic"}}, "optimizer.name"),
@@ -98,7 +101,7 @@ def test_an_invalid_recipe_is_one_line_that_names_the_setting(tables, message):
 
 
 def test_an_unknown_section_lists_the_settings_of_the_method():
-    with pytest.raises(RecipeError, match="no section decode; hourglass has .*refinement.*, name, license") as error:
+    with pytest.raises(RecipeError, match=r"no section decode; hourglass has .*refinement.*, name, license") as error:
         check_recipe(HourglassRecipe, override({}, ["decode.peak_threshold=0.1"]))
     assert "\n" not in str(error.value)
 
@@ -131,7 +134,9 @@ def test_a_setting_of_version_0_1_overrides_the_value_of_a_recipe(caplog):
 @pytest.mark.parametrize(("method", "key"), [("hourglass", "backbone"), ("landmarks", "kind")])
 def test_a_key_of_version_0_1_is_renamed_as_its_method_has_it(method, key):
     old = {"method": method, "network": {"trunk": "paper"}}
-    assert migrate(old)[0]["network"] == override({"method": method}, ["network.trunk=paper"])["network"] == {key: "paper"}
+    assert (
+        migrate(old)[0]["network"] == override({"method": method}, ["network.trunk=paper"])["network"] == {key: "paper"}
+    )
 
 
 def test_an_hourglass_needs_an_input_that_it_can_halve():

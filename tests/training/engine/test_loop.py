@@ -191,7 +191,11 @@ class StoppedModule(hourglass.HourglassModule):
 def test_an_interrupt_stays_an_interrupt_and_stdout_stays_empty(things, tmp_path, interrupts, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # turns the progress bar on
     with pytest.raises(KeyboardInterrupt):
-        train(replace(hourglass.TRAINING, module=StoppedModule), recipe_for(hourglass, HOURGLASS, things), tmp_path / "run")
+        train(
+            replace(hourglass.TRAINING, module=StoppedModule),
+            recipe_for(hourglass, HOURGLASS, things),
+            tmp_path / "run",
+        )
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 1 of 3" in err
