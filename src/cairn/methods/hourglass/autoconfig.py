@@ -12,7 +12,7 @@ LARGEST = {False: 256, True: 384}
 """Side of the image as shown, without a GPU and with one."""
 
 BACKBONE_LR_FACTOR = 0.3
-"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-learning-rates.md)."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:

@@ -18,7 +18,7 @@ LARGEST_CROP = {False: 256, True: 384}
 """Without a GPU and with one: on a CPU twice as many crops of 256 pixels are worth more than whole large objects."""
 
 BACKBONE_LR_FACTOR = 0.1
-"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-learning-rates.md)."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
