@@ -67,7 +67,7 @@ def quantize(
         predictor_of: Builds the predictor of the model's method.
         calibration: Images for int8. At most `MAX_CALIBRATION` of them, evenly spread, are used.
         validation: Labels to measure the metric on. Without annotated instances in them, the keypoints that the source
-            detects in the calibration images take the place of ground truth.
+            detects in the calibration images serve as ground truth.
         max_metric_drop: Maximum drop of the metric, in percentage points.
         report: Is called with the report before the file is written.
 
