@@ -7,11 +7,11 @@ import math
 import subprocess
 import time
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-from cairn import __version__
 from cairn.errors import CairnError, ModelError
 from cairn.evaluation.evaluate import measure
 from cairn.evaluation.reports.report import FILES, write_report
@@ -81,7 +81,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
         run: The folder of the run.
     """
     provenance: dict[str, str | int | float] = {
-        "cairn": __version__,
+        **_version(),
         "trained": datetime.now(UTC).date().isoformat(),
         "seed": recipe.seed,
         "epoch": epoch + 1,
@@ -157,6 +157,14 @@ def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
         log.info("no report: %s", error)
     else:
         log.info("validation images: %s", folder / "report.html")
+
+
+def _version() -> dict[str, str]:
+    """The version of Cairn, if it is installed and not only on the path."""
+    try:
+        return {"cairn": version("cairn-pose")}
+    except PackageNotFoundError:
+        return {}
 
 
 def _commit() -> dict[str, str]:
