@@ -24,7 +24,7 @@ from cairn.evaluation.prediction import predict_all_boxes, predict_all_images
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.methods import get_method
-from cairn.training.exporting.quantization import lower, shown, spread
+from cairn.training.exporting.quantization import network_inputs, quantize, spread
 
 TIMED = 40  # images
 ROUNDS = 5
@@ -47,12 +47,12 @@ def main() -> None:
     labels = read_labels(given.labels, None, spec.skeleton)
     with tempfile.TemporaryDirectory() as folder:
         files = {"fp32": source, "fp16": Path(folder) / "fp16.onnx", "int8": Path(folder) / "int8.onnx"}
-        lower(source, files["fp16"], "fp16", predictor_of, calibration)
-        lower(source, files["int8"], "int8", predictor_of, calibration)
+        quantize(source, files["fp16"], "fp16", predictor_of, calibration)
+        quantize(source, files["int8"], "int8", predictor_of, calibration)
         networks = {name: OnnxNetwork(path, threads=1) for name, path in files.items()}
         sizes = {name: path.stat().st_size / 1e6 for name, path in files.items()}
     timed = spread(labels, TIMED)
-    inputs = list(shown(networks["fp32"], predictor_of, timed))
+    inputs = list(network_inputs(networks["fp32"], predictor_of, timed))
     alone = seconds({name: [lambda n=n, x=x: n(x) for x in inputs] for name, n in networks.items()})
     look = predict_all_boxes if spec.task == "crop" else predict_all_images
     finders = {name: predictor_of(network) for name, network in networks.items()}

@@ -75,12 +75,12 @@ def test_a_folder_and_other_labels_and_a_limit_to_the_loss(
     assert run(*arguments, "--labels", labels, "--max-metric-drop", "0") == 0
     assert "AP 100.00 -> 100.00" in capsys.readouterr().err
     assert run(*arguments) == 0
-    assert "keypoints of fp32 found again, %: 100.00 -> 100.00" in capsys.readouterr().err
+    assert "keypoints of fp32 detected again, %: 100.00 -> 100.00" in capsys.readouterr().err
     lost = tmp_path / "lost.onnx"
     assert run(model, lost, *arguments[2:], "--labels", labels, "--max-metric-drop", "-1") == 2
     error = capsys.readouterr().err
     assert error.startswith("AP 100.00 -> ")  # said, and refused
-    assert "int8 loses 0.00 of AP; at most -1 was allowed" in error
+    assert "AP drops by 0.00 in int8; the maximum drop is -1" in error
     assert not lost.exists()
 
 

@@ -53,13 +53,13 @@ def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, c
         (["train", odd], "names no method"),
         (["train", tmp_path / "none.toml"], "cannot read recipe"),
         (["train", "--method", "horse"], "no method 'horse'"),
-        (["train", "--method", "hourglass"], "needs labels to learn from"),
+        (["train", "--method", "hourglass"], "has no training labels"),
         (["train", "--method", "hourglass", "--images", tmp_path], "--images goes with --data"),
         ([*hourglass, "--val-images", tmp_path], "--val-images with --val"),
         (["train", flat, "--data", labels], "data must be a section"),
         (["train", flat, "--epochs", "3"], "run must be a section"),
         ([*hourglass, "--set", "network.feature=8"], "no setting network.feature"),
-        ([*hourglass, "--set", "augmentation.scale=[2, 1]"], "augmentation: scale goes from the smaller"),
+        ([*hourglass, "--set", "augmentation.scale=[2, 1]"], "augmentation: scale is [minimum, maximum]"),
         ([*hourglass, "--set", "seed"], "a setting is section.name=value"),
         ([*hourglass, "--val", tmp_path / "none.json"], "cannot read labels"),
         ([*hourglass, "--set", "skeleton=horse"], "no skeleton 'horse'"),
@@ -106,7 +106,7 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     assert "method = openpose: up to 2 instances in an image\n" in said
     assert "run.batch_size" not in said  # by hand, and so no choice
     written = Path("runs/several/recipe.toml")
-    length = "epochs = 400 # about 1 minutes here, at 10 samples a second, and more epochs learn little more\n"
+    length = "epochs = 400 # about 1 minutes on this machine, at 10 samples per second; more epochs improve little\n"
     assert length in written.read_text()
     assert read_recipe(written)["run"]["batch_size"] == 3
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cairn.inference.model_spec import ModelSpec
     from cairn.inference.network import Network
     from cairn.inference.predictor import Predictor
-    from cairn.training.exporting.quantization import Calibration, Cost
+    from cairn.training.exporting.precision_report import Calibration, PrecisionReport
 
 
 class Checkpoint(StrEnum):
@@ -127,7 +127,7 @@ def _lower(
 
     need("onnx")
     from cairn.inference.network import OnnxNetwork
-    from cairn.training.exporting.quantization import lower
+    from cairn.training.exporting.quantization import quantize
 
     spec = OnnxNetwork(source, threads=1).spec
     calibration, validation = _images(spec, precision, calibrate, labels, images, run)
@@ -137,12 +137,12 @@ def _lower(
     def predictor_of(network: Network) -> Predictor:
         return get_method(spec.method).predictor(network)
 
-    def say(cost: Cost) -> None:
-        print(cost, file=sys.stderr)
-        if not cost.figure:
+    def say(report: PrecisionReport) -> None:
+        print(report, file=sys.stderr)
+        if not report.metric:
             print("its loss was not measured: that takes --labels", file=sys.stderr)
 
-    lower(source, target, precision.value, predictor_of, calibration, validation, max_metric_drop, say)
+    quantize(source, target, precision.value, predictor_of, calibration, validation, max_metric_drop, say)
     print(target)
 
 

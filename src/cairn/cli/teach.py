@@ -86,7 +86,7 @@ def teach(
     train = teaching.examples_of(find, truth)
     held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
     protocol = protocol_of(metric) if metric else teaching.default_length(train if held is None else held)
-    kind: Kind = "ridge" if ridge else "paper"
+    kind: teaching.Kind = "ridge" if ridge else "paper"
     regressor = teaching.fit(train, kind)
     rows = teaching.table(train, held, kind, protocol, seed)
     other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)

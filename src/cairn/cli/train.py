@@ -142,8 +142,8 @@ def _completed(tables: dict[str, Any], chosen: bool, out: Path | None) -> tuple[
     from cairn.files import unused_folder
     from cairn.methods.autoconfig import configure, training_of, with_network
     from cairn.training.autoconfig.choices import Choice
-    from cairn.training.engine.loop import check_free
     from cairn.training.recipe import check_recipe
+    from cairn.training.run_folder import check_free
 
     if "method" in tables:
         training_of(tables)  # a method that does not exist is told before its labels are looked at

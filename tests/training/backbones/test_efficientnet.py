@@ -75,16 +75,16 @@ def module_of(network):
 
 def test_a_module_starts_from_imagenet_where_its_network_can():
     module = module_of({"kind": "efficientnet", "frozen": 2, "features": 8})
-    module.start_from_imagenet()
+    module.load_imagenet()
     assert torch.equal(module.network.backbone.stages[0][0].weight, imagenet_weights()["_conv_stem.weight"])
     with pytest.raises(RecipeError, match="efficientnet"):
-        module_of({"kind": "light"}).start_from_imagenet()
+        module_of({"kind": "light"}).load_imagenet()
 
 
 def test_an_hourglass_stands_on_it_and_starts_from_imagenet_too():
     tables = {"input": {"size": 32}, "network": {"backbone": "efficientnet", "lite": 1, "features": 8, "depth": 1}}
     module = HourglassModule(check_recipe(HourglassRecipe, tables), THING, Labels(THING, (), np.ones(3, bool)))
-    module.start_from_imagenet()
+    module.load_imagenet()
     assert torch.equal(module.network.stem.stages[0][0].weight, imagenet_weights(1)["_conv_stem.weight"])
     images = torch.rand(2, 3, 32, 64) * 255
     assert [maps.shape for maps in module.network(images)] == [(2, 3, 8, 16)]
@@ -94,7 +94,7 @@ def test_an_hourglass_stands_on_it_and_starts_from_imagenet_too():
         torch.testing.assert_close(module.network.stacks[0].heatmaps(features), module.network(images)[0])
     plain = check_recipe(HourglassRecipe, {"network": {"features": 8}})
     with pytest.raises(RecipeError, match="efficientnet"):
-        HourglassModule(plain, THING, Labels(THING, (), np.ones(3, bool))).start_from_imagenet()
+        HourglassModule(plain, THING, Labels(THING, (), np.ones(3, bool))).load_imagenet()
 
 
 @pytest.mark.parametrize("kind", [Recipe, HourglassRecipe])

@@ -147,7 +147,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     if flat and not whole:
         log.info("%d labeled objects are left out: their boxes have no area", flat)
     run = recipe.run
-    least = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count).least
+    least = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count).min_share
     if least == 1 and recipe.input.size == recipe.network.multiple:
         raise RecipeError("one crop that ends in one cell cannot be normalized: raise run.batch_size or input.size")
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, run.cache)

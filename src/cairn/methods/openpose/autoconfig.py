@@ -18,23 +18,23 @@ LARGEST_CROP = {False: 256, True: 384}
 """Without a GPU and with one: on a CPU twice as many crops of 256 pixels are worth more than whole large objects."""
 
 BACKBONE_LR_FACTOR = 0.1
-"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-learning-rates.md)."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Images large enough to show the objects, crops large enough to hold them."""
-    wanted = facts.image * OBJECT / facts.side
+    wanted = facts.image_side * OBJECT / facts.instance_side
     most = LARGEST_DETECT[machine.gpu is not None]
     detect = multiple_near(wanted, 32, 256, most)
-    scale = detect / facts.image
-    around, largest = AROUND * facts.large * scale, LARGEST_CROP[machine.gpu is not None]
+    scale = detect / facts.image_side
+    around, largest = AROUND * facts.large_instance_side * scale, LARGEST_CROP[machine.gpu is not None]
     size = multiple_near(around, 32, 192, largest)
     choice = choose_shared(facts, machine)
     slow = f"more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
-    shown = f"objects of {facts.side:.0f} pixels in images of {facts.image:.0f} are shown with"
-    shown += f" {facts.side * scale:.0f}{f': {slow}' if wanted > most else ''}"
+    shown = f"objects of {facts.instance_side:.0f} pixels in images of {facts.image_side:.0f} are shown with"
+    shown += f" {facts.instance_side * scale:.0f}{f': {slow}' if wanted > most else ''}"
     choice = choice.with_value("input.inference_size", detect, shown)
-    reason = f"the large objects are {facts.large * scale:.0f} pixels as shown"
+    reason = f"the large objects are {facts.large_instance_side * scale:.0f} pixels as shown"
     reason += f": {slow}" if around > largest else ", and this holds what is around them"
     return choice.with_value("input.size", size, reason)
 

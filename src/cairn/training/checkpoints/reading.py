@@ -17,7 +17,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.training.checkpoints.caffe import read_caffemodel
 
-RENAMED_MODULES = {"network.trunk.": "network.backbone."}
+RENAMED_MODULES = {"network.trunk.": "network.backbone.", "detector.trunk.": "detector.network."}
 """Prefixes of weight names in files of version 0.1 -> today's."""
 
 
