@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ImageError
-from cairn.media.sources import _without_suffix, find_sources, frames
+from cairn.media.reading import read_frames
+from cairn.media.sources import _without_suffix, find_sources
 
 
 @pytest.fixture
@@ -123,10 +124,10 @@ def test_frames_of_a_sequence_go_by_number_not_by_name(tree: Path) -> None:
         (tree / f"{number}.png").write_text("no image")
     (tree / "03.png").touch()  # which %d never writes
     (source,) = find_sources(["%d.png"])
-    numbered = list(frames(source, rate=10))
+    numbered = list(read_frames(source, rate=10))
     assert [(each.name.frame, each.name.seconds, each.name.output.as_posix()) for each in numbered] == [
         (1, 0.0, "1"),
         (2, 0.1, "2"),
         (10, 0.9, "10"),
     ]
-    assert all(each.fault is not None and each.image is None and each.count == 3 for each in numbered)
+    assert all(each.error is not None and each.image is None and each.count == 3 for each in numbered)

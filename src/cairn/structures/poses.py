@@ -30,6 +30,7 @@ class Poses:
     scores: NDArray[np.float32]
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
+    image: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         people, joints = len(self.scores), len(self.skeleton)

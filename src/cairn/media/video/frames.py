@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-USUAL_RATE = 25.0
+DEFAULT_RATE = 25.0
 """Frames per second where a file or a camera does not say."""
 
 SLOWEST, FASTEST = 0.01, 1000.0  # frames per second: beyond these headers say something else
@@ -51,4 +51,4 @@ class Video(Protocol):
 def sane_rate(rate: Any) -> float:
     """What a header says, or the usual rate where it says nothing that can be."""
     value = float(rate or 0)
-    return value if SLOWEST <= value <= FASTEST else USUAL_RATE
+    return value if SLOWEST <= value <= FASTEST else DEFAULT_RATE

@@ -32,8 +32,9 @@ from torch.utils.data import DataLoader
 from cairn.datasets.labels import Labels
 from cairn.errors import CairnError, ModelError, OutputError, RecipeError
 from cairn.files import atomic_write, ensure_writable_folder
+from cairn.machine import available_cores
 from cairn.structures.skeleton import Skeleton, load_skeleton
-from cairn.training.autoconfig.machine import free_cores, in_bf16
+from cairn.training.autoconfig.machine import in_bf16
 from cairn.training.backbones.imagenet import IMAGENET
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
@@ -86,7 +87,7 @@ def train(
     with joined() as group:
         on_first(lambda: start_run(recipe, run, resume, reasons))
         with _nothing_left_behind(run, resume or not group.first):
-            torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
+            torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             joints, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             if group.first:
                 with atomic_write(run / "skeleton.toml") as beside:
