@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,7 @@ class Evaluation:
 def predict(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
     """What is found in each labeled image by a model that looks at the whole image."""
     for i, image in enumerate(labels, start=1):
-        yield finder(image.path)
+        yield replace(finder(image.path), image=None)
         if progress:
             progress(i)
 
@@ -137,7 +137,7 @@ def predict(finder: Finder, labels: Labels, progress: Progress | None = None) ->
 def predict_objects(finder: Finder, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
     """What is found of each labeled object by a model that is shown one object at a time."""
     for i, image in enumerate(labels, start=1):
-        yield find_labeled(finder, image, labels.skeleton)
+        yield replace(find_labeled(finder, image, labels.skeleton), image=None)
         if progress:
             progress(i)
 

@@ -41,9 +41,6 @@ class BasePredictor(ABC, Generic[Raw]):
     `infer` runs the network; `decode_raw` needs numpy alone.
     """
 
-    has_maps: bool = False
-    """Whether `infer` gives the output maps of the whole image."""
-
     @property
     @abstractmethod
     def spec(self) -> ModelSpec:
@@ -73,6 +70,11 @@ class BasePredictor(ABC, Generic[Raw]):
     def threads(self) -> int:
         """Number of CPU cores that the network uses for one image; 0 is all."""
         return int(getattr(self.networks[0], "threads", 0))
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether `infer` gives the output maps of the whole image."""
+        return False
 
     @abstractmethod
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Raw:

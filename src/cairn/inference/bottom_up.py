@@ -25,8 +25,6 @@ class BottomUpPredictor(BasePredictor[MapsOfImage]):
         resolution: Resolution of the network input.
     """
 
-    has_maps = True
-
     def __init__(self, network: Network, decode: Decode, size: int | Resolution | None = None) -> None:
         """Creates a predictor.
 
@@ -53,6 +51,11 @@ class BottomUpPredictor(BasePredictor[MapsOfImage]):
     def networks(self) -> tuple[Network, ...]:
         """The network."""
         return (self.network,)
+
+    @property
+    def has_maps(self) -> bool:
+        """True."""
+        return True
 
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> MapsOfImage:
         """Returns the maps of an image.

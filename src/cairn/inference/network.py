@@ -42,7 +42,7 @@ class OnnxNetwork:
         spec: The specification in the file.
     """
 
-    def __init__(self, path: str | Path, threads: int = 0, device: str = "auto") -> None:
+    def __init__(self, path: str | Path, threads: int = 0, device: str = "cpu") -> None:
         """Opens a file.
 
         Args:

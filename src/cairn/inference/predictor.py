@@ -70,6 +70,11 @@ class Predictor(Protocol):
         """The networks that the predictor runs, the first one first."""
         ...
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether `stream` can keep the output maps of the whole image."""
+        ...
+
     @overload
     def __call__(self, image: ImageLike, boxes: ArrayLike | None = None) -> Poses: ...
 

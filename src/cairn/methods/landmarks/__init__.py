@@ -20,6 +20,7 @@ each is worth).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
@@ -28,6 +29,7 @@ from cairn.inference.predictor import TopDownPredictor, check_settings
 from cairn.methods.landmarks.decoder import decode
 from cairn.methods.method import Method
 from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.training.method import TrainingMethod
@@ -50,11 +52,11 @@ def predictor(network: Network, size: int | None = None, **settings: Any) -> Top
     if size not in (None, spec.input.size):
         raise ModelError(f"model {spec.name} is shown {spec.input.size} pixels and no other size, got {size}")
     check_settings("landmarks", decode, {**spec.decode, **settings})
+    return TopDownPredictor(network, partial(_decode, skeleton=spec.skeleton), size)
 
-    def decode_output(maps: Maps) -> Poses:
-        return decode(maps["keypoints"], maps["confidence"], spec.skeleton)
 
-    return TopDownPredictor(network, decode_output, size)
+def _decode(maps: Maps, skeleton: Skeleton) -> Poses:
+    return decode(maps["keypoints"], maps["confidence"], skeleton)
 
 
 def _training() -> TrainingMethod:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import lightning
@@ -115,7 +116,7 @@ class KeypointModule(lightning.LightningModule, ABC):
     def validation_step(self, batch: Sequence[int], _: int) -> None:
         """Images of `val` by their index; below 0 is none, so that all processes have as many."""
         network = TorchNetwork(self.export_module(), self.spec())
-        self._found += [(index, self.predict(network, index)) for index in batch if index >= 0]
+        self._found += [(index, replace(self.predict(network, index), image=None)) for index in batch if index >= 0]
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
