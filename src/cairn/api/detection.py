@@ -125,8 +125,10 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
     started = time.perf_counter()
     deferred = job.single is not None and job.single.kind != "sequence"  # has one error at most
     with ExitStack() as outputs:
-        for output in (*job.writers, *([job.drawings] if job.drawings else [])):
-            outputs.enter_context(output)
+        for writer in job.writers:
+            outputs.enter_context(writer)
+        if job.drawings is not None:
+            outputs.enter_context(job.drawings)
         _consume(job, hooks, run, deferred)
         read = run.images + run.frames
         if not read and run.errors:

@@ -165,7 +165,7 @@ def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) ->
             f"boxes are for models of one instance per crop; {predictor.name} detects all instances of an image"
         )
     if isinstance(boxes, str | PathLike):
-        return dict(zip(images, read_boxes(boxes).of(list(images)), strict=True))
+        return dict(zip(images, read_boxes(Path(boxes)).of(list(images)), strict=True))
     if isinstance(boxes, Mapping):
         return boxes
     if len(images) != 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,7 +14,7 @@ MIN_CROP = 16
 """Side in pixels of the smallest crop: fewer than four cells of a map carry no information."""
 
 
-def large_enough(boxes: NDArray) -> NDArray[np.float64]:
+def large_enough(boxes: NDArray[Any]) -> NDArray[np.float64]:
     """Returns boxes (P, 4), small ones grown around their centers to `MIN_CROP`; one keypoint has no area."""
     growth = np.maximum(MIN_CROP - boxes[:, 2:].astype(np.float64), 0)
     return np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
@@ -43,12 +45,13 @@ def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
     return checked
 
 
-def overlapping(boxes: NDArray, size: Size) -> NDArray[np.bool_]:
+def overlapping(boxes: NDArray[Any], size: Size) -> NDArray[np.bool_]:
     """Returns (P,) whether each of boxes (P, 4) shares an area with an image, which spans -0.5 to side - 0.5."""
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    return ((low < np.array(size[::-1]) - 0.5) & (high > -0.5)).all(axis=1)
+    overlap: NDArray[np.bool_] = ((low < np.array(size[::-1]) - 0.5) & (high > -0.5)).all(axis=1)
+    return overlap
 
 
-def box_text(box: NDArray) -> str:
+def box_text(box: NDArray[Any]) -> str:
     """Returns the numbers of one box, for messages."""
     return ", ".join(f"{value:g}" for value in box)

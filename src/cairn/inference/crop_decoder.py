@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from cairn.structures.skeleton import Skeleton
 
 
 def decode_crop(
-    heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola", background: bool = False
+    heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = "log-parabola", background: bool = False
 ) -> Poses:
     """Returns the one instance of a crop, in map cells.
 

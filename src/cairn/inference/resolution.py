@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +153,7 @@ class Resolution:
         log.warning("net resolution: rounded %s, a multiple of %d", changes, multiple)
 
 
-def average_maps(maps: Sequence[NDArray], affines: Sequence[Affine]) -> NDArray[np.float32]:
+def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDArray[np.float32]:
     """Returns the mean of the maps of one image at several scales, on the cells of the first scale.
 
     Cell i of the first scale, whose factor is f, is at (i + 0.5)·f'/f - 0.5 in a scale of factor f'. There the maps are

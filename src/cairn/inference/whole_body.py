@@ -6,7 +6,7 @@ OpenPose (TPAMI 2019, section 4). The constants are those of OpenPose's released
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -171,7 +171,7 @@ def face_boxes(poses: Poses) -> NDArray[np.float64]:
     return _squares(centers, sizes)
 
 
-def _in_crops(crops: Predictor, image: NDArray[np.uint8], boxes: NDArray, min_side: float) -> Poses:
+def _in_crops(crops: Predictor, image: NDArray[np.uint8], boxes: NDArray[Any], min_side: float) -> Poses:
     """Returns one row per box: the prediction there, or nothing where the square is too small or outside."""
     size = boxes[:, 2]
     rows = np.flatnonzero((size >= min_side) & overlapping(boxes, image.shape[:2]))
@@ -185,17 +185,18 @@ def _in_crops(crops: Predictor, image: NDArray[np.uint8], boxes: NDArray, min_si
     return Poses(keypoints, confidence, np.zeros(len(boxes), np.float32), skeleton)
 
 
-def _squares(centers: NDArray, sizes: NDArray) -> NDArray[np.float64]:
+def _squares(centers: NDArray[Any], sizes: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate([centers - sizes[:, None] / 2, sizes[:, None], sizes[:, None]], axis=1)
 
 
-def _mirrored(boxes: NDArray, width: int) -> NDArray[np.float64]:
+def _mirrored(boxes: NDArray[Any], width: int) -> NDArray[np.float64]:
     """Returns boxes in the mirror image of an image of this width."""
     return np.concatenate([width - 1 - boxes[:, :1] - boxes[:, 2:3], boxes[:, 1:]], axis=1)
 
 
-def _distance(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    return np.linalg.norm(a - b, axis=-1)
+def _distance(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    distance: NDArray[np.float64] = np.linalg.norm(a - b, axis=-1)
+    return distance
 
 
 def _check_task(predictor: Predictor, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -61,18 +60,17 @@ def open_source(source: SourceLike, threads: int = 0, rate: float = DEFAULT_RATE
     Raises:
         ImageError: The source names nothing, or is something else.
     """
-    if isinstance(source, Integral):
-        source = str(source)
-    if isinstance(source, str | Path):
-        return read_sources(find_sources([os.fspath(source)]), threads, rate)
-    if isinstance(source, list | tuple):
-        if not source:
+    value: Any = source
+    if isinstance(value, str | Path | Integral):
+        return read_sources(find_sources([str(value)]), threads, rate)
+    if isinstance(value, list | tuple):
+        if not value:
             raise ImageError("the list of sources is empty: expected paths or images")
-        if all(isinstance(each, str | Path | Integral) for each in source):
-            return read_sources(find_sources([str(each) for each in source]), threads, rate)
-    if is_batch(source) or (isinstance(source, Iterable) and not isinstance(source, bytes | np.ndarray)):
-        return _in_memory(source, rate)
-    return _one(as_image(source), describe(source))
+        if all(isinstance(each, str | Path | Integral) for each in value):
+            return read_sources(find_sources([str(each) for each in value]), threads, rate)
+    if is_batch(value) or (isinstance(value, Iterable) and not isinstance(value, bytes | np.ndarray)):
+        return _in_memory(value, rate)
+    return _one(as_image(value), describe(value))
 
 
 def read_sources(
