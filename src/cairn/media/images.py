@@ -208,8 +208,8 @@ def _hint(value: Any) -> str:
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype != np.uint8:
         raise ImageError(f"expected an image of uint8 from 0 to 255, got {array.dtype} {array.shape}")
-    if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
-        raise ImageError(f"expected channels last, (H, W, 3), got {array.shape}: transpose it by (1, 2, 0)")
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
+        raise ImageError(f"expected an image (H, W, 3), channels last, got {array.shape}: transpose it by (1, 2, 0)")
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(f"expected an image ({EXPECTED}), got {describe(array)}")
     if array.size == 0:
