@@ -36,7 +36,14 @@ def test_given_threshold_overrides_that_of_the_model(totem_model: Path) -> None:
 
 def crop_model(path: Path) -> Path:
     crop = InputSpec(resize="square", size=128, multiple=8, margin=1.5)
-    change = {"name": "one", "method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
+    change = {
+        "name": "one",
+        "method": "hourglass",
+        "task": "crop",
+        "input": crop,
+        "outputs": ("heatmaps",),
+        "decode": {},
+    }
     return write_totem_model(path, SPEC.model_copy(update=change))
 
 

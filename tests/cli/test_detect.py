@@ -352,7 +352,7 @@ def test_closed_stdout_is_no_traceback(environment: dict[str, str], totem_model:
 def test_few_images_are_in_memory_at_a_time(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, most: int
 ) -> None:
-    """In turn, only the previous image is alive when the network runs on the next; overlapped, as many as the queues hold."""
+    """In turn, only the previous image is alive during inference; overlapped, as many as the queues hold."""
     alive: list[weakref.ref] = []
     maps = BottomUpPredictor.maps
 

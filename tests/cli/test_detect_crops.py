@@ -93,9 +93,7 @@ def test_refinement_is_more_accurate(cairn: Cairn) -> None:
     assert errors[1] < min(errors[0], 2)
 
 
-def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(
-    cairn: Cairn, tmp_path: Path
-) -> None:
+def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[400, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 1
@@ -110,12 +108,18 @@ def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(
         (["photo.png", "--model", "one.onnx", "--boxes", "boxes.json"], "boxes.json has no boxes for photo.png"),
         (["photo.png", "other.png", "--model", "one.onnx", "--boxes", "list.json"], "list of boxes, which is for one"),
         (["other.png", "--model", "one.onnx", "--boxes", "boxes.json"], "box 0 (0, 0, 0, 5) has no area"),
-        (["other.png", "--model", "whole.onnx", "--boxes", "boxes.json"], "boxes are for models of one instance per crop; totems detects all instances"),
+        (
+            ["other.png", "--model", "whole.onnx", "--boxes", "boxes.json"],
+            "boxes are for models of one instance per crop; totems detects all instances",
+        ),
         (
             ["other.png", "--model", "one.onnx", "--boxes", "boxes.json", "--refine-with", "one.onnx"],
             "give boxes or refine, not both",
         ),
-        (["photo.png", "--model", "one.onnx", "--refine-with", "one.onnx"], "refinement needs a model of all instances"),
+        (
+            ["photo.png", "--model", "one.onnx", "--refine-with", "one.onnx"],
+            "refinement needs a model of all instances",
+        ),
         (["photo.png", "--model", "whole.onnx", "--refine-with", "whole.onnx"], "refinement needs a model of all"),
         (["photo.png", "--model", "one.onnx", "--size", "100"], "a multiple of 8, got 100"),
     ],

@@ -77,7 +77,10 @@ def test_results_are_in_image_pixels_at_every_resolution(cairn: Cairn, options: 
         (["--model", ""], "no model ''"),
         (["--draw-colors", "people"], "draw-colors must be limb or object"),
         (["--draw-colors", "object", "--no-draw"], "draw-colors need drawing"),
-        (["--hands", "whole.onnx"], "hands need a model of one instance per crop; totems detects all instances of an image"),
+        (
+            ["--hands", "whole.onnx"],
+            "hands need a model of one instance per crop; totems detects all instances of an image",
+        ),
         (["--face", "absent.onnx"], "no model file at absent.onnx"),
         (["--face", "face.onnx"], "skeleton totem has none"),
         (["--model", "arm.onnx", "--hands", "face.onnx"], "skeleton arm has no left_shoulder"),

@@ -210,7 +210,7 @@ def test_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, cli
     ended = cairn_("clip.mp4", "--write", "json,csv,openpose")
     assert ended.status == 1
     fault, summary = ended.stderr.splitlines()
-    assert fault.startswith("cairn: clip.mp4 ends too early")
+    assert fault.startswith("cairn: clip.mp4 is truncated")
     assert "1 could not be read to the end" in summary
     lines = lines_of(tmp_path / "clip.cairn.jsonl")
     assert len(lines) == FRAMES - 1
@@ -226,7 +226,7 @@ def test_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, cli
         ("empty.mp4", b"", "empty.mp4 is empty"),
         ("text.mp4", b"this is text", "text.mp4 cannot be opened as a video"),
         ("none.y4m", b"YUV4MPEG2 W64 H48 F25:1\n", "none.y4m has no frame"),
-        ("97", None, "no camera 97"),
+        ("97", None, "no webcam 97"),
     ],
 )
 def test_nothing_is_written_if_no_frame_can_be_read(
@@ -329,9 +329,7 @@ def test_without_pyav_the_drawn_video_is_webm_with_a_notice(
     assert drawn[-1].seconds == pytest.approx(read(clip)[-1].seconds, abs=0.15)
 
 
-def test_webcam_is_read_until_it_is_interrupted(
-    cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_webcam_is_read_until_it_is_interrupted(cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
 
     class Camera:

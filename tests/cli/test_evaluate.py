@@ -235,7 +235,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([labels], "give a model or several and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
         ([model, shorter, labels], "has not; --skeleton names joints that all of them have"),
-        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
+        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "size and net-resolution both set"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
         ([model, tmp_path / "none.json"], "cannot read labels"),

@@ -77,7 +77,10 @@ def test_device_is_mapped_to_providers(
 @pytest.mark.parametrize(
     ("device", "install"),
     [
-        ("cuda", r"pip install 'cairn-pose\[gpu\]', then pip uninstall -y onnxruntime, then pip install .*onnxruntime-gpu"),
+        (
+            "cuda",
+            r"pip install 'cairn-pose\[gpu\]', then pip uninstall -y onnxruntime, then pip install .*onnxruntime-gpu",
+        ),
         ("tensorrt", r"cairn-pose\[gpu\].*install TensorRT"),
         ("directml", "onnxruntime-directml"),
         ("coreml", "onnxruntime on macOS"),

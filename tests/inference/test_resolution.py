@@ -172,7 +172,9 @@ def test_impossible_resolutions_raise() -> None:
         Resolution.parse("-1x-1")
     with pytest.raises(ModelError, match=r"last of 4 scales with a gap of 0\.32 would be 13 pixels; the minimum is 32"):
         Resolution(scales=4, scale_gap=0.32).of_model(320, 32)
-    with pytest.raises(ImageError, match="4000 x 10 pixels, and its network input would be 147200 pixels long; the maximum is 8192"):
+    with pytest.raises(
+        ImageError, match="4000 x 10 pixels, and its network input would be 147200 pixels long; the maximum is 8192"
+    ):
         Resolution.parse("-1x368").fit((10, 4000), 16)
 
 

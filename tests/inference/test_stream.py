@@ -97,7 +97,9 @@ def test_video_has_times_and_track_ids(model: Predictor, tmp_path: Path) -> None
     frames = list(model.stream(tmp_path / "clip.mp4", track=True, smooth=1.0))
     assert [frame.time for frame in frames] == pytest.approx([i / 10 for i in range(FRAMES)], abs=1e-3)
     assert all(frame.count == FRAMES and frame.rate == pytest.approx(10) for frame in frames)
-    left = {int(frame.poses.ids[frame.poses.keypoints[:, 1, 0].argmin()]) for frame in frames if frame.poses.ids is not None}
+    left = {
+        int(frame.poses.ids[frame.poses.keypoints[:, 1, 0].argmin()]) for frame in frames if frame.poses.ids is not None
+    }
     assert len(left) == 1
 
 
@@ -207,7 +209,7 @@ def test_boxes_for_every_image_or_by_path(folder: Path) -> None:
     model = one_instance()
     boxes = [[10, 10, 50, 50], [60, 60, 40, 40]]
     assert [len(frame.poses) for frame in model.stream(folder, boxes=boxes)] == [2] * FRAMES
-    named = {path: boxes[:1] for path in sorted(folder.iterdir())[1:]}
+    named = dict.fromkeys(sorted(folder.iterdir())[1:], boxes[:1])
     frames = list(model.stream(folder, boxes=named, on_error="yield"))
     assert [len(frame.poses) for frame in frames] == [0] + [1] * (FRAMES - 1)
     assert isinstance(frames[0].error, LabelError)

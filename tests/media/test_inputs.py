@@ -59,9 +59,7 @@ def test_transparency_is_composited_on_white_as_files_are(value: int, alpha: int
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_of_a_pil_image_is_applied(
-    image: NDArray[np.uint8], orientation: int, tmp_path: Path
-) -> None:
+def test_exif_orientation_of_a_pil_image_is_applied(image: NDArray[np.uint8], orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x112] = orientation
     Image.fromarray(image).save(tmp_path / "image.png", exif=exif)
@@ -128,7 +126,9 @@ def test_truncated_pil_image_raises_image_error(image: NDArray[np.uint8], tmp_pa
 
 
 def test_batches(image: NDArray[np.uint8]) -> None:
-    assert [is_batch(value) for value in ([image], (image,), image[None], image, "a.jpg", b"")] == [True] * 3 + [False] * 3
+    assert [is_batch(value) for value in ([image], (image,), image[None], image, "a.jpg", b"")] == [True] * 3 + [
+        False
+    ] * 3
     assert len(as_images([image, image[..., 0]])) == len(as_images(np.stack([image, image]))) == 2
     with pytest.raises(ImageError, match=r"image 1 of the batch: no image at absent\.png"):
         as_images([image, "absent.png"])

@@ -103,9 +103,7 @@ class DrawingOptions:
         return self.draw_as or (DRAWING_FORMATS[0] if has_pyav() else "webm")
 
 
-def make_writers(
-    options: OutputOptions, folder: Path, images: Sequence[Path], spec: ModelSpec
-) -> list[Writer]:
+def make_writers(options: OutputOptions, folder: Path, images: Sequence[Path], spec: ModelSpec) -> list[Writer]:
     """Returns the writers, not yet opened.
 
     Args:
@@ -134,9 +132,7 @@ def make_writers(
     return [*writers, JsonLinesWriter(options.lines, spec.name)] if options.lines else writers
 
 
-def result_paths(
-    folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None
-) -> tuple[Path, ...]:
+def result_paths(folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None) -> tuple[Path, ...]:
     """Returns the files with the results where they are few, else the output folder.
 
     Args:

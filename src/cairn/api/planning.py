@@ -103,7 +103,9 @@ def _find(names: Sequence[Any]) -> tuple[list[Source], Source | None]:
     from cairn.media.sources import find_sources
 
     if wrong := [name for name in names if not isinstance(name, str | PathLike | int)]:
-        raise ImageError(f"detect reads files and webcams, got {describe(wrong[0])}: call the model on images in memory")
+        raise ImageError(
+            f"detect reads files and webcams, got {describe(wrong[0])}: call the model on images in memory"
+        )
     texts = [str(name) for name in names]
     if not texts:
         raise ImageError("there are no sources: name an image, a video or a folder")

@@ -39,7 +39,9 @@ def detect(
     ] = None,
     refine: Annotated[
         bool,
-        typer.Option("--refine", help="Second prediction of each instance in a crop, with person-single: more accurate."),
+        typer.Option(
+            "--refine", help="Second prediction of each instance in a crop, with person-single: more accurate."
+        ),
     ] = False,
     refine_with: Annotated[
         str | None, typer.Option(help="Model of one instance per crop for --refine.", show_default=False)

@@ -70,7 +70,9 @@ class OnnxNetwork:
         self.spec = ModelSpec.from_json(metadata[METADATA_KEY], str(path))
         missing = set(self.spec.outputs) - {output.name for output in self._session.get_outputs()}
         if missing:
-            raise ModelError(f"the specification of {path} names outputs {', '.join(sorted(missing))}, absent from its graph")
+            raise ModelError(
+                f"the specification of {path} names outputs {', '.join(sorted(missing))}, absent from its graph"
+            )
         self._input = self._session.get_inputs()[0].name
         log_device(self.device)
 

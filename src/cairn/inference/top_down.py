@@ -110,7 +110,9 @@ class TopDownPredictor(BasePredictor[Poses]):
         """Returns center and side of each crop."""
         if boxes is None:
             if max(size) < MIN_CROP:
-                raise ImageError(f"the image is {size[1]} x {size[0]} pixels; its longer side must be {MIN_CROP} at least")
+                raise ImageError(
+                    f"the image is {size[1]} x {size[0]} pixels; its longer side must be {MIN_CROP} at least"
+                )
             return [(((size[1] - 1) / 2, (size[0] - 1) / 2), max(size))]
         checked = check_boxes(boxes, size)
         sides = self.spec.input.margin * checked[:, 2:].max(axis=1)

@@ -217,5 +217,6 @@ def _check_head(spec: ModelSpec) -> None:
     there = {joint for joint, parts in zip(HEAD.joints, HEAD.parts_in(spec.skeleton), strict=True) if parts}
     if not ({"nose", "neck"} <= there or {"left_eye", "right_eye"} <= there or {"head", "neck"} <= there):
         raise ModelError(
-            f"faces are placed by neck and nose, the eyes, or head and neck: skeleton {spec.skeleton.name} has none of these"
+            f"faces are placed by neck and nose, the eyes, or head and neck: "
+            f"skeleton {spec.skeleton.name} has none of these"
         )

@@ -26,8 +26,9 @@ def path_of(name: str) -> Path:
     names = embedded()
     if name not in names:
         close = get_close_matches(name, names, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
         raise ModelError(
-            f"no model {name!r}{f' (did you mean {close[0]}?)' if close else ''}; bundled: {', '.join(names) or 'none'}; "
+            f"no model {name!r}{hint}; bundled: {', '.join(names) or 'none'}; "
             "or give the path of an .onnx file or of a run folder"
         )
     return _folder() / f"{name}.onnx"

@@ -82,9 +82,7 @@ def read_sources(
             yield from frames
 
 
-def read_frames(
-    source: Source, threads: int = 0, rate: float = DEFAULT_RATE
-) -> Generator[SourceFrame, None, None]:
+def read_frames(source: Source, threads: int = 0, rate: float = DEFAULT_RATE) -> Generator[SourceFrame, None, None]:
     """Yields the frames of a source, read on demand. An error is yielded as a frame; it ends a video.
 
     Args:
