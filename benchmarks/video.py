@@ -139,7 +139,8 @@ def against_the_network(clip: Path) -> None:
         for name, way in ways.items():
             times[name].append(seconds(way))
     first, fastest, *_ = times.values()
-    print(f"\n{available_cores()} cores                           ms a frame   of the network alone: a frame at a time, parallel")
+    columns = "ms a frame   of the network alone: a frame at a time, parallel"
+    print(f"\n{available_cores()} cores                           {columns}")
     for name, each in times.items():
         ratios = [statistics.median(a / b for a, b in zip(each, base, strict=True)) for base in (first, fastest)]
         print(f"  {name:33s} {1000 * statistics.median(each) / FRAMES:10.1f} {ratios[0]:12.2f} {ratios[1]:12.2f}")

@@ -172,7 +172,9 @@ def test_damaged_video_gives_frames_or_one_error(tmp_path: Path, where: int, len
 
 
 @pytest.mark.parametrize("backend", ["pyav", "opencv"])
-def test_file_that_is_not_a_video_raises_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+def test_file_that_is_not_a_video_raises_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: backend == "pyav")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is text")

@@ -48,15 +48,17 @@ def load(
             unknown.
     """
     from cairn.inference import zoo
-    from cairn.inference.refine import RefinedPredictor
-    from cairn.inference.whole_body import WholeBodyPredictor
 
     predictor = _load_one(model, device, threads, size, **decode)
     if refine is not False and refine is not None:
+        from cairn.inference.refine import RefinedPredictor
+
         crops = _load_one(zoo.DEFAULT_CROP_MODEL if refine is True else refine, device, threads)
         predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:
         return predictor
+    from cairn.inference.whole_body import WholeBodyPredictor
+
     parts = [None if part is None else _load_one(part, device, threads) for part in (hands, face)]
     return WholeBodyPredictor(predictor, *parts)
 
