@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from crowd import STANDING
 

@@ -281,7 +281,7 @@ def test_what_is_not_installed_is_said_before_any_work(
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("an image was looked at"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
-    assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
+    assert "faster-coco-eval, which is not installed: pip install 'cairn-pose[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 

@@ -14,7 +14,7 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.similarity import Look
 from cairn.datasets.split import family_of, read_parts, series_of, split, write_parts
 from cairn.errors import LabelError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 DOT = Skeleton("dot", ("middle",))

@@ -20,7 +20,8 @@ from cairn.evaluation.evaluate import (
 )
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
 from cairn.inference.model_spec import Task
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from support import DATA
 

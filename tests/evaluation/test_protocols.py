@@ -9,7 +9,7 @@ import pytest
 from cairn.datasets.formats.coco import read_coco
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of, usual_protocol
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from support import DATA
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation, gathered
+from cairn.structures.poses import gathered
 from cairn.structures.skeleton import Skeleton
 
 LISTED = 20  # joints that an error names

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import sigmas_by_name
 from cairn.datasets.labels import Labels
-from cairn.structures.skeleton import DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name
+from cairn.structures.flip_pairs import flip_pairs_by_name
+from cairn.structures.skeleton import DEFAULT_SIGMA, Limb, Skeleton
 
 
 def with_limbs(labels: Labels) -> Labels:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,8 @@ from cairn.evaluation.metrics.pck import (
 from cairn.evaluation.protocols import Protocol, usual_protocol
 from cairn.inference.model_spec import Task
 from cairn.inference.predictor import large_enough
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 Progress = Callable[[int], None]
@@ -190,7 +190,7 @@ def pair_objects(labels: Labels, predictions: Sequence[Poses], task: Task = "mul
         points[there] = np.where(chosen.detected[..., None], chosen.keypoints, np.nan)
         found.append(points)
         images.append(np.full(len(rows), i))
-    truth = _joined([labeled_rows(image) for image in labels])
+    truth = Annotation.concatenate([labeled_rows(image) for image in labels])
     return Pairs(truth, np.concatenate(found), np.concatenate(images), labels.skeleton)
 
 
@@ -247,7 +247,7 @@ def evaluate(
     Raises ImageError where an image cannot be read, LabelError where labels do not suit model or protocol, and
     MissingExtra where OKS is its figure and faster-coco-eval is not installed.
     """
-    truth = _joined([labeled_rows(image) for image in labels])
+    truth = Annotation.concatenate([labeled_rows(image) for image in labels])
     protocol = protocol or usual_protocol(truth, labels.skeleton)
     protocol.lengths(truth, labels.skeleton)  # what cannot be measured is said now, not after the last image
     if task == "multi_instance":
@@ -309,11 +309,3 @@ Pairing = Callable[[Annotation, Poses], NDArray[np.int64]]
 """(G,) the found object that belongs to each labeled object of an image; -1 for none."""
 
 PAIRING: Mapping[Task, Pairing] = {"multi_instance": match, "crop": _in_order, "single_instance": _nearest}
-
-
-def _joined(annotations: Sequence[Annotation]) -> Annotation:
-    columns: dict[str, Any] = {}
-    for name in (field.name for field in fields(Annotation)):
-        values = [getattr(annotation, name) for annotation in annotations]
-        columns[name] = None if any(value is None for value in values) else np.concatenate(values)
-    return Annotation(**columns)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
-from cairn.structures.poses import Annotation, gathered
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import gathered
 from cairn.structures.skeleton import Skeleton
 from cairn.structures.skeleton import load_skeleton as definition
 

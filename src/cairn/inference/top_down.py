@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,7 +99,7 @@ class TopDownPredictor(BasePredictor[Poses]):
             for row, (i, affine) in enumerate(some):
                 pose = self.decode({name: values[row] for name, values in maps.items()})
                 found[i].append(pose.transformed(field_affine(self.spec.stride).then(affine.inverse())))
-        return [_joined(poses) if poses else Poses.empty(self.spec.skeleton) for poses in found]
+        return [Poses.concatenate(poses, self.spec.skeleton) for poses in found]
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""
@@ -142,12 +141,3 @@ def _side(size: int | Resolution | None, spec: ModelSpec) -> int:
     if not SIDES[0] <= size <= SIDES[1]:
         raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {size}")
     return size
-
-
-def _joined(poses: list[Poses]) -> Poses:
-    return replace(
-        poses[0],
-        keypoints=np.concatenate([pose.keypoints for pose in poses]),
-        confidence=np.concatenate([pose.confidence for pose in poses]),
-        scores=np.concatenate([pose.scores for pose in poses]),
-    )

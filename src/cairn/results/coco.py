@@ -9,13 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import numpy as np
-
 from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results import Detections, Writer
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import load_skeleton
 
 CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one kind of object
 
@@ -69,21 +66,7 @@ def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
     An object whose identity is followed has "track_id" too.
     A skeleton that has COCO's joints and more, as coco18, is written in COCO's 17: its evaluation wants these.
     """
-    if set(load_skeleton("coco17").joints) < set(poses.skeleton.joints):
-        poses = poses.mapped(load_skeleton("coco17"))
-    flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
-    flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
-    ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
-    return [
-        {
-            "image_id": image,
-            "category_id": CATEGORY,
-            "keypoints": [round(value, 4) for value in row],
-            "score": round(score, 6),
-            **identity,
-        }
-        for row, score, identity in zip(flat.tolist(), poses.scores.tolist(), ids, strict=True)
-    ]
+    return poses.to_coco(image, CATEGORY)
 
 
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:

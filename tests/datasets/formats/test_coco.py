@@ -16,7 +16,7 @@ from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.coco_rows import AREA_PER_BOX
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, load_skeleton
 from support import DATA
 

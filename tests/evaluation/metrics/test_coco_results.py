@@ -10,7 +10,8 @@ from cairn.evaluation.metrics.oks import NAMES, library, oks_metrics
 from cairn.media.names import ImageName
 from cairn.results import Detections
 from cairn.results.coco import CocoWriter, image_ids
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import load_skeleton
 
 COCO17 = load_skeleton("coco17")

@@ -14,7 +14,8 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.evaluate import Evaluation, measure
 from cairn.evaluation.metrics.errors import GOOD, KINDS, NEAR, breakdown, kinds_of, repaired
 from cairn.evaluation.metrics.oks import similarity
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 BODY = Skeleton(

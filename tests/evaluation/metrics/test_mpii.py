@@ -14,7 +14,8 @@ from cairn.evaluation.evaluate import measure
 from cairn.evaluation.metrics.mpii import average_precision, joint_precision
 from cairn.evaluation.metrics.summary import headline, metrics
 from cairn.evaluation.protocols import PROTOCOLS
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 TOY = Skeleton("toy", ("a", "b", "c", "pelvis"))

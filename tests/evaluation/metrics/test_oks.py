@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.evaluation.metrics.oks import check_parallel, match, oks_metrics, similarity
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 TOY = Skeleton("toy", ("a", "b", "c"), sigmas=(0.03, 0.05, 0.1))
@@ -224,5 +225,5 @@ def test_predictions_must_be_parallel_and_of_the_same_joints() -> None:
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     truth, finds = random_case(2)
-    with pytest.raises(MissingExtra, match=r"faster-coco-eval.*cairn\[train\]"):
+    with pytest.raises(MissingExtra, match=r"faster-coco-eval.*cairn-pose\[train\]"):
         oks_metrics(truth, finds)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.evaluate import measure
 from cairn.evaluation.metrics.sizes import MAX_BINS, MIN_OBJECTS, bins_of, by_size
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 PAIR = Skeleton("pair", ("a", "b"))

@@ -12,7 +12,8 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.oks import similarity
 from cairn.evaluation.metrics.tracking import measure_tracks
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 DOT = Skeleton("dot", ("dot",), sigmas=(0.5,))  # with an area of 100: OKS is exp(-d²/200), 0.5 at 11.8 pixels

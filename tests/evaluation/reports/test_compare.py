@@ -17,7 +17,8 @@ from cairn.evaluation.reports.diagnosis import diagnose
 from cairn.evaluation.reports.worst import TILE
 from cairn.inference.model_spec import Task
 from cairn.media.images import read_image, write_image
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")

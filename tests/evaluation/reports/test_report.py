@@ -17,7 +17,8 @@ from cairn.evaluation.reports.report import write_report
 from cairn.evaluation.reports.worst import TILE, worst_objects, worst_sheet
 from cairn.inference.model_spec import Task
 from cairn.media.images import read_image, write_image
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 BODY = Skeleton("body", ("nose", "left_hand", "right_hand"), limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))

@@ -21,8 +21,8 @@ from cairn.methods.openpose.training import (
     supervised_cells,
     training_set,
 )
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, field_to_image
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import Augmentation, moved, random_view
 from cairn.training.data.loading import Sample, stack

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cairn.errors import SkeletonError
-from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name, skeleton_names
+from cairn.structures.flip_pairs import flip_pairs_by_name
+from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, skeleton_names
 from cairn.structures.skeleton import load_skeleton as definition
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 
 TRACKS = ("track", "track_id", "instance_id")  # SLEAP's exports, PoseTrack's and CVAT's, others'
 AREA_PER_BOX = 0.53  # of a box that a person covers, where no area is given; xtcocotools takes the same

@@ -16,8 +16,8 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Faults
 from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
 Split = Literal["train", "val"]

@@ -31,7 +31,8 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.evaluate import PAIRING, Evaluation, labeled_rows
 from cairn.evaluation.metrics.mpii import inside
 from cairn.evaluation.metrics.oks import MAX_DETECTIONS, keypoint_similarity, oks_metrics
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 GOOD, NEAR = 0.85, 0.5  # section 3.1

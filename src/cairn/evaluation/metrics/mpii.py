@@ -21,7 +21,8 @@ from cairn.datasets.labels import Labels
 from cairn.evaluation.metrics.oks import check_parallel
 from cairn.evaluation.metrics.pck import average
 from cairn.evaluation.protocols import Protocol
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 
 
 @dataclass(frozen=True, eq=False)

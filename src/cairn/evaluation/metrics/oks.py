@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, MissingExtra
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 
 MAX_DETECTIONS = 20  # of one image that count, by score; COCO's number for keypoints
 NOWHERE = -1e6  # where joints are put that were not found: they earn nothing, as far from everything as this

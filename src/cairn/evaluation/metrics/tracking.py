@@ -14,7 +14,8 @@ from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.oks import check_parallel, similarity
 from cairn.ops.assignment import assign
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 
 LEAST = 0.5  # OKS from which a find and an object may match; PoseTrack and COCO's AP50
 

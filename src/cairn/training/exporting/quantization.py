@@ -34,7 +34,8 @@ from cairn.inference.model_spec import ModelSpec, Task
 from cairn.inference.network import Maps, Network, OnnxNetwork
 from cairn.inference.predictor import large_enough
 from cairn.media.images import image_size
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.training.exporting.precision import Precision, noise, precision_of, restate, to_fp16, to_fp32, to_int8
 
 MAX_SHOWN = 100  # images to calibrate on: more widen the ranges of layers, and help no further
