@@ -22,16 +22,17 @@ from pathlib import Path
 import cv2
 
 import cairn
-from cairn.api.detection import Plan, cores, run, shared_out
-from cairn.api.finders import Finder
-from cairn.api.outputs import Drawings, writers
-from cairn.inference.pipeline import overlap
+from cairn.api.detection import DetectionJob, Hooks, run_detection
+from cairn.api.outputs import OutputOptions, make_writers
 from cairn.inference.predictor import BottomUpPredictor
+from cairn.inference.stream import StreamOptions, share_cores
+from cairn.machine import available_cores
 from cairn.media.images import read_image
 from cairn.media.names import ImageName
 from cairn.media.sources import Source, find_sources
 from cairn.media.video import open_video, write_video
 from cairn.results import Detections
+from cairn.results.overlays import Drawings
 from steps import averaged, looked_at, resized
 
 IMAGE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
@@ -48,35 +49,22 @@ def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:
             writer.write(image[:, i % 64 : i % 64 + size[1]])
 
 
-def plan(
-    model: BottomUpPredictor, folder: Path, clips: list[Source], draw: bool, threads: int, parallel: int = 1
-) -> Plan:
-    forms = ["json", "openpose", "csv", "coco"]
-    return Plan(
-        finder=Finder(model.spec, model),
-        writers=writers(forms, folder, [], model.spec.name, to_stdout=False, scale=0, candidates=None),
-        threshold=0.0,
-        tracker=None,
+def job(model: BottomUpPredictor, folder: Path, clips: list[Source], draw: bool, threads: int) -> DetectionJob:
+    return DetectionJob(
+        sources=clips,
+        predictor=model,
+        stream=StreamOptions(threads=threads, on_error="yield"),
+        writers=make_writers(OutputOptions(write=["json", "openpose", "csv", "coco"]), folder, [], model.spec),
         drawings=Drawings(folder, "mp4", threads) if draw else None,
-        draw_from=model.spec.draw_threshold,
-        draw_by="limb",
-        keep_maps=False,
-        threads=threads,
-        parallel=parallel,
-        rate=25,
+        draw_threshold=model.spec.draw_threshold,
     )
 
 
-def detect(model: BottomUpPredictor, clip: Path, parallel: int = 1, every: Callable = lambda *_: None) -> int:
-    """Frames that were detected, drawn and written. `every` is told after each how many are done."""
+def detect(model: BottomUpPredictor, clip: Path, every: Callable = lambda *_: None) -> int:
+    """Returns the number of frames that were detected, drawn and written; `every` gets the number done so far."""
     clips = find_sources([str(clip)])
-    what = plan(model, clip.parent / "out", clips, True, 0, parallel)
-    for output in (*what.writers, *([what.drawings] if what.drawings else [])):
-        output.__enter__()
-    done = run(clips, what, lambda fault: sys.exit(str(fault)), every)
-    for output in (*what.writers, *([what.drawings] if what.drawings else [])):
-        output.__exit__(None, None, None)
-    return done.frames
+    hooks = Hooks(notice=lambda line: sys.exit(line), advance=every)
+    return run_detection(job(model, clip.parent / "out", clips, True, 0), hooks).frames
 
 
 def seconds(step: Callable[[], object]) -> float:
@@ -88,7 +76,7 @@ def seconds(step: Callable[[], object]) -> float:
 def by_step(model: BottomUpPredictor, clip: Path) -> None:
     """Processor milliseconds a frame of each step, one after another, on one core."""
     folder = clip.parent / "steps"
-    what = plan(model, folder, [], True, 1)
+    what = job(model, folder, [], True, 1)
     spent: dict[str, float] = {}
 
     def timed(name: str, step: Callable) -> Callable:
@@ -129,8 +117,8 @@ def against_the_network(clip: Path) -> None:
 
     All cores are at one frame, or, as `cairn detect` has it, each of several frames has its share of them.
     """
-    parallel, share = shared_out(0)
-    whole, shared = (cairn.load("person", threads=threads) for threads in (cores(), share))
+    parallel, share = share_cores(0)
+    whole, shared = (cairn.load("person", threads=threads) for threads in (available_cores(), share))
     image = next(iter(open_video(clip))).image
     shown, _ = resized(whole, image)
     looked_at(whole, shown)
@@ -144,14 +132,15 @@ def against_the_network(clip: Path) -> None:
         f"network alone, {parallel} parallel": several,
         "all steps in turn": lambda: in_turn(lambda: detect(whole, clip)),
         "overlapped, a frame at a time": lambda: detect(whole, clip),
-        f"overlapped, {parallel} parallel": lambda: detect(shared, clip, parallel),
+        f"overlapped, {parallel} parallel": lambda: detect(shared, clip),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
             times[name].append(seconds(way))
     first, fastest, *_ = times.values()
-    print(f"\n{cores()} cores                           ms a frame   of the network alone: a frame at a time, parallel")
+    columns = "ms a frame   of the network alone: a frame at a time, parallel"
+    print(f"\n{available_cores()} cores                           {columns}")
     for name, each in times.items():
         ratios = [statistics.median(a / b for a, b in zip(each, base, strict=True)) for base in (first, fastest)]
         print(f"  {name:33s} {1000 * statistics.median(each) / FRAMES:10.1f} {ratios[0]:12.2f} {ratios[1]:12.2f}")
@@ -159,11 +148,15 @@ def against_the_network(clip: Path) -> None:
 
 def in_turn(work: Callable[[], object]) -> object:
     """The work with nothing overlapped."""
-    cairn.api.detection.overlap = lambda works, *stages, **_: overlap(works, *stages, ahead=0)
+    modules = cairn.inference.stream, cairn.api.detection
+    before = modules[0].queue_length
+    for module in modules:
+        module.queue_length = lambda threads: 0
     try:
         return work()
     finally:
-        cairn.api.detection.overlap = overlap
+        for module in modules:
+            module.queue_length = before
 
 
 def memory(minutes: float, folder: Path) -> None:

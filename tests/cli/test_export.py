@@ -154,7 +154,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, "x.onnx", *int8, "--calibrate", one], "has no labeled image left to measure the loss on"),
         ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
         ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
-        ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
+        ([foreign, "x.onnx", *int8, "--calibrate", labels], "not a Cairn model"),
         (["nobody", "x.onnx", *int8, "--calibrate", labels], "no model 'nobody'"),
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),
         (

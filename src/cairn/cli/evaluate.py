@@ -81,8 +81,7 @@ def evaluate(
     """
     from dataclasses import replace
 
-    from cairn.api.finders import resolution
-    from cairn.api.load import load
+    from cairn.api.load import load, resolution
     from cairn.cli.figures import print_comparison, print_evaluation
     from cairn.cli.reports import bar, kept_if_used
     from cairn.datasets.reading import read_labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def annotated_instances(image: LabeledImage) -> Annotation:
 def predict_all_images(predict: Predict, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
     """Yields the predictions for each whole image."""
     for number, image in enumerate(labels, start=1):
-        yield predict(image.path)
+        yield replace(predict(image.path), image=None)  # not every image at once in memory
         if progress:
             progress(number)
 
@@ -37,7 +38,7 @@ def predict_all_images(predict: Predict, labels: Labels, progress: Progress | No
 def predict_all_boxes(predict: Predict, labels: Labels, progress: Progress | None = None) -> Iterator[Poses]:
     """Yields the predictions for the annotated bounding boxes of each image."""
     for number, image in enumerate(labels, start=1):
-        yield predict_annotated_boxes(predict, image, labels.skeleton)
+        yield replace(predict_annotated_boxes(predict, image, labels.skeleton), image=None)
         if progress:
             progress(number)
 

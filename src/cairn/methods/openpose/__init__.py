@@ -25,6 +25,7 @@ released eightfold upsampling, and fields are rendered on the same grid as maps 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
@@ -34,6 +35,7 @@ from cairn.inference.resolution import Resolution
 from cairn.methods.method import Method
 from cairn.methods.openpose.decoder import decode, decode_crop
 from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
@@ -56,18 +58,22 @@ def predictor(
     settings = {**spec.decode, **settings}
     if spec.outputs == ("heatmaps",) and spec.task == "crop":
         check_settings("openpose", decode_crop, settings)
-        return TopDownPredictor(network, lambda maps: decode_crop(maps["heatmaps"], spec.skeleton, **settings), size)
+        return TopDownPredictor(network, partial(_decode_crop, skeleton=spec.skeleton, **settings), size)
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
             f"openpose needs outputs heatmaps, pafs of a letterboxed image, or heatmaps of a crop; "
             f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     check_settings("openpose", decode, settings)
+    return BottomUpPredictor(network, partial(_decode, skeleton=spec.skeleton, **settings), size)
 
-    def decode_maps(maps: Maps) -> Poses:
-        return decode(maps["heatmaps"], maps["pafs"], spec.skeleton, **settings)
 
-    return BottomUpPredictor(network, decode_maps, size)
+def _decode(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
+    return decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+
+
+def _decode_crop(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
+    return decode_crop(maps["heatmaps"], skeleton, **settings)
 
 
 def _training() -> TrainingMethod:

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, SkeletonError
+from cairn.inference.crop_decoder import decode_crop as decode_one
 from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
-from cairn.ops.heatmaps import Peaks, Refinement, argmax_keypoints, find_peaks
+from cairn.ops.heatmaps import Peaks, Refinement, find_peaks
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -103,15 +104,10 @@ def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement
     refinement  of each map's highest cell: "log-parabola", "quarter" or "none"
 
     A joint's confidence is the height of that cell, within [0, 1]; one whose map is nowhere above 0 is not found.
-    The object's score is the mean of its K confidences. Raises SkeletonError where the maps do not fit the
-    skeleton, CairnError for an unknown refinement.
+    The object's score is the mean of its K confidences. Raises ModelError where the maps do not fit the
+    skeleton or the refinement is unknown.
     """
-    _check_maps(heatmaps, skeleton)
-    if refinement not in ("log-parabola", "quarter", "none"):
-        raise CairnError(f"refinement must be log-parabola, quarter or none, got {refinement!r}")
-    keypoints, confidence = argmax_keypoints(heatmaps[: len(skeleton)], refinement)
-    keypoints[confidence == 0] = np.nan
-    return Poses(keypoints[None], confidence[None], confidence.mean(keepdims=True), skeleton)
+    return decode_one(heatmaps, skeleton, refinement, background=True)
 
 
 def _decode(

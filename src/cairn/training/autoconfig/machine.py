@@ -13,6 +13,7 @@ import lightning
 import numpy as np
 import torch
 
+from cairn.machine import available_cores
 from cairn.training.autoconfig.choices import Machine, Pace
 from cairn.training.data.loading import stack
 from cairn.training.engine.memory import is_out_of_memory
@@ -28,11 +29,6 @@ TRIALS = 3
 
 UNKNOWN_MEMORY = 8000
 """Free memory in megabytes where the operating system does not report it."""
-
-
-def free_cores() -> int:
-    """That this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_bf16(precision: str) -> bool:
@@ -56,7 +52,7 @@ def measure_machine() -> Machine:
     except (AttributeError, ValueError, OSError):
         memory = UNKNOWN_MEMORY
     gpu = torch.cuda.mem_get_info()[0] // 2**20 if torch.cuda.is_available() else None
-    return Machine(max(1, free_cores() // here), memory // here, gpu)
+    return Machine(max(1, available_cores() // here), memory // here, gpu)
 
 
 def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace] | None:
@@ -71,7 +67,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
     """
     group = processes()
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
+    torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
     quick = recipe.model_copy(update={"run": recipe.run.model_copy(update={"cache": 0})})
     with tempfile.TemporaryDirectory() as folder, quietly():  # this split belongs to no run
         skeleton, sources, val = method.read_data(quick, Path(folder))
@@ -103,7 +99,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
     validation = TorchNetwork(module.export_module(), module.spec())
     validating, _ = _timed(lambda: module.predict(validation, 0))
     # On a CPU, data loading and the network share the cores; with a GPU they run in parallel.
-    shared = encoding / max(1, free_cores() // group.here)
+    shared = encoding / max(1, available_cores() // group.here)
     seconds = max(network, encoding / max(1, recipe.run.workers)) if device.type == "cuda" else network + shared
     return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)
 

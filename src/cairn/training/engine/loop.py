@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from cairn.datasets.labels import Labels
 from cairn.files import atomic_write
+from cairn.machine import available_cores
 from cairn.structures.skeleton import Skeleton, load_skeleton
-from cairn.training.autoconfig.machine import free_cores
 from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
 from cairn.training.engine.error_translation import translated_errors
 from cairn.training.engine.initial_weights import build_module
@@ -63,7 +63,7 @@ def train(
     with joined() as group:
         on_first(lambda: start_run(recipe, run, resume, reasons))
         with removed_on_failure(run, keep=resume or not group.first):
-            torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
+            torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             if group.first:
                 with atomic_write(folder.skeleton) as beside:

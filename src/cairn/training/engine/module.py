@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import lightning
@@ -134,7 +135,7 @@ class KeypointModule(lightning.LightningModule, ABC):
             batch: Indices into `val`; -1 pads the shares of all processes to the same number.
         """
         network = TorchNetwork(self.export_module(), self.spec())
-        self._validated += [(index, self.predict(network, index)) for index in batch if index >= 0]
+        self._validated += [(index, replace(self.predict(network, index), image=None)) for index in batch if index >= 0]
 
     def on_validation_epoch_end(self) -> None:
         """Gathers the predictions of all processes, and logs their metrics."""

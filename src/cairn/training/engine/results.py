@@ -6,6 +6,7 @@ import logging
 import math
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -145,7 +146,7 @@ def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
         return
     network = OnnxNetwork(model)
     started = time.perf_counter()
-    predictions = tuple(module.predict(network, index) for index in range(len(module.val)))
+    predictions = tuple(replace(module.predict(network, index), image=None) for index in range(len(module.val)))
     seconds = (time.perf_counter() - started) / len(module.val)
     folder = RunFolder(run).report
     for name in FILES:  # of an earlier report of this run
