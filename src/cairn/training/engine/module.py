@@ -98,7 +98,9 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Weights of a checkpoint of version 0.1 get today's names."""
-        checkpoint["state_dict"] = current_names(checkpoint["state_dict"])
+        for key in ("state_dict", "current_model_state"):  # with `ema`, the averaged weights and the last ones
+            if key in checkpoint:
+                checkpoint[key] = current_names(checkpoint[key])
 
     def on_train_epoch_end(self) -> None:
         """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
