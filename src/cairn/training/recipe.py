@@ -16,16 +16,11 @@ from cairn.errors import RecipeError
 from cairn.inference.model_spec import TASK_OF_FIT
 from cairn.inference.network import MAX_THREADS
 from cairn.migration import notice, rename_keys
+from cairn.training.backbones.migration import migrate_network
 from cairn.training.data.augmentation import Augmentation
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Lite = Literal[0, 1, 2]
-"""Which EfficientNet-Lite."""
-Frozen = Annotated[int, Field(ge=0, le=7)]
-"""How many of its stages, the stem being the first, keep their weights."""
-BackboneLrFactor = Annotated[float, Field(gt=0, le=1)]
-"""Learning rate of its other stages, over that of the rest of the network."""
 
 RENAMED = {
     "licence": "license",
@@ -153,6 +148,11 @@ class Recipe(Section):
     optimizer: Optimizer = Optimizer()
     run: Run = Run()
 
+    @property
+    def backbone_lr_factor(self) -> float:
+        """Learning rate of the backbone, relative to that of the rest of the network."""
+        return 1.0
+
     @field_validator("pretrained")
     @classmethod
     def _nothing(cls, value: str | None) -> str | None:
@@ -191,6 +191,9 @@ def migrate(tables: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]
         del shape["fit"]
         result.setdefault("task", TASK_OF_FIT[fit])
         renamed = (*renamed, "input.fit -> task")
+    if "network" in result:
+        result["network"], changed = migrate_network(result.get("method"), result["network"])
+        renamed = (*renamed, *changed)
     return result, renamed
 
 

@@ -7,7 +7,7 @@ from an image. All were trained on MPII, in crops of 256 pixels, 1.25 times as l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,15 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.backbones.hourglass_stem import HourglassStem
 from cairn.training.checkpoints.reading import Checkpoint, few
 from cairn.training.method import CheckpointReader
 
 KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
+
+STEM_CONV = "backbone.stages.0.0"
+STEM_RESIDUALS = "backbone.stages.1.0", "backbone.stages.2", "backbone.stages.3"
+"""Our names of the convolution and of the residual modules before the first hourglass."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
         renamed = {port.rename(key, depth): value.float() for key, value in own.items()}
     except (IndexError, ValueError):
         raise ModelError(f"{path} has the names of a checkpoint of {port.name}, but not its numbering") from None
-    arguments, network = _filled(renamed, f"{path}, a checkpoint of {port.name},")
+    arguments, network = _filled(renamed, port.mean, f"{path}, a checkpoint of {port.name},")
     if arguments["joints"] != len(joints):
         raise ModelError(
             f"{path} has {arguments['joints']} heatmaps and skeleton {joints.name} {len(joints)} joints: "
@@ -81,7 +86,6 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
         sources=(port.source,),
         provenance={"imported from": port.name, "stacks": arguments["stacks"], "features": arguments["features"]},
     )
-    network.mean = torch.tensor(port.mean).reshape(3, 1, 1)
     return LastStack(network).eval(), spec
 
 
@@ -94,7 +98,7 @@ def _recognized(checkpoint: Checkpoint) -> tuple[Port, str] | None:
     return None
 
 
-def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hourglass]:
+def _filled(weights: dict[str, Tensor], mean: Sequence[float], what: str) -> tuple[dict[str, int], Hourglass]:
     """The network that has these weights under our names, and the whole numbers that it was built with."""
 
     def width(key: str, axis: int = 0) -> int:
@@ -111,11 +115,12 @@ def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hour
         "features": width("stacks.0.heatmaps", axis=1),
         "depth": max((key.count("inner.") for key in weights), default=0),
         "residuals": count(r"stacks\.0\.residuals\.(\d+)\."),
-        "channels": width("stem.conv", axis=1),
     }
-    stem = (width("stem.conv"), width("stem.residuals.0.convs.2"), width("stem.residuals.1.convs.2"))
+    widths = (width(STEM_CONV), width(f"{STEM_RESIDUALS[0]}.convs.2"), width(f"{STEM_RESIDUALS[1]}.convs.2"))
     with torch.device("meta"):  # no memory before the shapes are known to agree
-        network = Hourglass(**arguments, stem=stem)
+        stem = HourglassStem(arguments["features"], widths, channels=width(STEM_CONV, axis=1))
+        network = Hourglass(**arguments, backbone=stem)
+    stem.mean = torch.tensor(mean).reshape(-1, 1, 1)
     wanted = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     weights = {key: value for key, value in weights.items() if not _is_unused(key, wanted, weights)}
     if missing := set(wanted) - set(weights):
@@ -145,11 +150,11 @@ def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Ten
 def _princeton(name: str, depth: int) -> str:
     match name.split("."):
         case ["pre", "0", "conv", leaf]:
-            return f"stem.conv.{leaf}"
+            return f"backbone.stages.0.0.{leaf}"
         case ["pre", "0", "bn", leaf]:
-            return f"stem.norm.{leaf}"
+            return f"backbone.stages.0.1.{leaf}"
         case ["pre", "1" | "3" | "4" as place, *rest]:  # 2 is the pooling
-            return f"stem.residuals.{'134'.index(place)}.{_residual(rest)}"
+            return f"{STEM_RESIDUALS['134'.index(place)]}.{_residual(rest)}"
         case ["hgs", stack, "0", *rest]:  # low2 is the next level, and at the bottom a residual
             places = [part for part in rest if part in ("up1", "low1", "low2", "low3")]
             level = ".".join({"up1": "up", "low2": "inner"}.get(part, part) for part in places)
@@ -172,11 +177,11 @@ def _princeton(name: str, depth: int) -> str:
 def _bearpaw(name: str, depth: int) -> str:
     match name.split("."):
         case ["conv1", leaf]:
-            return f"stem.conv.{leaf}"
+            return f"backbone.stages.0.0.{leaf}"
         case ["bn1", leaf]:
-            return f"stem.norm.{leaf}"
+            return f"backbone.stages.0.1.{leaf}"
         case ["layer1" | "layer2" | "layer3" as layer, "0", *rest]:
-            return f"stem.residuals.{int(layer[-1]) - 1}.{_residual(rest)}"
+            return f"{STEM_RESIDUALS[int(layer[-1]) - 1]}.{_residual(rest)}"
         case ["hg", stack, "hg", level, place, block, *rest]:  # levels are counted from the innermost
             where = "inner." * (depth - 1 - int(level)) + ("up", "low1", "low3", "inner")[int(place)]
             return f"stacks.{stack}.hourglass.{where}.{block}.{_residual(rest)}"

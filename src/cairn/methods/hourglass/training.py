@@ -19,13 +19,14 @@ from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
-from cairn.methods.hourglass.model import STRIDE, LastStack
+from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.geometry import image_to_field
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
@@ -71,6 +72,7 @@ class HourglassModule(KeypointModule):
     """A stack of hourglasses, learning."""
 
     recipe: Recipe
+    network: Hourglass
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
         network = build_network(recipe.network, len(skeleton))
@@ -78,7 +80,13 @@ class HourglassModule(KeypointModule):
         self.skeleton = skeleton
 
     @property
+    def backbone(self) -> Backbone:
+        """The backbone of the network."""
+        return self.network.backbone
+
+    @property
     def monitor(self) -> str:
+        """Area under the PCK curve."""
         return "AUC"  # PCK is often 100 long before the keypoints lie as near as they will
 
     def channels(self) -> Channels:

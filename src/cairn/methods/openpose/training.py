@@ -16,14 +16,15 @@ from cairn.evaluation.evaluate import measure
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
-from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
+from cairn.methods.openpose.model import STRIDE, OpenPose, Stages, TwoBranchOpenPose
 from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
-from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
+from cairn.methods.openpose.recipe import Loss, Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
 from cairn.structures.poses import Annotation, Poses
 from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
@@ -152,6 +153,7 @@ class OpenPoseModule(KeypointModule):
     """OpenPose, learning."""
 
     recipe: Recipe
+    network: OpenPose | TwoBranchOpenPose
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
         if not skeleton.limbs:
@@ -167,7 +169,13 @@ class OpenPoseModule(KeypointModule):
 
     @property
     def monitor(self) -> str:
+        """AP of the validation images."""
         return "AP"
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone of the network."""
+        return self.network.backbone
 
     def channels(self) -> Channels:
         return channels_of(self.network, self.skeleton, self.recipe.network.background)

@@ -144,7 +144,7 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
 def choose_backbone(rate: float) -> Choice:
     """What an EfficientNet that has learned before keeps, and how fast the rest of it learns."""
     first = "what the first stages see is the same in all photographs, and it is where learning costs most"
-    choice = Choice().with_value("network.frozen", FROZEN, first)
+    choice = Choice().with_value("network.frozen_stages", FROZEN, first)
     return choice.with_value(
         "network.backbone_lr_factor", rate, "its other stages have learned before, what stands on them is new"
     )

@@ -15,20 +15,13 @@ import torch
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.training.backbones.migration import current_name
 from cairn.training.checkpoints.caffe import read_caffemodel
-
-RENAMED_MODULES = {"network.trunk.": "network.backbone."}
-"""Prefixes of weight names in files of version 0.1 -> today's."""
 
 
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a file of Cairn's by the names that they have in today's modules."""
-    return {_current(name): value for name, value in weights.items()}
-
-
-def _current(name: str) -> str:
-    old = next((old for old in RENAMED_MODULES if name.startswith(old)), None)
-    return name if old is None else RENAMED_MODULES[old] + name.removeprefix(old)
+    """Returns the weights of a run or of an exported file under the names that they have in today's modules."""
+    return {current_name(name): value for name, value in weights.items()}
 
 
 @dataclass(frozen=True)

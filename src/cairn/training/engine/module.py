@@ -17,8 +17,7 @@ from cairn.evaluation.evaluate import Evaluation
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.structures.poses import Poses
-from cairn.training.backbones.efficientnet import EfficientNetBackbone
-from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.checkpoints.reading import current_names
 from cairn.training.data.loading import Batch
 from cairn.training.engine.processes import gathered, share_buffers
@@ -75,16 +74,20 @@ class KeypointModule(lightning.LightningModule, ABC):
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """The metrics of predictions for all images of `val`, in their order."""
 
+    @property
+    def backbone(self) -> Backbone | None:
+        """The network's backbone, which can be pretrained and frozen; None where it has none."""
+        return None
+
     def channels(self) -> Channels:
         """The network's weights that have something for each joint or limb; none where it cannot start from others."""
         return {}
 
     def start_from_imagenet(self) -> None:
         """Gives the network what was learned on ImageNet. Raises RecipeError where it has no place for it."""
-        backbone = _efficientnet_in(self.network)
-        if backbone is None:
-            raise RecipeError('only a network whose kind or backbone is "efficientnet" starts from ImageNet')
-        backbone.load_imagenet(imagenet_weights(backbone.lite))
+        if self.backbone is None:
+            raise RecipeError(f"{self.recipe.method} has no backbone with pretrained weights")
+        self.backbone.load_pretrained()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         weight = self.weight(index)
@@ -128,7 +131,7 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log_dict({name: value for name, value in metrics.items() if name.startswith(OF_JOINT)})
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = make_optimizer(self.network, self.recipe.optimizer)
+        optimizer = make_optimizer(self.network, self.recipe.optimizer, self.backbone)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at(self.recipe.optimizer, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -140,10 +143,12 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
     return {f"{OF_JOINT}{joint}": value for joint, value in pairs}
 
 
-def make_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+def make_optimizer(
+    network: nn.Module, settings: Optimizer, backbone: Backbone | None = None
+) -> torch.optim.Optimizer:
     """Weights decay, biases and the scales of normalization do not; the stages of a backbone learn at its own rate."""
-    rate, backbone = settings.learning_rate, _efficientnet_in(network)
-    shares = dict.fromkeys(backbone.stages.parameters(), backbone.rate) if backbone is not None else {}
+    rate = settings.learning_rate
+    shares = dict.fromkeys(backbone.stages.parameters(), backbone.lr_factor) if backbone is not None else {}
     parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in network.parameters():
         if p.requires_grad:
@@ -160,10 +165,6 @@ def make_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optim
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
-
-
-def _efficientnet_in(network: nn.Module) -> EfficientNetBackbone | None:
-    return next((part for part in network.modules() if isinstance(part, EfficientNetBackbone)), None)
 
 
 def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:
