@@ -4,11 +4,12 @@ from torch import Tensor, nn
 
 from cairn.methods.hourglass.losses import squared_error
 from cairn.methods.hourglass.model import Hourglass, LastStack
+from cairn.training.backbones.hourglass_stem import HourglassStem
 
 
-def small(stacks: int = 2, **arguments: object) -> Hourglass:
+def small(stacks: int = 2, mean: tuple[float, ...] = (0.0,)) -> Hourglass:
     torch.manual_seed(0)
-    return Hourglass(joints=3, stacks=stacks, features=16, depth=2, **arguments)
+    return Hourglass(joints=3, stacks=stacks, features=16, depth=2, backbone=HourglassStem(16, mean=mean))
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,12 @@ def test_every_stack_gives_a_map_for_each_joint_at_a_quarter_of_the_size() -> No
 @pytest.mark.parametrize("residuals", [1, 2])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_bottom_of_an_hourglass_is_depth_halvings_down(depth: int, residuals: int) -> None:
-    network = Hourglass(joints=2, stacks=1, features=8, depth=depth, residuals=residuals, channels=1).eval()
+    network = Hourglass(joints=2, stacks=1, features=8, depth=depth, residuals=residuals).eval()
     heights: list[int] = []
     for module in network.stacks[0].hourglass.modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(lambda _, inputs, output: heights.append(output.shape[2]))
-    network(torch.zeros(1, 1, 64, 64))
+    network(torch.zeros(1, 3, 64, 64))
     assert min(heights) == 16 // 2**depth
     # up, low1 and low3 at each level and low2 at the bottom, each of three convolutions a module.
     assert len(heights) == (3 * depth + 1) * 3 * residuals
@@ -88,7 +89,7 @@ def test_a_later_stack_is_fed_the_features_and_the_heatmaps_of_the_one_before() 
         images = torch.rand(1, 3, 32, 32) * 255
         network(images)
         bias = network.merges[0].features.bias + network.merges[0].heatmaps.bias
-        assert torch.allclose(seen[2], network.stem(images / 255) + bias[:, None, None], atol=1e-5)
+        assert torch.allclose(seen[2], network.neck(network.backbone(images)) + bias[:, None, None], atol=1e-5)
 
 
 def test_the_mean_is_of_images_in_unit_range() -> None:

@@ -6,6 +6,7 @@ from torch import nn
 
 from cairn.methods.openpose.model import cvpr_openpose, light_openpose, paper_openpose
 from cairn.methods.openpose.released import Released, body_25, one_branch, two_branches
+from cairn.training.backbones.light import LightBackbone
 
 
 def multiply_adds(network: nn.Module, height: int, width: int) -> float:
@@ -58,8 +59,8 @@ def test_the_imported_networks_are_as_large_as_the_released_ones():
     [
         (paper_openpose(18, 38, paf_stages=3, heatmap_stages=2), (2, 3)),
         (cvpr_openpose(18, 38, stages=2), (2, 2)),
-        (light_openpose(18, 38, widths=(8, 8, 8, 8), features=8, paf_stages=2, heatmap_stages=3), (3, 2)),
-        (light_openpose(18, 38, widths=(8, 8, 8, 8), features=8, depthwise=True), (1, 1)),
+        (light_openpose(18, 38, 2, 3, LightBackbone(widths=(8, 8, 8, 8)), features=8), (3, 2)),
+        (light_openpose(18, 38, backbone=LightBackbone((8, 8, 8, 8), depthwise=True), features=8, depthwise=True), (1, 1)),
     ],
     ids=["paper", "cvpr", "light", "depthwise"],
 )

@@ -38,26 +38,26 @@ def module_of(method, tables, joints):
     [
         {"widths": [8, 12, 16], "depths": [1, 3], "features": 8, "paf_stages": 2, "heatmap_stages": 3},
         {"widths": [8, 8, 8, 8], "features": 12, "depthwise": True, "background": True},
-        {"kind": "efficientnet", "features": 12, "paf_stages": 2},
-        {"kind": "efficientnet", "lite": 2, "features": 8},
+        {"backbone": "efficientnet-lite0", "features": 12, "paf_stages": 2},
+        {"backbone": "efficientnet-lite2", "features": 8, "depthwise": True},
         {"kind": "paper", "paf_stages": 2, "heatmap_stages": 1},
+        {"kind": "paper", "backbone": "light", "features": 32, "paf_stages": 1},
         {"kind": "cvpr", "paf_stages": 2, "background": True},
+        {"kind": "cvpr", "backbone": "efficientnet-lite1", "paf_stages": 1},
     ],
 )
 def test_a_network_is_known_by_its_weights(settings):
     expected = NetworkSettings.model_validate(settings)
     weights = build_network(expected, TREE).state_dict()
     found = NetworkSettings.model_validate(network_of(weights, len(TREE)))
-    light = {"widths", "depths", "depthwise"}
-    irrelevant = {"light": set(), "efficientnet": light}.get(expected.kind, light | {"features"})
-    assert found.model_dump(exclude=irrelevant) == expected.model_dump(exclude=irrelevant)
+    assert found == expected
 
 
 def test_an_hourglass_is_known_by_its_weights():
     for tables in (
         {"stacks": 2, "features": 8, "depth": 3},
         {"features": 12, "depth": 1, "residuals": 2},
-        {"backbone": "efficientnet", "lite": 1, "features": 8, "depth": 2},
+        {"backbone": "efficientnet-lite1", "features": 8, "depth": 2},
     ):
         settings = HourglassSettings.model_validate(tables)
         weights = build_hourglass(settings, 3).state_dict()
@@ -125,7 +125,7 @@ def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_
 
 def test_another_network_is_refused_and_nothing_is_changed():
     start = read_start("person")
-    module = module_of(openpose, {"network": {"kind": "efficientnet", "features": 32}}, load_skeleton("coco17"))
+    module = module_of(openpose, {"network": {"backbone": "efficientnet-lite0", "features": 32}}, load_skeleton("coco17"))
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())

@@ -42,17 +42,17 @@ class LightBackbone(Backbone):
                 nn.Sequential(conv_bn_relu(inputs, width, 3, stride=2), *[block(width) for _ in range(depth)])
             )
         self.stages = nn.ModuleList(stages)
-        self.strides = tuple(8 * 2**level for level in range(len(depths)))
-        self.channels = tuple(widths[1:])
+        self.strides = tuple(4 * 2**stage for stage in range(len(stages)))
+        self.channels = tuple(widths)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Returns the feature maps of all stages but the stem."""
+        """Returns the feature maps of all stages."""
         x = self.normalize(image)
         maps = []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return maps[1:]
+        return maps
 
 
 class ResidualBlock(nn.Module):
