@@ -23,7 +23,8 @@ from cairn.api.load import load
 from cairn.methods.landmarks import losses
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.methods.landmarks.model import Taught
-from cairn.methods.landmarks.training import Encoder, LandmarksModule, Recipe
+from cairn.methods.landmarks.recipe import Recipe
+from cairn.methods.landmarks.training import Encoder, LandmarksModule
 from cairn.training.data.loading import stack
 from cairn.training.exporting.onnx_file import export
 
@@ -62,7 +63,7 @@ def main() -> None:
 
 
 def recipe_of(landmarks: int, backbone: str = "hourglass") -> Recipe:
-    return Recipe.model_validate({"network": {"landmarks": landmarks, "backbone": backbone}})
+    return Recipe.model_validate({"network": {"landmarks": landmarks, "kind": backbone}})
 
 
 def module_of(recipe: Recipe) -> LandmarksModule:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def assign(scores: NDArray) -> NDArray[np.intp]:
-    """scores (n, m) >= 0 -> (n,) the column of each row, -1 for none, such that their sum is greatest.
+    """Scores (n, m) >= 0 -> (n,) the column of each row, -1 for none, such that their sum is greatest.
 
     No column is given twice. Shortest augmenting paths with potentials (Jonker and Volgenant 1987), O(n²m).
     """

@@ -43,7 +43,7 @@ class Peaks:
 
 
 def render_gaussians(keypoints: NDArray, size: Size, sigma: float) -> NDArray[np.float32]:
-    """keypoints (P, K, 2) in field cells, NaN where missing -> (K, h, w), from 0 to 1.
+    """Keypoints (P, K, 2) in field cells, NaN where missing -> (K, h, w), from 0 to 1.
 
     exp(-d²/2σ²) at every cell, σ in cells, 0 below `GAUSSIAN_CUT`; the maximum over people. OpenPose's
     paper (TPAMI section 3.2) writes exp(-d²/σ²): its σ is √2 of this one, which is the released code's
@@ -66,7 +66,7 @@ def render_gaussians(keypoints: NDArray, size: Size, sigma: float) -> NDArray[np
 
 
 def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> Peaks:
-    """heatmaps (K, h, w) -> every cell above `threshold` (and 0) that none of its eight neighbors reaches.
+    """Heatmaps (K, h, w) -> every cell above `threshold` (and 0) that none of its eight neighbors reaches.
 
     Of neighbors that are exactly equal the first stands for all. Positions and scores are those of the
     log-parabola. With `most`, only that many of a joint's peaks are kept, the highest. NaN is no peak.
@@ -96,7 +96,7 @@ def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> 
 def argmax_keypoints(
     heatmaps: NDArray, refinement: Refinement = "log-parabola"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """heatmaps (..., K, h, w) -> keypoints (..., K, 2) and confidence (..., K), the highest cell's value in [0, 1].
+    """Heatmaps (..., K, h, w) -> keypoints (..., K, 2) and confidence (..., K), the highest cell's value in [0, 1].
 
     refinement  "quarter": a quarter of a cell towards the higher neighbor on each axis, as Stacked Hourglass
                 does; "log-parabola"; or "none". On the border both follow the parabola of the three last cells.
@@ -118,7 +118,7 @@ def argmax_keypoints(
 
 
 def soft_argmax(heatmaps: NDArray, temperature: float = 1.0) -> NDArray[np.float32]:
-    """heatmaps (..., h, w) -> (..., 2): the mean position under softmax(heatmaps / temperature)."""
+    """Heatmaps (..., h, w) -> (..., 2): the mean position under softmax(heatmaps / temperature)."""
     *leading, height, width = heatmaps.shape
     logits = heatmaps.reshape(*leading, height * width).astype(np.float64) / temperature
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -150,7 +150,8 @@ def _unravel(cells: NDArray, padded: NDArray) -> tuple[NDArray, NDArray]:
 
 def _stencil(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Three cells in a line around each cell, along x and along y: each (2, n). On the border they are moved
-    inwards, by `shift`, where there are three."""
+    inwards, by `shift`, where there are three.
+    """
     _, height, width = padded.shape
     lengths = np.array([[width - 2], [height - 2]])
     step = np.array([[1], [width]])
@@ -162,7 +163,8 @@ def _stencil(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray,
 
 def _parabola(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray]:
     """Where the log-parabola has its top, from each cell between -1/2 and 1/2 along x and y (2, n), and the
-    logarithm of how much higher than the cell it is there (n,)."""
+    logarithm of how much higher than the cell it is there (n,).
+    """
     *values, shift = _stencil(padded, cells, places)
     # Cut tails and a network's small negative values have no logarithm: they count as 1% of the peak.
     low = np.maximum(GAUSSIAN_CUT * padded.ravel().take(cells), TINY)

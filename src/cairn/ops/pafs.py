@@ -31,7 +31,7 @@ BLOCK = 1 << 14
 
 
 def render_pafs(keypoints: NDArray, limbs: Sequence[tuple[int, int]], size: Size, width: float) -> NDArray[np.float32]:
-    """keypoints (P, K, 2) in field cells, NaN where missing -> (2L, h, w).
+    """Keypoints (P, K, 2) in field cells, NaN where missing -> (2L, h, w).
 
     A cell p on a limb from x1 to x2, that is 0 <= v·(p - x1) <= |x2 - x1| and |v⊥·(p - x1)| <= width,
     holds the limb's unit vector v; where limbs of several people overlap, their average. `width` is the
@@ -163,7 +163,7 @@ def _corner(lines: NDArray, place: NDArray, size: Size) -> tuple[NDArray, NDArra
 
 
 def _sample(pafs: NDArray, limb: NDArray, lines: NDArray, place: NDArray) -> NDArray:
-    """field · direction at one sample of each line (S,), bilinear; `place` (S,) says which sample."""
+    """Field · direction at one sample of each line (S,), bilinear; `place` (S,) says which sample."""
     height, width = pafs.shape[1:]
     column, row, fx, fy = _corner(lines, place, (height, width))
     right, below, other = int(width > 1), width * int(height > 1), height * width

@@ -105,7 +105,7 @@ def _triplets(poses: Poses, joints: list[int], size: Size, scale: int) -> NDArra
 
 
 def _scaled(points: NDArray[np.float32], size: Size, scale: int) -> NDArray[np.float32]:
-    """points (..., 2) in pixels. The centers of the first and the last pixel are 0 and 1, or -1 and 1."""
+    """Points (..., 2) in pixels. The centers of the first and the last pixel are 0 and 1, or -1 and 1."""
     if scale == 0:
         return points
     shares = points / np.maximum(np.array(size[::-1], np.float32) - 1, 1)

@@ -48,7 +48,7 @@ class Affine:
         return cls(np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]]))
 
     def apply(self, points: NDArray) -> NDArray:
-        """points (..., 2) -> (..., 2), of the same floating type; NaN stays NaN."""
+        """Points (..., 2) -> (..., 2), of the same floating type; NaN stays NaN."""
         moved = points @ self.matrix[:, :2].T + self.matrix[:, 2]
         return moved.astype(np.result_type(points.dtype, np.float32), copy=False)
 

@@ -76,7 +76,8 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
 
 def joint_colors(skeleton: Skeleton) -> list[Color]:
     """K colors (red, green, blue): the skeleton's own, else those of the definition of its name and joints, else
-    that of the first limb that touches the joint."""
+    that of the first limb that touches the joint.
+    """
     written = _colors_of(skeleton)
     if written:
         return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in written]
@@ -198,7 +199,7 @@ class _Sheet:
     """The part of an image that an object's ink can reach, painted over, and how opaque the paint is."""
 
     def __init__(self, canvas: NDArray[np.uint8], points: NDArray, margin: float) -> None:
-        """points (N, 2): where ink is; margin: pixels around them."""
+        """Points (N, 2): where ink is; margin: pixels around them."""
         import cv2
 
         low = np.maximum(np.floor(points.min(axis=0) - margin), 0).astype(int)

@@ -39,7 +39,7 @@ class Spreads:
 
 
 def spreads(keypoints: NDArray) -> Spreads:
-    """keypoints (N, K, 2), NaN where not labeled."""
+    """Keypoints (N, K, 2), NaN where not labeled."""
     objects, joints = keypoints.shape[:2]
     shape = (objects, joints)
     nothing = Spreads(np.full(shape, np.nan), np.zeros(shape, np.int64), np.ones(shape))

@@ -140,7 +140,7 @@ def _density_distance(
 
 
 def _complex(points: NDArray) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """x + iy about the mean, of unit length, 0 where not labeled; and (N, K) 1 where it is."""
+    """X + iy about the mean, of unit length, 0 where not labeled; and (N, K) 1 where it is."""
     there = np.isfinite(points).all(axis=2)
     z = np.where(there, points[..., 0] + 1j * points[..., 1], 0)
     z = np.where(there, z - z.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1), 0)

@@ -107,7 +107,8 @@ def _lines(image: LabeledImage, lost: Counter[str]) -> list[str]:
 
 def _names(labels: Labels) -> list[Path]:
     """What each image is called in the part: its path below the folder that all share. A text file goes by the
-    name without its ending, so images that differ in nothing else get their number."""
+    name without its ending, so images that differ in nothing else get their number.
+    """
     common = os.path.commonpath([image.path.absolute().parent for image in labels])
     names = [image.path.absolute().relative_to(common) for image in labels]
     stems = Counter(name.with_suffix("") for name in names)

@@ -24,9 +24,7 @@ MEANING = (
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """
-    repaired  OKS AP in percent if one kind of errors had not been made; empty for a model without OKS
-    """
+    """repaired  OKS AP in percent if one kind of errors had not been made; empty for a model without OKS"""
 
     breakdown: Breakdown
     repaired: dict[str, float]

@@ -92,7 +92,8 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
 
 def recolored(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colors; then a part
-    of it may be covered."""
+    of it may be covered.
+    """
     import cv2
 
     image = cv2.transform(image, color_map(augmentation, rng))
