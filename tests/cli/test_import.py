@@ -106,7 +106,7 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     ("arguments", "message"),
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
-        (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
+        (["half.pth"], "half.pth is truncated, or not a PyTorch checkpoint"),
         (["other.pth"], "other.pth is of another network than those that can be read"),
         (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
@@ -172,14 +172,14 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["half.caffemodel"], "half.caffemodel is truncated: it ends in the middle of what follows layer conv"),
-        (["page.caffemodel"], "page.caffemodel is no caffemodel"),
+        (["half.caffemodel"], "half.caffemodel is truncated: it ends after layer conv"),
+        (["page.caffemodel"], "page.caffemodel is not a caffemodel"),
         (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
         (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
         (["other.caffemodel"], "(OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
-        (["other.caffemodel"], "it names fc6.bias, fc6.weight, fc7.bias and 1 more"),
+        (["other.caffemodel"], "it contains fc6.bias, fc6.weight, fc7.bias and 1 more"),
         (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
-        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
+        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected --stages from 1 to 2, got 4"),
         (["hg1.pth.tar", "--stages", "4"], "whose stages cannot be chosen: leave --stages out"),
     ],
 )

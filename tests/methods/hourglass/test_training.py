@@ -39,7 +39,7 @@ def test_every_labeled_object_is_a_sample_and_a_flat_one_is_said_to_be_none(thin
         assert len(samples_of(things)) == 6
         assert not caplog.messages
         assert len(samples_of(with_box(things, (30, 30, 0, 20)))) == 5
-    assert caplog.messages == ["1 labeled objects are left out: their boxes have no area"]
+    assert caplog.messages == ["1 labeled instances are skipped: their bounding boxes have no area"]
 
 
 def test_a_box_outside_its_image_is_one_line_before_anything_is_learned(things):
@@ -51,7 +51,7 @@ def test_a_box_outside_its_image_is_one_line_before_anything_is_learned(things):
 
 
 def test_one_crop_that_ends_in_one_cell_is_refused(things):
-    with pytest.raises(RecipeError, match=r"raise run\.batch_size or input\.size"):
+    with pytest.raises(RecipeError, match=r"increase run\.batch_size or input\.size"):
         samples_of(things, run={"batch_size": 1})
     assert len(samples_of(things, run={"batch_size": 2})) == 6
 
@@ -95,7 +95,7 @@ def test_a_whole_image_is_learned_as_it_is_shown_to_the_model(tmp_path):
 def test_whole_images_have_one_object(tmp_path):
     labels = made_labels(tmp_path, 2, people=2)
     recipe = check_recipe(Recipe, {"task": "single_instance"})
-    with pytest.raises(LabelError, match="has 2 labeled objects, and is to be shown whole"):
+    with pytest.raises(LabelError, match="has 2 labeled instances, but task single_instance expects one"):
         training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
 
 

@@ -154,7 +154,7 @@ def test_nothing_of_a_step_is_computed_in_double_precision(things, kind, backgro
 
 
 def test_a_skeleton_without_limbs_is_refused(things):
-    with pytest.raises(SkeletonError, match="openpose joins joints along limbs, and skeleton dots has none"):
+    with pytest.raises(SkeletonError, match="openpose connects joints along limbs, and skeleton dots has none"):
         OpenPoseModule(Recipe(), Skeleton("dots", ("a", "b")), things)
 
 

@@ -158,9 +158,9 @@ def test_what_nothing_can_start_from_is_one_line(tmp_path):
     onnx.save(proto, str(tmp_path / "coarse.onnx"))
     for source, says in (
         ("horse", "no model 'horse'"),
-        (str(tmp_path / "none.onnx"), "no model to start from"),
-        (str(tmp_path / "text.onnx"), "no ONNX model"),
-        (str(tmp_path / "coarse.onnx"), "too coarse to learn on"),
+        (str(tmp_path / "none.onnx"), "no model to fine-tune"),
+        (str(tmp_path / "text.onnx"), "not an ONNX model"),
+        (str(tmp_path / "coarse.onnx"), "too coarse to fine-tune"),
         (str(tmp_path), "no checkpoint"),
     ):
         with pytest.raises(ModelError, match=says) as error:

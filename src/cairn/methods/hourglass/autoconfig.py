@@ -1,4 +1,4 @@
-"""What a recipe of an hourglass should have for given labels."""
+"""Automatic configuration of hourglass: the size of images, from the labels and the machine."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choos
 from cairn.training.method import Autoconfig
 
 OBJECT = 96.0
-"""Pixels, the longer side of an object as the network is shown it: 24 cells."""
+"""Longer side of an instance in the network's input, in pixels: 24 cells."""
 
 LARGEST = {False: 256, True: 384}
-"""Side of the image as shown, without a GPU and with one."""
+"""Maximum side of the input without and with a GPU."""
 
 BACKBONE_LR_FACTOR = 0.3
-"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+"""Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
-    """The whole image, as it will be shown when there are no labels to say where the object is."""
+    """Returns settings for whole images, so that inference needs no bounding boxes."""
     wanted = facts.image * OBJECT / facts.side
     most = LARGEST[machine.gpu is not None]
     size = multiple_near(wanted, 64, 128, most)
     choice = choose_shared(facts, machine)
-    choice = choice.with_value("task", "single_instance", "one object an image: no boxes are needed to find it")
+    choice = choice.with_value("task", "single_instance", "one instance per image: inference needs no bounding boxes")
     shown = f"objects of {facts.side:.0f} pixels in images of {facts.image:.0f} are shown with"
     shown += f" {facts.side * size / facts.image:.0f}"
     if wanted > most:

@@ -1,4 +1,4 @@
-"""From one crop's heatmaps to one object (section 3.4)."""
+"""Heatmaps of a crop -> the pose of one instance (section 3.4)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from cairn.structures.skeleton import Skeleton
 
 
 def decode(heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
-    """Heatmaps (K, h, w) -> one object, in field cells.
+    """Decodes the heatmaps of a crop into the pose of one instance, in heatmap cells.
 
-    refinement  of the highest cell: "log-parabola", "quarter" as the paper, or "none"
+    The confidence of a joint is the height of its highest cell, clipped to [0, 1]; a joint whose heatmap is nowhere
+    above 0 is not detected. The score is the mean of the K confidences.
 
-    A joint's confidence is the height of its highest cell, within [0, 1]; one whose map is nowhere above 0
-    is not found. The object's score is the mean of its K confidences.
-    Raises ModelError where the maps are not the skeleton's, or the refinement is unknown.
+    Args:
+        heatmaps: (K, h, w).
+        skeleton: Its joints.
+        refinement: Of each highest cell: "log-parabola", "quarter" as in the paper, or "none".
+
+    Raises:
+        ModelError: The heatmaps do not fit the skeleton, or the refinement is unknown.
     """
     if heatmaps.ndim != 3 or len(heatmaps) != len(skeleton):
         raise ModelError(f"heatmaps must be (K, h, w) with K={len(skeleton)} for {skeleton.name}, got {heatmaps.shape}")

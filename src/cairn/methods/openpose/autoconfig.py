@@ -1,4 +1,4 @@
-"""What a recipe of openpose should have for given labels."""
+"""Automatic configuration of openpose: sizes of images and crops, from the labels and the machine."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choos
 from cairn.training.method import Autoconfig
 
 OBJECT = 128.0
-"""Pixels, the longer side of an object as the network is shown it: 16 cells, in which limbs can be told apart."""
+"""Longer side of an instance in the network's input, in pixels: 16 cells, enough to distinguish limbs."""
 
 LARGEST_DETECT = {False: 512, True: 768}
-"""Without a GPU and with one: a CPU should not take seconds for an image."""
+"""Maximum inference size without and with a GPU: an image should not take seconds on a CPU."""
 
 AROUND = 2.0
-"""Side of the crop to learn from, over that of the large objects in it."""
+"""Side of the training crop, relative to that of the large instances in it."""
 
 LARGEST_CROP = {False: 256, True: 384}
-"""Without a GPU and with one: on a CPU twice as many crops of 256 pixels are worth more than whole large objects."""
+"""Maximum training crop without and with a GPU: on a CPU, twice as many crops train better than larger ones."""
 
 BACKBONE_LR_FACTOR = 0.1
-"""Of a backbone that has learned before, over that of what stands on it (docs/decisions/0067-rates.md)."""
+"""Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
-    """Images large enough to show the objects, crops large enough to hold them."""
+    """Returns an inference size at which instances are large enough, and a crop size that contains them."""
     wanted = facts.image * OBJECT / facts.side
     most = LARGEST_DETECT[machine.gpu is not None]
     detect = multiple_near(wanted, 32, 256, most)
