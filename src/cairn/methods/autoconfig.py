@@ -87,7 +87,9 @@ def with_network(choice: Choice) -> Choice:
     from cairn.training.recipe import NOTHING
 
     pretrained = choice.tables.get("pretrained")
-    if pretrained in (None, NOTHING) or _names_network(choice.tables, {"backbone"} if pretrained == IMAGENET else set()):
+    if pretrained in (None, NOTHING) or _names_network(
+        choice.tables, {"backbone"} if pretrained == IMAGENET else set()
+    ):
         return choice
     chosen = get_method(str(choice.tables.get("method")))
     training = chosen.training()

@@ -304,10 +304,16 @@ def test_other_architectures_and_incomplete_weights_are_one_line_errors(tmp_path
     given(resnet, "of another network than Stacked Hourglass of princeton-vl, bearpaw and anibali: it contains conv1")
     whole = bearpaw_weights(2, c=32)
     given({k: v for k, v in whole.items() if k != "hg.1.hg.2.0.0.bn2.weight"}, r"is incomplete: stacks\.1.* is missing")
-    given({k: v for k, v in whole.items() if not k.startswith("score.0")}, r"is incomplete: the convolution stacks\.0\.heatmaps is missing")
+    given(
+        {k: v for k, v in whole.items() if not k.startswith("score.0")},
+        r"is incomplete: the convolution stacks\.0\.heatmaps is missing",
+    )
     given({k: v for k, v in whole.items() if not k.startswith("hg.0.hg.2")}, r"is incomplete: stacks\.0.* is missing")
     given({**whole, "attention.0.weight": torch.zeros(3)}, "has weights that the network lacks: attention.0.weight")
-    given({**whole, "score_.0.weight": torch.zeros(32, 15, 1, 1)}, r"expected \(32, 16, 1, 1\) for .*, got \(32, 15, 1, 1\)")
+    given(
+        {**whole, "score_.0.weight": torch.zeros(32, 15, 1, 1)},
+        r"expected \(32, 16, 1, 1\) for .*, got \(32, 15, 1, 1\)",
+    )
     given({**whole, "hg.0.hg.0.9.0.bn1.weight": torch.zeros(3)}, "but not its numbering")
     given({**whole, "hg.x.hg.y.z.0.bn1.weight": torch.zeros(3)}, "but not its numbering")
     given({**whole, "hg.0.hg.99.0.0.bn1.weight": torch.zeros(3)}, "is incomplete")

@@ -202,6 +202,6 @@ def test_vgg_alone_is_not_recognized(checkpoint: Checkpoint) -> None:
     assert len(weights) == 20
     assert not recognizes(vgg)
     with pytest.raises(
-        ModelError, match=r"has the weights of another network than OpenPose's .*: it contains conv1_1.bias, .* and 18 more"
+        ModelError, match=r"weights of another network than OpenPose's .*: it contains conv1_1.bias, .* and 18 more"
     ):
         read_checkpoint(vgg, "net")

@@ -60,7 +60,7 @@ def test_the_imported_networks_are_as_large_as_the_released_ones():
         (paper_openpose(18, 38, paf_stages=3, heatmap_stages=2), (2, 3)),
         (cvpr_openpose(18, 38, stages=2), (2, 2)),
         (light_openpose(18, 38, 2, 3, LightBackbone(widths=(8, 8, 8, 8)), features=8), (3, 2)),
-        (light_openpose(18, 38, backbone=LightBackbone((8, 8, 8, 8), depthwise=True), features=8, depthwise=True), (1, 1)),
+        (light_openpose(18, 38, 1, 1, LightBackbone((8,) * 4, depthwise=True), features=8, depthwise=True), (1, 1)),
     ],
     ids=["paper", "cvpr", "light", "depthwise"],
 )

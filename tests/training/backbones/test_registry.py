@@ -45,9 +45,7 @@ class Toy(Backbone):
 def test_feature_maps_have_the_strides_and_channels_of_the_backbone(name):
     backbone, side = build_backbone(name), 64
     maps = backbone(torch.rand(2, 3, side, 2 * side) * 255)
-    expected = [
-        (2, c, side // s, 2 * side // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)
-    ]
+    expected = [(2, c, side // s, 2 * side // s) for c, s in zip(backbone.channels, backbone.strides, strict=True)]
     assert [tuple(each.shape) for each in maps] == expected
     assert list(backbone.strides) == sorted(backbone.strides)
 
@@ -159,7 +157,7 @@ def test_a_backbone_without_a_map_that_is_fine_enough_raises_recipe_error():
 
 
 def test_a_backbone_without_pretrained_weights_raises_recipe_error():
-    with pytest.raises(RecipeError, match='backbone vgg19 has no pretrained weights: set network.backbone = "eff'):
+    with pytest.raises(RecipeError, match=r'vgg19 has no pretrained weights: set network\.backbone = "eff'):
         build_backbone("vgg19").load_pretrained()
 
 

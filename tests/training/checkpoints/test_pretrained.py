@@ -125,7 +125,8 @@ def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_
 
 def test_another_network_is_refused_and_nothing_is_changed():
     start = read_start("person")
-    module = module_of(openpose, {"network": {"backbone": "efficientnet-lite0", "features": 32}}, load_skeleton("coco17"))
+    tables = {"network": {"backbone": "efficientnet-lite0", "features": 32}}
+    module = module_of(openpose, tables, load_skeleton("coco17"))
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())

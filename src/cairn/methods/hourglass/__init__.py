@@ -5,7 +5,7 @@ sections are cited here.
 
 | section or figure | here |
 |---|---|
-| 3.1, figure 3, one hourglass: down by pooling, up by nearest neighbor, a branch at every resolution | `model.Level` |
+| 3.1, figure 3, one hourglass: pooling, nearest neighbor, a branch at every resolution | `model.Level` |
 | 3.2, figure 4 left, the residual module | `cairn.training.backbones.hourglass_stem.Residual` |
 | 3.2, the layers before the first hourglass | `cairn.training.backbones.hourglass_stem.HourglassStem` |
 | 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
@@ -13,18 +13,17 @@ sections are cited here.
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
 | 3.4, the crop around the bounding box of one person | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
-| 3.4, flip test: heatmaps of the crop and of its mirror image, averaged | `cairn.inference.predictor.TopDownPredictor` |
+| 3.4, flip test: average over the crop and its mirror image | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, the highest cell, moved a quarter of a cell towards its higher neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
 
 Departures from the paper and the released code:
 
-| paper or release | here | reason |
-|---|---|---|
-| the target of an unlabeled joint is an empty heatmap | an unlabeled joint has no loss | it may be visible |
-| squared error | by default `losses.cross_entropy` | leaves the all-zero solution early in training |
-| a 7×7 convolution and three residual modules before the hourglasses | also any registered backbone | pretrained features for small data sets (docs/decisions/0066-hourglass-on-efficientnet.md) |
-| a quarter of a cell towards the higher neighbor | by default the log-parabola | 0.05 instead of 0.25 cells of error on a Gaussian |
-| the first releases truncate coordinates to integers | no truncation | accuracy |
+- An unlabeled joint has no loss, because it may be visible; the release has an empty target for it.
+- The loss is `losses.cross_entropy` by default, which leaves the all-zero solution early in training.
+- The layers before the first hourglass are any registered backbone, pretrained for small data sets
+  (docs/decisions/0066-hourglass-on-efficientnet.md); the paper's are the default.
+- Decoding refines the highest cell by the log-parabola by default (0.05 cells of error on a Gaussian, against 0.25),
+  and does not truncate coordinates to integers as the first releases do.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def _filled(weights: dict[str, Tensor], mean: Sequence[float], what: str) -> tup
 
 
 def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
-    """Whether a weight is a count of batches, or a skip between equal widths that princeton-vl registers without use."""
+    """Whether it is a count of batches, or a skip between equal widths, which princeton-vl registers without use."""
     if key.endswith("num_batches_tracked"):
         return True
     skip = re.sub(r"\.skip\.(weight|bias)$", ".skip.weight", key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 
-def decode(heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
+def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
     """Decodes the heatmaps of a crop into the pose of one instance, in heatmap cells.
 
     The confidence of a joint is the height of its highest cell, clipped to [0, 1]; a joint whose heatmap is nowhere

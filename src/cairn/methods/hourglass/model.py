@@ -74,7 +74,8 @@ class Level(nn.Module):
         """(B, C, h, w) -> (B, C, h, w)."""
         low = self.low1(F.max_pool2d(x, 2))  # (B, C, h/2, w/2)
         low = self.low3(self.inner(low))  # (B, C, h/2, w/2)
-        return self.up(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")  # (B, C, h, w)
+        up: Tensor = self.up(x)
+        return up + F.interpolate(low, scale_factor=2.0, mode="nearest")  # (B, C, h, w)
 
 
 class Stack(nn.Module):
@@ -105,7 +106,8 @@ class Merge(nn.Module):
 
     def forward(self, x: Tensor, features: Tensor, heatmaps: Tensor) -> Tensor:
         """(B, C, h, w), (B, C, h, w), (B, K, h, w) -> (B, C, h, w)."""
-        return x + self.features(features) + self.heatmaps(heatmaps)
+        merged: Tensor = x + self.features(features) + self.heatmaps(heatmaps)
+        return merged
 
 
 def several(features: int, residuals: int) -> nn.Sequential:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,8 @@ class Encoder:
     recipe: Recipe
     skeleton: Skeleton
 
-    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
         recipe = self.recipe
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
@@ -79,7 +81,7 @@ class HourglassModule(KeypointModule):
     network: Hourglass
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        network = build_network(recipe.network, len(skeleton))
+        network: Any = build_network(recipe.network, len(skeleton))  # torch's types do not know memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
 
@@ -167,7 +169,9 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     run = recipe.run
     batches = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count)
     if batches.least == 1 and recipe.input.size == recipe.network.multiple:
-        raise RecipeError("a batch of one crop that ends in one cell cannot be normalized: increase run.batch_size or input.size")
+        raise RecipeError(
+            "a batch of one crop that ends in one cell cannot be normalized: increase run.batch_size or input.size"
+        )
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, run.cache)
 
 

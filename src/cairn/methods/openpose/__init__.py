@@ -6,8 +6,10 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 | section or equation | here |
 |---|---|
 | 3.1 image in, confidence maps S and part affinity fields (PAFs) L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
-| 3.2 the network, eq. 1 to 3; its backbone, VGG-19 | `model`, `cairn.training.backbones.vgg` |
-| eq. 4 to 6, the loss with its mask W(p), summed over stages | `training.stage_losses`, `training.supervised_cells` |
+| 3.2 the network, eq. 1 to 3 | `model` |
+| 3.2 its backbone, VGG-19 | `cairn.training.backbones.vgg` |
+| eq. 4 to 6, the loss, summed over stages | `training.stage_losses` |
+| its mask W(p) | `training.supervised_cells` |
 | eq. 7 and 8, confidence maps: the maximum over people | `cairn.ops.heatmaps.render_gaussians` |
 | eq. 9 and 10, PAFs: the average over people | `cairn.ops.pafs.render_pafs` |
 | 3.3 non-maximum suppression of the confidence maps | `cairn.ops.heatmaps.find_peaks` |
@@ -20,13 +22,14 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 
 Departures from the papers and the released code:
 
-| paper or release | here | reason |
-|---|---|---|
-| maps are upsampled eight times before decoding | maps are decoded at the network's resolution, with sub-cell refinement | the same peaks for 1/64 of the work |
-| the released code renders PAFs 0.44 cells off the confidence maps | PAFs and confidence maps share one grid | the paper defines them so |
-| the released networks have a background channel | only with `network.background` | decoding does not use it |
-| squared error | by default the weighted cross-entropy of `training.weighted_loss` for confidence maps | converges from scratch |
-| backbone VGG-19 | also the light stages and any registered backbone | speed on CPUs |
+- Maps are decoded at the network's resolution with sub-cell refinement, not upsampled eight times: the same peaks for
+  1/64 of the work.
+- PAFs share the grid of the confidence maps, as in the paper; the released code renders them 0.44 cells off.
+- There is no background channel, except with `network.background`: decoding does not use it.
+- Confidence maps have the weighted cross-entropy of `training.weighted_loss` by default, not the squared error:
+  training from scratch converges.
+- The backbone is any registered one, and stages can be light ones, for speed on CPUs; the papers' are VGG-19 and
+  `kind = "paper"` or `"cvpr"`.
 """
 
 from __future__ import annotations

@@ -122,7 +122,9 @@ def read_checkpoint(
     path, weights = checkpoint.path, _by_name(checkpoint)
     form = _form(weights)
     if form is None:
-        raise ModelError(f"{path} has the weights of another network than {KNOWN}: it contains {few(checkpoint.weights, 3)}")
+        raise ModelError(
+            f"{path} has the weights of another network than {KNOWN}: it contains {few(checkpoint.weights, 3)}"
+        )
     available = _stages(weights) if form.staged else STAGES
     if stages is not None and not form.staged:
         raise ModelError(f"{path} is of BODY_25, which is imported with all stages: omit --stages")
@@ -162,7 +164,9 @@ def _by_name(checkpoint: Checkpoint) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for key, value in checkpoint.weights.items():
         if _name(key) in weights:
-            raise ModelError(f"{checkpoint.path} has {_name(key)} twice, the second time as {key}: expected one network")
+            raise ModelError(
+                f"{checkpoint.path} has {_name(key)} twice, the second time as {key}: expected one network"
+            )
         weights[_name(key)] = value
     return weights
 
@@ -203,7 +207,7 @@ def _check_names(path: Path, names: Collection[str], network: Released) -> None:
 def _published(
     path: Path, form: Form, widths: Mapping[str, int], stages: int, joints: Skeleton | None
 ) -> tuple[Skeleton, Published]:
-    """The skeleton of the outputs, and the released network whose settings apply: for other widths, its form's first."""
+    """The skeleton of the outputs, and the released network whose settings apply: by default its form's first."""
 
     def fits(skeleton: Skeleton) -> bool:
         return _widths(skeleton).items() >= widths.items()
@@ -212,7 +216,9 @@ def _published(
     same = [one for one in of_form if fits(load_skeleton(one.skeleton))]
     published = next((one for one in same if one.stages == stages), (same or of_form)[0])
     if joints is None and not same:
-        raise ModelError(f"{path} has {_described(widths)}, as no released network: name their skeleton with --skeleton")
+        raise ModelError(
+            f"{path} has {_described(widths)}, as no released network: name their skeleton with --skeleton"
+        )
     joints = joints or load_skeleton(published.skeleton)
     if not fits(joints):
         expected = {argument: _widths(joints)[argument] for argument in widths}

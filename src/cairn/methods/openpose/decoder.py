@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,8 @@ MAXIMIZE_POSITIVES = Thresholds(peak=0.02, sample=0.01, share=0.75, parts=2, sco
 
 
 def decode(
-    heatmaps: NDArray,
-    pafs: NDArray,
+    heatmaps: NDArray[Any],
+    pafs: NDArray[Any],
     skeleton: Skeleton,
     *,
     peak_threshold: float = 0.05,
@@ -112,7 +112,7 @@ def decode(
     return poses
 
 
-def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
+def decode_crop(heatmaps: NDArray[Any], skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
     """Decodes the heatmaps of a crop into the pose of one instance, in heatmap cells.
 
     The confidence of a joint is the height of its highest cell, clipped to [0, 1]; a joint whose heatmap is nowhere
@@ -136,8 +136,8 @@ def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement
 
 
 def _decode(
-    maps: NDArray,
-    pafs: NDArray,
+    maps: NDArray[Any],
+    pafs: NDArray[Any],
     skeleton: Skeleton,
     thresholds: Thresholds,
     counted: NDArray[np.bool_],
@@ -158,7 +158,7 @@ def _decode(
 def _people(
     peaks: Peaks,
     connections: Connections,
-    person: NDArray,
+    person: NDArray[Any],
     skeleton: Skeleton,
     thresholds: Thresholds,
     counted: NDArray[np.bool_],
@@ -197,7 +197,7 @@ def _component_sizes(skeleton: Skeleton) -> NDArray[np.intp]:
     return np.bincount(component)[component]
 
 
-def _check(heatmaps: NDArray, pafs: NDArray, skeleton: Skeleton) -> None:
+def _check(heatmaps: NDArray[Any], pafs: NDArray[Any], skeleton: Skeleton) -> None:
     _check_maps(heatmaps, skeleton)
     limbs = len(skeleton.limbs)
     if pafs.shape != (2 * limbs, *heatmaps.shape[1:]):
@@ -207,7 +207,7 @@ def _check(heatmaps: NDArray, pafs: NDArray, skeleton: Skeleton) -> None:
         )
 
 
-def _check_maps(heatmaps: NDArray, skeleton: Skeleton) -> None:
+def _check_maps(heatmaps: NDArray[Any], skeleton: Skeleton) -> None:
     joints = len(skeleton)
     if heatmaps.ndim != 3 or heatmaps.shape[0] not in (joints, joints + 1):
         raise SkeletonError(

@@ -167,7 +167,7 @@ def cvpr_openpose(
 
 
 class DenseStage(nn.Module):
-    """TPAMI section 3.1: five blocks of three 3×3 convolutions, and two 1×1: (B, inputs, h, w) -> (B, outputs, h, w)."""
+    """TPAMI section 3.1: five blocks of three 3×3 convolutions, and two 1×1 convolutions."""
 
     def __init__(self, inputs: int, outputs: int, width: int, hidden: int, blocks: int = 5) -> None:
         super().__init__()
@@ -177,7 +177,8 @@ class DenseStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h, w)."""
-        return self.head(self.blocks(x))
+        prediction: Tensor = self.head(self.blocks(x))
+        return prediction
 
 
 class DenseBlock(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,8 @@ class Encoder:
     recipe: Recipe
     skeleton: Skeleton
 
-    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
         recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
@@ -85,7 +87,8 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
     labeled = annotation.labeled
     ignored, counted = np.any(inside[~labeled], axis=0), np.any(inside[labeled], axis=0)
-    return counted | ~ignored
+    supervised: NDArray[np.bool_] = counted | ~ignored
+    return supervised
 
 
 def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
@@ -186,7 +189,7 @@ class OpenPoseModule(KeypointModule):
                 f"openpose connects joints along limbs, and skeleton {skeleton.name} has none: list limbs under "
                 '"skeleton" in the category of the labels, or set skeleton in the recipe'
             )
-        network = build_network(recipe.network, skeleton)
+        network: Any = build_network(recipe.network, skeleton)  # torch's types do not know memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         if recipe.loss.kind == "weighted":
@@ -270,6 +273,7 @@ def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[
 def _expect_empty(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
     """Sets the biases of the heads so that the initial heatmaps have this value, instead of 0.5."""
     for head in heads_of(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches):
+        assert head.bias is not None
         nn.init.constant_(head.bias, float(np.log(share / (1 - share))))
 
 

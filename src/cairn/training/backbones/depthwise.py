@@ -35,7 +35,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:
-    """Returns the padding of TensorFlow's "SAME" for sides that are multiples of the stride: left, right, top, bottom."""
+    """Returns TensorFlow's "SAME" padding for sides that are multiples of the stride: left, right, top, bottom."""
     before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
     return before, after, before, after
 
@@ -89,7 +89,17 @@ def _by_kernel(gradient: Tensor, x: Tensor, shape: torch.Size, stride: int) -> T
         for left in corners:
             window = x[:, :, top : top + h, left : left + w].contiguous(memory_format=torch.channels_last)
             _, part, _ = torch.ops.aten.convolution_backward(
-                gradient, window, small, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], channels, [False, True, False]
+                gradient,
+                window,
+                small,
+                None,
+                [stride] * 2,
+                [0, 0],
+                [1, 1],
+                False,
+                [0, 0],
+                channels,
+                [False, True, False],
             )
             result[:, :, top : top + 3, left : left + 3] = part
     return result

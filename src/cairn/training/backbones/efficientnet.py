@@ -140,7 +140,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h/stride, w/stride)."""
-        y = self.layers(x)
+        y: Tensor = self.layers(x)
         return x + y if self.skip else y
 
 

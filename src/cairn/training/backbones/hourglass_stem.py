@@ -36,9 +36,7 @@ class HourglassStem(Backbone):
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(
-                    nn.Conv2d(channels, a, 7, stride=2, padding=3), nn.BatchNorm2d(a), nn.ReLU(inplace=True)
-                ),
+                nn.Sequential(nn.Conv2d(channels, a, 7, stride=2, padding=3), nn.BatchNorm2d(a), nn.ReLU(inplace=True)),
                 nn.Sequential(Residual(a, b), nn.MaxPool2d(2)),
                 Residual(b, c),
                 Residual(c, features),
@@ -75,4 +73,5 @@ class Residual(nn.Module):
         y = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             y = conv(F.relu(norm(y), inplace=True))  # half, half, outputs
-        return y + self.skip(x)
+        skip: Tensor = self.skip(x)
+        return y + skip

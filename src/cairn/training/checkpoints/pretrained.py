@@ -1,8 +1,8 @@
 """Fine-tuning: pretrained weights of a bundled model, an exported file or a run, also for other joints.
 
 The checkpoint of a run has all weights. An exported file has them by name too, but its BatchNorms that follow a
-convolution are folded into it: scale and offset are part of the convolution, mean and variance are lost. `restore_norms`
-estimates them from images. The network then computes the same as before, and can be trained.
+convolution are folded into it: scale and offset are part of the convolution, mean and variance are lost.
+`restore_norms` estimates them from images. The network then computes the same as before, and can be trained.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_start(source: str) -> Start:
     """Reads pretrained weights.
 
     Args:
-        source: Name of a bundled model, an .onnx file, the folder of a run (its best checkpoint), or a checkpoint in it.
+        source: A bundled model by name, an .onnx file, the folder of a run (its best checkpoint), or a checkpoint.
 
     Raises:
         ModelError: There are no weights, or they cannot be read.
