@@ -1,4 +1,4 @@
-"""The ports' networks written once more, straight from their state dicts, beside what the import makes of them."""
+"""Imported checkpoints against the networks of the ports, written as functions of their state dicts."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def prefixed(prefix: str, weights: Weights) -> Weights:
     ],
     ids=["princeton-vl", "bearpaw", "anibali", "two blocks"],
 )
-def test_an_imported_network_gives_the_ports_own_maps(
+def test_an_imported_network_predicts_the_heatmaps_of_the_port(
     tmp_path: Path, port: str, reference: Callable[[Weights, Tensor], Tensor], content: Callable[[], dict]
 ) -> None:
     saved = content()
@@ -226,7 +226,7 @@ def test_an_imported_network_gives_the_ports_own_maps(
     ("weights", "stacks", "raw", "used"),
     [(princeton_weights, 2, 8.43, 6.57), (bearpaw_weights, 2, 6.73, 6.73), (bearpaw_weights, 8, 25.59, 25.59)],
 )
-def test_parameter_counts_are_the_published_ones(
+def test_parameter_counts_are_as_published(
     tmp_path: Path, weights: Callable[[int], Weights], stacks: int, raw: float, used: float
 ) -> None:
     named = weights(stacks)
@@ -239,14 +239,14 @@ def test_parameter_counts_are_the_published_ones(
         assert len(learned) - len(list(module.parameters())) == 58
 
 
-def test_old_files_without_counts_of_batches_and_in_the_old_format_are_read(tmp_path: Path) -> None:
+def test_files_in_the_old_format_without_counts_of_batches_are_read(tmp_path: Path) -> None:
     weights = {name: value for name, value in bearpaw_weights(1).items() if "num_batches" not in name}
     torch.save(weights, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
     module, _ = read_file(tmp_path / "old.pth.tar", "old")
     assert not module.training
 
 
-def test_another_skeleton_can_be_named_and_must_fit(tmp_path: Path) -> None:
+def test_another_skeleton_is_accepted_if_it_fits(tmp_path: Path) -> None:
     torch.save(bearpaw_weights(1, c=32, joints=14), tmp_path / "lsp.pth")
     assert read_file(tmp_path / "lsp.pth", "lsp", load_skeleton("lsp14"))[1].skeleton.name == "lsp14"
     with pytest.raises(ModelError, match="has 14 heatmaps, but skeleton mpii16 has 16 joints"):
@@ -254,7 +254,7 @@ def test_another_skeleton_can_be_named_and_must_fit(tmp_path: Path) -> None:
 
 
 class Touch:
-    """Unpickling this runs a command."""
+    """A class whose unpickling runs a command."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -270,7 +270,7 @@ def refused(path: Path, words: str) -> None:
     assert path.name in str(caught.value)
 
 
-def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
+def test_a_file_that_could_run_code_is_rejected_and_runs_none(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     for name, new in (("new.pth", True), ("old.pth", False)):
         content = {"state_dict": bearpaw_weights(1, c=32), "extra": Touch(marker)}

@@ -23,7 +23,7 @@ def test_parameters_and_multiply_adds_are_the_papers(stacks: int, millions: floa
     assert round(counted / 1e9, 2) == gmac
 
 
-def test_every_stack_gives_a_map_for_each_joint_at_a_quarter_of_the_size() -> None:
+def test_every_stack_predicts_a_heatmap_per_joint_at_a_quarter_of_the_size() -> None:
     maps = small(stacks=3)(torch.zeros(2, 3, 32, 48))
     assert [tuple(each.shape) for each in maps] == [(2, 3, 8, 12)] * 3
 
@@ -38,7 +38,7 @@ def test_the_bottom_of_an_hourglass_is_depth_halvings_down(depth: int, residuals
             module.register_forward_hook(lambda _, inputs, output: heights.append(output.shape[2]))
     network(torch.zeros(1, 3, 64, 64))
     assert min(heights) == 16 // 2**depth
-    # up, low1 and low3 at each level and low2 at the bottom, each of three convolutions a module.
+    # up, low1 and low3 at each level, and low2 at the bottom; three convolutions per module.
     assert len(heights) == (3 * depth + 1) * 3 * residuals
 
 
@@ -68,7 +68,7 @@ def test_every_stacks_loss_reaches_its_own_weights_and_all_before() -> None:
         network = small(stacks=3)
         squared_error([network(images)[i]], targets, weights).backward()
         for s, stack in enumerate(network.stacks):
-            # The heatmap head of an earlier stack is reached through the merge.
+            # The gradient reaches the heatmap head of an earlier stack through the merge.
             assert all(has_gradient(weight) for weight in stack.parameters()) == (s <= i)
             assert any(has_gradient(weight) for weight in stack.parameters()) == (s <= i)
     network = small(stacks=3)
@@ -76,7 +76,7 @@ def test_every_stacks_loss_reaches_its_own_weights_and_all_before() -> None:
     assert all(has_gradient(weight) for weight in network.parameters())
 
 
-def test_a_later_stack_is_fed_the_features_and_the_heatmaps_of_the_one_before() -> None:
+def test_a_later_stack_takes_the_features_and_heatmaps_of_the_previous_one() -> None:
     network = small(stacks=2).eval()
     seen: list[Tensor] = []
     network.stacks[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -106,7 +106,7 @@ def test_the_last_stack_is_exported_alone() -> None:
     assert torch.equal(maps, network(images)[2])
 
 
-def test_a_perfect_map_under_cross_entropy_comes_out_as_a_gaussian_of_height_one() -> None:
+def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_height_one() -> None:
     sigma, center = 1.3, 12.0
     cells = torch.arange(25.0)
     squares = (cells[:, None] - center) ** 2 + (cells[None, :] - center) ** 2

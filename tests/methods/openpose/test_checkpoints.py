@@ -59,7 +59,7 @@ def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float]
     ],
     ids=["COCO", "BODY_25", "hand", "face"],
 )
-def test_each_released_network_computes_what_its_prototxt_says(
+def test_each_released_network_computes_its_prototxt(
     tmp_path: Path, net: Prototxt, skeleton_name: str, thresholds: dict[str, float], drawn: float, legacy: bool
 ) -> None:
     weights = caffe_files.random_weights(net)
@@ -82,7 +82,7 @@ def test_mpi_has_a_four_stage_network_within_its_weights(tmp_path: Path) -> None
     assert spec.provenance == {"imported from": "OpenPose MPI", "stages": 4}
 
 
-# ---- files of other forms, with the two stages that are enough to tell
+# ---- files of other formats, with two stages
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def named(weights: Blobs, pattern: str = "{}.{}", kinds: tuple[str, str] = ("wei
     }
 
 
-def test_conversions_to_pytorch_and_numpy_are_told_by_the_ends_of_their_names(
+def test_conversions_to_pytorch_and_numpy_are_recognized_by_the_ends_of_their_names(
     tmp_path: Path, net: Prototxt, weights: Blobs
 ) -> None:
     transposed = {
@@ -147,7 +147,7 @@ def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
     assert "ignore_keypoints" not in spec.decode  # it has no feet
 
 
-def test_a_skeleton_of_ones_own_is_taken_where_it_fits(checkpoint: Checkpoint) -> None:
+def test_a_custom_skeleton_is_accepted_if_it_fits(checkpoint: Checkpoint) -> None:
     own = Skeleton("own", tuple("abcdefghijklmnopqr"), tuple((i, j) for i in range(17) for j in (i + 1,)))
     with pytest.raises(ModelError, match="19 maps and 38 fields, but skeleton own needs 19 maps and 34 fields"):
         read_checkpoint(checkpoint, "net", own)
@@ -181,7 +181,7 @@ def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> 
     ],
     ids=["missing", "missing two", "unknown", "missing stage", "kernel", "channels", "not finite", "twice"],
 )
-def test_faults_name_the_layer(
+def test_error_messages_name_the_layer(
     checkpoint: Checkpoint, change: dict[str, Tensor | tuple[int, ...] | None], message: str
 ) -> None:
     changed = {key: torch.zeros(value) if isinstance(value, tuple) else value for key, value in change.items()}
@@ -191,7 +191,7 @@ def test_faults_name_the_layer(
 
 
 @pytest.mark.parametrize("stages", [0, 3])
-def test_stages_that_are_not_there_cannot_be_taken(checkpoint: Checkpoint, stages: int) -> None:
+def test_more_stages_than_the_file_has_raise_model_error(checkpoint: Checkpoint, stages: int) -> None:
     with pytest.raises(ModelError, match=f"has 2 stages: expected --stages from 1 to 2, got {stages}"):
         read_checkpoint(checkpoint, "net", stages=stages)
 

@@ -1,4 +1,4 @@
-"""Reading what protobuf writes, and refusing what it does not."""
+"""Reading of caffemodels: valid protobuf is read, everything else is an error."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_is_written_is_read(read: Read, net: Blobs) -> None:
         assert np.array_equal(got, written)
 
 
-def test_before_there_were_shapes_blobs_had_four_sides(read: Read) -> None:
+def test_blobs_of_the_old_format_have_four_sides(read: Read) -> None:
     found = read(
         caffemodel({"fc": [np.arange(6, dtype=np.float32).reshape(3, 2), np.ones(3, np.float32)]}, legacy=True)
     )
@@ -57,7 +57,7 @@ def test_before_there_were_shapes_blobs_had_four_sides(read: Read) -> None:
     assert found["fc.bias"].shape == (3,)
 
 
-def test_numbers_may_stand_one_to_a_field(read: Read) -> None:
+def test_numbers_may_be_one_per_field(read: Read) -> None:
     numbers = b"".join(varint(5 << 3 | 5) + np.float32(value).tobytes() for value in (1.5, -2))
     dims = number(1, 2) + number(1, 1)
     found = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
@@ -91,7 +91,7 @@ def test_googles_protobuf_writes_the_same(read: Read) -> None:
     assert np.array_equal(read(net.SerializeToString())["conv.weight"], values)
 
 
-def test_a_file_cut_anywhere_is_an_error_or_has_fewer_layers(read: Read) -> None:
+def test_a_truncated_file_is_an_error_or_has_fewer_layers(read: Read) -> None:
     whole = caffemodel(SMALL)
     layers = {"first.weight", "first.bias"}
     for end in range(len(whole)):
@@ -103,7 +103,7 @@ def test_a_file_cut_anywhere_is_an_error_or_has_fewer_layers(read: Read) -> None
 
 @fast
 @given(st.data())
-def test_damage_is_an_error_or_only_other_numbers(read: Read, data: st.DataObject) -> None:
+def test_a_damaged_file_is_an_error_or_has_other_numbers(read: Read, data: st.DataObject) -> None:
     whole = bytearray(caffemodel(SMALL))
     for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
         whole[place] ^= data.draw(st.integers(1, 255))
@@ -126,7 +126,7 @@ def test_damage_is_an_error_or_only_other_numbers(read: Read, data: st.DataObjec
     ],
     ids=["nothing", "page", "prototxt", "image", "no weights", "number"],
 )
-def test_what_is_no_caffemodel_is_told_so(read: Read, content: bytes) -> None:
+def test_a_file_of_another_format_raises_model_error(read: Read, content: bytes) -> None:
     with pytest.raises(ModelError, match=r"net\.caffemodel is (truncated, or )?not a caffemodel"):
         read(content)
 
@@ -147,6 +147,6 @@ def test_a_damaged_layer_is_named(read: Read, blob: bytes, message_: str) -> Non
         read(caffemodel(SMALL) + message(100, message(1, "conv") + message(7, blob)))
 
 
-def test_a_name_twice_is_damage(read: Read) -> None:
+def test_a_repeated_layer_name_is_an_error(read: Read) -> None:
     with pytest.raises(ModelError, match="layer second, or after it: a second layer has the same name"):
         read(caffemodel(SMALL) + caffemodel({"second": SMALL["second"]}))

@@ -7,14 +7,14 @@ sections are cited here.
 |---|---|
 | 3.1, figure 3, one hourglass: pooling, nearest neighbor, a branch at every resolution | `model.Level` |
 | 3.2, figure 4 left, the residual module | `cairn.training.backbones.hourglass_stem.Residual` |
-| 3.2, the layers before the first hourglass | `cairn.training.backbones.hourglass_stem.HourglassStem` |
+| 3.2, layers before the first hourglass | `cairn.training.backbones.hourglass_stem.HourglassStem` |
 | 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
 | 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
 | 3.4, the crop around the bounding box of one person | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
 | 3.4, flip test: average over the crop and its mirror image | `cairn.inference.predictor.TopDownPredictor` |
-| 3.4, the highest cell, moved a quarter of a cell towards its higher neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
+| 3.4, the highest cell, a quarter of a cell towards its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
 
 Departures from the paper and the released code:
 

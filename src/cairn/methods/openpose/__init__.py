@@ -5,20 +5,20 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 
 | section or equation | here |
 |---|---|
-| 3.1 image in, confidence maps S and part affinity fields (PAFs) L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
+| 3.1 image in, confidence maps S and PAFs L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
 | 3.2 the network, eq. 1 to 3 | `model` |
 | 3.2 its backbone, VGG-19 | `cairn.training.backbones.vgg` |
 | eq. 4 to 6, the loss, summed over stages | `training.stage_losses` |
 | its mask W(p) | `training.supervised_cells` |
 | eq. 7 and 8, confidence maps: the maximum over people | `cairn.ops.heatmaps.render_gaussians` |
-| eq. 9 and 10, PAFs: the average over people | `cairn.ops.pafs.render_pafs` |
+| eq. 9 and 10, part affinity fields (PAFs): the average over people | `cairn.ops.pafs.render_pafs` |
 | 3.3 non-maximum suppression of the confidence maps | `cairn.ops.heatmaps.find_peaks` |
 | eq. 11 and 12, the line integral between two candidates | `cairn.ops.pafs.line_integral` |
 | eq. 13 to 15, matching limb by limb | `cairn.ops.grouping` |
 | 3.4 people assembled from limbs, and redundant limbs | `cairn.ops.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
 | the released networks and their weights | `released`, `checkpoints` |
-| hands and faces, each in a crop (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
+| hands and faces in a crop (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
 
 Departures from the papers and the released code:
 
