@@ -230,13 +230,13 @@ def test_parameter_counts_are_as_published(
     tmp_path: Path, weights: Callable[[int], Weights], stacks: int, raw: float, used: float
 ) -> None:
     named = weights(stacks)
-    learned = [name for name in named if name.endswith(("weight", "bias"))]
+    trained = [name for name in named if name.endswith(("weight", "bias"))]
     torch.save(named, tmp_path / "some.pt")
     module, _ = read_file(tmp_path / "some.pt", "some")
-    assert round(sum(named[name].numel() for name in learned) / 1e6, 2) == raw
+    assert round(sum(named[name].numel() for name in trained) / 1e6, 2) == raw
     assert round(sum(weight.numel() for weight in module.parameters()) / 1e6, 2) == used
     if weights is princeton_weights:
-        assert len(learned) - len(list(module.parameters())) == 58
+        assert len(trained) - len(list(module.parameters())) == 58
 
 
 def test_files_in_the_old_format_without_counts_of_batches_are_read(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_losses_are_float32_for_predictions_of_any_type(loss: Callable, definiti
 def test_cross_entropy_is_minimal_where_the_softmax_is_the_target() -> None:
     targets = torch.rand(1, 2, 4, 4) + 0.1
     best = targets.log()
-    least = cross_entropy([best], targets, torch.ones(1, 2))
+    minimum = cross_entropy([best], targets, torch.ones(1, 2))
     for seed in range(5):
         noise = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(seed))
-        assert cross_entropy([best + 0.1 * noise], targets, torch.ones(1, 2)) > least
+        assert cross_entropy([best + 0.1 * noise], targets, torch.ones(1, 2)) > minimum

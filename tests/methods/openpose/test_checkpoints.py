@@ -1,4 +1,4 @@
-"""The released networks with random weights: what the import makes of their files, beside what their prototxts say."""
+"""The released networks with random weights: imported files against their prototxts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One object in a crop: hand and face as their networks' maps say them."""
+"""One instance per crop: hand and face, decoded from heatmaps."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_a_crop_model_detects_one_hand_per_bounding_box() -> None:
     assert isinstance(model, TopDownPredictor)
     image = rng.integers(0, 256, (400, 500, 3), np.uint8)
     poses = model(image, boxes=[[100, 50, 92, 80], [300, 200, 184, 184]])
-    # The box is the crop: the first is 92 pixels wide around (146, 90), shown four times as large.
-    for found, center, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
+    # The bounding box is the crop: the first is 92 pixels wide around (146, 90), and resized by 4.
+    for detected, center, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
         expected = (points - 183.5) * side / 368 + np.array(center)
-        np.testing.assert_allclose(found, expected, atol=0.05 * 8 * side / 368)
+        np.testing.assert_allclose(detected, expected, atol=0.05 * 8 * side / 368)
 
 
 def test_settings_of_multi_instance_models_raise_model_error_for_crops() -> None:

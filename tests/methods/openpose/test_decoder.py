@@ -42,17 +42,17 @@ def people_apart(rng: np.random.Generator, joints: int) -> np.ndarray:
     return corners[:, None] + rng.uniform(0, [22, 18], (6, joints, 2))
 
 
-def assert_same_people(found: np.ndarray, people: np.ndarray) -> None:
+def assert_same_people(detected: np.ndarray, people: np.ndarray) -> None:
     """In any order, to 0.05 cells, missing joints included."""
-    assert len(found) == len(people)
-    left = list(range(len(found)))
+    assert len(detected) == len(people)
+    left = list(range(len(detected)))
     for person in people:
         for i in left:
-            if np.allclose(found[i], person, atol=0.05, equal_nan=True):
+            if np.allclose(detected[i], person, atol=0.05, equal_nan=True):
                 left.remove(i)
                 break
         else:
-            pytest.fail(f"nobody is like {person.tolist()}")
+            pytest.fail(f"no detection is like {person.tolist()}")
 
 
 @given(SEEDS, st.integers(2, 12), st.sampled_from(["greedy", "hungarian"]), st.sampled_from(["global", "limb"]))
@@ -84,9 +84,9 @@ def test_overlapping_people_are_detected(seed: int, count: int) -> None:
     """A few joints may fall on another's of the same name, and then two are one peak; the people stay apart."""
     people = crowd(np.random.default_rng(seed), count, SIZE, COCO18)
     poses = decode(*perfect_maps(people, SIZE, COCO18), COCO18)
-    found, invented, errors = compare(people, poses.keypoints)
-    assert found >= count - 1 - count // 10
-    assert invented <= 1 + count // 10
+    detected, false_positives, errors = compare(people, poses.keypoints)
+    assert detected >= count - 1 - count // 10
+    assert false_positives <= 1 + count // 10
     assert errors.mean() <= 0.08
 
 
@@ -150,7 +150,7 @@ def test_skeletons_of_few_limbs() -> None:
     people = np.array([[[4, 5], [9, 5], [14, 5]], [[4, 30], [9, 30], [14, 30]]], dtype=float)
     points = Skeleton("points", ("a", "b", "c"))
     poses = decode(*perfect_maps(people, SIZE, points), points)
-    assert len(poses) == 6  # nothing says which points belong together
+    assert len(poses) == 6  # no limb assigns the points to people
     assert (poses.confidence > 0).sum(axis=1).tolist() == [1] * 6
     stick = Skeleton("stick", ("a", "b", "c"), ((0, 1),))
     poses = decode(*perfect_maps(people, SIZE, stick), stick)

@@ -50,7 +50,7 @@ def test_gradients_in_bf16_are_those_of_the_plain_convolution_within_its_precisi
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
     assert y.dtype == torch.bfloat16
-    found = torch.autograd.grad((y.float() * target).sum(), [x, layer.weight])
-    for got, wanted in zip(found, expected, strict=True):
+    gradients = torch.autograd.grad((y.float() * target).sum(), [x, layer.weight])
+    for got, wanted in zip(gradients, expected, strict=True):
         assert got.dtype == torch.float32
         assert (got - wanted).abs().max() < 0.02 * wanted.abs().max()

@@ -124,8 +124,8 @@ def test_a_new_backbone_is_a_class_and_a_line(method, tmp_path: Path, monkeypatc
     assert "backbone.stages.1.weight" not in same
     export(module.export_module(), module.spec(), tmp_path / "toy.onnx")
     assert OnnxNetwork(tmp_path / "toy.onnx").spec.method == method
-    found = module_.network_of(module.network.state_dict(), len(THING))
-    assert (found["backbone"], found["features"]) == ("toy", 8)
+    table = module_.network_of(module.network.state_dict(), len(THING))
+    assert (table["backbone"], table["features"]) == ("toy", 8)
 
 
 @pytest.mark.parametrize(("features", "laterals"), [(10, 0), (7, 1)])

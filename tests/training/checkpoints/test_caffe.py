@@ -42,26 +42,26 @@ fast = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 @given(NETS)
 def test_what_is_written_is_read(read: Read, net: Blobs) -> None:
     keys = [f"{name}.{kind}" for name, blobs in net.items() for kind in ("weight", "bias", "2")[: len(blobs)]]
-    found = read(caffemodel(net))
-    assert list(found) == keys
-    for got, written in zip(found.values(), [blob for blobs in net.values() for blob in blobs], strict=True):
+    blobs = read(caffemodel(net))
+    assert list(blobs) == keys
+    for got, written in zip(blobs.values(), [blob for blobs in net.values() for blob in blobs], strict=True):
         assert got.dtype == np.float32
         assert np.array_equal(got, written)
 
 
 def test_blobs_of_the_old_format_have_four_sides(read: Read) -> None:
-    found = read(
+    blobs = read(
         caffemodel({"fc": [np.arange(6, dtype=np.float32).reshape(3, 2), np.ones(3, np.float32)]}, legacy=True)
     )
-    assert np.array_equal(found["fc.weight"], [[[[0, 1], [2, 3], [4, 5]]]])
-    assert found["fc.bias"].shape == (3,)
+    assert np.array_equal(blobs["fc.weight"], [[[[0, 1], [2, 3], [4, 5]]]])
+    assert blobs["fc.bias"].shape == (3,)
 
 
 def test_numbers_may_be_one_per_field(read: Read) -> None:
     numbers = b"".join(varint(5 << 3 | 5) + np.float32(value).tobytes() for value in (1.5, -2))
     dims = number(1, 2) + number(1, 1)
-    found = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
-    assert np.array_equal(found["conv.weight"], [[1.5], [-2]])
+    blobs = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
+    assert np.array_equal(blobs["conv.weight"], [[1.5], [-2]])
 
 
 def test_googles_protobuf_writes_the_same(read: Read) -> None:
@@ -108,10 +108,10 @@ def test_a_damaged_file_is_an_error_or_has_other_numbers(read: Read, data: st.Da
     for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
         whole[place] ^= data.draw(st.integers(1, 255))
     try:
-        said = str(list(read(bytes(whole))))
+        result = str(list(read(bytes(whole))))
     except ModelError as error:
-        said = str(error)
-    assert said.isprintable()
+        result = str(error)
+    assert result.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -157,14 +157,14 @@ def test_files_that_cannot_be_fine_tuned_are_one_line(tmp_path):
     shape = onnx.numpy_helper.to_array(coarse).shape
     coarse.CopyFrom(onnx.numpy_helper.from_array(np.zeros(shape, np.int8), coarse.name))
     onnx.save(proto, str(tmp_path / "coarse.onnx"))
-    for source, says in (
+    for source, message in (
         ("horse", "no model 'horse'"),
         (str(tmp_path / "none.onnx"), "no model to fine-tune"),
         (str(tmp_path / "text.onnx"), "not an ONNX model"),
         (str(tmp_path / "coarse.onnx"), "too coarse to fine-tune"),
         (str(tmp_path), "no checkpoint"),
     ):
-        with pytest.raises(ModelError, match=says) as error:
+        with pytest.raises(ModelError, match=message) as error:
             read_start(source)
         assert "\n" not in str(error.value)
 
@@ -182,8 +182,8 @@ def test_a_run_fine_tunes_the_weights_of_another(tmp_path, monkeypatch):
     fit.train(hourglass, check_recipe(hourglass.Recipe, tables), tmp_path / "first")
     begun = read_start(str(tmp_path / "first"))
     assert begun.skeleton.joints == THING.joints
-    still = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
-    fit.train(hourglass, check_recipe(hourglass.Recipe, tables | still), tmp_path / "second")
+    unchanged = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
+    fit.train(hourglass, check_recipe(hourglass.Recipe, tables | unchanged), tmp_path / "second")
     for name, value in read_start(str(tmp_path / "second")).weights.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.allclose(value, begun.weights[name], atol=1e-6), name

@@ -5,10 +5,10 @@ from __future__ import annotations
 from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
 from cairn.training.method import Autoconfig
 
-OBJECT = 96.0
+INSTANCE = 96.0
 """Longer side of an instance in the network's input, in pixels: 24 cells."""
 
-LARGEST = {False: 256, True: 384}
+MAX_SIZE = {False: 256, True: 384}
 """Maximum side of the input without and with a GPU."""
 
 BACKBONE_LR_FACTOR = 0.3
@@ -17,16 +17,17 @@ BACKBONE_LR_FACTOR = 0.3
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Returns settings for whole images, so that inference needs no bounding boxes."""
-    wanted = facts.image * OBJECT / facts.side
-    most = LARGEST[machine.gpu is not None]
-    size = multiple_near(wanted, 64, 128, most)
+    wanted = facts.image * INSTANCE / facts.side
+    maximum = MAX_SIZE[machine.gpu is not None]
+    size = multiple_near(wanted, 64, 128, maximum)
     choice = choose_shared(facts, machine)
-    choice = choice.with_value("task", "single_instance", "one instance per image: inference needs no bounding boxes")
-    shown = f"objects of {facts.side:.0f} pixels in images of {facts.image:.0f} are shown with"
-    shown += f" {facts.side * size / facts.image:.0f}"
-    if wanted > most:
-        shown += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
-    return choice.with_value("input.size", size, shown)
+    reason = "one instance per image: inference needs no bounding boxes"
+    choice = choice.with_value("task", "single_instance", reason)
+    reason = f"instances of {facts.side:.0f} pixels in images of {facts.image:.0f} are resized to"
+    reason += f" {facts.side * size / facts.image:.0f}"
+    if wanted > maximum:
+        reason += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
+    return choice.with_value("input.size", size, reason)
 
 
 AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR)
