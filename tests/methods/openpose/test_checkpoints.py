@@ -172,12 +172,12 @@ def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> 
     [
         ({"conv4_4_CPM.weight": None}, "it lacks conv4_4_CPM.weight"),
         ({"Mconv3_stage2_L2.bias": None, "conv1_1.bias": None}, "lacks Mconv3_stage2_L2.bias, conv1_1.bias$"),
-        ({"conv1_1_bn.weight": (64,)}, "it has conv1_1_bn.weight, which that network has not"),
+        ({"conv1_1_bn.weight": (64,)}, "it has conv1_1_bn.weight, which that network lacks"),
         ({"Mconv7_stage5_L1.bias": (38,)}, "lacks Mconv1_stage3_L1.bias, .* and .* more"),
         ({"conv3_4.weight": (256, 256, 1, 1)}, r"conv3_4.weight must be \(256, 256, 3, 3\), got \(256, 256, 1, 1\)"),
         ({"Mconv7_stage2_L1.bias": (28,)}, r"Mconv7_stage2_L1.bias must be \(38,\), got \(28,\)"),
         ({"conv1_2.bias": torch.full((64,), torch.nan)}, "conv1_2.bias has values that are not finite"),
-        ({"module.conv1_2.bias": (64,)}, "has conv1_2.bias twice, once more as module.conv1_2.bias"),
+        ({"module.conv1_2.bias": (64,)}, "has conv1_2.bias twice, the second time as module.conv1_2.bias"),
     ],
     ids=["missing", "missing two", "unknown", "missing stage", "kernel", "channels", "not finite", "twice"],
 )

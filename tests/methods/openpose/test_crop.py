@@ -82,5 +82,5 @@ def test_outputs_that_do_not_match_the_task_raise_model_error() -> None:
     letterboxed = SPEC.model_copy(
         update={"task": "multi_instance", "input": InputSpec(resize="letterbox", size=368, multiple=16)}
     )
-    with pytest.raises(ModelError, match="or heatmaps of a crop; model hand gives heatmaps for task multi_instance"):
+    with pytest.raises(ModelError, match="or heatmaps for task crop; model hand has heatmaps for task multi_instance"):
         predictor(FakeNetwork(letterboxed, {}))

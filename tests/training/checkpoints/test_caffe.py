@@ -143,10 +143,10 @@ def test_a_file_of_another_format_raises_model_error(read: Read, content: bytes)
 def test_a_damaged_layer_is_named(read: Read, blob: bytes, message_: str) -> None:
     with pytest.raises(ModelError, match=f"is not a caffemodel: layer conv cannot be read .*{message_}"):
         read(message(100, message(1, "conv") + message(7, blob)))
-    with pytest.raises(ModelError, match=f"damaged at layer second, or after it: layer conv .*{message_}"):
+    with pytest.raises(ModelError, match=f"damaged at layer second or after it: layer conv .*{message_}"):
         read(caffemodel(SMALL) + message(100, message(1, "conv") + message(7, blob)))
 
 
 def test_a_repeated_layer_name_is_an_error(read: Read) -> None:
-    with pytest.raises(ModelError, match="layer second, or after it: a second layer has the same name"):
+    with pytest.raises(ModelError, match="layer second or after it: a second layer has the same name"):
         read(caffemodel(SMALL) + caffemodel({"second": SMALL["second"]}))
