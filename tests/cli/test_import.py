@@ -12,6 +12,7 @@ from cairn.cli import main
 from cairn.inference.network import OnnxNetwork
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.openpose import predictor
+from cairn.training.backbones.hourglass_stem import HourglassStem
 from support import caffe_files
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,9 +35,9 @@ def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
     """Our one-stack network under the port's names, which tests/hourglass/test_checkpoints.py checks for themselves."""
     names = {}
     for key, value in network.state_dict().items():
-        key = key.replace("stem.conv.", "conv1.").replace("stem.norm.", "bn1.")
-        for i in range(3):
-            key = key.replace(f"stem.residuals.{i}.", f"layer{i + 1}.0.")
+        key = key.replace("backbone.stages.0.0.", "conv1.").replace("backbone.stages.0.1.", "bn1.")
+        for i, place in enumerate(("1.0", "2", "3"), start=1):
+            key = key.replace(f"backbone.stages.{place}.", f"layer{i}.0.")
         depth = key.count("inner.")
         for place, j in (("up", 0), ("low1", 1), ("low3", 2)):
             key = key.replace(f"stacks.0.hourglass.{'inner.' * depth}{place}.", f"hg.0.hg.{3 - depth}.{j}.")
@@ -52,7 +53,7 @@ def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    network = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16))
+    network = Hourglass(joints=16, stacks=1, features=16, backbone=HourglassStem(16, (8, 8, 16)))
     for name, value in network.named_buffers():
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)
@@ -71,7 +72,9 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.load_skeleton("mpii16"), ("heatmaps",))
     assert (spec.task, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
 
-    same = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16), mean=(0.4404, 0.4440, 0.4327)).eval()
+    same = Hourglass(
+        joints=16, stacks=1, features=16, backbone=HourglassStem(16, (8, 8, 16), mean=(0.4404, 0.4440, 0.4327))
+    ).eval()
     same.load_state_dict(dict(zip(same.state_dict(), torch.load(checkpoint).values(), strict=True)))
     images = np.random.default_rng(0).uniform(0, 255, (3, 3, 256, 256)).astype(np.float32)
     with torch.no_grad():
@@ -103,9 +106,9 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     ("arguments", "message"),
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
-        (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
+        (["half.pth"], "half.pth is truncated, or not a PyTorch checkpoint"),
         (["other.pth"], "other.pth is of another network than those that can be read"),
-        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
+        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps, but skeleton lsp14 has 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
         (["hg1.pth.tar", "--out", "half.pth/x.onnx"], "cannot write half.pth/x.onnx"),
     ],
@@ -169,14 +172,14 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["half.caffemodel"], "half.caffemodel is truncated: it ends in the middle of what follows layer conv"),
-        (["page.caffemodel"], "page.caffemodel is no caffemodel"),
-        (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
-        (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
+        (["half.caffemodel"], "half.caffemodel is truncated: it ends after layer conv"),
+        (["page.caffemodel"], "page.caffemodel is not a caffemodel"),
+        (["half.npz"], "half.npz is truncated, or not an .npz file of plain arrays"),
+        (["objects.npz"], "objects.npz is truncated, or not an .npz file of plain arrays (ValueError)"),
         (["other.caffemodel"], "(OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
         (["other.caffemodel"], "it names fc6.bias, fc6.weight, fc7.bias and 1 more"),
-        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
-        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
+        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, but skeleton mpii15 needs 16 maps"),
+        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected --stages from 1 to 2, got 4"),
         (["hg1.pth.tar", "--stages", "4"], "whose stages cannot be chosen: leave --stages out"),
     ],
 )

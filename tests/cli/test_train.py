@@ -116,7 +116,7 @@ def test_labels_alone_are_enough_and_what_is_chosen_is_said(
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["pretrained"], single["task"]) == ("hourglass", "person-single", "single_instance")
-    backbone = {"backbone": "efficientnet", "lite": 1, "frozen": 3, "backbone_lr_factor": 0.3}
+    backbone = {"backbone": "efficientnet-lite1", "frozen_stages": 3, "backbone_lr_factor": 0.3}
     assert single["network"] == backbone | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
@@ -135,25 +135,25 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
         assert run(*command) == 130, capsys.readouterr().err
         return read_recipe(Path(out) / "recipe.toml")
 
-    for options, start, kind in (
-        ([], "person", "efficientnet"),
-        (["--from", "imagenet"], "imagenet", "efficientnet"),
+    for options, start, backbone in (
+        ([], "person", "efficientnet-lite2"),
+        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
         (["--from", "none"], None, "light"),
         (["--set", "network.features=32"], None, "light"),
-        (["--set", "network.frozen=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet"),
-        (["--from", "imagenet", "--set", "network.lite=1"], "imagenet", "efficientnet"),
+        (["--set", "network.frozen_stages=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet-lite2"),
+        (["--from", "imagenet", "--set", "network.backbone=efficientnet-lite1"], "imagenet", "efficientnet-lite1"),
     ):
         recipe = chosen("several", options)
-        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["kind"]) == ("openpose", start, kind)
-        kept = start and "network.frozen=0" not in options
-        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
+        network = recipe["network"]
+        assert (recipe["method"], recipe.get("pretrained")) == ("openpose", start)
+        assert (network["kind"], network["backbone"]) == ("light", backbone)
+        kept = start and "network.frozen_stages=0" not in options
+        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
         assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
-        if start == "imagenet":
-            assert recipe["network"]["lite"] == ("network.lite=1" in options)
     for options, start, backbone in (
-        ([], "person-single", "efficientnet"),
-        (["--from", "imagenet"], "imagenet", "efficientnet"),
-        (["--from", "none"], None, "paper"),
+        ([], "person-single", "efficientnet-lite1"),
+        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
+        (["--from", "none"], None, "hourglass-stem"),
     ):
         recipe = chosen("one", options)
         assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["backbone"]) == (
@@ -161,7 +161,8 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
             start,
             backbone,
         )
-        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.3) if start else (0, 1))
+        network = recipe["network"]
+        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.3) if start else (0, 1))
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
     assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
 

@@ -51,7 +51,7 @@ def blob(values: NDArray, legacy: bool = False) -> bytes:
 
 
 def caffemodel(weights: Blobs, legacy: bool = False) -> bytes:
-    """A NetParameter with a data layer, these layers, and settings that nobody needs; legacy: as before 2015."""
+    """A NetParameter with a data layer, these layers, and settings without meaning; legacy: as before 2015."""
     out = [message(1, "made by a test")]
     for name, blobs in [("image", []), *weights.items()]:
         if legacy:
@@ -71,7 +71,7 @@ def caffemodel(weights: Blobs, legacy: bool = False) -> bytes:
 
 
 class Prototxt:
-    """Grows layer by layer; `shapes` says what blobs its layers want."""
+    """Grows layer by layer; `shapes` has the shapes of the blobs of its layers."""
 
     def __init__(self) -> None:
         self.text = 'input: "image"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 64\ninput_dim: 64\n'

@@ -1,6 +1,6 @@
-"""The learned methods: one folder each, registered in one table.
+"""The methods: one folder each, registered in one table.
 
-A method is a folder `methods/NAME/` whose package has `METHOD`, a `Method`, and one entry in `METHODS`.
+A method is a folder `methods/NAME/` whose package defines `METHOD`, a `Method`, and one line in `METHODS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cairn.errors import ModelError
 if TYPE_CHECKING:
     from cairn.methods.method import Method
 
-# Names of packages, which are imported when they are first asked for: `cairn --help` needs no numpy.
+# Packages are imported on first use: `cairn --help` needs no numpy.
 METHODS: dict[str, str] = {
     "openpose": "cairn.methods.openpose",
     "hourglass": "cairn.methods.hourglass",
@@ -22,17 +22,17 @@ METHODS: dict[str, str] = {
 
 
 def get_method(name: str) -> Method:
-    """A method by its name.
+    """Returns a method by its name.
 
     Raises:
         ModelError: There is no method of that name.
     """
     if name not in METHODS:
         raise ModelError(f"no method {name!r}; this version of Cairn has {', '.join(METHODS)}")
-    found: Method = import_module(METHODS[name]).METHOD
-    return found
+    method: Method = import_module(METHODS[name]).METHOD
+    return method
 
 
 def all_methods() -> list[Method]:
-    """Every registered method, in the order of the table."""
+    """Returns all registered methods, in the order of the table."""
     return [get_method(name) for name in METHODS]

@@ -6,7 +6,7 @@ printed and stands beside it in the run's recipe.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,8 @@ GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "ins
 PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 """Learning rate of pretrained weights, and of new layers on a backbone that has a lower rate of its own."""
 
-BACKBONE_SETTINGS = {"lite", "frozen", "backbone_lr_factor"}
-"""Settings of the `network` table that name no network: they hold for whichever is chosen."""
+STAGE_SETTINGS = {"frozen_stages", "backbone_lr_factor"}
+"""Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 
 def configure(tables: Mapping[str, Any]) -> Choice:
@@ -82,24 +82,29 @@ def with_network(choice: Choice) -> Choice:
     """
     from cairn.training.autoconfig.choices import Choice, choose_backbone
     from cairn.training.backbones.imagenet import IMAGENET
+    from cairn.training.backbones.registry import BACKBONES, describe_backbone
     from cairn.training.checkpoints.pretrained import read_start
     from cairn.training.recipe import NOTHING
 
-    if choice.tables.get("pretrained") in (None, NOTHING) or _names_network(choice.tables):
+    pretrained = choice.tables.get("pretrained")
+    if pretrained in (None, NOTHING) or _names_network(
+        choice.tables, {"backbone"} if pretrained == IMAGENET else set()
+    ):
         return choice
     chosen = get_method(str(choice.tables.get("method")))
     training = chosen.training()
-    if choice.tables["pretrained"] == IMAGENET:
+    if pretrained == IMAGENET:
         if not training.imagenet_network:
             raise RecipeError(f"{chosen.name} has no network that starts from ImageNet")
         network, reason = training.imagenet_network, "the one that starts from ImageNet"
     else:
-        start = read_start(str(choice.tables["pretrained"]))
+        start = read_start(str(pretrained))
         if start.method != chosen.name or training.network_of is None:
             raise RecipeError(f"{start.name} is a model of {start.method}: {chosen.name} cannot start from it")
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
+    backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
-    if "lite" in network and chosen.autoconfig is not None:
+    if backbone in BACKBONES and describe_backbone(backbone).has_pretrained and chosen.autoconfig is not None:
         suited = choose_backbone(chosen.autoconfig().backbone_lr_factor)
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
@@ -125,10 +130,10 @@ def name_of(labels: Path) -> str:
     return path.parent.name or path.stem if words[0] in GENERIC_NAMES else path.stem
 
 
-def _names_network(tables: Mapping[str, Any]) -> bool:
-    """Whether the recipe says which network."""
+def _names_network(tables: Mapping[str, Any], besides: Set[str] = frozenset()) -> bool:
+    """Whether the recipe selects a network, by settings other than those of stages and `besides`."""
     network = tables.get("network", {})
-    return not isinstance(network, Mapping) or bool(set(network) - BACKBONE_SETTINGS)
+    return not isinstance(network, Mapping) or bool(set(network) - STAGE_SETTINGS - besides)
 
 
 def _method_for(facts: LabelFacts) -> tuple[str, str]:
@@ -144,7 +149,7 @@ def _method_for(facts: LabelFacts) -> tuple[str, str]:
 
 def _learning_rate(recipe: Recipe) -> tuple[float, str]:
     """The learning rate of a recipe that starts from pretrained weights, and why."""
-    if getattr(getattr(recipe, "network", None), "backbone_lr_factor", 1) < 1:
+    if recipe.backbone_lr_factor < 1:
         return BESIDE_SLOW_BACKBONE, "of the new layers; the backbone has a share of it"
     return PRETRAINED_RATE, "the weights are pretrained"
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Method:
-    """A published system: how its models predict, train, are configured and imported.
+    """A published system, with the code to predict, train, configure and import its models.
 
     Attributes:
-        name: As recipes and model files have it.
-        tasks: What its models can be trained for or imported for.
-        predictor: (network, size=None, **decode settings) -> a predictor over the network.
-        training: Loads what the training engine needs; imports torch.
-        autoconfig: Loads what the method chooses by itself; None where it is never chosen by itself.
-        checkpoints: Loads the reader of published weights; None where there is none. Imports torch.
+        name: As in recipes and model files.
+        tasks: Tasks of its models.
+        predictor: (network, size=None, **decode settings) -> a predictor.
+        training: Returns what the training engine needs; imports torch.
+        autoconfig: Returns its automatic configuration; None: the method is never selected automatically.
+        checkpoints: Returns the reader of published weights, and imports torch; None: there is none.
     """
 
     name: str

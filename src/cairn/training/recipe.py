@@ -15,17 +15,12 @@ from cairn.errors import RecipeError
 from cairn.inference.model_spec import TASK_OF_FIT
 from cairn.inference.network import MAX_THREADS
 from cairn.migration import notice, rename_keys
+from cairn.training.backbones.migration import migrate_network
 from cairn.training.data.augmentation import Augmentation
 from cairn.training.toml import to_toml
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-Lite = Literal[0, 1, 2]
-"""Number of an EfficientNet-Lite: larger is more accurate and slower."""
-Frozen = Annotated[int, Field(ge=0, le=7)]
-"""Number of stages of the backbone whose weights stay fixed; the first is the stem."""
-BackboneLrFactor = Annotated[float, Field(gt=0, le=1)]
-"""Learning rate of the other stages of the backbone, divided by that of the rest of the network."""
 
 RENAMED = {
     "licence": "license",
@@ -193,6 +188,10 @@ class Recipe(Section):
             reasons: Comments behind values, by `name` or `section.name`.
         """
         return to_toml(self.model_dump(mode="json"), reasons)
+    @property
+    def backbone_lr_factor(self) -> float:
+        """Learning rate of the backbone, relative to that of the rest of the network."""
+        return 1.0
 
     @field_validator("pretrained")
     @classmethod
@@ -242,6 +241,9 @@ def migrate(tables: Mapping[str, Any], method: str | None = None) -> tuple[dict[
             del result["input"]
         result.setdefault("task", TASK_OF_FIT[fit])
         renamed = (*renamed, "input.fit -> task")
+    if "network" in result:
+        result["network"], changed = migrate_network(result.get("method", method), result["network"])
+        renamed = (*renamed, *changed)
     return result, renamed
 
 

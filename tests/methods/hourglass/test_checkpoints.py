@@ -1,4 +1,4 @@
-"""The ports' networks written once more, straight from their state dicts, beside what the import makes of them."""
+"""Imported checkpoints against the networks of the ports, written as functions of their state dicts."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def prefixed(prefix: str, weights: Weights) -> Weights:
     ],
     ids=["princeton-vl", "bearpaw", "anibali", "two blocks"],
 )
-def test_an_imported_network_gives_the_ports_own_maps(
+def test_an_imported_network_predicts_the_heatmaps_of_the_port(
     tmp_path: Path, port: str, reference: Callable[[Weights, Tensor], Tensor], content: Callable[[], dict]
 ) -> None:
     saved = content()
@@ -226,35 +226,35 @@ def test_an_imported_network_gives_the_ports_own_maps(
     ("weights", "stacks", "raw", "used"),
     [(princeton_weights, 2, 8.43, 6.57), (bearpaw_weights, 2, 6.73, 6.73), (bearpaw_weights, 8, 25.59, 25.59)],
 )
-def test_parameter_counts_are_the_published_ones(
+def test_parameter_counts_are_as_published(
     tmp_path: Path, weights: Callable[[int], Weights], stacks: int, raw: float, used: float
 ) -> None:
     named = weights(stacks)
-    learned = [name for name in named if name.endswith(("weight", "bias"))]
+    trained = [name for name in named if name.endswith(("weight", "bias"))]
     torch.save(named, tmp_path / "some.pt")
     module, _ = read_file(tmp_path / "some.pt", "some")
-    assert round(sum(named[name].numel() for name in learned) / 1e6, 2) == raw
+    assert round(sum(named[name].numel() for name in trained) / 1e6, 2) == raw
     assert round(sum(weight.numel() for weight in module.parameters()) / 1e6, 2) == used
     if weights is princeton_weights:
-        assert len(learned) - len(list(module.parameters())) == 58
+        assert len(trained) - len(list(module.parameters())) == 58
 
 
-def test_old_files_without_counts_of_batches_and_in_the_old_format_are_read(tmp_path: Path) -> None:
+def test_files_in_the_old_format_without_counts_of_batches_are_read(tmp_path: Path) -> None:
     weights = {name: value for name, value in bearpaw_weights(1).items() if "num_batches" not in name}
     torch.save(weights, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
     module, _ = read_file(tmp_path / "old.pth.tar", "old")
     assert not module.training
 
 
-def test_another_skeleton_can_be_named_and_must_fit(tmp_path: Path) -> None:
+def test_another_skeleton_is_accepted_if_it_fits(tmp_path: Path) -> None:
     torch.save(bearpaw_weights(1, c=32, joints=14), tmp_path / "lsp.pth")
     assert read_file(tmp_path / "lsp.pth", "lsp", load_skeleton("lsp14"))[1].skeleton.name == "lsp14"
-    with pytest.raises(ModelError, match="has 14 heatmaps and skeleton mpii16 16 joints"):
+    with pytest.raises(ModelError, match="has 14 heatmaps, but skeleton mpii16 has 16 joints"):
         read_file(tmp_path / "lsp.pth", "lsp")
 
 
 class Touch:
-    """Unpickling this runs a command."""
+    """A class whose unpickling runs a command."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -270,14 +270,14 @@ def refused(path: Path, words: str) -> None:
     assert path.name in str(caught.value)
 
 
-def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path: Path) -> None:
+def test_a_file_that_could_run_code_is_rejected_and_runs_none(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     for name, new in (("new.pth", True), ("old.pth", False)):
         content = {"state_dict": bearpaw_weights(1, c=32), "extra": Touch(marker)}
         torch.save(content, tmp_path / name, _use_new_zipfile_serialization=new)
         refused(tmp_path / name, "could run code")
     (tmp_path / "bare.pth").write_bytes(pickle.dumps(Touch(marker)))
-    refused(tmp_path / "bare.pth", "could run code|is truncated, or no PyTorch")
+    refused(tmp_path / "bare.pth", "could run code|is truncated, or not a PyTorch")
     assert not marker.exists()
 
 
@@ -288,9 +288,9 @@ def test_damaged_files_are_one_line_errors(tmp_path: Path) -> None:
         whole = (tmp_path / name).read_bytes()
         for share in (0.0, 0.001, 0.3, 0.99):
             (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
-            refused(tmp_path / name, "is truncated, or no PyTorch checkpoint")
+            refused(tmp_path / name, "is truncated, or not a PyTorch checkpoint")
     (tmp_path / "text.pth").write_text("weights of mine\n")
-    refused(tmp_path / "text.pth", "is truncated, or no PyTorch checkpoint")
+    refused(tmp_path / "text.pth", "is truncated, or not a PyTorch checkpoint")
 
 
 def test_other_architectures_and_incomplete_weights_are_one_line_errors(tmp_path: Path) -> None:
@@ -298,17 +298,23 @@ def test_other_architectures_and_incomplete_weights_are_one_line_errors(tmp_path
         torch.save(content, tmp_path / "x.pth")
         refused(tmp_path / "x.pth", words)
 
-    given([1, 2, 3], "holds no named weights")
-    given({"epoch": 3}, "holds no named weights")
+    given([1, 2, 3], "contains no named weights")
+    given({"epoch": 3}, "contains no named weights")
     resnet = {"conv1.weight": torch.zeros(64, 3, 7, 7), "layer1.0.conv1.weight": torch.zeros(64, 64, 1, 1)}
-    given(resnet, "of another network than Stacked Hourglass of princeton-vl, bearpaw and anibali: it names conv1")
+    given(resnet, "of another network than Stacked Hourglass of princeton-vl, bearpaw and anibali: it contains conv1")
     whole = bearpaw_weights(2, c=32)
-    given({k: v for k, v in whole.items() if k != "hg.1.hg.2.0.0.bn2.weight"}, "is incomplete: nothing for our")
-    given({k: v for k, v in whole.items() if not k.startswith("score.0")}, "is incomplete: it has no convolution")
-    given({k: v for k, v in whole.items() if not k.startswith("hg.0.hg.2")}, "is incomplete: nothing for our")
-    given({**whole, "attention.0.weight": torch.zeros(3)}, "has weights that its network does not: attention.0.weight")
-    given({**whole, "score_.0.weight": torch.zeros(32, 15, 1, 1)}, r"would be \(32, 16, 1, 1\), got \(32, 15, 1, 1\)")
+    given({k: v for k, v in whole.items() if k != "hg.1.hg.2.0.0.bn2.weight"}, r"is incomplete: stacks\.1.* is missing")
+    given(
+        {k: v for k, v in whole.items() if not k.startswith("score.0")},
+        r"is incomplete: the convolution stacks\.0\.heatmaps is missing",
+    )
+    given({k: v for k, v in whole.items() if not k.startswith("hg.0.hg.2")}, r"is incomplete: stacks\.0.* is missing")
+    given({**whole, "attention.0.weight": torch.zeros(3)}, "has weights that the network lacks: attention.0.weight")
+    given(
+        {**whole, "score_.0.weight": torch.zeros(32, 15, 1, 1)},
+        r"expected \(32, 16, 1, 1\) for .*, got \(32, 15, 1, 1\)",
+    )
     given({**whole, "hg.0.hg.0.9.0.bn1.weight": torch.zeros(3)}, "but not its numbering")
     given({**whole, "hg.x.hg.y.z.0.bn1.weight": torch.zeros(3)}, "but not its numbering")
     given({**whole, "hg.0.hg.99.0.0.bn1.weight": torch.zeros(3)}, "is incomplete")
-    given({**whole, "res.0.99999.bn1.weight": torch.zeros(3)}, "is incomplete: nothing for our")
+    given({**whole, "res.0.99999.bn1.weight": torch.zeros(3)}, "is incomplete: .* is missing")

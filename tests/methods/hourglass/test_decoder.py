@@ -14,13 +14,15 @@ from cairn.structures.skeleton import Skeleton
 PAIR = Skeleton("pair", ("left_end", "right_end"), flip_pairs=((0, 1),))
 HEIGHT, WIDTH = 16, 20
 
-# Inside by the Gaussian's cut: there the three cells that the parabola needs are all on the map.
+# Far enough inside for the three cells of the parabola.
 COORDINATES = st.tuples(st.floats(2, WIDTH - 3), st.floats(2, HEIGHT - 3))
 
 
 @pytest.mark.parametrize(("refinement", "tolerance"), [("none", 0.5), ("quarter", 0.25), ("log-parabola", 0.05)])
 @given(st.lists(COORDINATES, min_size=2, max_size=2))
-def test_a_rendered_joint_comes_back(refinement: str, tolerance: float, points: list[tuple[float, float]]) -> None:
+def test_a_rendered_joint_is_decoded_at_its_position(
+    refinement: str, tolerance: float, points: list[tuple[float, float]]
+) -> None:
     keypoints = np.array([points])
     poses = decode(render_gaussians(keypoints, (HEIGHT, WIDTH), 1.0), PAIR, refinement)
     assert np.abs(poses.keypoints - keypoints).max() <= tolerance + 1e-3
@@ -28,14 +30,14 @@ def test_a_rendered_joint_comes_back(refinement: str, tolerance: float, points: 
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_confidence_is_the_highest_cell_within_0_and_1_and_the_score_their_mean(seed: int) -> None:
+def test_confidence_is_the_highest_cell_clipped_to_0_and_1_and_the_score_is_the_mean(seed: int) -> None:
     heatmaps = np.random.default_rng(seed).normal(0, 1, (2, 5, 6)).astype(np.float32)
     poses = decode(heatmaps, PAIR)
     assert np.array_equal(poses.confidence[0], np.clip(heatmaps.max(axis=(1, 2)), 0, 1))
     assert poses.scores[0] == pytest.approx(poses.confidence.mean())
 
 
-def test_a_map_that_is_nowhere_above_zero_has_no_joint() -> None:
+def test_a_heatmap_nowhere_above_zero_has_no_joint() -> None:
     heatmaps = np.zeros((2, 5, 6), np.float32)
     heatmaps[0] -= 1
     heatmaps[1, 2, 3] = 0.5

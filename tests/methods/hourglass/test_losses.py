@@ -88,7 +88,7 @@ def test_a_batch_without_labeled_joints_has_loss_zero_and_gradient_zero(loss: Ca
 
 
 @LOSSES
-def test_losses_are_float32_whatever_the_predictions_are(loss: Callable, definition: Callable) -> None:
+def test_losses_are_float32_for_predictions_of_any_type(loss: Callable, definition: Callable) -> None:
     predictions = torch.randn(2, 1, 3, 4, 4).bfloat16()
     targets, weights = torch.rand(2, 3, 4, 4), torch.ones(2, 3)
     value = loss(predictions, targets, weights)
@@ -98,10 +98,10 @@ def test_losses_are_float32_whatever_the_predictions_are(loss: Callable, definit
     )
 
 
-def test_cross_entropy_is_least_where_the_softmax_is_the_target() -> None:
+def test_cross_entropy_is_minimal_where_the_softmax_is_the_target() -> None:
     targets = torch.rand(1, 2, 4, 4) + 0.1
     best = targets.log()
-    least = cross_entropy([best], targets, torch.ones(1, 2))
+    minimum = cross_entropy([best], targets, torch.ones(1, 2))
     for seed in range(5):
         noise = torch.randn(1, 2, 4, 4, generator=torch.Generator().manual_seed(seed))
-        assert cross_entropy([best + 0.1 * noise], targets, torch.ones(1, 2)) > least
+        assert cross_entropy([best + 0.1 * noise], targets, torch.ones(1, 2)) > minimum

@@ -4,11 +4,12 @@ from torch import Tensor, nn
 
 from cairn.methods.hourglass.losses import squared_error
 from cairn.methods.hourglass.model import Hourglass, LastStack
+from cairn.training.backbones.hourglass_stem import HourglassStem
 
 
-def small(stacks: int = 2, **arguments: object) -> Hourglass:
+def small(stacks: int = 2, mean: tuple[float, ...] = (0.0,)) -> Hourglass:
     torch.manual_seed(0)
-    return Hourglass(joints=3, stacks=stacks, features=16, depth=2, **arguments)
+    return Hourglass(joints=3, stacks=stacks, features=16, depth=2, backbone=HourglassStem(16, mean=mean))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_parameters_and_multiply_adds_are_the_papers(stacks: int, millions: floa
     assert round(counted / 1e9, 2) == gmac
 
 
-def test_every_stack_gives_a_map_for_each_joint_at_a_quarter_of_the_size() -> None:
+def test_every_stack_predicts_a_heatmap_per_joint_at_a_quarter_of_the_size() -> None:
     maps = small(stacks=3)(torch.zeros(2, 3, 32, 48))
     assert [tuple(each.shape) for each in maps] == [(2, 3, 8, 12)] * 3
 
@@ -30,14 +31,14 @@ def test_every_stack_gives_a_map_for_each_joint_at_a_quarter_of_the_size() -> No
 @pytest.mark.parametrize("residuals", [1, 2])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_bottom_of_an_hourglass_is_depth_halvings_down(depth: int, residuals: int) -> None:
-    network = Hourglass(joints=2, stacks=1, features=8, depth=depth, residuals=residuals, channels=1).eval()
+    network = Hourglass(joints=2, stacks=1, features=8, depth=depth, residuals=residuals).eval()
     heights: list[int] = []
     for module in network.stacks[0].hourglass.modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(lambda _, inputs, output: heights.append(output.shape[2]))
-    network(torch.zeros(1, 1, 64, 64))
+    network(torch.zeros(1, 3, 64, 64))
     assert min(heights) == 16 // 2**depth
-    # up, low1 and low3 at each level and low2 at the bottom, each of three convolutions a module.
+    # up, low1 and low3 at each level, and low2 at the bottom; three convolutions per module.
     assert len(heights) == (3 * depth + 1) * 3 * residuals
 
 
@@ -67,7 +68,7 @@ def test_every_stacks_loss_reaches_its_own_weights_and_all_before() -> None:
         network = small(stacks=3)
         squared_error([network(images)[i]], targets, weights).backward()
         for s, stack in enumerate(network.stacks):
-            # The heatmap head of an earlier stack is reached through the merge.
+            # The gradient reaches the heatmap head of an earlier stack through the merge.
             assert all(has_gradient(weight) for weight in stack.parameters()) == (s <= i)
             assert any(has_gradient(weight) for weight in stack.parameters()) == (s <= i)
     network = small(stacks=3)
@@ -75,7 +76,7 @@ def test_every_stacks_loss_reaches_its_own_weights_and_all_before() -> None:
     assert all(has_gradient(weight) for weight in network.parameters())
 
 
-def test_a_later_stack_is_fed_the_features_and_the_heatmaps_of_the_one_before() -> None:
+def test_a_later_stack_takes_the_features_and_heatmaps_of_the_previous_one() -> None:
     network = small(stacks=2).eval()
     seen: list[Tensor] = []
     network.stacks[1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -88,7 +89,7 @@ def test_a_later_stack_is_fed_the_features_and_the_heatmaps_of_the_one_before() 
         images = torch.rand(1, 3, 32, 32) * 255
         network(images)
         bias = network.merges[0].features.bias + network.merges[0].heatmaps.bias
-        assert torch.allclose(seen[2], network.stem(images / 255) + bias[:, None, None], atol=1e-5)
+        assert torch.allclose(seen[2], network.neck(network.backbone(images)) + bias[:, None, None], atol=1e-5)
 
 
 def test_the_mean_is_of_images_in_unit_range() -> None:
@@ -105,7 +106,7 @@ def test_the_last_stack_is_exported_alone() -> None:
     assert torch.equal(maps, network(images)[2])
 
 
-def test_a_perfect_map_under_cross_entropy_comes_out_as_a_gaussian_of_height_one() -> None:
+def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_height_one() -> None:
     sigma, center = 1.3, 12.0
     cells = torch.arange(25.0)
     squares = (cells[:, None] - center) ** 2 + (cells[None, :] - center) ** 2

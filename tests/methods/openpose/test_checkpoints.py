@@ -1,4 +1,4 @@
-"""The released networks with random weights: what the import makes of their files, beside what their prototxts say."""
+"""The released networks with random weights: imported files against their prototxts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float]
     ],
     ids=["COCO", "BODY_25", "hand", "face"],
 )
-def test_each_released_network_computes_what_its_prototxt_says(
+def test_each_released_network_computes_its_prototxt(
     tmp_path: Path, net: Prototxt, skeleton_name: str, thresholds: dict[str, float], drawn: float, legacy: bool
 ) -> None:
     weights = caffe_files.random_weights(net)
@@ -82,7 +82,7 @@ def test_mpi_has_a_four_stage_network_within_its_weights(tmp_path: Path) -> None
     assert spec.provenance == {"imported from": "OpenPose MPI", "stages": 4}
 
 
-# ---- files of other forms, with the two stages that are enough to tell
+# ---- files of other formats, with two stages
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def named(weights: Blobs, pattern: str = "{}.{}", kinds: tuple[str, str] = ("wei
     }
 
 
-def test_conversions_to_pytorch_and_numpy_are_told_by_the_ends_of_their_names(
+def test_conversions_to_pytorch_and_numpy_are_recognized_by_the_ends_of_their_names(
     tmp_path: Path, net: Prototxt, weights: Blobs
 ) -> None:
     transposed = {
@@ -147,9 +147,9 @@ def test_slopes_of_a_prelu_may_have_spare_axes() -> None:
     assert "ignore_keypoints" not in spec.decode  # it has no feet
 
 
-def test_a_skeleton_of_ones_own_is_taken_where_it_fits(checkpoint: Checkpoint) -> None:
+def test_a_custom_skeleton_is_accepted_if_it_fits(checkpoint: Checkpoint) -> None:
     own = Skeleton("own", tuple("abcdefghijklmnopqr"), tuple((i, j) for i in range(17) for j in (i + 1,)))
-    with pytest.raises(ModelError, match="19 maps and 38 fields, and skeleton own is for 19 maps and 34 fields"):
+    with pytest.raises(ModelError, match="19 maps and 38 fields, but skeleton own needs 19 maps and 34 fields"):
         read_checkpoint(checkpoint, "net", own)
     fitting = Skeleton("own", own.joints, (*own.limbs, (0, 2), (0, 3)), redundant=(17, 18))
     assert read_checkpoint(checkpoint, "net", fitting)[1].skeleton == fitting
@@ -161,7 +161,7 @@ def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> 
     seen = {f"Mconv1_stage2_{branch}.weight" for branch in ("L1", "L2")}
     weights |= {key: torch.cat([weights[key][:, :42], weights[key][:, 57:]], dim=1) for key in seen}
     other = Checkpoint(Path("pose.pth"), weights)
-    with pytest.raises(ModelError, match="4 maps and 38 fields, as no released network: say which skeleton"):
+    with pytest.raises(ModelError, match="4 maps and 38 fields, as no released network: name their skeleton"):
         read_checkpoint(other, "net")
     triangle = Skeleton("triangle", ("a", "b", "c"), ((0, 1), (1, 2), *[(0, 2)] * 17), redundant=tuple(range(2, 19)))
     assert read_checkpoint(other, "net", triangle)[1].skeleton == triangle
@@ -172,16 +172,16 @@ def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> 
     [
         ({"conv4_4_CPM.weight": None}, "it lacks conv4_4_CPM.weight"),
         ({"Mconv3_stage2_L2.bias": None, "conv1_1.bias": None}, "lacks Mconv3_stage2_L2.bias, conv1_1.bias$"),
-        ({"conv1_1_bn.weight": (64,)}, "it has conv1_1_bn.weight, which that network has not"),
+        ({"conv1_1_bn.weight": (64,)}, "it has conv1_1_bn.weight, which that network lacks"),
         ({"Mconv7_stage5_L1.bias": (38,)}, "lacks Mconv1_stage3_L1.bias, .* and .* more"),
         ({"conv3_4.weight": (256, 256, 1, 1)}, r"conv3_4.weight must be \(256, 256, 3, 3\), got \(256, 256, 1, 1\)"),
         ({"Mconv7_stage2_L1.bias": (28,)}, r"Mconv7_stage2_L1.bias must be \(38,\), got \(28,\)"),
-        ({"conv1_2.bias": torch.full((64,), torch.nan)}, "conv1_2.bias has numbers that are not finite"),
-        ({"module.conv1_2.bias": (64,)}, "has conv1_2.bias twice, once more as module.conv1_2.bias"),
+        ({"conv1_2.bias": torch.full((64,), torch.nan)}, "conv1_2.bias has values that are not finite"),
+        ({"module.conv1_2.bias": (64,)}, "has conv1_2.bias twice, the second time as module.conv1_2.bias"),
     ],
     ids=["missing", "missing two", "unknown", "missing stage", "kernel", "channels", "not finite", "twice"],
 )
-def test_faults_name_the_layer(
+def test_error_messages_name_the_layer(
     checkpoint: Checkpoint, change: dict[str, Tensor | tuple[int, ...] | None], message: str
 ) -> None:
     changed = {key: torch.zeros(value) if isinstance(value, tuple) else value for key, value in change.items()}
@@ -191,8 +191,8 @@ def test_faults_name_the_layer(
 
 
 @pytest.mark.parametrize("stages", [0, 3])
-def test_stages_that_are_not_there_cannot_be_taken(checkpoint: Checkpoint, stages: int) -> None:
-    with pytest.raises(ModelError, match=f"has 2 stages: expected 1 to 2 to take, got {stages}"):
+def test_more_stages_than_the_file_has_raise_model_error(checkpoint: Checkpoint, stages: int) -> None:
+    with pytest.raises(ModelError, match=f"has 2 stages: expected --stages from 1 to 2, got {stages}"):
         read_checkpoint(checkpoint, "net", stages=stages)
 
 
@@ -202,6 +202,6 @@ def test_vgg_alone_is_not_recognized(checkpoint: Checkpoint) -> None:
     assert len(weights) == 20
     assert not recognizes(vgg)
     with pytest.raises(
-        ModelError, match=r"is of another network than OpenPose's .*: it names conv1_1.bias, .* and 18 more"
+        ModelError, match=r"weights of another network than OpenPose's .*: it contains conv1_1.bias, .* and 18 more"
     ):
         read_checkpoint(vgg, "net")

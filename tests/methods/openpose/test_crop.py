@@ -1,4 +1,4 @@
-"""One object in a crop: hand and face as their networks' maps say them."""
+"""One instance per crop: hand and face, decoded from heatmaps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def maps_of(points: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_decoding_what_was_rendered_gives_the_hand(seed: int) -> None:
+def test_decoding_a_rendered_hand_returns_it(seed: int) -> None:
     points = np.random.default_rng(seed).uniform(2, 43, (21, 2))
     poses = decode_crop(maps_of(points), HAND)
     np.testing.assert_allclose(poses.keypoints, points[None], atol=0.05)
@@ -45,7 +45,7 @@ def test_decoding_what_was_rendered_gives_the_hand(seed: int) -> None:
     np.testing.assert_array_equal(without.keypoints, poses.keypoints)
 
 
-def test_a_joint_whose_map_is_nowhere_above_zero_is_not_found() -> None:
+def test_a_joint_whose_heatmap_is_nowhere_above_zero_is_not_detected() -> None:
     maps = maps_of(np.full((21, 2), 20.0))
     maps[4] = -0.1
     poses = decode_crop(maps, HAND)
@@ -54,7 +54,7 @@ def test_a_joint_whose_map_is_nowhere_above_zero_is_not_found() -> None:
     assert np.isfinite(np.delete(poses.keypoints[0], 4, axis=0)).all()
 
 
-def test_a_model_of_crops_finds_one_hand_in_each_box() -> None:
+def test_a_crop_model_detects_one_hand_per_bounding_box() -> None:
     rng = np.random.default_rng(3)
     points = rng.uniform(20, 340, (21, 2))  # pixels of the crop
     network = FakeNetwork(SPEC, {"heatmaps": maps_of(image_to_field(points, 8))[None].repeat(2, axis=0)})
@@ -62,13 +62,13 @@ def test_a_model_of_crops_finds_one_hand_in_each_box() -> None:
     assert isinstance(model, TopDownPredictor)
     image = rng.integers(0, 256, (400, 500, 3), np.uint8)
     poses = model(image, boxes=[[100, 50, 92, 80], [300, 200, 184, 184]])
-    # The box is the crop: the first is 92 pixels wide around (146, 90), shown four times as large.
-    for found, center, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
+    # The bounding box is the crop: the first is 92 pixels wide around (146, 90), and resized by 4.
+    for detected, center, side in ((poses.keypoints[0], (146, 90), 92), (poses.keypoints[1], (392, 292), 184)):
         expected = (points - 183.5) * side / 368 + np.array(center)
-        np.testing.assert_allclose(found, expected, atol=0.05 * 8 * side / 368)
+        np.testing.assert_allclose(detected, expected, atol=0.05 * 8 * side / 368)
 
 
-def test_settings_of_whole_images_are_not_those_of_crops() -> None:
+def test_settings_of_multi_instance_models_raise_model_error_for_crops() -> None:
     network = FakeNetwork(SPEC, {})
     with pytest.raises(ModelError, match=r"decode\(\) of openpose has no peak_threshold; it has refinement"):
         predictor(network, peak_threshold=0.1)
@@ -78,9 +78,9 @@ def test_settings_of_whole_images_are_not_those_of_crops() -> None:
         decode_crop(np.zeros((20, 4, 4)), HAND)
 
 
-def test_outputs_and_fit_must_be_of_one_kind() -> None:
+def test_outputs_that_do_not_match_the_task_raise_model_error() -> None:
     letterboxed = SPEC.model_copy(
         update={"task": "multi_instance", "input": InputSpec(resize="letterbox", size=368, multiple=16)}
     )
-    with pytest.raises(ModelError, match="or heatmaps of a crop; model hand gives heatmaps for task multi_instance"):
+    with pytest.raises(ModelError, match="or heatmaps for task crop; model hand has heatmaps for task multi_instance"):
         predictor(FakeNetwork(letterboxed, {}))

@@ -42,21 +42,21 @@ def people_apart(rng: np.random.Generator, joints: int) -> np.ndarray:
     return corners[:, None] + rng.uniform(0, [22, 18], (6, joints, 2))
 
 
-def assert_same_people(found: np.ndarray, people: np.ndarray) -> None:
+def assert_same_people(detected: np.ndarray, people: np.ndarray) -> None:
     """In any order, to 0.05 cells, missing joints included."""
-    assert len(found) == len(people)
-    left = list(range(len(found)))
+    assert len(detected) == len(people)
+    left = list(range(len(detected)))
     for person in people:
         for i in left:
-            if np.allclose(found[i], person, atol=0.05, equal_nan=True):
+            if np.allclose(detected[i], person, atol=0.05, equal_nan=True):
                 left.remove(i)
                 break
         else:
-            pytest.fail(f"nobody is like {person.tolist()}")
+            pytest.fail(f"no detection is like {person.tolist()}")
 
 
 @given(SEEDS, st.integers(2, 12), st.sampled_from(["greedy", "hungarian"]), st.sampled_from(["global", "limb"]))
-def test_decoding_what_was_rendered_gives_the_people(seed: int, joints: int, matching: Matching, order: Order) -> None:
+def test_decoding_rendered_people_returns_them(seed: int, joints: int, matching: Matching, order: Order) -> None:
     rng = np.random.default_rng(seed)
     tree = random_tree(rng, joints)
     people = people_apart(rng, joints)
@@ -66,7 +66,7 @@ def test_decoding_what_was_rendered_gives_the_people(seed: int, joints: int, mat
 
 
 @given(SEEDS, st.sampled_from(["global", "limb"]))
-def test_missing_joints_stay_missing_and_the_rest_is_found(seed: int, order: Order) -> None:
+def test_missing_joints_stay_missing_and_the_others_are_detected(seed: int, order: Order) -> None:
     """Leaves of the tree are missing, so that what is left of a person still hangs together."""
     rng = np.random.default_rng(seed)
     people = people_apart(rng, len(COCO18))
@@ -80,17 +80,17 @@ def test_missing_joints_stay_missing_and_the_rest_is_found(seed: int, order: Ord
 
 @given(SEEDS, st.integers(1, 25))
 @settings(max_examples=40)
-def test_people_who_overlap_are_found(seed: int, count: int) -> None:
+def test_overlapping_people_are_detected(seed: int, count: int) -> None:
     """A few joints may fall on another's of the same name, and then two are one peak; the people stay apart."""
     people = crowd(np.random.default_rng(seed), count, SIZE, COCO18)
     poses = decode(*perfect_maps(people, SIZE, COCO18), COCO18)
-    found, invented, errors = compare(people, poses.keypoints)
-    assert found >= count - 1 - count // 10
-    assert invented <= 1 + count // 10
+    detected, false_positives, errors = compare(people, poses.keypoints)
+    assert detected >= count - 1 - count // 10
+    assert false_positives <= 1 + count // 10
     assert errors.mean() <= 0.08
 
 
-def test_two_who_cross_are_kept_apart() -> None:
+def test_two_crossing_people_are_separated() -> None:
     cross = Skeleton("cross", ("head", "hip", "foot"), ((0, 1), (1, 2)))
     people = np.array([[[10, 10], [20, 20], [30, 30]], [[30, 10.4], [20.6, 15], [10, 30.7]]], dtype=float)
     assert_same_people(decode(*perfect_maps(people, SIZE, cross), cross).keypoints, people)
@@ -114,7 +114,7 @@ def test_scores_are_sums_over_parts_and_limbs_of_the_skeleton() -> None:
     assert (poses.scores[:-1] >= poses.scores[1:]).all()
 
 
-def test_people_of_few_or_weak_parts_are_left_out() -> None:
+def test_people_with_few_or_weak_parts_are_ignored() -> None:
     chain = Skeleton("chain", ("a", "b", "c", "d"), ((0, 1), (1, 2), (2, 3)))
     people = np.array([[[4, 5], [9, 5], [14, 5], [19, 5]], [[4, 30], [9, 30], [np.nan] * 2, [np.nan] * 2]], dtype=float)
     maps, pafs = perfect_maps(people, SIZE, chain)
@@ -125,7 +125,7 @@ def test_people_of_few_or_weak_parts_are_left_out() -> None:
     assert len(decode(weak_maps, weak_pafs, chain, min_score=0.25, second_try=False)) == 1
 
 
-def test_parts_that_do_not_count_are_kept_and_make_nobody() -> None:
+def test_ignored_keypoints_are_kept_and_alone_are_no_person() -> None:
     """The first has a, b, c and d, the second b, c and d."""
     chain = Skeleton("chain", ("a", "b", "c", "d"), ((0, 1), (1, 2), (2, 3)))
     people = np.array([[[4, 5], [9, 5], [14, 5], [19, 5]], [[np.nan] * 2, [9, 30], [14, 30], [19, 30]]], dtype=float)
@@ -138,7 +138,7 @@ def test_parts_that_do_not_count_are_kept_and_make_nobody() -> None:
         decode(maps, pafs, chain, ignore_keypoints="a tail")
 
 
-def test_the_second_try_finds_who_was_too_weak_for_the_first() -> None:
+def test_the_second_try_detects_people_below_the_thresholds_of_the_first() -> None:
     people = crowd(np.random.default_rng(2), 2, SIZE, COCO18)
     maps, pafs = perfect_maps(people, SIZE, COCO18)
     maps, pafs = maps * 0.1, pafs * 0.1
@@ -150,14 +150,14 @@ def test_skeletons_of_few_limbs() -> None:
     people = np.array([[[4, 5], [9, 5], [14, 5]], [[4, 30], [9, 30], [14, 30]]], dtype=float)
     points = Skeleton("points", ("a", "b", "c"))
     poses = decode(*perfect_maps(people, SIZE, points), points)
-    assert len(poses) == 6  # nothing says which points belong together
+    assert len(poses) == 6  # no limb assigns the points to people
     assert (poses.confidence > 0).sum(axis=1).tolist() == [1] * 6
     stick = Skeleton("stick", ("a", "b", "c"), ((0, 1),))
     poses = decode(*perfect_maps(people, SIZE, stick), stick)
     assert sorted((poses.confidence > 0).sum(axis=1).tolist()) == [1, 1, 2, 2]
 
 
-def test_empty_maps_hold_nobody() -> None:
+def test_empty_maps_have_no_people() -> None:
     poses = decode(np.zeros((19, 46, 82), np.float32), np.zeros((38, 46, 82), np.float32), COCO18)
     assert len(poses) == 0
     assert poses.keypoints.shape == (0, 18, 2)
@@ -165,7 +165,7 @@ def test_empty_maps_hold_nobody() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("size", [(46, 82), (1, 1), (2, 1), (1, 9)])
-def test_bad_numbers_do_no_harm(bad: float, size: tuple[int, int]) -> None:
+def test_invalid_values_in_maps_give_valid_poses(bad: float, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     maps, pafs = rng.random((18, *size), dtype=np.float32), rng.normal(size=(38, *size)).astype(np.float32)
     maps[rng.random(maps.shape) < 0.1] = bad
@@ -177,7 +177,7 @@ def test_bad_numbers_do_no_harm(bad: float, size: tuple[int, int]) -> None:
     assert len(decode(np.full_like(maps, np.nan), np.full_like(pafs, bad), COCO18)) == 0
 
 
-def test_maps_that_do_not_fit_are_refused() -> None:
+def test_maps_that_do_not_fit_raise_skeleton_error() -> None:
     maps, pafs = np.zeros((18, 4, 5)), np.zeros((38, 4, 5))
     with pytest.raises(SkeletonError, match=r"heatmaps must be \(18 or 19, h, w\).*got \(17, 4, 5\)"):
         decode(maps[:17], pafs, COCO18)
@@ -187,7 +187,7 @@ def test_maps_that_do_not_fit_are_refused() -> None:
         decode(maps, pafs, COCO18, matching="best")  # type: ignore[arg-type]
 
 
-def test_the_made_people_are_inside_and_as_many_as_asked_for() -> None:
+def test_synthetic_people_are_inside_the_image_and_complete() -> None:
     people = crowd(np.random.default_rng(0), 20, SIZE, COCO18)
     assert people.shape == (20, 18, 2)
     assert people.min() >= 0

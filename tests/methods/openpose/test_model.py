@@ -1,4 +1,4 @@
-"""The networks against what the papers and the released files say of them."""
+"""The networks against the papers and the released files."""
 
 import pytest
 import torch
@@ -6,10 +6,11 @@ from torch import nn
 
 from cairn.methods.openpose.model import cvpr_openpose, light_openpose, paper_openpose
 from cairn.methods.openpose.released import Released, body_25, one_branch, two_branches
+from cairn.training.backbones.light import LightBackbone
 
 
 def multiply_adds(network: nn.Module, height: int, width: int) -> float:
-    """Of its convolutions, in 10⁹, counted as they run on tensors without data."""
+    """Of all convolutions, in 10⁹, counted on tensors without data."""
     total = 0
 
     def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -37,7 +38,7 @@ def test_the_cvpr_network_is_as_large_as_the_released_coco_model():
 def test_the_tpami_network_is_as_large_as_the_released_body_25_model():
     network = paper_openpose(maps=26, fields=52)
     assert parameters(network) == pytest.approx(26.17, abs=0.005)
-    # The release gives the first map stage [F, L] and the second [F, S, L]: as equations 2 and 3.
+    # As released and in equations 2 and 3: the first heatmap stage takes [F, L], the second [F, S, L].
     assert multiply_adds(network, 368, 656) == pytest.approx(143.6, abs=0.05)
 
 
@@ -48,7 +49,7 @@ def test_the_imported_networks_are_as_large_as_the_released_ones():
     assert parameters(body25) == pytest.approx(26.17, abs=0.005)
     assert multiply_adds(body25, 368, 656) == pytest.approx(143.6, abs=0.05)
     hand, face = Released(one_branch(maps=22)), Released(one_branch(maps=71))
-    # Their released files have 4 bytes a parameter, and a little: 147.3 and 153.7 MB.
+    # Their released files have 4 bytes per parameter, and a little more: 147.3 and 153.7 MB.
     assert 4 * parameters(hand) == pytest.approx(147.3, abs=0.1)
     assert 4 * parameters(face) == pytest.approx(153.7, abs=0.1)
 
@@ -58,8 +59,8 @@ def test_the_imported_networks_are_as_large_as_the_released_ones():
     [
         (paper_openpose(18, 38, paf_stages=3, heatmap_stages=2), (2, 3)),
         (cvpr_openpose(18, 38, stages=2), (2, 2)),
-        (light_openpose(18, 38, widths=(8, 8, 8, 8), features=8, paf_stages=2, heatmap_stages=3), (3, 2)),
-        (light_openpose(18, 38, widths=(8, 8, 8, 8), features=8, depthwise=True), (1, 1)),
+        (light_openpose(18, 38, 2, 3, LightBackbone(widths=(8, 8, 8, 8)), features=8), (3, 2)),
+        (light_openpose(18, 38, 1, 1, LightBackbone((8,) * 4, depthwise=True), features=8, depthwise=True), (1, 1)),
     ],
     ids=["paper", "cvpr", "light", "depthwise"],
 )

@@ -67,7 +67,7 @@ def test_the_squared_loss_is_the_sum_of_equations_4_to_6():
 
 
 @pytest.mark.parametrize("kind", ["squared", "weighted"])
-def test_what_is_not_known_gives_no_gradient(kind):
+def test_unknown_joints_and_masked_cells_have_no_gradient(kind):
     rng = np.random.default_rng(1)
     batch, stages = maps(rng), predictions(rng)
     sum(stage_losses(stages, batch, Loss(kind=kind)).values()).backward()
@@ -77,13 +77,13 @@ def test_what_is_not_known_gives_no_gradient(kind):
         assert (stage.grad[counted.expand_as(stage)] != 0).all()
 
 
-def test_the_weighted_loss_is_least_at_the_truth():
+def test_the_weighted_loss_is_minimal_at_the_ground_truth():
     rng = np.random.default_rng(2)
     batch = maps(rng)
-    truth = Stages((torch.logit(batch["heatmaps"]).requires_grad_(),), (batch["pafs"].clone().requires_grad_(),))
-    sum(stage_losses(truth, batch, Loss(kind="weighted")).values()).backward()
-    assert truth.heatmaps[0].grad.abs().max() < 1e-5
-    assert truth.pafs[0].grad.abs().max() < 1e-5
+    ground_truth = Stages((torch.logit(batch["heatmaps"]).requires_grad_(),), (batch["pafs"].clone().requires_grad_(),))
+    sum(stage_losses(ground_truth, batch, Loss(kind="weighted")).values()).backward()
+    assert ground_truth.heatmaps[0].grad.abs().max() < 1e-5
+    assert ground_truth.pafs[0].grad.abs().max() < 1e-5
 
 
 @settings(max_examples=25)
@@ -112,13 +112,13 @@ def test_the_mask_is_false_where_a_crowd_is_and_no_labeled_person(seed):
 
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
+def test_targets_decode_to_the_keypoints_in_the_crop(things, seed):
     recipe = Recipe(input={"size": 128, "inference_size": 96}, augmentation=Augmentation(scale=(0.8, 1.2), rotation=30))
     sample = Sample(things.images[0], things.labeled_joints)
     image = np.zeros((96, 96, 3), np.uint8)
     rng = np.random.default_rng(seed)
     arrays = Encoder(recipe, THING)(image, sample, rng)
-    # The same draws once more, for where the keypoints went.
+    # The same random draws give the positions of the keypoints.
     rng = np.random.default_rng(seed)
     annotation = sample.image.annotation
     rng.choice(np.arange(len(annotation)))
@@ -132,7 +132,7 @@ def test_targets_decode_to_the_keypoints_that_the_crop_shows(things, seed):
     assert np.abs(field_to_image(poses.keypoints[0], 8) - expected).max() < 0.1 * 8
 
 
-def test_joints_that_a_source_does_not_know_take_their_limbs_with_them(things):
+def test_limbs_of_unknown_joints_are_unknown(things):
     known = np.array([True, False, True])
     arrays = Encoder(Recipe(input={"size": 64}), THING)(
         np.zeros((96, 96, 3), np.uint8), Sample(things.images[0], known), np.random.default_rng(0)
@@ -143,7 +143,7 @@ def test_joints_that_a_source_does_not_know_take_their_limbs_with_them(things):
 
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("kind", ["squared", "weighted"])
-def test_nothing_of_a_step_is_computed_in_double_precision(things, kind, background):
+def test_targets_and_losses_are_not_in_double_precision(things, kind, background):
     recipe = Recipe(input={"size": 64}, network={"background": background}, loss={"kind": kind})
     batch = stack([training_set(recipe, THING, [(things, LabelSource(labels="x"))])[0]])
     assert batch["known_joints"].dtype == batch["known_limbs"].dtype == batch["mask"].dtype == torch.bool
@@ -153,12 +153,12 @@ def test_nothing_of_a_step_is_computed_in_double_precision(things, kind, backgro
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
 
 
-def test_a_skeleton_without_limbs_is_refused(things):
-    with pytest.raises(SkeletonError, match="openpose joins joints along limbs, and skeleton dots has none"):
+def test_a_skeleton_without_limbs_raises_skeleton_error(things):
+    with pytest.raises(SkeletonError, match="openpose connects joints along limbs, and skeleton dots has none"):
         OpenPoseModule(Recipe(), Skeleton("dots", ("a", "b")), things)
 
 
-def test_a_deeper_network_is_shown_larger_multiples(things):
+def test_a_deeper_network_needs_sides_that_are_larger_multiples(things):
     recipe = Recipe(
         input={"size": 128, "inference_size": 128}, network={"widths": [8] * 5, "depths": [1] * 4, "features": 8}
     )
@@ -170,13 +170,13 @@ def test_a_deeper_network_is_shown_larger_multiples(things):
         check_recipe(Recipe, {"input": {"size": 96}, "network": {"widths": [8] * 5, "depths": [1] * 4}})
 
 
-def test_workers_that_are_started_afresh_can_be_sent_the_training_set(things):
+def test_the_training_set_can_be_pickled_for_worker_processes(things):
     data = training_set(Recipe(input={"size": 64}), THING, [(things, LabelSource(labels="x"))])
     here, there = data[2], pickle.loads(pickle.dumps(data))[2]
     assert all(np.array_equal(here[name], there[name]) for name in here)
 
 
-def test_an_unlabeled_joint_is_absent_or_unknown_as_the_source_says(things):
+def test_an_unlabeled_joint_is_absent_or_unknown_by_the_source(things):
     annotation = things.images[0].annotation
     annotation.visibility[0, 1] = 0
     try:
@@ -189,7 +189,7 @@ def test_an_unlabeled_joint_is_absent_or_unknown_as_the_source_says(things):
 
 
 @pytest.mark.parametrize("kind", ["squared", "weighted"])
-def test_the_deployed_network_is_the_last_stage_between_0_and_1(things, kind):
+def test_the_exported_network_is_the_last_stage_from_0_to_1(things, kind):
     recipe = Recipe(
         network={"widths": [8, 8, 8, 8], "depths": [1, 1, 1], "features": 8, "heatmap_stages": 2}, loss={"kind": kind}
     )
@@ -201,7 +201,7 @@ def test_the_deployed_network_is_the_last_stage_between_0_and_1(things, kind):
     assert torch.equal(heatmaps, stages.heatmaps[-1].sigmoid() if kind == "weighted" else stages.heatmaps[-1])
 
 
-def test_a_few_steps_on_one_batch_lower_the_loss(things):
+def test_a_few_steps_on_one_batch_reduce_the_loss(things):
     recipe = Recipe(input={"size": 64, "inference_size": 96}, augmentation=PLAIN, network={"features": 16})
     data = training_set(recipe, THING, [(things, LabelSource(labels="x"))])
     batch = stack([data[i] for i in range(4)])

@@ -1,4 +1,4 @@
-"""Laws of depthwise convolutions whose gradients are put together from others: they are those of a convolution."""
+"""Laws of depthwise convolutions with gradients of their own: they are those of a plain convolution."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_gradients_are_those_of_finite_differences(kernel, stride, height, width
 
 
 @pytest.mark.parametrize(("kernel", "stride", "height", "width"), SHAPES)
-def test_it_is_a_sum_over_the_window_that_tensorflow_pads(kernel, stride, height, width):
+def test_it_is_a_sum_over_the_window_with_the_padding_of_tensorflow(kernel, stride, height, width):
     rng = np.random.default_rng(kernel)
     x, weight = rng.normal(size=(1, 2, height, width)), rng.normal(size=(2, 1, kernel, kernel))
     rows, columns = -(-height // stride), -(-width // stride)
@@ -40,7 +40,7 @@ def test_it_is_a_sum_over_the_window_that_tensorflow_pads(kernel, stride, height
         np.testing.assert_allclose(layer(torch.from_numpy(x))[0].detach().numpy(), expected, atol=1e-12)
 
 
-def test_in_bf16_gradients_are_those_of_the_plain_convolution_within_its_digits():
+def test_gradients_in_bf16_are_those_of_the_plain_convolution_within_its_precision():
     torch.manual_seed(1)
     layer = DepthwiseConv2d(8, 5, 2)
     x = torch.randn(4, 8, 12, 12, requires_grad=True)
@@ -50,7 +50,7 @@ def test_in_bf16_gradients_are_those_of_the_plain_convolution_within_its_digits(
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
     assert y.dtype == torch.bfloat16
-    found = torch.autograd.grad((y.float() * target).sum(), [x, layer.weight])
-    for got, wanted in zip(found, expected, strict=True):
+    gradients = torch.autograd.grad((y.float() * target).sum(), [x, layer.weight])
+    for got, wanted in zip(gradients, expected, strict=True):
         assert got.dtype == torch.float32
         assert (got - wanted).abs().max() < 0.02 * wanted.abs().max()

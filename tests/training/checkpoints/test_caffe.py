@@ -1,4 +1,4 @@
-"""Reading what protobuf writes, and refusing what it does not."""
+"""Reading of caffemodels: valid protobuf is read, everything else is an error."""
 
 from __future__ import annotations
 
@@ -42,26 +42,26 @@ fast = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 @given(NETS)
 def test_what_is_written_is_read(read: Read, net: Blobs) -> None:
     keys = [f"{name}.{kind}" for name, blobs in net.items() for kind in ("weight", "bias", "2")[: len(blobs)]]
-    found = read(caffemodel(net))
-    assert list(found) == keys
-    for got, written in zip(found.values(), [blob for blobs in net.values() for blob in blobs], strict=True):
+    blobs = read(caffemodel(net))
+    assert list(blobs) == keys
+    for got, written in zip(blobs.values(), [blob for blobs in net.values() for blob in blobs], strict=True):
         assert got.dtype == np.float32
         assert np.array_equal(got, written)
 
 
-def test_before_there_were_shapes_blobs_had_four_sides(read: Read) -> None:
-    found = read(
+def test_blobs_of_the_old_format_have_four_sides(read: Read) -> None:
+    blobs = read(
         caffemodel({"fc": [np.arange(6, dtype=np.float32).reshape(3, 2), np.ones(3, np.float32)]}, legacy=True)
     )
-    assert np.array_equal(found["fc.weight"], [[[[0, 1], [2, 3], [4, 5]]]])
-    assert found["fc.bias"].shape == (3,)
+    assert np.array_equal(blobs["fc.weight"], [[[[0, 1], [2, 3], [4, 5]]]])
+    assert blobs["fc.bias"].shape == (3,)
 
 
-def test_numbers_may_stand_one_to_a_field(read: Read) -> None:
+def test_numbers_may_be_one_per_field(read: Read) -> None:
     numbers = b"".join(varint(5 << 3 | 5) + np.float32(value).tobytes() for value in (1.5, -2))
     dims = number(1, 2) + number(1, 1)
-    found = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
-    assert np.array_equal(found["conv.weight"], [[1.5], [-2]])
+    blobs = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
+    assert np.array_equal(blobs["conv.weight"], [[1.5], [-2]])
 
 
 def test_googles_protobuf_writes_the_same(read: Read) -> None:
@@ -91,27 +91,27 @@ def test_googles_protobuf_writes_the_same(read: Read) -> None:
     assert np.array_equal(read(net.SerializeToString())["conv.weight"], values)
 
 
-def test_a_file_cut_anywhere_is_an_error_or_has_fewer_layers(read: Read) -> None:
+def test_a_truncated_file_is_an_error_or_has_fewer_layers(read: Read) -> None:
     whole = caffemodel(SMALL)
     layers = {"first.weight", "first.bias"}
     for end in range(len(whole)):
         with suppress(ModelError):
             assert set(read(whole[:end])) == layers  # the cut is between two layers
-    with pytest.raises(ModelError, match="truncated: it ends in the middle of what follows layer first"):
+    with pytest.raises(ModelError, match="truncated: it ends after layer first"):
         read(whole[:-20])
 
 
 @fast
 @given(st.data())
-def test_damage_is_an_error_or_only_other_numbers(read: Read, data: st.DataObject) -> None:
+def test_a_damaged_file_is_an_error_or_has_other_numbers(read: Read, data: st.DataObject) -> None:
     whole = bytearray(caffemodel(SMALL))
     for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
         whole[place] ^= data.draw(st.integers(1, 255))
     try:
-        said = str(list(read(bytes(whole))))
+        result = str(list(read(bytes(whole))))
     except ModelError as error:
-        said = str(error)
-    assert said.isprintable()
+        result = str(error)
+    assert result.isprintable()
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_damage_is_an_error_or_only_other_numbers(read: Read, data: st.DataObjec
     ],
     ids=["nothing", "page", "prototxt", "image", "no weights", "number"],
 )
-def test_what_is_no_caffemodel_is_told_so(read: Read, content: bytes) -> None:
-    with pytest.raises(ModelError, match=r"net\.caffemodel is (truncated, or )?no caffemodel"):
+def test_a_file_of_another_format_raises_model_error(read: Read, content: bytes) -> None:
+    with pytest.raises(ModelError, match=r"net\.caffemodel is (truncated, or )?not a caffemodel"):
         read(content)
 
 
@@ -135,18 +135,18 @@ def test_what_is_no_caffemodel_is_told_so(read: Read, content: bytes) -> None:
     ("blob", "message_"),
     [
         (message(7, message(1, varint(3))) + message(5, bytes(8)), "a blob of 3 has 2 numbers"),
-        (message(7, message(1, varint(1))) + message(5, bytes(5)), "whose numbers are not whole"),
+        (message(7, message(1, varint(1))) + message(5, bytes(5)), "a blob with an incomplete number"),
         (message(7, message(1, b"\xff")) + message(5, bytes(4)), "a number without an end"),
-        (number(7, 3), "a number where a message should be"),
+        (number(7, 3), "expected a message, got a number"),
     ],
 )
 def test_a_damaged_layer_is_named(read: Read, blob: bytes, message_: str) -> None:
-    with pytest.raises(ModelError, match=f"is no caffemodel: layer conv cannot be read .*{message_}"):
+    with pytest.raises(ModelError, match=f"is not a caffemodel: layer conv cannot be read .*{message_}"):
         read(message(100, message(1, "conv") + message(7, blob)))
-    with pytest.raises(ModelError, match=f"damaged at layer second, or after it: layer conv .*{message_}"):
+    with pytest.raises(ModelError, match=f"damaged at layer second or after it: layer conv .*{message_}"):
         read(caffemodel(SMALL) + message(100, message(1, "conv") + message(7, blob)))
 
 
-def test_a_name_twice_is_damage(read: Read) -> None:
-    with pytest.raises(ModelError, match="layer second, or after it: a second layer has the same name"):
+def test_a_repeated_layer_name_is_an_error(read: Read) -> None:
+    with pytest.raises(ModelError, match="layer second or after it: a second layer has the same name"):
         read(caffemodel(SMALL) + caffemodel({"second": SMALL["second"]}))

@@ -1,4 +1,4 @@
-"""Laws of starting from other weights: what is carried over computes what it did, and what is not stays as drawn."""
+"""Laws of fine-tuning: copied weights compute what they did, and the others keep their initial values."""
 
 import numpy as np
 import onnx
@@ -25,7 +25,7 @@ from support.made_data import THING, made_labels
 
 TREE = Skeleton("tree", ("root", "crown", "left_twig"), ((0, 1), (1, 2)))
 BUSH = Skeleton("bush", ("left_twig", "berry", "crown"), ((2, 0), (2, 1)))
-"""Shares joints 0 and 2 with the tree, and its second limb."""
+"""Has joints 0 and 2 and the second limb of the tree."""
 
 
 def module_of(method, tables, joints):
@@ -38,26 +38,26 @@ def module_of(method, tables, joints):
     [
         {"widths": [8, 12, 16], "depths": [1, 3], "features": 8, "paf_stages": 2, "heatmap_stages": 3},
         {"widths": [8, 8, 8, 8], "features": 12, "depthwise": True, "background": True},
-        {"kind": "efficientnet", "features": 12, "paf_stages": 2},
-        {"kind": "efficientnet", "lite": 2, "features": 8},
+        {"backbone": "efficientnet-lite0", "features": 12, "paf_stages": 2},
+        {"backbone": "efficientnet-lite2", "features": 8, "depthwise": True},
         {"kind": "paper", "paf_stages": 2, "heatmap_stages": 1},
+        {"kind": "paper", "backbone": "light", "features": 32, "paf_stages": 1},
         {"kind": "cvpr", "paf_stages": 2, "background": True},
+        {"kind": "cvpr", "backbone": "efficientnet-lite1", "paf_stages": 1},
     ],
 )
-def test_a_network_is_known_by_its_weights(settings):
+def test_settings_are_recovered_from_the_weights_of_openpose(settings):
     expected = NetworkSettings.model_validate(settings)
     weights = build_network(expected, TREE).state_dict()
     found = NetworkSettings.model_validate(network_of(weights, len(TREE)))
-    light = {"widths", "depths", "depthwise"}
-    irrelevant = {"light": set(), "efficientnet": light}.get(expected.kind, light | {"features"})
-    assert found.model_dump(exclude=irrelevant) == expected.model_dump(exclude=irrelevant)
+    assert found == expected
 
 
-def test_an_hourglass_is_known_by_its_weights():
+def test_settings_are_recovered_from_the_weights_of_an_hourglass():
     for tables in (
         {"stacks": 2, "features": 8, "depth": 3},
         {"features": 12, "depth": 1, "residuals": 2},
-        {"backbone": "efficientnet", "lite": 1, "features": 8, "depth": 2},
+        {"backbone": "efficientnet-lite1", "features": 8, "depth": 2},
     ):
         settings = HourglassSettings.model_validate(tables)
         weights = build_hourglass(settings, 3).state_dict()
@@ -65,7 +65,7 @@ def test_an_hourglass_is_known_by_its_weights():
 
 
 @pytest.mark.parametrize("name", ["person", "person-single"])
-def test_an_embedded_model_computes_in_torch_what_its_file_does_and_goes_on_to_learn(name):
+def test_a_bundled_model_computes_in_torch_what_its_file_does_and_can_be_trained(name):
     start, network = read_start(name), OnnxNetwork(zoo.path_to_learn_from(name), threads=1)
     method = {"openpose": openpose, "hourglass": hourglass}[start.method]
     module = module_of(method, {"network": method.network_of(start.weights, len(start.skeleton))}, start.skeleton)
@@ -77,11 +77,11 @@ def test_an_embedded_model_computes_in_torch_what_its_file_does_and_goes_on_to_l
     images = np.random.default_rng(0).uniform(0, 255, (4, 3, side, side)).astype(np.float32)
     expected = network(images)
     ours = TorchNetwork(module.export_module(), network.spec)
-    close_to(ours(images), expected)  # as it was exported
+    close_to(ours(images), expected)  # as exported
     restore_norms(module.network, folded, [torch.from_numpy(images)])
-    close_to(ours(images), expected)  # and with statistics of its own
+    close_to(ours(images), expected)  # with restored statistics
     norms = [name for name, layer in module.network.named_modules() if isinstance(layer, nn.BatchNorm2d)]
-    if len(folded) == len(norms):  # in training a batch is normalized by its own statistics: it is the same function
+    if len(folded) == len(norms):  # in training mode a batch is normalized by its own statistics: the same function
         with torch.no_grad():
             trained = module.export_module().train()(torch.from_numpy(images))
         close_to(dict(zip(expected, (maps.numpy() for maps in trained), strict=True)), expected)
@@ -100,7 +100,7 @@ def close_to(got, expected):
         (hourglass, {"network": {"features": 8, "stacks": 2}}),
     ],
 )
-def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_path):
+def test_channels_of_joints_and_limbs_of_the_same_name_are_copied(method, tables, tmp_path):
     before, after = module_of(method, tables, TREE), module_of(method, tables, BUSH)
     drawn = {name: value.clone() for name, value in after.network.state_dict().items()}
     (tmp_path / "checkpoints").mkdir()
@@ -123,9 +123,10 @@ def test_joints_and_limbs_of_the_same_name_are_carried_over(method, tables, tmp_
     assert shared == {"left_twig", "berry", "crown"}
 
 
-def test_another_network_is_refused_and_nothing_is_changed():
+def test_weights_of_another_network_raise_model_error_and_change_nothing():
     start = read_start("person")
-    module = module_of(openpose, {"network": {"kind": "efficientnet", "features": 32}}, load_skeleton("coco17"))
+    tables = {"network": {"backbone": "efficientnet-lite0", "features": 32}}
+    module = module_of(openpose, tables, load_skeleton("coco17"))
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())
@@ -134,7 +135,7 @@ def test_another_network_is_refused_and_nothing_is_changed():
         hourglass.network_of(start.weights, 17)
 
 
-def test_restored_statistics_are_those_of_what_the_layer_is_given():
+def test_restored_statistics_are_those_of_the_inputs_of_the_layer():
     network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4))
     norm = network[1]
     nn.init.constant_(norm.running_var, 1 - norm.eps)
@@ -149,26 +150,26 @@ def test_restored_statistics_are_those_of_what_the_layer_is_given():
     assert torch.allclose(network.train()(images), before, atol=1e-3)
 
 
-def test_what_nothing_can_start_from_is_one_line(tmp_path):
+def test_files_that_cannot_be_fine_tuned_are_one_line(tmp_path):
     (tmp_path / "text.onnx").write_text("text")
     proto = onnx.load(str(zoo.path_of("person")))
     coarse = proto.graph.initializer[0]
     shape = onnx.numpy_helper.to_array(coarse).shape
     coarse.CopyFrom(onnx.numpy_helper.from_array(np.zeros(shape, np.int8), coarse.name))
     onnx.save(proto, str(tmp_path / "coarse.onnx"))
-    for source, says in (
+    for source, message in (
         ("horse", "no model 'horse'"),
-        (str(tmp_path / "none.onnx"), "no model to start from"),
-        (str(tmp_path / "text.onnx"), "no ONNX model"),
-        (str(tmp_path / "coarse.onnx"), "too coarse to learn on"),
+        (str(tmp_path / "none.onnx"), "no model to fine-tune"),
+        (str(tmp_path / "text.onnx"), "not an ONNX model"),
+        (str(tmp_path / "coarse.onnx"), "too coarse to fine-tune"),
         (str(tmp_path), "no checkpoint"),
     ):
-        with pytest.raises(ModelError, match=says) as error:
+        with pytest.raises(ModelError, match=message) as error:
             read_start(source)
         assert "\n" not in str(error.value)
 
 
-def test_a_run_starts_from_another(tmp_path, monkeypatch):
+def test_a_run_fine_tunes_the_weights_of_another(tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
     made_labels(tmp_path / "set", 6)
     labels = [{"labels": str(tmp_path / "set" / "labels.json")}]
@@ -181,8 +182,8 @@ def test_a_run_starts_from_another(tmp_path, monkeypatch):
     fit.train(hourglass, check_recipe(hourglass.Recipe, tables), tmp_path / "first")
     begun = read_start(str(tmp_path / "first"))
     assert begun.skeleton.joints == THING.joints
-    still = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
-    fit.train(hourglass, check_recipe(hourglass.Recipe, tables | still), tmp_path / "second")
+    unchanged = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
+    fit.train(hourglass, check_recipe(hourglass.Recipe, tables | unchanged), tmp_path / "second")
     for name, value in read_start(str(tmp_path / "second")).weights.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.allclose(value, begun.weights[name], atol=1e-6), name

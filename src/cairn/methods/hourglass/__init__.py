@@ -1,24 +1,29 @@
-"""Stacked Hourglass: one object in a crop.
+"""Stacked Hourglass: one instance in a crop.
 
 Newell, Yang, Deng: Stacked Hourglass Networks for Human Pose Estimation, ECCV 2016 (arXiv 1603.06937), whose
 sections are cited here.
 
 | section or figure | here |
 |---|---|
-| 3.1, figure 3, one hourglass: down by pooling, up by nearest neighbor, a branch at every resolution | `model.Level` |
-| 3.2, figure 4 left, the residual module | `model.Residual` |
-| 3.2, the convolution and pooling before the first hourglass | `model.Stem`, or `cairn.training.backbones.efficientnet` |
+| 3.1, figure 3, one hourglass: pooling, nearest neighbor, a branch at every resolution | `model.Level` |
+| 3.2, figure 4 left, the residual module | `cairn.training.backbones.hourglass_stem.Residual` |
+| 3.2, layers before the first hourglass | `cairn.training.backbones.hourglass_stem.HourglassStem` |
 | 3.2, figure 4 right, two rounds of 1×1 convolutions and the heatmaps | `model.Stack` |
 | 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
-| 3.4, the crop around one person | `cairn.inference.predictor.TopDownPredictor` |
+| 3.4, the crop around the bounding box of one person | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
-| 3.4, the flip test: heatmaps of the crop and of its mirror, averaged | `cairn.inference.predictor.TopDownPredictor` |
-| 3.4, the highest cell, a quarter towards its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
+| 3.4, flip test: average over the crop and its mirror image | `cairn.inference.predictor.TopDownPredictor` |
+| 3.4, the highest cell, a quarter of a cell towards its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
 
-Where we depart: a joint that is not labeled gives no loss instead of an empty target; `losses.cross_entropy`
-stands beside the paper's loss; the first layers may be features learned on ImageNet; decoding takes the log-parabola
-unless told otherwise, and does not truncate to integers as the first releases do.
+Departures from the paper and the released code:
+
+- An unlabeled joint has no loss, because it may be visible; the release has an empty target for it.
+- The loss is `losses.cross_entropy` by default, which leaves the all-zero solution early in training.
+- The layers before the first hourglass are any registered backbone, pretrained for small data sets
+  (docs/decisions/0066-hourglass-on-efficientnet.md); the paper's are the default.
+- Decoding refines the highest cell by the log-parabola by default (0.05 cells of error on a Gaussian, against 0.25),
+  and does not truncate coordinates to integers as the first releases do.
 """
 
 from __future__ import annotations
@@ -41,19 +46,22 @@ __all__ = ["METHOD", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
-    """A predictor over a network whose output is `heatmaps`.
+    """Returns a predictor for a network with the output `heatmaps`.
 
-    size      side in pixels of the crop that the network is shown; None takes the specification's
-    flip      average the maps of each crop and of its mirror: twice the time
-    settings  of `decode`, in place of the specification's
+    Args:
+        network: The network.
+        size: Side of the crop in pixels; None: the specification's.
+        flip: Whether to average the heatmaps of each crop and of its mirror image, in twice the time.
+        **settings: Keyword arguments of `decode`, which override the specification's.
 
-    Raises ModelError where the specification is not of this method, or a setting is unknown or of another kind.
+    Raises:
+        ModelError: The specification is of another method, or a setting is unknown or has the wrong type.
     """
     spec = network.spec
     if spec.outputs != ("heatmaps",) or spec.task == "multi_instance":
         raise ModelError(
-            f"hourglass needs the output heatmaps of a crop; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
+            f"hourglass needs the output heatmaps for task crop or single_instance; "
+            f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     settings = {**spec.decode, **settings}
     check_settings("hourglass", decode, settings)

@@ -1,13 +1,13 @@
-"""Checkpoints that others published, as our network: which port a file is from, and what its names mean.
+"""Imports published checkpoints of three PyTorch ports of the paper.
 
-The three ports are of one paper and differ in their names, in the stem's widths and in what they subtract
-from an image. All were trained on MPII, in crops of 256 pixels, 1.25 times as large as the person.
+The ports differ in the names of their weights, in the widths of the first layers, and in the mean that they subtract
+from images. All were trained on MPII, in crops of 256 pixels, 1.25 times the size of the person.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,19 +17,27 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.backbones.hourglass_stem import HourglassStem
 from cairn.training.checkpoints.reading import Checkpoint, few
 from cairn.training.method import CheckpointReader
 
 KNOWN = "Stacked Hourglass of princeton-vl, bearpaw and anibali"
 
+STEM_CONV = "backbone.stages.0.0"
+STEM_RESIDUALS = "backbone.stages.1.0", "backbone.stages.2", "backbone.stages.3"
+"""Our names of the convolution and of the residual modules before the first hourglass."""
+
 
 @dataclass(frozen=True)
 class Port:
-    """One way to name the network's weights.
+    """A port, with its names of the network's weights.
 
-    mark    the end of a name that every file of this port has; what stands before it, its trainer put there
-    mean    subtracted from images in [0, 1], RGB
-    rename  a name without that prefix, and the hourglass's depth -> our name
+    Attributes:
+        name: Of the port.
+        source: Address of its repository.
+        mark: A name that every file of the port has, after the prefix of its trainer.
+        mean: Subtracted from images in [0, 1], RGB.
+        rename: A name without prefix, and the depth of the hourglass -> our name.
     """
 
     name: str
@@ -40,34 +48,38 @@ class Port:
 
 
 def recognizes(checkpoint: Checkpoint) -> bool:
-    """Whether the names are those of one of the ports."""
+    """Whether the weights have the names of one of the ports."""
     return _recognized(checkpoint) is not None
 
 
 def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None = None) -> tuple[LastStack, ModelSpec]:
-    """A published checkpoint as the module to export, in evaluation mode, and its specification.
+    """Returns a published checkpoint as the module to export, in evaluation mode, and its specification.
 
-    joints  what its heatmaps stand for, in order; None: the 16 of MPII, as published
+    Args:
+        checkpoint: The weights.
+        name: Name of the model.
+        joints: Skeleton of its heatmaps, in order; None: the 16 joints of MPII, as published.
 
-    Raises ModelError where the weights are of another architecture, incomplete, or have another number of
-    heatmaps than there are joints.
+    Raises:
+        ModelError: The weights are of another architecture, are incomplete, or have another number of heatmaps than
+            the skeleton has joints.
     """
     path, weights, joints = checkpoint.path, checkpoint.weights, joints or load_skeleton("mpii16")
     recognized = _recognized(checkpoint)
     if recognized is None:
-        raise ModelError(f"{path} is of another network than {KNOWN}: it names {few(weights)}")
+        raise ModelError(f"{path} has the weights of another network than {KNOWN}: it contains {few(weights)}")
     port, prefix = recognized
     own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
     depth = 1 + max((int(n) for key in own for n in re.findall(r"^hg\.\d+\.hg\.(\d{1,2})\.", key)), default=3)
     try:
         renamed = {port.rename(key, depth): value.float() for key, value in own.items()}
     except (IndexError, ValueError):
-        raise ModelError(f"{path} has the names of a checkpoint of {port.name}, but not its numbering") from None
-    arguments, network = _filled(renamed, f"{path}, a checkpoint of {port.name},")
+        raise ModelError(f"{path} has names of a checkpoint of {port.name}, but not its numbering") from None
+    arguments, network = _filled(renamed, port.mean, f"{path}, a checkpoint of {port.name},")
     if arguments["joints"] != len(joints):
         raise ModelError(
-            f"{path} has {arguments['joints']} heatmaps and skeleton {joints.name} {len(joints)} joints: "
-            "say which skeleton it was trained for"
+            f"{path} has {arguments['joints']} heatmaps, but skeleton {joints.name} has {len(joints)} joints: "
+            "name the skeleton that it was trained for with --skeleton"
         )
     spec = ModelSpec(
         name=name,
@@ -81,12 +93,11 @@ def read_checkpoint(checkpoint: Checkpoint, name: str, joints: Skeleton | None =
         sources=(port.source,),
         provenance={"imported from": port.name, "stacks": arguments["stacks"], "features": arguments["features"]},
     )
-    network.mean = torch.tensor(port.mean).reshape(3, 1, 1)
     return LastStack(network).eval(), spec
 
 
 def _recognized(checkpoint: Checkpoint) -> tuple[Port, str] | None:
-    """The port, and what its trainer put before every name."""
+    """The port, and the prefix that its trainer puts before every name."""
     for port in (PRINCETON, BEARPAW if checkpoint.wrapped else ANIBALI):  # the last two share their names
         prefixes = [key.removesuffix(port.mark) for key in checkpoint.weights if f".{key}".endswith(f".{port.mark}")]
         if len(prefixes) == 1:
@@ -94,12 +105,18 @@ def _recognized(checkpoint: Checkpoint) -> tuple[Port, str] | None:
     return None
 
 
-def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hourglass]:
-    """The network that has these weights under our names, and the whole numbers that it was built with."""
+def _filled(weights: dict[str, Tensor], mean: Sequence[float], what: str) -> tuple[dict[str, int], Hourglass]:
+    """The arguments of a network, and the network, with weights under our names.
+
+    Args:
+        weights: By our names.
+        mean: Subtracted from images in [0, 1].
+        what: The file, for messages.
+    """
 
     def width(key: str, axis: int = 0) -> int:
         if f"{key}.weight" not in weights or weights[f"{key}.weight"].ndim != 4:
-            raise ModelError(f"{what} is incomplete: it has no convolution for our {key}")
+            raise ModelError(f"{what} is incomplete: the convolution {key} is missing")
         return weights[f"{key}.weight"].shape[axis]
 
     def count(pattern: str) -> int:
@@ -111,21 +128,22 @@ def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hour
         "features": width("stacks.0.heatmaps", axis=1),
         "depth": max((key.count("inner.") for key in weights), default=0),
         "residuals": count(r"stacks\.0\.residuals\.(\d+)\."),
-        "channels": width("stem.conv", axis=1),
     }
-    stem = (width("stem.conv"), width("stem.residuals.0.convs.2"), width("stem.residuals.1.convs.2"))
+    widths = (width(STEM_CONV), width(f"{STEM_RESIDUALS[0]}.convs.2"), width(f"{STEM_RESIDUALS[1]}.convs.2"))
     with torch.device("meta"):  # no memory before the shapes are known to agree
-        network = Hourglass(**arguments, stem=stem)
+        stem = HourglassStem(arguments["features"], widths, channels=width(STEM_CONV, axis=1))
+        network = Hourglass(**arguments, backbone=stem)
+    stem.mean = torch.tensor(mean).reshape(-1, 1, 1)
     wanted = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     weights = {key: value for key, value in weights.items() if not _is_unused(key, wanted, weights)}
     if missing := set(wanted) - set(weights):
-        raise ModelError(f"{what} is incomplete: nothing for our {few(missing)}")
+        raise ModelError(f"{what} is incomplete: {few(missing)} is missing")
     if unknown := set(weights) - set(wanted):
-        raise ModelError(f"{what} has weights that its network does not: {few(unknown)}")
+        raise ModelError(f"{what} has weights that the network lacks: {few(unknown)}")
     for key, value in weights.items():
         if value.shape != wanted[key].shape:
             raise ModelError(
-                f"{what} contradicts itself: our {key} would be {tuple(wanted[key].shape)}, got {tuple(value.shape)}"
+                f"{what} contradicts itself: expected {tuple(wanted[key].shape)} for {key}, got {tuple(value.shape)}"
             )
     network.load_state_dict(weights, strict=False, assign=True)
     for module in network.modules():
@@ -135,7 +153,7 @@ def _filled(weights: dict[str, Tensor], what: str) -> tuple[dict[str, int], Hour
 
 
 def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
-    """Counts of batches, and skips between equal widths, which princeton-vl registers and does not use."""
+    """Whether it is a count of batches, or a skip between equal widths, which princeton-vl registers without use."""
     if key.endswith("num_batches_tracked"):
         return True
     skip = re.sub(r"\.skip\.(weight|bias)$", ".skip.weight", key)
@@ -145,11 +163,11 @@ def _is_unused(key: str, wanted: Mapping[str, Tensor], weights: Mapping[str, Ten
 def _princeton(name: str, depth: int) -> str:
     match name.split("."):
         case ["pre", "0", "conv", leaf]:
-            return f"stem.conv.{leaf}"
+            return f"backbone.stages.0.0.{leaf}"
         case ["pre", "0", "bn", leaf]:
-            return f"stem.norm.{leaf}"
-        case ["pre", "1" | "3" | "4" as place, *rest]:  # 2 is the pooling
-            return f"stem.residuals.{'134'.index(place)}.{_residual(rest)}"
+            return f"backbone.stages.0.1.{leaf}"
+        case ["pre", "1" | "3" | "4" as place, *rest]:  # 2 is pooling
+            return f"{STEM_RESIDUALS['134'.index(place)]}.{_residual(rest)}"
         case ["hgs", stack, "0", *rest]:  # low2 is the next level, and at the bottom a residual
             places = [part for part in rest if part in ("up1", "low1", "low2", "low3")]
             level = ".".join({"up1": "up", "low2": "inner"}.get(part, part) for part in places)
@@ -172,11 +190,11 @@ def _princeton(name: str, depth: int) -> str:
 def _bearpaw(name: str, depth: int) -> str:
     match name.split("."):
         case ["conv1", leaf]:
-            return f"stem.conv.{leaf}"
+            return f"backbone.stages.0.0.{leaf}"
         case ["bn1", leaf]:
-            return f"stem.norm.{leaf}"
+            return f"backbone.stages.0.1.{leaf}"
         case ["layer1" | "layer2" | "layer3" as layer, "0", *rest]:
-            return f"stem.residuals.{int(layer[-1]) - 1}.{_residual(rest)}"
+            return f"{STEM_RESIDUALS[int(layer[-1]) - 1]}.{_residual(rest)}"
         case ["hg", stack, "hg", level, place, block, *rest]:  # levels are counted from the innermost
             where = "inner." * (depth - 1 - int(level)) + ("up", "low1", "low3", "inner")[int(place)]
             return f"stacks.{stack}.hourglass.{where}.{block}.{_residual(rest)}"
@@ -196,7 +214,7 @@ def _bearpaw(name: str, depth: int) -> str:
 
 
 def _residual(parts: list[str]) -> str:
-    """What follows a residual module's own name, in either port."""
+    """Our name within a residual module, for either port."""
     match parts:
         case ["bn1" | "bn2" | "bn3" as norm, leaf]:
             return f"norms.{int(norm[-1]) - 1}.{leaf}"

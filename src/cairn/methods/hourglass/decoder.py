@@ -1,6 +1,8 @@
-"""From one crop's heatmaps to one object (section 3.4)."""
+"""Heatmaps of a crop -> the pose of one instance (section 3.4)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -10,13 +12,18 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 
-def decode(heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
-    """Heatmaps (K, h, w) -> one object, in field cells.
+def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
+    """Decodes the heatmaps of a crop into the pose of one instance, in heatmap cells.
 
-    refinement  of the highest cell: "log-parabola", "quarter" as the paper, or "none"
+    The confidence of a joint is the height of its highest cell, clipped to [0, 1]; a joint whose heatmap is nowhere
+    above 0 is not detected. The score is the mean of the K confidences.
 
-    A joint's confidence is the height of its highest cell, within [0, 1]; one whose map is nowhere above 0
-    is not found. The object's score is the mean of its K confidences.
-    Raises ModelError where the maps are not the skeleton's, or the refinement is unknown.
+    Args:
+        heatmaps: (K, h, w).
+        skeleton: Its joints.
+        refinement: Of each highest cell: "log-parabola", "quarter" as in the paper, or "none".
+
+    Raises:
+        ModelError: The heatmaps do not fit the skeleton, or the refinement is unknown.
     """
     return decode_crop(heatmaps, skeleton, refinement)

@@ -1,9 +1,8 @@
-"""What the heatmaps of every stack are held against (section 3.2 and 3.3: intermediate supervision).
+"""Losses with intermediate supervision: every stack has the same targets (sections 3.2 and 3.3).
 
-Letters: B batch, S stacks, K joints, h w the field. Predictions are a list of S tensors (B, K, h, w), as the
-network gives them, or one (B, S, K, h, w). Targets (B, K, h, w) are Gaussians of height 1, the same for every
-stack. Weights (B, K) say how much each joint counts: 0 for one that is not labeled, which then gives no loss
-and no gradient. Losses are computed in float32, whatever the predictions' type.
+Letters: B batch, S stacks, K joints, h w the heatmaps. Predictions are a list of S tensors (B, K, h, w), as the network
+returns them, or one tensor (B, S, K, h, w). Targets (B, K, h, w) are Gaussians of height 1. Weights (B, K) are 0 for
+unlabeled joints, which then have no loss and no gradient. Losses are computed in float32 for predictions of any type.
 """
 
 from __future__ import annotations
@@ -18,10 +17,15 @@ Stacks: TypeAlias = Sequence[Tensor] | Tensor
 
 
 def squared_error(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tensor:
-    """The paper's loss: the mean over labeled joints and cells of (p - t)², summed over stacks.
+    """Returns the paper's loss: the mean of (p - t)² over labeled joints and cells, summed over stacks.
 
-    The released code takes the mean over all joints, with an empty target where one is not labeled; the
-    two are the same where all are labeled. Without any labeled joint the loss is 0.
+    The released code takes the mean over all joints, with an empty target for unlabeled ones. If all joints are
+    labeled, both are equal. Without any labeled joint the loss is 0.
+
+    Args:
+        predictions: Of all stacks.
+        targets: (B, K, h, w).
+        weights: (B, K).
     """
     targets = targets.float()
     return sum(
@@ -31,11 +35,15 @@ def squared_error(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
 
 
 def cross_entropy(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tensor:
-    """Not the paper's: -Σ t log softmax(p) over the cells of a joint's map, t the target divided by its sum.
+    """Returns -Σ t log softmax(p) over the cells of a heatmap, t the target divided by its sum; not in the paper.
 
-    The mean over labeled joints, summed over stacks. A joint whose target is empty, since it lies outside the
-    crop, has no place in it and counts as not labeled. From scratch this leaves the all-zero solution at
-    once, where the squared error stays for epochs.
+    It is averaged over labeled joints and summed over stacks. A joint outside the crop has an empty target and counts
+    as unlabeled. From scratch, training leaves the all-zero solution at once, where the squared error stays for epochs.
+
+    Args:
+        predictions: Of all stacks.
+        targets: (B, K, h, w).
+        weights: (B, K).
     """
     targets = targets.float()
     mass = targets.sum(dim=(2, 3), keepdim=True)  # (B, K, 1, 1)
@@ -52,13 +60,13 @@ def cross_entropy(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
 
 
 def _each(predictions: Stacks) -> list[Tensor]:
-    """The maps of each stack, (B, K, h, w) float32."""
+    """The heatmaps of each stack, (B, K, h, w) float32."""
     stacks = predictions.unbind(dim=1) if isinstance(predictions, Tensor) else predictions
     return [maps.float() for maps in stacks]
 
 
 def _mean_over_joints(losses: Tensor, weights: Tensor) -> Tensor:
-    """Losses (B, K), weights (B, K) -> their weighted mean; 0 where all weights are."""
+    """Losses (B, K), weights (B, K) -> the weighted mean; 0 if all weights are 0."""
     weights = weights.float()
     total = weights.sum()
     return (losses * weights).sum() / total.where(total > 0, total.new_ones(()))

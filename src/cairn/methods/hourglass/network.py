@@ -8,40 +8,44 @@ from typing import Any
 from torch import Tensor
 
 from cairn.errors import ModelError
-from cairn.methods.hourglass.model import STRIDE, Hourglass
-from cairn.methods.hourglass.recipe import NetworkSettings
-from cairn.training.backbones.efficientnet import EfficientNetBackbone, lite_of
+from cairn.methods.hourglass.model import Hourglass
+from cairn.methods.hourglass.recipe import STEM, NetworkSettings
+from cairn.training.backbones.registry import has_backbone, recognize_backbone
 
-IMAGENET_NETWORK = {"backbone": "efficientnet", "lite": 0}
-"""Settings of the network that starts from ImageNet."""
+IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
+"""Default settings of a network whose backbone is pretrained on ImageNet."""
 
 
 def build_network(settings: NetworkSettings, joints: int) -> Hourglass:
-    """The network that the recipe's settings name."""
-    backbone = None
-    if settings.backbone == "efficientnet":
-        backbone = EfficientNetBackbone(
-            settings.features, settings.lite, settings.frozen, STRIDE, settings.backbone_lr_factor
-        )
-    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, backbone=backbone)
+    """Returns the network that a recipe describes, for a number of joints."""
+    backbone = settings.build_backbone()
+    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, backbone)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
-    """The `NetworkSettings` of the network whose weights these are, as a recipe's table.
+    """Returns the `network` table of the recipe for a network with these weights: the inverse of `build_network`.
 
-    Raises ModelError where they are those of no hourglass.
+    Args:
+        weights: Of the network, by name.
+        joints: Number K of joints that the network predicts.
+
+    Raises:
+        ModelError: The weights are of no hourglass, or of one whose backbone is not registered.
     """
     inner = "stacks.0.hourglass."
-    lite = lite_of(weights, "stem")
     if f"{inner}low1.0.convs.0.weight" not in weights or "stacks.0.conv.weight" not in weights:
-        raise ModelError("the weights are those of no hourglass")
+        raise ModelError("the weights are of no hourglass")
     depth = 1
     while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
         depth += 1
-    backbone = {} if lite is None else {**IMAGENET_NETWORK, "lite": lite}
-    return backbone | {
+    features = len(weights["stacks.0.conv.weight"])
+    backbone = STEM if has_backbone(weights, STEM, features=features) else recognize_backbone(weights)
+    if backbone is None:
+        raise ModelError("the weights are of an hourglass whose backbone is not registered")
+    return {
+        "backbone": backbone,
         "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
-        "features": len(weights["stacks.0.conv.weight"]),
+        "features": features,
         "depth": depth,
         "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
     }

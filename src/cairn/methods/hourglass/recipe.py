@@ -1,61 +1,66 @@
-"""Everything that a training run of an hourglass is made of: values only."""
+"""The recipe of a training run of an hourglass: values only."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from cairn.methods.hourglass.model import STRIDE
 from cairn.ops.heatmaps import Refinement
+from cairn.training.backbones.settings import BackboneSettings
 from cairn.training.data.augmentation import Augmentation, Share
-from cairn.training.recipe import BackboneLrFactor, Count, Frozen, Lite, Positive, Section
+from cairn.training.recipe import Count, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
+
+STEM = "hourglass-stem"
+"""The paper's own backbone, which has as many channels as the hourglasses."""
 
 
 class Input(Section):
-    """What the network is shown: a square of `size` pixels.
+    """The input of the network: a square.
 
-    margin  of a crop: its side over the longer side of the box
+    Attributes:
+        size: Its side, in pixels.
+        margin: Side of a crop, relative to the longer side of the bounding box.
     """
 
     size: Count = 128
     margin: Positive = 1.25
 
 
-class NetworkSettings(Section):
-    """As `Hourglass` takes them. The paper's are stacks = 8, features = 256, with size = 256.
+class NetworkSettings(BackboneSettings):
+    """The network, as `model.Hourglass` takes it; the paper's has 8 stacks and 256 features, with `input.size` 256.
 
-    backbone       what the hourglasses stand on: "paper" is the paper's few layers, "efficientnet" is EfficientNet-Lite,
-                which can start from ImageNet
-    lite        of EfficientNet: 0, 1 or 2, the larger the better and the slower
-    frozen      of EfficientNet: how many of its stages, the stem being the first, keep their weights
-    backbone_lr_factor  of EfficientNet: learning rate of its other stages, over that of the rest of the network
+    Attributes:
+        backbone: By default the paper's layers before the first hourglass.
+        stacks: Number S of hourglasses in sequence.
+        features: Channels C throughout.
+        depth: Number of times that an hourglass halves its resolution.
+        residuals: Residual modules at each place of an hourglass.
     """
 
-    backbone: Literal["paper", "efficientnet"] = "paper"
-    lite: Lite = 0
-    frozen: Frozen = 0
-    backbone_lr_factor: BackboneLrFactor = 1.0
+    backbone: str = STEM
     stacks: Count = 1
     features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     depth: Count = 4
     residuals: Count = 1
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> NetworkSettings:
-        if (self.frozen or self.lite or self.backbone_lr_factor < 1) and self.backbone != "efficientnet":
-            raise ValueError('lite, frozen and backbone_lr_factor are settings of backbone = "efficientnet" alone')
-        return self
+    @property
+    def backbone_options(self) -> Mapping[str, Any]:
+        """The channels of the paper's own backbone; other backbones have no options."""
+        return {"features": self.features} if self.backbone == STEM else {}
 
     @property
     def multiple(self) -> int:
         """Pixels of which the side of a crop must be a multiple."""
-        return max(STRIDE * 2**self.depth, 32 if self.backbone == "efficientnet" else 1)
+        return math.lcm(STRIDE * 2**self.depth, *self.facts.strides)
 
 
 class Views(Augmentation):
-    """The paper's: rotation and scale of section 3.4."""
+    """Augmentation, with the rotation and the scale of section 3.4 by default."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 30.0
     scale: tuple[Positive, Positive] = (0.75, 1.25)
@@ -63,11 +68,16 @@ class Views(Augmentation):
 
 
 class Recipe(SharedRecipe):
-    """Everything that a training run of an hourglass is made of.
+    """A training run of an hourglass.
 
-    task   "crop": the square around one instance's bounding box; "single_instance": the whole image, with one instance
-    loss   "squared" is the paper's; "cross_entropy" leaves the all-zero solution at once
-    sigma  of the targets, in cells
+    Attributes:
+        task: "crop": the square around the bounding box of one instance; "single_instance": the whole image, with one
+            instance.
+        input: Size of the crop.
+        network: Backbone and hourglasses.
+        loss: "squared" is the paper's; "cross_entropy" leaves the all-zero solution early in training.
+        sigma: σ of the targets, in cells.
+        refinement: Refinement of the highest cell, as `decoder.decode` takes it; written into the exported file.
     """
 
     method: Literal["hourglass"] = "hourglass"
@@ -79,8 +89,16 @@ class Recipe(SharedRecipe):
     refinement: Refinement = "log-parabola"
     augmentation: Views = Views()
 
+    @property
+    def backbone_lr_factor(self) -> float:
+        """Learning rate of the backbone, relative to that of the rest of the network."""
+        return self.network.backbone_lr_factor
+
     @model_validator(mode="after")
-    def _fields_halve(self) -> Recipe:
+    def _heatmaps_halve(self) -> Recipe:
         if self.input.size % self.network.multiple:
-            raise ValueError(f"input.size must be a multiple of {self.network.multiple} at depth {self.network.depth}")
+            raise ValueError(
+                f"input.size must be a multiple of {self.network.multiple} at network.depth {self.network.depth}, "
+                f"got {self.input.size}"
+            )
         return self

@@ -1,10 +1,11 @@
-"""Learning to find one object in a crop. Newell et al., ECCV 2016, section 3.4: targets, loss, LightningModule."""
+"""Training of hourglasses: crops, targets, LightningModule. Newell et al., ECCV 2016, section 3.4."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import cross_entropy, squared_error
-from cairn.methods.hourglass.model import STRIDE, LastStack
+from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
@@ -28,6 +29,7 @@ from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import image_to_field
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
@@ -41,15 +43,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes of an object a crop and its targets: the paper's crop (center, and a scale for the box's size).
+    """Crops an image around the bounding box of one instance, and renders the targets of the crop.
 
-    Or it is the whole image that is shown, and the object moves in it as images are augmented.
+    For task "single_instance" the crop is the whole image.
+
+    Attributes:
+        recipe: Sizes, augmentation and targets.
+        skeleton: Joints.
     """
 
     recipe: Recipe
     skeleton: Skeleton
 
-    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
         recipe = self.recipe
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
@@ -70,20 +77,28 @@ class Encoder:
 
 
 class HourglassModule(KeypointModule):
-    """A stack of hourglasses, learning."""
+    """Stacked hourglasses in training."""
 
     recipe: Recipe
+    network: Hourglass
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        network = build_network(recipe.network, len(skeleton))
+        network: Any = build_network(recipe.network, len(skeleton))  # torch's types do not know memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
 
     @property
+    def backbone(self) -> Backbone:
+        """The backbone of the network."""
+        return self.network.backbone
+
+    @property
     def monitor(self) -> str:
-        return "AUC"  # PCK is often 100 long before the keypoints lie as near as they will
+        """Area under the PCK curve."""
+        return "AUC"  # PCK is often 100 long before the error stops decreasing
 
     def channels(self) -> Channels:
+        """What the channels of weights stand for that depend on the skeleton."""
         joints = self.skeleton.joints
         heads = {
             f"stacks.{i}.heatmaps.{part}": 0 for i in range(self.recipe.network.stacks) for part in ("weight", "bias")
@@ -92,14 +107,17 @@ class HourglassModule(KeypointModule):
         return {name: (axis, joints) for name, axis in (heads | merges).items()}
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The loss of heatmaps."""
         stacks = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
         return {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
 
     def export_module(self) -> nn.Module:
+        """The last stack, whose peaks are confidences."""
         return LastStack(self.network, None if self.recipe.loss == "squared" else self.recipe.sigma)
 
     def spec(self) -> ModelSpec:
+        """The specification of the exported file."""
         settings = self.recipe.input
         multiple = self.recipe.network.multiple
         return ModelSpec(
@@ -114,22 +132,26 @@ class HourglassModule(KeypointModule):
         )
 
     def predict(self, network: Network, index: int) -> Poses:
+        """The detections in a validation image: in its annotated bounding boxes, or in the whole image."""
         image = self.val.images[index]
         if self.recipe.task == "single_instance":
             return predictor(network)(image.path)
         return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
+        """PCK, the area under its curve, and the mean error."""
         evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
-        figures = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
-        return figures | pck_of_joints(evaluation)
+        metrics = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
+        return metrics | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All labeled objects of all sources; of crops, those whose boxes have an area.
+    """Returns all labeled instances of all sources; for task "crop", those whose bounding boxes have an area.
 
-    Raises LabelError where there is none, a crop's box lies outside its image, or an image that is shown whole has
-    several objects; RecipeError where single samples end in single cells, which cannot be normalized.
+    Raises:
+        LabelError: There is no labeled instance; a bounding box lies outside its image; or, for task
+            "single_instance", an image has several instances.
+        RecipeError: A batch of one sample ends in one cell, which cannot be normalized.
     """
     whole = recipe.task == "single_instance"
     for labels, _ in sources:
@@ -142,25 +164,36 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         for _ in range(source.repeat)
     ]
     if not samples:
-        raise LabelError("no labeled object with a box has a visible joint: there is nothing to learn from")
+        raise LabelError("no labeled instance with a bounding box has a visible keypoint: there is nothing to train on")
     flat = sum(int(_flat(image.annotation).sum()) for labels, _ in sources for image in labels)
     if flat and not whole:
-        log.info("%d labeled objects are left out: their boxes have no area", flat)
+        log.info("%d labeled instances are skipped: their bounding boxes have no area", flat)
     run = recipe.run
-    least = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count).min_share
-    if least == 1 and recipe.input.size == recipe.network.multiple:
-        raise RecipeError("one crop that ends in one cell cannot be normalized: raise run.batch_size or input.size")
+    batches = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count)
+    if batches.min_share == 1 and recipe.input.size == recipe.network.multiple:
+        raise RecipeError(
+            "a batch of one crop that ends in one cell cannot be normalized: increase run.batch_size or input.size"
+        )
     return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> HourglassModule:
-    """Raises LabelError where a crop's box lies outside its image, or an image to be shown whole has two objects."""
+    """Returns the module to train, validated on `val`.
+
+    Raises:
+        LabelError: A bounding box lies outside its image; or, for task "single_instance", an image has several
+            instances.
+    """
     (_check_single if recipe.task == "single_instance" else check_boxes_of)(val)
     return HourglassModule(recipe, skeleton, val)
 
 
 def check_boxes_of(labels: Labels) -> None:
-    """Raises LabelError, which names the image, where the box of a labeled object lies outside it."""
+    """Checks that the bounding boxes of labeled instances lie in their images.
+
+    Raises:
+        LabelError: One lies outside; names the image.
+    """
     for image in labels:
         try:
             check_boxes(large_enough(image.annotation.boxes[image.annotation.labeled]), image.size)
@@ -172,13 +205,13 @@ def _check_single(labels: Labels) -> None:
     for image in labels:
         if (count := int(image.annotation.labeled.sum())) > 1:
             raise LabelError(
-                f"{image.path} has {count} labeled objects, and is to be shown whole as if it had one: "
-                'take --method openpose, or task = "crop"'
+                f"{image.path} has {count} labeled instances, but task single_instance expects one per image: "
+                'use --method openpose, or set task = "crop"'
             )
 
 
 def _flat(annotation: Annotation) -> NDArray[np.bool_]:
-    """(P,): labeled objects whose boxes have no area."""
+    """(P,): labeled instances whose bounding boxes have no area."""
     return annotation.labeled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)
 
 

@@ -22,6 +22,10 @@ from torch import Tensor, nn
 
 from cairn.methods.landmarks.losses import positions, probabilities
 from cairn.methods.landmarks.warp import centers
+from cairn.training.backbones.layers import Normalize
+
+MEAN, STD = (127.5, 127.5, 127.5), (63.75, 63.75, 63.75)
+"""Of each channel: maps pixel values from 0..255 to -2..2."""
 
 CONFIDENCE_RADIUS = 0.1
 """Half image sides: a landmark's confidence is its probability within this radius, or within one cell if larger."""
@@ -53,7 +57,7 @@ class PaperNetwork(nn.Module):
             middle = [convolution(48, 64, 5), convolution(64, 80, 5), convolution(80, 256, 5)]
             last = nn.Conv2d(256, landmarks, 5, padding=2, padding_mode="reflect")
         self.layers = nn.Sequential(
-            Normalize(), convolution(3, 20, 5), nn.MaxPool2d(2), convolution(20, 48, 5), *middle, last
+            Normalize(MEAN, STD), convolution(3, 20, 5), nn.MaxPool2d(2), convolution(20, 48, 5), *middle, last
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -79,7 +83,7 @@ class HourglassNetwork(nn.Module):
         super().__init__()
         width = widths[0]
         self.layers = nn.Sequential(
-            Normalize(),
+            Normalize(MEAN, STD),
             convolution(3, width, 7, stride=2),
             convolution(width, width, 3, stride=2),
             ResidualBlock(width),
@@ -127,14 +131,6 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, h, w) -> the same shape."""
         return torch.relu(x + self.branch(x))
-
-
-class Normalize(nn.Module):
-    """Maps pixel values from 0..255 to -2..2."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> the same shape."""
-        return (image - 127.5) / 63.75
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

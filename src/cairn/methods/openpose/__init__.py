@@ -1,26 +1,35 @@
-"""OpenPose: every object in an image, bottom-up, at a cost that hardly depends on their number.
+"""OpenPose: all instances of an image, bottom-up, in a time that hardly depends on their number.
 
 Cao, Simon, Wei, Sheikh: Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields, CVPR 2017.
 Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose sections are cited here.
 
 | section or equation | here |
 |---|---|
-| 3.1 an image in, maps S and fields L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
+| 3.1 image in, confidence maps S and PAFs L out | `predictor`, `cairn.inference.predictor.BottomUpPredictor` |
 | 3.2 the network, eq. 1 to 3 | `model` |
-| eq. 4 to 6, the loss with its mask W(p), summed over stages | `training` |
+| 3.2 its backbone, VGG-19 | `cairn.training.backbones.vgg` |
+| eq. 4 to 6, the loss, summed over stages | `training.stage_losses` |
+| its mask W(p) | `training.supervised_cells` |
 | eq. 7 and 8, confidence maps: the maximum over people | `cairn.ops.heatmaps.render_gaussians` |
-| eq. 9 and 10, part affinity fields: the average over people | `cairn.ops.pafs.render_pafs` |
-| 3.3 non-maximum suppression of the maps | `cairn.ops.heatmaps.find_peaks` |
+| eq. 9 and 10, part affinity fields (PAFs): the average over people | `cairn.ops.pafs.render_pafs` |
+| 3.3 non-maximum suppression of the confidence maps | `cairn.ops.heatmaps.find_peaks` |
 | eq. 11 and 12, the line integral between two candidates | `cairn.ops.pafs.line_integral` |
 | eq. 13 to 15, matching limb by limb | `cairn.ops.grouping` |
-| 3.4, people from limbs, and the redundant limbs | `cairn.ops.grouping` |
+| 3.4 people assembled from limbs, and redundant limbs | `cairn.ops.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
-| the released networks, and what was trained for them | `released`, `checkpoints` |
-| hand and face in a crop around each (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
+| the released networks and their weights | `released`, `checkpoints` |
+| hands and faces in a crop (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
 
-Where we depart: maps are decoded as they leave the network, with sub-cell refinement in place of the
-released eightfold upsampling, and fields are rendered on the same grid as maps (the released code's lie
-0.44 cell off).
+Departures from the papers and the released code:
+
+- Maps are decoded at the network's resolution with sub-cell refinement, not upsampled eight times: the same peaks for
+  1/64 of the work.
+- PAFs share the grid of the confidence maps, as in the paper; the released code renders them 0.44 cells off.
+- There is no background channel, except with `network.background`: decoding does not use it.
+- Confidence maps have the weighted cross-entropy of `training.weighted_loss` by default, not the squared error:
+  training from scratch converges.
+- The backbone is any registered one, and stages can be light ones, for speed on CPUs; the papers' are VGG-19 and
+  `kind = "paper"` or `"cvpr"`.
 """
 
 from __future__ import annotations
@@ -46,13 +55,15 @@ __all__ = ["METHOD", "decode", "decode_crop", "predictor"]
 def predictor(
     network: Network, size: int | Resolution | None = None, **settings: Any
 ) -> BottomUpPredictor | TopDownPredictor:
-    """A predictor over a network whose outputs are `heatmaps` and `pafs`, or of one object in a crop `heatmaps`.
+    """Returns a predictor for a network with outputs `heatmaps` and `pafs`, or `heatmaps` of one instance in a crop.
 
-    size      what of an image the network is shown, the longest side in pixels, or the side of its crop; None
-              takes the specification's
-    settings  of `decode`, of a crop of `decode_crop`, in place of the specification's
+    Args:
+        network: The network.
+        size: Longest side of the image at inference, or side of the crop, in pixels; None: the specification's.
+        **settings: Keyword arguments of `decode` or, for a crop, of `decode_crop`; they override the specification's.
 
-    Raises ModelError where the specification is not of this method, or a setting is unknown or of another kind.
+    Raises:
+        ModelError: The specification is of another method, or a setting is unknown or has the wrong type.
     """
     spec = network.spec
     settings = {**spec.decode, **settings}
@@ -61,8 +72,8 @@ def predictor(
         return TopDownPredictor(network, partial(_decode_crop, skeleton=spec.skeleton, **settings), size)
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
-            f"openpose needs outputs heatmaps, pafs of a letterboxed image, or heatmaps of a crop; "
-            f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
+            f"openpose needs the outputs heatmaps and pafs for task multi_instance, or heatmaps for task crop; "
+            f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     check_settings("openpose", decode, settings)
     return BottomUpPredictor(network, partial(_decode, skeleton=spec.skeleton, **settings), size)

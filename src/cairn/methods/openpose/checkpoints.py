@@ -1,6 +1,6 @@
-"""Weights of the released networks, in files for Caffe, PyTorch or numpy, as a model of ours.
+"""Imports the weights of the released networks from files of Caffe, PyTorch or numpy.
 
-They are matched by the released layers' names, which every conversion keeps at the end of its own:
+Weights are matched by the names of the released layers, with which the names of every conversion end:
 `conv1_1.weight`, `model0.conv1_1.weight`, `conv1_1/kernel`.
 """
 
@@ -26,10 +26,12 @@ KNOWN = "OpenPose's COCO, MPI, BODY_25, hand and face"
 
 @dataclass(frozen=True)
 class Form:
-    """Networks that differ in their widths alone.
+    """Networks that differ only in their widths.
 
-    widths  argument of `build` -> the layer that has so many channels
-    staged  `build` takes a number of stages, the first few of which are a network too
+    Attributes:
+        build: Returns the architecture.
+        widths: Argument of `build` -> the layer that has this number of channels.
+        staged: Whether `build` takes a number of stages; the first few stages are a network too.
     """
 
     build: Callable[..., Architecture]
@@ -37,7 +39,12 @@ class Form:
     staged: bool = True
 
     def architecture(self, stages: int, widths: Mapping[str, int] | None = None) -> Architecture:
-        """widths: None where only the layers' names matter."""
+        """Returns the architecture.
+
+        Args:
+            stages: Number of stages.
+            widths: Arguments of `build`; None where only the names of layers matter.
+        """
         given = widths or dict.fromkeys(self.widths, 1)
         return self.build(**given, stages=stages) if self.staged else self.build(**given)
 
@@ -51,9 +58,15 @@ STAGES = 6
 
 @dataclass(frozen=True)
 class Published:
-    """A released network, with what the released code sets for it.
+    """A released network, with the settings of the released code.
 
-    draw_threshold  its render_threshold
+    Attributes:
+        name: As messages and the exported file have it.
+        form: Its architecture.
+        skeleton: Name of its skeleton.
+        draw_threshold: The released render_threshold.
+        decode: Settings of `decoder.decode`.
+        stages: Number of stages.
     """
 
     name: str
@@ -74,7 +87,7 @@ PARSING: dict[str, float | int | bool | str] = {
 MPI = PARSING | {"peak_threshold": 0.6, "sample_threshold": 0.01}
 
 FEET = "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel"
-"""They do not count towards a person's least number of parts: one foot is often found as both."""
+"""Joints that do not count for a person's minimum number of parts: one foot is often detected as both."""
 
 PUBLISHED = (
     Published("COCO", TWO_BRANCHES, "coco18", 0.05, PARSING),
@@ -87,35 +100,41 @@ PUBLISHED = (
 
 
 def recognizes(checkpoint: Checkpoint) -> bool:
-    """Whether a layer has a name that only these networks know."""
+    """Whether a layer has a name that occurs only in these networks."""
     return _form({_name(key) for key in checkpoint.weights}) is not None
 
 
 def read_checkpoint(
     checkpoint: Checkpoint, name: str, joints: Skeleton | None = None, stages: int | None = None
 ) -> tuple[Released, ModelSpec]:
-    """A released network with a file's weights, in evaluation mode, and its specification.
+    """Returns a released network with a file's weights, in evaluation mode, and its specification.
 
-    joints  what its maps stand for, with its limbs in the order of its fields; None: as published
-    stages  take the first so many alone; None: all
+    Args:
+        checkpoint: The weights.
+        name: Name of the model.
+        joints: Skeleton of its outputs, with the limbs in the order of the PAFs; None: as published.
+        stages: Number of stages to keep, counted from the first; None: all.
 
-    Raises ModelError where the file is of no released network, layers are missing or unknown, a shape is not the
-    network's, maps and fields are not the skeleton's, or there are no such stages.
+    Raises:
+        ModelError: The file is of no released network, layers are missing or unknown, a shape differs from the
+            network's, the outputs do not fit the skeleton, or there are fewer stages.
     """
     path, weights = checkpoint.path, _by_name(checkpoint)
     form = _form(weights)
     if form is None:
-        raise ModelError(f"{path} is of another network than {KNOWN}: it names {few(checkpoint.weights, 3)}")
-    found = _stages(weights) if form.staged else STAGES
+        raise ModelError(
+            f"{path} has the weights of another network than {KNOWN}: it contains {few(checkpoint.weights, 3)}"
+        )
+    available = _stages(weights) if form.staged else STAGES
     if stages is not None and not form.staged:
-        raise ModelError(f"{path} is of BODY_25, whose stages cannot be chosen: leave their number out")
-    if stages is not None and not 1 <= stages <= found:
-        raise ModelError(f"{path} has {found} stages: expected 1 to {found} to take, got {stages}")
-    taken = stages or found
-    _check_names(path, weights, _empty(form.architecture(found)))
+        raise ModelError(f"{path} is of BODY_25, which is imported with all stages: omit --stages")
+    if stages is not None and not 1 <= stages <= available:
+        raise ModelError(f"{path} has {available} stages: expected --stages from 1 to {available}, got {stages}")
+    kept = stages or available
+    _check_names(path, weights, _empty(form.architecture(available)))
     widths = {argument: weights[f"{layer}.bias"].numel() for argument, layer in form.widths.items()}
-    joints, published = _published(path, form, widths, taken, joints)
-    network = _filled(path, weights, _empty(form.architecture(taken, widths)))
+    joints, published = _published(path, form, widths, kept, joints)
+    network = _filled(path, weights, _empty(form.architecture(kept, widths)))
     crop = "fields" not in widths
     feet = " ".join(joint for joint in FEET if joint in joints.joints)
     spec = ModelSpec(
@@ -130,13 +149,13 @@ def read_checkpoint(
         draw_threshold=published.draw_threshold,
         license="its publisher's; CMU's own weights are for non-commercial research only",
         sources=("https://github.com/CMU-Perceptual-Computing-Lab/openpose",),
-        provenance={"imported from": f"OpenPose {published.name}", "stages": taken},
+        provenance={"imported from": f"OpenPose {published.name}", "stages": kept},
     )
     return network.eval(), spec
 
 
 def _name(key: str) -> str:
-    """A conversion's key as `layer.weight` or `layer.bias`; any other as it is."""
+    """The key of a conversion as `layer.weight` or `layer.bias`; other keys unchanged."""
     matched = re.match(r"(?:.*[./])?([^./]+)[./](?:(weights?|kernel|W|alphas?)|bias(?:es)?|b)(?::0)?$", key)
     return f"{matched[1]}.{'weight' if matched[2] else 'bias'}" if matched else key
 
@@ -145,7 +164,9 @@ def _by_name(checkpoint: Checkpoint) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for key, value in checkpoint.weights.items():
         if _name(key) in weights:
-            raise ModelError(f"{checkpoint.path} has {_name(key)} twice, once more as {key}: expected one network")
+            raise ModelError(
+                f"{checkpoint.path} has {_name(key)} twice, the second time as {key}: expected one network"
+            )
         weights[_name(key)] = value
     return weights
 
@@ -155,7 +176,7 @@ def _stages(names: Collection[str]) -> int:
 
 
 def _form(names: Collection[str]) -> Form | None:
-    """The form that knows the most of these names among those that no other form knows."""
+    """The form with the most of these names, counting only names that no other form has."""
     known = [_names(_empty(form.architecture(STAGES))) for form in FORMS]
     alone = [mine.difference(*(other for other in known if other is not mine)) for mine in known]
     hits = [len(mine.intersection(names)) for mine in alone]
@@ -163,7 +184,7 @@ def _form(names: Collection[str]) -> Form | None:
 
 
 def _empty(architecture: Architecture) -> Released:
-    """Without memory for weights."""
+    """The network without memory for weights."""
     with torch.device("meta"):
         return Released(architecture)
 
@@ -178,28 +199,30 @@ def _check_names(path: Path, names: Collection[str], network: Released) -> None:
     if missing := wanted.difference(names):
         faults.append(f"it lacks {few(missing, 3)}")
     if unknown := set(names) - wanted:
-        faults.append(f"it has {few(unknown, 3)}, which that network has not")
+        faults.append(f"it has {few(unknown, 3)}, which that network lacks")
     if faults:
-        raise ModelError(f"{path} is not the whole of an OpenPose network, or of another one: {'; '.join(faults)}")
+        raise ModelError(f"{path} has an incomplete OpenPose network, or another one: {'; '.join(faults)}")
 
 
 def _published(
     path: Path, form: Form, widths: Mapping[str, int], stages: int, joints: Skeleton | None
 ) -> tuple[Skeleton, Published]:
-    """What the outputs stand for, and the released network whose settings hold: of other widths, its form's first."""
+    """The skeleton of the outputs, and the released network whose settings apply: by default its form's first."""
 
     def fits(skeleton: Skeleton) -> bool:
         return _widths(skeleton).items() >= widths.items()
 
-    alike = [one for one in PUBLISHED if one.form is form]
-    same = [one for one in alike if fits(load_skeleton(one.skeleton))]
-    published = next((one for one in same if one.stages == stages), (same or alike)[0])
+    of_form = [one for one in PUBLISHED if one.form is form]
+    same = [one for one in of_form if fits(load_skeleton(one.skeleton))]
+    published = next((one for one in same if one.stages == stages), (same or of_form)[0])
     if joints is None and not same:
-        raise ModelError(f"{path} has {_said(widths)}, as no released network: say which skeleton they stand for")
+        raise ModelError(
+            f"{path} has {_described(widths)}, as no released network: name their skeleton with --skeleton"
+        )
     joints = joints or load_skeleton(published.skeleton)
     if not fits(joints):
         expected = {argument: _widths(joints)[argument] for argument in widths}
-        raise ModelError(f"{path} has {_said(widths)}, and skeleton {joints.name} is for {_said(expected)}")
+        raise ModelError(f"{path} has {_described(widths)}, but skeleton {joints.name} needs {_described(expected)}")
     return joints, published
 
 
@@ -207,7 +230,7 @@ def _widths(skeleton: Skeleton) -> dict[str, int]:
     return {"maps": len(skeleton) + 1, "fields": 2 * len(skeleton.limbs)}
 
 
-def _said(widths: Mapping[str, int]) -> str:
+def _described(widths: Mapping[str, int]) -> str:
     return " and ".join(f"{width} {argument}" for argument, width in widths.items())
 
 
@@ -222,7 +245,7 @@ def _filled(path: Path, weights: Mapping[str, Tensor], network: Released) -> Rel
         if value.shape != wanted.shape:
             raise ModelError(f"{path}: {key} must be {tuple(wanted.shape)}, got {tuple(value.shape)}")
         if not value.isfinite().all():
-            raise ModelError(f"{path} is damaged: {key} has numbers that are not finite")
+            raise ModelError(f"{path} is damaged: {key} has values that are not finite")
         state[key] = value.float().contiguous()
     network.layer.load_state_dict(state, assign=True)
     return network

@@ -1,19 +1,21 @@
-"""Maps and fields -> people (TPAMI sections 3.1 and 3.4), from the network's own low-resolution output.
+"""Heatmaps and PAFs -> poses (TPAMI sections 3.3 and 3.4), at the resolution of the network's output.
 
-    find_peaks     candidates for each part, to a fraction of a cell
-    connect        equation 11: the fields' flow between candidates
-    match_*        equations 12 to 14, limb by limb
-    assemble       limbs that share a part become a person
+| step | function |
+|---|---|
+| candidates of each part, refined to a fraction of a cell | `find_peaks` |
+| equation 11: the line integral of a PAF between two candidates | `connect` |
+| equations 12 to 14: the matching of each limb's candidates | `match_greedy`, `match_hungarian` |
+| people from limbs that share a part | `assemble` |
 
-The release enlarges all maps eight times before it looks for peaks; here a parabola through the logarithms
-of three cells places a peak exactly where the Gaussian had it, at a sixty-fourth of the work.
+The released code upsamples all maps eight times before non-maximum suppression. Here a parabola through the logarithms
+of three cells gives the exact top of a Gaussian, for 1/64 of the work.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,15 @@ MATCHINGS = {"greedy": match_greedy, "hungarian": match_hungarian}
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What counts as a part, a limb and a person; `decode` says what each one means."""
+    """Thresholds for parts, limbs and people, as `decode` documents them.
+
+    Attributes:
+        peak: `peak_threshold`.
+        sample: `sample_threshold`.
+        share: `sample_share`.
+        parts: `min_parts`.
+        score: `min_score`.
+    """
 
     peak: float
     sample: float
@@ -42,12 +52,12 @@ class Thresholds:
 
 
 MAXIMIZE_POSITIVES = Thresholds(peak=0.02, sample=0.01, share=0.75, parts=2, score=0.05)
-"""OpenPose's released thresholds for its second try."""
+"""Thresholds of the released option "maximize positives", used by `second_try`."""
 
 
 def decode(
-    heatmaps: NDArray,
-    pafs: NDArray,
+    heatmaps: NDArray[Any],
+    pafs: NDArray[Any],
     skeleton: Skeleton,
     *,
     peak_threshold: float = 0.05,
@@ -61,24 +71,29 @@ def decode(
     second_try: bool = True,
     max_peaks: int = 127,
 ) -> Poses:
-    """Heatmaps (K or K + 1, h, w), background last, and pafs (2L, h, w) -> people in field cells, the best first.
+    """Decodes heatmaps and PAFs into poses in heatmap cells, the highest score first.
 
-    peak_threshold    least height of a part's peak
-    sample_threshold  least flow of the field at a sample of a limb's line
-    sample_share      a limb needs more than this share of its samples above that
-    min_parts       a person has at least so many parts, or all of a skeleton's component that has fewer
-    min_score       a person has at least this score per part found
-    ignore_keypoints         joints, by name and divided by spaces, that are no part for `min_parts`: BODY_25's feet
-    matching          of each limb's candidates: "greedy", the surest first, or "hungarian", the surest sum
-    order             in which limbs are joined to people: "global" or "limb"; see `assemble`
-    second_try        where nobody is found, look once more with the released "maximize positives" thresholds
-    max_peaks        the highest so many of each joint are candidates
+    The default thresholds are those of the released code. The score of a person is the sum over its parts and limbs,
+    divided by the number of both in the skeleton. A joint without limbs is a person of its own.
 
-    The defaults are those of OpenPose's released code. A person's score is the sum over its parts and limbs
-    divided by how many the skeleton has of both. A joint that no limb reaches is an object of its own.
+    Args:
+        heatmaps: (K or K + 1, h, w), background last.
+        pafs: (2L, h, w).
+        skeleton: Joints and limbs.
+        peak_threshold: Minimum height of a part's peak.
+        sample_threshold: Minimum of the PAF along the limb, at a sample of the line between two parts.
+        sample_share: Share of its samples above that minimum that a limb must exceed.
+        min_parts: Minimum number of parts of a person; of a component of the skeleton with fewer, all.
+        min_score: Minimum score of a person per detected part.
+        ignore_keypoints: Joints, separated by spaces, that do not count for `min_parts`, such as the feet of BODY_25.
+        matching: Of each limb's candidates: "greedy", by decreasing confidence, or "hungarian", by maximum sum.
+        order: Order in which limbs are assembled: "global" or "limb", as in `cairn.ops.grouping.assemble`.
+        second_try: Whether an image without detections is decoded again with the thresholds of "maximize positives".
+        max_peaks: Maximum number of candidates per joint.
 
-    Raises SkeletonError where the maps do not fit the skeleton or it lacks a joint that is named, CairnError for an
-    unknown matching or order.
+    Raises:
+        SkeletonError: The maps do not fit the skeleton, or it lacks a joint of `ignore_keypoints`.
+        CairnError: The matching or the order is unknown.
     """
     _check(heatmaps, pafs, skeleton)
     if matching not in MATCHINGS or order not in ("global", "limb"):
@@ -98,21 +113,27 @@ def decode(
     return poses
 
 
-def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
-    """Heatmaps (K or K + 1, h, w), background last, of one object's crop -> that object, in field cells.
+def decode_crop(heatmaps: NDArray[Any], skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
+    """Decodes the heatmaps of a crop into the pose of one instance, in heatmap cells.
 
-    refinement  of each map's highest cell: "log-parabola", "quarter" or "none"
+    The confidence of a joint is the height of its highest cell, clipped to [0, 1]; a joint whose heatmap is nowhere
+    above 0 is not detected. The score is the mean of the K confidences.
 
-    A joint's confidence is the height of that cell, within [0, 1]; one whose map is nowhere above 0 is not found.
-    The object's score is the mean of its K confidences. Raises ModelError where the maps do not fit the
-    skeleton or the refinement is unknown.
+    Args:
+        heatmaps: (K or K + 1, h, w), background last.
+        skeleton: Its joints.
+        refinement: Of each highest cell: "log-parabola", "quarter" or "none".
+
+    Raises:
+        SkeletonError: The heatmaps do not fit the skeleton.
+        CairnError: The refinement is unknown.
     """
     return decode_one(heatmaps, skeleton, refinement, background=True)
 
 
 def _decode(
-    maps: NDArray,
-    pafs: NDArray,
+    maps: NDArray[Any],
+    pafs: NDArray[Any],
     skeleton: Skeleton,
     thresholds: Thresholds,
     counted: NDArray[np.bool_],
@@ -125,20 +146,20 @@ def _decode(
     connections = connect(peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score)
     connections = connections[MATCHINGS[matching](connections)]
     person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
-    lonely = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
-    person[lonely] = person.max(initial=-1) + 1 + np.arange(len(lonely))
+    alone = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
+    person[alone] = person.max(initial=-1) + 1 + np.arange(len(alone))
     return _people(peaks, connections[holding], person, skeleton, thresholds, counted)
 
 
 def _people(
     peaks: Peaks,
     connections: Connections,
-    person: NDArray,
+    person: NDArray[Any],
     skeleton: Skeleton,
     thresholds: Thresholds,
     counted: NDArray[np.bool_],
 ) -> Poses:
-    """The people that are large and sure enough."""
+    """The people with enough parts and a sufficient score."""
     placed = np.flatnonzero(person >= 0)
     owner = person[placed]
     people = int(person.max(initial=-1)) + 1
@@ -154,25 +175,25 @@ def _people(
 
     row = np.full(people, -1)
     row[kept[best]] = np.arange(len(kept))
-    shown = placed[row[owner] >= 0]
-    at = row[person[shown]], peaks.joints[shown]
+    used = placed[row[owner] >= 0]
+    at = row[person[used]], peaks.joints[used]
     keypoints = np.full((len(kept), len(skeleton), 2), np.nan, dtype=np.float32)
     confidence = np.zeros((len(kept), len(skeleton)), dtype=np.float32)
-    keypoints[at] = peaks.positions[shown]
-    confidence[at] = peaks.scores[shown]
+    keypoints[at] = peaks.positions[used]
+    confidence[at] = peaks.scores[used]
     return Poses(keypoints, confidence, scores[best].astype(np.float32), skeleton)
 
 
 @lru_cache(maxsize=16)
 def _component_sizes(skeleton: Skeleton) -> NDArray[np.intp]:
-    """(K,) how many joints can be reached from each one along limbs, itself included."""
+    """(K,) number of joints that are connected with each one by limbs, itself included."""
     component = np.arange(len(skeleton))
     for a, b in skeleton.limbs:
         component[component == component[b]] = component[a]
     return np.bincount(component)[component]
 
 
-def _check(heatmaps: NDArray, pafs: NDArray, skeleton: Skeleton) -> None:
+def _check(heatmaps: NDArray[Any], pafs: NDArray[Any], skeleton: Skeleton) -> None:
     _check_maps(heatmaps, skeleton)
     limbs = len(skeleton.limbs)
     if pafs.shape != (2 * limbs, *heatmaps.shape[1:]):
@@ -182,7 +203,7 @@ def _check(heatmaps: NDArray, pafs: NDArray, skeleton: Skeleton) -> None:
         )
 
 
-def _check_maps(heatmaps: NDArray, skeleton: Skeleton) -> None:
+def _check_maps(heatmaps: NDArray[Any], skeleton: Skeleton) -> None:
     joints = len(skeleton)
     if heatmaps.ndim != 3 or heatmaps.shape[0] not in (joints, joints + 1):
         raise SkeletonError(

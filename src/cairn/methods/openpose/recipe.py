@@ -1,7 +1,8 @@
-"""Everything that a training run of OpenPose is made of: values only."""
+"""The recipe of a training run of OpenPose: values only."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,18 +12,27 @@ from cairn.errors import ModelError
 from cairn.inference.predictor import check_settings
 from cairn.inference.resolution import DEFAULT_GAP, Resolution
 from cairn.methods.openpose import decode
-from cairn.training.recipe import BackboneLrFactor, Count, Frozen, Lite, Positive, Section
+from cairn.methods.openpose.model import LIGHT_FEATURES, PAPER_FEATURES
+from cairn.training.backbones.settings import BackboneSettings
+from cairn.training.recipe import Count, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
-STRIDE = 8
-
-STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 6)}
-"""Of fields and of confidence maps: ours, TPAMI's as released for BODY_25, CVPR's."""
+KINDS: dict[str, dict[str, Any]] = {
+    "light": {"backbone": "light", "features": LIGHT_FEATURES, "paf_stages": 1, "heatmap_stages": 1},
+    "paper": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 4, "heatmap_stages": 2},
+    "cvpr": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 6, "heatmap_stages": 6},
+}
+"""Kind of network -> defaults of its other settings; of the papers' networks, the published values."""
 
 
 class Input(Section):
-    """size: side of the square crop to learn from; detect: longest side of the image to detect in, which is shown
-    at several `scales` with a `gap` between them as in `cairn.inference.resolution.Resolution`.
+    """The input of the network.
+
+    Attributes:
+        size: Side of the square training crop, in pixels.
+        inference_size: Longest side of the image at inference, in pixels.
+        scales: Number of test-time scales, as in `cairn.inference.resolution.Resolution`.
+        scale_gap: Difference between two scales, likewise.
     """
 
     size: Count = 256
@@ -31,64 +41,86 @@ class Input(Section):
     scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
-class NetworkSettings(Section):
-    """kind: "light" for CPUs, "efficientnet" for light stages on EfficientNet-Lite, which can start from ImageNet,
-    "paper" for TPAMI's, "cvpr" for CVPR's, each with its own number of stages.
+class NetworkSettings(BackboneSettings):
+    """The network.
 
-    features                  of the light ones
-    widths, depths, depthwise  of the light one
-    lite                      of EfficientNet: 0, 1 or 2, the larger the better and the slower
-    frozen                    of EfficientNet: how many of its stages, the stem being the first, keep their weights
-    backbone_lr_factor                of EfficientNet: learning rate of its other stages, over that of the rest of the network
+    Attributes:
+        kind: "light" (stages for CPUs), "paper" (TPAMI's stages) or "cvpr" (CVPR's stages).
+        backbone: By default "light" for light stages, "vgg19" for the papers'.
+        widths: Channels of the stages of backbone "light".
+        depths: Residual blocks of the stages of backbone "light", without the stem.
+        features: Channels C of F; by default 64 for light stages, 128 for the papers'.
+        depthwise: Whether the blocks of light stages and of backbone "light" are depthwise-separable.
+        paf_stages: Number of stages for PAFs; by default as published.
+        heatmap_stages: Number of stages for heatmaps; by default as published.
+        background: Whether heatmaps have a background channel.
     """
 
-    kind: Literal["light", "efficientnet", "paper", "cvpr"] = "light"
+    kind: Literal["light", "paper", "cvpr"] = "light"
+    backbone: str = "light"
     widths: tuple[Count, ...] = (32, 64, 128, 192)
     depths: tuple[Count, ...] = (1, 2, 2)
-    features: Count = 64
+    features: Count = LIGHT_FEATURES
     depthwise: bool = False
-    lite: Lite = 0
-    frozen: Frozen = 0
-    backbone_lr_factor: BackboneLrFactor = 1.0
     paf_stages: Count = 1
     heatmap_stages: Count = 1
     background: bool = False
 
     @model_validator(mode="before")
     @classmethod
-    def _stages_of_the_kind(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping) or values.get("kind", "light") not in STAGES:
+    def _defaults_of_the_kind(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("kind", "light") not in KINDS:
             return values
-        pafs, heatmaps = STAGES[values.get("kind", "light")]
+        defaults = KINDS[values.get("kind", "light")]
         if values.get("kind") == "cvpr":
-            heatmaps = values.get("paf_stages", heatmaps)
-        return {"paf_stages": pafs, "heatmap_stages": heatmaps, **values}
+            defaults = defaults | {"heatmap_stages": values.get("paf_stages", defaults["heatmap_stages"])}
+        return {**defaults, **values}
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSettings:
-        if len(self.widths) != len(self.depths) + 1 or not self.depths:
-            raise ValueError("widths are one more than depths, the first that of the stem")
         if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
-            raise ValueError("the network of CVPR has as many heatmap_stages as paf_stages")
-        if (self.frozen or self.lite or self.backbone_lr_factor < 1) and self.kind != "efficientnet":
-            raise ValueError('lite, frozen and backbone_lr_factor are settings of kind = "efficientnet" alone')
+            raise ValueError('kind = "cvpr" needs as many heatmap_stages as paf_stages')
+        fields = type(self).model_fields
+        changed = [name for name in ("widths", "depths") if getattr(self, name) != fields[name].default]
+        if changed and self.backbone != "light":
+            raise ValueError(f'{" and ".join(changed)} apply to backbone = "light" only, got {self.backbone!r}')
+        if self.depthwise and self.kind != "light":
+            raise ValueError(f'depthwise applies to kind = "light" only, got {self.kind!r}')
         return self
+
+    @property
+    def backbone_options(self) -> Mapping[str, Any]:
+        """The widths, depths and blocks of backbone "light"; other backbones have no options."""
+        if self.backbone != "light":
+            return {}
+        return {"widths": self.widths, "depths": self.depths, "depthwise": self.depthwise}
 
     @property
     def multiple(self) -> int:
         """Pixels of which the sides of an image must be a multiple."""
-        return max(32, 4 * 2 ** len(self.depths)) if self.kind == "light" else 32
+        return math.lcm(32, *self.facts.strides)
 
 
 class Targets(Section):
-    """In cells: σ of exp(-d²/2σ²), and half the breadth of a limb, as the release has them (7 and 8 pixels)."""
+    """The targets, in cells.
+
+    Attributes:
+        sigma: σ of a heatmap's exp(-d²/2σ²); as released, 7 pixels.
+        width: Half the width of a limb in PAFs; as released, 8 pixels.
+    """
 
     sigma: Positive = 0.875
     width: Positive = 1.0
 
 
 class Loss(Section):
-    """kind: "squared" is the paper's; "weighted" learns faster from scratch (see `weighted_loss`)."""
+    """The loss.
+
+    Attributes:
+        kind: "squared" is the papers'; "weighted" converges faster from scratch (see `training.weighted_loss`).
+        foreground: Additional weight of cells at joints and limbs, for "weighted".
+        paf: Weight of the loss of PAFs.
+    """
 
     kind: Literal["squared", "weighted"] = "weighted"
     foreground: Annotated[float, Field(ge=0)] = 4.0
@@ -96,7 +128,15 @@ class Loss(Section):
 
 
 class Recipe(SharedRecipe):
-    """Everything that a training run of OpenPose is made of."""
+    """A training run of OpenPose.
+
+    Attributes:
+        input: Sizes of crops and images.
+        network: Backbone and stages.
+        targets: Sizes of the targets.
+        loss: The loss.
+        decode: Keyword arguments of `decoder.decode`, written into the exported file.
+    """
 
     method: Literal["openpose"] = "openpose"
     input: Input = Input()
@@ -104,6 +144,11 @@ class Recipe(SharedRecipe):
     targets: Targets = Targets()
     loss: Loss = Loss()
     decode: dict[str, float | int | bool | str] = Field(default_factory=dict)
+
+    @property
+    def backbone_lr_factor(self) -> float:
+        """Learning rate of the backbone, relative to that of the rest of the network."""
+        return self.network.backbone_lr_factor
 
     @field_validator("decode")
     @classmethod
@@ -115,7 +160,7 @@ class Recipe(SharedRecipe):
         return values
 
     @model_validator(mode="after")
-    def _can_be_shown(self) -> Recipe:
+    def _sizes_fit(self) -> Recipe:
         try:
             Resolution(self.input.inference_size, scales=self.input.scales, scale_gap=self.input.scale_gap).of_model(
                 0, 1

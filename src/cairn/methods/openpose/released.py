@@ -1,10 +1,12 @@
-"""The networks that OpenPose's authors released for Caffe, layer for layer, under their own names.
+"""The networks that OpenPose's authors released for Caffe, layer by layer, under their own names.
 
-    two_branches  COCO and MPI: fields (L1) and maps (L2) in every stage, as CVPR 2017
-    body_25       BODY_25: stages of fields (L2), then stages of maps (L1), as TPAMI 2019
-    one_branch    hand and face: maps of one object in a crop (Simon et al., CVPR 2017)
+| function | networks | paper |
+|---|---|---|
+| `two_branches` | COCO and MPI: PAFs (L1) and heatmaps (L2) in every stage | CVPR 2017 |
+| `body_25` | BODY_25: stages of PAFs (L2), then stages of heatmaps (L1) | TPAMI 2019 |
+| `one_branch` | hand and face: heatmaps of one instance in a crop | Simon et al., CVPR 2017 |
 
-A file of weights is matched by the layers' names, so here are lists of layers; the networks that are trained are
+Files of weights are matched by the names of layers, so networks are lists of layers here. The networks for training are
 nn.Modules of their own, in `model`.
 """
 
@@ -20,9 +22,9 @@ from torch import Tensor, nn
 STRIDE = 8
 
 IMAGE = "image"
-"""What the first layer sees."""
+"""Name of the first layer's input."""
 
-# Channels and kernel of convolutions that follow one another.
+# Channels and kernel size of convolutions in a chain.
 VGG = {
     **dict.fromkeys(("conv1_1", "conv1_2"), (64, 3)),
     **dict.fromkeys(("conv2_1", "conv2_2"), (128, 3)),
@@ -40,10 +42,14 @@ After = Literal["relu", "prelu", ""]
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution, and what comes after it.
+    """A convolution and its activation.
 
-    inputs  layers whose outputs it sees, concatenated in this order
-    after   "prelu" is a layer of its own, `conv4_2` -> `prelu4_2`; "" for what predicts
+    Attributes:
+        name: Of the layer.
+        inputs: Layers whose outputs are concatenated, in this order, to its input.
+        channels: Output channels.
+        kernel: Kernel size.
+        after: Activation. "prelu" is a layer of its own, `conv4_2` -> `prelu4_2`; "" follows convolutions that predict.
     """
 
     name: str
@@ -54,19 +60,25 @@ class Convolution:
 
     @property
     def prelu(self) -> str:
+        """Name of the layer's PReLU."""
         return self.name.replace("conv", "prelu")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Layers, each after those that it sees, and the names of those that are the network's outputs."""
+    """A network as a list of layers.
+
+    Attributes:
+        layers: Each after its inputs.
+        outputs: Names of the layers that are the network's outputs.
+    """
 
     layers: tuple[Convolution, ...]
     outputs: tuple[str, ...]
 
 
 class Released(nn.Module):
-    """(B, 3, H, W) RGB from 0 to 255 -> the architecture's outputs (B, C, H/8, W/8), in its order."""
+    """A released network: (B, 3, H, W) RGB from 0 to 255 -> its outputs (B, C, H/8, W/8), in their order."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -81,6 +93,7 @@ class Released(nn.Module):
             channels[layer.name] = layer.channels
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) -> the outputs."""
         maps = {IMAGE: image[:, [2, 1, 0]] / 256 - 0.5}  # BGR
         for layer in self.architecture.layers:
             x = self.layer[layer.name](torch.cat([maps[name] for name in layer.inputs], dim=1))
@@ -93,52 +106,52 @@ class Released(nn.Module):
 
 
 def two_branches(maps: int, fields: int, stages: int = 6) -> Architecture:
-    """Stage 1 sees F, each other one [L1, L2, F] of the stage before. Outputs: maps, fields."""
+    """Returns COCO's or MPI's: stage 1 takes F, each other one [L1, L2, F] of the previous. Outputs: maps, fields."""
     layers = _chain([IMAGE], BODY)
-    seen = ["conv4_4_CPM"]
+    inputs = ["conv4_4_CPM"]
     for stage in range(1, stages + 1):
         predicted = []
         for branch, channels in (("L1", fields), ("L2", maps)):
             if stage == 1:
-                layers += _predicting(seen, _numbered(f"conv5_%d_CPM_{branch}", (*FIRST, (channels, 1))))
+                layers += _predicting(inputs, _numbered(f"conv5_%d_CPM_{branch}", (*FIRST, (channels, 1))))
             else:
-                layers += _predicting(seen, _numbered(f"Mconv%d_stage{stage}_{branch}", (*REFINING, (channels, 1))))
+                layers += _predicting(inputs, _numbered(f"Mconv%d_stage{stage}_{branch}", (*REFINING, (channels, 1))))
             predicted.append(layers[-1].name)
-        seen = [*predicted, "conv4_4_CPM"]
+        inputs = [*predicted, "conv4_4_CPM"]
     return Architecture(tuple(layers), (predicted[1], predicted[0]))
 
 
 def one_branch(maps: int, stages: int = 6) -> Architecture:
-    """Stage 1 sees F, each other one [maps of the stage before, F]. Outputs: maps."""
+    """Returns hand's or face's: stage 1 takes F, each other one [maps of the previous stage, F]. Outputs: maps."""
     layers = _chain([IMAGE], CROP)
     layers += _predicting(["conv5_3_CPM"], {"conv6_1_CPM": (512, 1), "conv6_2_CPM": (maps, 1)})
     for stage in range(2, stages + 1):
-        seen = [layers[-1].name, "conv5_3_CPM"]
-        layers += _predicting(seen, _numbered(f"Mconv%d_stage{stage}", (*REFINING, (maps, 1))))
+        inputs = [layers[-1].name, "conv5_3_CPM"]
+        layers += _predicting(inputs, _numbered(f"Mconv%d_stage{stage}", (*REFINING, (maps, 1))))
     return Architecture(tuple(layers), (layers[-1].name,))
 
 
 def body_25(maps: int, fields: int) -> Architecture:
-    """Every stage sees F, the last maps and the last fields, as far as there are any. Outputs: maps, fields."""
+    """Returns BODY_25's: stages take F, the previous maps and the previous fields, if any. Outputs: maps, fields."""
     # The backbone's last three layers have PReLU.
     layers = [replace(layer, after="prelu") if i > 8 else layer for i, layer in enumerate(_chain([IMAGE], BODY))]
     last: dict[str, list[str]] = {"L1": [], "L2": []}
     for branch, channels, stages in (("L2", fields, 4), ("L1", maps, 2)):
         for stage in range(stages):
-            seen = ["conv4_4_CPM", *last["L1"], *last["L2"]]
+            inputs = ["conv4_4_CPM", *last["L1"], *last["L2"]]
             width, hidden = (128, 512) if stage else (96, 256)
             for k in range(1, 6):  # five blocks: three convolutions in a chain, concatenated
                 block = dict.fromkeys([f"Mconv{k}_stage{stage}_{branch}_{i}" for i in range(3)], (width, 3))
-                layers += _chain(seen, block, "prelu")
-                seen = list(block)
+                layers += _chain(inputs, block, "prelu")
+                inputs = list(block)
             head = {f"Mconv6_stage{stage}_{branch}": (hidden, 1), f"Mconv7_stage{stage}_{branch}": (channels, 1)}
-            layers += _predicting(seen, head, "prelu")
+            layers += _predicting(inputs, head, "prelu")
             last[branch] = [layers[-1].name]
     return Architecture(tuple(layers), (*last["L1"], *last["L2"]))
 
 
 def _chain(inputs: Sequence[str], form: dict[str, tuple[int, int]], after: After = "relu") -> list[Convolution]:
-    """Convolutions one after another, the first of which sees `inputs`; form: name -> channels and kernel."""
+    """Convolutions in a chain, the first of which takes `inputs`; form: name -> channels and kernel size."""
     layers = []
     for name, (channels, kernel) in form.items():
         layers.append(Convolution(name, tuple(inputs), channels, kernel, after))
@@ -147,7 +160,7 @@ def _chain(inputs: Sequence[str], form: dict[str, tuple[int, int]], after: After
 
 
 def _predicting(inputs: Sequence[str], form: dict[str, tuple[int, int]], after: After = "relu") -> list[Convolution]:
-    """A chain whose last convolution has nothing after it."""
+    """A chain whose last convolution has no activation."""
     layers = _chain(inputs, form, after)
     return [*layers[:-1], replace(layers[-1], after="")]
 

@@ -1,9 +1,10 @@
-"""Learning to detect with OpenPose: targets, loss, LightningModule. Cao et al., TPAMI 2019, section 3."""
+"""Training of OpenPose: targets, losses, LightningModule. Cao et al., TPAMI 2019, section 3."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +17,16 @@ from cairn.evaluation.evaluate import measure
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
-from cairn.methods.openpose.model import OpenPose, Stages, TwoBranchOpenPose
+from cairn.methods.openpose.model import STRIDE, OpenPose, Stages, TwoBranchOpenPose
 from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
-from cairn.methods.openpose.recipe import STRIDE, Loss, Recipe
+from cairn.methods.openpose.recipe import Loss, Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
@@ -37,12 +39,18 @@ from cairn.training.recipe import LabelSource
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes of a sample a crop around one of its people, and the crop's targets."""
+    """Crops an image around one of its labeled instances, and renders the targets of the crop.
+
+    Attributes:
+        recipe: Sizes, augmentation and targets.
+        skeleton: Joints and limbs.
+    """
 
     recipe: Recipe
     skeleton: Skeleton
 
-    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray]:
+    def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
         recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
@@ -65,9 +73,12 @@ class Encoder:
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
-    """W(p) (h, w): False in regions of crowds and of people without labels, where no labeled person is.
+    """Returns the mask W(p) (h, w): False in boxes of crowds and of people without keypoints, and in no labeled box.
 
-    annotation in image pixels; affine maps these to the network's input, of whose field `size` is.
+    Args:
+        annotation: In image pixels.
+        affine: From image pixels to pixels of the network's input.
+        size: (h, w) in cells.
     """
     to_image = field_affine(STRIDE).then(affine.inverse())
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
@@ -77,11 +88,12 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
     labeled = annotation.labeled
     ignored, counted = np.any(inside[~labeled], axis=0), np.any(inside[labeled], axis=0)
-    return counted | ~ignored
+    supervised: NDArray[np.bool_] = counted | ~ignored
+    return supervised
 
 
 def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
-    """The middle of a random labeled person's box, or of the image where there is none."""
+    """The center of the bounding box of a random labeled instance, or of the image without any."""
     people = np.flatnonzero(annotation.labeled)
     if len(people) == 0:
         return (size[1] - 1) / 2, (size[0] - 1) / 2
@@ -89,26 +101,32 @@ def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator)
     return float(x + width / 2), float(y + height / 2)
 
 
-# ---- losses: (B, C, h, w) predictions and targets, weights that broadcast to them
+# ---- losses of predictions and targets (B, C, h, w), with weights that broadcast to them
 
 
 def squared_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The paper's (eq. 4, 5): squared error summed over channels and cells, averaged over the batch."""
+    """Returns the paper's loss, eq. 4 and 5: squared error summed over channels and cells, averaged over the batch."""
     return (weight * (predicted - target).square()).sum() / len(predicted)
 
 
 def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, foreground: float) -> Tensor:
-    """Cross-entropy of confidence maps, normalized as `squared_loss`.
+    """Returns the weighted cross-entropy of heatmaps, normalized as `squared_loss`.
 
-    Its gradient does not vanish where the map is confidently empty, so it leaves the all-zero solution,
-    where the squared error stays for long; cells count 1 + foreground·target.
+    Its gradient does not vanish in cells that are predicted empty with high confidence, so that training leaves the
+    all-zero solution, where the squared error stays for long.
+
+    Args:
+        logits: Predictions.
+        target: Heatmaps from 0 to 1.
+        weight: Weight of each cell.
+        foreground: A cell's loss is multiplied by 1 + foreground·target.
     """
     entropy = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (weight * (1 + foreground * target) * entropy).sum() / len(logits)
 
 
 def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tensor]:
-    """The loss of confidence maps and of fields, each the sum over stages (eq. 6)."""
+    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6)."""
     mask = batch["mask"][:, None].float()  # (B, 1, h, w)
     joints = mask * batch["known_joints"][:, :, None, None]  # (B, K, h, w)
     limbs = mask * batch["known_limbs"][:, :, None, None]  # (B, 2L, h, w)
@@ -129,6 +147,7 @@ def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tens
 
 
 def sum_of(losses: Iterable[Tensor]) -> Tensor:
+    """Returns the sum of scalar losses."""
     return torch.stack(list(losses)).sum()
 
 
@@ -136,7 +155,12 @@ def sum_of(losses: Iterable[Tensor]) -> Tensor:
 
 
 class LastStage(nn.Module):
-    """The network as exported: (B, 3, h, w) -> heatmaps (B, K, h/8, w/8) from 0 to 1, fields (B, 2L, h/8, w/8)."""
+    """The network as exported: (B, 3, H, W) -> heatmaps (B, K, H/8, W/8) from 0 to 1, PAFs (B, 2L, H/8, W/8).
+
+    Args:
+        network: The network.
+        logits: Whether the network predicts logits of heatmaps.
+    """
 
     def __init__(self, network: nn.Module, logits: bool) -> None:
         super().__init__()
@@ -144,44 +168,60 @@ class LastStage(nn.Module):
         self.logits = logits
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) -> heatmaps, PAFs of the last stage."""
         stages = self.network(image)
         heatmaps = stages.heatmaps[-1]
         return (heatmaps.sigmoid() if self.logits else heatmaps), stages.pafs[-1]
 
 
 class OpenPoseModule(KeypointModule):
-    """OpenPose, learning."""
+    """OpenPose in training.
+
+    Raises:
+        SkeletonError: The skeleton has no limbs.
+    """
 
     recipe: Recipe
+    network: OpenPose | TwoBranchOpenPose
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
         if not skeleton.limbs:
             raise SkeletonError(
-                f"openpose joins joints along limbs, and skeleton {skeleton.name} has none: name some under "
-                '"skeleton" in the category of the labels, or give a skeleton'
+                f"openpose connects joints along limbs, and skeleton {skeleton.name} has none: list limbs under "
+                '"skeleton" in the category of the labels, or set skeleton in the recipe'
             )
-        network = build_network(recipe.network, skeleton)
+        network: Any = build_network(recipe.network, skeleton)  # torch's types do not know memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         if recipe.loss.kind == "weighted":
-            _expect_rare(network, share=0.01)
+            _expect_empty(network, share=0.01)
 
     @property
     def monitor(self) -> str:
+        """AP of the validation images."""
         return "AP"
 
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone of the network."""
+        return self.network.backbone
+
     def channels(self) -> Channels:
+        """What the channels of weights stand for that depend on the skeleton."""
         return channels_of(self.network, self.skeleton, self.recipe.network.background)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The losses of heatmaps and PAFs."""
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
 
     def export_module(self) -> nn.Module:
+        """The last stage, with heatmaps from 0 to 1."""
         return LastStage(self.network, logits=self.recipe.loss.kind == "weighted")
 
     def spec(self) -> ModelSpec:
-        shown = self.recipe.input
+        """The specification of the exported file."""
+        sizes = self.recipe.input
         return ModelSpec(
             name=self.recipe.name,
             method="openpose",
@@ -189,10 +229,10 @@ class OpenPoseModule(KeypointModule):
             task="multi_instance",
             input=InputSpec(
                 resize="letterbox",
-                size=shown.inference_size,
+                size=sizes.inference_size,
                 multiple=self.recipe.network.multiple,
-                scales=shown.scales,
-                scale_gap=shown.scale_gap,
+                scales=sizes.scales,
+                scale_gap=sizes.scale_gap,
             ),
             stride=STRIDE,
             outputs=("heatmaps", "pafs"),
@@ -200,15 +240,17 @@ class OpenPoseModule(KeypointModule):
         )
 
     def predict(self, network: Network, index: int) -> Poses:
+        """The detections in a validation image."""
         return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
+        """AP and AR by OKS, and PCK."""
         evaluation = measure(self.val, tuple(predictions))
         return {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **pck_of_joints(evaluation)}
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All images of all sources: those without people too, for there is nothing to find in them."""
+    """Returns all images of all sources; images without instances are negative samples."""
     samples = [
         Sample(image, _known(labels, image, source), scale=source.scale)
         for labels, source in sources
@@ -219,6 +261,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
+    """Returns the module to train, validated on `val`."""
     return OpenPoseModule(recipe, skeleton, val)
 
 
@@ -228,9 +271,10 @@ def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[
     return labels.labeled_joints & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
 
 
-def _expect_rare(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
-    """Start from the guess that a cell holds a joint this rarely, instead of every second time."""
+def _expect_empty(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
+    """Sets the biases of the heads so that the initial heatmaps have this value, instead of 0.5."""
     for head in heads_of(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches):
+        assert head.bias is not None
         nn.init.constant_(head.bias, float(np.log(share / (1 - share))))
 
 

@@ -178,7 +178,7 @@ def choose_backbone(rate: float) -> Choice:
         rate: Learning rate of the backbone divided by that of the rest of the network.
     """
     first = "the first stages of a pretrained backbone are general, and the most expensive to train"
-    choice = Choice().with_value("network.frozen", FROZEN, first)
+    choice = Choice().with_value("network.frozen_stages", FROZEN, first)
     return choice.with_value(
         "network.backbone_lr_factor", rate, "the backbone is pretrained, the layers on top of it are new"
     )

@@ -78,7 +78,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
     encoding, items = _timed(lambda: [training[i % len(training)] for i in range(share)])
     batch = {name: values.to(device) for name, values in stack(items).items()}
     module.to(device).train()
-    optimizer = make_optimizer(module.network, recipe.optimizer)
+    optimizer = make_optimizer(module.network, recipe.optimizer, module.backbone)
 
     def step() -> None:
         optimizer.zero_grad()

@@ -1,13 +1,14 @@
-"""Depthwise convolutions that learn fast on a CPU.
+"""Depthwise convolutions that train fast on a CPU.
 
-oneDNN computes the gradient by a depthwise kernel in vector code for 3×3 alone: at 5×5 it takes forty times as long
-as the convolution itself, and at a stride of 2 the gradient by the input takes eight times as long. Both are the same
-numbers put together otherwise: a 5×5 kernel is covered by four of 3×3, and the gradient by the input is a convolution
-of stride 1 over gradients with zeros between them. `benchmarks/depthwise.py` has the figures.
+oneDNN has vector code for the gradient of a depthwise kernel only at 3×3: at 5×5 the gradient takes 40 times as long as
+the convolution, and at stride 2 the gradient of the input takes 8 times as long. Both gradients are computed from other
+convolutions here: a 5×5 kernel is covered by four of 3×3, and the gradient of the input is a convolution of stride 1
+over output gradients with zeros inserted between them. `benchmarks/depthwise.py` measures both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,24 +17,25 @@ from torch.nn import functional
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution without a bias, padded as TensorFlow's "SAME" is: (B, C, H, W) -> (B, C, H/s, W/s).
+    """A depthwise convolution without bias, with the padding of TensorFlow's "SAME": (B, C, H, W) -> (B, C, H/s, W/s).
 
-    At stride 2 a side of even length is padded by one pixel more at its end than at its beginning.
+    At stride 2, a side of even length is padded by one pixel more at its end than at its beginning.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__(channels, channels, kernel, stride, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H/s, W/s)."""
         x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
         if not (self.training and x.device.type == "cpu" and torch.is_grad_enabled()):
             return functional.conv2d(x, self.weight, stride=self.stride, groups=self.groups)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        return _Depthwise.apply(x.to(dtype), self.weight.to(dtype), self.stride[0])
+        return _depthwise(x.to(dtype), self.weight.to(dtype), self.stride[0])
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:
-    """TensorFlow's "SAME" for sides that are multiples of the stride: left, right, top, bottom."""
+    """Returns TensorFlow's "SAME" padding for sides that are multiples of the stride: left, right, top, bottom."""
     before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
     return before, after, before, after
 
@@ -59,8 +61,11 @@ class _Depthwise(torch.autograd.Function):
         )
 
 
+_depthwise: Callable[[Tensor, Tensor, int], Tensor] = _Depthwise.apply
+
+
 def _by_input(gradient: Tensor, weight: Tensor, stride: int, size: torch.Size) -> Tensor:
-    """The gradient, with zeros between its cells, convolved with the turned kernel."""
+    """The gradient of the input: the output gradient, with zeros inserted, convolved with the rotated kernel."""
     kernel = weight.shape[-1]
     if stride > 1:
         batch, channels, h, w = gradient.shape
@@ -69,22 +74,32 @@ def _by_input(gradient: Tensor, weight: Tensor, stride: int, size: torch.Size) -
         spread[:, :, ::stride, ::stride] = gradient
         gradient = spread
     result = functional.conv2d(gradient, weight.flip(2, 3), padding=kernel - 1, groups=gradient.shape[1])
-    beyond = (size[0] - result.shape[2], size[1] - result.shape[3])  # rows and columns that no cell looked at
+    beyond = (size[0] - result.shape[2], size[1] - result.shape[3])  # rows and columns in no window
     return functional.pad(result, (0, beyond[1], 0, beyond[0])) if any(beyond) else result
 
 
 def _by_kernel(gradient: Tensor, x: Tensor, shape: torch.Size, stride: int) -> Tensor:
-    """The kernel's gradient, three by three of its places at a time; where windows overlap both say the same."""
+    """The gradient of the kernel, 3×3 of its entries at a time; where windows overlap, both give the same values."""
     channels, kernel = shape[0], shape[-1]
     h, w = (stride * (cells - 1) + 3 for cells in gradient.shape[2:])
     result = gradient.new_empty(shape)
-    small = gradient.new_empty(channels, 1, 3, 3)  # only its shape is looked at
+    small = gradient.new_empty(channels, 1, 3, 3)  # only its shape is used
     corners = [*range(0, kernel - 3, 3), kernel - 3]
     for top in corners:
         for left in corners:
-            seen = x[:, :, top : top + h, left : left + w].contiguous(memory_format=torch.channels_last)
-            _, window, _ = torch.ops.aten.convolution_backward(
-                gradient, seen, small, None, [stride] * 2, [0, 0], [1, 1], False, [0, 0], channels, [False, True, False]
+            window = x[:, :, top : top + h, left : left + w].contiguous(memory_format=torch.channels_last)
+            _, part, _ = torch.ops.aten.convolution_backward(
+                gradient,
+                window,
+                small,
+                None,
+                [stride] * 2,
+                [0, 0],
+                [1, 1],
+                False,
+                [0, 0],
+                channels,
+                [False, True, False],
             )
-            result[:, :, top : top + 3, left : left + 3] = window
+            result[:, :, top : top + 3, left : left + 3] = part
     return result

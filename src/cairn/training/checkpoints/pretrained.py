@@ -1,8 +1,8 @@
-"""Starting from weights that were trained before, on other joints perhaps.
+"""Fine-tuning: pretrained weights of a bundled model, an exported file or a run, also for other joints.
 
-A run's checkpoint has every weight. An exported file has them by their names too, but where a BatchNorm followed its
-convolution the exporter has folded it in: scale and offset are in the convolution, mean and deviation are gone. They
-are found again by showing the network images (`restore_norms`): it computes the same as before, and can learn.
+The checkpoint of a run has all weights. An exported file has them by name too, but its BatchNorms that follow a
+convolution are folded into it: scale and offset are part of the convolution, mean and variance are lost.
+`restore_norms` estimates them from images. The network then computes the same as before, and can be trained.
 """
 
 from __future__ import annotations
@@ -25,14 +25,22 @@ from cairn.training.engine.module import Channels
 from cairn.training.recipe import read_recipe
 
 FOLDED_BIAS = ".weight_bias"
-"""What torch's exporter appends to a convolution without a bias for the bias that folding gave it."""
+"""Suffix that torch's exporter gives the bias of a convolution that had none before folding."""
 
 PREFIX = "network."
+"""Prefix of a network's weights in checkpoints and exported files."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """weights: of the network, by their names in it."""
+    """Pretrained weights.
+
+    Attributes:
+        name: As the recipe has it.
+        method: Method of the model.
+        skeleton: Skeleton of the model.
+        weights: Of the network, by name.
+    """
 
     name: str
     method: str
@@ -41,25 +49,39 @@ class Start:
 
 
 def read_start(source: str) -> Start:
-    """Weights of an embedded model by name, of an .onnx file, of a run's folder (its best) or of a checkpoint in it.
+    """Reads pretrained weights.
 
-    Raises ModelError where there are none, RecipeError or SkeletonError where the run's files are damaged.
+    Args:
+        source: A bundled model by name, an .onnx file, the folder of a run (its best checkpoint), or a checkpoint.
+
+    Raises:
+        ModelError: There are no weights, or they cannot be read.
+        RecipeError: The recipe of the run is damaged.
+        SkeletonError: The skeleton of the run is damaged.
     """
     path = Path(source)
     if path.is_dir():
-        found = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
-        path = next((entry for entry in found if entry.is_file()), found[0])
+        checkpoints = [path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+        path = next((entry for entry in checkpoints if entry.is_file()), checkpoints[0])
     if path.suffix == ".ckpt":
         return _of_run(source, path)
     return _of_onnx(source, path if path.suffix == ".onnx" else zoo.path_to_learn_from(source))
 
 
 def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) -> tuple[int, int]:
-    """Fills a network with the weights of a start; what stands for another joint or limb stays as it is.
+    """Copies pretrained weights into a network; channels of joints and limbs that they lack keep their values.
 
-    now, then  what the places of weights stand for in `network`, and in the start
-    Returns how many of those places were carried over, of how many. Raises ModelError where the start is of another
-    network: nothing is changed.
+    Args:
+        network: The network.
+        start: The pretrained weights.
+        now: What the channels of weights stand for in `network`.
+        then: The same in the pretrained model.
+
+    Returns:
+        Number of channels of joints and limbs that were copied, and of all of them.
+
+    Raises:
+        ModelError: The weights are of another network, which is then unchanged.
     """
     weights = _unfolded(network, start.weights)
     state = network.state_dict()
@@ -77,8 +99,8 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
         if before:
             expected[axis] = len(before)
         if list(given.shape) != expected:
-            shapes = " and ".join(" x ".join(map(str, shape)) for shape in (given.shape, expected))
-            raise ModelError(f"{start.name} is of another network than the recipe describes: {name} are {shapes}")
+            shapes = ", expected ".join(" x ".join(map(str, shape)) for shape in (given.shape, expected))
+            raise ModelError(f"{start.name} is of another network than the recipe describes: {name} has shape {shapes}")
         if before:
             where = {meaning: i for i, meaning in enumerate(before)}
             pairs = [(i, where[meaning]) for i, meaning in enumerate(meanings) if meaning in where]
@@ -91,19 +113,22 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
 
 
 def folded_norms(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Names of the network's BatchNorms of which the weights have nothing: they were folded into convolutions."""
+    """Returns the names of a network's BatchNorms that are not in the weights: they were folded into convolutions."""
     norms = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
     return [name for name in norms if f"{name}.weight" not in weights]
 
 
 @torch.no_grad()
 def restore_norms(network: nn.Module, names: Iterable[str], batches: Iterable[Tensor]) -> None:
-    """Gives BatchNorms that pass on what they get the statistics of what they get; what comes out stays the same.
+    """Estimates the statistics of identity BatchNorms from their inputs; the network's output stays the same.
 
-    batches  (B, 3, h, w) images, RGB from 0 to 255
+    Args:
+        network: The network.
+        names: Names of its BatchNorms, with scale 1, offset 0, mean 0 and variance 1, but for a convolution's bias.
+        batches: Images (B, 3, h, w), RGB from 0 to 255.
     """
-    norms = {name: network.get_submodule(name) for name in names}
-    sums = {name: torch.zeros(3, norm.num_features) for name, norm in norms.items()}  # number, sum, sum of squares
+    norms = {name: norm for name in names if isinstance(norm := network.get_submodule(name), nn.BatchNorm2d)}
+    sums = {name: torch.zeros(3, norm.num_features) for name, norm in norms.items()}  # count, sum, sum of squares
 
     def counting(name: str) -> Any:
         def count(_: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -126,14 +151,16 @@ def restore_norms(network: nn.Module, names: Iterable[str], batches: Iterable[Te
         number, total, squares = sums[name]
         mean = total / number
         variance = (squares / number - mean.square()).clamp(min=0)
-        norm.running_mean.copy_(mean)  # type: ignore[union-attr]
-        norm.running_var.copy_(variance)  # type: ignore[union-attr]
-        norm.weight.copy_((variance + norm.eps).sqrt())  # type: ignore[operator]
-        norm.bias.add_(mean)  # type: ignore[operator]
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)
 
 
 def _unfolded(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights with BatchNorms that pass on what they get, and add a convolution's new bias, where they were folded."""
+    """Weights with identity BatchNorms where they were folded; a convolution's new bias becomes their offset."""
     result = dict(weights)
     folded = set(folded_norms(network, weights))
     convolution = ""
@@ -162,24 +189,25 @@ def _of_onnx(source: str, path: Path) -> Start:
     try:
         proto = onnx.load(str(path))
     except OSError as error:
-        raise ModelError(f"no model to start from at {path}: {error.strerror}") from None
+        raise ModelError(f"no model to fine-tune at {path}: {error.strerror}") from None
     except Exception as error:  # protobuf's own types
-        raise ModelError(f"{path} is no ONNX model ({type(error).__name__})") from None
+        raise ModelError(f"{path} is not an ONNX model ({type(error).__name__})") from None
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     if METADATA_KEY not in metadata:
-        raise ModelError(f"{path} is an ONNX model, but not one of Cairn's: it has no {METADATA_KEY} metadata")
+        raise ModelError(f"{path} is an ONNX model without {METADATA_KEY} metadata: expected one that Cairn exported")
     spec = ModelSpec.from_json(metadata[METADATA_KEY], str(path))
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     if any(array.dtype == np.int8 and array.ndim == 4 for array in arrays.values()):
-        raise ModelError(f"{path} has weights of 8 bits, too coarse to learn on: start from its fp32 or fp16 file")
+        raise ModelError(f"{path} has 8-bit weights, which are too coarse to fine-tune: use its fp32 or fp16 file")
     floats = {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind == "f"}
     weights = _within({name: torch.from_numpy(array) for name, array in floats.items()})
     if not weights:
-        raise ModelError(f"{path} holds no weights by the names of a network of Cairn's, so nothing can start from it")
+        raise ModelError(f"{path} contains no weights by the names of a network of Cairn: it cannot be fine-tuned")
     return Start(source, spec.method, spec.skeleton, weights)
 
 
 def _within(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the network, by today's names in it."""
     return {
         name.removeprefix(PREFIX): value for name, value in current_names(weights).items() if name.startswith(PREFIX)
     }

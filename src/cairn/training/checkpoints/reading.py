@@ -1,4 +1,4 @@
-"""Weights that others published, read from a file: every tensor by its name, and nothing that could run code."""
+"""Reads files of weights: every tensor by its name, and nothing that could run code."""
 
 from __future__ import annotations
 
@@ -15,28 +15,23 @@ import torch
 from torch import Tensor
 
 from cairn.errors import ModelError
+from cairn.training.backbones.migration import current_name
 from cairn.training.checkpoints.caffe import read_caffemodel
-
-RENAMED_MODULES = {"network.trunk.": "network.backbone.", "detector.trunk.": "detector.network."}
-"""Prefixes of weight names in files of version 0.1 -> today's."""
 
 
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a file of Cairn's by the names that they have in today's modules."""
-    return {_current(name): value for name, value in weights.items()}
-
-
-def _current(name: str) -> str:
-    old = next((old for old in RENAMED_MODULES if name.startswith(old)), None)
-    return name if old is None else RENAMED_MODULES[old] + name.removeprefix(old)
+    """Returns the weights of a run or of an exported file under the names that they have in today's modules."""
+    return {current_name(name): value for name, value in weights.items()}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of weights holds.
+    """The content of a file of weights.
 
-    weights  every tensor by its name; of a caffemodel `layer.weight`, `layer.bias`
-    wrapped  they stood in a training state, beside epoch and optimizer
+    Attributes:
+        path: The file.
+        weights: Every tensor by its name; of a caffemodel `layer.weight`, `layer.bias`.
+        wrapped: Whether they were part of a training state, beside epoch and optimizer.
     """
 
     path: Path
@@ -45,10 +40,12 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Checkpoint:
-    """Reads .caffemodel and numpy's .npz by their endings, and takes all else for PyTorch's.
+    """Reads a file of weights: .caffemodel, numpy's .npz, or with any other suffix PyTorch's.
 
-    Only weights are read: a file that holds anything else is refused, for it could run code.
-    Raises ModelError where the file is missing, damaged, or holds no named weights.
+    Files with anything but weights are rejected, because they could run code.
+
+    Raises:
+        ModelError: The file is missing or damaged, has no named weights, or has more than weights.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,11 +59,11 @@ def read_weights(path: str | Path) -> Checkpoint:
     return Checkpoint(path, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
-def few(names: Iterable[str], most: int = 1) -> str:
-    """Names for an error's one line: the first ones, and how many more there are."""
+def few(names: Iterable[str], maximum: int = 1) -> str:
+    """Returns names for a message: the first ones, and the number of the others."""
     ordered = sorted(names)
-    named = ", ".join(ordered[:most])
-    return f"{named} and {len(ordered) - most} more" if len(ordered) > most else named
+    named = ", ".join(ordered[:maximum])
+    return f"{named} and {len(ordered) - maximum} more" if len(ordered) > maximum else named
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -74,10 +71,10 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except Exception as error:  # a damaged file makes numpy raise half a dozen unrelated types
-        raise ModelError(f"{path} is truncated, or no .npz of plain arrays ({type(error).__name__})") from None
+        raise ModelError(f"{path} is truncated, or not an .npz file of plain arrays ({type(error).__name__})") from None
     numbers = {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind in "fiu"}
     if not numbers:
-        raise ModelError(f"{path} holds no arrays of numbers: expected one for each layer's weights")
+        raise ModelError(f"{path} contains no numeric arrays: expected one for the weights of each layer")
     return numbers
 
 
@@ -88,26 +85,28 @@ def _read_pytorch(path: Path) -> Checkpoint:
     except pickle.UnpicklingError as error:
         if named := re.search(r"GLOBAL (\S+)", str(error)):
             raise ModelError(
-                f"{path} holds more than weights ({named[1]}), which could run code: it was not read. "
-                "Ask its author for the state_dict alone"
+                f"{path} contains more than weights ({named[1]}), which could run code, and was not read: "
+                "ask its author for the state_dict alone"
             ) from None
-        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint{_ENDINGS}") from None
+        raise ModelError(f"{path} is truncated, or not a PyTorch checkpoint{_SUFFIXES}") from None
     except Exception as error:  # a damaged file makes torch raise a dozen unrelated types
-        raise ModelError(f"{path} is truncated, or no PyTorch checkpoint ({type(error).__name__}){_ENDINGS}") from None
+        raise ModelError(
+            f"{path} is truncated, or not a PyTorch checkpoint ({type(error).__name__}){_SUFFIXES}"
+        ) from None
     wrapped = isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping)
     state: Any = content["state_dict"] if wrapped else content
     if not isinstance(state, Mapping) or not (
         weights := {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
     ):
-        raise ModelError(f"{path} is a PyTorch file, but holds no named weights: expected a state_dict")
+        raise ModelError(f"{path} is a PyTorch file, but contains no named weights: expected a state_dict")
     return Checkpoint(path, weights, wrapped)
 
 
-_ENDINGS = "; other files of weights must end in .caffemodel or .npz"
+_SUFFIXES = "; other formats need the suffix .caffemodel or .npz"
 
 
 def _numbers() -> list[Any]:
-    """What a numpy number needs to be unpickled: trainers keep their best accuracy beside the weights as one."""
+    """The types of a pickled numpy number: trainers save their best accuracy beside the weights as one."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)}
     return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *kinds]

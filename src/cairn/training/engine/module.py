@@ -19,8 +19,7 @@ from cairn.evaluation.evaluate import Evaluation
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.structures.poses import Poses
-from cairn.training.backbones.efficientnet import EfficientNetBackbone
-from cairn.training.backbones.imagenet import imagenet_weights
+from cairn.training.backbones.backbone import Backbone
 from cairn.training.checkpoints.reading import current_names
 from cairn.training.data.loading import Batch
 from cairn.training.engine.processes import gathered, share_buffers
@@ -79,6 +78,11 @@ class KeypointModule(lightning.LightningModule, ABC):
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """Returns the metrics of predictions for all images of `val`, in its order."""
 
+    @property
+    def backbone(self) -> Backbone | None:
+        """The network's backbone, which can be pretrained and frozen; None where it has none."""
+        return None
+
     def channels(self) -> Channels:
         """Returns the weights that have a channel for each keypoint or limb; none if the method cannot fine-tune."""
         return {}
@@ -87,12 +91,11 @@ class KeypointModule(lightning.LightningModule, ABC):
         """Loads ImageNet weights into the backbone.
 
         Raises:
-            RecipeError: The backbone of the network takes no ImageNet weights.
+            RecipeError: The network has no backbone that takes ImageNet weights.
         """
-        backbone = _efficientnet_in(self.network)
-        if backbone is None:
-            raise RecipeError('only a network with kind or backbone "efficientnet" takes ImageNet weights')
-        backbone.load_imagenet(imagenet_weights(backbone.lite))
+        if self.backbone is None:
+            raise RecipeError(f"{self.recipe.method} has no backbone with pretrained weights")
+        self.backbone.load_pretrained()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Returns the weighted sum of the terms of the loss, and logs them."""
@@ -148,7 +151,7 @@ class KeypointModule(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns the optimizer and the learning rate schedule of the recipe, updated at each step."""
-        optimizer = make_optimizer(self.network, self.recipe.optimizer)
+        optimizer = make_optimizer(self.network, self.recipe.optimizer, self.backbone)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at(self.recipe.optimizer, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -160,14 +163,18 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
     return {f"{PER_JOINT}{joint}": value for joint, value in pairs}
 
 
-def make_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone | None = None) -> torch.optim.Optimizer:
     """Returns the optimizer of a network.
 
-    Weight decay applies to weights, not to biases and scales of normalization. The stages of a pretrained backbone
-    have a learning rate of their own.
+    Weight decay applies to weights, not to biases and scales of normalization.
+
+    Args:
+        network: Its parameters are trained.
+        settings: Of the recipe.
+        backbone: The part of the network whose stages have a learning rate of their own.
     """
-    rate, backbone = settings.learning_rate, _efficientnet_in(network)
-    shares = dict.fromkeys(backbone.stages.parameters(), backbone.rate) if backbone is not None else {}
+    rate = settings.learning_rate
+    shares = dict.fromkeys(backbone.stages.parameters(), backbone.lr_factor) if backbone is not None else {}
     parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for p in network.parameters():
         if p.requires_grad:
@@ -184,10 +191,6 @@ def make_optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optim
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
-
-
-def _efficientnet_in(network: nn.Module) -> EfficientNetBackbone | None:
-    return next((part for part in network.modules() if isinstance(part, EfficientNetBackbone)), None)
 
 
 def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:

@@ -1,0 +1,113 @@
+"""The table of backbones, and what is known of each without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cairn.errors import RecipeError
+from cairn.training.backbones.backbone import Backbone
+from cairn.training.backbones.efficientnet import EfficientNetBackbone
+from cairn.training.backbones.hourglass_stem import HourglassStem
+from cairn.training.backbones.light import LightBackbone
+from cairn.training.backbones.vgg import VGG19
+
+PREFIX = "backbone."
+"""Beginning of the names of a backbone's weights in a network."""
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "efficientnet-lite0": partial(EfficientNetBackbone, 0),
+    "efficientnet-lite1": partial(EfficientNetBackbone, 1),
+    "efficientnet-lite2": partial(EfficientNetBackbone, 2),
+    "vgg19": VGG19,
+    "light": LightBackbone,
+    "hourglass-stem": HourglassStem,
+}
+"""Name, as recipes have it -> constructor."""
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What is known of a backbone without its weights.
+
+    Attributes:
+        strides: Strides of its feature maps in pixels, finest first.
+        stages: Number of its stages, the stem included.
+        has_pretrained: Whether there are pretrained weights.
+        kernels: Shape of each convolution's weights, by name.
+    """
+
+    strides: tuple[int, ...]
+    stages: int
+    has_pretrained: bool
+    kernels: Mapping[str, tuple[int, ...]]
+
+
+def build_backbone(name: str, **options: Any) -> Backbone:
+    """Returns a new backbone, with random weights.
+
+    Args:
+        name: As the table has it.
+        **options: Of its constructor.
+
+    Raises:
+        RecipeError: There is no backbone of that name.
+    """
+    backbone = _constructor(name)(**options)
+    backbone.name = name
+    return backbone
+
+
+def describe_backbone(name: str, **options: Any) -> BackboneFacts:
+    """Returns what is known of a backbone without its weights.
+
+    Args:
+        name: As the table has it.
+        **options: Of its constructor; hashable.
+
+    Raises:
+        RecipeError: There is no backbone of that name.
+    """
+    return _describe(_constructor(name), tuple(options.items()))
+
+
+def recognize_backbone(weights: Mapping[str, Tensor]) -> str | None:
+    """Returns the name of the backbone of a network, with default options; None where none of the table fits.
+
+    Args:
+        weights: Of the network, by name. Biases and batch normalizations may be absent.
+    """
+    return next((name for name in BACKBONES if has_backbone(weights, name)), None)
+
+
+def has_backbone(weights: Mapping[str, Tensor], name: str, **options: Any) -> bool:
+    """Whether a network's weights are those of a backbone: the same convolutions, of the same shapes."""
+    kernels = {
+        key.removeprefix(PREFIX): tuple(value.shape)
+        for key, value in weights.items()
+        if key.startswith(PREFIX) and _is_kernel(key, value)
+    }
+    return kernels == describe_backbone(name, **options).kernels
+
+
+def _constructor(name: str) -> Callable[..., Backbone]:
+    if name not in BACKBONES:
+        raise RecipeError(f"there is no backbone {name!r}: expected one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]
+
+
+@lru_cache(maxsize=64)
+def _describe(constructor: Callable[..., Backbone], options: tuple[tuple[str, Any], ...]) -> BackboneFacts:
+    with torch.device("meta"):  # no memory, no random numbers
+        backbone = constructor(**dict(options))
+    kernels = {key: tuple(value.shape) for key, value in backbone.state_dict().items() if _is_kernel(key, value)}
+    return BackboneFacts(backbone.strides, len(backbone.stages), backbone.has_pretrained, kernels)
+
+
+def _is_kernel(key: str, value: Tensor) -> bool:
+    return key.endswith(".weight") and value.ndim == 4
