@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, removed_if_empty
 from cairn.api.report import Comparison, Report
-from cairn.api.run import Run
-from cairn.api.settings import Settings, decode_settings
+from cairn.api.settings import Settings
 from cairn.errors import CairnError, LabelError
 
 if TYPE_CHECKING:
+    from cairn.api.models import Model
     from cairn.datasets.labels import Labels
     from cairn.evaluation.metrics.pck import Mean
     from cairn.evaluation.protocols import Protocol
     from cairn.inference.predictor import Predictor
-
-    Model = str | Path | Run | Predictor
 
 SCALE_GAP = 0.25
 """Default difference between two test-time scales."""
@@ -34,7 +33,7 @@ def evaluate(model: Sequence[Model], labels: str | Path, **options: Any) -> Comp
 
 
 def evaluate(
-    model: Model | Sequence[Model],
+    model: Any,
     labels: str | Path,
     *,
     images: str | Path | None = None,
@@ -103,19 +102,20 @@ def evaluate(
     if split not in (None, "train", "val"):
         raise CairnError(f"split must be train or val, got {split!r}")
     options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
-    models = [model] if _is_one(model) else list(model)  # type: ignore[arg-type]
-    predictors = [_predictor(each, options | decode_settings(settings)) for each in models]
+    compare = isinstance(model, list | tuple)
+    models: list[Model] = list(model) if compare else [model]
+    predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
     truth = _truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, split, limit)
     named = dict(zip(names, predictors, strict=True))
     if out is None:
         result = _measured(named, truth, measure, str(labels), progress)
-        return result if not _is_one(model) else result[names[0]]
+        return result if compare else result[names[0]]
     from cairn.evaluation.reports.report import free_of_reports
 
     with removed_if_empty(free_of_reports(Path(out))):
         result = _measured(named, truth, measure, str(labels), progress)
-        return (result if not _is_one(model) else result[names[0]]).save(out)
+        return (result if compare else result[names[0]]).save(out)
 
 
 @dataclass(frozen=True)
@@ -131,25 +131,6 @@ def _mean(mean: str) -> Mean:
     if mean not in ("joints", "pooled"):
         raise CairnError(f"mean must be joints or pooled, got {mean!r}")
     return "pooled" if mean == "pooled" else "joints"
-
-
-def _is_one(model: Model | Sequence[Model]) -> bool:
-    return not isinstance(model, list | tuple)
-
-
-def _predictor(model: Model, options: Mapping[str, Any]) -> Predictor:
-    """Loads a model; a predictor is used as it is. Raises CairnError for options that a predictor cannot take."""
-    from cairn.api.load import load
-
-    if isinstance(model, str | Path | Run):
-        path = Run(model).model if Path(model).is_dir() and (Path(model) / "recipe.toml").is_file() else Path(model)
-        if path.is_dir():
-            path = path / "model.onnx"
-        return load(str(model) if path == Path(model) else path, **options)
-    defaults = {"size": None, "device": "auto", "threads": 0}
-    if given := [name for name, value in options.items() if value != defaults.get(name, object())]:
-        raise CairnError(f"{', '.join(given)}: options of loading a model, and {model!r} is loaded already")
-    return model
 
 
 def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 def load(
-    model: str | Path = "person", threads: int = 0, size: int | Resolution | None = None, **thresholds: Any
+    model: str | Path = "person",
+    threads: int = 0,
+    size: int | Resolution | None = None,
+    device: str = "auto",
+    **thresholds: Any,
 ) -> Predictor:
     """A predictor: call it with an image, get Poses; one of single objects takes their boxes too.
 
@@ -23,10 +27,13 @@ def load(
 
     Raises ModelError where there is no such model, it is not ours, or its method has no such threshold.
     """
+    from cairn.errors import ModelError
     from cairn.inference import zoo
     from cairn.inference.network import OnnxNetwork
     from cairn.methods import get_method
 
+    if device not in ("auto", "cpu"):
+        raise ModelError(f"device must be auto or cpu, got {device!r}")
     is_file = isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file()
     network = OnnxNetwork(model if is_file else zoo.path_of(str(model)), threads)
     return get_method(network.spec.method).predictor(network, size=size, **thresholds)

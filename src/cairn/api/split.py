@@ -104,9 +104,7 @@ def split(
     return result
 
 
-def _parts(
-    labels: Labels, share: float, seed: int, split_file: str | Path | None, progress: Progress | None
-) -> Parts:
+def _parts(labels: Labels, share: float, seed: int, split_file: str | Path | None, progress: Progress | None) -> Parts:
     """Returns a new split, or the one of a file."""
     from cairn.datasets import split as splitting
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from cairn.api.settings import Settings
 from cairn.errors import CairnError, OutputError
 from cairn.files import atomic_write
 
@@ -129,7 +130,7 @@ def track(
     device: str = "auto",
     threads: int = 0,
     rate: float = 25.0,
-    settings: dict[str, Any] | None = None,
+    settings: Settings = None,
 ) -> Tracks:
     """Tracks instances through a video, webcam stream or image sequence.
 
@@ -154,9 +155,9 @@ def track(
         ModelError: The model cannot be used.
         VideoError: The source cannot be opened.
     """
-    from cairn.api.evaluate import load_model
+    from cairn.api.models import open_model
 
-    predictor: Any = load_model(model, {"device": device, "threads": threads}, settings)
+    predictor: Any = open_model(model, {"device": device, "threads": threads}, settings)
     options = {"smooth": smooth, "min_confidence": min_confidence, "threads": threads, "rate": rate}
     frames, times, indices = [], [], []
     for frame in predictor.stream(source, track=True, **options):

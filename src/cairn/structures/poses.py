@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Poses:
     scores: NDArray[np.float32]
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
+    image: NDArray[np.uint8] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         people, joints = len(self.scores), len(self.skeleton)
