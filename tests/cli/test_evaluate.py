@@ -1,4 +1,4 @@
-"""`cairn evaluate`, from the command line to the report."""
+"""`cairn evaluate`: output and report files."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ def run(*arguments: str | Path) -> int:
 
 
 def label_file(folder: Path, scenes: Sequence[Sequence[tuple[int, int]]]) -> Path:
-    """Images of totems, and where they stand."""
+    """Writes images of totems at the given centers, and their labels."""
     images, annotations = [], []
     for i, middles in enumerate(scenes):
         write_image(folder / "images" / f"{i}.png", totems((320, 320), list(middles)))
@@ -55,7 +55,7 @@ def labels(tmp_path: Path) -> Path:
     return label_file(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
 
 
-def test_a_model_that_finds_all_is_worth_a_hundred(
+def test_a_perfect_model_scores_100(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_a_model_that_finds_all_is_worth_a_hundred(
     assert figures["labels"] == str(labels)
 
 
-def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: Path) -> None:
+def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None:
     crop = InputSpec(resize="square", size=320, multiple=32)
     spec = SPEC.model_copy(
         update={"method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
@@ -88,10 +88,10 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     assert "oks" not in figures
 
 
-def test_a_model_of_the_whole_image_looks_for_the_object_itself(
+def test_a_single_instance_model_gets_no_boxes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels whose boxes are elsewhere: told of them, the model would find nothing."""
+    """The annotated boxes are wrong: with them, the model would detect nothing."""
     (tmp_path / "images").mkdir()
     labels = label_file(tmp_path, [[(80, 100)], [(200, 180)], []])
     content = json.loads(labels.read_text())
@@ -122,8 +122,8 @@ def test_a_model_of_the_whole_image_looks_for_the_object_itself(
     assert "NME, %: mean distance of what was found, in percent of top to base" in shown
 
 
-def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, labels: Path, tmp_path: Path) -> None:
-    """Ends and heart: a mean of two joints, and another name for one."""
+def test_joints_are_derived_from_those_of_the_model(model: Path, labels: Path, tmp_path: Path) -> None:
+    """The joint heart is the mean of two joints."""
     skeleton = tmp_path / "few.toml"
     skeleton.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
     out = tmp_path / "report"
@@ -135,7 +135,7 @@ def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, lab
     assert figures["oks"]["AP"] == pytest.approx(100)
 
 
-def test_a_second_report_goes_beside_the_first(
+def test_a_second_report_gets_a_new_folder(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -147,10 +147,10 @@ def test_a_second_report_goes_beside_the_first(
     assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["images"] == 3
 
 
-def test_models_are_compared_side_by_side(
+def test_models_are_compared_in_one_report(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder of a run, and one that is told where the objects are."""
+    """A run, and a crop model that gets annotated boxes."""
     monkeypatch.chdir(tmp_path)
     crop = InputSpec(resize="square", size=320, multiple=32)
     update = {
@@ -174,29 +174,29 @@ def test_models_are_compared_side_by_side(
     assert figures["models"]["crops"]["pck"]["value"] == 100
 
 
-def test_models_of_one_name_are_told_apart_by_what_was_typed(model: Path, labels: Path, tmp_path: Path) -> None:
+def test_models_of_the_same_name_are_listed_by_path(model: Path, labels: Path, tmp_path: Path) -> None:
     twin = write_totem_model(tmp_path / "twin.onnx")
     assert run(model, twin, labels, "--out", tmp_path / "report") == 0
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert list(figures["models"]) == [str(model), str(twin)]
 
 
-def test_a_resolution_is_asked_for_as_of_detect(
+def test_input_resolution_and_scales_reach_the_predictor(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = []
-    look = BottomUpPredictor.maps
+    original = BottomUpPredictor.maps
 
-    def noting(self: BottomUpPredictor, image: np.ndarray) -> object:
+    def recorded(self: BottomUpPredictor, image: np.ndarray) -> object:
         shapes.append(self.resolution)
-        return look(self, image)
+        return original(self, image)
 
-    monkeypatch.setattr(BottomUpPredictor, "maps", noting)
+    monkeypatch.setattr(BottomUpPredictor, "maps", recorded)
     assert run(model, labels, "--out", tmp_path / "report", "--net-resolution", "320x320", "--scales", "2") == 0
     assert {(shape.width, shape.height, shape.scales) for shape in shapes} == {(320, 320, 2)}
 
 
-def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: Path, tmp_path: Path) -> None:
+def test_metric_threshold_and_mean_are_options(model: Path, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
     pck = json.loads((out / "metrics.json").read_text())["pck"]
@@ -212,7 +212,7 @@ def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -
     assert figures["objects_found"] == 0
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tmp_path / "work"
@@ -232,9 +232,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
     tall = tmp_path / "tall.toml"
     tall.write_text('name = "tall"\njoints = ["hat", "base"]')
     mistakes: list[tuple[list[str | Path], str]] = [
-        ([labels], "give a model or several and, last, the labels"),
+        ([labels], "expected one or several models and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
-        ([model, shorter, labels], "has not; --skeleton names joints that all of them have"),
+        ([model, shorter, labels], "; --skeleton names joints that all models have"),
         ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
@@ -256,13 +256,13 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--skeleton", "face4"], "no skeleton 'face4'; there are"),
         ([model, labels, "--skeleton", "face5"], "share none with skeleton face5"),
         ([model, longer, "--skeleton", tall], "labels have hat of tall, which a model of totem has not"),
-        ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
-        ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
-        ([model, labels, "--split", "test"], "--split is train or val"),
+        ([model, labels, "--mean", "geometric"], "mean must be joints or pooled"),
+        ([model, labels, "--threshold", "-1"], "threshold must be positive"),
+        ([model, labels, "--split", "test"], "split must be train or val"),
         ([model, labels, "--split", "val"], "have no parts"),
-        ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
+        ([model, labels, "--set", "flip"], "a decoder setting is NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),
-        ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),
+        ([model, labels, "--set", "size=64"], "settings are for the decoder, got size"),
         ([model, labels, "--set", "peak_threshold=high"], "takes peak_threshold such as 0.05, got 'high'"),
         ([model, labels, "--size", "100000"], "size must be from 32 to 8192 pixels"),
         ([model, labels, "--threads", "100000"], "threads must be from 0, for all, to 256"),
@@ -275,17 +275,17 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert list(work.iterdir()) == []
 
 
-def test_what_is_not_installed_is_said_before_any_work(
+def test_a_missing_package_is_reported_before_inference(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("an image was looked at"))
+    monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("inference ran"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
     assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 
-def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_limit_without_labeled_instances_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "images").mkdir()
     labels = label_file(tmp_path, [[], [(160, 160)]])
     assert run(model, labels, "--out", tmp_path / "report", "--limit", "1") == 2
@@ -293,7 +293,7 @@ def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pyt
     assert not (tmp_path / "report").exists()
 
 
-def test_a_image_that_cannot_be_read_is_one_line(
+def test_an_unreadable_image_is_one_line(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = tmp_path / "images" / "1.png"
@@ -303,8 +303,8 @@ def test_a_image_that_cannot_be_read_is_one_line(
     assert not (tmp_path / "report" / "metrics.json").exists()
 
 
-def test_seen_pixels_are_not_needed_for_the_figures(model: Path, labels: Path, tmp_path: Path) -> None:
-    """Labels of two of three joints: the third says nothing, and costs nothing."""
+def test_unlabeled_joints_do_not_count(model: Path, labels: Path, tmp_path: Path) -> None:
+    """Two of three joints are labeled; metrics of the third are undefined."""
     content = json.loads(labels.read_text())
     for row in content["annotations"]:
         row["keypoints"][6:] = [0, 0, 0]

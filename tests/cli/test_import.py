@@ -1,4 +1,4 @@
-"""`cairn import` from the shell's side: a published checkpoint becomes a model that detects."""
+"""`cairn import`: published weights become a model file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
-    """Our one-stack network under the port's names, which tests/hourglass/test_checkpoints.py checks for themselves."""
+    """Returns the weights under the names of the port by anibali."""
     names = {}
     for key, value in network.state_dict().items():
         key = key.replace("stem.conv.", "conv1.").replace("stem.norm.", "bn1.")
@@ -60,7 +60,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "hg1.pth.tar"
 
 
-def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preprocessing(
+def test_imported_model_equals_the_checkpoint_with_its_preprocessing(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     status, stdout, stderr = run("hg1.pth.tar", "--out", "models/mine.onnx")
@@ -83,7 +83,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     assert poses.keypoints.shape == (1, 16, 2)
 
 
-def test_file_and_model_are_called_as_the_checkpoint_unless_told(
+def test_default_names_follow_the_checkpoint(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[str, Path]] = []
@@ -96,7 +96,7 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     (tmp_path / "hg1.onnx").touch()
     status, _, stderr = run("hg1.pth.tar")
     assert status == 2
-    assert "hg1.onnx is there already: say --out" in stderr
+    assert "hg1.onnx exists: name another file with --out" in stderr
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
         (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
-        (["other.pth"], "other.pth is of another network than those that can be read"),
+        (["other.pth"], "other.pth holds weights of an unknown network"),
         (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
         (["hg1.pth.tar", "--out", "half.pth/x.onnx"], "cannot write half.pth/x.onnx"),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_written(
+def test_invalid_input_is_one_line_and_writes_nothing(
     run: Run, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "half.pth").write_bytes(checkpoint.read_bytes()[:50_000])
@@ -123,7 +123,7 @@ def test_mistakes_are_one_line_and_nothing_is_written(
     assert set(tmp_path.rglob("*")) == before
 
 
-# ---- OpenPose, of which two stages are enough to tell
+# ---- OpenPose, with two stages
 
 NET = caffe_files.two_branches(38, 19, stages=2)
 
@@ -133,7 +133,7 @@ def caffemodel() -> bytes:
     return caffe_files.caffemodel(caffe_files.random_weights(NET))
 
 
-def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
+def test_imported_caffemodel_equals_its_prototxt(
     run: Run, caffemodel: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
@@ -150,7 +150,7 @@ def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
     assert model(image).skeleton == cairn.load_skeleton("coco18")
 
 
-def test_fewer_stages_and_another_skeleton_are_as_asked_for(
+def test_number_of_stages_and_skeleton_are_options(
     run: Run, caffemodel: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = []
@@ -173,14 +173,14 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
         (["page.caffemodel"], "page.caffemodel is no caffemodel"),
         (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
         (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
-        (["other.caffemodel"], "(OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
-        (["other.caffemodel"], "it names fc6.bias, fc6.weight, fc7.bias and 1 more"),
+        (["other.caffemodel"], "expected one of OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
+        (["other.caffemodel"], "got fc6.bias, fc6.weight, fc7.bias and 1 more"),
         (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
         (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
-        (["hg1.pth.tar", "--stages", "4"], "whose stages cannot be chosen: leave --stages out"),
+        (["hg1.pth.tar", "--stages", "4"], "which has no option --stages: leave it out"),
     ],
 )
-def test_mistakes_with_caffemodels_are_one_line_and_nothing_is_written(
+def test_invalid_caffemodels_are_one_line_and_write_nothing(
     run: Run, caffemodel: bytes, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     fc = [np.zeros((3, 4), np.float32), np.zeros(3, np.float32)]

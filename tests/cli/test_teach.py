@@ -1,4 +1,4 @@
-"""`cairn teach` from the shell's side: a run becomes a model of labeled points, whose error is what the table says."""
+"""`cairn teach`: a run becomes a model of named keypoints, with the error that the table states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*arguments: str | Path) -> int:
 
 @pytest.fixture(scope="module")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cairn teach` needs of a run: its recipe and its best weights, here as they were drawn."""
+    """Writes the recipe and the best weights of a run; the weights are random."""
     folder = tmp_path_factory.mktemp("runs") / "made"
     (folder / "checkpoints").mkdir(parents=True)
     recipe = check_recipe(training.Recipe, {"method": "landmarks", "name": "made", **SMALL})
@@ -51,7 +51,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(labels: Path, target: Path, change: str) -> Path:
-    """A copy of the labels with something else in them."""
+    """Writes a changed copy of the labels."""
     content = json.loads(labels.read_text())
     if change == "twice":
         again = [record | {"id": record["id"] + 1000} for record in content["annotations"]]
@@ -67,7 +67,7 @@ def changed(labels: Path, target: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize(("options", "regression"), [([], "ridge"), (["--mirror"], "ridge, mirrored")])
-def test_the_taught_model_errs_as_the_table_says(
+def test_error_of_the_taught_model_equals_the_table(
     options: list[str],
     regression: str,
     discovered: Path,
@@ -109,7 +109,7 @@ def test_the_taught_model_errs_as_the_table_says(
         points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
         errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
     assert model.spec.metrics["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
-    assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the kind that is written stands first
+    assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the regression that is written comes first
     assert rows[-1][1] != rows[-1][2]
 
     results = tmp_path / "found"
@@ -120,7 +120,7 @@ def test_the_taught_model_errs_as_the_table_says(
     assert (results / "03.cairn.png").is_file() or (results / "03.cairn.jpg").is_file()
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     images = labels.parent / "images"
@@ -150,7 +150,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
         ([discovered, labels, "--skeleton", "horse"], "no skeleton 'horse'"),
         ([discovered, labels, "--skeleton", "face5"], "share none with skeleton face5"),
-        ([discovered, labels, "--val-images", images], "--val-images goes with --val"),
+        ([discovered, labels, "--val-images", images], "--val-images needs --val"),
         ([discovered, labels, "--val", tmp_path / "none.json"], "cannot read labels"),
     ]
     for arguments, message in mistakes:
@@ -165,7 +165,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert not list(discovered.rglob("*.onnx"))
 
 
-def test_a_point_that_is_labeled_nowhere_is_named_before_anything_is_measured(
+def test_an_unlabeled_keypoint_is_reported_before_the_fit(
     discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     headless = changed(labels, tmp_path / "headless.json", "no head")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, removed_if_empty
@@ -24,16 +24,8 @@ SCALE_GAP = 0.25
 """Default difference between two test-time scales."""
 
 
-@overload
-def evaluate(model: Model, labels: str | Path, **options: Any) -> Report: ...
-
-
-@overload
-def evaluate(model: Sequence[Model], labels: str | Path, **options: Any) -> Comparison: ...
-
-
 def evaluate(
-    model: Any,
+    model: Model | Sequence[Model],
     labels: str | Path,
     *,
     images: str | Path | None = None,
@@ -102,20 +94,19 @@ def evaluate(
     if split not in (None, "train", "val"):
         raise CairnError(f"split must be train or val, got {split!r}")
     options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
-    compare = isinstance(model, list | tuple)
-    models: list[Model] = list(model) if compare else [model]
+    models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
     truth = _truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, split, limit)
     named = dict(zip(names, predictors, strict=True))
     if out is None:
         result = _measured(named, truth, measure, str(labels), progress)
-        return result if compare else result[names[0]]
+        return result if isinstance(model, list | tuple) else result[names[0]]
     from cairn.evaluation.reports.report import free_of_reports
 
     with removed_if_empty(free_of_reports(Path(out))):
         result = _measured(named, truth, measure, str(labels), progress)
-        return (result if compare else result[names[0]]).save(out)
+        return (result if isinstance(model, list | tuple) else result[names[0]]).save(out)
 
 
 @dataclass(frozen=True)

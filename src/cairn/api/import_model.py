@@ -83,6 +83,6 @@ def _reader(checkpoint: Checkpoint) -> CheckpointReader:
             return reader
     known = ", ".join(reader.known for reader in readers)
     raise ModelError(
-        f"{checkpoint.path} holds weights of an unknown network; known are {known}; "
-        f"its weights are {few(checkpoint.weights, 3)}"
+        f"{checkpoint.path} holds weights of an unknown network: expected one of {known}, "
+        f"got {few(checkpoint.weights, 3)}"
     )

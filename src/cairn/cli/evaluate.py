@@ -113,9 +113,9 @@ def evaluate(
             out=out,
             progress=progress,
         )
-    compared = isinstance(result, Comparison)
     if out is None:
-        result = result.save(unused_folder("comparison" if compared else f"evaluation-{result.name}"))
+        name = "comparison" if isinstance(result, Comparison) else f"evaluation-{result.name}"
+        result = result.save(unused_folder(name))
     if isinstance(result, Comparison):
         print_comparison(result)
     else:

@@ -72,12 +72,12 @@ def export(
     cairn export person person-int8.onnx --precision int8 --calibrate mine.json
     """
     from cairn.api.export import export as write
-    from cairn.cli.logs import show_log, show_training_log
+    from cairn.cli.logs import API, show_log, show_training_log
 
     if Path(model).is_dir():
         show_training_log()
     else:
-        show_log()
+        show_log(API)
     report = write(
         model,
         target,

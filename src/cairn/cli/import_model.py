@@ -43,7 +43,7 @@ def import_model(
     cairn import pose_iter_584000.caffemodel
     """
     from cairn.api.import_model import import_model as convert
-    from cairn.cli.logs import show_log
+    from cairn.cli.logs import API, show_log
 
-    show_log()
+    show_log(API)
     print(convert(checkpoint, out=out, skeleton=skeleton, stages=stages, name=name))

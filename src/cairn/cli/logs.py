@@ -6,19 +6,24 @@ import logging
 import os
 import sys
 
-SHOWN = ("cairn.api", "cairn.methods", "cairn.training")
-"""Loggers whose lines inform about a training run or an export."""
+API, METHODS, TRAINING = "cairn.api", "cairn.methods", "cairn.training"
 
 
-def show_log() -> None:
-    """Prints log lines of level INFO and above; in the first process only, where torchrun started several."""
+def show_log(*informing: str) -> None:
+    """Prints warnings, and lines of level INFO of some loggers.
+
+    Where torchrun started several processes, only the first one prints.
+
+    Args:
+        informing: Of `API`, `METHODS` and `TRAINING`.
+    """
     logger = logging.getLogger("cairn")
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
     first = os.environ.get("RANK", "0") == "0"
     logger.setLevel(logging.WARNING if first else logging.ERROR)
-    for name in SHOWN:
-        logging.getLogger(name).setLevel(logging.INFO if first else logging.ERROR)
+    for name in (API, METHODS, TRAINING):
+        logging.getLogger(name).setLevel(logging.INFO if first and name in informing else logging.NOTSET)
 
 
 def show_training_log() -> None:
@@ -34,7 +39,7 @@ def show_training_log() -> None:
     require_training()
     import lightning.pytorch  # sets log levels at import, so it comes first  # noqa: F401
 
-    show_log()
+    show_log(API, METHODS, TRAINING)
     for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they concern authors of training code
