@@ -105,8 +105,7 @@ def _plan(
 ) -> TrainingPlan:
     """Returns a complete recipe of the method `landmarks`, and the folder of its run."""
     from cairn.api.training import TrainingPlan
-    from cairn.methods.autoconfig import training_of
-    from cairn.methods.landmarks.training import repeated
+    from cairn.methods.landmarks.training import Recipe, repeated
     from cairn.training.recipe import check_recipe, put
 
     if tables["method"] != "landmarks":
@@ -115,9 +114,8 @@ def _plan(
         put(tables, "data.train", sources)
     for key, value in values.items():
         put(tables, key, value)
-    kind = training_of(tables).recipe
-    checked = check_recipe(kind, tables)
+    checked = check_recipe(Recipe, tables)
     if sources and not recipe:
-        put(tables, "data.train", repeated(checked, PAIRS_PER_EPOCH))  # type: ignore[arg-type]
-        checked = check_recipe(kind, tables)
+        put(tables, "data.train", repeated(checked, PAIRS_PER_EPOCH))
+        checked = check_recipe(Recipe, tables)
     return TrainingPlan(tables, {}, Path(out) if out else Path("runs") / checked.name, resume)

@@ -15,6 +15,7 @@ from cairn.errors import CairnError, LabelError
 
 if TYPE_CHECKING:
     from cairn.api.models import Model
+    from cairn.datasets.formats.people import Split
     from cairn.datasets.labels import Labels
     from cairn.evaluation.metrics.pck import Mean
     from cairn.evaluation.protocols import Protocol
@@ -88,25 +89,28 @@ def evaluate(
     from cairn.api.finders import resolution
     from cairn.evaluation.protocols import protocol_of
 
+    part = _split(split)
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:
         raise CairnError(f"threshold must be positive, got {threshold:g}")
-    if split not in (None, "train", "val"):
-        raise CairnError(f"split must be train or val, got {split!r}")
     options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
+    several = isinstance(model, list | tuple)
     models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
-    truth = _truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, split, limit)
+    truth = _truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)
     named = dict(zip(names, predictors, strict=True))
+
+    def measured() -> Report | Comparison:
+        comparison = _measured(named, truth, measure, str(labels), progress)
+        return comparison if several else comparison[names[0]]
+
     if out is None:
-        result = _measured(named, truth, measure, str(labels), progress)
-        return result if isinstance(model, list | tuple) else result[names[0]]
+        return measured()
     from cairn.evaluation.reports.report import free_of_reports
 
     with removed_if_empty(free_of_reports(Path(out))):
-        result = _measured(named, truth, measure, str(labels), progress)
-        return (result if isinstance(model, list | tuple) else result[names[0]]).save(out)
+        return measured().save(out)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,12 @@ def _mean(mean: str) -> Mean:
     return "pooled" if mean == "pooled" else "joints"
 
 
+def _split(split: str | None) -> Split | None:
+    if split not in (None, "train", "val"):
+        raise CairnError(f"split must be train or val, got {split!r}")
+    return None if split is None else "train" if split == "train" else "val"
+
+
 def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     """Returns unique names: the models' own, or the paths where two models have the same."""
     paths = [str(getattr(model, "folder", model)) for model in given]
@@ -132,13 +142,13 @@ def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     return [name if own.count(name) == 1 else path for name, path in zip(own, paths, strict=True)]
 
 
-def _truth(labels: Path, images: str | Path | None, skeleton: Any, split: str | None, limit: int | None) -> Labels:
+def _truth(labels: Path, images: str | Path | None, skeleton: Any, split: Split | None, limit: int | None) -> Labels:
     """Reads the ground truth in the joints to measure."""
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
 
     joints = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
-    truth = read_labels(labels, Path(images) if images else None, joints, split)  # type: ignore[arg-type]
+    truth = read_labels(labels, Path(images) if images else None, joints, split)
     if not limit:
         return truth
     truth = replace(truth, images=truth.images[:limit])

@@ -64,7 +64,7 @@ def convert(
         ),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Skipping of records that cannot be used, with their count.")
+        bool, typer.Option("--skip-bad", help="Skip records that cannot be used, and count them.")
     ] = False,
     split: Annotated[
         SplitName | None,
@@ -74,7 +74,7 @@ def convert(
         SplitName | None,
         typer.Option(help="Split of a YOLO folder to write. [the name of SOURCE, or train]", show_default=False),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwriting of existing files.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
 ) -> None:
     """Convert labels from one file format to another.
 

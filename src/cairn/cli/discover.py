@@ -21,7 +21,7 @@ def discover(
         Path | None, typer.Option(help="Recipe (.toml) that replaces the default values.", show_default=False)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. [runs/NAME]", show_default=False)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resumption of the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     epochs: Annotated[
         int | None, typer.Option(help="Number of epochs, of about 1500 images each. [5]", show_default=False)
     ] = None,

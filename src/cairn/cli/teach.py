@@ -38,11 +38,12 @@ def teach(
     ridge: Annotated[
         bool,
         typer.Option(
-            "--ridge", help="Ridge regression towards nearby landmarks, instead of least squares: more accurate."
+            "--ridge", help="Use ridge regression towards nearby landmarks instead of least squares: more accurate."
         ),
     ] = False,
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="Landmarks of the mirrored image too: more accurate, in twice the time.")
+        bool,
+        typer.Option("--mirror", help="Add the landmarks of the mirrored image: more accurate, in twice the time."),
     ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of labeled images.", show_default=False)

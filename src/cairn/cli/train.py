@@ -43,7 +43,7 @@ def train(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. [runs/NAME]", show_default=False)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resumption of the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     epochs: Annotated[
         int | None, typer.Option(help="Number of epochs. [by the speed of this machine]", show_default=False)
     ] = None,
