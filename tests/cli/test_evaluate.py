@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 from cairn.cli import main
 from cairn.inference.model_spec import InputSpec
 from cairn.inference.predictor import BottomUpPredictor
-from cairn.media.images import write_image
 from cairn.structures.skeleton import Skeleton
-from support.fake_network import SPEC, totems, write_totem_model
+from support.fake_network import SPEC, write_totem_model
+from support.totem_labels import write_totem_labels
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")
@@ -25,25 +24,6 @@ def run(*arguments: str | Path) -> int:
     return int(stopped.value.code or 0)
 
 
-def label_file(folder: Path, scenes: Sequence[Sequence[tuple[int, int]]]) -> Path:
-    """Writes images of totems at the given centers, and their labels."""
-    images, annotations = [], []
-    for i, middles in enumerate(scenes):
-        write_image(folder / "images" / f"{i}.png", totems((320, 320), list(middles)))
-        images.append({"id": i, "file_name": f"{i}.png", "width": 320, "height": 320})
-        for x, y in middles:
-            points = [x, y - 40, 2, x, y, 2, x, y + 40, 2]
-            box = [x - 10, y - 50, 20, 100]
-            annotations.append(
-                {"id": len(annotations), "image_id": i, "category_id": 1, "keypoints": points, "bbox": box,
-                 "area": 2000, "iscrowd": 0}
-            )  # fmt: skip
-    category = {"id": 1, "name": "totem", "keypoints": list(SPEC.skeleton.joints), "skeleton": [[1, 2], [2, 3]]}
-    path = folder / "labels.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
-    return path
-
-
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_totem_model(tmp_path / "run" / "model.onnx")
@@ -51,8 +31,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
-    (tmp_path / "images").mkdir()
-    return label_file(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
+    return write_totem_labels(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
 
 
 def test_a_perfect_model_scores_100(
@@ -88,12 +67,9 @@ def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None
     assert "oks" not in figures
 
 
-def test_a_single_instance_model_gets_no_boxes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The annotated boxes are wrong: with them, the model would detect nothing."""
-    (tmp_path / "images").mkdir()
-    labels = label_file(tmp_path, [[(80, 100)], [(200, 180)], []])
+    labels = write_totem_labels(tmp_path, [[(80, 100)], [(200, 180)], []])
     content = json.loads(labels.read_text())
     for row in content["annotations"]:
         row["bbox"] = [280, 0, 20, 20]
@@ -285,9 +261,10 @@ def test_a_missing_package_is_reported_before_inference(
     assert not (tmp_path / "report").exists()
 
 
-def test_limit_without_labeled_instances_is_an_error(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "images").mkdir()
-    labels = label_file(tmp_path, [[], [(160, 160)]])
+def test_limit_without_labeled_instances_is_an_error(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write_totem_labels(tmp_path, [[], [(160, 160)]])
     assert run(model, labels, "--out", tmp_path / "report", "--limit", "1") == 2
     assert "raise --limit" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()

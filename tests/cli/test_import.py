@@ -133,9 +133,7 @@ def caffemodel() -> bytes:
     return caffe_files.caffemodel(caffe_files.random_weights(NET))
 
 
-def test_imported_caffemodel_equals_its_prototxt(
-    run: Run, caffemodel: bytes, tmp_path: Path
-) -> None:
+def test_imported_caffemodel_equals_its_prototxt(run: Run, caffemodel: bytes, tmp_path: Path) -> None:
     (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
     assert run("pose.caffemodel") == (0, "pose.onnx\n", "OpenPose COCO: 2 stages, 18 joints of coco18\n")
     network = OnnxNetwork(tmp_path / "pose.onnx", threads=1)

@@ -109,7 +109,9 @@ def test_error_of_the_taught_model_equals_the_table(
         points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
         errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
     assert model.spec.metrics["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
-    assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the regression that is written comes first
+    assert float(rows[-1][1]) == pytest.approx(
+        100 * np.mean(errors), abs=0.01
+    )  # the regression that is written comes first
     assert rows[-1][1] != rows[-1][2]
 
     results = tmp_path / "found"

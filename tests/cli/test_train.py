@@ -40,7 +40,9 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
 
 
-def test_invalid_input_is_one_line_and_leaves_no_files(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_invalid_input_is_one_line_and_leaves_no_files(
+    labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     taken, flat, odd = tmp_path / "taken", tmp_path / "flat.toml", tmp_path / "odd.toml"
     taken.mkdir()
     (taken / "notes.txt").touch()

@@ -166,7 +166,8 @@ def _quantize(source: Path, target: Path, precision: Precision, data: _Data, run
             log.info("the metric was not measured: give --labels to measure it")
 
     cost = lower(source, target, precision, predictor_of, calibration, validation, data.max_metric_drop, report)
-    return ExportReport(target, precision, cost.figure, cost.before, cost.after, cost.speed, cost.megabytes)
+    megabytes = target.stat().st_size / 1e6
+    return ExportReport(target, precision, cost.figure, cost.before, cost.after, cost.speed, megabytes)
 
 
 def _images(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC and NME, as the model's task has them."""
+        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC and NME; undefined ones are omitted."""
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation
@@ -51,7 +52,8 @@ class Report:
         if evaluation.ap is not None:
             metrics["mAP"] = float(evaluation.ap.value)
         metrics[name_of(evaluation.pck)] = float(evaluation.pck.value)
-        return metrics | {"AUC": float(evaluation.pck.area), "NME": float(evaluation.error.value)}
+        metrics |= {"AUC": float(evaluation.pck.area), "NME": float(evaluation.error.value)}
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     @property
     def per_keypoint(self) -> list[dict[str, Any]]:

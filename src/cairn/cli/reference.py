@@ -49,7 +49,9 @@ class _Parameter:
     @property
     def names(self) -> str:
         given = (self.info.default, *(self.info.param_decls or ()))  # Annotated: the first name is in `default`
-        declared = [each for each in given if isinstance(each, str) and each.startswith("-")]
+        declared = [
+            name for each in given if isinstance(each, str) and each.startswith("-") for name in each.split("/")
+        ]
         return ", ".join(f"`{each}`" for each in declared or [f"--{self.name.replace('_', '-')}"])
 
     @property
