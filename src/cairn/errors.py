@@ -37,4 +37,4 @@ class MissingExtra(CairnError):
     """An optional dependency is needed and absent."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}, which is not installed: pip install 'cairn[{extra}]'")
+        super().__init__(f"this needs {package}, which is not installed: pip install 'cairn-pose[{extra}]'")

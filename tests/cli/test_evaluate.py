@@ -257,7 +257,7 @@ def test_a_missing_package_is_reported_before_inference(
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("inference ran"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
-    assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
+    assert "faster-coco-eval, which is not installed: pip install 'cairn-pose[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 

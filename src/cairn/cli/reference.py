@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
@@ -123,7 +123,7 @@ def _parameters(command: Callable[..., Any]) -> Iterator[_Parameter]:
         yield _Parameter(name, kind, several, info, default)
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     cells = [tuple(" ".join(text.split()).replace("|", "\\|") for text in row) for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, tuple("---" for _ in head), *cells))
 

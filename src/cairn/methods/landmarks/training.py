@@ -120,7 +120,7 @@ class Optimizing(Optimizer):
 
 
 class Length(Run):
-    """Short: long runs end on a grid (docs/landmarks.md)."""
+    """Short: long runs end on a grid (docs/guides/landmarks.md)."""
 
     epochs: Count = 5
     validate_every: Count = 1
