@@ -44,16 +44,16 @@ def test_exit_status_states_whether_training_can_start(
     monkeypatch.chdir(tmp_path)
     train, val = labels_in(tmp_path / "a", 25), labels_in(tmp_path / "b", 5, first=50)
     assert run("check", train, "--val", val) == 0
-    shown = capsys.readouterr()
-    assert "Training may start: nothing speaks against it." in shown.out
-    assert "check.html -> check-labels" in shown.err
+    output = capsys.readouterr()
+    assert "Training may start: nothing speaks against it." in output.out
+    assert "check.html -> check-labels" in output.err
     assert (tmp_path / "check-labels" / "check.json").is_file()
     leaking = labels_in(tmp_path / "c", 5, first=22)
     assert run("check", train, "--val", leaking) == 1
-    shown = capsys.readouterr()
-    assert "3 of 5 images of" in shown.out
-    assert "22.png is 22.png" in shown.out
-    assert "-> check-labels-2" in shown.err
+    output = capsys.readouterr()
+    assert "3 of 5 images of" in output.out
+    assert "22.png is 22.png" in output.out
+    assert "-> check-labels-2" in output.err
     (tmp_path / "a" / "images" / "3.png").unlink()
     assert run("check", train, "--out", "third") == 2
     assert "3.png" in capsys.readouterr().out
@@ -66,9 +66,9 @@ def test_invalid_records_are_listed(tmp_path: Path, capsys: pytest.CaptureFixtur
     content["annotations"][3]["keypoints"][0] = "left"
     labels.write_text(json.dumps(content))
     assert run("check", labels, "--out", tmp_path / "out") == 2
-    shown = capsys.readouterr().out
-    assert "1 record cannot be used" in shown
-    assert "annotation 4" in shown
+    output = capsys.readouterr().out
+    assert "1 record cannot be used" in output
+    assert "annotation 4" in output
 
 
 def test_invalid_input_is_one_line_and_leaves_no_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

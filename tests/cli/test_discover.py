@@ -69,18 +69,18 @@ def test_an_interrupted_run_is_resumed_to_a_model(
     with monkeypatch.context() as patched:
         patched.setattr(training.LandmarksModule, "training_step", stopped)
         ended = run("discover", figures / "images", *SETTINGS, "--landmarks", "4", "--out", out, "--name", "made")
-    shown = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended == 130
-    assert shown.err.endswith("stopped; resume with: cairn discover --resume --out 'my run'\n")
-    assert shown.out == ""
+    assert output.err.endswith("stopped; resume with: cairn discover --resume --out 'my run'\n")
+    assert output.out == ""
     assert not (out / "model.onnx").exists()
     split = (out / "split.json").read_text()
 
     assert run("discover", "--resume", "--out", out) == 0
-    shown = capsys.readouterr()
-    assert shown.out == "my run/model.onnx\n"
+    output = capsys.readouterr()
+    assert output.out == "my run/model.onnx\n"
     for measure in ("equivariance", "still", "collapsed", "coverage", "sheets/epoch-0002.png"):
-        assert measure in shown.err
+        assert measure in output.err
     assert (out / "split.json").read_text() == split
     with (out / "metrics.csv").open() as rows:
         table = list(csv.DictReader(rows))
@@ -127,7 +127,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     other.write_text('method = "hourglass"\n')
     old.mkdir()
     (old / "recipe.toml").write_text(to_toml({"method": "hourglass"}))
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([], "a discovery needs images: cairn discover FOLDER"),
         ([one], "expected 10 at least, got 1"),
         ([empty], "no image in the folder"),
@@ -153,12 +153,12 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         (["--resume", "--out", old, "--epochs", "3"], "and no other option"),
         ([images, "--resume", "--out", old], "and no other option"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run("discover", *arguments) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1, shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1, output.err
+        assert output.out == ""
     assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
     assert [path.name for path in old.iterdir()] == ["recipe.toml"]
 
@@ -173,5 +173,5 @@ def test_widely_different_image_sizes_are_logged(
         "cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx"
     )
     assert run("discover", images, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
-    assert "images are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
+    assert "images are from 20 to 260 pixels wide or high: all are output at one size" in caplog.messages
     assert finished == [tmp_path / "run"]

@@ -39,17 +39,17 @@ def test_a_perfect_model_scores_100(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(model.parent, labels) == 0  # the folder of a run
-    shown = capsys.readouterr()
-    assert "OKS AP" in shown.out
-    assert "100.0" in shown.out
-    assert "3 of 3" in shown.out
-    assert "0.050" in shown.out  # the sigmas
-    assert "report.html -> evaluation-totems" in shown.err
-    figures = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
-    assert figures["oks"]["AP50"] == pytest.approx(100)
-    assert figures["pck"]["value"] == 100
-    assert figures["milliseconds_per_image"] > 0
-    assert figures["labels"] == str(labels)
+    output = capsys.readouterr()
+    assert "OKS AP" in output.out
+    assert "100.0" in output.out
+    assert "3 of 3" in output.out
+    assert "0.050" in output.out  # the sigmas
+    assert "report.html -> evaluation-totems" in output.err
+    metrics = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
+    assert metrics["oks"]["AP50"] == pytest.approx(100)
+    assert metrics["pck"]["value"] == 100
+    assert metrics["milliseconds_per_image"] > 0
+    assert metrics["labels"] == str(labels)
 
 
 def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None:
@@ -60,11 +60,11 @@ def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None
     model = write_totem_model(tmp_path / "crops.onnx", spec)
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--set", "flip=true") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert figures["objects"] == 3
-    assert figures["pck"]["value"] == 100
-    assert figures["nme"]["keypoints_not_found"] == 0
-    assert "oks" not in figures
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["objects"] == 3
+    assert metrics["pck"]["value"] == 100
+    assert metrics["nme"]["keypoints_not_found"] == 0
+    assert "oks" not in metrics
 
 
 def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,15 +87,15 @@ def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.Ca
     out = tmp_path / "report"
     model = write_totem_model(tmp_path / "whole.onnx", spec)
     assert run(model, labels, "--out", out, "--metric", "top:base") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert (figures["objects"], figures["objects_found"]) == (2, 2)
-    assert figures["pck"]["value"] == 100
-    assert figures["pck"]["protocol"] == figures["nme"]["protocol"] == "top:base"
-    assert 0 < figures["nme"]["value"] < 5
-    assert "oks" not in figures
-    shown = capsys.readouterr().out
-    assert "2 of 2" in shown
-    assert "NME, %: mean distance of what was found, in percent of top to base" in shown
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["objects"], metrics["objects_found"]) == (2, 2)
+    assert metrics["pck"]["value"] == 100
+    assert metrics["pck"]["protocol"] == metrics["nme"]["protocol"] == "top:base"
+    assert 0 < metrics["nme"]["value"] < 5
+    assert "oks" not in metrics
+    output = capsys.readouterr().out
+    assert "2 of 2" in output
+    assert "NME, %: mean distance of what was found, in percent of top to base" in output
 
 
 def test_joints_are_derived_from_those_of_the_model(model: Path, labels: Path, tmp_path: Path) -> None:
@@ -104,11 +104,11 @@ def test_joints_are_derived_from_those_of_the_model(model: Path, labels: Path, t
     skeleton.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--skeleton", skeleton, "--metric", "heart:base") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert figures["skeleton"] == "few"
-    assert figures["pck"]["keypoints"] == {"heart": 3, "base": 3}
-    assert figures["pck"]["value"] == 100
-    assert figures["oks"]["AP"] == pytest.approx(100)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["skeleton"] == "few"
+    assert metrics["pck"]["keypoints"] == {"heart": 3, "base": 3}
+    assert metrics["pck"]["value"] == 100
+    assert metrics["oks"]["AP"] == pytest.approx(100)
 
 
 def test_a_second_report_gets_a_new_folder(
@@ -139,22 +139,22 @@ def test_models_are_compared_in_one_report(
     }
     crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
     assert run(model.parent, crops, labels) == 0
-    shown = capsys.readouterr()
-    assert "report.html -> comparison" in shown.err
-    assert "Not the same task: crops is told where the objects are." in shown.out
-    figures = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
-    assert figures["labels"] == str(labels)
-    assert list(figures["models"]) == ["totems", "crops"]
-    assert figures["models"]["totems"]["oks"]["AP"] == pytest.approx(100)
-    assert "oks" not in figures["models"]["crops"]
-    assert figures["models"]["crops"]["pck"]["value"] == 100
+    output = capsys.readouterr()
+    assert "report.html -> comparison" in output.err
+    assert "Not the same task: crops is told where the objects are." in output.out
+    metrics = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
+    assert metrics["labels"] == str(labels)
+    assert list(metrics["models"]) == ["totems", "crops"]
+    assert metrics["models"]["totems"]["oks"]["AP"] == pytest.approx(100)
+    assert "oks" not in metrics["models"]["crops"]
+    assert metrics["models"]["crops"]["pck"]["value"] == 100
 
 
 def test_models_of_the_same_name_are_listed_by_path(model: Path, labels: Path, tmp_path: Path) -> None:
     twin = write_totem_model(tmp_path / "twin.onnx")
     assert run(model, twin, labels, "--out", tmp_path / "report") == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert list(figures["models"]) == [str(model), str(twin)]
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert list(metrics["models"]) == [str(model), str(twin)]
 
 
 def test_input_resolution_and_scales_reach_the_predictor(
@@ -183,9 +183,9 @@ def test_metric_threshold_and_mean_are_options(model: Path, labels: Path, tmp_pa
 def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
     settings = ("--set", "peak_threshold=1.5", "--set", "second_try=false", "--set", "matching=hungarian")
     assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert figures["oks"]["AP"] == 0
-    assert figures["objects_found"] == 0
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["oks"]["AP"] == 0
+    assert metrics["objects_found"] == 0
 
 
 def test_invalid_input_is_one_line_and_leaves_no_files(
@@ -207,7 +207,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     shorter = write_totem_model(tmp_path / "shorter.onnx", SPEC.model_copy(update={"skeleton": few}))
     tall = tmp_path / "tall.toml"
     tall.write_text('name = "tall"\njoints = ["hat", "base"]')
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([labels], "expected one or several models and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
         ([model, shorter, labels], "; --skeleton names joints that all models have"),
@@ -243,7 +243,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([model, labels, "--size", "100000"], "size must be from 32 to 8192 pixels"),
         ([model, labels, "--threads", "100000"], "threads must be from 0, for all, to 256"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err
         assert message in error
@@ -287,7 +287,7 @@ def test_unlabeled_joints_do_not_count(model: Path, labels: Path, tmp_path: Path
         row["keypoints"][6:] = [0, 0, 0]
     labels.write_text(json.dumps(content))
     assert run(model, labels, "--out", tmp_path / "report") == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert figures["oks"]["AP"] == pytest.approx(100)
-    assert figures["pck"]["per_joint"]["base"] is None
-    assert np.isfinite(figures["pck"]["value"])
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["oks"]["AP"] == pytest.approx(100)
+    assert metrics["pck"]["per_joint"]["base"] is None
+    assert np.isfinite(metrics["pck"]["value"])

@@ -57,9 +57,9 @@ def test_int8_is_measured_on_labels_that_are_not_used_to_calibrate(
 ) -> None:
     labels, target = labeled(tmp_path / "set", 6), tmp_path / "low.onnx"
     assert run(model, target, "--precision", "int8", "--calibrate", labels) == 0
-    shown = capsys.readouterr()
-    assert shown.out == f"{target}\n"
-    assert re.fullmatch(r"AP 100\.00 " + STATED, shown.err)
+    output = capsys.readouterr()
+    assert output.out == f"{target}\n"
+    assert re.fullmatch(r"AP 100\.00 " + STATED, output.err)
     spec = load(target).spec
     assert spec.provenance["precision"] == "int8"
     assert spec.provenance["calibrated_on_images"] == 3
@@ -108,15 +108,15 @@ def test_a_run_is_calibrated_on_its_own_images(
     (folder / "recipe.toml").write_text(to_toml(recipe.model_dump(mode="json")))
     _, _, val = read_data(recipe, folder)
     split = (folder / "split.json").read_bytes()
-    asked = []
+    calls = []
 
     def export_from(training: object, recipe: object, run: Path, weights: str, target: Path) -> Path:
-        asked.append((run, weights))
+        calls.append((run, weights))
         return Path(shutil.copy(model, target))
 
     monkeypatch.setattr("cairn.training.engine.loop.export_from", export_from)
     assert run(folder, tmp_path / "low.onnx", "--precision", "int8", "--checkpoint", "last") == 0
-    assert asked == [(folder, "last")]
+    assert calls == [(folder, "last")]
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)
     assert load(tmp_path / "low.onnx").spec.provenance["calibrated_on_images"] == 6 - len(val)
     assert (folder / "split.json").read_bytes() == split
@@ -140,7 +140,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     (tmp_path / "none").mkdir()
     monkeypatch.chdir(work)
     int8: list[str | Path] = ["--precision", "int8"]
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([model, "x.pt"], "must end in .onnx"),
         ([model, "x.onnx"], "is a finished model: give --precision fp16 or int8"),
         ([model, "x.onnx", "--labels", labels], "need --precision fp16 or int8"),
@@ -162,7 +162,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
             "--max-metric-drop needs labels to measure the metric on",
         ),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err
         assert message in error, error

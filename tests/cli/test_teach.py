@@ -90,11 +90,11 @@ def test_error_of_the_taught_model_equals_the_table(
         "figure",
     )
     assert run("teach", discovered, labels, "--ridge", *options, *given) == 0
-    shown = capsys.readouterr()
-    assert shown.out == f"{out}\n"
-    rows = [line.split() for line in shown.err.splitlines() if line.split() and line.split()[0].isdigit()]
+    output = capsys.readouterr()
+    assert output.out == f"{out}\n"
+    rows = [line.split() for line in output.err.splitlines() if line.split() and line.split()[0].isdigit()]
     assert [row[0] for row in rows] == ["1", "5", "10", "20", "24"]
-    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in shown.err
+    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in output.err
 
     model = load(out, threads=1)
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
@@ -102,19 +102,19 @@ def test_error_of_the_taught_model_equals_the_table(
     assert model.spec.provenance["labeled_images"] == 24
     assert model.spec.provenance["regression"] == regression
     errors = []
-    truth = json.loads(val.read_text())
-    paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in truth["images"]}
-    for record in truth["annotations"]:
-        found = model(paths[record["image_id"]]).keypoints[0]
+    annotated = json.loads(val.read_text())
+    paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in annotated["images"]}
+    for record in annotated["annotations"]:
+        predicted = model(paths[record["image_id"]]).keypoints[0]
         points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
-        errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
+        errors.append(np.linalg.norm(predicted - points, axis=1) / np.hypot(*record["bbox"][2:]))
     assert model.spec.metrics["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
     assert float(rows[-1][1]) == pytest.approx(
         100 * np.mean(errors), abs=0.01
     )  # the regression that is written comes first
     assert rows[-1][1] != rows[-1][2]
 
-    results = tmp_path / "found"
+    results = tmp_path / "results"
     image = val.parent / "images" / "03.png"
     assert run("detect", image, "--model", out, "--out", results, "--write", "json", "--draw") == 0
     written = json.loads((results / "03.cairn.json").read_text())
@@ -134,9 +134,9 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     shutil.copytree(discovered, broken)
     (broken / "checkpoints" / "best.ckpt").write_bytes(b"PK")
     twice, gone = (changed(labels, tmp_path / f"{change}.json", change) for change in ("twice", "gone"))
-    found = ("--images", images)
+    listed = ("--images", images)
     out = ("--out", tmp_path / "taught.onnx")
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([nothing, labels], "cannot read recipe"),
         ([tmp_path / "none", labels], "cannot read recipe"),
         ([other, labels], "is a run of hourglass: cairn teach takes one of cairn discover"),
@@ -144,9 +144,9 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([broken, labels], "best.ckpt is damaged"),
         ([discovered, tmp_path / "none.json"], "cannot read labels"),
         ([discovered, images], "images is a folder"),
-        ([discovered, gone, *found], "gone_"),
+        ([discovered, gone, *listed], "gone_"),
         ([discovered, labels, "--images", nothing], "00.png"),
-        ([discovered, twice, *found], "no image has exactly one labeled object"),
+        ([discovered, twice, *listed], "no image has exactly one labeled object"),
         ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
         ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
@@ -155,12 +155,12 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([discovered, labels, "--val-images", images], "--val-images needs --val"),
         ([discovered, labels, "--val", tmp_path / "none.json"], "cannot read labels"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run("teach", *arguments, *out) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1 + shown.err.count("are left out"), shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1 + output.err.count("are left out"), output.err
+        assert output.out == ""
     assert run("teach", discovered, labels, "--out", tmp_path / "taught.pt") == 2
     assert "must end in .onnx" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.onnx"))

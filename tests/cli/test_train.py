@@ -49,7 +49,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     flat.write_text('method = "hourglass"\nrun = 3\ndata = 4\n')
     odd.write_text('name = "odd"\n')
     hourglass = ["train", "--method", "hourglass", "--data", labels]
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         (["train"], "no training data: give labels, as in cairn train labels.json"),
         (["train", odd, "--method", "hourglass"], "give a recipe or --method, not both"),
         (["train", odd], "names no method"),
@@ -74,12 +74,12 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         (["export", taken, "model.pt"], "must end in .onnx"),
         (["import", labels, "--out", labels], "must end in .onnx"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1, shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1, output.err
+        assert output.out == ""
     assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
     assert [path.name for path in taken.iterdir()] == ["notes.txt"]
 
@@ -137,7 +137,7 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         assert run(*command) == 130, capsys.readouterr().err
         return read_recipe(Path(out) / "recipe.toml")
 
-    for options, start, kind in (
+    for options, pretrained, kind in (
         ([], "person", "efficientnet"),
         (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "light"),
@@ -146,13 +146,13 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         (["--from", "imagenet", "--set", "network.lite=1"], "imagenet", "efficientnet"),
     ):
         recipe = chosen("several", options)
-        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["kind"]) == ("openpose", start, kind)
-        kept = start and "network.frozen=0" not in options
+        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["kind"]) == ("openpose", pretrained, kind)
+        kept = pretrained and "network.frozen=0" not in options
         assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
-        assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
-        if start == "imagenet":
+        assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if pretrained else 2e-3)
+        if pretrained == "imagenet":
             assert recipe["network"]["lite"] == ("network.lite=1" in options)
-    for options, start, backbone in (
+    for options, pretrained, backbone in (
         ([], "person-single", "efficientnet"),
         (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "paper"),
@@ -160,10 +160,12 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         recipe = chosen("one", options)
         assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["backbone"]) == (
             "hourglass",
-            start,
+            pretrained,
             backbone,
         )
-        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.3) if start else (0, 1))
+        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == (
+            (3, 0.3) if pretrained else (0, 1)
+        )
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
     assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
 

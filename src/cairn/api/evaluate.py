@@ -98,11 +98,11 @@ def evaluate(
     models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
-    truth = _truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)
+    ground_truth = _ground_truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)
     named = dict(zip(names, predictors, strict=True))
 
     def measured() -> Report | Comparison:
-        comparison = _measured(named, truth, measure, str(labels), progress)
+        comparison = _measured(named, ground_truth, measure, str(labels), progress)
         return comparison if several else comparison[names[0]]
 
     if out is None:
@@ -142,23 +142,25 @@ def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     return [name if own.count(name) == 1 else path for name, path in zip(own, paths, strict=True)]
 
 
-def _truth(labels: Path, images: str | Path | None, skeleton: Any, split: Split | None, limit: int | None) -> Labels:
+def _ground_truth(
+    labels: Path, images: str | Path | None, skeleton: Any, split: Split | None, limit: int | None
+) -> Labels:
     """Reads the ground truth in the joints to measure."""
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
 
     joints = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
-    truth = read_labels(labels, Path(images) if images else None, joints, split)
+    ground_truth = read_labels(labels, Path(images) if images else None, joints, split)
     if not limit:
-        return truth
-    truth = replace(truth, images=truth.images[:limit])
-    if not any(image.annotation.labeled.any() for image in truth):
+        return ground_truth
+    ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
+    if not any(image.annotation.labeled.any() for image in ground_truth):
         raise LabelError(f"the first {limit} images of {labels} have no labeled instance: raise --limit")
-    return truth
+    return ground_truth
 
 
 def _measured(
-    predictors: Mapping[str, Predictor], truth: Labels, measure: _Measure, labels: str, progress: Progress | None
+    predictors: Mapping[str, Predictor], ground_truth: Labels, measure: _Measure, labels: str, progress: Progress | None
 ) -> Comparison:
     """Runs every model over the labels."""
     from cairn.evaluation.evaluate import evaluate as run
@@ -166,13 +168,13 @@ def _measured(
     from cairn.evaluation.reports.diagnosis import diagnose
 
     try:
-        mapped = {name: in_joints(each, each.spec.skeleton, truth) for name, each in predictors.items()}
+        mapped = {name: in_joints(each, each.spec.skeleton, ground_truth) for name, each in predictors.items()}
     except LabelError as error:
         hint = f"{error}; --skeleton names joints that all models have" if len(predictors) > 1 else str(error)
         raise LabelError(hint) from None
     reports = {}
     for name, predict in mapped.items():
-        task, report = predictors[name].spec.task, counter(progress, name, len(truth))
-        result = run(predict, truth, task, measure.protocol, measure.threshold, measure.mean, report)
+        task, report = predictors[name].spec.task, counter(progress, name, len(ground_truth))
+        result = run(predict, ground_truth, task, measure.protocol, measure.threshold, measure.mean, report)
         reports[name] = Report(name, labels, result, diagnose(result))
     return Comparison(reports, labels)

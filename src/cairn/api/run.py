@@ -44,7 +44,8 @@ class Run:
 
     def __repr__(self) -> str:
         state = "" if self.model.is_file() else ", not finished"
-        values = ", ".join(f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:2])
+        scores = [item for item in self.metrics.items() if not item[0].startswith("loss")]
+        values = ", ".join(f"{name} {value:.4g}" for name, value in scores[:2])
         return f"Run({self.folder}: {self.method}{', ' + values if values else ''}{state})"
 
     def __fspath__(self) -> str:

@@ -66,8 +66,8 @@ def split(
     Writes train.json and val.json (COCO), and split.json.
 
     Example:
-        parts = cairn.split("labels.json", "splits/")
-        cairn.train(parts.train_file, val=parts.val_file)
+        splits = cairn.split("labels.json", "splits/")
+        cairn.train(splits.train_file, val=splits.val_file)
 
     Args:
         labels: Labels in any format that Cairn reads.
@@ -95,16 +95,18 @@ def split(
     if taken := [folder / name for name in FILES if (folder / name).exists()]:
         raise OutputError(f"{taken[0]} exists: give another folder")
     with removed_if_empty(ensure_writable_folder(folder)):
-        parts = _parts(read, share, seed, split_file, progress)
-        train, val = parts.of(read)
-        result = Split(train, val, parts.cut, folder)
+        division = _divided(read, share, seed, split_file, progress)
+        train, val = division.of(read)
+        result = Split(train, val, division.cut, folder)
         write_coco(train, result.train_file)
         write_coco(val, result.val_file)
-        write_parts(parts, result.split_file)
+        write_parts(division, result.split_file)
     return result
 
 
-def _parts(labels: Labels, share: float, seed: int, split_file: str | Path | None, progress: Progress | None) -> Parts:
+def _divided(
+    labels: Labels, share: float, seed: int, split_file: str | Path | None, progress: Progress | None
+) -> Parts:
     """Returns a new split, or the one of a file."""
     from cairn.datasets import split as splitting
 

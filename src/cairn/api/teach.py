@@ -130,26 +130,28 @@ def teach(
     recipe = _landmarks_recipe(folder)
     module, spec = teaching.learned(folder, recipe, name or recipe.name)
 
-    truth = read_labels(Path(labels), _path(images), load_skeleton(skeleton) if skeleton else None)
+    ground_truth = read_labels(Path(labels), _path(images), load_skeleton(skeleton) if skeleton else None)
     if limit:
-        truth = replace(truth, images=truth.images[:limit])
+        ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
     detector = Mirrored(module.detector) if mirror else module.detector
     predict = teaching.finder(detector, spec)
-    examples = teaching.examples_of(predict, truth)
+    examples = teaching.examples_of(predict, ground_truth)
     held_out = None
     if val is not None:
-        held_out = teaching.examples_of(predict, read_labels(Path(val), _path(val_images or images), truth.skeleton))
+        held_out = teaching.examples_of(
+            predict, read_labels(Path(val), _path(val_images or images), ground_truth.skeleton)
+        )
     protocol = protocol_of(metric) if metric else teaching.usual_length(examples if held_out is None else held_out)
     kind: Kind = "ridge" if ridge else "paper"
     regressor = teaching.fit(examples, kind)
     tables = _tables(examples, held_out, ("ridge", "paper") if ridge else ("paper", "ridge"), protocol, seed)
-    taught = TaughtModel(target, truth.skeleton, len(examples), tables, protocol.unit, held_out is None)
+    taught = TaughtModel(target, ground_truth.skeleton, len(examples), tables, protocol.unit, held_out is None)
     stated: dict[str, str | int | float] = {
         "labels": str(labels),
         "labeled_images": len(examples),
         "regression": f"{kind}, mirrored" if mirror else kind,
     }
-    written = spec.model_copy(update={"skeleton": truth.skeleton, "metrics": taught.metrics})
+    written = spec.model_copy(update={"skeleton": ground_truth.skeleton, "metrics": taught.metrics})
     teaching.export_taught(detector, regressor, written, stated, target)
     return taught
 
