@@ -130,7 +130,7 @@ def write_validation(module: KeypointModule, model: Path, run: Path) -> None:
 def _version() -> dict[str, str]:
     """Cairn's, where it is installed and not just lies on the path."""
     try:
-        return {"cairn": version("cairn")}
+        return {"cairn": version("cairn-pose")}
     except PackageNotFoundError:
         return {}
 
