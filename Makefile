@@ -32,10 +32,10 @@ notebooks: $(VENV)/.dev ## run the notebooks of examples/ on small inputs
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/docs/test_notebooks.py
 
 docs: $(VENV)/.dev ## documentation site in site/; fails on broken links
-	$(BIN)/mkdocs build --strict
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 docs-serve: $(VENV)/.dev ## documentation site at http://127.0.0.1:8000, rebuilt on change
-	$(BIN)/mkdocs serve --livereload
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 mkdocs serve --livereload
 
 bench: $(VENV)/.dev ## the speed tables of the documentation, measured on this machine
 	for script in decoding detect video tracking drawing hourglass landmarks depthwise; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done

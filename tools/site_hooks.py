@@ -23,6 +23,8 @@ SOURCE = ROOT / "src" / "cairn"
 DECISIONS = ROOT / "docs" / "decisions"
 
 PACKAGES = {
+    "api": "The functions behind the commands, and the objects that they return.",
+    "errors": "Exceptions: all derive from `CairnError`.",
     "structures": "Poses, skeletons, annotations and coordinate transforms.",
     "ops": "Array functions in numpy: heatmaps, part affinity fields, grouping, assignment, smoothing.",
     "media": "Images, videos, webcams, folders and lists.",
@@ -80,45 +82,50 @@ def command_reference() -> str:
 
 def api_index() -> str:
     """Returns the page of the names that `import cairn` offers, and of the packages."""
-    rows = "\n".join(f"| [cairn.{name}]({name}.md) | {line} |" for name, line in PACKAGES.items())
-    names = "\n\n".join(f"::: {home}\n    options:\n      heading_level: 3" for home in public_names())
+    packages = "\n".join(f"| [cairn.{name}]({name}.md) | {line} |" for name, line in PACKAGES.items())
+    names = "\n".join(f"| [`cairn.{name}`][{home}] | {line} |" for name, home, line in public_names())
     return f"""# API reference
 
-All names below are attributes of `cairn`. [Python API](../../guides/python-api.md) is the guide with examples.
+All public names are attributes of `cairn`, and each command is a function of the same name.
 
-| package | contents |
-|---|---|
-{rows}
+[Python API](../../guides/python-api.md) is the guide with examples.
 
 ## Public names
 
+| name | |
+|---|---|
 {names}
+
+## Packages
+
+| package | contents |
+|---|---|
+{packages}
 """
 
 
-def public_names() -> list[str]:
-    """Returns where each name of `cairn.__all__` is defined, as `cairn.package.module.name`."""
-    code = (
-        "import cairn\n"
-        "for name in cairn.__all__:\n"
-        "    value = getattr(cairn, name)\n"
-        "    module = getattr(value, '__module__', None)\n"
-        "    if module and hasattr(value, '__qualname__'):\n"
-        "        print(f'{module}.{value.__qualname__}')\n"
-    )
+def public_names() -> list[tuple[str, str, str]]:
+    """Returns each name of `cairn.__all__`, where it is defined, and the first line of its docstring."""
+    code = """
+import cairn, inspect
+for name in cairn.__all__:
+    value = getattr(cairn, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        line = (inspect.getdoc(value) or "").split("\\n")[0].replace("|", "or")
+        print(name, f"{value.__module__}.{value.__qualname__}", line, sep="\\t")
+"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    return list(dict.fromkeys(result.stdout.split()))
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    return [(name, home, line) for name, home, line in rows]
 
 
 def package_page(name: str, line: str) -> str:
-    """Returns the reference page of a package: all its public modules."""
+    """Returns the reference page of a package: all its modules."""
     package = SOURCE / name
+    paths = [path for path in package.rglob("*.py") if path.stat().st_size] or [package.with_suffix(".py")]
     modules = sorted(
-        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
-        for path in package.rglob("*.py")
-        if not any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(package).parts)
-        and path.stat().st_size
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for path in paths
     )
     blocks = "\n\n".join(f"::: {module}\n    options:\n      show_root_full_path: true" for module in modules)
     return f"# cairn.{name}\n\n{line}\n\n{blocks}\n"
