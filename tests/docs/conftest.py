@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -30,12 +31,19 @@ def workspace(tmp_path: Path) -> Path:
     (tmp_path / "boxes.json").write_text(json.dumps({"photo.jpg": [[20, 10, 200, 340], [240, 10, 220, 340]]}))
     write_clip(tmp_path / "clip.mp4")
     for name, seed in (("labels", 0), ("val", 1)):
-        made_labels(tmp_path / name, 6, seed=seed)
-        labels = json.loads((tmp_path / name / "labels.json").read_text())
-        for entry in labels["images"]:
-            entry["file_name"] = f"{name}/images/{entry['file_name']}"
-        (tmp_path / f"{name}.json").write_text(json.dumps(labels))
+        write_labels(tmp_path, name, seed)
     return tmp_path
+
+
+def write_labels(folder: Path, name: str, seed: int, images: int = 6) -> None:
+    """NAME.json, and its images in images/."""
+    made_labels(folder / ".made" / name, images, seed=seed)
+    labels = json.loads((folder / ".made" / name / "labels.json").read_text())
+    for entry in labels["images"]:
+        source = folder / ".made" / name / "images" / Path(entry["file_name"]).name
+        entry["file_name"] = f"{name}-{source.name}"
+        shutil.copy(source, folder / "images" / entry["file_name"])
+    (folder / f"{name}.json").write_text(json.dumps(labels))
 
 
 def write_clip(path: Path, frames: int = 4) -> None:
