@@ -1,8 +1,8 @@
-"""Landmarks of faces by the paper's protocol: five points, regressed on all training labels, NME by the eyes.
+"""Landmarks of faces by the protocol of the paper: five points, regressed on all training labels, NME by the eyes.
 
     python benchmarks/faces.py .data/faces runs/faces-10 runs/faces-30 runs/face-landmarks
 
-Beside each run its network before it learned anything, and beside all of them the mean shape.
+Compares each run with its network before training, and all of them with the mean shape.
 """
 
 import sys
