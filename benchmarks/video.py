@@ -21,13 +21,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
+from cairn.inference.stream import share_cores
+from cairn.machine import available_cores
 
 import cairn
 from cairn.api.detection import Hooks
 from cairn.api.outputs import OutputOptions, make_writers
 from cairn.inference.predictor import BottomUpPredictor
-from cairn.inference.stream import share_cores
-from cairn.machine import available_cores
 from cairn.media.images import read_image
 from cairn.media.names import ImageName
 from cairn.media.video import open_video, write_video
@@ -129,9 +129,7 @@ def against_the_network(clip: Path) -> None:
         for name, way in ways.items():
             times[name].append(seconds(way))
     first, fastest, *_ = times.values()
-    print(
-        f"\n{available_cores()} cores                        ms per frame   relative to the network: one at once, parallel"
-    )
+    print(f"\n{available_cores()} cores                        ms per frame   relative to network: one, parallel")
     for name, each in times.items():
         ratios = [statistics.median(a / b for a, b in zip(each, base, strict=True)) for base in (first, fastest)]
         print(f"  {name:33s} {1000 * statistics.median(each) / FRAMES:10.1f} {ratios[0]:12.2f} {ratios[1]:12.2f}")

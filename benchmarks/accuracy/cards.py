@@ -19,7 +19,6 @@ import numpy as np
 
 import cairn
 from cairn.evaluation.evaluate import Evaluation
-from cairn.inference import zoo
 
 CARDS = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -85,7 +84,7 @@ def _joints(result: Evaluation) -> dict[str, float]:
 
 def main(data: Path) -> int:
     wrong = 0
-    for name in zoo.bundled():
+    for name in MODELS:
         folder, measure = MODELS[name]
         if not (data / folder / "val.json").is_file():
             print(f"{name}: skipped, {folder} is not in {data}")
