@@ -60,7 +60,7 @@ def walkers(
 
 
 def as_labels(bodies: NDArray, seen: NDArray, skeleton: Skeleton = PEOPLE, size: Size = SIZE) -> Labels:
-    """Returns labels of a synthetic video: (T, P, K, 2) and (T, P, K). An occluded person is not labeled in that image."""
+    """Returns labels of a synthetic video: (T, P, K, 2) and (T, P, K). Occluded people are not labeled."""
     low, high = bodies.min(axis=2), bodies.max(axis=2)
     images = tuple(
         LabeledImage(

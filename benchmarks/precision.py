@@ -2,9 +2,9 @@
 
     python benchmarks/precision.py runs/person/model.onnx .data/coco-people/train.json .data/coco-people/val.json
 
-int8 is calibrated on the first labels; metrics are measured on the second. Times are processor times on one core, of the
-network alone and of an image from file to poses. The models take turns on every image; printed are the median over the
-rounds and the quartiles. The column x is the median of fp32's time over the model's in the same turn.
+int8 is calibrated on the first labels; metrics are measured on the second. Times are processor times on one core, of
+the network alone and of an image from file to poses. The models take turns on every image; printed are the median over
+the rounds and the quartiles. The column x is the median of fp32's time over the model's in the same turn.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/scales.py .data/coco-people/val.json [--limit 50] [--model person]
 
-COCO's OKS AP over all sizes, of medium and of large people. Times are processor times on one core, reading included: the
-median of the first images.
+COCO's OKS AP over all sizes, of medium and of large people. Times are processor times on one core, reading included:
+the median of the first images.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def tracked(detections: Sequence[Poses], times: Sequence[float | None], smooth: 
 
 
 def smoothing() -> None:
-    """Prints error and jitter in percent of the square root of the person's area; jitter is the change of the error per frame."""
+    """Prints error and jitter in percent of the square root of the area; jitter is the error's change per frame."""
     rng = np.random.default_rng(0)
     times = np.arange(SECONDS * 25) / 25
     bodies, seen = walkers(rng, 1, times, (SIZE[0], 100 * SIZE[1]))  # wide enough that no person leaves

@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy/study.py [FOLDER] [VARIANT ...]
 
-A small hourglass (one stack of 64 features, 64 pixels) on lspet, two epochs, a few minutes per run on one core: enough to
-distinguish large effects from none, not to rank small ones. Each run is in FOLDER (runs/study); an existing run is read,
-not repeated. Prints PCK@0.2 and its difference from the first run.
+A small hourglass (one stack of 64 features, 64 pixels) on lspet, two epochs, a few minutes per run on one core: enough
+to distinguish large effects from none, not to rank small ones. Each run is in FOLDER (runs/study); an existing run is
+read, not repeated. Prints PCK@0.2 and its difference from the first run.
 """
 
 from __future__ import annotations
