@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.media.images import read_image, write_image
+    from cairn.structures.annotation import Annotation
     from cairn.structures.geometry import Affine
-    from cairn.structures.poses import Annotation, Poses
+    from cairn.structures.poses import Poses
     from cairn.tracking.tracker import Tracker
     from cairn.visualization.overlay import draw
 
@@ -47,7 +48,7 @@ __all__ = [
 # The rest is imported when it is first asked for: `import cairn` and `cairn --help` need no numpy.
 _HOMES = {
     "Affine": "structures.geometry",
-    "Annotation": "structures.poses",
+    "Annotation": "structures.annotation",
     "ModelSpec": "inference.model_spec",
     "Poses": "structures.poses",
     "Predictor": "inference.predictor",

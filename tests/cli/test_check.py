@@ -45,14 +45,14 @@ def test_the_status_says_whether_training_may_start(
     train, val = labels_in(tmp_path / "a", 25), labels_in(tmp_path / "b", 5, first=50)
     assert run("check", train, "--val", val) == 0
     shown = capsys.readouterr()
-    assert "Training may start: nothing speaks against it." in shown.out
+    assert "No problems found: training can start." in shown.out
     assert "check.html -> check-labels" in shown.err
     assert (tmp_path / "check-labels" / "check.json").is_file()
     leaking = labels_in(tmp_path / "c", 5, first=22)
     assert run("check", train, "--val", leaking) == 1
     shown = capsys.readouterr()
     assert "3 of 5 images of" in shown.out
-    assert "22.png is 22.png" in shown.out
+    assert "22.png = 22.png" in shown.out
     assert "-> check-labels-2" in shown.err
     (tmp_path / "a" / "images" / "3.png").unlink()
     assert run("check", train, "--out", "third") == 2

@@ -173,5 +173,5 @@ def test_sizes_that_differ_widely_are_said_and_no_mistake(
         "cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx"
     )
     assert run("discover", images, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
-    assert "images are from 20 to 260 pixels wide or high: all are shown at one size" in caplog.messages
+    assert "images are from 20 to 260 pixels wide or high; all are resized to one size" in caplog.messages
     assert finished == [tmp_path / "run"]

@@ -82,9 +82,9 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--set", "flip=true") == 0
     figures = json.loads((out / "metrics.json").read_text())
-    assert figures["objects"] == 3
+    assert figures["instances"] == 3
     assert figures["pck"]["value"] == 100
-    assert figures["nme"]["keypoints_not_found"] == 0
+    assert figures["nme"]["keypoints_not_detected"] == 0
     assert "oks" not in figures
 
 
@@ -112,14 +112,14 @@ def test_a_model_of_the_whole_image_looks_for_the_object_itself(
     model = write_totem_model(tmp_path / "whole.onnx", spec)
     assert run(model, labels, "--out", out, "--metric", "top:base") == 0
     figures = json.loads((out / "metrics.json").read_text())
-    assert (figures["objects"], figures["objects_found"]) == (2, 2)
+    assert (figures["instances"], figures["instances_detected"]) == (2, 2)
     assert figures["pck"]["value"] == 100
     assert figures["pck"]["protocol"] == figures["nme"]["protocol"] == "top:base"
     assert 0 < figures["nme"]["value"] < 5
     assert "oks" not in figures
     shown = capsys.readouterr().out
     assert "2 of 2" in shown
-    assert "NME, %: mean distance of what was found, in percent of top to base" in shown
+    assert "NME, %: mean distance of detected keypoints, in percent of top to base" in shown
 
 
 def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, labels: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_models_are_compared_side_by_side(
     assert run(model.parent, crops, labels) == 0
     shown = capsys.readouterr()
     assert "report.html -> comparison" in shown.err
-    assert "Not the same task: crops is told where the objects are." in shown.out
+    assert "Not the same task: crops gets the annotated bounding boxes as input." in shown.out
     figures = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
     assert figures["labels"] == str(labels)
     assert list(figures["models"]) == ["totems", "crops"]
@@ -201,7 +201,7 @@ def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: P
     assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
     pck = json.loads((out / "metrics.json").read_text())["pck"]
     assert (pck["name"], pck["protocol"], pck["mean"]) == ("PCK@0.3", "box", "pooled")
-    assert pck["means"] == "distance below 0.3 of the longer side of the object's box; all keypoints pooled"
+    assert pck["definition"] == "distance below 0.3 of the longer side of the bounding box; all keypoints pooled"
 
 
 def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -
     assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
     figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert figures["oks"]["AP"] == 0
-    assert figures["objects_found"] == 0
+    assert figures["instances_detected"] == 0
 
 
 def test_mistakes_are_one_line_and_leave_nothing(
@@ -234,7 +234,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
     mistakes: list[tuple[list[str | Path], str]] = [
         ([labels], "give a model or several and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
-        ([model, shorter, labels], "has not; --skeleton names joints that all of them have"),
+        ([model, shorter, labels], "does not have: base; --skeleton names joints that all of them have"),
         ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
@@ -243,23 +243,23 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, spoilt], "annotation 0: keypoints must be a list of finite numbers, got nan"),
         ([model, labels, "--images", tmp_path / "nowhere"], "no folder of images"),
         ([model, labels, "--images", work], "3 of 3 images are missing"),
-        ([model, labels, "--out", taken], "is there already"),
+        ([model, labels, "--out", taken], "already exists"),
         ([model, labels, "--out", labels], "cannot write into the folder"),
         ([model, labels, "--metric", "nose"], "no protocol 'nose'"),
         ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
-        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
-        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
-        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
+        ([model, labels, "--metric", "top:foot"], "the distance from top to foot needs joint foot, which skeleton totem does not have"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both eyes as in face68"),
+        ([model, labels, "--metric", "top:foot"], "the distance from top to foot needs joint foot, which skeleton totem does not have"),
         ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
-        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both eyes as in face68"),
         ([model, labels, "--metric", "mpii"], "needs head boxes"),
         ([model, labels, "--skeleton", "face4"], "no skeleton 'face4'; there are"),
         ([model, labels, "--skeleton", "face5"], "share none with skeleton face5"),
-        ([model, longer, "--skeleton", tall], "labels have hat of tall, which a model of totem has not"),
+        ([model, longer, "--skeleton", tall], "keypoints of tall that the model's skeleton totem does not have: hat"),
         ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
         ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
         ([model, labels, "--split", "test"], "--split is train or val"),
-        ([model, labels, "--split", "val"], "have no parts"),
+        ([model, labels, "--split", "val"], "have no splits"),
         ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),
         ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),
@@ -281,7 +281,7 @@ def test_what_is_not_installed_is_said_before_any_work(
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
     monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("an image was looked at"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
-    assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
+    assert "faster-coco-eval, which is not installed: pip install 'cairn-pose[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 

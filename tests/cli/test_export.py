@@ -15,7 +15,7 @@ from cairn.cli import main
 from cairn.datasets.formats.coco import write_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from support.fake_network import SPEC, totems, write_totem_model
 
 STATED = r"-> \d+\.\d\d, \d+\.\dx as fast, 0\.0 MB\n"

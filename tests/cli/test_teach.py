@@ -144,7 +144,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([discovered, images], "images is a folder"),
         ([discovered, gone, *found], "gone_"),
         ([discovered, labels, "--images", nothing], "00.png"),
-        ([discovered, twice, *found], "no image has exactly one labeled object"),
+        ([discovered, twice, *found], "no image has exactly one annotated instance"),
         ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
         ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),

@@ -260,7 +260,7 @@ def test_opencv_writes_webm_at_a_constant_rate_that_keeps_the_time(tmp_path: Pat
     np.testing.assert_allclose([frame.seconds for frame in frames], 0.04 * np.arange(11), atol=2e-3)
     values = [int(frame.image.mean()) for frame in frames]
     np.testing.assert_allclose(values, [20, *[120] * 1, *[220] * 9], atol=25)
-    with pytest.raises(MissingExtra, match=r"pip install 'cairn\[video\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'cairn-pose\[video\]'"):
         write_video(tmp_path / "clip.mp4", SIZE, 25)
 
 

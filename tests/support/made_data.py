@@ -7,7 +7,7 @@ import numpy as np
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 THING = Skeleton("thing", ("head", "left_end", "right_end"), ((0, 1), (0, 2)), flip_pairs=((1, 2),))

@@ -6,7 +6,7 @@ import pytest
 
 from cairn.errors import RecipeError
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
-from cairn.methods.landmarks.training import Recipe as LandmarksRecipe
+from cairn.methods.landmarks.recipe import Recipe as LandmarksRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
 from cairn.structures.skeleton import Skeleton
 from cairn.training.recipe import check_recipe, override, put, read_recipe, to_toml

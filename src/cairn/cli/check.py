@@ -11,7 +11,7 @@ import typer
 from cairn.errors import LabelError
 
 if TYPE_CHECKING:
-    from cairn.datasets.checks.findings import Check
+    from cairn.datasets.checks.check import Check
 
 
 def check(
@@ -33,7 +33,7 @@ def check(
         Path | None, typer.Option(help="Folder for the report. [a new one: check-LABELS]", show_default=False)
     ] = None,
 ) -> None:
-    """Look labels over before training: leaks, swaps, outliers, missing images, counts, sizes.
+    """Signatures labels over before training: leaks, swaps, outliers, missing images, counts, sizes.
 
     Prints what was found and writes check.json, check.html and sheets of examples and suspects.
     Exit status: 0 training may start, 1 it may but look first, 2 it cannot.
@@ -41,10 +41,10 @@ def check(
     cairn check train.json --val val.json
     """
     from cairn.cli.reports import bar, kept_if_used
-    from cairn.datasets.checks.findings import check as look_over
-    from cairn.datasets.checks.report import free_of_checks, write_check
+    from cairn.datasets.checks.check import check as look_over
+    from cairn.datasets.checks.report import prepare_check_folder, write_check
     from cairn.datasets.labels import Labels
-    from cairn.datasets.problems import Faults
+    from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.files import unused_folder
     from cairn.structures.skeleton import load_skeleton
@@ -57,12 +57,12 @@ def check(
     skipped: dict[str, list[str]] = {}
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
-        faults = Faults(skip=True)
-        sets[name] = read_labels(file, images, skeleton, absent_ok=True, faults=faults)
-        skipped[name] = faults.skipped
+        problems = Problems(skip=True)
+        sets[name] = read_labels(file, images, skeleton, missing_ok=True, problems=problems)
+        skipped[name] = problems.skipped
         skeleton = skeleton or sets[name].skeleton
     folder = out or unused_folder(f"check-{labels[0].stem}")
-    with kept_if_used(free_of_checks(folder)):
+    with kept_if_used(prepare_check_folder(folder)):
         with bar("reading", sum(map(len, sets.values()))) as progress:
             result = look_over(sets, progress, skipped)
         written = write_check(result, folder)

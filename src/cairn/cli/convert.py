@@ -78,8 +78,8 @@ def convert(
     import tempfile
 
     from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
-    from cairn.datasets.limbs import with_limbs
-    from cairn.datasets.problems import Faults
+    from cairn.datasets.limbs import infer_limbs
+    from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.datasets.writing import form_by_name, write_labels
 
@@ -95,17 +95,17 @@ def convert(
     if part is None and form == "yolo":
         part = Part(source.stem) if source.stem in {p.value for p in Part} else Part.TRAIN
     _free(target / "images" / part.value if form == "yolo" and part else target, source, overwrite)
-    faults = Faults(skip_bad)
+    problems = Problems(skip_bad)
     with ExitStack() as tidying:
         # A YOLO folder has copies of its images: those cut out of a video need not stay.
         copied = form in ("yolo", "toml")
         frames = Path(tidying.enter_context(tempfile.TemporaryDirectory())) if copied else target.parent / "images"
         if not frames.exists():
             tidying.push(lambda kind, *_: shutil.rmtree(frames, ignore_errors=True) if kind else None)
-        labels = read_labels(source, images, given, split.value if split else None, faults=faults, frames=frames)  # type: ignore[arg-type]
+        labels = read_labels(source, images, given, split.value if split else None, problems=problems, frames=frames)
         limbs_given = bool(labels.skeleton.limbs) or given is not None
         if given is None:
-            labels = with_limbs(labels)
+            labels = infer_limbs(labels)
         definition = target if form == "toml" else skeleton_beside(target)
         notes = _notes(labels.skeleton, source, limbs_given)
         write_it = not _is_there(labels.skeleton, definition, skeleton, overwrite)
@@ -113,7 +113,7 @@ def convert(
     if write_it:
         write_skeleton(labels.skeleton, definition, notes)
     _print(labels, notes[1:])
-    for line in (*lost, *_left_out(faults.skipped)):
+    for line in (*lost, *_left_out(problems.skipped)):
         print(line, file=sys.stderr)
     print(target)
     if write_it and definition != target:
@@ -148,9 +148,9 @@ def _is_there(skeleton: Skeleton, path: Path, given: str | None, overwrite: bool
 
 def _notes(skeleton: Skeleton, source: Path, limbs_given: bool) -> tuple[str, ...]:
     """A title, and where limbs, flip pairs and sigmas come from."""
-    from cairn.datasets.limbs import origins
+    from cairn.datasets.limbs import skeleton_origins
 
-    return (f"The skeleton of {source.name}. Correct what is wrong here.", *origins(skeleton, limbs_given))
+    return (f"The skeleton of {source.name}. Correct what is wrong here.", *skeleton_origins(skeleton, limbs_given))
 
 
 def _print(labels: Labels, notes: tuple[str, ...]) -> None:
@@ -173,7 +173,7 @@ def _print(labels: Labels, notes: tuple[str, ...]) -> None:
     console.print(table)
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
-    if unknown := [joint for joint, known in zip(skeleton.joints, labels.known, strict=True) if not known]:
+    if unknown := [joint for joint, known in zip(skeleton.joints, labels.labeled_joints, strict=True) if not known]:
         console.print(f"never labeled: {', '.join(unknown)}", markup=False, soft_wrap=True)
 
 

@@ -41,7 +41,7 @@ def detect(
         typer.Option(help='One object in each box: {"photo.jpg": [[x, y, width, height]]}.', show_default=False),
     ] = None,
     refine: Annotated[
-        bool, typer.Option("--refine", help=f"Look at each object found once more, with {CROPS}: slower, better.")
+        bool, typer.Option("--refine", help=f"Signatures at each object found once more, with {CROPS}: slower, better.")
     ] = False,
     refine_with: Annotated[
         str | None, typer.Option(help="The same with another model of one object.", show_default=False)
@@ -213,7 +213,7 @@ def detect(
         people=done.people,
         identities=len(done.identities) if track else None,
         seconds=(time.perf_counter() - started) / max(read + len(done.faults), 1),
-        faults=done.faults,
+        problems=done.faults,
         results=where,
     )
     print(line + (", interrupted" if done.stopped else ""), file=sys.stderr)

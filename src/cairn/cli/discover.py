@@ -45,7 +45,7 @@ def discover(
     """
     from cairn.cli.train import quiet_training
     from cairn.methods.autoconfig import training_of
-    from cairn.methods.landmarks.training import repeated, told
+    from cairn.methods.landmarks.training import repeated, summary
 
     quiet_training()
     from cairn.training.engine.loop import train as run_training
@@ -80,7 +80,7 @@ def discover(
         if (run / "recipe.toml").is_file():
             print(f"cairn: stopped; go on with: cairn discover --resume --out {quote(str(run))}", file=sys.stderr)
         raise
-    print(told(run), file=sys.stderr)
+    print(summary(run), file=sys.stderr)
     print(model)
 
 

@@ -87,11 +87,11 @@ def evaluate(
     from cairn.cli.reports import bar, kept_if_used
     from cairn.datasets.reading import read_labels
     from cairn.evaluation.evaluate import evaluate as run
-    from cairn.evaluation.evaluate import in_joints
+    from cairn.evaluation.prediction import predict_in_skeleton
     from cairn.evaluation.protocols import protocol_of
     from cairn.evaluation.reports.compare import write_comparison
     from cairn.evaluation.reports.diagnosis import diagnose
-    from cairn.evaluation.reports.report import free_of_reports, write_report
+    from cairn.evaluation.reports.report import prepare_report_folder, write_report
     from cairn.files import unused_folder
     from cairn.structures.skeleton import load_skeleton
 
@@ -111,19 +111,19 @@ def evaluate(
     predictors = [load(path, threads=threads, size=shape, **decoding) for path in paths]
     names = _names([predictor.spec.name for predictor in predictors], models)
     skeleton = load_skeleton(joints) if joints else predictors[0].spec.skeleton
-    truth = read_labels(labels, images, skeleton, split)  # type: ignore[arg-type]  # checked above
+    truth = read_labels(labels, images, skeleton, split)
     if limit:
         truth = replace(truth, images=truth.images[:limit])
         if not any(image.annotation.labeled.any() for image in truth):
             raise LabelError(f"the first {limit} images of {labels} have no labeled object: raise --limit")
     try:
-        finders = [in_joints(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
+        finders = [predict_in_skeleton(predictor, predictor.spec.skeleton, truth) for predictor in predictors]
     except LabelError as error:
         hint = f"{error}; --skeleton names joints that all of them have" if len(predictors) > 1 else str(error)
         raise LabelError(hint) from None
     folder = out or unused_folder(f"evaluation-{names[0]}" if len(names) == 1 else "comparison")
     averaging: Mean = "pooled" if mean == "pooled" else "joints"
-    with kept_if_used(free_of_reports(folder)):
+    with kept_if_used(prepare_report_folder(folder)):
         results = {}
         for name, predictor, finder in zip(names, predictors, finders, strict=True):
             with bar(name, len(truth)) as progress:
@@ -140,7 +140,7 @@ def evaluate(
             print_comparison(results, diagnoses)
     print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)
     if folder / "pck.png" not in written:
-        print("no plot: it needs matplotlib, pip install 'cairn[train]'", file=sys.stderr)
+        print("no plot: it needs matplotlib, pip install 'cairn-pose[train]'", file=sys.stderr)
 
 
 def _names(own: Sequence[str], typed: Sequence[str]) -> list[str]:

@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
 def print_evaluation(result: Evaluation, diagnosis: Diagnosis) -> None:
     from cairn.evaluation.metrics.summary import NME, headline, joint_rows, name_of
-    from cairn.evaluation.reports.diagnosis import error_rows
+    from cairn.evaluation.reports.diagnosis import CORRECTED, error_rows
 
     shown = console()
     table(shown, joint_rows(result), ("joint", "keypoints", name_of(result.pck), NME, "sigma"))
     table(shown, list(headline(result).items()))
     table(shown, error_rows({"": diagnosis}))
     _meanings(shown, result)
-    if diagnosis.repaired:
-        say(shown, "(in brackets: OKS AP if such errors, and no others, had been put right)")
+    if diagnosis.corrected_ap:
+        say(shown, CORRECTED)
 
 
 def print_comparison(results: Mapping[str, Evaluation], diagnoses: Mapping[str, Diagnosis]) -> None:
     from cairn.evaluation.metrics.summary import name_of
-    from cairn.evaluation.reports.compare import compared_joints, figure_rows, told_where
-    from cairn.evaluation.reports.diagnosis import error_rows
+    from cairn.evaluation.reports.compare import given_boxes, joint_comparison, metric_rows
+    from cairn.evaluation.reports.diagnosis import CORRECTED, error_rows
 
     shown = console()
     first = next(iter(results.values()))
-    table(shown, compared_joints(results), (name_of(first.pck), "keypoints", "sigma", *results))
-    table(shown, figure_rows(results), ("", *results))
+    table(shown, joint_comparison(results), (name_of(first.pck), "keypoints", "sigma", *results))
+    table(shown, metric_rows(results), ("", *results))
     table(shown, error_rows(diagnoses), ("", *results))
     _meanings(shown, first)
-    if any(diagnosis.repaired for diagnosis in diagnoses.values()):
-        say(shown, "(in brackets: OKS AP if such errors, and no others, had been put right)")
-    for line in told_where(results):
+    if any(diagnosis.corrected_ap for diagnosis in diagnoses.values()):
+        say(shown, CORRECTED)
+    for line in given_boxes(results):
         say(shown, line)
 
 
 def _meanings(shown: Console, result: Evaluation) -> None:
-    from cairn.evaluation.metrics.summary import NME, meaning_of, meaning_of_error, name_of
+    from cairn.evaluation.metrics.summary import NME, definition_of, definition_of_nme, name_of
 
-    say(shown, f"{name_of(result.pck)}: {meaning_of(result.pck)}")
-    say(shown, f"{NME}: {meaning_of_error(result.error)}")
+    say(shown, f"{name_of(result.pck)}: {definition_of(result.pck)}")
+    say(shown, f"{NME}: {definition_of_nme(result.error)}")
     if result.oks is not None:
-        say(shown, "OKS with the sigmas of the table, at most 20 finds an image")
+        say(shown, "OKS with the sigmas of the table, at most 20 predictions per image")

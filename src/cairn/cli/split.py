@@ -43,14 +43,14 @@ def split(
         raise OutputError(f"{taken[0]} is there already: give another folder")
     with kept_if_used(ensure_writable_folder(out)):
         if drawn:
-            parts = parting.read_parts(drawn, read)
+            parts = parting.read_split(drawn, read)
         else:
             with bar("reading", len(read)) as progress:
                 parts = parting.split(read, share, seed, progress=progress)
-        learn, val = parts.of(read)
+        learn, val = parts.apply(read)
         for part, path in zip((learn, val), targets, strict=False):
             write_coco(part, path)
-        parting.write_parts(parts, targets[2])
+        parting.write_split(parts, targets[2])
     print(f"{len(learn)} images -> {targets[0]}\n{len(val)} images -> {targets[1]}")
     if parts.cut:
         print(

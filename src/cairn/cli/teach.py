@@ -35,7 +35,7 @@ def teach(
         bool, typer.Option("--ridge", help="Points move as the landmarks near them, unless labels tell more: better.")
     ] = False,
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
+        bool, typer.Option("--mirror", help="Signatures at the mirror image too: better, in twice the time.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Teach the first images only.", show_default=False)] = None,
     metric: Annotated[
@@ -62,7 +62,7 @@ def teach(
     from cairn.datasets.reading import read_labels
     from cairn.evaluation.protocols import protocol_of
     from cairn.methods.landmarks import teaching
-    from cairn.methods.landmarks.model import Mirrored
+    from cairn.methods.landmarks.model import MirroredDetector
     from cairn.structures.skeleton import load_skeleton as skeleton_named
     from cairn.training.recipe import check_recipe, read_recipe
 
@@ -75,18 +75,18 @@ def teach(
     if tables.get("method") != "landmarks":
         raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
     recipe = check_recipe(training_of(tables).recipe, tables)
-    module, spec = teaching.learned(run, recipe, name or recipe.name)
+    module, spec = teaching.load_run(run, recipe, name or recipe.name)
 
     joints = skeleton_named(skeleton) if skeleton else None
     truth = read_labels(labels, images, joints)
     if limit:
         truth = replace(truth, images=truth.images[:limit])
-    detector = Mirrored(module.detector) if mirror else module.detector
-    find = teaching.finder(detector, spec)
+    detector = MirroredDetector(module.detector) if mirror else module.detector
+    find = teaching.landmark_predictor(detector, spec)
     train = teaching.examples_of(find, truth)
     held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
-    protocol = protocol_of(metric) if metric else teaching.usual_length(train if held is None else held)
-    kind: teaching.Kind = "ridge" if ridge else "paper"
+    protocol = protocol_of(metric) if metric else teaching.default_length(train if held is None else held)
+    kind: Kind = "ridge" if ridge else "paper"
     regressor = teaching.fit(train, kind)
     rows = teaching.table(train, held, kind, protocol, seed)
     other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)

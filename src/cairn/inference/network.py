@@ -25,7 +25,7 @@ class Network(Protocol):
     def spec(self) -> ModelSpec: ...
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        """images (B, 3, h, w) float32 RGB from 0 to 255 -> the outputs that the spec names."""
+        """Images (B, 3, h, w) float32 RGB from 0 to 255 -> the outputs that the spec names."""
         ...
 
 

@@ -201,7 +201,7 @@ def large_enough(boxes: NDArray) -> NDArray[np.float64]:
 
 
 def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
-    """boxes as (P, 4) x, y, width, height, each with an area inside an image of `size`, or a LabelError."""
+    """Boxes as (P, 4) x, y, width, height, each with an area inside an image of `size`, or a LabelError."""
     try:
         checked = np.asarray(boxes, dtype=np.float64)
     except (TypeError, ValueError):

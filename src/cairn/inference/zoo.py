@@ -25,7 +25,8 @@ def path_of(name: str) -> Path:
 
 def path_to_learn_from(name: str) -> Path:
     """Where the weights of an embedded model lie in numbers fine enough to go on learning: where the model itself
-    computes in int8, a NAME-fp16 lies beside it. Raises ModelError as `path_of` does."""
+    computes in int8, a NAME-fp16 lies beside it. Raises ModelError as `path_of` does.
+    """
     finer = f"{name}-fp16"
     return path_of(finer if finer in embedded() else name)
 

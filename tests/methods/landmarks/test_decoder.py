@@ -23,7 +23,7 @@ SPEC = ModelSpec(
 
 
 class Ends:
-    """Finds one end in the middle of the first cell of the image, the other in that of the last."""
+    """Predicts one end at the center of the first cell, the other at the center of the last."""
 
     def __init__(self, spec: ModelSpec = SPEC) -> None:
         self.spec = spec
@@ -45,20 +45,20 @@ def test_points_are_kept_and_the_score_is_the_mean() -> None:
     assert poses.keypoints.dtype == poses.confidence.dtype == poses.scores.dtype == np.float32
 
 
-def test_what_has_no_confidence_was_not_found() -> None:
+def test_zero_confidence_means_not_detected() -> None:
     poses = decode(np.ones((2, 2)), np.array([0.0, 1.5]), PAIR)
     assert np.isnan(poses.keypoints[0, 0]).all()
     assert np.array_equal(poses.confidence[0], [0, 1])
 
 
 @pytest.mark.parametrize(("keypoints", "confidence"), [((3, 2), 3), ((2, 3), 2), ((2, 2), 3)])
-def test_what_is_not_the_skeletons_is_refused(keypoints: tuple[int, ...], confidence: int) -> None:
+def test_outputs_of_the_wrong_shape_raise(keypoints: tuple[int, ...], confidence: int) -> None:
     with pytest.raises(ModelError, match=r"must be \(2, 2\) and confidence \(2,\) for pair, got"):
         decode(np.ones(keypoints), np.ones(confidence), PAIR)
 
 
 @pytest.mark.parametrize("size", [(128, 128), (128, 64), (30, 60)])
-def test_cells_are_those_of_the_square_that_holds_the_image(size: tuple[int, int]) -> None:
+def test_cells_span_the_square_around_the_image(size: tuple[int, int]) -> None:
     height, width = size
     poses = predictor(Ends())(np.zeros((height, width, 3), np.uint8))
     side = max(size)
@@ -67,11 +67,11 @@ def test_cells_are_those_of_the_square_that_holds_the_image(size: tuple[int, int
     assert np.allclose(poses.keypoints[0], np.array([[first] * 2, [last] * 2]) + shift, atol=1e-4)
 
 
-def test_a_network_of_another_kind_is_refused() -> None:
+def test_a_network_of_another_method_raises() -> None:
     others = (
         ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
         ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "for task crop"),
-        ({}, {"size": 128}, "64 pixels and no other size, got 128"),
+        ({}, {"size": 128}, "fixed input size of 64 pixels, got 128"),
         ({}, {"threshold": 0.5}, "has no threshold"),
         ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),
     )
@@ -81,6 +81,6 @@ def test_a_network_of_another_kind_is_refused() -> None:
     assert predictor(Ends(), size=64).spec == SPEC
 
 
-def test_detecting_imports_no_torch(environment: dict[str, str]) -> None:
+def test_inference_imports_no_torch(environment: dict[str, str]) -> None:
     code = "import cairn.methods.landmarks, sys; assert not {'torch', 'lightning', 'onnx'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

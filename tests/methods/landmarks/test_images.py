@@ -1,4 +1,4 @@
-"""What a discovery learns from: images of a folder or of a label file, and what is set aside."""
+"""Images of a discovery: from a folder or a label file, and the held-out split."""
 
 import logging
 from pathlib import Path
@@ -9,15 +9,15 @@ import pytest
 from cairn.errors import CairnError, ImageError, LabelError, RecipeError
 from cairn.media.images import write_image
 from cairn.methods.landmarks.images import (
-    HELD,
-    LEAST,
+    HELD_OUT,
+    MIN_IMAGES,
     check_images,
     landmark_skeleton,
     paths_of,
     read_data,
     without_labels,
 )
-from cairn.methods.landmarks.training import Recipe
+from cairn.methods.landmarks.recipe import Recipe
 from cairn.training.recipe import LabelSource
 from support.made_figures import draw_figure, made_figures
 
@@ -38,7 +38,7 @@ def recipe_of(*sources: Path, **values: object) -> Recipe:
     return Recipe.model_validate({"network": {"landmarks": 2}, "data": {"train": train}, **values})
 
 
-def test_a_folders_images_are_found_by_name_with_those_below_it(tmp_path: Path) -> None:
+def test_folder_images_are_sorted_by_name_with_subfolders(tmp_path: Path) -> None:
     image = np.zeros((20, 20, 3), np.uint8)
     for name in ("b.png", "a.JPG", "sub/c.png", ".hidden.png", ".git/d.png", "b.cairn.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def test_a_folders_images_are_found_by_name_with_those_below_it(tmp_path: Path) 
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a.JPG", "b.png", "sub/c.png"]
 
 
-def test_of_a_label_file_the_images_are_taken(tmp_path: Path) -> None:
+def test_a_label_file_gives_its_images(tmp_path: Path) -> None:
     labels = made_figures(tmp_path, 3)
     found = paths_of(LabelSource(labels=tmp_path / "labels.json"))
     assert found == [image.path for image in labels]
@@ -58,21 +58,21 @@ def test_of_a_label_file_the_images_are_taken(tmp_path: Path) -> None:
     assert [image.size for image in learned] == [(64, 64)] * 3
 
 
-def test_an_empty_folder_and_a_missing_one_are_one_line(tmp_path: Path) -> None:
+def test_empty_and_missing_folders_raise_one_line(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="no image in the folder"):
         paths_of(LabelSource(labels=tmp_path))
     with pytest.raises(CairnError, match="none: No such file"):
         paths_of(LabelSource(labels=tmp_path / "none"))
 
 
-def test_what_is_set_aside_is_kept_and_learned_from_nowhere(tmp_path: Path) -> None:
+def test_held_out_images_are_stored_and_not_trained_on(tmp_path: Path) -> None:
     paths = write_figures(tmp_path / "a", 30) + write_figures(tmp_path / "b", 10)
     recipe = recipe_of(tmp_path / "a", tmp_path / "b")
     skeleton, sources, val = read_data(recipe, tmp_path)
     held, learned = ({image.path for labels in sets for image in labels} for sets in ([val], [s for s, _ in sources]))
     assert held | learned == set(paths)
     assert not held & learned
-    assert len(held) == min(HELD[0], 40 // 4)
+    assert len(held) == min(HELD_OUT[0], 40 // 4)
     assert [len({p.path for p in labels} & held) for labels, _ in sources] == [0, 0]
     assert skeleton.joints == ("landmark_0", "landmark_1")
     again = read_data(recipe.model_copy(update={"seed": 5}), tmp_path)[2]
@@ -85,39 +85,39 @@ def test_what_is_set_aside_is_kept_and_learned_from_nowhere(tmp_path: Path) -> N
         read_data(recipe, tmp_path)
 
 
-def test_images_to_validate_on_may_be_given(tmp_path: Path) -> None:
-    write_figures(tmp_path / "a", LEAST)
+def test_validation_images_can_be_given(tmp_path: Path) -> None:
+    write_figures(tmp_path / "a", MIN_IMAGES)
     aside = write_figures(tmp_path / "b", 3)
     data = {"train": [{"labels": str(tmp_path / "a")}], "val": [{"labels": str(tmp_path / "b")}]}
     _, [(learned, _)], val = read_data(Recipe.model_validate({"network": {"landmarks": 2}, "data": data}), tmp_path)
     assert [image.path for image in val] == aside
-    assert len(learned) == LEAST
+    assert len(learned) == MIN_IMAGES
     assert not (tmp_path / "split.json").exists()
 
 
-def test_too_few_or_too_small_images_are_refused(tmp_path: Path) -> None:
+def test_too_few_or_too_small_images_raise(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="a discovery needs images"):
         read_data(Recipe(), tmp_path)
-    write_figures(tmp_path / "a", LEAST - 1)
-    with pytest.raises(ImageError, match="expected 10 at least, got 9"):
+    write_figures(tmp_path / "a", MIN_IMAGES - 1)
+    with pytest.raises(ImageError, match="at least 10 images, got 9"):
         read_data(recipe_of(tmp_path / "a"), tmp_path)
-    small = write_figures(tmp_path / "b", LEAST + 1, 15, 40)
-    with pytest.raises(ImageError, match=rf"{small[0].name} is 40 x 15 pixels: each side must be 16 at least"):
+    small = write_figures(tmp_path / "b", MIN_IMAGES + 1, 15, 40)
+    with pytest.raises(ImageError, match=rf"{small[0].name} is 40 x 15 pixels: each side must be at least 16"):
         read_data(recipe_of(tmp_path / "b"), tmp_path)
 
 
 @pytest.mark.parametrize("color", [0, 200])
-def test_images_of_one_color_are_refused_where_they_are_most(tmp_path: Path, color: int) -> None:
+def test_mostly_uniform_images_raise(tmp_path: Path, color: int) -> None:
     paths = write_figures(tmp_path, 5)
     for i in range(5, 11):
         write_image(tmp_path / f"{i:03}.png", np.full((24, 24, 3), color, np.uint8))
     images = without_labels(paths_of(LabelSource(labels=tmp_path)), TWO).images
-    with pytest.raises(ImageError, match=r"6 of 11 images looked at are of one color, such as .*005\.png"):
+    with pytest.raises(ImageError, match=r"6 of 11 sampled images are of one color, such as .*005\.png"):
         check_images(images)
     check_images(images[: 2 * len(paths)])  # half may be
 
 
-def test_sizes_that_differ_widely_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_widely_different_sizes_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_figures(tmp_path / "a", 2, 20, 24)
     write_figures(tmp_path / "b", 1, 20, 97)
     paths = [path for name in "ab" for path in paths_of(LabelSource(labels=tmp_path / name))]
@@ -125,4 +125,4 @@ def test_sizes_that_differ_widely_are_said(tmp_path: Path, caplog: pytest.LogCap
         check_images(without_labels(paths[:2], TWO).images)
         assert not caplog.messages
         check_images(without_labels(paths, TWO).images)
-    assert caplog.messages == ["images are from 24 to 97 pixels wide or high: all are shown at one size"]
+    assert caplog.messages == ["images are from 24 to 97 pixels wide or high; all are resized to one size"]

@@ -1,4 +1,4 @@
-"""The losses as the paper writes them, sum by sum, and what they must be whatever the maps are."""
+"""The losses against brute-force sums of the paper's equations, and laws that hold for any maps."""
 
 from collections.abc import Callable
 
@@ -50,7 +50,7 @@ def pairwise_by_definition(p: Tensor) -> float:
 
 
 def diversity_by_definition(p: Tensor, patch: int) -> float:
-    """Σ over patches of (Σ_r - max_r) of what each landmark has in the patch, the mean over images."""
+    """Σ over patches of (Σ_r - max_r) of each landmark's probability in the patch, averaged over images."""
     b, k, h, w = p.shape
     total = 0.0
     for i in range(b):
@@ -69,7 +69,7 @@ def diversity_by_definition(p: Tensor, patch: int) -> float:
 
 @FEW
 @given(SEEDS)
-def test_losses_are_their_definitions(seed: int) -> None:
+def test_losses_match_their_definitions(seed: int) -> None:
     p, q, u, gv = problem(seed)
     assert losses.align_probabilities(p, q, u, gv).item() == pytest.approx(alignment_by_definition(p, q, u, gv))
     assert losses.diversity_pairwise(p).item() == pytest.approx(pairwise_by_definition(p))
@@ -80,7 +80,7 @@ def test_losses_are_their_definitions(seed: int) -> None:
 
 @FEW
 @given(SEEDS)
-def test_points_are_means_and_their_alignment_is_the_mean_square_of_distances(seed: int) -> None:
+def test_positions_are_means_and_point_alignment_is_the_mean_squared_distance(seed: int) -> None:
     p, q, u, gv = problem(seed)
     b, k, h, w = p.shape
     found, moved = losses.positions(p, u), losses.positions(q, gv)
@@ -98,7 +98,7 @@ def test_points_are_means_and_their_alignment_is_the_mean_square_of_distances(se
 
 @FEW
 @given(SEEDS)
-def test_alignment_of_probabilities_is_that_of_points_and_both_variances(seed: int) -> None:
+def test_probability_alignment_is_point_alignment_plus_both_variances(seed: int) -> None:
     p, q, u, gv = problem(seed)
 
     def variance(maps: Tensor, places: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def test_alignment_of_probabilities_is_that_of_points_and_both_variances(seed: i
 
 
 @pytest.mark.parametrize("patch", [1, 2, 3, 4])
-def test_diversity_is_nothing_apart_and_all_but_one_together(patch: int) -> None:
+def test_diversity_is_0_apart_and_k_minus_1_together(patch: int) -> None:
     together = random_maps(np.random.default_rng(0), 2, 1, 7, 9).expand(-1, 5, -1, -1)
     assert losses.diversity(together, patch).item() == pytest.approx(4)
     apart = torch.zeros(1, 4, 8, 8, dtype=torch.double)
@@ -123,7 +123,7 @@ def test_diversity_is_nothing_apart_and_all_but_one_together(patch: int) -> None
     assert losses.diversity(neighbors, patch).item() == pytest.approx(0 if patch == 1 else 1)
 
 
-def test_pairwise_diversity_is_least_apart() -> None:
+def test_pairwise_diversity_is_minimal_apart() -> None:
     apart = torch.eye(4).reshape(1, 4, 2, 2)
     assert losses.diversity_pairwise(apart).item() == pytest.approx(1 / 4)  # a landmark and itself
     assert losses.diversity_pairwise(apart[:, :1].expand(-1, 4, -1, -1)).item() == pytest.approx(1)
@@ -150,12 +150,12 @@ MAPS = torch.from_numpy(np.random.default_rng(2).normal(0, 2, (2, 3, 4, 5)))
     ],
     ids=["probabilities", "points", "patches", "pairs"],
 )
-def test_gradients_are_those_of_small_steps(loss: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
+def test_gradients_match_finite_differences(loss: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
     assert torch.autograd.gradcheck(loss, tuple(value.clone().requires_grad_() for value in inputs))
 
 
 def floating_point_operations(loss: Callable[[Tensor], Tensor], landmarks: int) -> int:
-    """Numbers that the operations of a loss give, and for products of matrices those that they sum."""
+    """Counts the output elements of a loss's operations; matrix products count their summands."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Counting(TorchDispatchMode):
@@ -173,9 +173,9 @@ def floating_point_operations(loss: Callable[[Tensor], Tensor], landmarks: int) 
     return counting.count
 
 
-def test_cheap_diversity_costs_as_much_for_each_landmark_however_many_and_pairs_do_not() -> None:
+def test_patch_diversity_is_linear_and_pairwise_diversity_is_not() -> None:
     counts = {k: floating_point_operations(lambda p: losses.diversity(p, 3), k) for k in (10, 30, 50)}
     assert counts[50] - counts[30] == counts[30] - counts[10]
     assert counts[50] / 50 <= counts[10] / 10
     pairs = {k: floating_point_operations(losses.diversity_pairwise, k) for k in (10, 50)}
-    assert pairs[50] / 50 > 3 * pairs[10] / 10  # five times, but for what is done once a landmark
+    assert pairs[50] / 50 > 3 * pairs[10] / 10  # five times, except for the work done once per landmark

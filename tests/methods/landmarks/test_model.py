@@ -1,4 +1,4 @@
-"""Laws of the networks: sizes, shifts, and the same answers as numpy's."""
+"""Laws of the networks: sizes, shifts, and agreement with numpy."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from cairn.methods.landmarks.losses import probabilities
 from cairn.methods.landmarks.model import (
-    MIN_SURE,
-    RADIUS,
+    CONFIDENCE_RADIUS,
+    MIN_CONFIDENCE,
     Detector,
-    HourglassBackbone,
-    Mirrored,
-    PaperBackbone,
+    HourglassNetwork,
+    MirroredDetector,
+    PaperNetwork,
     Taught,
     in_cells,
 )
@@ -25,7 +25,7 @@ EDGE = (FRAME - SIZE) // 2
 
 
 class Painted(nn.Module):
-    """A backbone whose score maps are what its input shows at every fourth pixel, colors being landmarks."""
+    """A network whose score maps are every fourth pixel of its input, one color channel per landmark."""
 
     stride = STRIDE
 
@@ -34,7 +34,7 @@ class Painted(nn.Module):
 
 
 def with_scores(scores: Tensor) -> Tensor:
-    """(B, 3, h, w) -> the image of which `Painted` makes these scores, noise around what it sees."""
+    """(B, 3, h, w) -> the image from which `Painted` makes these scores, with noise around its view."""
     image = torch.rand(len(scores), 3, FRAME, FRAME) * 255
     inner = image[..., EDGE : EDGE + SIZE, EDGE : EDGE + SIZE]
     inner[..., ::STRIDE, ::STRIDE] = scores
@@ -55,10 +55,10 @@ def millions(network: nn.Module) -> float:
     return sum(weights.numel() for weights in network.parameters()) / 1e6
 
 
-def test_the_papers_networks_have_as_many_parameters_as_it_says() -> None:
-    assert millions(PaperBackbone(30)) == pytest.approx(0.94, abs=0.005)
-    assert millions(PaperBackbone(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
-    assert [c.out_channels for c in PaperBackbone(30).modules() if isinstance(c, nn.Conv2d)] == [
+def test_paper_networks_have_the_published_number_of_parameters() -> None:
+    assert millions(PaperNetwork(30)) == pytest.approx(0.94, abs=0.005)
+    assert millions(PaperNetwork(30, dilated=True)) == pytest.approx(0.34, abs=0.005)
+    assert [c.out_channels for c in PaperNetwork(30).modules() if isinstance(c, nn.Conv2d)] == [
         20,
         48,
         64,
@@ -71,15 +71,15 @@ def test_the_papers_networks_have_as_many_parameters_as_it_says() -> None:
 @pytest.mark.parametrize(
     "backbone",
     [
-        PaperBackbone(7),
-        PaperBackbone(7, dilated=True),
-        HourglassBackbone(7),
-        HourglassBackbone(7, (8, 12)),
-        HourglassBackbone(7, (8,)),
+        PaperNetwork(7),
+        PaperNetwork(7, dilated=True),
+        HourglassNetwork(7),
+        HourglassNetwork(7, (8, 12)),
+        HourglassNetwork(7, (8,)),
     ],
     ids=["paper", "dilated", "hourglass", "two levels", "one level"],
 )
-def test_maps_are_of_the_stride_that_is_said(backbone: nn.Module) -> None:
+def test_maps_have_the_declared_stride(backbone: nn.Module) -> None:
     with torch.no_grad():
         maps = backbone.eval()(torch.rand(2, 3, 64, 96) * 255)
     assert maps.shape == (2, 7, 64 // backbone.stride, 96 // backbone.stride)
@@ -88,14 +88,14 @@ def test_maps_are_of_the_stride_that_is_said(backbone: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("backbone", "multiple", "reach"),
     [
-        (PaperBackbone(3), 2, 24),
-        (PaperBackbone(3, dilated=True), 2, 38),
-        (HourglassBackbone(3, (8, 8)), 8, 72),
+        (PaperNetwork(3), 2, 24),
+        (PaperNetwork(3, dilated=True), 2, 38),
+        (HourglassNetwork(3, (8, 8)), 8, 72),
     ],
     ids=["paper", "dilated", "hourglass"],
 )
-def test_what_a_image_shows_elsewhere_maps_show_elsewhere(backbone: nn.Module, multiple: int, reach: int) -> None:
-    """Away from the edges, for shifts by what the network halves its input to."""
+def test_networks_are_translation_equivariant(backbone: nn.Module, multiple: int, reach: int) -> None:
+    """Away from the edges, for shifts by a multiple of the total stride."""
     torch.manual_seed(0)
     size, shift = 2 * reach + 48, 2 * multiple
     large = torch.rand(1, 3, size + shift, size + shift) * 255
@@ -112,9 +112,9 @@ def test_what_a_image_shows_elsewhere_maps_show_elsewhere(backbone: nn.Module, m
 
 
 def test_a_flat_image_gives_flat_maps() -> None:
-    """The network does not know where the edge is: zeros around its inputs would tell it."""
+    """The network cannot infer the edge; zero padding would reveal it."""
     torch.manual_seed(1)
-    for backbone in (PaperBackbone(3), PaperBackbone(3, dilated=True), HourglassBackbone(3)):
+    for backbone in (PaperNetwork(3), PaperNetwork(3, dilated=True), HourglassNetwork(3)):
         with torch.no_grad():
             maps = backbone.eval()(torch.full((1, 3, 64, 64), 30.0))
         assert torch.allclose(maps, maps[..., :1, :1].expand_as(maps), atol=1e-5)
@@ -122,17 +122,17 @@ def test_a_flat_image_gives_flat_maps() -> None:
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_landmarks_are_numpys_soft_argmax_and_sure_between_0_and_1(seed: int) -> None:
+def test_landmarks_match_numpys_soft_argmax_with_confidence_between_0_and_1(seed: int) -> None:
     scores = torch.from_numpy(np.random.default_rng(seed).normal(0, 6, (2, 3, 8, 8)).astype(np.float32))
     points, confidence = painted()(with_scores(scores))
     assert points.shape == (2, 3, 2)
     assert np.allclose(points, of_numpy(scores), atol=1e-4)
     assert confidence.shape == (2, 3)
-    assert (confidence >= MIN_SURE).all()
+    assert (confidence >= MIN_CONFIDENCE).all()
     assert (confidence <= 1).all()
 
 
-def test_a_landmark_is_as_sure_as_its_map_is_narrow() -> None:
+def test_confidence_grows_with_the_sharpness_of_the_map() -> None:
     scores = torch.full((1, 3, 8, 8), -40.0)
     scores[0, 0, 2, 5] = 40  # in one cell
     scores[0, 1, 2, 1] = scores[0, 1, 2, 5] = 40  # in two, far apart: the mean is on neither
@@ -141,14 +141,14 @@ def test_a_landmark_is_as_sure_as_its_map_is_narrow() -> None:
     cells = torch.tensor([[5.0, 2.0], [3.0, 2.0], [3.5, 3.5]]) + EDGE / STRIDE
     assert torch.allclose(points[0], cells, atol=1e-4)
     assert confidence[0, 0] == 1
-    assert confidence[0, 1] == pytest.approx(MIN_SURE)
-    # Within a cell of 12 along the image, which is more than RADIUS: the 4 cells half a diagonal away, of 64.
-    assert RADIUS < 2 / 12
+    assert confidence[0, 1] == pytest.approx(MIN_CONFIDENCE)
+    # One cell of 12 exceeds CONFIDENCE_RADIUS: 4 of 64 cells are within it, half a diagonal away.
+    assert CONFIDENCE_RADIUS < 2 / 12
     assert confidence[0, 2] == pytest.approx(4 / 64, rel=1e-4)
 
 
-def test_confidence_has_no_steps() -> None:
-    """Whichever way a number is rounded, torch and onnxruntime must agree."""
+def test_confidence_is_continuous() -> None:
+    """torch and onnxruntime must agree whichever way a number is rounded."""
     rng = np.random.default_rng(0)
     scores = torch.from_numpy(rng.normal(0, 1, (400, 3, 8, 8)))
     detector = Detector(Painted(), SIZE, FRAME, STRIDE).double()
@@ -164,7 +164,7 @@ def test_confidence_has_no_steps() -> None:
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_taught_points_are_linear_in_landmarks_and_as_sure_as_those_that_they_hang_on(seed: int) -> None:
+def test_taught_points_and_their_confidence_are_linear_in_landmarks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores = torch.from_numpy(rng.normal(0, 3, (2, 3, 8, 8)).astype(np.float32))
     matrix, offset = rng.normal(0, 1, (6, 8)), rng.normal(0, 1, 8)
@@ -182,7 +182,7 @@ def test_taught_points_are_linear_in_landmarks_and_as_sure_as_those_that_they_ha
         assert np.allclose(confidence[:, point], sure.numpy() @ weights / sum(weights), atol=1e-5)
 
 
-def test_a_point_that_hangs_on_no_landmark_is_found_all_the_same() -> None:
+def test_a_point_without_coefficients_is_still_predicted() -> None:
     """A ridge from one labeled image is the offset alone."""
     taught = Taught(painted(), torch.zeros(6, 4), torch.tensor([0.0, 0.5, -1.0, 1.0]))
     image = with_scores(torch.randn(1, 3, 8, 8))
@@ -196,16 +196,16 @@ def test_cells_span_the_image_from_edge_to_edge() -> None:
     assert torch.allclose(corners, torch.tensor([[-0.5, 9.5], [0.0, 9.0]]), atol=1e-6)
 
 
-def test_the_middle_is_all_that_is_looked_at() -> None:
+def test_only_the_middle_of_the_image_matters() -> None:
     scores = torch.randn(1, 3, 8, 8)
     one, other = painted()(with_scores(scores)), painted()(with_scores(scores))
     assert torch.equal(one[0], other[0])
     assert torch.allclose(probabilities(scores).sum(dim=(2, 3)), torch.ones(1, 3))
 
 
-def test_what_looks_at_the_mirror_image_too_finds_the_same_in_it_the_other_way_round() -> None:
+def test_the_mirrored_detector_commutes_with_mirroring() -> None:
     torch.manual_seed(0)
-    both = Mirrored(Detector(HourglassBackbone(4), SIZE, FRAME, 4)).eval()
+    both = MirroredDetector(Detector(HourglassNetwork(4), SIZE, FRAME, 4)).eval()
     image = torch.rand(2, 3, FRAME, FRAME) * 255
     with torch.no_grad():
         points, sure = both.landmarks(image)

@@ -1,4 +1,4 @@
-"""Laws of a pair: what x' shows at v, x shows at g(v), whatever the first warp is."""
+"""Laws of a pair: x' at v equals x at g(v), whatever the first warp is."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_without_warps_both_views_are_the_middle_of_the_image() -> None:
 
 
 def test_the_second_warp_is_exact() -> None:
-    """x is a ramp where the first warp is none: x' must show g itself."""
+    """Without a first warp x is a ramp, so x' must equal g itself."""
     second = drawn(SECOND, 0, 4)
     pair = pair_of(ramps(4), torch.from_numpy(STILL).expand(4, -1, -1), second)
     moved = Warp(second, control_grid())(centers(SIZE, SIZE, MIDDLE))
@@ -51,14 +51,14 @@ def test_the_second_warp_is_exact() -> None:
     assert (shown - moved)[inside].abs().max() < 1e-5
 
 
-def test_what_the_warped_view_shows_at_v_the_other_shows_at_g_of_v() -> None:
+def test_the_warped_view_at_v_equals_the_view_at_g_of_v() -> None:
     """To a hundredth of a pixel, though the first warp is tabulated: values are coordinates."""
     first, second = drawn(FIRST, 1, 8), drawn(SECOND, 2, 8)
     pair = pair_of(ramps(8), first, second)
     moved = pair.g(centers(SIZE, SIZE, MIDDLE))
     again = sample(pair.x, (moved / MIDDLE).unflatten(1, (SIZE, SIZE)))
     inside = (moved.abs() < MIDDLE * (1 - 1 / SIZE)).all(-1)
-    # where the first warp leaves the image its edge goes on, and a kink is not linear between pixels
+    # where the first warp leaves the image, the edge is repeated, and the kink is not linear between pixels
     inside &= (pair.warped.flatten(2)[:, :2].abs() < 0.9).all(1)
     pixels = (again - pair.warped).flatten(2)[:, :2].abs().amax(1)[inside] * FRAME / 2
     assert inside.float().mean() > 0.5
@@ -75,7 +75,7 @@ def test_the_first_warp_is_the_spline_that_it_tabulates() -> None:
     assert torch.equal(pair.x, pair.warped)
 
 
-def test_moved_is_g_of_the_cells_and_the_warp_is_handed_on() -> None:
+def test_moved_is_g_of_the_cells() -> None:
     second = drawn(SECOND, 4, 3)
     pair = pair_of(torch.zeros(3, 3, FRAME, FRAME), drawn(FIRST, 5, 3), second)
     cells = centers(CELLS, CELLS, MIDDLE)
@@ -83,13 +83,13 @@ def test_moved_is_g_of_the_cells_and_the_warp_is_handed_on() -> None:
     assert torch.allclose(pair.moved, Warp(second, control_grid())(cells), atol=1e-6)
 
 
-def test_second_warps_of_the_usual_recipe_stay_within_the_table() -> None:
+def test_second_warps_of_the_default_recipe_stay_within_the_table() -> None:
     moved = Warp(drawn(SECOND, 6, 300), control_grid())(centers(8, 8, MIDDLE))
     assert (moved.abs() < REACH).all(-1).float().mean() > 0.98
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_pair_maker_has_nothing_to_learn_or_to_keep(dtype: torch.dtype) -> None:
+def test_a_pair_maker_has_no_parameters_or_persistent_buffers(dtype: torch.dtype) -> None:
     maker = PairMaker(SIZE, CELLS, MIDDLE).to(dtype)
     assert not maker.state_dict()
     assert not list(maker.parameters())

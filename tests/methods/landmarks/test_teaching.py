@@ -12,20 +12,10 @@ from numpy.typing import NDArray
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
-from cairn.methods.landmarks.teaching import (
-    ACROSS,
-    DRAWS,
-    FOLDS,
-    NEAR,
-    RIDGES,
-    Examples,
-    error,
-    examples_of,
-    fit,
-    table,
-    usual_length,
-)
-from cairn.structures.poses import Annotation, Poses
+from cairn.methods.landmarks.regression import CROSS_PENALTY, NEAR, RIDGES
+from cairn.methods.landmarks.teaching import DRAWS, FOLDS, Examples, default_length, error, examples_of, fit, table
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,7 +26,7 @@ DIAGONAL = protocol_of("diagonal")
 
 
 def truth_of(points: NDArray) -> Annotation:
-    """points (M, 2N) from -1 to 1 -> labeled objects in pixels, with boxes of diagonal 50."""
+    """points (M, 2N) from -1 to 1 -> annotated instances in pixels, with boxes of diagonal 50."""
     keypoints = (points.reshape(len(points), points.shape[1] // 2, 2) * SIDE / 2 + (SIDE - 1) / 2).astype(np.float32)
     return Annotation(
         keypoints,
@@ -80,7 +70,7 @@ def ridge_by_hand(
             guess, dear = np.zeros(len(mean)), np.zeros(len(mean))
             for k in range(len(mean) // 2):
                 guess[2 * k + axis] = share[k]
-                dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], ACROSS * (1 + away[k])
+                dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], CROSS_PENALTY * (1 + away[k])
             centerd, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
             change = np.linalg.solve(
                 centerd.T @ centerd + penalty * np.diag(dear), centerd.T @ (column - centerd @ guess)
@@ -101,7 +91,7 @@ def shaken(seed: int, count: int) -> Examples:
 
 @FEW
 @given(SEEDS, st.integers(8, 40))
-def test_a_linear_map_is_found_exactly(seed: int, count: int) -> None:
+def test_a_linear_map_is_recovered_exactly(seed: int, count: int) -> None:
     train, other = made(seed, count), made(seed + 1, 10)
     regressor = fit(train, "paper")
     assert np.allclose(regressor(other.landmarks), other.points, atol=1e-6)
@@ -109,7 +99,7 @@ def test_a_linear_map_is_found_exactly(seed: int, count: int) -> None:
     assert error(regressor, other, DIAGONAL) < 1e-3
 
 
-def test_a_bias_is_for_the_ridge_alone() -> None:
+def test_only_the_ridge_has_a_bias() -> None:
     train, other = made(0, 200, offset=0.3), made(1, 50, offset=0.3)
     assert error(fit(train, "ridge"), other, DIAGONAL) < 0.05
     assert error(fit(train, "paper"), other, DIAGONAL) > 5
@@ -117,7 +107,7 @@ def test_a_bias_is_for_the_ridge_alone() -> None:
 
 @FEW
 @given(SEEDS, st.integers(2, 15), st.floats(0.01, 2))
-def test_the_ridge_is_the_one_of_which_refits_without_each_image_err_least(seed: int, count: int, noise: float) -> None:
+def test_the_selected_ridge_minimizes_the_leave_one_out_error_of_refits(seed: int, count: int, noise: float) -> None:
     train = made(seed, count, noise, offset=0.2)
     x, y = train.landmarks, train.points
     places = x.mean(axis=0), y.mean(axis=0)
@@ -139,18 +129,18 @@ def test_the_ridge_is_the_one_of_which_refits_without_each_image_err_least(seed:
     assert errors[chosen] == pytest.approx(min(errors), rel=1e-6)
 
 
-def test_noise_asks_for_more_penalty_and_few_labels_gain_by_it() -> None:
+def test_noise_raises_the_penalty_and_helps_with_few_labels() -> None:
     train, other = shaken(2, 35), shaken(3, 200)
     assert error(fit(train, "ridge"), other, DIAGONAL) < 0.9 * error(fit(train, "paper"), other, DIAGONAL)
 
 
 @pytest.mark.parametrize("kind", ["paper", "ridge"])
-def test_a_point_is_learned_from_the_images_in_which_it_is_labeled(kind: str) -> None:
+def test_a_point_is_fitted_on_the_images_in_which_it_is_labeled(kind: str) -> None:
     whole = made(4, 30, noise=0.1)
     points = whole.points.copy()
     points[:12, 2:4] = np.nan
     partly = fit(replace(whole, points=points), kind)
-    # A ridge is chosen for all points together that are labeled in the same images.
+    # One ridge is selected for all points that are labeled in the same images.
     alone = {tuple(columns): replace(whole, points=whole.points[:, columns]) for columns in ([2, 3], [0, 1, 4, 5])}
     for columns, rows in (((2, 3), np.arange(12, 30)), ((0, 1, 4, 5), np.arange(30))):
         some = replace(alone[columns][rows], skeleton=Skeleton("some", ENDS.joints[: len(columns) // 2]))
@@ -159,7 +149,7 @@ def test_a_point_is_learned_from_the_images_in_which_it_is_labeled(kind: str) ->
     assert np.isfinite(partly.matrix).all()
 
 
-def test_a_point_that_is_labeled_nowhere_is_named() -> None:
+def test_a_point_without_labels_is_named_in_the_error() -> None:
     whole = made(5, 8)
     points = whole.points.copy()
     points[:, 2:4] = np.nan
@@ -167,26 +157,26 @@ def test_a_point_that_is_labeled_nowhere_is_named() -> None:
         fit(replace(whole, points=points), "paper")
 
 
-def test_one_image_teaches_itself() -> None:
+def test_one_image_is_reproduced_exactly() -> None:
     one = made(6, 1)
     assert np.allclose(fit(one, "paper")(one.landmarks), one.points)
     ridge = fit(one, "ridge")
     assert np.allclose(ridge(one.landmarks), one.points)
     moved = one.landmarks + np.tile([0.1, -0.2], one.landmarks.shape[1] // 2)
-    assert np.allclose(ridge(moved), one.points + np.tile([0.1, -0.2], 3))  # points go with the landmarks near them
+    assert np.allclose(ridge(moved), one.points + np.tile([0.1, -0.2], 3))  # points move with nearby landmarks
 
 
-def test_an_error_is_in_percent_of_the_length() -> None:
+def test_the_error_is_in_percent_of_the_length() -> None:
     some = made(8, 20)
     regressor = fit(some, "paper")
     off = replace(regressor, offset=np.tile([3 / SIDE * 2, 4 / SIDE * 2], 3))  # five pixels away, of 50
     assert error(off, some, DIAGONAL) == pytest.approx(10, rel=1e-4)
     points = some.points.copy()
     points[3, :2] = np.nan
-    assert error(off, replace(some, points=points, truth=truth_of(points)), DIAGONAL) == pytest.approx(10, rel=1e-4)
+    assert error(off, replace(some, points=points, ground_truth=truth_of(points)), DIAGONAL) == pytest.approx(10, rel=1e-4)
 
 
-def test_a_table_on_other_labels_ends_with_the_model_itself() -> None:
+def test_a_table_on_validation_labels_ends_with_the_full_fit() -> None:
     train, val = made(9, 60, noise=0.1), made(10, 200, noise=0.1)
     rows = table(train, val, "paper", DIAGONAL, seed=0)
     assert [row.count for row in rows] == [1, 5, 10, 20, 50, 60]
@@ -197,7 +187,7 @@ def test_a_table_on_other_labels_ends_with_the_model_itself() -> None:
     assert rows == table(train, val, "paper", DIAGONAL, seed=0) != table(train, val, "paper", DIAGONAL, seed=1)
 
 
-def test_a_table_without_other_labels_measures_on_what_was_not_taught() -> None:
+def test_a_table_without_validation_labels_measures_on_held_out_images() -> None:
     train = made(11, 40, noise=0.1)
     rows = table(train, None, "ridge", DIAGONAL, seed=0)
     assert [row.count for row in rows] == [1, 5, 10, 20, 40]
@@ -205,7 +195,7 @@ def test_a_table_without_other_labels_measures_on_what_was_not_taught() -> None:
     others = error(fit(train, "ridge"), made(12, 400, noise=0.1), DIAGONAL)
     assert rows[-1].mean == pytest.approx(others, rel=0.25)
     itself = error(fit(train, "paper"), train, DIAGONAL)
-    assert table(train, None, "paper", DIAGONAL, seed=0)[-1].mean > 1.1 * itself  # what was taught would flatter
+    assert table(train, None, "paper", DIAGONAL, seed=0)[-1].mean > 1.1 * itself  # the training error is optimistic
 
 
 def test_a_table_of_few_labels_has_few_rows() -> None:
@@ -215,7 +205,7 @@ def test_a_table_of_few_labels_has_few_rows() -> None:
     assert [row.count for row in table(made(13, 3), made(14, 4), "paper", DIAGONAL, 0)] == [1, 3]
 
 
-def test_draws_that_do_not_label_every_point_are_left_out() -> None:
+def test_draws_that_do_not_label_every_point_are_skipped() -> None:
     whole = made(15, 20)
     points = whole.points.copy()
     points[1:, :2] = np.nan  # a point that is labeled in the first image only
@@ -225,8 +215,8 @@ def test_draws_that_do_not_label_every_point_are_left_out() -> None:
     assert all(np.isfinite(row.mean) for row in rows)
 
 
-class Finder:
-    """Finds two landmarks: the middle of the image and its bottom right corner."""
+class Predictor:
+    """Predicts two landmarks: the center of the image and its bottom right corner."""
 
     def __call__(self, path: object) -> Poses:
         height, width = (60, 100)
@@ -235,7 +225,7 @@ class Finder:
 
 
 def labels_of(*counts: int) -> Labels:
-    """Images of 100 x 60 with so many objects each, the first joint at the top left corner of the image."""
+    """Images of 100 x 60 with so many instances each, the first joint at the top left corner of the image."""
     images = []
     for i, count in enumerate(counts):
         keypoints = np.tile(np.array([[[-0.5, -0.5], [49.5, 29.5], [np.nan, np.nan]]], np.float32), (count, 1, 1))
@@ -245,24 +235,24 @@ def labels_of(*counts: int) -> Labels:
     return Labels(ENDS, tuple(images), np.ones(3, bool))
 
 
-def test_both_kinds_of_points_are_within_the_square_that_holds_the_image(caplog: pytest.LogCaptureFixture) -> None:
+def test_landmarks_and_points_are_relative_to_the_square_around_the_image(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "cairn"):
-        found = examples_of(Finder(), labels_of(1, 0, 2, 1))  # type: ignore[arg-type]
-    assert caplog.messages == ["2 images without exactly one labeled object are left out"]
-    assert len(found) == len(found.truth) == 2
-    assert np.allclose(found.landmarks, [[0, 0, 1, 0.6]] * 2)
-    assert np.allclose(found.points, [[-1, -0.6, 0, 0, np.nan, np.nan]] * 2, equal_nan=True)
-    assert np.allclose(found.half, 50)
-    assert len(found[np.array([1])]) == 1
+        examples = examples_of(Predictor(), labels_of(1, 0, 2, 1))  # type: ignore[arg-type]
+    assert caplog.messages == ["2 images without exactly one annotated instance are skipped"]
+    assert len(examples) == len(examples.ground_truth) == 2
+    assert np.allclose(examples.landmarks, [[0, 0, 1, 0.6]] * 2)
+    assert np.allclose(examples.points, [[-1, -0.6, 0, 0, np.nan, np.nan]] * 2, equal_nan=True)
+    assert np.allclose(examples.half, 50)
+    assert len(examples[np.array([1])]) == 1
 
 
-def test_labels_of_several_objects_a_image_are_refused() -> None:
-    with pytest.raises(LabelError, match="no image has exactly one labeled object"):
-        examples_of(Finder(), labels_of(2, 2, 0))  # type: ignore[arg-type]
+def test_labels_with_several_instances_per_image_raise() -> None:
+    with pytest.raises(LabelError, match="no image has exactly one annotated instance"):
+        examples_of(Predictor(), labels_of(2, 2, 0))  # type: ignore[arg-type]
 
 
-def test_errors_are_in_the_length_that_such_labels_are_published_in() -> None:
-    assert usual_length(made(17, 4)) == PROTOCOLS["diagonal"]
+def test_the_default_length_is_the_published_one() -> None:
+    assert default_length(made(17, 4)) == PROTOCOLS["diagonal"]
     rng = np.random.default_rng(0)
     faces = examples(rng.normal(size=(4, 8)), rng.normal(size=(4, 10)), load_skeleton("face5"))
-    assert usual_length(faces) == PROTOCOLS["eyes"]
+    assert default_length(faces) == PROTOCOLS["eyes"]

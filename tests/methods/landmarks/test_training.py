@@ -1,4 +1,4 @@
-"""Laws of a discovery: what it minimizes reaches every weight, and landmarks come to follow the image."""
+"""Laws of a discovery: gradients reach every weight, and training makes landmarks follow the image."""
 
 import importlib
 from pathlib import Path
@@ -11,15 +11,14 @@ import torch
 from cairn.errors import RecipeError
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses
+from cairn.methods.landmarks.recipe import Input, Recipe
 from cairn.methods.landmarks.training import (
-    Input,
     LandmarksModule,
-    Recipe,
     module,
     read_data,
     recolored,
     repeated,
-    told,
+    summary,
     training_set,
 )
 from cairn.structures.geometry import crop
@@ -57,22 +56,22 @@ LOSSES = [{"alignment": a, "diversity": d} for a in ("probabilities", "points") 
 
 
 @pytest.mark.parametrize("settings", LOSSES)
-@pytest.mark.parametrize("backbone", ["hourglass", "paper", "dilated"])
-def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, backbone: str) -> None:
-    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"backbone": backbone})
+@pytest.mark.parametrize("kind", ["hourglass", "paper", "dilated"])
+def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings: dict, kind: str) -> None:
+    recipe = recipe_for(figures, loss=settings, network=SMALL["network"] | {"kind": kind})
     learner, batch = with_module(recipe, tmp_path)
     sum(learner.losses(batch).values()).backward()
     *_, last = [name for name, _ in learner.network.named_parameters()]
     for name, weights in learner.network.named_parameters():
-        if name == last:  # what is added to a whole map the softmax takes away
+        if name == last:  # softmax is invariant to a constant
             assert weights.grad.abs().max() < 1e-6
         else:
             assert weights.grad.abs().max() > 1e-7, name
 
 
 @pytest.mark.parametrize("settings", LOSSES)
-def test_the_loss_is_of_the_kinds_that_the_recipe_names(figures: Path, tmp_path: Path, settings: dict) -> None:
-    """In units of half of what the network sees, whatever share of the image that is."""
+def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: dict) -> None:
+    """In half sides of the input, whatever share of the image it covers."""
     recipe = recipe_for(figures, loss={**settings, "weight": 0.3, "patch": 2})
     learner, batch = with_module(recipe, tmp_path)
     pair = learner.pairs(batch["image"].float(), batch["first"], batch["second"])
@@ -91,7 +90,7 @@ def test_the_loss_is_of_the_kinds_that_the_recipe_names(figures: Path, tmp_path:
     assert got["diversity"].item() == pytest.approx(0.3 * diversity.item(), rel=1e-5)
 
 
-def test_landmarks_come_to_follow_what_images_show(figures: Path, tmp_path: Path) -> None:
+def test_training_makes_landmarks_follow_the_image(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     learner, _ = with_module(recipe, tmp_path / "run")
     before = learner.measure([])
@@ -105,10 +104,10 @@ def test_landmarks_come_to_follow_what_images_show(figures: Path, tmp_path: Path
     assert after["collapsed"] < before["collapsed"]
     assert after["score"] > before["score"]
     assert len(list((tmp_path / "run" / "sheets").glob("*.png"))) == 2
-    assert "do not follow" in told(tmp_path / "run")
+    assert "do not follow" in summary(tmp_path / "run")
 
 
-def test_frames_are_what_the_predictor_shows_the_network(figures: Path, tmp_path: Path) -> None:
+def test_frames_match_the_input_of_the_predictor(figures: Path, tmp_path: Path) -> None:
     learner, _ = with_module(recipe_for(figures), tmp_path)
     shown = []
 
@@ -124,7 +123,7 @@ def test_frames_are_what_the_predictor_shows_the_network(figures: Path, tmp_path
     assert all(pose.skeleton.joints[0] == "landmark_0" for pose in poses)
 
 
-def test_a_sample_is_a_frame_with_warps_and_colors_that_its_seed_draws(figures: Path, tmp_path: Path) -> None:
+def test_a_sample_is_determined_by_its_seed(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     skeleton, sources, _ = read_data(recipe, tmp_path)
     samples = training_set(recipe, skeleton, sources)
@@ -140,7 +139,7 @@ def test_a_sample_is_a_frame_with_warps_and_colors_that_its_seed_draws(figures: 
     assert np.array_equal(one["image"], square.transpose(2, 0, 1))
 
 
-def test_colors_change_as_opencv_changes_them() -> None:
+def test_recoloring_matches_opencv() -> None:
     rng = np.random.default_rng(0)
     views = rng.uniform(0, 255, (2, 2, 3, 5, 4)).astype(np.float32)
     colors = rng.normal(0, 1, (2, 2, 3, 4)).astype(np.float32)
@@ -151,7 +150,7 @@ def test_colors_change_as_opencv_changes_them() -> None:
 
 
 @pytest.mark.parametrize(("size", "middle", "frame"), [(96, 0.75, 128), (48, 0.75, 64), (32, 1, 32), (80, 0.8, 100)])
-def test_the_frame_is_the_input_and_what_lies_around_it(size: int, middle: float, frame: int) -> None:
+def test_the_frame_extends_the_input_on_all_sides(size: int, middle: float, frame: int) -> None:
     assert Input(size=size, middle=middle).frame == frame
 
 
@@ -167,47 +166,47 @@ FOUR_LEVELS = {"widths": [8, 8, 8, 8]}
             ROOM | {"network": {"landmarks": 65}},
             "65 landmarks have no room in maps of 24 x 24 cells, patches of 3: at most 64",
         ),
-        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this backbone"),
-        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this backbone, and 64 at least"),
-        ({"input": {"size": 73}, "network": {"backbone": "paper"}}, "must be a multiple of 2 for this backbone"),
+        ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this network"),
+        ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this network, and at least 64"),
+        ({"input": {"size": 73}, "network": {"kind": "paper"}}, "must be a multiple of 2 for this network"),
         (
-            {"input": {"size": 14}, "network": {"backbone": "dilated"}},
-            "a multiple of 2 for this backbone, and 16 at least",
+            {"input": {"size": 14}, "network": {"kind": "dilated"}},
+            "a multiple of 2 for this network, and at least 16",
         ),
         ({"input": {"middle": 0.2}}, r"input\.middle"),
         ({"loss": {"gamma": 10}}, r"there is no setting loss\.gamma"),
     ],
 )
-def test_what_cannot_be_is_one_line(values: dict, message: str) -> None:
+def test_invalid_recipes_raise_one_line(values: dict, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as error:
         check_recipe(Recipe, {"method": "landmarks", **values})
     assert "\n" not in str(error.value)
 
 
-def test_as_many_landmarks_as_there_is_room_for_are_taken() -> None:
+def test_the_maximum_number_of_landmarks_is_accepted() -> None:
     assert check_recipe(Recipe, {"method": "landmarks", **ROOM, "network": {"landmarks": 64}}).cells == 24
 
 
 @pytest.mark.parametrize(
     ("size", "network"),
-    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"backbone": "paper"}), (16, {"backbone": "dilated"})],
+    [(64, FOUR_LEVELS), (16, {"widths": [8, 8]}), (16, {"kind": "paper"}), (16, {"kind": "dilated"})],
 )
-def test_the_smallest_input_that_is_taken_can_be_looked_at(size: int, network: dict) -> None:
+def test_the_network_runs_on_the_minimum_input_size(size: int, network: dict) -> None:
     tables = {"method": "landmarks", "input": {"size": size}, "network": network, "loss": {"patch": 1}}
     recipe = check_recipe(Recipe, tables)
     with torch.no_grad():
-        maps = recipe.network.build_backbone().eval()(torch.zeros(1, 3, size, size))
+        maps = recipe.network.build().eval()(torch.zeros(1, 3, size, size))
     assert maps.shape == (1, 10, recipe.cells, recipe.cells)
 
 
 @pytest.mark.parametrize(("least", "times"), [(1500, 50), (10, 1), (100, 3)])
-def test_a_small_folder_is_gone_through_several_times(figures: Path, least: int, times: int) -> None:
+def test_small_folders_are_repeated_within_an_epoch(figures: Path, least: int, times: int) -> None:
     data = {"train": [{"labels": str(figures / "images"), "repeat": 2}]}
     [source] = repeated(check_recipe(Recipe, {"method": "landmarks", "data": data}), least)
     assert source["repeat"] == 2 * times
 
 
-def test_the_recipe_that_is_written_is_read_again(figures: Path, tmp_path: Path) -> None:
+def test_a_written_recipe_reads_back(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     write_recipe(recipe, tmp_path)
     from cairn.training.recipe import read_recipe

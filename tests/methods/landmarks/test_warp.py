@@ -22,7 +22,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=15)
 WIDE = Spread(rotation=10, scale=0.2, shift=0.2, bend=0.001, bend_half=0.01)  # the widest of the default recipe
 
-GENTLE = Spread(bend_half=0.002)  # folds nowhere among its control points, and so has an inverse there
+GENTLE = Spread(bend_half=0.002)  # no folds among its control points, so it has an inverse there
 
 
 def random_warp(rng: np.random.Generator, count: int = 1, spread: Spread = WIDE) -> Warp:
@@ -34,7 +34,7 @@ def random_points(rng: np.random.Generator, *shape: int, reach: float = 1.0) -> 
     return torch.from_numpy(rng.uniform(-reach, reach, (*shape, 2)))
 
 
-def test_without_weights_a_warp_is_affine_and_by_default_the_identity() -> None:
+def test_a_warp_without_spline_weights_is_affine() -> None:
     control = control_grid().double()
     parameters = torch.zeros(1, 3 + len(control), 2, dtype=torch.double)
     parameters[0, :2] = torch.eye(2)
@@ -48,7 +48,7 @@ def test_without_weights_a_warp_is_affine_and_by_default_the_identity() -> None:
 
 @FEW
 @given(seed=SEEDS, count=st.integers(3, 40))
-def test_a_spline_goes_through_its_points_as_scipys_does(seed: int, count: int) -> None:
+def test_a_spline_interpolates_as_scipys_does(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
     points, targets, elsewhere = (random_points(rng, *shape) for shape in ((count,), (2, count), (2, 30)))
     warp = through(points, targets)
@@ -60,15 +60,15 @@ def test_a_spline_goes_through_its_points_as_scipys_does(seed: int, count: int) 
 
 @FEW
 @given(SEEDS)
-def test_inverse_and_warp_undo_each_other(seed: int) -> None:
+def test_warp_and_inverse_cancel(seed: int) -> None:
     rng = np.random.default_rng(seed)
     warp, points = random_warp(rng, 3, GENTLE), random_points(rng, 3, 40)
     assert torch.allclose(warp.inverse(warp(points)), points, atol=1e-9)
-    inner = points / 2  # far outside its control points a spline folds, and reaches no further
+    inner = points / 2  # far outside its control points a spline folds
     assert torch.allclose(warp(warp.inverse(inner)), inner, atol=1e-9)
 
 
-def test_the_jacobian_is_autograds() -> None:
+def test_the_jacobian_matches_autograd() -> None:
     rng = np.random.default_rng(1)
     warp, points = random_warp(rng, 2), random_points(rng, 2, 5)
     ours = warp._jacobian(points)
@@ -95,7 +95,7 @@ def test_a_warp_has_a_slope_on_its_control_points_too() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (30, 50)])
-def test_images_and_points_move_alike_to_a_hundredth_of_a_pixel(height: int, width: int) -> None:
+def test_images_and_points_agree_to_0_01_pixels(height: int, width: int) -> None:
     """A smooth blob in x lies where g takes the blob of x∘g; both are found by their centers of mass."""
     rng = np.random.default_rng(4)
     grid = centers(height, width).double()
@@ -110,8 +110,8 @@ def test_images_and_points_move_alike_to_a_hundredth_of_a_pixel(height: int, wid
     assert ((found - where) / pixels).abs().max() < 0.01
 
 
-def test_a_image_of_coordinates_is_warped_to_the_coordinates_of_points() -> None:
-    """Linear between pixels, a ramp is exact: x∘g shows at v what g(v) is."""
+def test_an_image_of_coordinates_is_warped_to_the_coordinates_of_points() -> None:
+    """Bilinear sampling is exact on a ramp: x∘g at v equals g(v)."""
     rng = np.random.default_rng(5)
     warp, grid = random_warp(rng, 3), centers(40, 60).double()
     ramp = grid.T.reshape(1, 2, 40, 60).expand(3, -1, -1, -1)
@@ -123,18 +123,18 @@ def test_a_image_of_coordinates_is_warped_to_the_coordinates_of_points() -> None
 
 
 @pytest.mark.parametrize("side", [1.0, 0.75])
-def test_centers_are_those_of_cells_row_by_row(side: float) -> None:
+def test_centers_list_cells_row_by_row(side: float) -> None:
     expected = [[side * ((2 * j + 1) / 3 - 1), side * ((2 * i + 1) / 2 - 1)] for i in range(2) for j in range(3)]
     assert np.allclose(centers(2, 3, side), expected)
 
 
-def test_random_warps_spread_as_they_are_told() -> None:
+def test_random_warps_have_the_requested_spread() -> None:
     spread = Spread(rotation=7, scale=0.06, shift=0.3, bend=0.002, bend_half=0.02)
     rng = np.random.default_rng(6)
     drawn = np.stack([random_parameters(spread, rng) for _ in range(4000)]).astype(np.float64)
     a, shift, weights = drawn[:, :2], drawn[:, 2], drawn[:, 3:]
     assert drawn.shape[1:] == (3 + GRID**2, 2)
-    assert np.allclose(a[:, 0], a[:, 1] @ [[0, -1], [1, 0]], atol=1e-6)  # a rotation, and one scale for both axes
+    assert np.allclose(a[:, 0], a[:, 1] @ [[0, -1], [1, 0]], atol=1e-6)  # a rotation with one scale for both axes
     assert np.degrees(np.arctan2(a[:, 0, 1], a[:, 0, 0])).std() == pytest.approx(7, rel=0.05)
     assert np.linalg.norm(a[:, 0], axis=1).std() == pytest.approx(0.06, rel=0.05)
     assert np.linalg.norm(a[:, 0], axis=1).mean() == pytest.approx(1, abs=0.01)
@@ -147,6 +147,6 @@ def test_random_warps_spread_as_they_are_told() -> None:
     assert large.all(axis=2).mean() == pytest.approx(0.5 * (0.7642**2 + 0.0027**2), rel=0.02)
 
 
-def test_nothing_moves_where_nothing_is_to_move() -> None:
+def test_zero_spread_gives_the_identity() -> None:
     parameters = random_parameters(Spread(0, 0, 0, 0, 0), np.random.default_rng(7))
     assert np.array_equal(parameters, np.concatenate([np.eye(2), np.zeros((1 + GRID**2, 2))]))

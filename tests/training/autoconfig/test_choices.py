@@ -13,7 +13,7 @@ import cairn.methods.openpose.autoconfig as openpose
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.autoconfig.choices import (
     EPOCHS,

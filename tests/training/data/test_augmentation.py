@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import load_skeleton
 from cairn.training.data.augmentation import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recolored
 

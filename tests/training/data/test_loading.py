@@ -38,7 +38,7 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own(tmp_path):
 
 def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
     labels = made_labels(tmp_path, 4)
-    samples = [Sample(image, labels.known) for image in labels]
+    samples = [Sample(image, labels.labeled_joints) for image in labels]
     one, other = TrainingSet(samples, draws, 5, 100), TrainingSet(samples, draws, 5, 0)
     assert np.array_equal(one[6]["draw"], other[6]["draw"])
     assert np.array_equal(one[6]["image"], other[6]["image"])  # from memory, and from the file
@@ -49,7 +49,7 @@ def test_an_item_depends_on_seed_epoch_and_sample_alone(tmp_path):
 
 def test_workers_give_what_this_process_gives(tmp_path):
     labels = made_labels(tmp_path, 6)
-    data = TrainingSet([Sample(image, labels.known) for image in labels], draws, 1, 10)
+    data = TrainingSet([Sample(image, labels.labeled_joints) for image in labels], draws, 1, 10)
     cv2.setNumThreads(2)
     cv2.resize(np.zeros((2000, 2000), np.uint8), (999, 999))  # OpenCV has threads, which forked workers do not inherit
     here, there = (list(training_loader(data, 2, workers, pin=False)) for workers in (0, 2))
@@ -97,7 +97,7 @@ def test_a_step_is_the_mean_over_its_samples_however_it_is_cut(samples, accumula
 
 def test_fewer_samples_than_a_batch_are_still_seen(tmp_path):
     labels = made_labels(tmp_path, 3)
-    data = TrainingSet([Sample(image, labels.known) for image in labels], draws, 1, 10)
+    data = TrainingSet([Sample(image, labels.labeled_joints) for image in labels], draws, 1, 10)
     assert [len(batch["id"]) for batch in training_loader(data, 8, 0, pin=False)] == [3]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cairn.datasets.formats.coco import read_coco
-from cairn.datasets.limbs import with_limbs
+from cairn.datasets.limbs import infer_limbs
 from cairn.methods.openpose.training import Recipe
 from cairn.training.data.sources import read_data
 from cairn.training.recipe import check_recipe
@@ -29,7 +29,7 @@ def test_limbs_that_no_labels_name_are_guessed_once_and_told(tmp_path: Path, cap
     recipe = check_recipe(Recipe, {"data": {"train": train, "val": [val]}})
     with caplog.at_level(logging.INFO):
         joints, sources, validation = read_data(recipe, tmp_path)
-    assert joints == with_limbs(read_coco(paths[0])).skeleton
+    assert joints == infer_limbs(read_coco(paths[0])).skeleton
     assert len(joints.limbs) == 2
     assert all(labels.skeleton == joints for labels, _ in sources)
     assert validation.skeleton == joints

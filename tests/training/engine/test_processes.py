@@ -126,7 +126,7 @@ def test_two_processes_learn_what_one_does(killed, whole, tmp_path):
     held = len(json.loads((run / "split.json").read_text())["val"])
     assert held % 2, "the two should have to share an odd number"
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["images"] == report["objects"] == held
+    assert report["images"] == report["instances"] == held
     # What both found together while they trained is what the exported file finds.
     best = max(two, key=lambda row: row["AUC"])
     assert report["pck"]["value"] == pytest.approx(best["PCK"], abs=0.01)

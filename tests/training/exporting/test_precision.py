@@ -18,7 +18,7 @@ from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.media.images import write_image
 from cairn.methods import get_method
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.training.exporting.precision import precision_of, restate, to_fp16, to_fp32, to_int8
 from cairn.training.exporting.quantization import Cost, lower, shown, spread
 from support.fake_network import SPEC, totems, write_totem_model

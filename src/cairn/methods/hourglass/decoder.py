@@ -12,7 +12,7 @@ from cairn.structures.skeleton import Skeleton
 
 
 def decode(heatmaps: NDArray, skeleton: Skeleton, refinement: Refinement = "log-parabola") -> Poses:
-    """heatmaps (K, h, w) -> one object, in field cells.
+    """Heatmaps (K, h, w) -> one object, in field cells.
 
     refinement  of the highest cell: "log-parabola", "quarter" as the paper, or "none"
 

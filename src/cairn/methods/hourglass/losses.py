@@ -58,7 +58,7 @@ def _each(predictions: Stacks) -> list[Tensor]:
 
 
 def _mean_over_joints(losses: Tensor, weights: Tensor) -> Tensor:
-    """losses (B, K), weights (B, K) -> their weighted mean; 0 where all weights are."""
+    """Losses (B, K), weights (B, K) -> their weighted mean; 0 where all weights are."""
     weights = weights.float()
     total = weights.sum()
     return (losses * weights).sum() / total.where(total > 0, total.new_ones(()))

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
-from cairn.evaluation.evaluate import find_labeled, measure
+from cairn.evaluation.evaluate import measure
+from cairn.evaluation.prediction import predict_annotated_boxes
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
@@ -23,8 +24,9 @@ from cairn.methods.hourglass.model import STRIDE, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import image_to_field
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
@@ -115,7 +117,7 @@ class HourglassModule(KeypointModule):
         image = self.val.images[index]
         if self.recipe.task == "single_instance":
             return predictor(network)(image.path)
-        return find_labeled(predictor(network), image, self.skeleton)
+        return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
@@ -133,7 +135,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     for labels, _ in sources:
         (_check_single if whole else check_boxes_of)(labels)
     samples = [
-        Sample(image, labels.known, slice(row, row + 1), source.scale)
+        Sample(image, labels.labeled_joints, slice(row, row + 1), source.scale)
         for labels, source in sources
         for image in labels
         for row in np.flatnonzero(image.annotation.labeled & (whole | ~_flat(image.annotation)))

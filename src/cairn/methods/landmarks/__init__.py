@@ -1,25 +1,26 @@
-"""Factorized Spatial Embeddings: landmarks of a kind of object that nobody has labeled.
+"""Factorized Spatial Embeddings: landmarks of an object class without labels.
 
 Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized Spatial Embeddings, ICCV 2017
-(arXiv 1705.02193), whose sections and equations are cited here.
+(arXiv 1705.02193). Sections and equations are the paper's.
 
-| section or equation | here |
+| section or equation | code |
 |---|---|
 | 3.1, equivariance: landmarks follow the object, Φ(x∘g) = g⁻¹(Φ(x)) | `measures.consistency` |
-| 3.2, score maps and their softmax | `model.PaperBackbone`, `model.HourglassBackbone`, `losses.probabilities` |
-| soft-argmax | `losses.positions`, `model.Detector` |
+| 3.2, score maps and their softmax | `model.PaperNetwork`, `model.HourglassNetwork`, `losses.probabilities` |
+| equation 4, soft-argmax | `losses.positions`, `model.Detector` |
 | 3.3, alignment of points and of probabilities | `losses.align_points`, `losses.align_probabilities` |
 | 3.3, diversity, pairwise and in linear time, over patches | `losses.diversity_pairwise`, `losses.diversity` |
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
-| 4, regression of labeled points from landmarks | `teaching` |
+| 4, regression of labeled points from landmarks | `regression`, `teaching` |
 
-Where we depart: convolutions mirror their input at the edge instead of adding zeros (see `model`), the usual backbone is
-an hourglass of one level, and both images of a pair change their colors (docs/decisions/0042-landmarks.md says what
-each is worth).
+Departures from the paper: convolutions use reflection padding instead of zero padding (see `model`); the default
+network is an hourglass of one level; both images of a pair get random color changes. The decision record 0042 measures
+what each is worth.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
@@ -28,6 +29,7 @@ from cairn.inference.predictor import TopDownPredictor, check_settings
 from cairn.methods.landmarks.decoder import decode
 from cairn.methods.method import Method
 from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.training.method import TrainingMethod
@@ -36,10 +38,15 @@ __all__ = ["METHOD", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, **settings: Any) -> TopDownPredictor:
-    """A predictor over a network whose outputs are `keypoints` and `confidence` of a whole image.
+    """A predictor over a network with the outputs `keypoints` and `confidence`.
 
-    Raises ModelError where the specification is not of this method, a size is given that is not the model's own,
-    or any setting, since `decode` has none.
+    Args:
+        network: The network, with its specification.
+        size: Input side in pixels; only the model's own is possible.
+        **settings: None: `decode` has no settings.
+
+    Raises:
+        ModelError: The specification is not of this method, the size is not the model's own, or a setting is given.
     """
     spec = network.spec
     if spec.outputs != ("keypoints", "confidence") or spec.task != "single_instance":
@@ -48,13 +55,13 @@ def predictor(network: Network, size: int | None = None, **settings: Any) -> Top
             f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     if size not in (None, spec.input.size):
-        raise ModelError(f"model {spec.name} is shown {spec.input.size} pixels and no other size, got {size}")
+        raise ModelError(f"model {spec.name} has a fixed input size of {spec.input.size} pixels, got {size}")
     check_settings("landmarks", decode, {**spec.decode, **settings})
+    return TopDownPredictor(network, partial(_decode_outputs, skeleton=spec.skeleton), size)
 
-    def decode_output(maps: Maps) -> Poses:
-        return decode(maps["keypoints"], maps["confidence"], spec.skeleton)
 
-    return TopDownPredictor(network, decode_output, size)
+def _decode_outputs(maps: Maps, skeleton: Skeleton) -> Poses:
+    return decode(maps["keypoints"], maps["confidence"], skeleton)
 
 
 def _training() -> TrainingMethod:

@@ -1,55 +1,72 @@
-"""Figures that need no labels, and tell whether landmarks were found (section 3.1: consistency)."""
+"""Metrics that need no labels: whether landmarks follow the object (consistency, section 3.1)."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-TOGETHER = 2.0
-"""Percent of the image's side within which two landmarks are one."""
+COLLAPSE_DISTANCE = 2.0
+"""Percent of the image's side: two landmarks that are closer coincide."""
 
-STILL = 0.5
-"""A landmark whose error is more than this share of what a fixed point's would be does not follow the object."""
+STILL_RATIO = 0.5
+"""A landmark does not follow the object if its error exceeds this share of the error of a fixed point."""
 
 BLOCKS = 6
-"""Coverage is counted over so many blocks along each side of what the network sees."""
+"""Blocks along each side of the view over which coverage is counted."""
 
 
-def consistency(
-    found: NDArray, moved: NDArray, still: NDArray, seen: NDArray[np.bool_], middle: float
-) -> dict[str, float]:
-    """Landmarks of M images under fresh warps; coordinates in [-1, 1] across the image.
+@dataclass(frozen=True, eq=False)
+class WarpedLandmarks:
+    """Landmarks of M images and of their random warps; coordinates in [-1, 1] across the image.
 
-    found   (M, K, 2) Φ(x)
-    moved   (M, K, 2) g(Φ(x∘g)): where they should be again
-    still   (M, K, 2) g(Φ(x)): where a point would be that does not follow
-    seen    (M, K) whether x∘g shows the landmark at all: others cannot be followed
-    middle  share of the image's side that the network sees
-
-    equivariance  mean |Φ(x) - g(Φ(x∘g))|, percent of the image's side
-    still         percentage of landmarks that do not follow (`STILL`)
-    collapsed     percentage of landmarks that share their place with another (`TOGETHER`)
-    spread        mean distance of landmarks from their center, percent of the side
-    coverage      percentage of blocks of the view with a landmark in them, of those that K could reach
+    Attributes:
+        predicted: (M, K, 2) Φ(x).
+        moved: (M, K, 2) g(Φ(x∘g)): where the landmarks of the warped image lie in x.
+        still: (M, K, 2) g(Φ(x)): where a point that does not follow the object would lie.
+        in_view: (M, K) whether the warped image contains the landmark.
     """
-    weights = np.where(seen, 1.0, 0.0)
+
+    predicted: NDArray[Any]
+    moved: NDArray[Any]
+    still: NDArray[Any]
+    in_view: NDArray[np.bool_]
+
+
+def consistency(landmarks: WarpedLandmarks, middle: float) -> dict[str, float]:
+    """Measures landmarks under random warps.
+
+    Args:
+        landmarks: Of M images.
+        middle: Side of the network's view over the side of the image.
+
+    Returns:
+        `equivariance`: mean |Φ(x) - g(Φ(x∘g))| in percent of the image's side. `still`: percentage of landmarks that
+        do not follow the object. `collapsed`: percentage of landmarks that coincide with another. `spread`: mean
+        distance of the landmarks from their center in percent of the side. `coverage`: percentage of blocks of the
+        view that hold a landmark, of those that K landmarks could occupy.
+    """
+    predicted = landmarks.predicted
+    weights = np.where(landmarks.in_view, 1.0, 0.0)
     counts = np.maximum(weights.sum(axis=0), 1e-9)
-    errors = (np.linalg.norm(found - moved, axis=-1) * weights).sum(axis=0) / counts  # (K,)
-    reference = (np.linalg.norm(found - still, axis=-1) * weights).sum(axis=0) / counts
-    apart = np.linalg.norm(found[:, :, None] - found[:, None], axis=-1) + 4 * np.eye(found.shape[1])
-    nearest = np.median(apart.min(axis=2), axis=0)
-    around = found - found.mean(axis=1, keepdims=True)
+    errors = (np.linalg.norm(predicted - landmarks.moved, axis=-1) * weights).sum(axis=0) / counts  # (K,)
+    reference = (np.linalg.norm(predicted - landmarks.still, axis=-1) * weights).sum(axis=0) / counts
+    distances = np.linalg.norm(predicted[:, :, None] - predicted[:, None], axis=-1) + 4 * np.eye(predicted.shape[1])
+    nearest = np.median(distances.min(axis=2), axis=0)
+    from_center = predicted - predicted.mean(axis=1, keepdims=True)
     return {
         "equivariance": float(50 * errors.mean()),
-        "still": float(100 * (errors > STILL * reference).mean()),
-        "collapsed": float(100 * (nearest < TOGETHER / 50).mean()),
-        "spread": float(50 * np.linalg.norm(around, axis=-1).mean()),
-        "coverage": coverage(found / middle),
+        "still": float(100 * (errors > STILL_RATIO * reference).mean()),
+        "collapsed": float(100 * (nearest < COLLAPSE_DISTANCE / 50).mean()),
+        "spread": float(50 * np.linalg.norm(from_center, axis=-1).mean()),
+        "coverage": coverage(predicted / middle),
     }
 
 
-def coverage(points: NDArray) -> float:
-    """(M, K, 2) in [-1, 1] -> percent of the blocks that K landmarks could occupy that they do occupy."""
+def coverage(points: NDArray[Any]) -> float:
+    """Percentage of the blocks that K landmarks could occupy that they do occupy; points (M, K, 2) in [-1, 1]."""
     blocks = np.clip(((points + 1) / 2 * BLOCKS).astype(int), 0, BLOCKS - 1)
     numbers = np.sort(blocks[..., 0] + BLOCKS * blocks[..., 1], axis=1)
     occupied = 1 + (np.diff(numbers, axis=1) > 0).sum(axis=1)

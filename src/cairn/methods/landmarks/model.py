@@ -1,16 +1,21 @@
-"""Networks that score where landmarks are: nn.Modules only. Thewlis et al., ICCV 2017, section 3.2.
+"""Networks that score landmark positions; nn.Modules only. Thewlis et al., ICCV 2017, section 3.2.
 
-    backbone      (B, 3, H, W) RGB from 0 to 255 -> score maps Ψ (B, K, h, w), h = H / stride
-    Detector   (B, 3, S, S) -> landmarks of the middle of a square image, (B, K, 2) cells and (B, K) confidence
-    Taught     the same for N points that are linear in the landmarks
+| module | input | output |
+|---|---|---|
+| `PaperNetwork`, `HourglassNetwork` | (B, 3, H, W) RGB from 0 to 255 | score maps Ψ (B, K, h, w), h = H / stride |
+| `Detector` | (B, 3, S, S) | landmarks of the middle of a square image: (B, K, 2) cells, (B, K) confidence |
+| `MirroredDetector` | (B, 3, S, S) | the same for the image and its mirror image: 2K landmarks |
+| `Taught` | (B, 3, S, S) | the same for N points that are linear in the landmarks |
 
-Every convolution mirrors its input at the edge instead of adding zeros: with zeros the network knows where in
-the image it is, and soon puts landmarks on a grid that never moves (docs/decisions/0042-landmarks.md has figures).
+Every convolution uses reflection padding. With zero padding the network can infer the absolute position in the image,
+and landmarks converge to a fixed grid (docs/decisions/0042-landmarks.md has figures).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,24 +23,26 @@ from torch import Tensor, nn
 from cairn.methods.landmarks.losses import positions, probabilities
 from cairn.methods.landmarks.warp import centers
 
-RADIUS = 0.1
-"""A landmark is as sure as the share of its probability within so many half sides of the image around it, or within
-a cell where that is more."""
+CONFIDENCE_RADIUS = 0.1
+"""Half image sides: a landmark's confidence is its probability within this radius, or within one cell if larger."""
 
-MIN_SURE = 1e-3
-"""A landmark is always somewhere: a confidence of 0 would say that it was not found."""
+MIN_CONFIDENCE = 1e-3
+"""A landmark always has a position: a confidence of 0 would mean that it was not detected."""
 
 
-class PaperBackbone(nn.Module):
-    """Section 4: filters 20, 48, 64, 80, 256, K; one 2×2 max pooling after the first.
-
-    dilated  the authors' later, smaller network: dilated 3×3 and a 1×1 at the end in place of 5×5
-             everywhere (0.34 M parameters in place of 0.94 M at K = 30)
-    """
+class PaperNetwork(nn.Module):
+    """The paper's network, section 4: filters 20, 48, 64, 80, 256, K; one 2×2 max pooling after the first."""
 
     stride = 2
 
     def __init__(self, landmarks: int, dilated: bool = False) -> None:
+        """Builds the network.
+
+        Args:
+            landmarks: K.
+            dilated: The authors' later, smaller network: dilated 3×3 convolutions and a final 1×1 instead of 5×5
+                everywhere (0.34 M parameters instead of 0.94 M at K = 30).
+        """
         super().__init__()
         last: nn.Module
         if dilated:
@@ -50,16 +57,25 @@ class PaperBackbone(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.layers(image)
+        """Score maps (B, K, h, w) of images (B, 3, H, W)."""
+        return cast(Tensor, self.layers(image))
 
 
-class HourglassBackbone(nn.Module):
-    """One hourglass of plain residual blocks, a level for each width but the first: far larger a field of view, and
-    on a CPU ten times as fast as the paper's network."""
+class HourglassNetwork(nn.Module):
+    """One hourglass of plain residual blocks, with one level per width.
+
+    Its receptive field is far larger than that of the paper's network, and on a CPU it is ten times as fast.
+    """
 
     stride = 4
 
     def __init__(self, landmarks: int, widths: Sequence[int] = (48, 64)) -> None:
+        """Builds the network.
+
+        Args:
+            landmarks: K.
+            widths: Channels at each resolution, finest first.
+        """
         super().__init__()
         width = widths[0]
         self.layers = nn.Sequential(
@@ -73,11 +89,12 @@ class HourglassBackbone(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.layers(image)
+        """Score maps (B, K, h, w) of images (B, 3, H, W)."""
+        return cast(Tensor, self.layers(image))
 
 
 class Level(nn.Module):
-    """A skip at this resolution, and all that is below it. (B, widths[0], h, w) -> the same."""
+    """A skip at this resolution plus all coarser resolutions: (B, widths[0], h, w) -> the same shape."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -96,29 +113,32 @@ class Level(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.skip(x) + self.below(x)
+        """Sum of both paths."""
+        return cast(Tensor, self.skip(x) + self.below(x))
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions and a skip."""
+    """Two 3×3 convolutions and a skip connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(convolution(width, width, 3), *list(convolution(width, width, 3))[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
         return torch.relu(x + self.branch(x))
 
 
 class Normalize(nn.Module):
-    """(B, 3, H, W) from 0 to 255 -> from -2 to 2."""
+    """Maps pixel values from 0..255 to -2..2."""
 
     def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> the same shape."""
         return (image - 127.5) / 63.75
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size (over the stride), batch normalization, ReLU."""
+    """A convolution that keeps the size (over the stride), batch normalization and ReLU."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False, padding_mode="reflect"),
@@ -127,39 +147,68 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilatio
     )
 
 
-class Detector(nn.Module):
-    """Landmarks of the middle of a square image, with the softmax and the soft-argmax in the graph (equation 4).
+class LandmarkDetector(nn.Module, ABC):
+    """Base of networks that output landmarks of a square image.
 
-    backbone  of `size` by `size` pixels
-    frame  side of the square image in pixels: its middle `size` are looked at
+    Attributes:
+        cells: Map cells along a side of the image.
     """
 
-    def __init__(self, backbone: nn.Module, size: int, frame: int, stride: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.edge = (frame - size) // 2
-        self.cells = frame / stride
-        self.near = max(RADIUS, 2 / self.cells)
-        self.register_buffer("places", centers(size // stride, size // stride, size / frame), persistent=False)
+    cells: float
+
+    @abstractmethod
+    def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and confidence of landmarks.
+
+        Args:
+            image: (B, 3, S, S).
+
+        Returns:
+            (B, K, 2) in [-1, 1] across the image, and (B, K).
+        """
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs of the exported file: (B, K, 2) in cells, and (B, K)."""
         points, confidence = self.landmarks(image)
         return in_cells(points, self.cells), confidence
 
+
+class Detector(LandmarkDetector):
+    """Landmarks of the middle of a square image, with softmax and soft-argmax in the graph (equation 4)."""
+
+    places: Tensor
+
+    def __init__(self, network: nn.Module, size: int, frame: int, stride: int) -> None:
+        """Wraps a network.
+
+        Args:
+            network: Scores landmarks in images of `size` by `size` pixels.
+            size: Side of the middle of the image that is the network's input, in pixels.
+            frame: Side of the square image, in pixels.
+            stride: Of the network.
+        """
+        super().__init__()
+        self.network = network
+        self.edge = (frame - size) // 2
+        self.cells = frame / stride
+        self.radius = max(CONFIDENCE_RADIUS, 2 / self.cells)
+        self.register_buffer("places", centers(size // stride, size // stride, size / frame), persistent=False)
+
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> (B, K, 2) in [-1, 1] across the image, and (B, K)."""
+        """See `LandmarkDetector.landmarks`."""
         until = image.shape[-1] - self.edge
-        p = probabilities(self.backbone(image[..., self.edge : until, self.edge : until]))
+        p = probabilities(self.network(image[..., self.edge : until, self.edge : until]))
         points = positions(p, self.places)
-        away = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
-        near = (1.5 - away / self.near**2).clamp(0.0, 1.0)  # no sharp edge: torch and onnxruntime would differ on it
-        return points, (p.flatten(2) * near).sum(-1).clamp(MIN_SURE, 1.0)
+        squared = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
+        # A soft edge: at a sharp one torch and onnxruntime would differ.
+        near = (1.5 - squared / self.radius**2).clamp(0.0, 1.0)
+        return points, (p.flatten(2) * near).sum(-1).clamp(MIN_CONFIDENCE, 1.0)
 
 
-class Mirrored(nn.Module):
-    """A detector that looks at the mirror image too, and brings back what it finds there: 2K landmarks for K.
+class MirroredDetector(LandmarkDetector):
+    """Runs a detector on the image and on its mirror image: 2K landmarks for K.
 
-    Those of the mirror image are landmarks of their own: they lie on the other side of the object.
+    Landmarks of the mirror image are landmarks of their own: they lie on the other side of the object.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -167,39 +216,47 @@ class Mirrored(nn.Module):
         self.detector = detector
         self.cells = detector.cells
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        points, confidence = self.landmarks(image)
-        return in_cells(points, self.cells), confidence
-
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> (B, 2K, 2) in [-1, 1] across the image, and (B, 2K)."""
-        own, sure = self.detector.landmarks(image)
-        other, as_sure = self.detector.landmarks(image.flip(3))
-        back = torch.stack([-other[..., 0], other[..., 1]], dim=-1)
-        return torch.cat([own, back], dim=1), torch.cat([sure, as_sure], dim=1)
+        """See `LandmarkDetector.landmarks`; (B, 2K, 2) and (B, 2K)."""
+        points, confidence = self.detector.landmarks(image)
+        mirrored, mirrored_confidence = self.detector.landmarks(image.flip(3))
+        back = torch.stack([-mirrored[..., 0], mirrored[..., 1]], dim=-1)
+        return torch.cat([points, back], dim=1), torch.cat([confidence, mirrored_confidence], dim=1)
 
 
-class Taught(nn.Module):
-    """N labeled points, linear in K landmarks.
+class Taught(LandmarkDetector):
+    """N named points, each linear in K landmarks."""
 
-    matrix  (2K, 2N), offset (2N,): both in [-1, 1] across the image
-    """
+    matrix: Tensor
+    offset: Tensor
+    share: Tensor
 
-    def __init__(self, detector: Detector | Mirrored, matrix: Tensor, offset: Tensor) -> None:
+    def __init__(self, detector: LandmarkDetector, matrix: Tensor, offset: Tensor) -> None:
+        """Adds a regressor to a detector.
+
+        Args:
+            detector: Gives the landmarks.
+            matrix: (2K, 2N), for coordinates in [-1, 1] across the image.
+            offset: (2N,), likewise.
+        """
         super().__init__()
         self.detector = detector
+        self.cells = detector.cells
         self.register_buffer("matrix", matrix)
         self.register_buffer("offset", offset)
         share = matrix.abs().view(len(matrix) // 2, 2, -1, 2).sum(dim=(1, 3)) + 1e-12  # (K, N)
         self.register_buffer("share", share / share.sum(dim=0))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """A point is as sure as the landmarks that it hangs on; as all of them where it hangs on none."""
+    def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions (B, N, 2) and confidence (B, N) of the points.
+
+        A point's confidence is the mean of the landmarks' confidence, weighted by the point's coefficients.
+        """
         landmarks, confidence = self.detector.landmarks(image)
-        points = (landmarks.flatten(1) @ self.matrix + self.offset).unflatten(1, (-1, 2))
-        return in_cells(points, self.detector.cells), confidence @ self.share
+        points = (landmarks.flatten(1) @ self.matrix + self.offset).view(len(landmarks), -1, 2)
+        return points, confidence @ self.share
 
 
 def in_cells(points: Tensor, cells: float) -> Tensor:
-    """[-1, 1] across an image of so many cells -> cells, whose centers are whole numbers."""
+    """[-1, 1] across an image of so many cells -> cells, whose centers are integers."""
     return (points + 1) * (cells / 2) - 0.5

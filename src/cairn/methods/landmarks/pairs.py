@@ -1,4 +1,4 @@
-"""Two views of one image, and where each point of the one is in the other (section 3.4)."""
+"""Training pairs: two views of one image, and where each point of one view lies in the other (section 3.4)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from torch import Tensor, nn
 from cairn.methods.landmarks.warp import Warp, basis, centers, control_grid, sample
 
 REACH = 1.75
-"""Half side of the square over which first warps are tabulated: second warps look beyond the image's edge."""
+"""Half side of the square over which first warps are tabulated: second warps reach beyond the image's edge."""
 
-TABLE = 112  # entries along a side of it
+TABLE = 112
+"""Entries along a side of the table."""
 
 
 @dataclass(frozen=True)
 class Pair:
     """Images x and x' = x∘g.
 
-    x, warped  (B, 3, h, w) from 0 to 255
-    moved      (B, N, 2): g of the cells of x' maps, positions in x
-    g          the warp itself
+    Attributes:
+        x: (B, 3, h, w) from 0 to 255.
+        warped: x', likewise.
+        moved: (B, N, 2) g of the cells of the maps of x': positions in x.
+        g: The warp.
     """
 
     x: Tensor
@@ -31,17 +34,29 @@ class Pair:
 
 
 class PairMaker(nn.Module):
-    """x = image∘first and x' = x∘second, each sampled once, from the middle of an image.
+    """Makes x = image∘first and x' = x∘second, each sampled once, from the middle of an image.
 
-    size    pixels along a side of x
-    cells   of its maps along a side
-    middle  share of the image's side that x shows
+    The first warp is tabulated and interpolated linearly. So x' is exactly x∘second, whatever the interpolation loses
+    of the first warp, and no spline is evaluated at points that change from pair to pair.
 
-    The first warp is tabulated and read linearly: x' is then x∘second exactly, whatever the table leaves out of
-    the first, and no spline is evaluated at a point that changes from pair to pair.
+    Attributes:
+        size: Pixels along a side of x.
     """
 
+    table_basis: Tensor
+    pixels_basis: Tensor
+    cells_basis: Tensor
+    straight: Tensor
+    control: Tensor
+
     def __init__(self, size: int, cells: int, middle: float) -> None:
+        """Tabulates what does not change from pair to pair.
+
+        Args:
+            size: Pixels along a side of x.
+            cells: Cells of its maps along a side.
+            middle: Side of x over the side of the image.
+        """
         super().__init__()
         self.size = size
         control = control_grid()
@@ -56,16 +71,22 @@ class PairMaker(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor, first: Tensor, second: Tensor) -> Pair:
-        """images (B, 3, H, W); first, second (B, 3 + C, 2): parameters of warps over `control_grid`."""
-        table = (self.table_basis @ first).unflatten(1, (TABLE, TABLE)).permute(0, 3, 1, 2)  # (B, 2, T, T)
+        """Makes a pair of each image.
 
-        def seen(points: Tensor) -> Tensor:
-            grid = points.expand(len(images), -1, -1).unflatten(1, (self.size, self.size))
+        Args:
+            images: (B, 3, H, W).
+            first: (B, 3 + C, 2) parameters of warps over `control_grid`.
+            second: Likewise.
+        """
+        table = (self.table_basis @ first).view(-1, TABLE, TABLE, 2).permute(0, 3, 1, 2)  # (B, 2, T, T)
+
+        def view(points: Tensor) -> Tensor:
+            grid = points.expand(len(images), -1, -1).reshape(-1, self.size, self.size, 2)
             return sample(images, sample(table, grid / REACH).permute(0, 2, 3, 1))
 
         return Pair(
-            x=seen(self.straight),
-            warped=seen(self.pixels_basis @ second),
+            x=view(self.straight),
+            warped=view(self.pixels_basis @ second),
             moved=self.cells_basis @ second,
             g=Warp(second, self.control),
         )

@@ -1,4 +1,4 @@
-"""The same landmarks on many images, each in its own color, for people to look at."""
+"""Contact sheets: the same landmarks on many images, each landmark in its own color."""
 
 from __future__ import annotations
 
@@ -16,35 +16,45 @@ from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.training.engine.module import KeypointModule
 from cairn.visualization.overlay import joint_colors
+from cairn.visualization.sheet import compose_sheet
 
 TILES = 24
 COLUMNS = 6
-TILE = 192  # pixels
-NUMBERED = 15
+TILE = 192
+"""Pixels along a side of a tile."""
+MAX_NUMBERED = 15
+"""Landmarks are numbered up to this many."""
 
 log = logging.getLogger(__name__)
 
 
 def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: a square tile for each of the first images, with what was found in it."""
+    """Draws landmarks on the first images.
+
+    Args:
+        paths: Of the images.
+        poses: Landmarks of each image, in its pixels.
+
+    Returns:
+        (H, W, 3) uint8: a square tile for each image.
+    """
     count = min(TILES, len(paths))
-    sheet = np.full((-(-count // COLUMNS) * TILE, min(COLUMNS, count) * TILE, 3), 255, np.uint8)
-    for i, (path, found) in enumerate(zip(paths[:count], poses[:count], strict=True)):
+    tiles = []
+    for path, landmarks in zip(paths[:count], poses[:count], strict=True):
         image = read_image(path)
         height, width = image.shape[:2]
         view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), (TILE, TILE))
-        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
         tile = view.warp(image, (TILE, TILE), border=255)
-        _mark(tile, found.transformed(view))
-        sheet[top : top + TILE, left : left + TILE] = tile
-    return sheet
+        _mark(tile, landmarks.transformed(view))
+        tiles.append(tile)
+    return compose_sheet(tiles, TILE, min(COLUMNS, count))
 
 
 def _mark(tile: NDArray[np.uint8], poses: Poses) -> None:
-    """Dots of one size, however sure, and numbers where they are few: `cairn.draw` shows objects, this compares."""
+    """Draws dots of one size, whatever the confidence, and numbers where there are few landmarks."""
     import cv2
 
-    few = len(poses.skeleton) <= NUMBERED
+    few = len(poses.skeleton) <= MAX_NUMBERED
     for pose in poses.keypoints:
         for i, (point, color) in enumerate(zip(pose, joint_colors(poses.skeleton), strict=True)):
             if not np.isfinite(point).all():
@@ -58,9 +68,10 @@ def _mark(tile: NDArray[np.uint8], poses: Poses) -> None:
 
 
 class Sheets(Callback):
-    """RUN/sheets/epoch-0012.png after each validation, and a line that says where it is."""
+    """Writes RUN/sheets/epoch-0012.png after each validation, and logs its path."""
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Lightning's hook."""
         if trainer.sanity_checking or not isinstance(pl_module, KeypointModule) or trainer.logger is None:
             return
         folder = Path(str(trainer.logger.save_dir)) / "sheets"
@@ -68,4 +79,4 @@ class Sheets(Callback):
         path = folder / f"epoch-{trainer.current_epoch + 1:04d}.png"
         images = [image.path for image in pl_module.val.images]
         write_image(path, landmark_sheet(images, pl_module.predictions))
-        log.info("look at %s", path)
+        log.info("contact sheet: %s", path)

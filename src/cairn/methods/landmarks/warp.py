@@ -1,8 +1,8 @@
-"""Thin-plate splines: random smooth deformations of the plane, of images and of points alike (section 3.4).
+"""Thin-plate splines: random smooth deformations of the plane, applied to images and points (section 3.4).
 
     g(v) = A v + t + Σ_i w_i φ(|v - c_i|),   φ(r) = r² log r²
 
-over control points c_i. Coordinates are (x, y) in [-1, 1] from edge to edge of an image: pixel i of n lies
+with control points c_i. Coordinates are (x, y) in [-1, 1] from edge to edge of an image: the center of pixel i of n is
 at (2 i + 1) / n - 1.
 """
 
@@ -16,36 +16,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-GRID = 10  # control points along each axis; Thewlis et al., section 4
+GRID = 10
+"""Control points along each axis (section 4)."""
 
 NEWTON_STEPS = 12
-"""From an image's edge to a millionth of its side, for warps that fold nowhere."""
+"""Enough to converge from an image's edge to a millionth of its side, for warps without folds."""
 
 
 @dataclass(frozen=True)
 class Warp:
-    """B thin-plate splines over the same C control points.
+    """B thin-plate splines with the same C control points.
 
-    parameters  (B, 3 + C, 2): the columns of A, then t, then the weights w_i
-    control     (C, 2)
+    Attributes:
+        parameters: (B, 3 + C, 2): the columns of A, then t, then the weights w_i.
+        control: (C, 2).
     """
 
     parameters: Tensor
     control: Tensor
 
     def __call__(self, points: Tensor) -> Tensor:
-        """g: (N, 2) or (B, N, 2) -> (B, N, 2); differentiable."""
+        """Applies g: (N, 2) or (B, N, 2) -> (B, N, 2); differentiable."""
         return basis(points, self.control) @ self.parameters
 
     def inverse(self, points: Tensor) -> Tensor:
-        """g⁻¹: (B, N, 2) -> (B, N, 2), by Newton's method, where g does not fold."""
+        """Applies g⁻¹: (B, N, 2) -> (B, N, 2), by Newton's method; valid where g does not fold."""
         guess = points
         for _ in range(NEWTON_STEPS):
             guess = guess - torch.linalg.solve(self._jacobian(guess), (self(guess) - points)[..., None])[..., 0]
         return guess
 
     def _jacobian(self, points: Tensor) -> Tensor:
-        """(B, N, 2) -> (B, N, 2, 2): ∂g / ∂v."""
+        """∂g / ∂v: (B, N, 2) -> (B, N, 2, 2)."""
         away = points[:, :, None] - self.control  # (B, N, C, 2)
         squared = away.square().sum(-1, keepdim=True)
         slope = 2 * away * (1 + squared.clamp_min(torch.finfo(squared.dtype).tiny).log())  # ∇φ
@@ -54,14 +56,29 @@ class Warp:
 
 
 def basis(points: Tensor, control: Tensor) -> Tensor:
-    """(..., N, 2), (C, 2) -> (..., N, 3 + C): x, y, 1 and φ of the distance to each control point."""
+    """Basis functions of a spline: x, y, 1 and φ of the distance to each control point.
+
+    Args:
+        points: (..., N, 2).
+        control: (C, 2).
+
+    Returns:
+        (..., N, 3 + C).
+    """
     squared = (points[..., :, None, :] - control).square().sum(-1)
-    bends = squared * squared.clamp_min(torch.finfo(squared.dtype).tiny).log()  # on a control point it has a slope too
+    bends = (
+        squared * squared.clamp_min(torch.finfo(squared.dtype).tiny).log()
+    )  # defined, with its slope, on control points too
     return torch.cat([points, torch.ones_like(points[..., :1]), bends], dim=-1)
 
 
 def through(points: Tensor, targets: Tensor) -> Warp:
-    """The spline of least bending that takes points (N, 2), not all on one line, to targets (B, N, 2)."""
+    """The spline of minimum bending energy that maps points to targets.
+
+    Args:
+        points: (N, 2), not all on one line.
+        targets: (B, N, 2).
+    """
     n = len(points)
     system = points.new_zeros(n + 3, n + 3)
     system[:n] = basis(points, points)
@@ -71,10 +88,14 @@ def through(points: Tensor, targets: Tensor) -> Warp:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far random warps go: standard deviations of the authors' code, in degrees and in half image sides.
+    """Standard deviations of random warps; the defaults are those of the authors' code.
 
-    bend       of all spline weights
-    bend_half  of a random half of them, in place of that
+    Attributes:
+        rotation: Degrees.
+        scale: Factor around 1.
+        shift: Half image sides.
+        bend: Spline weights, half image sides.
+        bend_half: A random half of the spline weights, instead of `bend`.
     """
 
     rotation: float = 5.0
@@ -85,7 +106,7 @@ class Spread:
 
 
 def random_parameters(spread: Spread, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(3 + GRID², 2): a random warp's parameters over `control_grid`."""
+    """Parameters (3 + GRID², 2) of a random warp over `control_grid`."""
     angle = np.radians(rng.normal(0, spread.rotation))
     scale = 1 + rng.normal(0, spread.scale)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
@@ -95,18 +116,26 @@ def random_parameters(spread: Spread, rng: np.random.Generator) -> NDArray[np.fl
 
 
 def control_grid() -> Tensor:
-    """(GRID², 2), from corner to corner of [-1, 1]²."""
+    """Control points (GRID², 2), from corner to corner of [-1, 1]²."""
     line = torch.linspace(-1, 1, GRID)
     return torch.stack(torch.meshgrid(line, line, indexing="xy"), dim=-1).reshape(-1, 2)
 
 
 def centers(height: int, width: int, side: float = 1.0) -> Tensor:
-    """(height·width, 2): the cells of a map that spans the middle `side` of [-1, 1]², row by row."""
+    """Cell centers (height·width, 2) of a map that spans the middle `side` of [-1, 1]², row by row."""
     x = (2 * torch.arange(width) + 1) / width - 1
     y = (2 * torch.arange(height) + 1) / height - 1
     return side * torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
 
 
 def sample(images: Tensor, points: Tensor) -> Tensor:
-    """(B, C, H, W) at points (B, h, w, 2) -> (B, C, h, w): linear between pixels; beyond the edge, the edge."""
+    """Samples images bilinearly; points beyond the edge take the edge's value.
+
+    Args:
+        images: (B, C, H, W).
+        points: (B, h, w, 2).
+
+    Returns:
+        (B, C, h, w).
+    """
     return functional.grid_sample(images, points, padding_mode="border", align_corners=False)

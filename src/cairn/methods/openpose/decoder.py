@@ -60,7 +60,7 @@ def decode(
     second_try: bool = True,
     max_peaks: int = 127,
 ) -> Poses:
-    """heatmaps (K or K + 1, h, w), background last, and pafs (2L, h, w) -> people in field cells, the best first.
+    """Heatmaps (K or K + 1, h, w), background last, and pafs (2L, h, w) -> people in field cells, the best first.
 
     peak_threshold    least height of a part's peak
     sample_threshold  least flow of the field at a sample of a limb's line
@@ -98,7 +98,7 @@ def decode(
 
 
 def decode_crop(heatmaps: NDArray, skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:
-    """heatmaps (K or K + 1, h, w), background last, of one object's crop -> that object, in field cells.
+    """Heatmaps (K or K + 1, h, w), background last, of one object's crop -> that object, in field cells.
 
     refinement  of each map's highest cell: "log-parabola", "quarter" or "none"
 

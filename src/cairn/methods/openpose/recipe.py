@@ -22,7 +22,8 @@ STAGES = {"light": (1, 1), "efficientnet": (1, 1), "paper": (4, 2), "cvpr": (6, 
 
 class Input(Section):
     """size: side of the square crop to learn from; detect: longest side of the image to detect in, which is shown
-    at several `scales` with a `gap` between them as in `cairn.inference.resolution.Resolution`."""
+    at several `scales` with a `gap` between them as in `cairn.inference.resolution.Resolution`.
+    """
 
     size: Count = 256
     inference_size: Count = 384

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, crop
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -92,7 +92,8 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
 
 def recolored(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colors; then a part
-    of it may be covered."""
+    of it may be covered.
+    """
     import cv2
 
     image = cv2.transform(image, color_map(augmentation, rng))

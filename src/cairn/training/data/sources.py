@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cairn.datasets.labels import Labels
-from cairn.datasets.limbs import with_limbs
+from cairn.datasets.limbs import infer_limbs
 from cairn.datasets.reading import read_labels
-from cairn.datasets.split import read_parts, split, write_parts
+from cairn.datasets.split import read_split, split, write_split
 from cairn.errors import LabelError, RecipeError
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.recipe import LabelSource, Recipe
@@ -33,7 +33,7 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     for source in recipe.data.train:
         labels = read_source(source, joints)
         if not labels.skeleton.limbs:
-            labels = _with_limbs(labels)
+            labels = _infer_limbs(labels)
         joints = labels.skeleton
         sources.append((labels, source))
     assert joints is not None
@@ -54,9 +54,9 @@ def read_source(source: LabelSource, joints: Skeleton | None) -> Labels:
     return read_labels(source.labels, source.images, joints)
 
 
-def _with_limbs(labels: Labels) -> Labels:
+def _infer_limbs(labels: Labels) -> Labels:
     """The same, with limbs guessed and told."""
-    labels = with_limbs(labels)
+    labels = infer_limbs(labels)
     names = labels.skeleton.joints
     if limbs := ", ".join(f"{names[a]} - {names[b]}" for a, b in labels.skeleton.limbs):
         log.info("the labels name no limbs; guessed, between joints that lie near one another: %s", limbs)
@@ -66,12 +66,12 @@ def _with_limbs(labels: Labels) -> Labels:
 def _parted(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:
     """(to learn from, to validate on): as the file says where it exists, else drawn by seed and written to it."""
     if path.is_file():
-        return read_parts(path, labels).of(labels)
+        return read_split(path, labels).apply(labels)
     parts = split(labels, share, seed)
     if parts.cut:
         log.info(
             f"{parts.cut} of {len(labels)} images are of one video, or alike: the {len(parts.val)} to validate on "
             "are neighbors at one end of it, and look much like those learned from"
         )
-    write_parts(parts, path)
-    return parts.of(labels)
+    write_split(parts, path)
+    return parts.apply(labels)

@@ -14,27 +14,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
 from cairn.errors import ModelError
-from cairn.evaluation.evaluate import (
-    evaluate,
-    find_labeled,
-    in_joints,
-    labeled_rows,
-    measure_pck,
-    pair_objects,
-    predict,
-)
+from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.keypoint_metrics import measure_pck
 from cairn.evaluation.metrics.oks import library
-from cairn.evaluation.metrics.summary import main_figure
+from cairn.evaluation.metrics.summary import main_metric
+from cairn.evaluation.pairing import pair_instances
+from cairn.evaluation.prediction import (
+    annotated_instances,
+    predict_all_images,
+    predict_annotated_boxes,
+    predict_in_skeleton,
+)
 from cairn.evaluation.protocols import DIAGONAL
 from cairn.files import atomic_write
 from cairn.inference.model_spec import ModelSpec, Task
 from cairn.inference.network import Maps, Network, OnnxNetwork
 from cairn.inference.predictor import large_enough
 from cairn.media.images import image_size
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.training.exporting.precision import Precision, noise, precision_of, restate, to_fp16, to_fp32, to_int8
 
 MAX_SHOWN = 100  # images to calibrate on: more widen the ranges of layers, and help no further
@@ -143,7 +143,7 @@ def shown(network: Network, predictor_of: PredictorOf, calibration: Calibration)
     for image in calibration.images if isinstance(calibration, Labels) else calibration:
         watched.seen.clear()
         if boxes and isinstance(image, LabeledImage):
-            find_labeled(finder, image, network.spec.skeleton)
+            predict_annotated_boxes(finder, image, network.spec.skeleton)
         else:
             finder(_path(image))
         yield from watched.seen
@@ -169,9 +169,9 @@ def loss(
 ) -> tuple[str, float, float]:
     """(figure, before, after) on the labels, or on the finds of `before` in the images; "" without either."""
     if validation is not None:
-        finders = [in_joints(predictor_of(network), network.spec.skeleton, validation) for network in (before, after)]
+        finders = [predict_in_skeleton(predictor_of(network), network.spec.skeleton, validation) for network in (before, after)]
         (figure, first), (_, second) = (
-            main_figure(evaluate(finder, validation, before.spec.task)) for finder in finders
+            main_metric(evaluate(finder, validation, before.spec.task)) for finder in finders
         )
         return figure, first, second
     if images is None:
@@ -180,7 +180,7 @@ def loss(
     task: Task = "multi_instance" if before.spec.task == "multi_instance" else "single_instance"
     if not _has_objects(truth):
         raise ModelError(f"{before.spec.name} finds nothing in the {len(images)} images: give others, or labels")
-    pairs = pair_objects(truth, tuple(predict(predictor_of(after), truth)), task)
+    pairs = pair_instances(truth, tuple(predict_all_images(predictor_of(after), truth)), task)
     return "keypoints of fp32 found again, %:", 100.0, measure_pck(pairs, DIAGONAL, mean="pooled").value
 
 
@@ -233,4 +233,4 @@ def _path(image: LabeledImage | Path) -> Path:
 
 
 def _has_objects(labels: Labels) -> bool:
-    return any(len(labeled_rows(image)) for image in labels)
+    return any(len(annotated_instances(image)) for image in labels)
