@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from cairn.structures.annotation import Annotation
 from numpy.typing import NDArray
 
 from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton

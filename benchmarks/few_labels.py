@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from cairn.evaluation.prediction import predict_in_skeleton
 
 from cairn.api.load import load
 from cairn.datasets.formats.coco import read_coco
 from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.prediction import predict_in_skeleton
 from cairn.evaluation.protocols import protocol_of
 from cairn.structures.skeleton import load_skeleton
 

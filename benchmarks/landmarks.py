@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cairn.methods.landmarks.recipe import Recipe
 
 from cairn.api.load import load
 from cairn.methods.landmarks import losses
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.methods.landmarks.model import Taught
+from cairn.methods.landmarks.recipe import Recipe
 from cairn.methods.landmarks.training import Encoder, LandmarksModule
 from cairn.training.data.loading import stack
 from cairn.training.exporting.onnx_file import export

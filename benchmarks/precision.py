@@ -17,10 +17,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cairn.evaluation.prediction import predict_all_boxes, predict_all_images
 
 from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.prediction import predict_all_boxes, predict_all_images
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.methods import get_method

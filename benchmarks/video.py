@@ -21,13 +21,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
-from cairn.inference.stream import share_cores
-from cairn.machine import available_cores
 
 import cairn
 from cairn.api.detection import Hooks
 from cairn.api.outputs import OutputOptions, make_writers
 from cairn.inference.predictor import BottomUpPredictor
+from cairn.inference.stream import share_cores
+from cairn.machine import available_cores
 from cairn.media.images import read_image
 from cairn.media.names import ImageName
 from cairn.media.video import open_video, write_video
