@@ -167,7 +167,9 @@ def _measured(
     from cairn.evaluation.reports.diagnosis import diagnose
 
     try:
-        mapped = {name: predict_in_skeleton(each, each.spec.skeleton, ground_truth) for name, each in predictors.items()}
+        mapped = {
+            name: predict_in_skeleton(each, each.spec.skeleton, ground_truth) for name, each in predictors.items()
+        }
     except LabelError as error:
         hint = f"{error}; --skeleton names joints that all models have" if len(predictors) > 1 else str(error)
         raise LabelError(hint) from None

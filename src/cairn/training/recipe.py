@@ -188,6 +188,7 @@ class Recipe(Section):
             reasons: Comments behind values, by `name` or `section.name`.
         """
         return to_toml(self.model_dump(mode="json"), reasons)
+
     @property
     def backbone_lr_factor(self) -> float:
         """Learning rate of the backbone, relative to that of the rest of the network."""

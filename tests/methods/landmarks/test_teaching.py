@@ -173,7 +173,9 @@ def test_the_error_is_in_percent_of_the_length() -> None:
     assert error(off, some, DIAGONAL) == pytest.approx(10, rel=1e-4)
     points = some.points.copy()
     points[3, :2] = np.nan
-    assert error(off, replace(some, points=points, ground_truth=truth_of(points)), DIAGONAL) == pytest.approx(10, rel=1e-4)
+    assert error(off, replace(some, points=points, ground_truth=truth_of(points)), DIAGONAL) == pytest.approx(
+        10, rel=1e-4
+    )
 
 
 def test_a_table_on_validation_labels_ends_with_the_full_fit() -> None:
