@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from accuracy.cards import MODELS, holds, stated
+from accuracy.cards import MODELS, agrees, stated
 from cairn.api.load import load
 from cairn.inference import zoo
 from support import DATA, ROOT
@@ -30,10 +30,10 @@ def test_metrics_of_the_model_card_hold(name):
     folder, measure = MODELS[name]
     if not (DATA / folder / "val.json").is_file():
         pytest.skip(f"{folder} is not unpacked in .data (CONTRIBUTING.md says how)")
-    measured, card = measure(DATA / folder).figures, stated(name)
+    measured, card = measure(DATA / folder).metrics, stated(name)
     assert METRIC[name] in card
     wrong = {
-        metric: (written, measured[metric]) for metric, written in card.items() if not holds(written, measured[metric])
+        metric: (written, measured[metric]) for metric, written in card.items() if not agrees(written, measured[metric])
     }
     assert not wrong
 

@@ -287,11 +287,11 @@ def test_first_signal_ends_the_run_with_the_results_so_far(
 ) -> None:
     maps = BottomUpPredictor.maps
 
-    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
+    def signaled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(number)
         return maps(self, image)
 
-    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signaled)
     before = signal.getsignal(signal.SIGINT)
     ended = cairn("pics", "--out", "out", "--write", "csv,coco")
     assert ended.status == status
@@ -306,12 +306,12 @@ def test_first_signal_ends_the_run_with_the_results_so_far(
 def test_second_signal_ends_the_run_at_once_without_partial_files(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
+    def signaled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the second signal was ignored")
 
-    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signaled)
     assert cairn("pics", "--out", "out", "--write", "csv,coco").status == 130
     assert files(tmp_path / "out") == set()
 

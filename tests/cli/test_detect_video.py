@@ -304,11 +304,11 @@ def test_ignored_signal_stays_ignored(
 ) -> None:
     maps = BottomUpPredictor.maps
 
-    def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
+    def signaled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(number)
         return maps(self, image)
 
-    monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
+    monkeypatch.setattr(BottomUpPredictor, "maps", signaled)
     signal.signal(number, signal.SIG_IGN)
     assert cairn_("clip.mp4").status == 0
 

@@ -155,7 +155,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
         ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
         ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
-        (["nobody", "x.onnx", *int8, "--calibrate", labels], "no model 'nobody'"),
+        (["absent", "x.onnx", *int8, "--calibrate", labels], "no model 'absent'"),
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),
         (
             [model, "x.onnx", "--precision", "fp16", "--max-metric-drop", "1"],

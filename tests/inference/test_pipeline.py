@@ -132,7 +132,7 @@ def test_abreast_is_the_same_work_in_the_same_order(items: list[int], count: int
 
 
 def test_abreast_means_so_many_at_the_same_time_and_no_more() -> None:
-    """Nobody would pass the barrier if there were fewer."""
+    """The barrier would block with fewer threads."""
     barrier, inside, most = threading.Barrier(3, timeout=20), threading.Semaphore(3), []
 
     def stage(item: int) -> int:

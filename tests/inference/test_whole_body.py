@@ -212,11 +212,11 @@ def test_crop_is_openpose_s_for_every_margin() -> None:
 
 def test_hands_and_faces_that_cannot_be_placed_are_not_detected() -> None:
     image, body, _ = scene()
-    nobody = Poses.empty(BODY)
+    nothing = Poses.empty(BODY)
     far, small = (replace(body, keypoints=body.keypoints + 5000), replace(body, keypoints=body.keypoints / 20))
     hidden = replace(body, confidence=np.full_like(body.confidence, 0.02))
     network = DotNetwork(spec("hand", FINGERS))
-    for poses in (nobody, far, small, hidden):
+    for poses in (nothing, far, small, hidden):
         found = WholeBodyPredictor(FixedBody(poses), network.predictor(), network.predictor())(image)
         assert len(found) == len(poses)
         assert not found.detected[:, 25:].any()

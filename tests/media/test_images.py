@@ -18,7 +18,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def corners(height: int = 32, width: int = 48) -> np.ndarray:
-    """An image whose four corners can be told apart: red, green / blue, white."""
+    """An image whose four corners differ: red, green / blue, white."""
     image = np.empty((height, width, 3), np.uint8)
     image[: height // 2, : width // 2], image[: height // 2, width // 2 :] = RED, GREEN
     image[height // 2 :, : width // 2], image[height // 2 :, width // 2 :] = BLUE, WHITE

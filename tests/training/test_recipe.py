@@ -106,6 +106,7 @@ def test_an_unknown_section_lists_the_settings_of_the_method():
     assert "\n" not in str(error.value)
 
 
+# vocabulary: off
 OLD_SETTINGS = {
     "optimiser.learning_rate=1e-3": {"optimizer": {"learning_rate": 1e-3}},
     "augmentation.grey=0.5": {"augmentation": {"gray": 0.5}},
@@ -114,6 +115,7 @@ OLD_SETTINGS = {
     "input.fit=letterbox": {"task": "multi_instance"},
     "decode.least_score=0.3": {"decode": {"min_score": 0.3}},
 }
+# vocabulary: on
 
 
 @pytest.mark.parametrize(("setting", "expected"), OLD_SETTINGS.items())
@@ -126,17 +128,21 @@ def test_a_setting_of_version_0_1_is_migrated_with_one_line(setting, expected, c
 
 def test_a_setting_of_version_0_1_overrides_the_value_of_a_recipe(caplog):
     tables = {"optimizer": {"name": "sgd", "learning_rate": 1.0}}
+    # vocabulary: off
     assert override(tables, ["optimiser.learning_rate=0.5"]) == {"optimizer": {"name": "sgd", "learning_rate": 0.5}}
+    # vocabulary: on
     assert override(tables, ["optimizer.learning_rate=0.5"])["optimizer"]["learning_rate"] == 0.5
     assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize(("method", "key"), [("hourglass", "backbone"), ("landmarks", "kind")])
 def test_a_key_of_version_0_1_is_renamed_as_its_method_has_it(method, key):
+    # vocabulary: off
     old = {"method": method, "network": {"trunk": "paper"}}
     assert (
         migrate(old)[0]["network"] == override({"method": method}, ["network.trunk=paper"])["network"] == {key: "paper"}
     )
+    # vocabulary: on
 
 
 def test_an_hourglass_needs_an_input_that_it_can_halve():

@@ -101,7 +101,7 @@ def teach(
         val: Labels to measure the error on. Default: cross-validation on `labels`.
         val_images: Folder of the images of `val`. Default: as `images`.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
-        ridge: Whether to use ridge regression towards nearby landmarks instead of the paper's least squares.
+        ridge: Whether to use ridge regression toward nearby landmarks instead of the paper's least squares.
         mirror: Whether to add the landmarks of the mirrored image: more accurate, in twice the time.
         limit: Maximum number of labeled images to use.
         metric: Length that errors are divided by: eyes, face, box, diagonal, or FROM:TO. Default: as published.

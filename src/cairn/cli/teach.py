@@ -38,7 +38,7 @@ def teach(
     ridge: Annotated[
         bool,
         typer.Option(
-            "--ridge", help="Use ridge regression towards nearby landmarks instead of least squares: more accurate."
+            "--ridge", help="Use ridge regression toward nearby landmarks instead of least squares: more accurate."
         ),
     ] = False,
     mirror: Annotated[

@@ -114,7 +114,7 @@ def argmax_keypoints(
 
     Args:
         heatmaps: (..., K, h, w).
-        refinement: "quarter": a quarter of a cell towards the higher neighbor on each axis, as Stacked Hourglass
+        refinement: "quarter": a quarter of a cell toward the higher neighbor on each axis, as Stacked Hourglass
             does; "log-parabola"; or "none". On the border both follow the parabola of the last three cells.
 
     Returns:
@@ -204,7 +204,7 @@ def _parabola(
 
 
 def _quarter(padded: NDArray[np.float32], cells: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[Any]:
-    """Returns a quarter of a cell towards the higher neighbor along x and y (2, n)."""
+    """Returns a quarter of a cell toward the higher neighbor along x and y (2, n)."""
     before, _, after, shift = _stencil(padded, cells, places)
     rise = (after > before).astype(np.float32) - (after < before)  # not their difference: it may be inf - inf
     return 0.25 * np.where(shift == 0, rise, np.sign(_parabola(padded, cells, places)[0]))

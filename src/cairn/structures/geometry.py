@@ -45,7 +45,7 @@ class Affine:
 
     @classmethod
     def rotation(cls, degrees: float) -> Affine:
-        """Returns the rotation about the origin, from the x axis towards the y axis (clockwise on the screen)."""
+        """Returns the rotation about the origin, from the x axis toward the y axis (clockwise on the screen)."""
         c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
         return cls(np.array([[c, -s, 0.0], [s, c, 0.0]]))
 

@@ -14,7 +14,9 @@ from cairn.structures.flip_pairs import flip_pairs_by_name
 OPTIONAL = ("limbs", "redundant", "flip_pairs", "sigmas", "means", "colors", "hidden", "source")
 """Optional keys of a table, besides name and joints."""
 
-RENAMED = {"colours": "colors"}
+RENAMED = {
+    "colours": "colors",
+}
 """Keys that were renamed since version 0.1: old -> new."""
 
 

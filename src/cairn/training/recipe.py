@@ -42,7 +42,9 @@ RENAMED = {
 }
 """Keys of version 0.1 -> present keys."""
 
-RENAMED_OF_METHOD = {"landmarks": {"network.trunk": "network.kind"}}
+RENAMED_OF_METHOD = {
+    "landmarks": {"network.trunk": "network.kind"},
+}
 """The same where a method differs."""
 
 NOTHING = "none"
@@ -126,7 +128,7 @@ class Run(Section):
     """Length of the run, batches, and use of the machine.
 
     Attributes:
-        epochs: Passes over the training set.
+        epochs: Number of passes through the training set.
         batch_size: Images per batch, over all processes.
         accumulate: Batches per step (gradient accumulation).
         precision: "auto" is bf16 on a GPU, and on a CPU with AMX; else fp32.

@@ -71,9 +71,9 @@ def ridge_by_hand(
             for k in range(len(mean) // 2):
                 guess[2 * k + axis] = share[k]
                 dear[2 * k + axis], dear[2 * k + 1 - axis] = 1 + away[k], CROSS_PENALTY * (1 + away[k])
-            centerd, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
+            centered, column = x - mean, y[:, 2 * point + axis] - offset[2 * point + axis]
             change = np.linalg.solve(
-                centerd.T @ centerd + penalty * np.diag(dear), centerd.T @ (column - centerd @ guess)
+                centered.T @ centered + penalty * np.diag(dear), centered.T @ (column - centered @ guess)
             )
             matrix[:, 2 * point + axis] = guess + change
     return matrix, offset - mean @ matrix

@@ -16,7 +16,7 @@ from cairn.evaluation.metrics.sizes import SizeBin
 
 NUM_THRESHOLDS = 101
 MAX_LINES = 20
-"""Maximum number of lines that can be told apart; with more parts only the mean is drawn."""
+"""Maximum number of distinguishable lines; with more parts only the mean is drawn."""
 
 MAX_BARS = 80
 """Maximum number of bars that can be read; with more no bars are drawn."""

@@ -14,7 +14,7 @@ sections are cited here.
 | 3.4, the crop around the bounding box of one person | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
 | 3.4, flip test: average over the crop and its mirror image | `cairn.inference.predictor.TopDownPredictor` |
-| 3.4, the highest cell, a quarter of a cell towards its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
+| 3.4, the highest cell, a quarter of a cell toward its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
 
 Departures from the paper and the released code:
 

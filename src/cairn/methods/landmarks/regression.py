@@ -45,7 +45,7 @@ def solve(landmarks: NDArray[Any], points: NDArray[Any], kind: Kind) -> Regresso
     Args:
         landmarks: (M, 2K).
         points: (M, 2N).
-        kind: "paper" is least squares without a bias, the image center being 0. "ridge" shrinks towards the prior of
+        kind: "paper" is least squares without a bias, the image center being 0. "ridge" shrinks toward the prior of
             `near`; leave-one-out cross-validation selects the penalty.
     """
     if kind == "paper":
