@@ -160,7 +160,7 @@ def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
     labels["annotations"] = labels["annotations"][:2]  # both in one image: nothing is left for one of the two sets
     (things / "few.json").write_text(json.dumps(labels))
     few = [LabelSource(labels=things / "few.json")]
-    with pytest.raises(LabelError, match=r"images to validate on has a labeled|nothing to learn"):
+    with pytest.raises(LabelError, match=r"images to validate on has a labeled|nothing to train on"):
         train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     (tmp_path / "file").touch()
