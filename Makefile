@@ -1,37 +1,53 @@
-# One command each, the same here and in CI. Every target sets up what it needs.
+# One command per task, the same locally and in CI. Each target installs what it needs.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# The CPU build on disk or the one that is installed: a bare `torch` may draw gigabytes of CUDA.
+# The CPU build of torch first: the default build downloads gigabytes of CUDA libraries.
 TORCH  := torch==2.13.0
 CORES  := $(shell nproc)
 
-.PHONY: setup demo check test bench accuracy clean
+.PHONY: setup demo check vocabulary test notebooks docs docs-serve bench accuracy build clean
 
-setup: $(VENV)/.dev ## everything, for working on Cairn itself
+setup: $(VENV)/.dev ## development environment in .venv
 
-demo: $(VENV)/.core ## people in an example picture, with the embedded model, offline
+demo: $(VENV)/.core ## detect people in the example image with the bundled model, offline
 	$(BIN)/cairn detect examples/portraits.jpg --out demo --draw --write json
-	@echo "Look at demo/portraits.cairn.jpg"
+	@echo "Open demo/portraits.cairn.jpg"
 
-check: $(VENV)/.dev ## style, types, and that each floor imports only from floors below
+check: $(VENV)/.dev vocabulary ## lint, format, types, import layers, spelling and vocabulary
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev ## all tests; those marked `data` skip where the data sets are absent
+vocabulary: $(VENV)/.dev ## spelling (codespell) and banned phrases (tools/vocabulary.toml)
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/python tools/check_vocabulary.py
+
+test: $(VENV)/.dev ## all tests; tests marked `data` skip where the data sets are absent
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES)
 
-bench: $(VENV)/.dev ## the figures of the documentation, measured here
+notebooks: $(VENV)/.dev ## run the notebooks of examples/ on small inputs
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/docs/test_notebooks.py
+
+docs: $(VENV)/.dev ## documentation site in site/; fails on broken links
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+docs-serve: $(VENV)/.dev ## documentation site at http://127.0.0.1:8000, rebuilt on change
+	PATH="$(CURDIR)/$(BIN):$$PATH" NO_MKDOCS_2_WARNING=1 mkdocs serve --livereload
+
+bench: $(VENV)/.dev ## the speed tables of the documentation, measured on this machine
 	for script in decoding detect video tracking drawing hourglass landmarks depthwise; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
-accuracy: $(VENV)/.dev ## the figures of the embedded models' cards, measured again where the data sets are in .data
+accuracy: $(VENV)/.dev ## the metrics of the model zoo, measured where the data sets are in .data
 	$(BIN)/python benchmarks/accuracy/cards.py .data
 
+build: $(VENV)/.dev ## wheel and sdist in dist/
+	$(BIN)/python -m build --no-isolation
+
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) demo build dist site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,5 +58,5 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) $(TORCH)
-	$(PIP) --editable '.[train,dev]'
+	$(PIP) --editable '.[dev]'
 	touch $@ $(VENV)/.core

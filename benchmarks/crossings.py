@@ -1,4 +1,4 @@
-"""Made videos of people who walk to and fro, cross and hide one another; and what a detector makes of a video."""
+"""Synthetic videos of people who walk back and forth, cross and occlude one another, and simulated detections."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from crowd import STANDING
 
 PEOPLE = load_skeleton("coco18")
 SIZE: Size = (720, 1280)
-SHOULDERS = 0.2  # of a person's height: how broad they are for those behind
-MIN_JOINTS = 4  # with fewer in sight nobody is found
+SHOULDERS = 0.2  # width of the shoulders over the person's height: what a person occludes
+MIN_JOINTS = 4  # a person with fewer visible joints is not detected
 
 
 def walkers(
     rng: np.random.Generator, people: int, times: NDArray, size: Size = SIZE
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Where everybody's joints are (T, P, K, 2) at some times (T,) in seconds, and which are in sight (T, P, K).
+    """Returns joints (T, P, K, 2) at times (T,) in seconds, and whether they are visible (T, P, K).
 
-    People are 120 to 300 pixels tall, the taller the nearer, and walk 0.3 to 1 of their height a second, turning
-    about at the edges, and now and then on the way; who is nearer hides what is behind.
+    People are 120 to 300 pixels tall, the taller the nearer, and walk 0.3 to 1 of their height per second. They turn
+    at the edges and occasionally on the way. A nearer person occludes what is behind.
     """
     height, width = size
     standing = np.array([STANDING[joint] for joint in PEOPLE.joints])
@@ -60,7 +60,7 @@ def walkers(
 
 
 def as_labels(bodies: NDArray, seen: NDArray, skeleton: Skeleton = PEOPLE, size: Size = SIZE) -> Labels:
-    """Labels of a made video: (T, P, K, 2) and (T, P, K). Who is wholly hidden is not labeled in that image."""
+    """Returns labels of a synthetic video: (T, P, K, 2) and (T, P, K). Occluded people are not labeled."""
     low, high = bodies.min(axis=2), bodies.max(axis=2)
     images = tuple(
         LabeledImage(
@@ -90,13 +90,17 @@ def detected(
     lost_joints: float = 0.0,
     ghosts: float = 0.0,
 ) -> Poses:
-    """What an imperfect detector finds of the labeled objects, in no order.
+    """Returns simulated detections of the labeled instances, in random order.
 
-    noise        standard deviation, each way, of a joint's place, over the root of its object's area
-    lost         share of the objects that are not found
-    lost_joints  share of the joints of the others that are not found
-    ghosts       how many are found in the mean that are not there, in the pose of somebody who is;
-                 their score is 0.5, that of others 1
+    Args:
+        rng: Random numbers.
+        truth: Ground truth.
+        skeleton: Its skeleton.
+        noise: Standard deviation per axis of a joint's position, over the square root of the instance's area.
+        lost: Share of instances that are missed.
+        lost_joints: Share of joints of the other instances that are missed.
+        ghosts: Mean number of false positives, in the pose of a labeled instance. Their score is 0.5, that of true
+            positives 1.
     """
     rows = np.flatnonzero(truth.labeled & (rng.random(len(truth)) >= lost))
     points = truth.keypoints[rows].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Made people, and what a perfect network would say of them: for benchmarks and tests."""
+"""Synthetic people, and the maps of a perfect network: for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -40,11 +40,15 @@ WIDTH = 1.0  # cells: half of a limb's breadth, OpenPose's released training
 def crowd(
     rng: np.random.Generator, people: int, size: Size, skeleton: Skeleton, apart: float = 2.0
 ) -> NDArray[np.float64]:
-    """(P, K, 2) in field cells, all inside the field: people of all sizes in all poses, the more the smaller.
+    """Returns people (P, K, 2) in map cells, all inside the map, of all sizes in all poses; the more, the smaller.
 
-    skeleton  one whose tree holds the joints of `STANDING` and starts from the neck
-    apart     least cells between two joints of one name: nearer than two, their Gaussians have one peak,
-              and no decoder can know of both
+    Args:
+        rng: Random numbers.
+        people: Number of people.
+        size: Height and width of the map.
+        skeleton: A skeleton whose tree holds the joints of `STANDING` and starts from the neck.
+        apart: Minimum distance in cells between two joints of one name. Closer than two cells their Gaussians have
+            one peak, and no decoder can separate them.
     """
     height, width = size
     tallest = 0.85 * height * min(1.0, 1.6 / math.sqrt(people)) + 4
@@ -55,7 +59,7 @@ def crowd(
         room = np.array([width - 1, height - 1]) - (high - low)
         if (room <= 0).any():
             continue
-        # Of several places the one farthest from the others: people stand close, but not inside each other.
+        # Of several positions the one farthest from the others: people stand close, but do not coincide.
         others = np.array(placed).reshape(-1, *body.shape)
         tries = body + (rng.uniform(0, 1, (8, 2)) * room - low)[:, None]  # (8, K, 2)
         gaps = np.linalg.norm(tries.mean(axis=1)[:, None] - others.mean(axis=1), axis=2).min(axis=1, initial=np.inf)
@@ -66,15 +70,15 @@ def crowd(
 
 
 def perfect_maps(people: NDArray, size: Size, skeleton: Skeleton) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Confidence maps (K, h, w) and fields (2L, h, w) of people (P, K, 2)."""
+    """Returns heatmaps (K, h, w) and PAFs (2L, h, w) of people (P, K, 2)."""
     return render_gaussians(people, size, SIGMA), render_pafs(people, skeleton.limbs, size, WIDTH)
 
 
 def compare(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> tuple[int, int, NDArray]:
-    """How many people (P, K, 2) were found and how many of the found (Q, K, 2) are invented, and joints' errors.
+    """Returns the number of people (P, K, 2) detected, of false positives among (Q, K, 2), and the joint errors (n,).
 
-    A person is found by the one that has most of its joints, and more than half, nearer than `reach` cells;
-    each finds one person at most. Who finds nobody is invented. Errors (n,) are of joints of the found.
+    A person is detected by the prediction with the most joints, and more than half, closer than `reach` cells. Each
+    prediction detects one person at most; the others are false positives. Errors are of joints of detected people.
     """
     distance = np.linalg.norm(people[:, None] - keypoints[None], axis=3)  # (P, Q, K)
     hits = (distance < reach).sum(axis=2)
@@ -92,7 +96,7 @@ def compare(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> tuple[in
 
 
 def _body(rng: np.random.Generator, skeleton: Skeleton) -> NDArray:
-    """(K, 2): `STANDING` with every limb turned and stretched a little, the face less than the rest."""
+    """Returns `STANDING` (K, 2) with every limb rotated and stretched a little, the face less than the rest."""
     standing = np.array([STANDING[joint] for joint in skeleton.joints])
     body = np.zeros_like(standing)
     lean = rng.normal(0, 0.2)

@@ -1,8 +1,8 @@
-"""Depthwise convolutions: how long they take forward, and backward as torch has it and as Cairn does.
+"""Speed of depthwise convolutions: forward, and with the backward pass of torch and of Cairn.
 
     python benchmarks/depthwise.py [THREADS]
 
-Milliseconds a batch of 16, the least of five, and how many times as fast backward is in `cairn.training.backbones.depthwise`.
+Milliseconds per batch of 16, the minimum of five, and the speedup of `cairn.training.backbones.depthwise`.
 """
 
 import sys
@@ -15,7 +15,7 @@ from torch.nn import functional
 from cairn.training.backbones.depthwise import DepthwiseConv2d, same_padding
 
 SHAPES = [(144, 64, 5, 2), (240, 32, 5, 1), (240, 32, 3, 2), (480, 16, 3, 1), (672, 16, 5, 1), (1152, 8, 5, 1)]
-"""Channels, side, kernel and stride of EfficientNet-Lite0 where it learns, shown 256 pixels."""
+"""Channels, side, kernel and stride in the trained layers of EfficientNet-Lite0 at an input size of 256 pixels."""
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -28,7 +28,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
-print("type      channels  side  kernel  stride  forward  both, torch  both, Cairn  times as fast")
+print("type      channels  side  kernel  stride  forward  both, torch  both, Cairn  speedup")
 for dtype in (torch.float32, torch.bfloat16):
     for channels, side, kernel, stride in SHAPES:
         layer = DepthwiseConv2d(channels, kernel, stride).to(dtype)
@@ -46,4 +46,4 @@ for dtype in (torch.float32, torch.bfloat16):
         ours = milliseconds(lambda: layer(x).backward(gradient))  # noqa: B023
         name = str(dtype).removeprefix("torch.")
         print(f"{name:8}  {channels:8}  {side:4}  {kernel:6}  {stride:6}  {forward:7.1f}", end="")
-        print(f"  {torchs:11.1f}  {ours:11.1f}  {torchs / ours:13.1f}")
+        print(f"  {torchs:11.1f}  {ours:11.1f}  {torchs / ours:7.1f}")

@@ -1,8 +1,8 @@
-"""What a user waits for: help, one image from the shell to the written result, and the steps in between.
+"""Latency of the command line: help, one image from the shell to the written result, and the steps in between.
 
     python benchmarks/detect.py
 
-Each figure is the median of several runs; wall time, and the process's own largest memory.
+Each number is the median of several runs: wall time, and the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import cv2
 
 import cairn
 from cairn.media.images import read_image, write_image
-from steps import averaged, looked_at, resized
+from steps import average, resize, run_network
 
 IMAGE = Path(__file__).parents[1] / "examples" / "portraits.jpg"
 
 
 def shell(*arguments: str, runs: int = 5) -> tuple[float, float]:
-    """Median seconds of `cairn ARGUMENTS`, and the megabytes that it took at most."""
+    """Returns the median seconds of `cairn ARGUMENTS`, and its peak memory in megabytes."""
     seconds = []
     for _ in range(runs):
         started = time.perf_counter()
@@ -36,7 +36,7 @@ def shell(*arguments: str, runs: int = 5) -> tuple[float, float]:
 
 
 def milliseconds(step, runs: int = 15) -> float:  # type: ignore[no-untyped-def]
-    """Median milliseconds of a call."""
+    """Returns the median milliseconds of a call."""
     step()
     times = []
     for _ in range(runs):
@@ -58,24 +58,24 @@ def main() -> None:
         print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
 
         model = cairn.load("person", threads=1)
-        shown, affines = resized(model, image)
-        scales = looked_at(model, shown)
-        maps = averaged(scales, affines)
+        inputs, affines = resize(model, image)
+        scales = run_network(model, inputs)
+        maps = average(scales, affines)
         poses = model(image)
-        sizes = ", ".join(f"{images.shape[3]}×{images.shape[2]}" for images in shown)
-        print(f"\nperson on one core, {sizes} shown, {len(poses)} found     ms")
+        sizes = ", ".join(f"{images.shape[3]}×{images.shape[2]}" for images in inputs)
+        print(f"\nperson on one core, input {sizes}, {len(poses)} people     ms")
         for name, step in (
             ("read", lambda: read_image(photo)),
-            ("resize", lambda: resized(model, image)),
-            ("network", lambda: looked_at(model, shown)),
-            ("average", lambda: averaged(scales, affines)),
+            ("resize", lambda: resize(model, image)),
+            ("network", lambda: run_network(model, inputs)),
+            ("average", lambda: average(scales, affines)),
             ("decode", lambda: model.decode(maps)),
             ("draw", lambda: cairn.draw(image, poses)),
             ("write", lambda: write_image(Path(folder) / "drawn.jpg", image)),
         ):
             print(f"  {name:10s} {milliseconds(step):30.1f}")
-        print(f"  {'all of it':10s} {milliseconds(lambda: model(str(photo))):30.1f}")
-        print("\nagainst the size that the network is shown:  ms an image, whole")
+        print(f"  {'total':10s} {milliseconds(lambda: model(str(photo))):30.1f}")
+        print("\ninput size:                      ms per image, total")
         for longest in (256, 320, 384, 448, 512, 640):
             other = cairn.load("person", threads=1, size=longest)
             print(f"  {longest:4d} {milliseconds(lambda other=other: other(image)):38.1f}")  # type: ignore[misc]

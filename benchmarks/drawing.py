@@ -1,4 +1,4 @@
-"""How long drawing takes against the number of people: milliseconds on one core, the median of several runs.
+"""Speed of drawing by number of people: milliseconds on one core, the median of several runs.
 
 python benchmarks/drawing.py
 """
@@ -22,7 +22,7 @@ RUNS = 15
 
 
 def crowd(people: int, size: tuple[int, int], seed: int = 0) -> Poses:
-    """People of a third of the image's height, spread over it: joints around a body's places."""
+    """Returns people of a third of the image's height, spread over it, with joints at random."""
     rng = np.random.default_rng(seed)
     skeleton = load_skeleton("body25")
     shape = rng.uniform(-0.5, 0.5, (len(skeleton), 2)) * (size[0] / 8, size[0] / 3)
@@ -42,7 +42,7 @@ def milliseconds(image: np.ndarray, poses: Poses) -> float:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    print("people  " + "".join(f"{width}×{height}".rjust(12) for height, width in SIZES) + "   ms an image")
+    print("people  " + "".join(f"{width}×{height}".rjust(12) for height, width in SIZES) + "   ms per image")
     for people in PEOPLE:
         times = [milliseconds(np.full((*size, 3), 128, np.uint8), crowd(people, size)) for size in SIZES]
         print(f"{people:6d}  " + "".join(f"{value:12.1f}" for value in times))

@@ -1,8 +1,8 @@
-"""Landmarks of faces by the paper's protocol: five points, regressed on all training labels, NME by the eyes.
+"""Landmarks of faces by the protocol of the paper: five points, regressed on all training labels, NME by the eyes.
 
     python benchmarks/faces.py .data/faces runs/faces-10 runs/faces-30 runs/face-landmarks
 
-Beside each run its network before it learned anything, and beside all of them the mean shape.
+Compares each run with its network before training, and all of them with the mean shape.
 """
 
 import sys
@@ -26,7 +26,8 @@ LABELS = [read_coco(DATA / name, None, load_skeleton("face5")) for name in ("tra
 
 def errors(module: training.LandmarksModule) -> str:
     train, val = (
-        teaching.examples_of(teaching.finder(module.eval().detector, module.spec()), labels) for labels in LABELS
+        teaching.examples_of(teaching.landmark_predictor(module.eval().detector, module.spec()), labels)
+        for labels in LABELS
     )
     figures = [teaching.error(teaching.fit(train, kind), val, EYES) for kind in ("paper", "ridge")]
     return "  ".join(f"{figure:10.2f}" for figure in figures)
@@ -39,7 +40,7 @@ for run in RUNS:
     torch.manual_seed(0)
     untrained = training.LandmarksModule(recipe, landmarks, without_labels((), landmarks))
     print(f"{len(landmarks):<3} untrained                  {errors(untrained)}", flush=True)
-    print(f"{len(landmarks):<3} {run.name:<26} {errors(teaching.learned(run, recipe, run.name)[0])}", flush=True)
+    print(f"{len(landmarks):<3} {run.name:<26} {errors(teaching.load_run(run, recipe, run.name)[0])}", flush=True)
 
 train, val = (
     np.stack([(row.keypoints[0] - (np.array(p.size[::-1]) - 1) / 2) / (max(p.size) / 2)

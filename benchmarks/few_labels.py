@@ -1,9 +1,9 @@
-"""Twenty labeled images: landmarks that were found without labels, taught; and an hourglass trained on the twenty.
+"""Twenty labeled images: landmarks discovered without labels and taught, against an hourglass trained on the twenty.
 
     python benchmarks/few_labels.py runs/face-landmarks .data/faces [DRAWS]
 
-Both see whole images and no boxes. The 68 points are learned, and errors are over the usual 5, in percent of the
-distance of the eyes. Draws are by seed; both learn from the same images.
+Both run on whole images without bounding boxes. They are trained on the 68 points; errors are over the standard 5, in
+percent of the distance between the eyes. Draws are by seed; both use the same images.
 """
 
 import json
@@ -16,16 +16,17 @@ import numpy as np
 
 from cairn.api.load import load
 from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.evaluate import evaluate, in_joints
+from cairn.evaluation.evaluate import evaluate
+from cairn.evaluation.prediction import predict_in_skeleton
 from cairn.evaluation.protocols import protocol_of
 from cairn.structures.skeleton import load_skeleton
 
 LABELED = 20
-EPOCHS = 200  # of 20 images: the validation error has long stopped falling
+EPOCHS = 200  # of 20 images: the validation error converges earlier
 
 
 def whole_images(source: Path, target: Path, chosen: set[int] | None = None) -> None:
-    """The labels with the whole image as every box, of some images."""
+    """Writes the labels of some images with the whole image as every box."""
     labels = json.loads(source.read_text(encoding="utf-8"))
     sizes = {image["id"]: [0, 0, image["width"], image["height"]] for image in labels["images"]}
     kept = [i for i, image in enumerate(labels["images"]) if chosen is None or i in chosen]
@@ -40,11 +41,11 @@ def whole_images(source: Path, target: Path, chosen: set[int] | None = None) -> 
 
 
 def nme(model: Path, data: Path, fit: str) -> float:
-    """Of five points, on the validation images."""
+    """Returns the NME of five points on the validation images."""
     five = load_skeleton("face5")
     labels = read_coco(data, DATA / "images", five)
     predictor = load(model, threads=1)
-    return evaluate(in_joints(predictor, five, labels), labels, fit, protocol_of("eyes")).error.value
+    return evaluate(predict_in_skeleton(predictor, five, labels), labels, fit, protocol_of("eyes")).error.value
 
 
 def cairn(*arguments: object) -> None:

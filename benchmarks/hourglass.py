@@ -1,9 +1,9 @@
-"""Stacked Hourglass: how fast it trains and how much memory that takes, and how fast the embedded model is.
+"""Stacked Hourglass: training speed and memory, and speed of the bundled model.
 
     python benchmarks/hourglass.py [--stacks 1 2 8] [--features 256] [--size 256] [--batch 4] [--steps 2]
 
-Training is forward, loss on every stack, backward and RMSprop step, on made images. The textbook loop is the
-same network in PyTorch's default memory layout, with nn.MSELoss and a plain optimizer.
+A training step is forward, loss on every stack, backward and RMSprop, on random images. The textbook loop is the same
+network in PyTorch's default memory layout, with nn.MSELoss and a plain optimizer.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def main() -> None:
 
 
 def alone(function: Callable, case: Case) -> tuple[float, float]:
-    """What a function gives in a process of its own: memory is that of this case only."""
+    """Returns the result of a function in a process of its own, so that memory is that of this case only."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(function, case).result()
 
 
 def train(case: Case) -> tuple[float, float]:
-    """Images a second, the best of the steps, and the process's largest memory in GB."""
+    """Returns images per second, the best of the steps, and the peak memory of the process in GB."""
     import torch
     from torch import nn
 
@@ -101,7 +101,7 @@ def train(case: Case) -> tuple[float, float]:
 
 
 def detect() -> None:
-    """Milliseconds a crop of the embedded model: the network alone, and from the image to the pose."""
+    """Prints milliseconds per crop of the bundled model: the network alone, and from the image to the pose."""
     try:
         model = cairn.load("person-single", threads=1)
     except CairnError as error:
@@ -109,7 +109,7 @@ def detect() -> None:
         return
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (480, 640, 3), np.uint8)
-    print(f"person-single, {model.size}×{model.size}, one thread: ms a crop")
+    print(f"person-single, {model.size}×{model.size}, one thread: ms per crop")
     for count in (1, CROPS_AT_ONCE):
         crops = rng.uniform(0, 255, (count, 3, model.size, model.size)).astype(np.float32)
         boxes = np.column_stack([rng.uniform(0, 300, (count, 2)), rng.uniform(100, 200, (count, 2))])

@@ -1,9 +1,9 @@
-"""Landmarks: how fast they are learned, what diversity costs as they get more, and how fast they are found.
+"""Landmarks: training speed, cost of the diversity term by number of landmarks, and inference speed.
 
     python benchmarks/landmarks.py [--landmarks 10 30 50] [--batch 16] [--steps 5]
 
-Times are of the process, on one thread, the least of several: another's load on the machine does not count.
-Learning is what a step of training does with made images: two warps, network on both views, losses, backward.
+Times are processor times on one thread, the minimum of several, so that other load on the machine does not count.
+A training step on random images is: two warps, the network on both views, losses, backward.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cairn.methods.landmarks.training import Encoder, LandmarksModule
 from cairn.training.data.loading import stack
 from cairn.training.exporting.onnx_file import export
 
-IMAGE = 128  # pixels along a side of an image in which landmarks are looked for
+IMAGE = 128  # side of the images in pixels
 POINTS = 68
 BACKBONES = ("hourglass", "dilated", "paper")
 
@@ -44,22 +44,22 @@ def main() -> None:
     rng = np.random.default_rng(0)
 
     recipe = recipe_of(2)
-    print(f"learning, {recipe.input.size}×{recipe.input.size}, batch {given.batch}: pairs/s")
+    print(f"training, {recipe.input.size}×{recipe.input.size}, batch {given.batch}: pairs/s")
     print("landmarks  " + "".join(f"{backbone:>11}" for backbone in BACKBONES))
-    rates = [pairs_a_second(backbone, given.landmarks, given.batch, given.steps, rng) for backbone in BACKBONES]
+    rates = [pairs_per_second(backbone, given.landmarks, given.batch, given.steps, rng) for backbone in BACKBONES]
     for count, row in zip(given.landmarks, zip(*rates, strict=True), strict=True):
         print(f"{count:<11}" + "".join(f"{rate:11.1f}" for rate in row), flush=True)
 
-    print(f"\ndiversity of {recipe.cells}×{recipe.cells} maps with its gradient, µs a landmark and image; ratio")
+    print(f"\ndiversity of {recipe.cells}×{recipe.cells} maps with its gradient, µs per landmark and image; ratio")
     print("landmarks      patches, linear       pairs, quadratic")
     costs = np.array([diversity_costs(count, recipe, given.batch) for count in given.landmarks])
     for count, cost, ratio in zip(given.landmarks, costs, costs / costs[0], strict=True):
         print(f"{count:<11}" + "".join(f"{c:12.2f} ({r:4.2f})   " for c, r in zip(cost, ratio, strict=True)))
 
-    print(f"\nfinding in a {IMAGE}×{IMAGE} image, onnxruntime, one thread: ms")
+    print(f"\ninference on a {IMAGE}×{IMAGE} image, onnxruntime, one thread: ms")
     print("landmarks    discovered   taught 68 points")
     for count in given.landmarks:
-        print(f"{count:<11}" + "".join(f"{ms:12.2f}" for ms in milliseconds_a_image(count, rng)), flush=True)
+        print(f"{count:<11}" + "".join(f"{ms:12.2f}" for ms in milliseconds_per_image(count, rng)), flush=True)
 
 
 def recipe_of(landmarks: int, backbone: str = "hourglass") -> Recipe:
@@ -72,10 +72,10 @@ def module_of(recipe: Recipe) -> LandmarksModule:
     return LandmarksModule(recipe, landmarks, without_labels((), landmarks))
 
 
-def pairs_a_second(
+def pairs_per_second(
     backbone: str, landmarks: list[int], batch: int, steps: int, rng: np.random.Generator
 ) -> list[float]:
-    """For each number of landmarks."""
+    """Returns the rate for each number of landmarks."""
     image = rng.integers(0, 256, (IMAGE, IMAGE, 3), np.uint8)
 
     def step_of(recipe: Recipe) -> Callable[[], None]:
@@ -93,7 +93,7 @@ def pairs_a_second(
 
 
 def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
-    """µs a landmark and image of both forms, measured in turn."""
+    """Returns µs per landmark and image of both forms, measured in turn."""
     scores = torch.randn(batch, landmarks, recipe.cells, recipe.cells)
     maps = losses.probabilities(scores).requires_grad_()
 
@@ -106,8 +106,8 @@ def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
     return [1e6 * seconds / (batch * landmarks) for seconds in min_seconds([cheap, pairwise], 200)]
 
 
-def milliseconds_a_image(landmarks: int, rng: np.random.Generator) -> list[float]:
-    """From an image to the pose, of a discovered and of a taught model: how long it takes does not hang on weights."""
+def milliseconds_per_image(landmarks: int, rng: np.random.Generator) -> list[float]:
+    """Returns the time from image to pose of a discovered and of a taught model; it does not depend on the weights."""
     module = module_of(recipe_of(landmarks))
     image = rng.integers(0, 256, (IMAGE, IMAGE, 3), np.uint8)
     matrix = torch.from_numpy(rng.normal(0, 0.1, (2 * landmarks, 2 * POINTS))).float()
@@ -122,7 +122,7 @@ def milliseconds_a_image(landmarks: int, rng: np.random.Generator) -> list[float
 
 
 def min_seconds(functions: list[Callable[[], object]], repetitions: int) -> list[float]:
-    """Of the process, for each function; they take turns, so that what slows one down slows all."""
+    """Returns the minimum processor time of each function; they take turns, so that other load affects all alike."""
     times = []
     for function in functions:
         function()

@@ -1,9 +1,9 @@
-"""What other resolutions and several scales cost, and what they give: AP on labels, and milliseconds an image.
+"""Accuracy and speed by input resolution and test-time scales: AP on labels, and milliseconds per image.
 
     python benchmarks/scales.py .data/coco-people/val.json [--limit 50] [--model person]
 
-COCO's OKS AP over all sizes, of medium and of large people. Times are the processor's on one core, with reading: the
-median of the first images.
+COCO's OKS AP over all sizes, of medium and of large people. Times are processor times on one core, reading included:
+the median of the first images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cairn.inference.predictor import BottomUpPredictor
 TIMED = 40  # images
 
 SETTINGS = {
-    "the model's own": Resolution(),
+    "default": Resolution(),
     "--scales 1": Resolution(scales=1),
     "--size 320": Resolution(longest=320),
     "--size 512": Resolution(longest=512),
@@ -65,9 +65,9 @@ def main() -> None:
         model = cairn.load(given.model, threads=1, size=resolution)
         result = evaluate(model, labels)
         assert result.oks is not None
-        figures = "".join(f"{result.oks[key]:7.1f}" for key in ("AP", "APM", "APL", "AR"))
+        metrics = "".join(f"{result.oks[key]:7.1f}" for key in ("AP", "APM", "APL", "AR"))
         time_taken = milliseconds(model, [image.path for image in labels.images[:TIMED]])
-        print(f"{name:40s}{figures}{time_taken:8.0f}", flush=True)
+        print(f"{name:40s}{metrics}{time_taken:8.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The steps of `cairn.inference.predictor.BottomUpPredictor`, one by one, for benchmarks that time each."""
+"""The steps of a `BottomUpPredictor`, one by one, for benchmarks that time each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from cairn.inference.resolution import average_maps
 from cairn.structures.geometry import Affine
 
 
-def resized(model: BottomUpPredictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:
-    """What the network is shown of an image at each of the model's scales, and the maps to these from the image."""
+def resize(model: BottomUpPredictor, image: NDArray) -> tuple[list[NDArray], list[Affine]]:
+    """Returns the network input at each of the model's scales, and the affine maps to these from the image."""
     fits = model.resolution.fit(image.shape[:2], model.spec.input.multiple)
     return [to_input(affine.warp(image, size)) for affine, size in fits], [affine for affine, _ in fits]
 
 
-def looked_at(model: BottomUpPredictor, shown: list[NDArray]) -> list[Maps]:
-    return [model.network(images) for images in shown]
+def run_network(model: BottomUpPredictor, inputs: list[NDArray]) -> list[Maps]:
+    """Returns the outputs at each scale."""
+    return [model.network(images) for images in inputs]
 
 
-def averaged(scales: list[Maps], affines: list[Affine]) -> Maps:
+def average(scales: list[Maps], affines: list[Affine]) -> Maps:
+    """Returns the mean over the scales, on the cells of the first."""
     return {name: average_maps([scale[name][0] for scale in scales], affines) for name in scales[0]}

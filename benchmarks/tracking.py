@@ -1,9 +1,9 @@
-"""How well objects keep their numbers, against noise and what is not found; what smoothing does; time an image.
+"""Tracking accuracy by noise and missed detections, effect of smoothing, and time per frame.
 
     python benchmarks/tracking.py [--flies FOLDER]
 
-Detections are the labels with noise. Each row is the mean over seeds; switches are the sum over them. "most" is
-the IDF1 of a tracker without a mistake on what was found.
+Detections are labels with added errors. Each row is the mean over seeds; ID switches are the sum over them. "bound" is
+the IDF1 of a tracker that assigns every detection correctly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from crossings import PEOPLE, SIZE, as_labels, detected, walkers
 
 SEEDS = 5
 SECONDS = 20
-CASES = [  # noise, objects not found, joints not found, ghosts in each image
+CASES = [  # noise, share of missed instances, share of missed joints, false positives per image
     (0.0, 0.0, 0.0, 0.0),
     (0.02, 0.0, 0.0, 0.0),
     (0.05, 0.0, 0.0, 0.0),
@@ -48,18 +48,18 @@ def main() -> None:
         try:
             labels = read_labels(folder / f"{split}.json")
         except LabelError as error:
-            print(f"no flies: {error}")
+            print(f"skipped: {error}")
             continue
         report(f"flies, {split} ({len(labels)} images)", [(labels, [None] * len(labels))] * SEEDS)
     for people, rate in ((2, 25), (6, 25), (10, 25), (6, 8)):
-        report(f"{people} people crossing, {SECONDS} s at about {rate} a second", street(people, rate))
+        report(f"{people} people crossing, {SECONDS} s at about {rate} frames per second", street(people, rate))
     smoothing()
     for people in (2, 10, 50):
-        print(f"{people:3} people: {speed(people):.2f} ms an image, smoothed {speed(people, smooth=1):.2f} ms")
+        print(f"{people:3} people: {speed(people):.2f} ms per frame, smoothed {speed(people, smooth=1):.2f} ms")
 
 
 def street(people: int, rate: float) -> list[Video]:
-    """One video for each seed, of a frame rate that varies by a third."""
+    """Returns one video per seed, with a frame rate that varies by a third."""
     videos: list[Video] = []
     for seed in range(SEEDS):
         rng = np.random.default_rng(100 + seed)
@@ -69,43 +69,43 @@ def street(people: int, rate: float) -> list[Video]:
 
 
 def report(title: str, videos: list[Video]) -> None:
-    print(f"{title}\n  noise  lost  joints  ghosts | switches   MOTA   IDF1   most")
+    print(f"{title}\n  noise  lost  joints   false | switches   MOTA   IDF1  bound")
     for case in CASES:
-        figures, best = [], []
+        metrics, best = [], []
         for seed, (labels, times) in enumerate(videos):
             rng = np.random.default_rng(seed)
-            finds = [detected(rng, image.annotation, labels.skeleton, *case) for image in labels]
-            figures.append(measure_tracks(labels, tracked(finds, times)))
-            found = sum(int((poses.scores == 1).sum()) for poses in finds)
-            best.append(200 * found / (figures[-1].objects + found))
-        switches, mota, idf1 = ([getattr(figure, name) for figure in figures] for name in ("switches", "mota", "idf1"))
+            detections = [detected(rng, image.annotation, labels.skeleton, *case) for image in labels]
+            metrics.append(measure_tracks(labels, tracked(detections, times)))
+            found = sum(int((poses.scores == 1).sum()) for poses in detections)
+            best.append(200 * found / (metrics[-1].objects + found))
+        switches, mota, idf1 = ([getattr(each, name) for each in metrics] for name in ("switches", "mota", "idf1"))
         print(
             f"  {case[0]:5.2f} {case[1]:5.0%} {case[2]:7.0%} {case[3]:7.1f} | {sum(switches):8} "
             f"{np.mean(mota):6.1f} {np.mean(idf1):6.1f} {np.mean(best):6.1f}"
         )
 
 
-def tracked(finds: Sequence[Poses], times: Sequence[float | None], smooth: float = 0.0) -> list[Poses]:
+def tracked(detections: Sequence[Poses], times: Sequence[float | None], smooth: float = 0.0) -> list[Poses]:
     tracker = Tracker(smooth=smooth)
-    return [tracker(poses, moment) for poses, moment in zip(finds, times, strict=True)]
+    return [tracker(poses, moment) for poses, moment in zip(detections, times, strict=True)]
 
 
 def smoothing() -> None:
-    """Errors and trembling in percent of the root of the person's area; trembling is the error's change an image."""
+    """Prints error and jitter in percent of the square root of the area; jitter is the error's change per frame."""
     rng = np.random.default_rng(0)
     times = np.arange(SECONDS * 25) / 25
-    bodies, seen = walkers(rng, 1, times, (SIZE[0], 100 * SIZE[1]))  # wide enough never to leave
+    bodies, seen = walkers(rng, 1, times, (SIZE[0], 100 * SIZE[1]))  # wide enough that no person leaves
     for title, still in (("standing", True), ("walking", False)):
         places = np.broadcast_to(bodies[:1], bodies.shape) if still else bodies
         labels = as_labels(places, np.ones_like(seen))
-        finds = [detected(rng, image.annotation, PEOPLE, noise=0.02) for image in labels]
+        detections = [detected(rng, image.annotation, PEOPLE, noise=0.02) for image in labels]
         size = np.sqrt(labels.images[0].annotation.areas[0])
         for strength in (0.0, 0.5, 1.0, 2.0):
-            smooth = np.array([poses.keypoints[0] for poses in tracked(finds, times.tolist(), strength)])
+            smooth = np.array([poses.keypoints[0] for poses in tracked(detections, times.tolist(), strength)])
             off = (smooth - places[:, 0])[25:] / size
             print(
                 f"{title:9} smooth {strength:.1f}: error {100 * length(off):.1f}%, "
-                f"trembling {100 * length(np.diff(off, axis=0)):.1f}%"
+                f"jitter {100 * length(np.diff(off, axis=0)):.1f}%"
             )
 
 
@@ -115,13 +115,13 @@ def length(vectors: NDArray) -> float:
 
 
 def speed(people: int, smooth: float = 0.0) -> float:
-    """Median milliseconds of an image."""
+    """Returns the median milliseconds per frame."""
     rng = np.random.default_rng(0)
     times = np.arange(150) / 25
     labels = as_labels(*walkers(rng, people, times))
-    finds = [detected(rng, p.annotation, PEOPLE, noise=0.02, lost=0.1, lost_joints=0.1) for p in labels]
+    detections = [detected(rng, p.annotation, PEOPLE, noise=0.02, lost=0.1, lost_joints=0.1) for p in labels]
     tracker = Tracker(smooth=smooth)
-    return 1000 * float(np.median([elapsed(tracker, *each) for each in zip(finds, times.tolist(), strict=True)]))
+    return 1000 * float(np.median([elapsed(tracker, *each) for each in zip(detections, times.tolist(), strict=True)]))
 
 
 def elapsed(action: Callable, *arguments: object) -> float:

@@ -1,14 +1,14 @@
-"""A file is there whole, or what was there before still is."""
+"""A file is written completely, or the previous one stays."""
 
 from pathlib import Path
 
 import pytest
 
 from cairn.errors import OutputError
-from cairn.files import atomic_write, ensure_writable_folder
+from cairn.files import atomic_write, ensure_writable_folder, unused_folder
 
 
-def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "below" / "two folders" / "result.txt"
     with atomic_write(path) as beside:
         beside.write_text("whole")
@@ -19,7 +19,7 @@ def test_a_file_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, BrokenPipeError])
-def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_interrupted_block_keeps_the_previous_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "result.txt"
     path.write_text("before")
 
@@ -34,17 +34,27 @@ def test_an_interrupted_block_leaves_what_was_there(tmp_path: Path, error: type[
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_hinders_is_one_error(tmp_path: Path) -> None:
+def test_unwritable_paths_raise_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"), atomic_write(tmp_path / "file" / "result.txt") as beside:
         beside.write_text("never")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="a folder has that name"), atomic_write(tmp_path / "folder"):
-        pytest.fail("the work was begun in vain")
+        pytest.fail("the block must not run")
     with pytest.raises(OutputError, match="cannot write into the folder"):
         ensure_writable_folder(tmp_path / "file")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_trying_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
+def test_checking_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
     assert list(ensure_writable_folder(tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_an_unused_folder_is_missing_or_empty(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    assert unused_folder(path) == path
+    path.mkdir()
+    assert unused_folder(path) == path
+    (path / "file").touch()
+    (tmp_path / "run-2").touch()
+    assert unused_folder(path) == tmp_path / "run-3"

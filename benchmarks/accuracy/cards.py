@@ -1,9 +1,9 @@
-"""The figures of the embedded models' cards, measured again.
+"""The metrics of the bundled models, measured again.
 
     python benchmarks/accuracy/cards.py [DATA]
 
-DATA (.data) is where the data sets are unpacked; a model whose set is not there is passed over. Prints every figure
-beside what docs/models.md states, and the joints. Exit status 1 where one does not hold to the digit that is given.
+DATA (.data) is the folder with the unpacked data sets; models whose data set is absent are skipped. Prints every metric
+beside the one that docs/models.md states, and PCK by joint. Exit status 1 where one differs in the stated digits.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.api.load import load
-from cairn.datasets.formats.coco import read_coco
-from cairn.evaluation.evaluate import Evaluation, evaluate, in_joints
-from cairn.evaluation.protocols import protocol_of
-from cairn.inference import zoo
-from cairn.structures.skeleton import load_skeleton
+import cairn
+from cairn.evaluation.evaluate import Evaluation
 
 CARDS = Path(__file__).parents[2] / "docs" / "models.md"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """figures: in percent, by the name that the card has them under; joints: PCK of each, in percent."""
+    """The metrics of a model.
 
-    figures: dict[str, float]
+    Attributes:
+        metrics: Percentages by the name in the model card.
+        joints: PCK of each joint in percent.
+    """
+
+    metrics: dict[str, float]
     joints: dict[str, float]
 
 
 def stated(name: str) -> dict[str, str]:
-    """The card's figures as they are written: its rows `| figure | 12.34 |`."""
+    """Returns the metrics of a model card as written: its rows `| metric | 12.34 |`."""
     section = CARDS.read_text(encoding="utf-8").split(f"## {name}\n")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) \|$", section, flags=re.MULTILINE))
 
 
-def holds(written: str, value: float) -> bool:
-    """Whether a figure is what is written, to the digit given."""
+def agrees(written: str, value: float) -> bool:
+    """Returns whether a value equals the written one in its digits."""
     return abs(value - float(written)) <= 0.51 * 10 ** -len(written.partition(".")[2])
 
 
@@ -52,19 +53,16 @@ def people(name: str, data: Path) -> Measured:
 
 
 def one_person(data: Path) -> Measured:
-    plain, flipped = (_evaluated("person-single", data, flip=flip) for flip in (False, True))
-    figures = {"PCK": plain.pck.value, "AUC": plain.pck.area, "NME": plain.error.value}
-    figures |= {"PCK, flip test": flipped.pck.value, "AUC, flip test": flipped.pck.area}
-    return Measured(figures, _joints(plain))
+    plain, flipped = _evaluated("person-single", data), _evaluated("person-single", data, settings={"flip": True})
+    metrics = {"PCK": plain.pck.value, "AUC": plain.pck.area, "NME": plain.error.value}
+    metrics |= {"PCK, flip test": flipped.pck.value, "AUC, flip test": flipped.pck.area}
+    return Measured(metrics, _joints(plain))
 
 
 def faces(data: Path) -> Measured:
     whole = _evaluated("face-landmarks", data)
-    five = load_skeleton("face5")
-    labels = read_coco(data / "val.json", None, five)
-    model = load("face-landmarks", threads=1)
-    usual = evaluate(in_joints(model, five, labels), labels, model.spec.task, protocol_of("eyes"))
-    return Measured({"NME": whole.error.value, "NME, five points": usual.error.value}, {})
+    five = _evaluated("face-landmarks", data, skeleton="face5", metric="eyes")
+    return Measured({"NME": whole.error.value, "NME, five points": five.error.value}, {})
 
 
 MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
@@ -73,13 +71,11 @@ MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
     "person-single": ("lspet", one_person),
     "face-landmarks": ("faces", faces),
 }
-"""The data set that each is measured on, and what measures it in the folder of that set."""
+"""The data set of each model, and the function that measures the model in the folder of that set."""
 
 
-def _evaluated(name: str, data: Path, **settings: object) -> Evaluation:
-    model = load(name, threads=1, **settings)
-    labels = read_coco(data / "val.json", None, model.spec.skeleton)
-    return evaluate(model, labels, model.spec.task)
+def _evaluated(name: str, data: Path, **options: object) -> Evaluation:
+    return cairn.evaluate(name, data / "val.json", threads=1, **options).evaluation
 
 
 def _joints(result: Evaluation) -> dict[str, float]:
@@ -88,19 +84,19 @@ def _joints(result: Evaluation) -> dict[str, float]:
 
 def main(data: Path) -> int:
     wrong = 0
-    for name in zoo.embedded():
+    for name in MODELS:
         folder, measure = MODELS[name]
         if not (data / folder / "val.json").is_file():
-            print(f"{name}: passed over, {folder} is not in {data}")
+            print(f"{name}: skipped, {folder} is not in {data}")
             continue
         card, measured = stated(name), measure(data / folder)
         print(f"{name} on {folder} val, %          stated   measured")
-        for figure, value in measured.figures.items():
-            written = card.get(figure, "-")
-            kept = written == "-" or holds(written, value)
-            wrong += not kept
-            print(f"  {figure:24} {written:>10} {value:10.2f}{'' if kept else '   does not hold'}")
-        if missing := set(card) - set(measured.figures):
+        for metric, value in measured.metrics.items():
+            written = card.get(metric, "-")
+            equal = written == "-" or agrees(written, value)
+            wrong += not equal
+            print(f"  {metric:24} {written:>10} {value:10.2f}{'' if equal else '   differs'}")
+        if missing := set(card) - set(measured.metrics):
             print(f"  stated, and not measured here: {', '.join(sorted(missing))}")
         for joint, value in measured.joints.items():
             print(f"  PCK of {joint:17} {'':>10} {value:10.1f}")

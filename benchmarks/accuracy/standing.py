@@ -1,11 +1,11 @@
-"""Ten images of standing people, chosen blind: by a rule over the labels of coco-people val and a seed.
+"""Ten images of standing people, sampled by a rule over the labels of coco-people val and a seed.
 
     python benchmarks/accuracy/standing.py [DATA] [FOLDER] [SEED] [SIZE]
 
 Standing: the largest person of the image has at least 13 labeled joints, face above shoulders above hips above
-knees above ankles, and a box of more than half of the image's height. Detected as `cairn detect` does, drawn into
-FOLDER to be looked at. Right: of that person's labeled joints at least four fifths are found as one person's, each
-within a tenth of the box's diagonal, which is half a head or so.
+knees above ankles, and a bounding box of more than half of the image's height. Detects as `cairn detect` does and draws
+into FOLDER. Correct: at least four fifths of that person's labeled joints are detected as those of one person, each
+within a tenth of the diagonal of the box, which is about half a head.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cairn.media.images import read_image, write_image
 
 JOINTS = 13
 NEAR = 0.1
-"""Of the box's diagonal: half a head of somebody who stands."""
+"""Share of the diagonal of the box: half a head of a standing person."""
 
 SHARE = 0.8
 IMAGES = 10
@@ -62,10 +62,10 @@ def main(data: Path, folder: Path, seed: int, size: int | None) -> None:
         most = int(near.max()) if len(near) else 0
         good = most >= SHARE * seen.sum()
         right += good
-        print(f"  {entry.path.name}  {most:2} of {seen.sum():2} joints{'' if good else '   wrong'}")
+        print(f"  {entry.path.name}  {most:2} of {seen.sum():2} joints{'' if good else '   incorrect'}")
         image = read_image(entry.path)
         write_image(folder / f"{entry.path.stem}.png", cairn.draw(image, poses, model.spec.draw_threshold))
-    print(f"right in {right} of {len(order)}")
+    print(f"correct in {right} of {len(order)}")
 
 
 if __name__ == "__main__":

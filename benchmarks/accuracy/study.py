@@ -1,10 +1,10 @@
-"""What pays: short runs of one recipe, one change at a time, the same samples and seeds.
+"""Ablation study: short runs of one recipe, one change at a time, with the same samples and seeds.
 
     python benchmarks/accuracy/study.py [FOLDER] [VARIANT ...]
 
-A small hourglass (one stack of 64 features, 64 pixels) on lspet, two epochs, a few minutes a run on a core: enough to
-tell large effects from none, not to rank small ones. Each run is in FOLDER (runs/study); one that is there already is
-read, not run again. Prints PCK@0.2 and its difference from the first, with the spread over seeds of that.
+A small hourglass (one stack of 64 features, 64 pixels) on lspet, two epochs, a few minutes per run on one core: enough
+to distinguish large effects from none, not to rank small ones. Each run is in FOLDER (runs/study); an existing run is
+read, not repeated. Prints PCK@0.2 and its difference from the first run.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ VARIANTS: dict[str, list[str]] = {
     "rotation 60": ["augmentation.rotation=60"],
     "no colors": ["augmentation.color=0", "augmentation.gray=0"],
     "no weight average": ["optimizer.ema=0"],
-    "rate 5e-4": ["optimizer.learning_rate=5e-4"],
-    "rate 5e-3": ["optimizer.learning_rate=5e-3"],
+    "learning rate 5e-4": ["optimizer.learning_rate=5e-4"],
+    "learning rate 5e-3": ["optimizer.learning_rate=5e-3"],
     "two stacks": ["network.stacks=2"],
     "128 features": ["network.features=128"],
     "96 pixels": ["input.size=96"],
@@ -40,7 +40,7 @@ VARIANTS: dict[str, list[str]] = {
 
 
 def run(name: str, folder: Path) -> tuple[float, float]:
-    """PCK and minutes of one variant."""
+    """Returns PCK and minutes of one variant."""
     target = folder / name.replace(" ", "-").replace(",", "").replace("'", "")
     if not (target / "model.onnx").is_file():
         command = [sys.executable, "-m", "cairn", "train", "--method", "hourglass", "--out", str(target)]

@@ -1,9 +1,11 @@
-"""Cairn finds keypoints: of people out of the box, of your own objects from your labels.
+"""Cairn detects keypoints: of people out of the box, of other objects after training on labels.
 
-import cairn
-model = cairn.load("person")
-poses = model("photo.jpg")
-image = cairn.draw("photo.jpg", poses)
+Example:
+    import cairn
+
+    model = cairn.load("person")
+    poses = model("photo.jpg")
+    image = cairn.draw("photo.jpg", poses)
 """
 
 from __future__ import annotations
@@ -12,57 +14,117 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.load import load
-from cairn.errors import CairnError
+from cairn.errors import (
+    CairnError,
+    ImageError,
+    LabelError,
+    MissingExtra,
+    ModelError,
+    OutputError,
+    RecipeError,
+    SkeletonError,
+    VideoError,
+)
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
+    from cairn.api.check import check
+    from cairn.api.convert import convert
+    from cairn.api.detect import detect
+    from cairn.api.discover import discover
+    from cairn.api.evaluate import evaluate
+    from cairn.api.export import export
+    from cairn.api.import_model import import_model
+    from cairn.api.report import Report
+    from cairn.api.run import Run
+    from cairn.api.split import split
+    from cairn.api.teach import teach
+    from cairn.api.track import track
+    from cairn.api.train import train
     from cairn.inference.model_spec import ModelSpec
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.media.images import read_image, write_image
+    from cairn.structures.annotation import Annotation
     from cairn.structures.geometry import Affine
-    from cairn.structures.poses import Annotation, Poses
+    from cairn.structures.poses import Pose, Poses
     from cairn.tracking.tracker import Tracker
     from cairn.visualization.overlay import draw
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Affine",
     "Annotation",
     "CairnError",
+    "ImageError",
+    "LabelError",
+    "MissingExtra",
+    "ModelError",
     "ModelSpec",
+    "OutputError",
+    "Pose",
     "Poses",
     "Predictor",
+    "RecipeError",
+    "Report",
     "Resolution",
+    "Run",
     "Skeleton",
+    "SkeletonError",
     "Tracker",
+    "VideoError",
+    "check",
+    "convert",
+    "detect",
+    "discover",
     "draw",
+    "evaluate",
+    "export",
+    "import_model",
     "load",
     "load_skeleton",
     "read_image",
+    "split",
+    "teach",
+    "track",
+    "train",
     "write_image",
 ]
 
-# The rest is imported when it is first asked for: `import cairn` and `cairn --help` need no numpy.
-_HOMES = {
+# Imported at first access: `import cairn` and `cairn --help` import no numpy.
+_MODULES = {
     "Affine": "structures.geometry",
-    "Annotation": "structures.poses",
+    "Annotation": "structures.annotation",
     "ModelSpec": "inference.model_spec",
+    "Pose": "structures.poses",
     "Poses": "structures.poses",
     "Predictor": "inference.predictor",
+    "Report": "api.report",
     "Resolution": "inference.resolution",
+    "Run": "api.run",
     "Tracker": "tracking.tracker",
+    "check": "api.check",
+    "convert": "api.convert",
+    "detect": "api.detect",
+    "discover": "api.discover",
     "draw": "visualization.overlay",
+    "evaluate": "api.evaluate",
+    "export": "api.export",
+    "import_model": "api.import_model",
     "read_image": "media.images",
+    "split": "api.split",
+    "teach": "api.teach",
+    "track": "api.track",
+    "train": "api.train",
     "write_image": "media.images",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'cairn' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(import_module(f"cairn.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"cairn.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""`python -m cairn` is `cairn`."""
+"""Runs the command line: `python -m cairn` is the same as `cairn`."""
 
 from cairn.cli import main
 

@@ -1,40 +1,57 @@
-"""What can go wrong by a user's hand. Each error is one line: expected, got, what to do."""
+"""Errors that a user can cause. Each message is one line: expected, got, what to do."""
 
 
 class CairnError(Exception):
-    """Anything that the command line reports as one line and a non-zero exit status."""
+    """Base class of all errors; the command line prints it as one line and exits with a non-zero status."""
 
 
 class ImageError(CairnError):
-    """An image that is missing, unreadable, truncated or too large."""
+    """An image is missing, unreadable, truncated or too large."""
 
 
 class VideoError(CairnError):
-    """A video, camera or image sequence that cannot be opened, or not read or written to its end."""
+    """A video, camera or image sequence cannot be opened, or not read or written to its end."""
 
 
 class SkeletonError(CairnError):
-    """A skeleton that contradicts itself, or keypoints that contradict a skeleton."""
+    """A skeleton is inconsistent, or keypoints do not match a skeleton."""
 
 
 class LabelError(CairnError):
-    """Labels that cannot be used as they are."""
+    """Annotations cannot be used as they are."""
 
 
 class ModelError(CairnError):
-    """A model file that is not ours, or a network that does not match its specification."""
+    """A model file is not a Cairn model, or a network does not match its specification."""
 
 
 class RecipeError(CairnError):
-    """A training recipe with an unknown name or an impossible value."""
+    """A training recipe has an unknown key or an invalid value."""
 
 
 class OutputError(CairnError):
-    """A place that cannot be written to."""
+    """A file or folder cannot be written."""
 
 
 class MissingExtra(CairnError):
-    """An optional dependency is needed and absent."""
+    """An optional dependency that an extra of Cairn installs is missing.
+
+    Args:
+        package: Name of the missing package.
+        extra: Extra of the distribution that installs it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}, which is not installed: pip install 'cairn[{extra}]'")
+        super().__init__(f"this needs {package}, which is not installed: pip install 'cairn-pose[{extra}]'")
+
+
+class MissingPackage(CairnError):
+    """A package that no extra of Cairn installs is missing.
+
+    Args:
+        purpose: What needs it, such as the name of the method that was called.
+        package: Name of the missing package.
+    """
+
+    def __init__(self, purpose: str, package: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install {package}")

@@ -1,4 +1,4 @@
-"""Writing without halves: a file is there whole, or not at all."""
+"""Writing files atomically, and choosing folders to write to."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from cairn.errors import OutputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the name of `path` when the block ends well.
+    """Writes a file completely or not at all.
 
-    When the block ends in any exception, a keyboard interrupt too, nothing is left and what stood
-    at `path` before still stands. Folders above are made. Raises OutputError where that is impossible, at once
-    where a folder has that name.
+    Yields a temporary path in the same folder; when the block ends without an exception, the file there replaces
+    `path`. After any exception, including a keyboard interrupt, the temporary file is deleted and `path` is unchanged.
+    Parent folders are created.
+
+    Raises:
+        OutputError: If the file cannot be written, or a folder has that name.
     """
     path = Path(path)
-    if path.is_dir():  # replacing would tell, but after all the work
+    if path.is_dir():  # checked before the work, not when the file is replaced
         raise OutputError(f"cannot write {path}: a folder has that name")
-    # The suffix stays last, because encoders choose by it.
+    # The suffix stays last, because encoders select the format by it.
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,16 +33,17 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
-    except BrokenPipeError:  # whoever read our stdout has gone: not this file's fault
+    except BrokenPipeError:  # stdout is closed: no error of this file
         raise
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def ensure_writable_folder(path: str | Path) -> Path:
-    """Make a folder and try that files can be put there, so that work is not begun in vain.
+    """Creates a folder and checks that files can be written there, before work starts.
 
-    Raises OutputError where it is no folder, cannot be made or cannot be written to.
+    Raises:
+        OutputError: If the path is not a folder, or the folder cannot be created or written to.
     """
     path = Path(path)
     trial = path / f".cairn.{os.getpid()}.partial"
@@ -53,7 +57,7 @@ def ensure_writable_folder(path: str | Path) -> Path:
 
 
 def unused_folder(path: str | Path) -> Path:
-    """The first of PATH, PATH-2, PATH-3 and so on that is not there, or is an empty folder."""
+    """Returns the first of PATH, PATH-2, PATH-3, ... that does not exist or is an empty folder."""
     path = Path(path)
     number = 1
     while True:

@@ -1,4 +1,4 @@
-"""Keys that were renamed since a file was written: how old recipes and model files keep loading."""
+"""Migration of old files: keys that were renamed since a recipe, model or skeleton was written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rename_keys(values: Mapping[str, Any], renames: Mapping[str, str]) -> tuple[
 
     Returns:
         The tables with the new keys, and `old -> new` for each key that was renamed. Where both keys are present the
-        new one wins, because only a person can have written it.
+        new one wins, because it was added by hand.
     """
     result = _copied(values)
     done = []
@@ -35,7 +35,7 @@ def rename_keys(values: Mapping[str, Any], renames: Mapping[str, str]) -> tuple[
 
 
 def notice(where: str, renamed: tuple[str, ...]) -> str:
-    """One line that says which keys of an old file were renamed.
+    """Returns one line of notice for an old file whose keys were renamed.
 
     Args:
         where: The file, as the user named it.
@@ -45,15 +45,18 @@ def notice(where: str, renamed: tuple[str, ...]) -> str:
 
 
 def _tables(values: Any, path: list[str]) -> list[dict[str, Any]]:
-    """All tables at a path; lists of tables count as each of their tables."""
+    """Returns all tables at a path; a list of tables stands for each of them."""
     if isinstance(values, list):
         return [table for item in values for table in _tables(item, path)]
     if not isinstance(values, dict):
         return []
-    return _tables(values[path[0]], path[1:]) if path and path[0] in values else [] if path else [values]
+    if not path:
+        return [values]
+    return _tables(values[path[0]], path[1:]) if path[0] in values else []
 
 
 def _copied(values: Any) -> Any:
+    """Returns a deep copy with plain dicts and lists."""
     if isinstance(values, Mapping):
         return {key: _copied(value) for key, value in values.items()}
     if isinstance(values, list | tuple):

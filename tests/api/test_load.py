@@ -8,48 +8,90 @@ import pytest
 
 import cairn
 from cairn.errors import ModelError
+from cairn.inference.model_spec import InputSpec
 from cairn.methods import METHODS, get_method
 from cairn.methods.method import Method
 from cairn.training.recipe import Recipe
 from support.fake_network import SPEC, totems, write_totem_model
 
 
-def test_a_model_is_loaded_from_its_file(totem_model: Path) -> None:
-    for given in (totem_model, str(totem_model)):
+def test_model_is_loaded_from_its_file_or_run_folder(totem_model: Path) -> None:
+    run = totem_model.parent / "run"
+    run.mkdir(exist_ok=True)
+    (run / "model.onnx").write_bytes(totem_model.read_bytes())
+    for given in (totem_model, str(totem_model), run, str(run)):
         model = cairn.load(given, threads=1)
         poses = model(totems((240, 320), [(160, 120)]))
         assert poses.skeleton == SPEC.skeleton
         assert len(poses) == 1
 
 
-def test_a_threshold_given_takes_the_place_of_the_models_own(totem_model: Path) -> None:
+def test_given_threshold_overrides_that_of_the_model(totem_model: Path) -> None:
     image = totems((240, 320), [(160, 120)])
     image //= 2
-    sure = cairn.load(totem_model, threads=1)(image).confidence.min()
-    assert sure > 0
-    nobody = cairn.load(totem_model, threads=1, peak_threshold=0.99, second_try=False)(image)
-    assert len(nobody) == 0
+    assert cairn.load(totem_model, threads=1)(image).confidence.min() > 0
+    empty = cairn.load(totem_model, threads=1, peak_threshold=0.99, second_try=False)(image)
+    assert len(empty) == 0
 
 
-def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model 'horse'"):
-        cairn.load("horse")
+def crop_model(path: Path) -> Path:
+    crop = InputSpec(resize="square", size=128, multiple=8, margin=1.5)
+    change = {
+        "name": "one",
+        "method": "hourglass",
+        "task": "crop",
+        "input": crop,
+        "outputs": ("heatmaps",),
+        "decode": {},
+    }
+    return write_totem_model(path, SPEC.model_copy(update=change))
+
+
+def test_refinement_and_whole_body_are_assembled(totem_model: Path, tmp_path: Path) -> None:
+    crops = crop_model(tmp_path / "one.onnx")
+    image = totems((240, 320), [(160, 120)])
+    refined = cairn.load(totem_model, threads=1, refine=crops)
+    assert refined.name == "one"
+    assert len(refined(image)) == 1
+    with pytest.raises(ModelError, match=r"refinement needs a model of all instances .* got one \(crop\) and one"):
+        cairn.load(crops, refine=crops)
+    with pytest.raises(ModelError, match=r"hands need a model of one instance per crop; totems detects all instances"):
+        cairn.load(totem_model, hands=totem_model)
+    assert cairn.load("person", threads=1, refine=True).name == "person-single"
+    face = cairn.load("person", threads=1, face="face-landmarks")
+    assert face.name == "person + face-landmarks"
+    assert face.device == "cpu"
+
+
+def test_models_that_cannot_be_loaded_raise(tmp_path: Path) -> None:
+    for name, message in {
+        "horse": "no model 'horse'; bundled: .*person, person-fp16.*; or give the path of an .onnx file",
+        "persn": r"no model 'persn' \(did you mean person\?\)",
+        "": "no model ''",
+        "x.onnx": r"no model file at x\.onnx",
+        "weights.pt": r"weights\.pt is not an exported model: convert published weights by `cairn import`",
+        "pose_iter_584000.caffemodel": "cairn import",
+        str(tmp_path): r"no model\.onnx in the folder .*: expected the folder of a finished training run",
+    }.items():
+        with pytest.raises(ModelError, match=message) as caught:
+            cairn.load(name)
+        assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match=r"no model file at .*absent\.onnx"):
         cairn.load(tmp_path / "absent.onnx")
-    foreign = write_totem_model(tmp_path / "other.onnx", SPEC.model_copy(update={"method": "guessing"}))
-    with pytest.raises(ModelError, match=r"no method 'guessing'; this version of Cairn has .*openpose"):
+    foreign = write_totem_model(tmp_path / "other.onnx", SPEC.model_copy(update={"method": "other"}))
+    with pytest.raises(ModelError, match=r"no method 'other'; this version of Cairn has .*openpose"):
         cairn.load(foreign)
 
 
-def test_thresholds_that_the_method_does_not_have_are_refused(totem_model: Path, tmp_path: Path) -> None:
+def test_settings_that_the_method_lacks_raise(totem_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no peak_treshold; it has .*peak_threshold"):
         cairn.load(totem_model, peak_treshold=0.1)
-    newer = SPEC.model_copy(update={"decode": {"clairvoyance": True}})
-    with pytest.raises(ModelError, match="no clairvoyance"):
+    newer = SPEC.model_copy(update={"decode": {"future_setting": True}})
+    with pytest.raises(ModelError, match="no future_setting"):
         cairn.load(write_totem_model(tmp_path / "newer.onnx", newer))
 
 
-def test_a_specification_of_another_method_s_outputs_is_refused(tmp_path: Path) -> None:
+def test_specification_with_outputs_of_another_method_raises(tmp_path: Path) -> None:
     odd = SPEC.model_copy(update={"outputs": ("heatmaps",)})
     with pytest.raises(ModelError, match="openpose needs outputs heatmaps, pafs"):
         cairn.load(write_totem_model(tmp_path / "odd.onnx", odd))
@@ -63,7 +105,7 @@ def test_every_method_is_one_typed_object(name: str) -> None:
     assert issubclass(found.training().recipe, Recipe)
 
 
-def test_public_names_are_few_and_there() -> None:
+def test_public_names_exist() -> None:
     assert len(cairn.__all__) <= 20
     for name in cairn.__all__:
         assert getattr(cairn, name) is not None
@@ -72,10 +114,11 @@ def test_public_names_are_few_and_there() -> None:
         _ = cairn.lode  # type: ignore[attr-defined]
 
 
-def test_modules_of_the_same_name_do_not_hide_the_functions(python: Callable[[str], str]) -> None:
-    """`import cairn.structures.skeleton` anywhere must not turn cairn.load_skeleton("coco17") into a call of a module."""
+def test_modules_do_not_hide_functions_of_the_same_name(python: Callable[[str], str]) -> None:
+    """`import cairn.api.load` must not turn cairn.load("person") into a call of a module."""
     code = """
 import cairn, cairn.api.load, cairn.structures.skeleton
+from cairn.inference.model_spec import InputSpec
 from cairn.methods import METHODS
 import cairn.inference.predictor, cairn.cli.detect
 assert cairn.load_skeleton("coco17").joints[0] == "nose"
@@ -95,13 +138,13 @@ assert callable(cairn.load)
         ),
     ],
 )
-def test_what_is_heavy_is_imported_late(python: Callable[[str], str], statement: str, heavy: str) -> None:
+def test_heavy_packages_are_imported_late(python: Callable[[str], str], statement: str, heavy: str) -> None:
     code = f"import sys; {statement}; print(*(set(sys.modules) & set({heavy.split()})))"
     assert python(code).split() == []
 
 
-def test_detecting_imports_no_torch(python: Callable[[str], str], totem_model: Path) -> None:
-    """Neither torch nor anything of training, in a process that goes all the way."""
+def test_inference_does_not_import_torch(python: Callable[[str], str], totem_model: Path) -> None:
+    """Inference from image to overlay imports neither torch nor training packages."""
     code = f"""
 import sys, numpy as np, cairn
 image = np.zeros((64, 64, 3), np.uint8)
@@ -111,7 +154,7 @@ print(*(set(sys.modules) & {{"torch", "lightning", "onnx", "scipy", "matplotlib"
     assert python(code).split() == []
 
 
-def test_drawing_takes_a_path_too(totem_model: Path, tmp_path: Path) -> None:
+def test_draw_accepts_a_path(totem_model: Path, tmp_path: Path) -> None:
     image = totems((240, 320), [(160, 120)])
     cairn.write_image(tmp_path / "totem.png", image)
     poses = cairn.load(totem_model, threads=1)(image)

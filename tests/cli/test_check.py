@@ -1,4 +1,4 @@
-"""`cairn check` and `cairn split`, from the command line to the files."""
+"""`cairn check` and `cairn split`: exit status, output and files."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def run(*arguments: str | Path) -> int:
 
 
 def labels_in(folder: Path, count: int, first: int = 0, **fields: object) -> Path:
-    """Images that have nothing in common, with a triangle of joints somewhere in each."""
+    """Writes dissimilar images, with one triangle of joints in each."""
     images, annotations = [], []
     for i in range(count):
         rng = np.random.default_rng(first + i)
@@ -38,40 +38,40 @@ def labels_in(folder: Path, count: int, first: int = 0, **fields: object) -> Pat
     return path
 
 
-def test_the_status_says_whether_training_may_start(
+def test_exit_status_states_whether_training_can_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     train, val = labels_in(tmp_path / "a", 25), labels_in(tmp_path / "b", 5, first=50)
     assert run("check", train, "--val", val) == 0
-    shown = capsys.readouterr()
-    assert "Training may start: nothing speaks against it." in shown.out
-    assert "check.html -> check-labels" in shown.err
+    output = capsys.readouterr()
+    assert "Training may start: nothing speaks against it." in output.out
+    assert "check.html -> check-labels" in output.err
     assert (tmp_path / "check-labels" / "check.json").is_file()
     leaking = labels_in(tmp_path / "c", 5, first=22)
     assert run("check", train, "--val", leaking) == 1
-    shown = capsys.readouterr()
-    assert "3 of 5 images of" in shown.out
-    assert "22.png is 22.png" in shown.out
-    assert "-> check-labels-2" in shown.err
+    output = capsys.readouterr()
+    assert "3 of 5 images of" in output.out
+    assert "22.png is 22.png" in output.out
+    assert "-> check-labels-2" in output.err
     (tmp_path / "a" / "images" / "3.png").unlink()
     assert run("check", train, "--out", "third") == 2
     assert "3.png" in capsys.readouterr().out
     assert json.loads((tmp_path / "third" / "check.json").read_text())["status"] == 2
 
 
-def test_records_that_cannot_be_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_records_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = labels_in(tmp_path, 24)
     content = json.loads(labels.read_text())
     content["annotations"][3]["keypoints"][0] = "left"
     labels.write_text(json.dumps(content))
     assert run("check", labels, "--out", tmp_path / "out") == 2
-    shown = capsys.readouterr().out
-    assert "1 record cannot be used" in shown
-    assert "annotation 4" in shown
+    output = capsys.readouterr().out
+    assert "1 record cannot be used" in output
+    assert "annotation 4" in output
 
 
-def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_input_is_one_line_and_leaves_no_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train = labels_in(tmp_path, 4)
     assert run("check", tmp_path / "none.json", "--out", tmp_path / "out") == 2
     assert run("check", train, "--val", train, "--out", tmp_path / "out") == 2
@@ -83,7 +83,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "out").exists()
 
 
-def test_a_split_is_two_files_and_can_be_had_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_split_writes_two_files_and_is_reproducible(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels, out = labels_in(tmp_path, 20), tmp_path / "parts"
     assert run("split", labels, out, "--share", "0.25", "--seed", "4") == 0
     assert "15 images -> " in capsys.readouterr().out
@@ -97,15 +97,15 @@ def test_a_split_is_two_files_and_can_be_had_again(tmp_path: Path, capsys: pytes
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
     assert run("split", labels, out) == 2
     others = labels_in(tmp_path / "others", 20, first=100)
-    assert run("split", others, tmp_path / "no", "--from", out / "split.json") == 2
+    assert run("split", others, tmp_path / "no", "--split-file", out / "split.json") == 2
     assert "the split is of other labels" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
 
 
-def test_one_video_is_cut_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_video_is_divided_with_a_notice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = labels_in(tmp_path, 12, video="cage 4")
     assert run("split", labels, tmp_path / "parts") == 0
-    assert "12 of 12 images are of one video, or alike, and had to be cut" in capsys.readouterr().err
+    assert "12 of 12 images are of one video, or near-duplicates, and had to be divided" in capsys.readouterr().err
     assert (
         run("check", tmp_path / "parts" / "train.json", tmp_path / "parts" / "val.json", "--out", tmp_path / "r") == 1
     )

@@ -1,4 +1,4 @@
-"""`cairn convert` from the shell's side."""
+"""`cairn convert`: exit status, output and files."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def nameless(folder: Path) -> Path:
-    """COCO labels without limbs."""
+    """Writes COCO labels without limbs."""
     draw_images(folder, ("a.png",))
     content = {
         "images": [{"id": 1, "file_name": "a.png", "width": 60, "height": 40}],
@@ -45,7 +45,7 @@ def nameless(folder: Path) -> Path:
     return path
 
 
-def test_through_all_forms_and_back(run: Run, tmp_path: Path) -> None:
+def test_conversion_through_all_formats_and_back_is_identity(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("yaml", reason="reading data.yaml needs PyYAML, which is in the io extra")
     write_coco(make_labels(tmp_path), tmp_path / "one.json")
     steps = ("one.json", "two.csv", "three.parquet", "four", "five.json")
@@ -56,11 +56,11 @@ def test_through_all_forms_and_back(run: Run, tmp_path: Path) -> None:
     assert_same(one, back, 1e-4, but=("areas", "tracks"))
 
 
-def test_the_skeleton_is_shown_guessed_and_corrected(run: Run, tmp_path: Path) -> None:
+def test_inferred_skeleton_is_printed_and_can_be_corrected(run: Run, tmp_path: Path) -> None:
     code, out, _ = run(str(nameless(tmp_path)), "out.json")
     assert code == 0
     for line in (
-        "1 images, 1 objects, skeleton bug",
+        "1 images, 1 instances, skeleton bug",
         "limbs: GUESSED: the joints that lie near one another",
         "flip pairs: as left and right in the names",
         "sigmas: COCO's for nose; 0.05 for the other 3, measured by nobody",
@@ -76,7 +76,7 @@ def test_the_skeleton_is_shown_guessed_and_corrected(run: Run, tmp_path: Path) -
     file.write_text(file.read_text().replace("0.026", "0.3"))
     code, _, error = run("bugs.json", "out.json")
     assert code == 2
-    assert "out.json is there already" in error
+    assert "out.json exists" in error
     load_skeleton.cache_clear()
     code, out, _ = run("bugs.json", "out.json", "--skeleton", "out.skeleton.toml", "--overwrite")
     assert code == 0
@@ -90,11 +90,11 @@ def test_a_corrected_skeleton_is_not_overwritten(run: Run, tmp_path: Path) -> No
     (tmp_path / "out.skeleton.toml").write_text('name = "mine"\njoints = ["nose"]\n')
     code, _, error = run("bugs.json", "out.json")
     assert code == 2
-    assert "out.skeleton.toml is there already and says otherwise" in error
+    assert "out.skeleton.toml exists with another skeleton" in error
     assert not (tmp_path / "out.json").exists()
 
 
-def test_parts_of_a_yolo_folder_go_by_the_name(run: Run, tmp_path: Path) -> None:
+def test_split_of_a_yolo_folder_is_named_after_the_source(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("yaml", reason="reading data.yaml needs PyYAML, which is in the io extra")
     source = nameless(tmp_path)
     for part in ("train", "val"):
@@ -104,10 +104,10 @@ def test_parts_of_a_yolo_folder_go_by_the_name(run: Run, tmp_path: Path) -> None
     assert len(read_labels(tmp_path / "yolo")) == 2
     code, _, error = run("val.json", "yolo")
     assert code == 2
-    assert "yolo/images/val is there already" in error
+    assert "yolo/images/val exists" in error
 
 
-def test_mmposes_skeleton_becomes_ours(run: Run, tmp_path: Path) -> None:
+def test_skeleton_of_mmpose_is_converted(run: Run, tmp_path: Path) -> None:
     (tmp_path / "info.py").write_text(
         "dataset_info = dict(dataset_name='bug', keypoint_info={0: dict(name='nose'), 1: dict(name='wingL', "
         "swap='wingR'), 2: dict(name='wingR', swap='wingL'), 3: dict(name='tail')}, "
@@ -120,7 +120,7 @@ def test_mmposes_skeleton_becomes_ours(run: Run, tmp_path: Path) -> None:
     assert read_coco(tmp_path / "out.json").skeleton.limbs == ((0, 3),)
 
 
-def test_bad_records(run: Run, tmp_path: Path) -> None:
+def test_invalid_records_are_skipped_on_request(run: Run, tmp_path: Path) -> None:
     source = nameless(tmp_path)
     content = json.loads(source.read_text())
     row = content["annotations"][0]
@@ -132,12 +132,12 @@ def test_bad_records(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("out*"))
     code, _, error = run("bugs.json", "out.csv", "--skip-bad")
     assert code == 0
-    assert "left out: 7 bad records" in error
+    assert "skipped: 7 records that cannot be used" in error
     assert "and 2 more" in error
     assert len(read_labels(tmp_path / "out.csv").images[0].annotation) == 1
 
 
-def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> None:
+def test_extracted_frames_are_removed_after_a_failure(run: Run, tmp_path: Path) -> None:
     sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
     draw_images(tmp_path / "p", ("a.png",))
     bug = sio.Skeleton(["head", "tail"])
@@ -156,7 +156,7 @@ def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> Non
     ("arguments", "message"),
     [
         (("none.json", "out.json"), "cannot read labels none.json"),
-        (("bugs.json", "bugs.json"), "is what is to be converted"),
+        (("bugs.json", "bugs.json"), "is the source of the conversion"),
         (("bugs.json", "out.xml"), "what is out.xml to be|cannot tell what out.xml is to be"),
         (("bugs.json", "out.json", "--part", "val"), "only a YOLO folder has parts"),
         (("bugs.json", "out.json", "--skeleton", "none.toml"), "no skeleton file at none.toml"),
@@ -164,7 +164,7 @@ def test_frames_cut_out_for_nothing_do_not_stay(run: Run, tmp_path: Path) -> Non
         (("bugs.json", "a.png/out.json"), "cannot write"),
     ],
 )
-def test_mistakes_are_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_invalid_input_is_one_line(run: Run, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     nameless(tmp_path)
     code, _, error = run(*arguments)
     assert code == 2

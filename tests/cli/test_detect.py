@@ -1,4 +1,4 @@
-"""`cairn detect` from the shell's side: files, stdout, stderr and the exit status."""
+"""`cairn detect`: files, stdout, stderr and the exit status."""
 
 import json
 import os
@@ -13,7 +13,6 @@ import pytest
 
 from cairn.cli import main
 from cairn.inference.network import OnnxNetwork
-from cairn.inference.pipeline import overlap
 from cairn.inference.predictor import BottomUpPredictor
 from cairn.media.images import read_image, write_image
 from support.ended import Cairn, Ended, run_cairn
@@ -50,7 +49,7 @@ def files(place: Path) -> set[str]:
     return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
 
 
-def test_one_image_gives_a_drawing_and_json_here(cairn: Cairn, photo: Path) -> None:
+def test_one_image_gives_an_overlay_and_json_here(cairn: Cairn, photo: Path) -> None:
     before = photo.read_bytes()
     ended = cairn("photo.png")
     assert ended.status == 0
@@ -71,14 +70,14 @@ def test_one_image_gives_a_drawing_and_json_here(cairn: Cairn, photo: Path) -> N
     assert change[:, 140:180].max() < 20  # nothing between the two
 
 
-def test_a_second_run_replaces_the_first(cairn: Cairn, photo: Path) -> None:
+def test_second_run_overwrites_the_first(cairn: Cairn, photo: Path) -> None:
     cairn("photo.png")
     first = files(photo.parent)
     assert cairn("photo.png").status == 0
     assert files(photo.parent) == first
 
 
-def test_a_image_elsewhere_is_left_alone(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+def test_nothing_is_written_beside_an_image_elsewhere(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
     before = files(folder)
     assert cairn("pics/sub/a.png").status == 0
     assert files(folder) == before
@@ -87,7 +86,7 @@ def test_a_image_elsewhere_is_left_alone(cairn: Cairn, tmp_path: Path, folder: P
     assert files(tmp_path / "here") == {"a.cairn.json", "a.cairn.jpg"}
 
 
-def test_a_folder_gives_json_in_the_same_folders(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+def test_folder_gives_json_in_the_same_subfolders(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
     before = files(folder)
     ended = cairn("pics")
     assert ended.status == 0
@@ -96,21 +95,21 @@ def test_a_folder_gives_json_in_the_same_folders(cairn: Cairn, tmp_path: Path, f
     assert files(tmp_path / "cairn-results") == {"a.cairn.json", "sub/a.cairn.json", "sub/none.cairn.json"}
 
 
-def test_results_among_the_images_are_not_detected_again(cairn: Cairn, folder: Path) -> None:
+def test_results_are_not_inputs_of_the_next_run(cairn: Cairn, folder: Path) -> None:
     for _ in range(2):
         ended = cairn("pics", "--out", "pics", "--draw", "--write", "json,csv,coco,openpose")
         assert ended.status == 0
         assert "3 images, 3 people" in ended.stderr
 
 
-def test_the_forms_that_were_asked_for(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+def test_requested_formats_are_written(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
     assert cairn("pics", "--write", "coco,csv", "--out", "out").status == 0
     assert files(tmp_path / "out") == {"cairn.coco.json", "cairn.coco-images.json", "cairn.csv"}
     assert cairn("pics/a.png", "--write", "openpose", "--no-draw", "--out", "other").status == 0
     assert files(tmp_path / "other") == {"cairn.openpose/a_keypoints.json"}
 
 
-def test_json_lines_on_stdout_and_nothing_else(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
+def test_json_lines_on_stdout_without_files(cairn: Cairn, tmp_path: Path, folder: Path) -> None:
     (folder / "bad.jpg").write_text("no image")
     before = files(tmp_path)
     ended = cairn("pics", "--json", "-")
@@ -124,19 +123,20 @@ def test_json_lines_on_stdout_and_nothing_else(cairn: Cairn, tmp_path: Path, fol
     assert files(tmp_path) == before
 
 
-def test_keypoints_below_the_threshold_are_left_out(cairn: Cairn, tmp_path: Path) -> None:
+def test_keypoints_below_the_minimum_confidence_are_removed(cairn: Cairn, tmp_path: Path) -> None:
     image = totems((240, 320), [(80, 120), (240, 120)])
     image[:, 160:] //= 2
     write_image(tmp_path / "photo.png", image)
-    sure = _confidence(cairn("photo.png", "--json", "-"))
-    threshold = float(np.median(sure))
-    kept = _confidence(cairn("photo.png", "--json", "-", "--threshold", str(threshold)))
-    assert len(sure) == 6
-    assert len(kept) == 3
-    assert min(kept) >= threshold - 1e-4
+    confidence = _confidence(cairn("photo.png", "--json", "-"))
+    threshold = float(np.median(confidence))
+    assert len(confidence) == 6
+    for option in ("--min-confidence", "--threshold"):
+        kept = _confidence(cairn("photo.png", "--json", "-", option, str(threshold)))
+        assert len(kept) == 3
+        assert min(kept) >= threshold - 1e-4
 
 
-def test_weak_keypoints_are_written_but_not_drawn(cairn: Cairn, photo: Path) -> None:
+def test_low_confidence_keypoints_are_written_but_not_drawn(cairn: Cairn, photo: Path) -> None:
     cairn("photo.png", "--out", "all")
     cairn("photo.png", "--out", "few", "--draw-threshold", "1")
     every, few = (json.loads((photo.parent / out / "photo.cairn.json").read_text()) for out in ("all", "few"))
@@ -151,7 +151,7 @@ def _confidence(ended: Ended) -> list[float]:
     return [joint[2] for person in people for joint in person["keypoints"].values() if joint]
 
 
-def test_a_smaller_size_is_shown_to_the_network(cairn: Cairn, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_is_the_size_of_the_network_input(cairn: Cairn, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
     call = OnnxNetwork.__call__
     monkeypatch.setattr(OnnxNetwork, "__call__", lambda self, x: shapes.append(x.shape) or call(self, x))
@@ -160,7 +160,7 @@ def test_a_smaller_size_is_shown_to_the_network(cairn: Cairn, photo: Path, monke
 
 
 def bad_images(place: Path) -> dict[str, str]:
-    """Name -> what is to be said of it."""
+    """Name -> the expected error message."""
     whole = place / "whole.jpg"
     write_image(whole, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = whole.read_bytes()
@@ -179,7 +179,7 @@ def bad_images(place: Path) -> dict[str, str]:
     }
 
 
-def test_a_bad_image_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path) -> None:
+def test_single_bad_image_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path) -> None:
     for name, message in bad_images(tmp_path).items():
         before = files(tmp_path)
         ended = cairn(name)
@@ -192,7 +192,7 @@ def test_a_bad_image_alone_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path
         assert files(tmp_path) == before
 
 
-def test_bad_images_among_good_ones_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
+def test_bad_images_beside_a_good_one_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
     bad = bad_images(tmp_path)
     ended = cairn(*bad, "photo.png", "--write", "json,csv", "--out", "out")
     assert ended.status == 1
@@ -206,14 +206,14 @@ def test_bad_images_among_good_ones_are_one_line_each_and_status_1(cairn: Cairn,
     assert files(tmp_path / "out") == {"photo.cairn.json", "cairn.csv"}
 
 
-def test_where_nothing_could_be_read_nothing_is_written(cairn: Cairn, tmp_path: Path) -> None:
+def test_nothing_is_written_if_nothing_can_be_read(cairn: Cairn, tmp_path: Path) -> None:
     ended = cairn(*bad_images(tmp_path), "--write", "json,csv,coco,openpose", "--out", "out")
     assert ended.status == 2
     assert "cairn: nothing could be read" in ended.stderr
     assert files(tmp_path / "out") == set()
 
 
-def test_one_pixel_is_a_image(cairn: Cairn, tmp_path: Path) -> None:
+def test_one_pixel_is_an_image(cairn: Cairn, tmp_path: Path) -> None:
     write_image(tmp_path / "dot.png", np.zeros((1, 1, 3), np.uint8))
     ended = cairn("dot.png")
     assert ended.status == 0
@@ -223,13 +223,13 @@ def test_one_pixel_is_a_image(cairn: Cairn, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photo.png", "--write", "xml"], "--write knows json,coco,openpose,csv,parquet,maps, got xml"),
+        (["photo.png", "--write", "xml"], "write: expected formats of json,coco,openpose,csv,parquet,maps, got xml"),
         (["photo.png", "--json", "file.json"], "--json takes -"),
         (["photo.png", "--write", "", "--no-draw"], "nothing would be written"),
         (["photo.png", "--model", "horse"], "no model 'horse'"),
         (["photo.png", "--model", "absent.onnx"], "no model file at absent.onnx"),
         (["photo.png", "--model", "photo.png"], "is not an ONNX model"),
-        (["photo.png", "--model", "foreign.onnx"], "not one of Cairn's"),
+        (["photo.png", "--model", "foreign.onnx"], "not a Cairn model"),
         (["photo.png", "--out", "photo.png/out"], "cannot write into the folder"),
         (["nothing"], "no image or video in the folder nothing"),
         (["*.gif"], "no image or video matches"),
@@ -240,7 +240,7 @@ def test_one_pixel_is_a_image(cairn: Cairn, tmp_path: Path) -> None:
         ([], "sources"),
     ],
 )
-def test_mistakes_are_told_before_any_work(
+def test_wrong_options_raise_before_any_work(
     cairn: Cairn, tmp_path: Path, photo: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "nothing").mkdir()
@@ -255,14 +255,14 @@ def test_mistakes_are_told_before_any_work(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_folder_without_permission(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
+def test_folder_without_permission(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     ended = cairn("photo.png", "--out", "locked")
     assert ended.status == 2
     assert "cannot write into the folder locked" in ended.stderr
 
 
-def test_a_failure_leaves_nothing_half_written(
+def test_failure_leaves_no_partial_files(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maps, done = BottomUpPredictor.maps, []
@@ -280,9 +280,9 @@ def test_a_failure_leaves_nothing_half_written(
     assert files(tmp_path / "out") == {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
+@pytest.mark.skipif(os.name == "nt", reason="this system has no signals")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_with_all_that_was_done(
+def test_first_signal_ends_the_run_with_the_results_so_far(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
     maps = BottomUpPredictor.maps
@@ -302,22 +302,22 @@ def test_a_signal_ends_the_run_with_all_that_was_done(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
-def test_a_second_signal_ends_it_at_once_and_leaves_nothing_half_written(
+@pytest.mark.skipif(os.name == "nt", reason="this system has no signals")
+def test_second_signal_ends_the_run_at_once_without_partial_files(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def signalled(self: BottomUpPredictor, image: np.ndarray) -> object:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
-        raise AssertionError("the second one was ignored")
+        raise AssertionError("the second signal was ignored")
 
     monkeypatch.setattr(BottomUpPredictor, "maps", signalled)
     assert cairn("pics", "--out", "out", "--write", "csv,coco").status == 130
     assert files(tmp_path / "out") == set()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
-def test_a_program_that_is_terminated_leaves_atomic_writes(
+@pytest.mark.skipif(os.name == "nt", reason="this system has no signals")
+def test_terminated_program_leaves_complete_files(
     environment: dict[str, str], totem_model: Path, folder: Path, tmp_path: Path
 ) -> None:
     for i in range(300):
@@ -327,7 +327,7 @@ def test_a_program_that_is_terminated_leaves_atomic_writes(
     # unbuffered: communicate() does not see what readline() has taken in beyond its line
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     assert running.stdout is not None
-    running.stdout.readline()  # the first image is done, the table has begun
+    running.stdout.readline()  # the first image is done
     running.terminate()
     stdout, stderr = running.communicate(timeout=60)
     assert running.returncode == 143
@@ -338,7 +338,7 @@ def test_a_program_that_is_terminated_leaves_atomic_writes(
     assert files(tmp_path / "out") == {"cairn.csv", "cairn.coco.json", "cairn.coco-images.json"}
 
 
-def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], totem_model: Path, folder: Path) -> None:
+def test_closed_stdout_is_no_traceback(environment: dict[str, str], totem_model: Path, folder: Path) -> None:
     command = [sys.executable, "-m", "cairn", "detect", str(folder), "--model", str(totem_model), "--json", "-"]
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout is not None
@@ -349,10 +349,10 @@ def test_a_reader_that_goes_away_is_no_traceback(environment: dict[str, str], to
 
 
 @pytest.mark.parametrize(("ahead", "most"), [(0, 1), (2, 18)])
-def test_memory_holds_a_few_images_at_a_time(
+def test_few_images_are_in_memory_at_a_time(
     cairn: Cairn, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, ahead: int, most: int
 ) -> None:
-    """One after another, no image is alive when the next is looked at; overlapped, so many as the queues hold."""
+    """In turn, only the previous image is alive during inference; overlapped, as many as the queues hold."""
     alive: list[weakref.ref] = []
     maps = BottomUpPredictor.maps
 
@@ -362,7 +362,8 @@ def test_memory_holds_a_few_images_at_a_time(
         return maps(self, image)
 
     monkeypatch.setattr(BottomUpPredictor, "maps", counted)
-    monkeypatch.setattr("cairn.api.detection.overlap", lambda items, *stages, **_: overlap(items, *stages, ahead=ahead))
+    monkeypatch.setattr("cairn.inference.stream.queue_length", lambda threads: ahead)
+    monkeypatch.setattr("cairn.api.detection.queue_length", lambda threads: ahead)
     for i in range(30):
         write_image(folder / f"more{i}.png", totems((240, 320), [(80, 120)]))
     ended = cairn("pics", "--draw", "--write", "json,csv,coco,openpose,parquet", "--out", "out")
@@ -370,7 +371,7 @@ def test_memory_holds_a_few_images_at_a_time(
     assert len(alive) == 33
 
 
-def test_help_names_the_verbs_and_version_the_version(capsys: pytest.CaptureFixture) -> None:
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture) -> None:
     for arguments, expected in ((["--help"], "detect"), (["--version"], "cairn "), (["detect", "--help"], "--write")):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -378,5 +379,5 @@ def test_help_names_the_verbs_and_version_the_version(capsys: pytest.CaptureFixt
         assert expected in capsys.readouterr().out
 
 
-def test_specification_s_name_is_in_the_results(cairn: Cairn, photo: Path) -> None:
+def test_results_name_the_model(cairn: Cairn, photo: Path) -> None:
     assert json.loads(cairn("photo.png", "--json", "-").stdout)["model"] == SPEC.name

@@ -1,4 +1,4 @@
-"""`cairn detect --boxes` and `--refine`: models of one object in a crop."""
+"""`cairn detect --boxes` and `--refine`: models of one instance per crop."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def cairn(tmp_path: Path, totem_model: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 
 def found(line: str) -> list[tuple[float, ...]]:
-    """Where each object's three joints are, from left to right."""
+    """Positions of the three keypoints of each instance, from left to right."""
     people = json.loads(line)["people"]
     return sorted(tuple(v for joint in SPEC.skeleton.joints for v in each["keypoints"][joint][:2]) for each in people)
 
@@ -54,7 +54,7 @@ def boxes_file(folder: Path, content: object) -> str:
     return "boxes.json"
 
 
-def test_one_object_is_found_in_each_box(cairn: Cairn, tmp_path: Path) -> None:
+def test_one_instance_is_detected_in_each_box(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, [[60, 70, 40, 100], [220, 60, 40, 100]])
     ended = cairn("photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 0
@@ -62,17 +62,17 @@ def test_one_object_is_found_in_each_box(cairn: Cairn, tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["model"] == "one-totem"
 
 
-def test_boxes_are_for_models_of_whole_images_too(cairn: Cairn, tmp_path: Path) -> None:
+def test_model_of_one_instance_per_image_takes_boxes_too(cairn: Cairn, tmp_path: Path) -> None:
     whole = CROP_SPEC.model_copy(update={"task": "single_instance"})
     write_totem_model(tmp_path / "sole.onnx", whole)
     path = boxes_file(tmp_path, [[60, 70, 40, 100], [220, 60, 40, 100]])
-    told = cairn("photo.png", "--model", "sole.onnx", "--boxes", path, "--json", "-")
-    np.testing.assert_allclose(found(told.stdout), expected(MIDDLES), atol=2)
+    boxed = cairn("photo.png", "--model", "sole.onnx", "--boxes", path, "--json", "-")
+    np.testing.assert_allclose(found(boxed.stdout), expected(MIDDLES), atol=2)
     alone = cairn("other.png", "--model", "sole.onnx", "--json", "-")
     np.testing.assert_allclose(found(alone.stdout), expected(MIDDLES[:1]), atol=6)
 
 
-def test_boxes_of_several_images_go_by_name(cairn: Cairn, tmp_path: Path) -> None:
+def test_boxes_are_matched_to_images_by_name(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[220, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 0
@@ -80,12 +80,12 @@ def test_boxes_of_several_images_go_by_name(cairn: Cairn, tmp_path: Path) -> Non
         np.testing.assert_allclose(found(line), expected([middle]), atol=2)
 
 
-def test_without_boxes_a_model_of_one_object_looks_at_the_whole_image(cairn: Cairn) -> None:
+def test_without_boxes_the_crop_is_the_whole_image(cairn: Cairn) -> None:
     ended = cairn("other.png", "--model", "one.onnx", "--json", "-")
     np.testing.assert_allclose(found(ended.stdout), expected(MIDDLES[:1]), atol=6)
 
 
-def test_refining_finds_what_the_first_model_finds_and_places_it_better(cairn: Cairn) -> None:
+def test_refinement_is_more_accurate(cairn: Cairn) -> None:
     coarse = cairn("photo.png", "--model", "whole.onnx", "--json", "-", "--size", "160")
     fine = cairn("photo.png", "--model", "whole.onnx", "--json", "-", "--size", "160", "--refine-with", "one.onnx")
     assert fine.status == 0
@@ -93,9 +93,7 @@ def test_refining_finds_what_the_first_model_finds_and_places_it_better(cairn: C
     assert errors[1] < min(errors[0], 2)
 
 
-def test_a_box_that_is_impossible_in_one_of_several_images_is_one_line_and_status_1(
-    cairn: Cairn, tmp_path: Path
-) -> None:
+def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(cairn: Cairn, tmp_path: Path) -> None:
     path = boxes_file(tmp_path, {"photo.png": [[400, 60, 40, 100]], "other.png": [[60, 70, 40, 100]]})
     ended = cairn("other.png", "photo.png", "--model", "one.onnx", "--boxes", path, "--json", "-")
     assert ended.status == 1
@@ -110,17 +108,23 @@ def test_a_box_that_is_impossible_in_one_of_several_images_is_one_line_and_statu
         (["photo.png", "--model", "one.onnx", "--boxes", "boxes.json"], "boxes.json has no boxes for photo.png"),
         (["photo.png", "other.png", "--model", "one.onnx", "--boxes", "list.json"], "list of boxes, which is for one"),
         (["other.png", "--model", "one.onnx", "--boxes", "boxes.json"], "box 0 (0, 0, 0, 5) has no area"),
-        (["other.png", "--model", "whole.onnx", "--boxes", "boxes.json"], "--boxes is for models of one object"),
+        (
+            ["other.png", "--model", "whole.onnx", "--boxes", "boxes.json"],
+            "boxes are for models of one instance per crop; totems detects all instances",
+        ),
         (
             ["other.png", "--model", "one.onnx", "--boxes", "boxes.json", "--refine-with", "one.onnx"],
-            "give one of the two",
+            "give boxes or refine, not both",
         ),
-        (["photo.png", "--model", "one.onnx", "--refine-with", "one.onnx"], "--refine goes from a model of whole"),
-        (["photo.png", "--model", "whole.onnx", "--refine-with", "whole.onnx"], "--refine goes from a model of whole"),
+        (
+            ["photo.png", "--model", "one.onnx", "--refine-with", "one.onnx"],
+            "refinement needs a model of all instances",
+        ),
+        (["photo.png", "--model", "whole.onnx", "--refine-with", "whole.onnx"], "refinement needs a model of all"),
         (["photo.png", "--model", "one.onnx", "--size", "100"], "a multiple of 8, got 100"),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_written(
+def test_wrong_options_are_one_line_and_nothing_is_written(
     cairn: Cairn, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     boxes_file(tmp_path, {"other.png": [[0, 0, 0, 5]]})

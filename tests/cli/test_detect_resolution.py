@@ -49,6 +49,7 @@ def found(line: str) -> list[list[float]]:
     "options",
     [
         ("--net-resolution", "-1x352"),
+        ("--net-resolution", "-1x368"),  # rounded to 384
         ("--net-resolution", "640x480"),
         ("--net-resolution", "320x-1"),
         ("--scales", "2"),
@@ -56,7 +57,7 @@ def found(line: str) -> list[list[float]]:
         ("--net-resolution", "-1x480", "--scales", "2", "--scale-gap", "0.4"),
     ],
 )
-def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_image(cairn: Cairn, options: tuple) -> None:
+def test_results_are_in_image_pixels_at_every_resolution(cairn: Cairn, options: tuple) -> None:
     ended = cairn("--model", "whole.onnx", "--json", "-", *options)
     assert ended.status == 0
     expected = [[x, y - 40, x, y, x, y + 40] for x, y in ((80, 120), (240, 110))]
@@ -66,25 +67,27 @@ def test_whatever_the_network_is_shown_results_are_in_pixels_of_the_image(cairn:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "320", "--net-resolution", "320x320"], "both say how large"),
+        (["--size", "320", "--net-resolution", "320x320"], "size and net-resolution both set the input size"),
         (["--net-resolution", "320"], "a net resolution is WxH, such as 656x368 or -1x368, got '320'"),
-        (["--net-resolution", "-1x368"], "height must be a multiple of 32 for this model, got 368"),
         (["--scales", "5"], "5 scales with a gap of 0.25 end at 0"),
         (["--scales", "2", "--scale-gap", "0"], "gap between scales must be between 0 and 1"),
-        (["--scale-gap", "0.3"], "--scale-gap is between scales"),
+        (["--scale-gap", "0.3"], "scale-gap is the difference between scales"),
         (["--net-resolution", ""], "a net resolution is WxH"),
         (["--hands", ""], "no model ''"),
         (["--model", ""], "no model ''"),
-        (["--draw-colors", "people"], "--draw-colors is limb or object"),
-        (["--draw-colors", "object", "--no-draw"], "--draw-colors are of drawings"),
-        (["--hands", "whole.onnx"], "--hands takes a model of one object in a crop; totems looks at whole images"),
+        (["--draw-colors", "people"], "draw-colors must be limb or object"),
+        (["--draw-colors", "object", "--no-draw"], "draw-colors need drawing"),
+        (
+            ["--hands", "whole.onnx"],
+            "hands need a model of one instance per crop; totems detects all instances of an image",
+        ),
         (["--face", "absent.onnx"], "no model file at absent.onnx"),
         (["--face", "face.onnx"], "skeleton totem has none"),
         (["--model", "arm.onnx", "--hands", "face.onnx"], "skeleton arm has no left_shoulder"),
-        (["--model", "face.onnx", "--scales", "2"], "shown one object at a time"),
+        (["--model", "face.onnx", "--scales", "2"], "predicts one instance per crop"),
     ],
 )
-def test_mistakes_are_one_line(cairn: Cairn, options: list, message: str, tmp_path: Path) -> None:
+def test_wrong_options_are_one_line(cairn: Cairn, options: list, message: str, tmp_path: Path) -> None:
     before = {path.name for path in tmp_path.iterdir()}
     ended = cairn(*([] if "--model" in options else ["--model", "whole.onnx"]), *options)
     assert ended.status == 2
@@ -93,7 +96,7 @@ def test_mistakes_are_one_line(cairn: Cairn, options: list, message: str, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
-def test_faces_are_found_and_written_with_the_body(cairn: Cairn, tmp_path: Path) -> None:
+def test_faces_are_written_with_the_body(cairn: Cairn, tmp_path: Path) -> None:
     ended = cairn("--model", "head.onnx", "--face", "face.onnx", "--write", "json,openpose,coco,csv", "--draw")
     assert ended.status == 0, ended.stderr
     form = json.loads((tmp_path / "photo.cairn.json").read_text())
@@ -108,11 +111,25 @@ def test_faces_are_found_and_written_with_the_body(cairn: Cairn, tmp_path: Path)
     assert (tmp_path / "photo.cairn.jpg").exists()
 
 
-def test_colors_may_tell_objects_apart(cairn: Cairn, tmp_path: Path) -> None:
+def test_colors_may_distinguish_objects(cairn: Cairn, tmp_path: Path) -> None:
     assert cairn("--model", "whole.onnx", "--draw-colors", "object", "--draw-threshold", "0").status == 0
     drawn = read_image(tmp_path / "photo.cairn.jpg").astype(int)
-    seen = [drawn[140, 80], drawn[130, 240]]
+    pixels = [drawn[140, 80], drawn[130, 240]]
     wanted = [object_color(0), object_color(1)]
-    distance = np.array([[np.abs(pixel - color).max() for color in wanted] for pixel in seen])
+    distance = np.array([[np.abs(pixel - color).max() for color in wanted] for pixel in pixels])
     assert (distance.min(axis=1) < 90).all()
     assert set(distance.argmin(axis=1)) == {0, 1}
+
+
+def test_rounded_net_resolution_is_one_line_of_notice(cairn: Cairn) -> None:
+    plain = cairn("--model", "whole.onnx", "--json", "-", "--net-resolution", "-1x384")
+    rounded = cairn("--model", "whole.onnx", "--json", "-", "--net-resolution", "-1x368")
+    assert rounded.stdout == plain.stdout
+    assert rounded.status == 0
+
+
+def test_device_that_is_absent_is_one_line(cairn: Cairn) -> None:
+    ended = cairn("--model", "whole.onnx", "--device", "tpu")
+    assert ended.status == 2
+    assert ended.stderr.startswith("cairn: device must be one of auto, cpu, cuda")
+    assert cairn("--model", "whole.onnx", "--device", "cpu", "--json", "-").status == 0

@@ -1,4 +1,4 @@
-"""`cairn detect` on videos, cameras, lists and image sequences: the same results as of the frames as images."""
+"""`cairn detect` on videos, webcams, lists and image sequences: the same results as for single images."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import cairn.media.video
-from cairn.api import detection
+from cairn.cli.stopping import STOPPING
 from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.labels import Labels
 from cairn.inference.model_spec import InputSpec, ModelSpec
@@ -35,7 +35,7 @@ FRAMES = 12
 
 @pytest.fixture(params=[1, 4], ids=["in-turn", "overlapped"])
 def cores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cairn.api.detection.cores", lambda: request.param)
+    monkeypatch.setattr("cairn.machine.available_cores", lambda: request.param)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def images(frames: int = FRAMES) -> Iterator[NDArray[np.uint8]]:
 
 
 def second(i: int) -> float:
-    """When a frame of the clip is shown: it pauses once."""
+    """Time of a frame of the clip, which pauses once."""
     return round(0.1 * i + (0.5 if i > 5 else 0), 6)
 
 
@@ -98,7 +98,7 @@ def check_people(line: dict, i: int) -> None:
         np.testing.assert_allclose(person["keypoints"]["middle"][:2], [x, y], atol=3)
 
 
-def test_one_video_gives_a_drawn_one_and_a_line_for_each_frame(cairn_: Cairn, clip: Path) -> None:
+def test_video_gives_a_drawn_video_and_one_line_per_frame(cairn_: Cairn, clip: Path) -> None:
     before = clip.read_bytes()
     ended = cairn_("clip.mp4")
     assert ended.status == 0
@@ -117,35 +117,35 @@ def test_one_video_gives_a_drawn_one_and_a_line_for_each_frame(cairn_: Cairn, cl
             assert change[y - 40 : y + 40, x - 5 : x + 5].max() > 60
 
 
-def test_all_forms_of_a_tracked_video_agree(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+def test_all_formats_of_a_tracked_video_agree(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     forms = "json,coco,openpose,csv,parquet,maps"
     ended = cairn_("clip.mp4", "--track", "--smooth", "1", "--write", forms, "--part-candidates", "--out", "out")
     assert ended.status == 0
-    assert "2 identities" in ended.stderr
+    assert "2 tracks" in ended.stderr
     out = tmp_path / "out"
     lines = lines_of(out / "clip.cairn.jsonl")
-    who = [[person["id"] for person in line["people"]] for line in lines]
-    assert all(sorted(ids) == [1, 2] for ids in who)
-    everybody = [i for ids in who for i in ids]
-    for line, ids in zip(lines, who, strict=True):
+    ids_of_lines = [[person["id"] for person in line["people"]] for line in lines]
+    assert all(sorted(ids) == [1, 2] for ids in ids_of_lines)
+    every_id = [i for ids in ids_of_lines for i in ids]
+    for line, ids in zip(lines, ids_of_lines, strict=True):
         name = f"clip_{line['frame']:012d}"
         form = json.loads((out / "cairn.openpose" / f"{name}_keypoints.json").read_text())
         assert [person["person_id"] for person in form["people"]] == [[i] for i in ids]
         assert len(form["part_candidates"][0]["0"]) == 2 * 3  # both tops
         with np.load(out / "cairn.maps" / f"{name}.npz") as maps:
             assert maps["heatmaps"].shape[0] == 3
-    assert [row["track_id"] for row in json.loads((out / "cairn.coco.json").read_text())] == everybody
+    assert [row["track_id"] for row in json.loads((out / "cairn.coco.json").read_text())] == every_id
     with (out / "cairn.csv").open() as table:
         rows = list(csv.DictReader(table))
-    assert [int(row["id"]) for row in rows[::3]] == everybody
+    assert [int(row["id"]) for row in rows[::3]] == every_id
     assert {float(row["seconds"]) for row in rows} == {line["seconds"] for line in lines}
-    assert parquet.read_table(out / "cairn.parquet").column("id").to_pylist()[::3] == everybody
+    assert parquet.read_table(out / "cairn.parquet").column("id").to_pylist()[::3] == every_id
     by_place = [{person["keypoints"]["top"][0] > 200: person["id"] for person in line["people"]} for line in lines]
-    assert len({tuple(sorted(each.items())) for each in by_place}) == 1  # who is left stays left
+    assert len({tuple(sorted(each.items())) for each in by_place}) == 1  # the left one stays left
 
 
-def test_frames_of_a_video_are_found_as_images_are(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+def test_frames_of_a_video_give_the_poses_of_single_images(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
     for frame in read(clip):
         write_image(tmp_path / "pics" / f"{frame.index}.png", frame.image)
     cairn_("clip.mp4", "--write", "json", "--no-draw", "--out", "a")
@@ -157,7 +157,7 @@ def test_frames_of_a_video_are_found_as_images_are(cairn_: Cairn, clip: Path, tm
     assert others[3]["seconds"] == 0.3
 
 
-def test_a_sequence_may_have_gaps_and_a_bad_image(cairn_: Cairn, tmp_path: Path) -> None:
+def test_sequence_may_have_gaps_and_a_bad_image(cairn_: Cairn, tmp_path: Path) -> None:
     for number in (7, 12, 100000):
         write_image(tmp_path / f"frame_{number:05d}.png", totems((240, 320), [(80, 120)]))
     (tmp_path / "frame_00012.png").write_text("no image")
@@ -177,7 +177,7 @@ def test_a_sequence_may_have_gaps_and_a_bad_image(cairn_: Cairn, tmp_path: Path)
     }
 
 
-def test_a_list_names_images_and_videos_from_its_own_folder(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+def test_list_names_images_and_videos_relative_to_its_folder(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     write_image(tmp_path / "sub" / "a.png", totems((240, 320), [(80, 120)]))
     (tmp_path / "sub" / "list.txt").write_text("a.png\n\n../clip.mp4\nabsent.png\n")
@@ -193,7 +193,7 @@ def test_a_list_names_images_and_videos_from_its_own_folder(cairn_: Cairn, clip:
     }
 
 
-def test_a_folder_s_videos_are_detected_and_their_drawings_are_not(cairn_: Cairn, clip: Path) -> None:
+def test_drawn_videos_are_not_inputs_of_the_next_run(cairn_: Cairn, clip: Path) -> None:
     for _ in range(2):
         ended = cairn_(str(clip.parent), "--out", str(clip.parent), "--draw")
         assert f"{FRAMES} frames" in ended.stderr
@@ -205,17 +205,17 @@ def test_lines_on_stdout(cairn_: Cairn, clip: Path) -> None:
     assert files(clip.parent) == {"clip.mp4"}
 
 
-def test_a_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
-    clip.write_bytes(clip.read_bytes()[:-10])  # in the middle of the last frame: the index stands in front
+def test_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, clip: Path, tmp_path: Path) -> None:
+    clip.write_bytes(clip.read_bytes()[:-10])  # within the last frame: the index precedes the frames
     ended = cairn_("clip.mp4", "--write", "json,csv,openpose")
     assert ended.status == 1
     fault, summary = ended.stderr.splitlines()
-    assert fault.startswith("cairn: clip.mp4 ends too early")
+    assert fault.startswith("cairn: clip.mp4 is truncated")
     assert "1 could not be read to the end" in summary
     lines = lines_of(tmp_path / "clip.cairn.jsonl")
     assert len(lines) == FRAMES - 1
     assert len(read(tmp_path / "clip.cairn.mp4")) == len(lines)
-    for line in lines:  # the frame that is lost need not be the last one to be shown
+    for line in lines:  # the lost frame need not be the last one in time
         check_people(line, next(i for i in range(FRAMES) if second(i) == pytest.approx(line["seconds"], abs=1e-3)))
 
 
@@ -226,10 +226,10 @@ def test_a_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, c
         ("empty.mp4", b"", "empty.mp4 is empty"),
         ("text.mp4", b"this is text", "text.mp4 cannot be opened as a video"),
         ("none.y4m", b"YUV4MPEG2 W64 H48 F25:1\n", "none.y4m has no frame"),
-        ("97", None, "no camera 97"),
+        ("97", None, "no webcam 97"),
     ],
 )
-def test_where_nothing_can_be_read_it_is_one_line_and_nothing_is_written(
+def test_nothing_is_written_if_no_frame_can_be_read(
     cairn_: Cairn, tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     if content is not None:
@@ -245,23 +245,23 @@ def test_where_nothing_can_be_read_it_is_one_line_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photo.png", "--track"], "photo.png stands alone"),
-        (["clip.mp4", "--smooth", "1"], "give --track too"),
-        (["clip.mp4", "--keypoint-scale", "3"], "are of --write openpose"),
-        (["clip.mp4", "--part-candidates"], "are of --write openpose"),
+        (["photo.png", "--track"], "photo.png is one image"),
+        (["clip.mp4", "--smooth", "1"], "smooth needs track"),
+        (["clip.mp4", "--keypoint-scale", "3"], "need the format openpose"),
+        (["clip.mp4", "--part-candidates"], "need the format openpose"),
         (["clip.mp4", "--write", "openpose", "--keypoint-scale", "1"], "must be 0 (pixels of the source)"),
-        (["clip.mp4", "--draw-as", "gif"], "--draw-as knows mp4,webm,jpg, got gif"),
-        (["clip.mp4", "--no-draw", "--draw-as", "webm"], "are of drawings: give --draw too"),
-        (["clip.mp4", "--no-draw", "--draw-threshold", "0.5"], "are of drawings: give --draw too"),
-        (["photo.png", "--draw-as", "webm"], "--draw-as is of videos: images are drawn as .jpg"),
-        (["clip.mp4", "--fps", "30"], "--fps is of numbered images"),
-        (["clip.mp4", "--boxes", "boxes.json"], "--boxes is for images"),
-        (["clip.mp4", "--refine", "--write", "maps"], "are for models of whole images alone"),
-        (["frame_%05d.png"], "no image is numbered as frame_%05d.png says"),
+        (["clip.mp4", "--draw-as", "gif"], "draw-as must be one of mp4,webm,jpg, got gif"),
+        (["clip.mp4", "--no-draw", "--draw-as", "webm"], "need drawing: turn on draw too"),
+        (["clip.mp4", "--no-draw", "--draw-threshold", "0.5"], "need drawing: turn on draw too"),
+        (["photo.png", "--draw-as", "webm"], "draw-as is for videos: images are drawn as .jpg"),
+        (["clip.mp4", "--fps", "30"], "fps is for numbered images"),
+        (["clip.mp4", "--boxes", "boxes.json"], "boxes are for images"),
+        (["clip.mp4", "--refine", "--write", "maps"], "need a model that runs on whole images"),
+        (["frame_%05d.png"], "no image matches the sequence frame_%05d.png"),
         (["empty.txt"], "the list empty.txt names no image"),
     ],
 )
-def test_mistakes_are_told_before_any_work(cairn_: Cairn, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_options_raise_before_any_work(cairn_: Cairn, tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "empty.txt").write_text("\n \n")
     before = files(tmp_path)
     ended = cairn_(*arguments)
@@ -271,9 +271,9 @@ def test_mistakes_are_told_before_any_work(cairn_: Cairn, tmp_path: Path, argume
     assert files(tmp_path) == before
 
 
-@pytest.mark.skipif(os.name == "nt", reason="this system ends programs without asking them")
-@pytest.mark.parametrize("number", detection.STOPPING)
-def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
+@pytest.mark.skipif(os.name == "nt", reason="this system has no signals")
+@pytest.mark.parametrize("number", STOPPING)
+def test_interrupt_leaves_a_playable_video_and_results_of_the_same_frames(
     cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
@@ -298,8 +298,8 @@ def test_an_interrupt_leaves_a_video_that_plays_and_results_of_the_same_frames(
     assert len(json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]) == len(lines)
 
 
-@pytest.mark.parametrize("number", detection.STOPPING)
-def test_a_signal_that_is_ignored_stays_so(
+@pytest.mark.parametrize("number", STOPPING)
+def test_ignored_signal_stays_ignored(
     cairn_: Cairn, clip: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     maps = BottomUpPredictor.maps
@@ -313,26 +313,24 @@ def test_a_signal_that_is_ignored_stays_so(
     assert cairn_("clip.mp4").status == 0
 
 
-def test_without_pyav_the_drawn_video_is_webm_and_what_that_means_is_said(
+def test_without_pyav_the_drawn_video_is_webm_with_a_notice(
     cairn_: Cairn, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: False)
     ended = cairn_("clip.mp4")
     assert ended.status == 0
-    said = "cairn: PyAV is not installed (pip install 'cairn[video]'): "
-    drawn_so, read_so = "the video is drawn as WebM at a constant frame rate", "a damaged or truncated video"
-    assert ended.stderr.startswith(f"{said}{drawn_so}, and {read_so}")
+    notice = "cairn: PyAV is not installed (pip install 'cairn-pose[video]'): "
+    drawing, reading = "the video is drawn as WebM at a constant frame rate", "a damaged or truncated video"
+    assert ended.stderr.startswith(f"{notice}{drawing}, and {reading}")
     assert files(tmp_path) == {"clip.mp4", "clip.cairn.webm", "clip.cairn.jsonl"}
-    assert cairn_("clip.mp4", "--no-draw", "--out", "other").stderr.startswith(f"{said}{read_so}")
+    assert cairn_("clip.mp4", "--no-draw", "--out", "other").stderr.startswith(f"{notice}{reading}")
     monkeypatch.undo()
     drawn = read(tmp_path / "clip.cairn.webm")
     assert drawn[-1].seconds == pytest.approx(read(clip)[-1].seconds, abs=0.15)
 
 
-def test_a_camera_is_read_until_it_is_interrupted(
-    cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown = []
+def test_webcam_is_read_until_it_is_interrupted(cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
 
     class Camera:
         def __init__(self, number: int) -> None:
@@ -345,8 +343,8 @@ def test_a_camera_is_read_until_it_is_interrupted(
             return 30.0
 
         def read(self) -> tuple[bool, NDArray[np.uint8]]:
-            shown.append(True)
-            if len(shown) == 5:
+            reads.append(True)
+            if len(reads) == 5:
                 signal.raise_signal(signal.SIGINT)
             return True, totems((240, 320), [(80, 120)])[..., ::-1]
 
@@ -362,31 +360,31 @@ def test_a_camera_is_read_until_it_is_interrupted(
     assert files(tmp_path) == {"camera0.cairn.jsonl", "camera0.cairn.webm"}
 
 
-def test_a_long_video_takes_no_more_memory_than_a_short_one(
+def test_memory_is_independent_of_the_length_of_a_video(
     clip: Path, totem_model: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The largest memory of whole runs, of which one has five times the frames of the other."""
-    pytest.importorskip("resource", reason="this system does not say")
+    """The peak memory of two runs, one with five times the frames of the other."""
+    pytest.importorskip("resource", reason="this system does not state it")
     code = (
         "import resource, sys\nfrom cairn.cli import main\n"
         "try: main(sys.argv[1:])\nfinally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    most = []
+    peaks = []
     for frames in (80, 400):
         write_clip(clip, frames)
         command = [sys.executable, "-c", code, "detect", str(clip), "--model", str(totem_model), "--threads", "1"]
         command += ["--write", "json,csv,coco,parquet", "--no-draw", "--out", str(tmp_path / "out")]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        most.append(int(ended.stdout))
+        peaks.append(int(ended.stdout))
     frame = 241 * 321 * 3 / 1024  # in kB, as ru_maxrss
-    assert most[1] - most[0] < 40 * frame  # and not 320
+    assert peaks[1] - peaks[0] < 40 * frame  # and not 320
 
 
 @pytest.mark.data
-def test_two_flies_keep_their_numbers_through_a_whole_clip(
+def test_two_flies_keep_their_track_ids_through_a_whole_clip(
     cairn_: Cairn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that knows the labels: what is left to go wrong is decoding, tracking, drawing and writing."""
+    """With a network that returns the ground truth: tests decoding, tracking, drawing and writing."""
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     path = DATA / "flies" / "val.json"
     if not path.is_file():
@@ -407,27 +405,26 @@ def test_two_flies_keep_their_numbers_through_a_whole_clip(
     )
     predictor = get_method("openpose").predictor(LabelNetwork(spec, labels))
     monkeypatch.setattr(sys.modules["cairn.api.load"], "load", lambda *_, **__: predictor)
-    monkeypatch.setattr(detection, "MAX_PARALLEL", 1)  # it goes through the labels as it is asked
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
     assert ended.status == 0
-    assert "2 identities" in ended.stderr
+    assert "2 tracks" in ended.stderr
     rows = parquet.read_table(tmp_path / "cairn.parquet").to_pylist()
     thoraxes = [row for row in rows if row["joint"] == "thorax" and row["x"] is not None]
     assert len(thoraxes) == 2 * len(labels)
     k = labels.skeleton.index("thorax")
     owners = set()
     for row in thoraxes:
-        truth = labels.images[row["frame"]].annotation
-        distances = np.hypot(*(truth.keypoints[:, k] - [row["x"], row["y"]]).T)
+        annotation = labels.images[row["frame"]].annotation
+        distances = np.hypot(*(annotation.keypoints[:, k] - [row["x"], row["y"]]).T)
         assert distances.min() < 2
-        assert truth.tracks is not None
-        owners.add((int(truth.tracks[distances.argmin()]), row["id"]))
+        assert annotation.tracks is not None
+        owners.add((int(annotation.tracks[distances.argmin()]), row["id"]))
     assert len(owners) == 2
     assert len(read(tmp_path / "flies.cairn.mp4")) == len(labels)
 
 
 class LabelNetwork:
-    """Gives the maps of the labels' images, one after another, whatever it is shown."""
+    """Returns the maps of the annotations, image by image, whatever its input."""
 
     def __init__(self, spec: ModelSpec, labels: Labels) -> None:
         self.spec = spec

@@ -1,4 +1,4 @@
-"""`cairn discover` from the shell's side: landmarks from a folder, interrupted and gone on with, and what stops it."""
+"""`cairn discover`: landmarks from a folder, an interrupted and resumed run, and invalid input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cairn.media.images import image_size, write_image
 from cairn.training.recipe import to_toml
 from support.made_figures import SMALL, draw_figure, made_figures
 
-discovering = importlib.import_module("cairn.cli.discover")
+discovering = importlib.import_module("cairn.api.discover")
 training = importlib.import_module("cairn.methods.landmarks.training")
 
 SETTINGS = [
@@ -47,17 +47,17 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def interrupts() -> Iterator[None]:
-    """Lightning ignores interrupts once it has seen one; the tests that follow should not."""
+    """Restores the handler of interrupts, which Lightning replaces."""
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_a_folder_becomes_a_model_though_the_run_was_stopped(
+def test_an_interrupted_run_is_resumed_to_a_model(
     figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, interrupts: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 150)
+    monkeypatch.setattr(discovering, "PAIRS_PER_EPOCH", 150)
     step = training.LandmarksModule.training_step
 
     def stopped(self, batch, index):  # type: ignore[no-untyped-def]
@@ -69,18 +69,18 @@ def test_a_folder_becomes_a_model_though_the_run_was_stopped(
     with monkeypatch.context() as patched:
         patched.setattr(training.LandmarksModule, "training_step", stopped)
         ended = run("discover", figures / "images", *SETTINGS, "--landmarks", "4", "--out", out, "--name", "made")
-    shown = capsys.readouterr()
+    output = capsys.readouterr()
     assert ended == 130
-    assert shown.err.endswith("cairn: stopped; go on with: cairn discover --resume --out 'my run'\n")
-    assert shown.out == ""
+    assert output.err.endswith("stopped; resume with: cairn discover --resume --out 'my run'\n")
+    assert output.out == ""
     assert not (out / "model.onnx").exists()
     split = (out / "split.json").read_text()
 
     assert run("discover", "--resume", "--out", out) == 0
-    shown = capsys.readouterr()
-    assert shown.out == "my run/model.onnx\n"
+    output = capsys.readouterr()
+    assert output.out == "my run/model.onnx\n"
     for measure in ("equivariance", "still", "collapsed", "coverage", "sheets/epoch-0002.png"):
-        assert measure in shown.err
+        assert measure in output.err
     assert (out / "split.json").read_text() == split
     with (out / "metrics.csv").open() as rows:
         table = list(csv.DictReader(rows))
@@ -89,7 +89,7 @@ def test_a_folder_becomes_a_model_though_the_run_was_stopped(
         table[0]
     )
     assert [path.name for path in sorted((out / "sheets").iterdir())] == ["epoch-0001.png", "epoch-0002.png"]
-    assert image_size(out / "sheets" / "epoch-0002.png") == (192 * 2, 192 * 6)  # 7 of 30 images are set aside
+    assert image_size(out / "sheets" / "epoch-0002.png") == (192 * 2, 192 * 6)  # 7 of 30 images are held out
 
     model = load(out / "model.onnx", threads=1)
     assert (model.spec.name, model.spec.method, len(model.spec.skeleton)) == ("made", "landmarks", 4)
@@ -108,7 +108,7 @@ def write_images(folder: Path, sizes: list[tuple[int, int]], black: bool = False
     return folder
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     figures: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "work").mkdir()
@@ -127,7 +127,7 @@ def test_mistakes_are_one_line_and_leave_nothing(
     other.write_text('method = "hourglass"\n')
     old.mkdir()
     (old / "recipe.toml").write_text(to_toml({"method": "hourglass"}))
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([], "a discovery needs images: cairn discover FOLDER"),
         ([one], "expected 10 at least, got 1"),
         ([empty], "no image in the folder"),
@@ -146,28 +146,28 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([images, "--set", "method=openpose"], "the recipe is of openpose"),
         ([images, "--epochs", "0"], "run.epochs"),
         ([images, "--out", old], "is not empty"),
-        (["--resume"], "--resume goes with --out RUN, and with nothing else"),
+        (["--resume"], "resume needs --out RUN and no other option"),
         (["--resume", "--out", old], "the recipe is of hourglass"),
         (["--resume", "--out", empty], "cannot read recipe"),
-        (["--resume", "--out", old, "--landmarks", "3"], "and with nothing else"),
-        (["--resume", "--out", old, "--epochs", "3"], "and with nothing else"),
-        ([images, "--resume", "--out", old], "and with nothing else"),
+        (["--resume", "--out", old, "--landmarks", "3"], "and no other option"),
+        (["--resume", "--out", old, "--epochs", "3"], "and no other option"),
+        ([images, "--resume", "--out", old], "and no other option"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run("discover", *arguments) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1, shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1, output.err
+        assert output.out == ""
     assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
     assert [path.name for path in old.iterdir()] == ["recipe.toml"]
 
 
-def test_sizes_that_differ_widely_are_said_and_no_mistake(
+def test_widely_different_image_sizes_are_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = write_images(tmp_path / "sizes", [(16, 20), (200, 30), (40, 260)] * 4)
-    monkeypatch.setattr(discovering, "PAIRS_AN_EPOCH", 12)
+    monkeypatch.setattr(discovering, "PAIRS_PER_EPOCH", 12)
     finished: list[object] = []
     monkeypatch.setattr(
         "cairn.training.engine.loop._finish", lambda module, run: finished.append(run) or run / "model.onnx"

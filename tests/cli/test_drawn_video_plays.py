@@ -1,4 +1,4 @@
-"""The drawn video opens and plays to its end in Chromium, where there is one."""
+"""Drawn videos play to their end in Chromium, where it is installed."""
 
 import os
 import queue
@@ -20,12 +20,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 PAGE = """<!doctype html><video muted playsinline></video><script>
 const video = document.querySelector("video");
-const tell = (what) => fetch("/told?" + new URLSearchParams({what, seconds: video.currentTime,
+const report = (what) => fetch("/report?" + new URLSearchParams({what, seconds: video.currentTime,
   width: video.videoWidth, height: video.videoHeight, message: video.error ? video.error.message : ""}));
-video.onended = () => tell("ended");
-video.onerror = () => tell("error");
+video.onended = () => report("ended");
+video.onerror = () => report("error");
 video.src = location.hash.slice(1);
-video.play().catch(() => tell("refused"));
+video.play().catch(() => report("refused"));
 </script>"""
 
 FRAMES, RATE = 12, 12
@@ -33,7 +33,7 @@ FRAMES, RATE = 12, 12
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt install chromium")
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
-def test_a_drawn_video_plays_to_its_end(
+def test_drawn_video_plays_to_its_end(
     tmp_path: Path, totem_model: Path, capsys: pytest.CaptureFixture, suffix: str
 ) -> None:
     pytest.importorskip("av", reason="PyAV is not installed")
@@ -46,20 +46,20 @@ def test_a_drawn_video_plays_to_its_end(
     )  # fmt: skip
     assert ended.status == 0
     (tmp_path / "page.html").write_text(PAGE)
-    told = played(tmp_path, f"clip.cairn.{suffix}")
-    assert told["what"] == ["ended"], told
-    assert (told["width"], told["height"]) == (["162"], ["122"])
-    assert float(told["seconds"][0]) == pytest.approx(FRAMES / RATE, abs=0.2)
+    report = played(tmp_path, f"clip.cairn.{suffix}")
+    assert report["what"] == ["ended"], report
+    assert (report["width"], report["height"]) == (["162"], ["122"])
+    assert float(report["seconds"][0]) == pytest.approx(FRAMES / RATE, abs=0.2)
 
 
 def played(folder: Path, name: str) -> dict[str, list[str]]:
-    """What a page that plays the file says when it has ended, or cannot."""
-    answers: queue.Queue[dict[str, list[str]]] = queue.Queue()
+    """Plays the file in a page and returns what the page reports at the end or at an error."""
+    reports: queue.Queue[dict[str, list[str]]] = queue.Queue()
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path.startswith("/told?"):
-                answers.put(parse_qs(urlparse(self.path).query))
+            if self.path.startswith("/report?"):
+                reports.put(parse_qs(urlparse(self.path).query))
                 self.send_response(204)
                 self.end_headers()
             else:
@@ -81,7 +81,7 @@ def played(folder: Path, name: str) -> dict[str, list[str]]:
         page = f"http://127.0.0.1:{server.server_port}/page.html#{name}"
         browser = subprocess.Popen([*command, page], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            return answers.get(timeout=60)
+            return reports.get(timeout=60)
         finally:
             browser.terminate()
             browser.wait(timeout=20)

@@ -1,8 +1,7 @@
-"""`cairn evaluate`, from the command line to the report."""
+"""`cairn evaluate`: output and report files."""
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 from cairn.cli import main
 from cairn.inference.model_spec import InputSpec
 from cairn.inference.predictor import BottomUpPredictor
-from cairn.media.images import write_image
 from cairn.structures.skeleton import Skeleton
-from support.fake_network import SPEC, totems, write_totem_model
+from support.fake_network import SPEC, write_totem_model
+from support.totem_labels import write_totem_labels
 
 pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
 pytest.importorskip("onnx", reason="making a model needs onnx, which is in the train extra")
@@ -25,25 +24,6 @@ def run(*arguments: str | Path) -> int:
     return int(stopped.value.code or 0)
 
 
-def label_file(folder: Path, scenes: Sequence[Sequence[tuple[int, int]]]) -> Path:
-    """Images of totems, and where they stand."""
-    images, annotations = [], []
-    for i, middles in enumerate(scenes):
-        write_image(folder / "images" / f"{i}.png", totems((320, 320), list(middles)))
-        images.append({"id": i, "file_name": f"{i}.png", "width": 320, "height": 320})
-        for x, y in middles:
-            points = [x, y - 40, 2, x, y, 2, x, y + 40, 2]
-            box = [x - 10, y - 50, 20, 100]
-            annotations.append(
-                {"id": len(annotations), "image_id": i, "category_id": 1, "keypoints": points, "bbox": box,
-                 "area": 2000, "iscrowd": 0}
-            )  # fmt: skip
-    category = {"id": 1, "name": "totem", "keypoints": list(SPEC.skeleton.joints), "skeleton": [[1, 2], [2, 3]]}
-    path = folder / "labels.json"
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
-    return path
-
-
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return write_totem_model(tmp_path / "run" / "model.onnx")
@@ -51,29 +31,28 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
-    (tmp_path / "images").mkdir()
-    return label_file(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
+    return write_totem_labels(tmp_path, [[(80, 100), (200, 180)], [(160, 160)], []])
 
 
-def test_a_model_that_finds_all_is_worth_a_hundred(
+def test_a_perfect_model_scores_100(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(model.parent, labels) == 0  # the folder of a run
-    shown = capsys.readouterr()
-    assert "OKS AP" in shown.out
-    assert "100.0" in shown.out
-    assert "3 of 3" in shown.out
-    assert "0.050" in shown.out  # the sigmas
-    assert "report.html -> evaluation-totems" in shown.err
-    figures = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
-    assert figures["oks"]["AP50"] == pytest.approx(100)
-    assert figures["pck"]["value"] == 100
-    assert figures["milliseconds_per_image"] > 0
-    assert figures["labels"] == str(labels)
+    output = capsys.readouterr()
+    assert "OKS AP" in output.out
+    assert "100.0" in output.out
+    assert "3 of 3" in output.out
+    assert "0.050" in output.out  # the sigmas
+    assert "report.html -> evaluation-totems" in output.err
+    metrics = json.loads((tmp_path / "evaluation-totems" / "metrics.json").read_text())
+    assert metrics["oks"]["AP50"] == pytest.approx(100)
+    assert metrics["pck"]["value"] == 100
+    assert metrics["milliseconds_per_image"] > 0
+    assert metrics["labels"] == str(labels)
 
 
-def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: Path) -> None:
+def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None:
     crop = InputSpec(resize="square", size=320, multiple=32)
     spec = SPEC.model_copy(
         update={"method": "hourglass", "task": "crop", "input": crop, "outputs": ("heatmaps",), "decode": {}}
@@ -81,19 +60,16 @@ def test_a_model_of_crops_is_told_where_the_objects_are(labels: Path, tmp_path: 
     model = write_totem_model(tmp_path / "crops.onnx", spec)
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--set", "flip=true") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert figures["objects"] == 3
-    assert figures["pck"]["value"] == 100
-    assert figures["nme"]["keypoints_not_found"] == 0
-    assert "oks" not in figures
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["objects"] == 3
+    assert metrics["pck"]["value"] == 100
+    assert metrics["nme"]["keypoints_not_found"] == 0
+    assert "oks" not in metrics
 
 
-def test_a_model_of_the_whole_image_looks_for_the_object_itself(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Labels whose boxes are elsewhere: told of them, the model would find nothing."""
-    (tmp_path / "images").mkdir()
-    labels = label_file(tmp_path, [[(80, 100)], [(200, 180)], []])
+def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The annotated boxes are wrong: with them, the model would detect nothing."""
+    labels = write_totem_labels(tmp_path, [[(80, 100)], [(200, 180)], []])
     content = json.loads(labels.read_text())
     for row in content["annotations"]:
         row["bbox"] = [280, 0, 20, 20]
@@ -111,31 +87,31 @@ def test_a_model_of_the_whole_image_looks_for_the_object_itself(
     out = tmp_path / "report"
     model = write_totem_model(tmp_path / "whole.onnx", spec)
     assert run(model, labels, "--out", out, "--metric", "top:base") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert (figures["objects"], figures["objects_found"]) == (2, 2)
-    assert figures["pck"]["value"] == 100
-    assert figures["pck"]["protocol"] == figures["nme"]["protocol"] == "top:base"
-    assert 0 < figures["nme"]["value"] < 5
-    assert "oks" not in figures
-    shown = capsys.readouterr().out
-    assert "2 of 2" in shown
-    assert "NME, %: mean distance of what was found, in percent of top to base" in shown
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["objects"], metrics["objects_found"]) == (2, 2)
+    assert metrics["pck"]["value"] == 100
+    assert metrics["pck"]["protocol"] == metrics["nme"]["protocol"] == "top:base"
+    assert 0 < metrics["nme"]["value"] < 5
+    assert "oks" not in metrics
+    output = capsys.readouterr().out
+    assert "2 of 2" in output
+    assert "NME, %: mean distance of what was found, in percent of top to base" in output
 
 
-def test_a_model_is_measured_on_joints_that_follow_from_its_own(model: Path, labels: Path, tmp_path: Path) -> None:
-    """Ends and heart: a mean of two joints, and another name for one."""
+def test_joints_are_derived_from_those_of_the_model(model: Path, labels: Path, tmp_path: Path) -> None:
+    """The joint heart is the mean of two joints."""
     skeleton = tmp_path / "few.toml"
     skeleton.write_text('name = "few"\njoints = ["heart", "base"]\n[means]\nheart = ["top", "base"]\n')
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--skeleton", skeleton, "--metric", "heart:base") == 0
-    figures = json.loads((out / "metrics.json").read_text())
-    assert figures["skeleton"] == "few"
-    assert figures["pck"]["keypoints"] == {"heart": 3, "base": 3}
-    assert figures["pck"]["value"] == 100
-    assert figures["oks"]["AP"] == pytest.approx(100)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["skeleton"] == "few"
+    assert metrics["pck"]["keypoints"] == {"heart": 3, "base": 3}
+    assert metrics["pck"]["value"] == 100
+    assert metrics["oks"]["AP"] == pytest.approx(100)
 
 
-def test_a_second_report_goes_beside_the_first(
+def test_a_second_report_gets_a_new_folder(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -147,10 +123,10 @@ def test_a_second_report_goes_beside_the_first(
     assert json.loads((tmp_path / "evaluation-totems-2" / "metrics.json").read_text())["images"] == 3
 
 
-def test_models_are_compared_side_by_side(
+def test_models_are_compared_in_one_report(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder of a run, and one that is told where the objects are."""
+    """A run, and a crop model that gets annotated boxes."""
     monkeypatch.chdir(tmp_path)
     crop = InputSpec(resize="square", size=320, multiple=32)
     update = {
@@ -163,40 +139,40 @@ def test_models_are_compared_side_by_side(
     }
     crops = write_totem_model(tmp_path / "crops.onnx", SPEC.model_copy(update=update))
     assert run(model.parent, crops, labels) == 0
-    shown = capsys.readouterr()
-    assert "report.html -> comparison" in shown.err
-    assert "Not the same task: crops is told where the objects are." in shown.out
-    figures = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
-    assert figures["labels"] == str(labels)
-    assert list(figures["models"]) == ["totems", "crops"]
-    assert figures["models"]["totems"]["oks"]["AP"] == pytest.approx(100)
-    assert "oks" not in figures["models"]["crops"]
-    assert figures["models"]["crops"]["pck"]["value"] == 100
+    output = capsys.readouterr()
+    assert "report.html -> comparison" in output.err
+    assert "Not the same task: crops is told where the objects are." in output.out
+    metrics = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
+    assert metrics["labels"] == str(labels)
+    assert list(metrics["models"]) == ["totems", "crops"]
+    assert metrics["models"]["totems"]["oks"]["AP"] == pytest.approx(100)
+    assert "oks" not in metrics["models"]["crops"]
+    assert metrics["models"]["crops"]["pck"]["value"] == 100
 
 
-def test_models_of_one_name_are_told_apart_by_what_was_typed(model: Path, labels: Path, tmp_path: Path) -> None:
+def test_models_of_the_same_name_are_listed_by_path(model: Path, labels: Path, tmp_path: Path) -> None:
     twin = write_totem_model(tmp_path / "twin.onnx")
     assert run(model, twin, labels, "--out", tmp_path / "report") == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert list(figures["models"]) == [str(model), str(twin)]
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert list(metrics["models"]) == [str(model), str(twin)]
 
 
-def test_a_resolution_is_asked_for_as_of_detect(
+def test_input_resolution_and_scales_reach_the_predictor(
     model: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shapes = []
-    look = BottomUpPredictor.maps
+    original = BottomUpPredictor.maps
 
-    def noting(self: BottomUpPredictor, image: np.ndarray) -> object:
+    def recorded(self: BottomUpPredictor, image: np.ndarray) -> object:
         shapes.append(self.resolution)
-        return look(self, image)
+        return original(self, image)
 
-    monkeypatch.setattr(BottomUpPredictor, "maps", noting)
+    monkeypatch.setattr(BottomUpPredictor, "maps", recorded)
     assert run(model, labels, "--out", tmp_path / "report", "--net-resolution", "320x320", "--scales", "2") == 0
     assert {(shape.width, shape.height, shape.scales) for shape in shapes} == {(320, 320, 2)}
 
 
-def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: Path, tmp_path: Path) -> None:
+def test_metric_threshold_and_mean_are_options(model: Path, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
     pck = json.loads((out / "metrics.json").read_text())["pck"]
@@ -207,12 +183,12 @@ def test_metric_threshold_and_mean_are_what_was_asked_for(model: Path, labels: P
 def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
     settings = ("--set", "peak_threshold=1.5", "--set", "second_try=false", "--set", "matching=hungarian")
     assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert figures["oks"]["AP"] == 0
-    assert figures["objects_found"] == 0
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["oks"]["AP"] == 0
+    assert metrics["objects_found"] == 0
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tmp_path / "work"
@@ -231,10 +207,10 @@ def test_mistakes_are_one_line_and_leave_nothing(
     shorter = write_totem_model(tmp_path / "shorter.onnx", SPEC.model_copy(update={"skeleton": few}))
     tall = tmp_path / "tall.toml"
     tall.write_text('name = "tall"\njoints = ["hat", "base"]')
-    mistakes: list[tuple[list[str | Path], str]] = [
-        ([labels], "give a model or several and, last, the labels"),
+    cases: list[tuple[list[str | Path], str]] = [
+        ([labels], "expected one or several models and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
-        ([model, shorter, labels], "has not; --skeleton names joints that all of them have"),
+        ([model, shorter, labels], "; --skeleton names joints that all models have"),
         ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
@@ -256,18 +232,18 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([model, labels, "--skeleton", "face4"], "no skeleton 'face4'; there are"),
         ([model, labels, "--skeleton", "face5"], "share none with skeleton face5"),
         ([model, longer, "--skeleton", tall], "labels have hat of tall, which a model of totem has not"),
-        ([model, labels, "--mean", "geometric"], "--mean is joints or pooled"),
-        ([model, labels, "--threshold", "-1"], "--threshold must be positive"),
-        ([model, labels, "--split", "test"], "--split is train or val"),
+        ([model, labels, "--mean", "geometric"], "mean must be joints or pooled"),
+        ([model, labels, "--threshold", "-1"], "threshold must be positive"),
+        ([model, labels, "--split", "test"], "split must be train or val"),
         ([model, labels, "--split", "val"], "have no parts"),
-        ([model, labels, "--set", "flip"], "--set takes NAME=VALUE"),
+        ([model, labels, "--set", "flip"], "a decoder setting is NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),
-        ([model, labels, "--set", "size=64"], "--set is for decoding, got size"),
+        ([model, labels, "--set", "size=64"], "settings are for the decoder, got size"),
         ([model, labels, "--set", "peak_threshold=high"], "takes peak_threshold such as 0.05, got 'high'"),
         ([model, labels, "--size", "100000"], "size must be from 32 to 8192 pixels"),
         ([model, labels, "--threads", "100000"], "threads must be from 0, for all, to 256"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err
         assert message in error
@@ -275,25 +251,26 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert list(work.iterdir()) == []
 
 
-def test_what_is_not_installed_is_said_before_any_work(
+def test_a_missing_package_is_reported_before_inference(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("an image was looked at"))
+    monkeypatch.setattr(BottomUpPredictor, "__call__", lambda *_: pytest.fail("inference ran"))
     assert run(model, labels, "--out", tmp_path / "report") == 2
-    assert "faster-coco-eval, which is not installed: pip install 'cairn[train]'" in capsys.readouterr().err
+    assert "faster-coco-eval, which is not installed: pip install 'cairn-pose[train]'" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 
-def test_a_limit_without_labels_says_so(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "images").mkdir()
-    labels = label_file(tmp_path, [[], [(160, 160)]])
+def test_limit_without_labeled_instances_is_an_error(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = write_totem_labels(tmp_path, [[], [(160, 160)]])
     assert run(model, labels, "--out", tmp_path / "report", "--limit", "1") == 2
     assert "raise --limit" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 
-def test_a_image_that_cannot_be_read_is_one_line(
+def test_an_unreadable_image_is_one_line(
     model: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = tmp_path / "images" / "1.png"
@@ -303,14 +280,14 @@ def test_a_image_that_cannot_be_read_is_one_line(
     assert not (tmp_path / "report" / "metrics.json").exists()
 
 
-def test_seen_pixels_are_not_needed_for_the_figures(model: Path, labels: Path, tmp_path: Path) -> None:
-    """Labels of two of three joints: the third says nothing, and costs nothing."""
+def test_unlabeled_joints_do_not_count(model: Path, labels: Path, tmp_path: Path) -> None:
+    """Two of three joints are labeled; metrics of the third are undefined."""
     content = json.loads(labels.read_text())
     for row in content["annotations"]:
         row["keypoints"][6:] = [0, 0, 0]
     labels.write_text(json.dumps(content))
     assert run(model, labels, "--out", tmp_path / "report") == 0
-    figures = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert figures["oks"]["AP"] == pytest.approx(100)
-    assert figures["pck"]["per_joint"]["base"] is None
-    assert np.isfinite(figures["pck"]["value"])
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["oks"]["AP"] == pytest.approx(100)
+    assert metrics["pck"]["per_joint"]["base"] is None
+    assert np.isfinite(metrics["pck"]["value"])

@@ -1,4 +1,4 @@
-"""`cairn export` from the shell's side: files in fewer bits, what is said of their loss, and mistakes."""
+"""`cairn export`: quantized files, the measured change of the metric, and invalid input."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from cairn.cli import main
 from cairn.datasets.formats.coco import write_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from support.fake_network import SPEC, totems, write_totem_model
 
 STATED = r"-> \d+\.\d\d, \d+\.\dx as fast, 0\.0 MB\n"
@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def labeled(folder: Path, count: int) -> Path:
-    """Labels of totems, one in each image."""
+    """Writes images with one totem each, and their labels."""
     images = []
     (folder / "images").mkdir(parents=True)
     for i in range(count):
@@ -52,21 +52,21 @@ def labeled(folder: Path, count: int) -> Path:
     return folder / "labels.json"
 
 
-def test_int8_of_one_set_of_labels_is_measured_on_what_it_was_not_calibrated_on(
+def test_int8_is_measured_on_labels_that_are_not_used_to_calibrate(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels, target = labeled(tmp_path / "set", 6), tmp_path / "low.onnx"
     assert run(model, target, "--precision", "int8", "--calibrate", labels) == 0
-    shown = capsys.readouterr()
-    assert shown.out == f"{target}\n"
-    assert re.fullmatch(r"AP 100\.00 " + STATED, shown.err)
+    output = capsys.readouterr()
+    assert output.out == f"{target}\n"
+    assert re.fullmatch(r"AP 100\.00 " + STATED, output.err)
     spec = load(target).spec
     assert spec.provenance["precision"] == "int8"
     assert spec.provenance["calibrated_on_images"] == 3
     assert len(load(target, threads=1)(tmp_path / "set" / "images" / "1.png")) == 1
 
 
-def test_a_folder_and_other_labels_and_a_limit_to_the_loss(
+def test_calibration_folder_and_maximum_metric_drop(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = labeled(tmp_path / "set", 3)
@@ -79,23 +79,23 @@ def test_a_folder_and_other_labels_and_a_limit_to_the_loss(
     lost = tmp_path / "lost.onnx"
     assert run(model, lost, *arguments[2:], "--labels", labels, "--max-metric-drop", "-1") == 2
     error = capsys.readouterr().err
-    assert error.startswith("AP 100.00 -> ")  # said, and refused
+    assert error.startswith("AP 100.00 -> ")  # logged before the error
     assert "int8 loses 0.00 of AP; at most -1 was allowed" in error
     assert not lost.exists()
 
 
 def test_fp16_needs_no_images(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(model, tmp_path / "half.onnx", "--precision", "fp16") == 0
-    assert "its loss was not measured: that takes --labels" in capsys.readouterr().err
+    assert "the metric was not measured: give --labels to measure it" in capsys.readouterr().err
     labels = labeled(tmp_path / "set", 2)
     assert run(model, tmp_path / "half.onnx", "--precision", "fp16", "--labels", labels) == 0
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)
 
 
-def test_a_run_brings_its_own_images(
+def test_a_run_is_calibrated_on_its_own_images(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What its weights would give in fp32 is another file's test: here that is a model that finds totems."""
+    """The export in fp32 is replaced by a model that detects totems."""
     pytest.importorskip("torch", reason="a run needs torch, which is in the train extra")
     import cairn.methods.openpose.training as openpose
     from cairn.training.data.sources import read_data
@@ -108,15 +108,15 @@ def test_a_run_brings_its_own_images(
     (folder / "recipe.toml").write_text(to_toml(recipe.model_dump(mode="json")))
     _, _, val = read_data(recipe, folder)
     split = (folder / "split.json").read_bytes()
-    asked = []
+    calls = []
 
     def export_from(training: object, recipe: object, run: Path, weights: str, target: Path) -> Path:
-        asked.append((run, weights))
+        calls.append((run, weights))
         return Path(shutil.copy(model, target))
 
     monkeypatch.setattr("cairn.training.engine.loop.export_from", export_from)
     assert run(folder, tmp_path / "low.onnx", "--precision", "int8", "--checkpoint", "last") == 0
-    assert asked == [(folder, "last")]
+    assert calls == [(folder, "last")]
     assert re.search("AP 100.00 " + STATED, capsys.readouterr().err)
     assert load(tmp_path / "low.onnx").spec.provenance["calibrated_on_images"] == 6 - len(val)
     assert (folder / "split.json").read_bytes() == split
@@ -126,7 +126,7 @@ def test_a_run_brings_its_own_images(
     assert run(folder, tmp_path / "other.onnx") == 0  # fp32 needs no images
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels, one = labeled(tmp_path / "set", 2), labeled(tmp_path / "one", 1)
@@ -140,18 +140,18 @@ def test_mistakes_are_one_line_and_leave_nothing(
     (tmp_path / "none").mkdir()
     monkeypatch.chdir(work)
     int8: list[str | Path] = ["--precision", "int8"]
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([model, "x.pt"], "must end in .onnx"),
         ([model, "x.onnx"], "is a finished model: give --precision fp16 or int8"),
-        ([model, "x.onnx", "--labels", labels], "go with --precision fp16 or int8"),
-        ([model, "x.onnx", *int8], "int8 is calibrated on your images: give --calibrate"),
-        ([model, "x.onnx", *int8, "--labels", labels], "int8 is calibrated on your images: give --calibrate"),
+        ([model, "x.onnx", "--labels", labels], "need --precision fp16 or int8"),
+        ([model, "x.onnx", *int8], "int8 is calibrated on images: give --calibrate"),
+        ([model, "x.onnx", *int8, "--labels", labels], "int8 is calibrated on images: give --calibrate"),
         ([model, "x.onnx", *int8, "--images", tmp_path], "--images goes with --calibrate or --labels"),
         ([model, "x.onnx", *int8, "--calibrate", labels, "--set", "name=x"], "--checkpoint and --set are for"),
         ([model, "x.onnx", *int8, "--calibrate", labels, "--checkpoint", "last"], "--checkpoint and --set are for"),
         ([model, "x.onnx", *int8, "--calibrate", tmp_path / "none"], "no image"),
         ([model, "x.onnx", *int8, "--calibrate", tmp_path / "nowhere"], "cannot read labels"),
-        ([model, "x.onnx", *int8, "--calibrate", one], "has no labeled image left to measure the loss on"),
+        ([model, "x.onnx", *int8, "--calibrate", one], "has no labeled image left to measure the metric on"),
         ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
         ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
         ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
@@ -159,10 +159,10 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),
         (
             [model, "x.onnx", "--precision", "fp16", "--max-metric-drop", "1"],
-            "--max-metric-drop needs something to measure on",
+            "--max-metric-drop needs labels to measure the metric on",
         ),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
         error = capsys.readouterr().err
         assert message in error, error

@@ -1,4 +1,4 @@
-"""`cairn import` from the shell's side: a published checkpoint becomes a model that detects."""
+"""`cairn import`: published weights become a model file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,6 @@ from cairn.cli import main
 from cairn.inference.network import OnnxNetwork
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.openpose import predictor
-from cairn.training.backbones.hourglass_stem import HourglassStem
 from support import caffe_files
 
 Run = Callable[..., tuple[int, str, str]]
@@ -32,12 +31,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
-    """Our one-stack network under the port's names, which tests/hourglass/test_checkpoints.py checks for themselves."""
+    """Returns the weights under the names of the port by anibali."""
     names = {}
     for key, value in network.state_dict().items():
-        key = key.replace("backbone.stages.0.0.", "conv1.").replace("backbone.stages.0.1.", "bn1.")
-        for i, place in enumerate(("1.0", "2", "3"), start=1):
-            key = key.replace(f"backbone.stages.{place}.", f"layer{i}.0.")
+        key = key.replace("stem.conv.", "conv1.").replace("stem.norm.", "bn1.")
+        for i in range(3):
+            key = key.replace(f"stem.residuals.{i}.", f"layer{i + 1}.0.")
         depth = key.count("inner.")
         for place, j in (("up", 0), ("low1", 1), ("low3", 2)):
             key = key.replace(f"stacks.0.hourglass.{'inner.' * depth}{place}.", f"hg.0.hg.{3 - depth}.{j}.")
@@ -53,7 +52,7 @@ def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    network = Hourglass(joints=16, stacks=1, features=16, backbone=HourglassStem(16, (8, 8, 16)))
+    network = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16))
     for name, value in network.named_buffers():
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)
@@ -61,7 +60,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "hg1.pth.tar"
 
 
-def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preprocessing(
+def test_imported_model_equals_the_checkpoint_with_its_preprocessing(
     run: Run, checkpoint: Path, tmp_path: Path
 ) -> None:
     status, stdout, stderr = run("hg1.pth.tar", "--out", "models/mine.onnx")
@@ -72,9 +71,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.load_skeleton("mpii16"), ("heatmaps",))
     assert (spec.task, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
 
-    same = Hourglass(
-        joints=16, stacks=1, features=16, backbone=HourglassStem(16, (8, 8, 16), mean=(0.4404, 0.4440, 0.4327))
-    ).eval()
+    same = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16), mean=(0.4404, 0.4440, 0.4327)).eval()
     same.load_state_dict(dict(zip(same.state_dict(), torch.load(checkpoint).values(), strict=True)))
     images = np.random.default_rng(0).uniform(0, 255, (3, 3, 256, 256)).astype(np.float32)
     with torch.no_grad():
@@ -86,7 +83,7 @@ def test_the_written_model_is_the_checkpoints_network_with_skeleton_and_preproce
     assert poses.keypoints.shape == (1, 16, 2)
 
 
-def test_file_and_model_are_called_as_the_checkpoint_unless_told(
+def test_default_names_follow_the_checkpoint(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[str, Path]] = []
@@ -99,21 +96,21 @@ def test_file_and_model_are_called_as_the_checkpoint_unless_told(
     (tmp_path / "hg1.onnx").touch()
     status, _, stderr = run("hg1.pth.tar")
     assert status == 2
-    assert "hg1.onnx is there already: say --out" in stderr
+    assert "hg1.onnx exists: name another file with --out" in stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
-        (["half.pth"], "half.pth is truncated, or not a PyTorch checkpoint"),
-        (["other.pth"], "other.pth is of another network than those that can be read"),
-        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps, but skeleton lsp14 has 14 joints"),
+        (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
+        (["other.pth"], "other.pth holds weights of an unknown network"),
+        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
         (["hg1.pth.tar", "--out", "half.pth/x.onnx"], "cannot write half.pth/x.onnx"),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_written(
+def test_invalid_input_is_one_line_and_writes_nothing(
     run: Run, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "half.pth").write_bytes(checkpoint.read_bytes()[:50_000])
@@ -126,7 +123,7 @@ def test_mistakes_are_one_line_and_nothing_is_written(
     assert set(tmp_path.rglob("*")) == before
 
 
-# ---- OpenPose, of which two stages are enough to tell
+# ---- OpenPose, with two stages
 
 NET = caffe_files.two_branches(38, 19, stages=2)
 
@@ -136,9 +133,7 @@ def caffemodel() -> bytes:
     return caffe_files.caffemodel(caffe_files.random_weights(NET))
 
 
-def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
-    run: Run, caffemodel: bytes, tmp_path: Path
-) -> None:
+def test_imported_caffemodel_equals_its_prototxt(run: Run, caffemodel: bytes, tmp_path: Path) -> None:
     (tmp_path / "pose.caffemodel").write_bytes(caffemodel)
     assert run("pose.caffemodel") == (0, "pose.onnx\n", "OpenPose COCO: 2 stages, 18 joints of coco18\n")
     network = OnnxNetwork(tmp_path / "pose.onnx", threads=1)
@@ -153,7 +148,7 @@ def test_a_caffemodel_becomes_a_model_that_computes_what_its_prototxt_says(
     assert model(image).skeleton == cairn.load_skeleton("coco18")
 
 
-def test_fewer_stages_and_another_skeleton_are_as_asked_for(
+def test_number_of_stages_and_skeleton_are_options(
     run: Run, caffemodel: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = []
@@ -172,18 +167,18 @@ def test_fewer_stages_and_another_skeleton_are_as_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["half.caffemodel"], "half.caffemodel is truncated: it ends after layer conv"),
-        (["page.caffemodel"], "page.caffemodel is not a caffemodel"),
-        (["half.npz"], "half.npz is truncated, or not an .npz file of plain arrays"),
-        (["objects.npz"], "objects.npz is truncated, or not an .npz file of plain arrays (ValueError)"),
-        (["other.caffemodel"], "(OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
-        (["other.caffemodel"], "it names fc6.bias, fc6.weight, fc7.bias and 1 more"),
-        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, but skeleton mpii15 needs 16 maps"),
-        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected --stages from 1 to 2, got 4"),
-        (["hg1.pth.tar", "--stages", "4"], "whose stages cannot be chosen: leave --stages out"),
+        (["half.caffemodel"], "half.caffemodel is truncated: it ends in the middle of what follows layer conv"),
+        (["page.caffemodel"], "page.caffemodel is no caffemodel"),
+        (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
+        (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
+        (["other.caffemodel"], "expected one of OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
+        (["other.caffemodel"], "got fc6.bias, fc6.weight, fc7.bias and 1 more"),
+        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
+        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
+        (["hg1.pth.tar", "--stages", "4"], "which has no option --stages: leave it out"),
     ],
 )
-def test_mistakes_with_caffemodels_are_one_line_and_nothing_is_written(
+def test_invalid_caffemodels_are_one_line_and_write_nothing(
     run: Run, caffemodel: bytes, checkpoint: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     fc = [np.zeros((3, 4), np.float32), np.zeros(3, np.float32)]

@@ -1,4 +1,4 @@
-"""`cairn teach` from the shell's side: a run becomes a model of labeled points, whose error is what the table says."""
+"""`cairn teach`: a run becomes a model of named keypoints, with the error that the table states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*arguments: str | Path) -> int:
 
 @pytest.fixture(scope="module")
 def discovered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `cairn teach` needs of a run: its recipe and its best weights, here as they were drawn."""
+    """Writes the recipe and the best weights of a run; the weights are random."""
     folder = tmp_path_factory.mktemp("runs") / "made"
     (folder / "checkpoints").mkdir(parents=True)
     recipe = check_recipe(training.Recipe, {"method": "landmarks", "name": "made", **SMALL})
@@ -51,7 +51,7 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def changed(labels: Path, target: Path, change: str) -> Path:
-    """A copy of the labels with something else in them."""
+    """Writes a changed copy of the labels."""
     content = json.loads(labels.read_text())
     if change == "twice":
         again = [record | {"id": record["id"] + 1000} for record in content["annotations"]]
@@ -67,7 +67,7 @@ def changed(labels: Path, target: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize(("options", "regression"), [([], "ridge"), (["--mirror"], "ridge, mirrored")])
-def test_the_taught_model_errs_as_the_table_says(
+def test_error_of_the_taught_model_equals_the_table(
     options: list[str],
     regression: str,
     discovered: Path,
@@ -90,11 +90,11 @@ def test_the_taught_model_errs_as_the_table_says(
         "figure",
     )
     assert run("teach", discovered, labels, "--ridge", *options, *given) == 0
-    shown = capsys.readouterr()
-    assert shown.out == f"{out}\n"
-    rows = [line.split() for line in shown.err.splitlines() if line.split() and line.split()[0].isdigit()]
+    output = capsys.readouterr()
+    assert output.out == f"{out}\n"
+    rows = [line.split() for line in output.err.splitlines() if line.split() and line.split()[0].isdigit()]
     assert [row[0] for row in rows] == ["1", "5", "10", "20", "24"]
-    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in shown.err
+    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in output.err
 
     model = load(out, threads=1)
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
@@ -102,17 +102,19 @@ def test_the_taught_model_errs_as_the_table_says(
     assert model.spec.provenance["labeled_images"] == 24
     assert model.spec.provenance["regression"] == regression
     errors = []
-    truth = json.loads(val.read_text())
-    paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in truth["images"]}
-    for record in truth["annotations"]:
-        found = model(paths[record["image_id"]]).keypoints[0]
+    annotated = json.loads(val.read_text())
+    paths = {record["id"]: val.parent / "images" / Path(record["file_name"]).name for record in annotated["images"]}
+    for record in annotated["annotations"]:
+        predicted = model(paths[record["image_id"]]).keypoints[0]
         points = np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
-        errors.append(np.linalg.norm(found - points, axis=1) / np.hypot(*record["bbox"][2:]))
+        errors.append(np.linalg.norm(predicted - points, axis=1) / np.hypot(*record["bbox"][2:]))
     assert model.spec.metrics["NME"] == pytest.approx(100 * np.mean(errors), rel=1e-3)
-    assert float(rows[-1][1]) == pytest.approx(100 * np.mean(errors), abs=0.01)  # the kind that is written stands first
+    assert float(rows[-1][1]) == pytest.approx(
+        100 * np.mean(errors), abs=0.01
+    )  # the regression that is written comes first
     assert rows[-1][1] != rows[-1][2]
 
-    results = tmp_path / "found"
+    results = tmp_path / "results"
     image = val.parent / "images" / "03.png"
     assert run("detect", image, "--model", out, "--out", results, "--write", "json", "--draw") == 0
     written = json.loads((results / "03.cairn.json").read_text())
@@ -120,7 +122,7 @@ def test_the_taught_model_errs_as_the_table_says(
     assert (results / "03.cairn.png").is_file() or (results / "03.cairn.jpg").is_file()
 
 
-def test_mistakes_are_one_line_and_leave_nothing(
+def test_invalid_input_is_one_line_and_leaves_no_files(
     discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     images = labels.parent / "images"
@@ -132,9 +134,9 @@ def test_mistakes_are_one_line_and_leave_nothing(
     shutil.copytree(discovered, broken)
     (broken / "checkpoints" / "best.ckpt").write_bytes(b"PK")
     twice, gone = (changed(labels, tmp_path / f"{change}.json", change) for change in ("twice", "gone"))
-    found = ("--images", images)
+    listed = ("--images", images)
     out = ("--out", tmp_path / "taught.onnx")
-    mistakes: list[tuple[list[str | Path], str]] = [
+    cases: list[tuple[list[str | Path], str]] = [
         ([nothing, labels], "cannot read recipe"),
         ([tmp_path / "none", labels], "cannot read recipe"),
         ([other, labels], "is a run of hourglass: cairn teach takes one of cairn discover"),
@@ -142,30 +144,30 @@ def test_mistakes_are_one_line_and_leave_nothing(
         ([broken, labels], "best.ckpt is damaged"),
         ([discovered, tmp_path / "none.json"], "cannot read labels"),
         ([discovered, images], "images is a folder"),
-        ([discovered, gone, *found], "gone_"),
+        ([discovered, gone, *listed], "gone_"),
         ([discovered, labels, "--images", nothing], "00.png"),
-        ([discovered, twice, *found], "no image has exactly one annotated instance"),
+        ([discovered, twice, *listed], "no image has exactly one labeled object"),
         ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
         ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
         ([discovered, labels, "--skeleton", "horse"], "no skeleton 'horse'"),
         ([discovered, labels, "--skeleton", "face5"], "share none with skeleton face5"),
-        ([discovered, labels, "--val-images", images], "--val-images goes with --val"),
+        ([discovered, labels, "--val-images", images], "--val-images needs --val"),
         ([discovered, labels, "--val", tmp_path / "none.json"], "cannot read labels"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run("teach", *arguments, *out) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1 + shown.err.count("are left out"), shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1 + output.err.count("are left out"), output.err
+        assert output.out == ""
     assert run("teach", discovered, labels, "--out", tmp_path / "taught.pt") == 2
     assert "must end in .onnx" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.onnx"))
     assert not list(discovered.rglob("*.onnx"))
 
 
-def test_a_point_that_is_labeled_nowhere_is_named_before_anything_is_measured(
+def test_an_unlabeled_keypoint_is_reported_before_the_fit(
     discovered: Path, labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     headless = changed(labels, tmp_path / "headless.json", "no head")

@@ -1,4 +1,4 @@
-"""`cairn train` and `cairn export` from the shell's side: what is said, what is left behind, the exit status."""
+"""`cairn train`: exit status, log, selected values and files."""
 
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ def labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are interrupted once all is chosen, and nothing is timed."""
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupts a run before its first step; nothing is timed."""
 
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -40,22 +40,24 @@ def unlearned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "measure_pace", lambda *_: (1, 1, Pace(0.1, 0.1)))
 
 
-def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_invalid_input_is_one_line_and_leaves_no_files(
+    labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     taken, flat, odd = tmp_path / "taken", tmp_path / "flat.toml", tmp_path / "odd.toml"
     taken.mkdir()
     (taken / "notes.txt").touch()
     flat.write_text('method = "hourglass"\nrun = 3\ndata = 4\n')
     odd.write_text('name = "odd"\n')
     hourglass = ["train", "--method", "hourglass", "--data", labels]
-    mistakes: list[tuple[list[str | Path], str]] = [
-        (["train"], "give labels to learn from, --data labels.json, or a recipe file"),
-        (["train", odd, "--method", "hourglass"], "give a recipe file or --method"),
+    cases: list[tuple[list[str | Path], str]] = [
+        (["train"], "no training data: give labels, as in cairn train labels.json"),
+        (["train", odd, "--method", "hourglass"], "give a recipe or --method, not both"),
         (["train", odd], "names no method"),
         (["train", tmp_path / "none.toml"], "cannot read recipe"),
         (["train", "--method", "horse"], "no method 'horse'"),
         (["train", "--method", "hourglass"], "needs labels to learn from"),
-        (["train", "--method", "hourglass", "--images", tmp_path], "--images goes with --data"),
-        ([*hourglass, "--val-images", tmp_path], "--val-images with --val"),
+        (["train", "--method", "hourglass", "--images", tmp_path], "--images needs labels to train on"),
+        ([*hourglass, "--val-images", tmp_path], "--val-images needs --val"),
         (["train", flat, "--data", labels], "data must be a section"),
         (["train", flat, "--epochs", "3"], "run must be a section"),
         ([*hourglass, "--set", "network.feature=8"], "no setting network.feature"),
@@ -65,25 +67,25 @@ def test_mistakes_are_one_line_and_leave_nothing(labels: Path, tmp_path: Path, c
         ([*hourglass, "--set", "skeleton=horse"], "no skeleton 'horse'"),
         ([*hourglass, "--out", taken], "is not empty"),
         ([*hourglass, "--out", labels], "cannot write into the folder"),
-        (["train", "--resume"], "--resume goes with --out"),
+        (["train", "--resume"], "resume needs the folder of the run: --out RUN"),
         (["train", "--resume", "--out", taken], "cannot read recipe"),
-        (["train", "--resume", "--out", taken, "--epochs", "3"], "give nothing beside --out"),
+        (["train", "--resume", "--out", taken, "--epochs", "3"], "give no other option beside --out"),
         (["export", taken, "model.onnx"], "cannot read recipe"),
         (["export", taken, "model.pt"], "must end in .onnx"),
         (["import", labels, "--out", labels], "must end in .onnx"),
     ]
-    for arguments, message in mistakes:
+    for arguments, message in cases:
         assert run(*arguments) == 2, arguments
-        shown = capsys.readouterr()
-        assert message in shown.err
-        assert shown.err.count("\n") == 1, shown.err
-        assert shown.out == ""
+        output = capsys.readouterr()
+        assert message in output.err
+        assert output.err.count("\n") == 1, output.err
+        assert output.out == ""
     assert not [path for path in Path.cwd().rglob("*") if path.is_file()]
     assert [path.name for path in taken.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.parametrize(("ending", "status"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
-def test_a_run_that_is_stopped_says_how_to_go_on(
+def test_an_interrupted_run_prints_the_command_that_resumes_it(
     labels: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, ending: BaseException, status: int
 ) -> None:
     def stopped(*_: object) -> None:
@@ -92,38 +94,38 @@ def test_a_run_that_is_stopped_says_how_to_go_on(
     monkeypatch.setattr(fit.lightning.Trainer, "fit", lambda *_, **__: stopped())
     small = ("--set", "network.features=8", "--set", "run.threads=1")
     assert run("train", "--method", "hourglass", "--data", labels, *small, "--out", "my run") == status
-    assert capsys.readouterr().err.endswith("cairn: stopped; go on with: cairn train --resume --out 'my run'\n")
+    assert capsys.readouterr().err.endswith("stopped; resume with: cairn train --resume --out 'my run'\n")
     assert Path("my run/recipe.toml").is_file()
 
 
-def test_labels_alone_are_enough_and_what_is_chosen_is_said(
-    labels: Path, capsys: pytest.CaptureFixture, unlearned: None
+def test_values_are_selected_from_labels_alone_and_logged(
+    labels: Path, capsys: pytest.CaptureFixture, untrained: None
 ) -> None:
     made_labels(Path("several"), 6, people=2)
     several = Path("several") / "labels.json"
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1", "--batch", "3") == 130
-    said = capsys.readouterr().err
-    assert "method = openpose: up to 2 instances in an image\n" in said
-    assert "run.batch_size" not in said  # by hand, and so no choice
+    log = capsys.readouterr().err
+    assert "method = openpose: up to 2 instances in an image\n" in log
+    assert "run.batch_size" not in log  # given, not selected
     written = Path("runs/several/recipe.toml")
     length = "epochs = 400 # about 1 minutes here, at 10 samples a second, and more epochs learn little more\n"
     assert length in written.read_text()
     assert read_recipe(written)["run"]["batch_size"] == 3
 
-    # Again, from what was written and from the labels: one runs as it was, the other beside it.
+    # Again from the written recipe, and from the labels, which get a new folder.
     assert run("train", written, "--out", "again") == 130
     assert read_recipe("again/recipe.toml") == read_recipe(written)
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["pretrained"], single["task"]) == ("hourglass", "person-single", "single_instance")
-    backbone = {"backbone": "efficientnet-lite1", "frozen_stages": 3, "backbone_lr_factor": 0.3}
+    backbone = {"backbone": "efficientnet", "lite": 1, "frozen": 3, "backbone_lr_factor": 0.3}
     assert single["network"] == backbone | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
 
 
-def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, unlearned: None
+def test_pretrained_weights_are_a_model_of_people_by_default(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, untrained: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
     made_labels(Path("several"), 6, people=2)
@@ -135,34 +137,35 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
         assert run(*command) == 130, capsys.readouterr().err
         return read_recipe(Path(out) / "recipe.toml")
 
-    for options, start, backbone in (
-        ([], "person", "efficientnet-lite2"),
-        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
+    for options, pretrained, kind in (
+        ([], "person", "efficientnet"),
+        (["--from", "imagenet"], "imagenet", "efficientnet"),
         (["--from", "none"], None, "light"),
         (["--set", "network.features=32"], None, "light"),
-        (["--set", "network.frozen_stages=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet-lite2"),
-        (["--from", "imagenet", "--set", "network.backbone=efficientnet-lite1"], "imagenet", "efficientnet-lite1"),
+        (["--set", "network.frozen=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet"),
+        (["--from", "imagenet", "--set", "network.lite=1"], "imagenet", "efficientnet"),
     ):
         recipe = chosen("several", options)
-        network = recipe["network"]
-        assert (recipe["method"], recipe.get("pretrained")) == ("openpose", start)
-        assert (network["kind"], network["backbone"]) == ("light", backbone)
-        kept = start and "network.frozen_stages=0" not in options
-        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
-        assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if start else 2e-3)
-    for options, start, backbone in (
-        ([], "person-single", "efficientnet-lite1"),
-        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
-        (["--from", "none"], None, "hourglass-stem"),
+        assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["kind"]) == ("openpose", pretrained, kind)
+        kept = pretrained and "network.frozen=0" not in options
+        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
+        assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if pretrained else 2e-3)
+        if pretrained == "imagenet":
+            assert recipe["network"]["lite"] == ("network.lite=1" in options)
+    for options, pretrained, backbone in (
+        ([], "person-single", "efficientnet"),
+        (["--from", "imagenet"], "imagenet", "efficientnet"),
+        (["--from", "none"], None, "paper"),
     ):
         recipe = chosen("one", options)
         assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["backbone"]) == (
             "hourglass",
-            start,
+            pretrained,
             backbone,
         )
-        network = recipe["network"]
-        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.3) if start else (0, 1))
+        assert (recipe["network"]["frozen"], recipe["network"]["backbone_lr_factor"]) == (
+            (3, 0.3) if pretrained else (0, 1)
+        )
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
     assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
 
@@ -170,3 +173,16 @@ def test_what_is_started_from_is_a_model_of_people_unless_something_else_is_said
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:
     assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
     assert "person is a model of openpose: hourglass cannot start from it" in capsys.readouterr().err
+
+
+def test_positional_labels_equal_the_option_data(labels: Path, untrained: None) -> None:
+    options = ("--method", "hourglass", "--set", "run.threads=1", "--batch-size", "4", "--pretrained", "none")
+    assert run("train", labels, *options, "--out", "positional") == 130
+    assert run("train", "--data", labels, *options, "--out", "option") == 130
+    assert read_recipe("positional/recipe.toml") == read_recipe("option/recipe.toml")
+    assert read_recipe("option/recipe.toml")["run"]["batch_size"] == 4
+
+
+def test_labels_given_twice_are_an_error(labels: Path, capsys: pytest.CaptureFixture) -> None:
+    assert run("train", labels, "--data", labels) == 2
+    assert "labels are given twice" in capsys.readouterr().err

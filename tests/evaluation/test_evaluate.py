@@ -1,7 +1,8 @@
-"""From a model and labels to figures: pairs, and what each figure stands on."""
+"""Pairing, and the metrics of an evaluation, worked by hand."""
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,18 +10,15 @@ import pytest
 from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
-from cairn.evaluation.evaluate import (
-    Finder,
-    evaluate,
-    measure,
-    measure_error,
-    measure_pck,
-    pair_objects,
-    predict_objects,
-)
+from cairn.evaluation.evaluate import evaluate, measure
+from cairn.evaluation.keypoint_metrics import measure_error, measure_pck
+from cairn.evaluation.pairing import pair_instances
+from cairn.evaluation.prediction import Predict, predict_all_boxes, predict_in_skeleton
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
+from cairn.evaluation.tasks import TASKS
 from cairn.inference.model_spec import Task
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from support import DATA
 
@@ -28,20 +26,20 @@ TOY = Skeleton("toy", ("a", "b"), sigmas=(0.1, 0.1))
 
 
 def image(number: int, points: list, visibility: list, crowd: list | None = None) -> LabeledImage:
-    shown = np.array(visibility, np.uint8).reshape(-1, 2)
-    keypoints = np.where(shown[..., None] > 0, np.array(points, np.float32).reshape(-1, 2, 2), np.nan)
-    boxes = np.array([[0, 0, 30, 40]] * len(shown), np.float32).reshape(-1, 4)
+    visible = np.array(visibility, np.uint8).reshape(-1, 2)
+    keypoints = np.where(visible[..., None] > 0, np.array(points, np.float32).reshape(-1, 2, 2), np.nan)
+    boxes = np.array([[0, 0, 30, 40]] * len(visible), np.float32).reshape(-1, 4)
     annotation = Annotation(
         keypoints=keypoints.astype(np.float32),
-        visibility=shown,
+        visibility=visible,
         boxes=boxes,
-        areas=np.full(len(shown), 1200, np.float32),
-        crowd=np.array(crowd or [False] * len(shown), bool),
+        areas=np.full(len(visible), 1200, np.float32),
+        crowd=np.array(crowd or [False] * len(visible), bool),
     )
     return LabeledImage(number, Path(f"{number}.jpg"), (100, 100), annotation)
 
 
-# Two objects in the first image with a crowd and an unlabeled object between them; none in the second.
+# Two instances in the first image, with an unlabeled instance and a crowd between them; none in the second.
 LABELS = Labels(
     TOY,
     (
@@ -59,28 +57,28 @@ LABELS = Labels(
 
 def poses(points: list) -> Poses:
     keypoints = np.array(points, np.float32).reshape(-1, 2, 2)
-    found = ~np.isnan(keypoints).any(axis=-1)
-    return Poses(keypoints, found.astype(np.float32), np.ones(len(keypoints), np.float32), TOY)
+    detected = ~np.isnan(keypoints).any(axis=-1)
+    return Poses(keypoints, detected.astype(np.float32), np.ones(len(keypoints), np.float32), TOY)
 
 
-def test_whole_images_pair_by_similarity_and_missed_objects_stay_empty() -> None:
+def test_multiple_instances_pair_by_similarity_and_missed_ones_are_nan() -> None:
     near_last = [[51, 50], [math.nan, math.nan]]
-    pairs = pair_objects(LABELS, [poses([[[90, 90], [80, 80]], near_last]), poses([])])
+    pairs = pair_instances(LABELS, [poses([[[90, 90], [80, 80]], near_last]), poses([])])
     np.testing.assert_array_equal(pairs.images, [0, 0])
-    np.testing.assert_array_equal(pairs.truth.keypoints[1], [[50, 50], [60, 50]])
+    np.testing.assert_array_equal(pairs.ground_truth.keypoints[1], [[50, 50], [60, 50]])
     np.testing.assert_array_equal(pairs.predicted, [np.full((2, 2), np.nan), near_last])
-    np.testing.assert_array_equal(pairs.met, [False, True])
+    np.testing.assert_array_equal(pairs.matched, [False, True])
 
 
-def test_crops_pair_row_by_row_and_see_labeled_objects_only() -> None:
-    asked = []
+def test_crops_pair_row_by_row_and_get_the_boxes_of_labeled_instances() -> None:
+    calls = []
 
-    def finder(path: Path, boxes: np.ndarray) -> Poses:
-        asked.append((path, len(boxes)))
+    def predict(path: Path, boxes: np.ndarray) -> Poses:
+        calls.append((path, len(boxes)))
         return poses([[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
-    pairs = pair_objects(LABELS, list(predict_objects(finder, LABELS)), task="crop")
-    assert asked == [(Path("5.jpg"), 2)]
+    pairs = pair_instances(LABELS, list(predict_all_boxes(predict, LABELS)), task="crop")
+    assert calls == [(Path("5.jpg"), 2)]
     np.testing.assert_array_equal(pairs.predicted, [[[0, 0], [1, 1]], [[2, 2], [3, 3]]])
 
 
@@ -88,35 +86,35 @@ def test_crops_pair_row_by_row_and_see_labeled_objects_only() -> None:
     ("point", "row"),
     [([[12, 9], [math.nan, math.nan]], 0), ([[300, 310], [320, 330]], 1), ([[math.nan] * 2] * 2, None)],
 )
-def test_the_one_object_of_a_whole_image_is_the_nearest_however_far(point: list, row: int | None) -> None:
-    pairs = pair_objects(LABELS, [poses([point]), poses([point])], task="single_instance")
+def test_a_single_instance_pairs_with_the_nearest_label_at_any_distance(point: list, row: int | None) -> None:
+    pairs = pair_instances(LABELS, [poses([point]), poses([point])], task="single_instance")
     expected = np.full((2, 2, 2), np.nan)
     if row is not None:
         expected[row] = point
     np.testing.assert_array_equal(pairs.predicted, expected)
 
 
-def test_a_model_of_the_whole_image_is_not_told_where_the_object_is() -> None:
-    def finder(path: Path) -> Poses:  # it takes no boxes
+def test_a_single_instance_model_gets_no_boxes() -> None:
+    def predict(path: Path) -> Poses:  # takes no boxes
         return poses([[[10, 10], [24, 13]]])
 
-    result = evaluate(finder, LABELS, "single_instance")
-    assert (result.oks, result.pck_met) == (None, None)
-    np.testing.assert_array_equal(result.pairs.met, [True, False])
-    assert (result.pck.value, result.error.missing) == (25, 50)
+    result = evaluate(predict, LABELS, "single_instance")
+    assert (result.oks, result.pck_detected) == (None, None)
+    np.testing.assert_array_equal(result.pairs.matched, [True, False])
+    assert (result.pck.value, result.error.not_detected) == (25, 50)
     assert result.error.value == pytest.approx(5)  # 0 and 5 of 50
 
 
-def test_several_objects_in_a_whole_image_are_one_line() -> None:
+def test_several_predictions_of_a_single_instance_are_an_error() -> None:
     two = poses([[[10, 10], [24, 13]]] * 2)
-    with pytest.raises(LabelError, match=r"5\.jpg: expected one object in the whole image, got 2"):
-        pair_objects(LABELS, [two, two], task="single_instance")
+    with pytest.raises(LabelError, match=r"5\.jpg: expected at most one predicted instance per image, got 2"):
+        pair_instances(LABELS, [two, two], task="single_instance")
 
 
-def test_figures_by_hand() -> None:
-    # Boxes have a diagonal of 50: the keypoints are off by 0, 5 and 10 of 50, and one is not found.
-    found = poses([[[10, 10], [23, 14]], [[50, 60], [math.nan, math.nan]]])
-    pairs = pair_objects(LABELS, [found, poses([])], task="crop")
+def test_metrics_by_hand() -> None:
+    # Boxes have a diagonal of 50: the keypoints are off by 0, 5 and 10 of 50, and one is not detected.
+    predicted = poses([[[10, 10], [23, 14]], [[50, 60], [math.nan, math.nan]]])
+    pairs = pair_instances(LABELS, [predicted, poses([])], task="crop")
     result = measure_pck(pairs, PROTOCOLS["diagonal"], threshold=0.15)
     np.testing.assert_array_equal(result.per_joint, [50, 50])
     assert (result.value, result.unmeasured) == (50, 0)
@@ -124,96 +122,112 @@ def test_figures_by_hand() -> None:
     error = measure_error(pairs, PROTOCOLS["diagonal"])
     np.testing.assert_allclose(error.per_joint, [10, 10])
     assert error.value == pytest.approx(10)
-    assert error.missing == 25
+    assert error.not_detected == 25
     assert error.unmeasured == 0
 
 
 @pytest.mark.parametrize(("name", "nme"), [("box", 12.5), ("a:b", 50), ("diagonal", 10)])
-def test_nme_is_in_the_protocol_s_length(name: str, nme: float) -> None:
-    found = poses([[[13, 14], [23, 14]], [[50, 55], [60, 55]]])  # off by 5 everywhere
-    result = measure(LABELS, (found, poses([])), protocol=protocol_of(name))
+def test_nme_uses_the_reference_length_of_the_protocol(name: str, nme: float) -> None:
+    predicted = poses([[[13, 14], [23, 14]], [[50, 55], [60, 55]]])  # off by 5 everywhere
+    result = measure(LABELS, (predicted, poses([])), protocol=protocol_of(name))
     assert result.error.protocol.name == name
     assert result.error.value == pytest.approx(nme)
 
 
-def test_left_out_joints_stay_in_the_table_and_out_of_the_mean() -> None:
+def test_ignored_joints_are_in_the_table_but_not_in_the_mean() -> None:
     body = Skeleton("body", ("pelvis", "left_hip"))
-    labels = Labels(body, LABELS.images, LABELS.known)
+    labels = Labels(body, LABELS.images, LABELS.labeled_joints)
     rows = np.flatnonzero(labels.images[0].annotation.labeled)
-    truth = labels.images[0].annotation
-    truth = Annotation(**{**vars(truth), "heads": np.full(len(truth), 10, np.float32)})
-    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), truth),), labels.known)
-    shifted = truth.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
-    found = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
-    result = measure(labels, (found,), "crop", PROTOCOLS["mpii"])
+    annotation = labels.images[0].annotation
+    annotation = Annotation(**{**vars(annotation), "heads": np.full(len(annotation), 10, np.float32)})
+    labels = Labels(body, (LabeledImage(1, Path("1.jpg"), (100, 100), annotation),), labels.labeled_joints)
+    shifted = annotation.keypoints[rows] + np.array([[[40, 0], [0, 0]]], np.float32)
+    predicted = Poses(shifted, np.ones((2, 2), np.float32), np.ones(2, np.float32), body)
+    result = measure(labels, (predicted,), "crop", PROTOCOLS["mpii"])
     np.testing.assert_array_equal(result.pck.per_joint, [0, 100])
     assert result.pck.value == 100
     np.testing.assert_allclose(result.error.per_joint, [80, 0])  # of boxes whose diagonal is 50
     assert result.error.protocol is PROTOCOLS["diagonal"]
 
 
-def truth_finder(labels: Labels, noise: float = 0.0) -> Finder:
-    """A model that knows the answers; noise in units of the root of an object's area."""
+def oracle(labels: Labels, noise: float = 0.0) -> Predict:
+    """A predictor that returns the ground truth with noise, in units of the square root of the instance area."""
     generator = np.random.default_rng(0)
-    answers = {image.path: image.annotation for image in labels}
+    annotations = {image.path: image.annotation for image in labels}
 
-    def finder(path: Path, boxes: np.ndarray | None = None) -> Poses:
-        rows = answers[path][np.flatnonzero(answers[path].labeled)]
+    def predict(path: Path, boxes: np.ndarray | None = None) -> Poses:
+        rows = annotations[path][np.flatnonzero(annotations[path].labeled)]
         error = noise * np.sqrt(rows.areas)[:, None, None] * generator.normal(size=rows.keypoints.shape)
-        found = (rows.visibility > 0).astype(np.float32)
+        confidence = (rows.visibility > 0).astype(np.float32)
         return Poses(
-            (rows.keypoints + error).astype(np.float32), found, np.ones(len(rows), np.float32), labels.skeleton
+            (rows.keypoints + error).astype(np.float32), confidence, np.ones(len(rows), np.float32), labels.skeleton
         )
 
-    return finder
+    return predict
 
 
 @pytest.mark.parametrize("task", ["multi_instance", "crop"])
-def test_the_truth_is_worth_a_hundred(task: Task) -> None:
+def test_ground_truth_scores_100(task: Task) -> None:
     done: list[int] = []
-    result = evaluate(truth_finder(LABELS), LABELS, task, progress=done.append)
+    result = evaluate(oracle(LABELS), LABELS, task, progress=done.append)
     assert done == [1, 2]
-    assert (result.pck.value, result.pck.area, result.error.value, result.error.missing) == (100, 100, 0, 0)
+    assert (result.pck.value, result.pck.area, result.error.value, result.error.not_detected) == (100, 100, 0, 0)
     assert result.pck.protocol.name == "diagonal"
     assert result.seconds > 0
     if task == "crop":
         assert result.oks is None
-        assert result.pck_met is None
+        assert result.pck_detected is None
     else:
         assert result.oks is not None
         assert result.oks["AP"] == pytest.approx(100)
-        assert result.pck_met is not None
-        assert result.pck_met.value == 100
+        assert result.pck_detected is not None
+        assert result.pck_detected.value == 100
 
 
-def test_a_missed_object_counts_in_one_pck_and_not_in_the_other() -> None:
+def test_a_missed_instance_lowers_pck_but_not_pck_of_detected_instances() -> None:
     result = measure(LABELS, (poses([[[10, 10], [20, 10]]]), poses([])))
     assert result.pck.value == 50
-    assert result.pck_met is not None
-    assert result.pck_met.value == 100
+    assert result.pck_detected is not None
+    assert result.pck_detected.value == 100
 
 
-def test_nothing_found_is_measured_as_such() -> None:
+def test_no_detections_give_zero_pck_and_no_nme() -> None:
     result = measure(LABELS, (poses([]), poses([])))
     assert result.pck.value == 0
-    assert result.pck_met is None
-    assert result.error.missing == 100
+    assert result.pck_detected is None
+    assert result.error.not_detected == 100
     assert math.isnan(result.error.value)
 
 
-def test_rows_that_do_not_answer_the_boxes_are_one_line() -> None:
-    with pytest.raises(LabelError, match=r"5\.jpg has 2 labeled objects, got 1 prediction"):
-        pair_objects(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], task="crop")
+def test_a_wrong_number_of_predictions_for_boxes_is_an_error() -> None:
+    with pytest.raises(LabelError, match=r"5\.jpg: expected one prediction for each of 2 labeled instances, got 1"):
+        pair_instances(LABELS, [poses([[[10, 10], [20, 10]]]), poses([])], task="crop")
+
+
+def test_every_task_has_an_evaluation() -> None:
+    assert set(TASKS) == set(get_args(Task))
+
+
+def test_predictions_are_mapped_to_the_skeleton_of_the_labels() -> None:
+    reverse = Skeleton("reverse", ("b", "c", "a"))
+    predicted = Poses(
+        np.array([[[1, 2], [3, 4], [5, 6]]], np.float32), np.ones((1, 3), np.float32), np.ones(1, np.float32), reverse
+    )
+    mapped = predict_in_skeleton(lambda path: predicted, reverse, LABELS)(Path("5.jpg"))
+    assert mapped.skeleton is TOY
+    np.testing.assert_array_equal(mapped.keypoints, [[[5, 6], [1, 2]]])
+    with pytest.raises(LabelError, match="keypoints of toy that the model's skeleton other does not have: b"):
+        predict_in_skeleton(lambda path: predicted, Skeleton("other", ("a",)), LABELS)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["coco-people", "lspet", "faces", "flies", "openfield"])
-def test_real_sets_with_a_model_that_knows_the_answers(name: str) -> None:
+def test_an_oracle_on_real_data_sets(name: str) -> None:
     path = DATA / name / "val.json"
     if not path.is_file():
         pytest.skip(f"no data set at {path}")
     labels = read_coco(path)
-    exact, noisy = (evaluate(truth_finder(labels, noise), labels) for noise in (0.0, 0.05))
+    exact, noisy = (evaluate(oracle(labels, noise), labels) for noise in (0.0, 0.05))
     assert exact.oks is not None
     assert noisy.oks is not None
     assert exact.oks["AP"] == pytest.approx(100)

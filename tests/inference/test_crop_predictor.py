@@ -1,3 +1,5 @@
+"""Predictors of one instance per crop, and refinement."""
+
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -15,6 +17,7 @@ from cairn.methods.hourglass import predictor
 from cairn.structures.geometry import Affine, crop
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
+from support.fake_network import FixedPredictor
 
 PAIR = Skeleton("pair", ("left", "right"), flip_pairs=((0, 1),))
 SPEC = ModelSpec(
@@ -30,20 +33,20 @@ SPEC = ModelSpec(
 
 @dataclass
 class DotNetwork:
-    """Finds the red dot (left) and the green dot (right), and keeps what it was shown."""
+    """Detects the red dot (left) and the green dot (right), and keeps its inputs."""
 
     spec: ModelSpec = SPEC
-    shown: list[NDArray[np.float32]] = field(default_factory=list)
+    inputs: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        self.shown.append(images)
+        self.inputs.append(images)
         count, _, height, width = images.shape
         cells = (images[:, :2] / 255).reshape(count, 2, height // 4, 4, width // 4, 4).mean(axis=(3, 5))
         return {"heatmaps": np.maximum(cells, 1e-6).astype(np.float32)}
 
 
 class LopsidedNetwork:
-    """A random linear network, which treats left and right quite differently."""
+    """A random linear network, which treats left and right differently."""
 
     spec = SPEC
 
@@ -54,8 +57,8 @@ class LopsidedNetwork:
         count, _, height, width = images.shape
         cells = images.reshape(count, 3, height // 4, 4, width // 4, 4).mean(axis=(3, 5)) / 255
         around = np.lib.stride_tricks.sliding_window_view(np.pad(cells, [(0, 0)] * 2 + [(2, 2)] * 2), (5, 5), (2, 3))
-        answers = np.einsum("bcyxij,kcij->bkyx", around, self.kernels)
-        return {"heatmaps": (1 / (1 + np.exp(-answers))).astype(np.float32)}
+        responses = np.einsum("bcyxij,kcij->bkyx", around, self.kernels)
+        return {"heatmaps": (1 / (1 + np.exp(-responses))).astype(np.float32)}
 
 
 def dots(size: tuple[int, int], left: tuple[float, float], right: tuple[float, float], sigma: float) -> NDArray:
@@ -75,42 +78,42 @@ def dots(size: tuple[int, int], left: tuple[float, float], right: tuple[float, f
     st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
     st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4)),
 )
-def test_joints_in_a_box_are_found_where_they_are_in_the_image(
+def test_keypoints_in_a_box_are_in_image_pixels(
     center: tuple[float, float], side: float, aspect: float, left: tuple, right: tuple
 ) -> None:
-    truth = np.array(center) + side * np.array([left, right])
-    image = dots((140, 200), *truth, sigma=0.1 * side)
+    expected = np.array(center) + side * np.array([left, right])
+    image = dots((140, 200), *expected, sigma=0.1 * side)
     width, height = side, side * aspect
     box = (center[0] - width / 2, center[1] - height / 2, width, height)
     poses = predictor(DotNetwork())(image, [box])
     cell = 4 * SPEC.input.margin * side / SPEC.input.size  # in the image's pixels
-    assert np.abs(poses.keypoints[0] - truth).max() < 0.25 * cell + 0.1
+    assert np.abs(poses.keypoints[0] - expected).max() < 0.25 * cell + 0.1
 
 
-def test_the_square_is_the_margin_times_the_longer_side_around_the_boxs_center() -> None:
+def test_crop_is_the_margin_times_the_longer_side_around_the_center() -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     network = DotNetwork()
     predictor(network)(image, [[20, 10, 30, 40]])
     expected = crop((35, 30), 1.5 * 40, (64, 64)).warp(image, (64, 64))
-    assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
+    assert np.array_equal(network.inputs[0][0].transpose(1, 2, 0), expected)
 
 
-def test_without_boxes_the_square_that_holds_the_whole_image_is_shown() -> None:
+def test_without_boxes_the_crop_holds_the_whole_image() -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 121, 3), np.uint8)
     network = DotNetwork()
     poses = predictor(network)(image)
     assert len(poses) == 1
     expected = crop((60, 29.5), 121, (64, 64)).warp(image, (64, 64))
-    assert np.array_equal(network.shown[0][0].transpose(1, 2, 0), expected)
+    assert np.array_equal(network.inputs[0][0].transpose(1, 2, 0), expected)
 
 
-def test_many_boxes_are_shown_a_few_at_a_time_and_come_back_in_order() -> None:
+def test_many_boxes_run_in_chunks_and_keep_their_order() -> None:
     rng = np.random.default_rng(1)
     image = cv2.GaussianBlur(rng.integers(0, 256, (200, 300, 3), np.uint8), (0, 0), 4)
     boxes = np.concatenate([rng.uniform(0, 150, (2 * CROPS_AT_ONCE + 3, 2)), rng.uniform(20, 90, (35, 2))], axis=1)
     network = DotNetwork()
     together = predictor(network)(image, boxes)
-    assert [len(images) for images in network.shown] == [CROPS_AT_ONCE, CROPS_AT_ONCE, 3]
+    assert [len(images) for images in network.inputs] == [CROPS_AT_ONCE, CROPS_AT_ONCE, 3]
     for i, box in enumerate(boxes):
         alone = predictor(DotNetwork())(image, [box])
         assert np.array_equal(alone.keypoints[0], together.keypoints[i], equal_nan=True)
@@ -118,10 +121,24 @@ def test_many_boxes_are_shown_a_few_at_a_time_and_come_back_in_order() -> None:
 
 
 @pytest.mark.parametrize("boxes", [[], np.zeros((0, 4))])
-def test_no_boxes_give_no_objects_and_nothing_is_shown(boxes: ArrayLike) -> None:
+def test_empty_boxes_give_no_instances_and_no_inference(boxes: ArrayLike) -> None:
     network = DotNetwork()
     assert len(predictor(network)(np.zeros((50, 50, 3), np.uint8), boxes)) == 0
-    assert not network.shown
+    assert not network.inputs
+
+
+def test_batch_with_boxes_equals_single_calls() -> None:
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    images, boxes = [image, image[:, ::-1].copy(), image], [[[50, 40, 50, 40]], [], [[40, 30, 60, 60]] * 20]
+    model = predictor(DotNetwork())
+    alone = [model(*pair) for pair in zip(images, boxes, strict=True)]
+    for one, other in zip(alone, model(images, boxes), strict=True):
+        assert np.array_equal(one.keypoints, other.keypoints)
+    assert [len(poses) for poses in alone] == [1, 0, 20]
+    with pytest.raises(LabelError, match=r"image 1 of the batch: box 0 .* has no area"):
+        model(images[:2], [None, [[0, 0, 0, 0]]])
+    with pytest.raises(LabelError, match="a batch of 3 images needs boxes for each image, got boxes for 1"):
+        model(images, [[[50, 40, 50, 40]]])
 
 
 def mirrored(poses: Poses, width: int) -> Poses:
@@ -131,14 +148,14 @@ def mirrored(poses: Poses, width: int) -> Poses:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_flip_test_of_a_mirrored_image_is_the_mirrored_result(seed: int) -> None:
+def test_flip_test_of_a_mirrored_image_is_the_mirrored_result(seed: int) -> None:
     image = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (96, 131, 3), np.uint8), (0, 0), 5)
     image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
     box = np.array([[20.0, 10, 60, 70], [50, 30, 45, 20]])
     other = np.stack([131 - 1 - box[:, 0] - box[:, 2], *box[:, 1:].T], axis=1)
-    finder = predictor(LopsidedNetwork(seed), flip=True)
-    there = mirrored(finder(image, box), 131)
-    here = finder(np.ascontiguousarray(image[:, ::-1]), other)
+    model = predictor(LopsidedNetwork(seed), flip=True)
+    there = mirrored(model(image, box), 131)
+    here = model(np.ascontiguousarray(image[:, ::-1]), other)
     # OpenCV's warp rounds positions to 1/32 pixel, and not the same way from both sides.
     assert np.allclose(here.keypoints, there.keypoints, atol=0.25)
     assert np.allclose(here.confidence, there.confidence, atol=0.01)
@@ -150,7 +167,7 @@ def test_the_flip_test_of_a_mirrored_image_is_the_mirrored_result(seed: int) -> 
     )
 
 
-def test_flip_changes_nothing_where_the_network_and_the_joints_know_no_sides() -> None:
+def test_flip_test_is_identity_for_a_symmetric_network() -> None:
     image = dots((100, 100), (40, 50), (63, 44), 6)
     spec = SPEC.model_copy(update={"skeleton": Skeleton("dots", ("red", "green"))})
     once, twice = (predictor(DotNetwork(spec), flip=flip)(image, [[20, 20, 60, 60]]) for flip in (False, True))
@@ -173,34 +190,34 @@ def test_flip_changes_nothing_where_the_network_and_the_joints_know_no_sides() -
         ([[0, 0, 40, 40], [100, 0, 40, 40]], r"box 1 .* lies outside the image of 100 x 80 pixels"),
         ([[-41, 10, 40, 40]], "lies outside"),
         ([[10, 80, 40, 40]], "lies outside"),
-        ([[10, 10, 10, 10]], r"box 0 .* gives a crop of 15.0 pixels; the least is 16"),
+        ([[10, 10, 10, 10]], r"box 0 .* gives a crop of 15.0 pixels; the minimum is 16"),
     ],
 )
-def test_impossible_boxes_are_one_line_errors(boxes: ArrayLike, words: str) -> None:
+def test_invalid_boxes_raise_one_line(boxes: ArrayLike, words: str) -> None:
     network = DotNetwork()
     with pytest.raises(LabelError, match=words) as caught:
         predictor(network)(np.zeros((80, 100, 3), np.uint8), boxes)
     assert "\n" not in str(caught.value)
-    assert not network.shown
+    assert not network.inputs
 
 
-def test_boxes_that_reach_over_the_border_are_possible() -> None:
+def test_boxes_may_cross_the_border() -> None:
     assert (
         len(predictor(DotNetwork())(np.zeros((80, 100, 3), np.uint8), [[-30, -30, 40, 40], [-5e8, -5e8, 1e9, 1e9]]))
         == 2
     )
 
 
-def test_a_image_too_small_for_a_crop_and_one_that_is_none_are_one_line_errors() -> None:
+def test_too_small_images_and_other_inputs_raise_one_line() -> None:
     for image, words in (
         (np.zeros((1, 1, 3), np.uint8), "the image is 1 x 1 pixels; its longer side must be 16 at least"),
-        (np.zeros((80, 100), np.uint8), r"\(H, W, 3\) uint8 RGB array"),
+        (np.zeros((80, 100)), r"expected an image of uint8 from 0 to 255, got float64 \(80, 100\)"),
     ):
         with pytest.raises(ImageError, match=words):
             predictor(DotNetwork())(image)
 
 
-def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_are_errors() -> None:
+def test_settings_of_the_caller_override_the_specification() -> None:
     image = dots((64, 64), (30.4, 30), (20, 20), 5)
 
     def x(**settings: object) -> float:
@@ -210,7 +227,7 @@ def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_ar
     assert x() != x(refinement="log-parabola")
     network = DotNetwork()
     predictor(network, size=32)(image)
-    assert network.shown[0].shape == (1, 3, 32, 32)
+    assert network.inputs[0].shape == (1, 3, 32, 32)
     for settings_, words in (
         ({"size": 40}, "a multiple of 16, got 40"),
         ({"threshold": 0.5}, r"decode\(\) of hourglass has no threshold; it has refinement"),
@@ -225,19 +242,19 @@ def test_settings_come_from_the_specification_and_the_caller_and_unknown_ones_ar
             predictor(DotNetwork(SPEC.model_copy(update=change)))
 
 
-# ---- top-down on top of bottom-up
+# ---- refinement
 
 
 TRIO = Skeleton("trio", ("a", "b", "c"))
 
 
-def whole(keypoints: ArrayLike, scores: ArrayLike):
+def whole(keypoints: ArrayLike, scores: ArrayLike) -> FixedPredictor:
     points = np.array(keypoints, np.float32)
     confidence = np.isfinite(points).all(axis=2).astype(np.float32)
-    return lambda image: Poses(points, confidence, np.array(scores, np.float32), TRIO)
+    return FixedPredictor(Poses(points, confidence, np.array(scores, np.float32), TRIO))
 
 
-def test_refining_looks_into_the_box_around_each_objects_keypoints() -> None:
+def test_refinement_predicts_in_the_box_around_the_keypoints_of_each_instance() -> None:
     image = dots((120, 200), (60, 50), (90, 70), 5)
     found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
     crops = predictor(DotNetwork())
@@ -247,20 +264,25 @@ def test_refining_looks_into_the_box_around_each_objects_keypoints() -> None:
     assert poses.skeleton == PAIR
     assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
     assert RefinedPredictor(found, crops).spec is SPEC
+    with pytest.raises(ModelError, match="give boxes or refine, not both"):
+        RefinedPredictor(found, crops)(image, boxes=[[0, 0, 50, 50]])
+    for pair in ((crops, crops), (found, found)):
+        with pytest.raises(ModelError, match="refinement needs a model of all instances and a model of one instance"):
+            RefinedPredictor(*pair)
 
 
-def test_refining_takes_whatever_the_first_predictor_finds() -> None:
+def test_refinement_accepts_every_detection_of_the_first_predictor() -> None:
     nothing = [np.nan] * 2
     found = whole(
         [
-            [[50, 40], nothing, nothing],  # a single joint: a box without area
+            [[50, 40], nothing, nothing],  # one keypoint: a box without area
             [nothing, nothing, nothing],
-            [[300, 40], [310, 60], nothing],  # in the padding beside the image
+            [[300, 40], [310, 60], nothing],  # in the padding of the letterbox
             [[199, 40], [240, 60], nothing],
         ],
         [0.4, 0.3, 0.2, 0.1],
     )
     image, crops = np.zeros((120, 200, 3), np.uint8), predictor(DotNetwork())
     assert len(RefinedPredictor(found, crops)(image)) == 2
-    nobody = whole(np.zeros((0, 3, 2)), [])
-    assert len(RefinedPredictor(nobody, crops)(image)) == 0
+    empty = whole(np.zeros((0, 3, 2)), [])
+    assert len(RefinedPredictor(empty, crops)(image)) == 0

@@ -1,4 +1,4 @@
-"""An .onnx file is a network of ours, or the reason why not is said in one line."""
+"""An .onnx file is opened, or raises one line that states why not."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cairn.inference.network import OnnxNetwork
 from support.fake_network import SPEC, totems, write_totem_model
 
 
-def test_a_network_gives_the_maps_that_its_specification_names(totem_model: Path) -> None:
+def test_network_returns_the_outputs_of_its_specification(totem_model: Path) -> None:
     network = OnnxNetwork(totem_model, threads=1)
     assert network.spec == SPEC
     maps = network(np.zeros((2, 3, 64, 96), np.float32))
@@ -18,7 +18,7 @@ def test_a_network_gives_the_maps_that_its_specification_names(totem_model: Path
     assert not maps["heatmaps"].any()
 
 
-def test_one_network_sees_images_of_many_sizes(totem_model: Path) -> None:
+def test_one_network_runs_on_images_of_many_sizes(totem_model: Path) -> None:
     network = OnnxNetwork(totem_model, threads=1)
     for height, width in ((64, 64), (96, 160), (32, 320)):
         image = totems((height, width), [(width // 2, height // 2)], length=10)
@@ -28,7 +28,7 @@ def test_one_network_sees_images_of_many_sizes(totem_model: Path) -> None:
         assert np.allclose(np.unravel_index(green.argmax(), green.shape), (height / 16, width / 16), atol=1)
 
 
-def test_what_the_graph_does_not_take_is_one_line(tmp_path: Path) -> None:
+def test_input_that_the_graph_rejects_raises_one_line(tmp_path: Path) -> None:
     network = OnnxNetwork(write_totem_model(tmp_path / "totems.onnx"), threads=1)
     with pytest.raises(ModelError, match=r"model totems, whose input is B x 3 x h x w, .* 40 x 64 pixels") as caught:
         network(np.zeros((1, 4, 64, 40), np.float32))  # four channels
@@ -36,12 +36,12 @@ def test_what_the_graph_does_not_take_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [-1, 257, 10**12])
-def test_no_machine_has_so_many_cores(totem_model: Path, threads: int) -> None:
+def test_absurd_numbers_of_threads_raise(totem_model: Path, threads: int) -> None:
     with pytest.raises(ModelError, match=f"threads must be from 0, for all, to 256, got {threads}"):
         OnnxNetwork(totem_model, threads)
 
 
-def test_files_that_are_not_ours(tmp_path: Path) -> None:
+def test_files_that_are_not_cairn_models_raise(tmp_path: Path) -> None:
     text = tmp_path / "text.onnx"
     text.write_text("hello")
     truncated = tmp_path / "truncated.onnx"
@@ -54,8 +54,8 @@ def test_files_that_are_not_ours(tmp_path: Path) -> None:
         tmp_path: "no model file",
         text: "is not an ONNX model",
         truncated: "is not an ONNX model",
-        foreign: "not one of Cairn's.*cairn export",
-        promising: "promises outputs masks",
+        foreign: "not a Cairn model.*cairn export",
+        promising: "names outputs masks",
     }
     for path, message in cases.items():
         with pytest.raises(ModelError, match=message) as caught:

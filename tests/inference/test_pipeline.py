@@ -1,4 +1,4 @@
-"""Overlapped work is the same work in the same order, of few items at a time, and it always comes to an end."""
+"""A pipeline does the same work in the same order, with few items at a time, and it always ends."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def collect(items: Iterator[int], into: list[int]) -> None:
 
 
 @given(st.lists(st.integers(), max_size=20), st.integers(0, 3), st.integers(0, 3))
-def test_it_is_one_stage_after_another(items: list[int], stages: int, ahead: int) -> None:
+def test_pipeline_equals_stages_in_sequence(items: list[int], stages: int, ahead: int) -> None:
     steps = [lambda x, k=k: 3 * x + k for k in range(stages)]
     expected = items
     for step in steps:
@@ -31,8 +31,8 @@ def test_it_is_one_stage_after_another(items: list[int], stages: int, ahead: int
     assert running() == 0
 
 
-def test_stages_are_at_work_at_the_same_time() -> None:
-    """The second stage is at item n while the first is at n + 1: else nobody would pass the barrier."""
+def test_stages_run_concurrently() -> None:
+    """The second stage processes item n while the first processes n + 1: else the barrier would time out."""
     barrier = threading.Barrier(2, timeout=20)
 
     def first(item: int) -> int:
@@ -49,7 +49,7 @@ def test_stages_are_at_work_at_the_same_time() -> None:
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
-def test_a_stage_sees_one_item_at_a_time_in_order(ahead: int) -> None:
+def test_stage_gets_one_item_at_a_time_in_order(ahead: int) -> None:
     seen: list[int] = []
     busy = threading.Lock()
 

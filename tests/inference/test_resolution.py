@@ -1,4 +1,4 @@
-"""What the network is shown of an image, and how maps of several scales become one."""
+"""Resolution of the network input, and the average of maps over test-time scales."""
 
 import math
 
@@ -19,18 +19,18 @@ from support.fake_poses import random_poses
 
 
 class NoiseNetwork:
-    """Other maps for every size of input, and the same each time."""
+    """Random maps that depend on the input size alone."""
 
     spec = SPEC
 
     def __init__(self) -> None:
-        self.shown: list[tuple[int, int]] = []
+        self.sizes: list[tuple[int, int]] = []
         self.made: list[Maps] = []
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         height, width = images.shape[2:]
         rng = np.random.default_rng(height * 10_000 + width)
-        self.shown.append((height, width))
+        self.sizes.append((height, width))
         cells = height // self.spec.stride, width // self.spec.stride
         self.made.append(
             {
@@ -54,7 +54,7 @@ def sampled(field: NDArray, x: float, y: float) -> float:
 
 
 @pytest.mark.parametrize("size", [(150, 200), (333, 97)])
-def test_several_scales_are_the_plain_mean_of_resized_maps(size: tuple[int, int]) -> None:
+def test_several_scales_are_the_mean_of_resized_maps(size: tuple[int, int]) -> None:
     network = NoiseNetwork()
     resolution = Resolution(longest=192, scales=3, scale_gap=0.3)
     seen: list[Maps] = []
@@ -64,7 +64,7 @@ def test_several_scales_are_the_plain_mean_of_resized_maps(size: tuple[int, int]
         return Poses.empty(TOTEM)
 
     BottomUpPredictor(network, decode, resolution)(np.zeros((*size, 3), np.uint8))
-    assert len(network.shown) == 3
+    assert len(network.sizes) == 3
     for name in ("heatmaps", "pafs"):
         first = network.made[0][name][0]
         expected = first.astype(np.float64)
@@ -75,8 +75,8 @@ def test_several_scales_are_the_plain_mean_of_resized_maps(size: tuple[int, int]
         np.testing.assert_allclose(seen[0][name], expected / 3, atol=1e-6)
 
 
-def test_the_mean_of_scales_is_where_the_image_shows_it() -> None:
-    """A ramp over the image stays that ramp, whatever the scale: nothing is moved."""
+def test_average_over_scales_does_not_shift_maps() -> None:
+    """A ramp over the image stays the same ramp at every scale."""
 
     class RampNetwork:
         spec = SPEC
@@ -108,7 +108,7 @@ def test_scales_shrink_and_stay_anchored(height: int, width: int, scales: int, m
 
 
 @given(st.integers(20, 4000), st.integers(20, 4000))
-def test_one_side_given_the_other_follows(height: int, width: int) -> None:
+def test_other_side_follows_the_aspect_ratio(height: int, width: int) -> None:
     height = max(height, width // 20)  # else it is too long
     ((affine, size),) = Resolution.parse("-1x368").fit((height, width), 16)
     assert affine.scale == pytest.approx(368 / height)
@@ -117,7 +117,7 @@ def test_one_side_given_the_other_follows(height: int, width: int) -> None:
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000))
-def test_both_sides_given_are_shown_and_hold_the_image(height: int, width: int) -> None:
+def test_image_fits_into_both_sides(height: int, width: int) -> None:
     ((affine, size),) = Resolution.parse("656x368").fit((height, width), 16)
     assert size == (368, 656)
     corner = affine.apply(np.array([width - 0.5, height - 0.5]))
@@ -125,16 +125,16 @@ def test_both_sides_given_are_shown_and_hold_the_image(height: int, width: int) 
     assert np.isclose(corner, [655.5, 367.5]).any()
 
 
-def test_the_network_is_shown_what_was_asked_for() -> None:
+def test_network_input_has_the_given_resolution() -> None:
     network = NoiseNetwork()
     BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), Resolution.parse("-1x192"))(
         np.zeros((100, 150, 3), np.uint8)
     )
     BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), Resolution(scales=2))(np.zeros((100, 200, 3), np.uint8))
-    assert network.shown == [(192, 288), (160, 320), (128, 256)]
+    assert network.sizes == [(192, 288), (160, 320), (128, 256)]
 
 
-def test_poses_of_both_sides_given_lie_in_the_image_s_pixels() -> None:
+def test_poses_are_in_image_pixels_for_two_given_sides() -> None:
     cell = random_poses(0, 2)
     network = FakeNetwork(SPEC, {"heatmaps": np.zeros((1, 3, 8, 8), np.float32)})
     poses = BottomUpPredictor(network, lambda maps: cell, Resolution(width=320, height=320))(
@@ -149,67 +149,86 @@ def test_poses_of_both_sides_given_lie_in_the_image_s_pixels() -> None:
         ({"longest": 320, "width": 320}, "the longest side, or width and height, not both"),
         ({"longest": 8}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 8"),
         ({"height": 9000}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 9000"),
-        ({"scales": 0}, "scales must be 1 at least, got 0"),
+        ({"scales": 0}, "scales must be at least 1, got 0"),
         ({"scales": 2, "scale_gap": 0.0}, "gap between scales must be between 0 and 1, got 0"),
         ({"scale_gap": float("nan")}, "gap between scales must be between 0 and 1, got nan"),
         ({"scales": 5, "scale_gap": 0.25}, "5 scales with a gap of 0.25 end at 0 times"),
         ({"scales": 11, "scale_gap": 0.1}, "11 scales with a gap of 0.1 end at"),
     ],
 )
-def test_contradictions_are_refused(settings: dict, message: str) -> None:
+def test_contradictory_options_raise(settings: dict, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         Resolution(**settings)
 
 
 @pytest.mark.parametrize("text", ["", "368", "x368", "axb", "656x368x3", "656*368", "1e3x368"])
-def test_what_is_no_net_resolution_is_said(text: str) -> None:
+def test_invalid_net_resolution_raises(text: str) -> None:
     with pytest.raises(ModelError, match="WxH, such as 656x368 or -1x368, got"):
         Resolution.parse(text)
 
 
-def test_what_a_model_cannot_be_shown_is_said() -> None:
+def test_impossible_resolutions_raise() -> None:
     with pytest.raises(ModelError, match="only one side"):
         Resolution.parse("-1x-1")
-    with pytest.raises(ModelError, match="height must be a multiple of 32 for this model, got 368: take 352 or 384"):
-        Resolution.parse("-1x368").of_model(320, 32)
-    with pytest.raises(ModelError, match=r"last of 4 scales with a gap of 0\.32 would be 13 pixels; the least is 32"):
+    with pytest.raises(ModelError, match=r"last of 4 scales with a gap of 0\.32 would be 13 pixels; the minimum is 32"):
         Resolution(scales=4, scale_gap=0.32).of_model(320, 32)
-    with pytest.raises(ImageError, match="4000 x 10 pixels, and would be shown 147200 pixels long; the most is 8192"):
+    with pytest.raises(
+        ImageError, match="4000 x 10 pixels, and its network input would be 147200 pixels long; the maximum is 8192"
+    ):
         Resolution.parse("-1x368").fit((10, 4000), 16)
 
 
-def test_a_model_of_single_objects_takes_no_resolution() -> None:
+def test_model_of_one_instance_takes_no_net_resolution() -> None:
     spec = SPEC.model_copy(update={"task": "crop"})
-    with pytest.raises(ModelError, match="shown one object at a time"):
+    with pytest.raises(ModelError, match="predicts one instance per crop"):
         TopDownPredictor(FakeNetwork(spec, {}), lambda maps: Poses.empty(TOTEM), Resolution(scales=2))
 
 
-def test_a_method_takes_a_resolution_for_its_size() -> None:
+def test_method_takes_a_resolution_as_size() -> None:
     network = NoiseNetwork()
     openpose(network, Resolution(scales=2), second_try=False)(np.zeros((64, 64, 3), np.uint8))
-    assert network.shown == [(320, 320), (256, 256)]
+    assert network.sizes == [(320, 320), (256, 256)]
 
 
-def test_one_scale_is_left_as_it_is() -> None:
+def test_average_of_one_scale_is_identity() -> None:
     maps = np.random.default_rng(0).random((2, 3, 4), dtype=np.float32)
     affine = Resolution(longest=64).fit((10, 10), 32)[0][0]
     np.testing.assert_array_equal(average_maps([maps], [affine]), maps)
 
 
 def of_two_scales(longest: int | None = None, scales: int | None = None) -> list[tuple[int, int]]:
-    """What a model is shown of an image of 100 × 200 whose own are 320 pixels and scales of 1 and 1/2."""
+    """Sizes of the network inputs for an image of 100 × 200, of a model of 320 pixels and scales 1 and 1/2."""
     own = SPEC.input.model_copy(update={"scales": 2, "scale_gap": 0.5})
     network = NoiseNetwork()
     network.spec = SPEC.model_copy(update={"input": own})
     shown = Resolution(longest=longest, scales=scales)
     BottomUpPredictor(network, lambda maps: Poses.empty(TOTEM), shown)(np.zeros((100, 200, 3), np.uint8))
-    return network.shown
+    return network.sizes
 
 
-def test_a_model_s_own_scales_are_taken_where_none_are_asked_for() -> None:
+def test_scales_of_the_model_are_the_default() -> None:
     assert of_two_scales() == [(160, 320), (96, 160)]
     assert of_two_scales(scales=1) == [(160, 320)]
     assert of_two_scales(longest=64) == [(32, 64), (32, 32)]
-    assert of_two_scales(longest=63) == [(32, 64)]  # half of it would be below the least side
-    with pytest.raises(ModelError, match="a gap is between scales"):
+    assert of_two_scales(longest=63) == [(32, 64)]  # half of it would be below the minimum side
+    with pytest.raises(ModelError, match="scale_gap needs scales"):
         Resolution(scale_gap=0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("-1x368", (None, 384)), ("656x-1", (672, None)), ("10x40", None), ("640x480", (640, 480))]
+)
+def test_sides_are_rounded_to_the_nearest_multiple_with_a_warning(
+    text: str, expected: tuple | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    if expected is None:
+        with pytest.raises(ModelError, match="size must be from 32 to 8192 pixels, got 10"):
+            Resolution.parse(text)
+        return
+    rounded = Resolution.parse(text).of_model(320, 32)
+    assert (rounded.width, rounded.height) == expected
+    lines = [] if text == "640x480" else [f"net resolution: rounded {LINES[text]}, a multiple of 32"]
+    assert caplog.messages == lines
+
+
+LINES = {"-1x368": "height 368 to 384", "656x-1": "width 656 to 672"}

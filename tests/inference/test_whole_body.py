@@ -1,4 +1,4 @@
-"""Hands and faces: where they are looked for, and that what is found there comes back to its place."""
+"""Hands and faces: their crops follow from the body, and their keypoints are in image pixels."""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,11 +14,11 @@ from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Maps
 from cairn.inference.predictor import TopDownPredictor
 from cairn.inference.whole_body import WholeBodyPredictor, face_boxes, hand_boxes
-from cairn.media.images import ImageLike
 from cairn.ops.heatmaps import argmax_keypoints
 from cairn.results.openpose import to_openpose
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from support.fake_network import FixedPredictor
 
 BODY = load_skeleton("body25")
 FINGERS = Skeleton("fingers", ("wrist", "tip"), limbs=((0, 1),))
@@ -35,13 +35,13 @@ def spec(name: str, skeleton: Skeleton, task: str = "crop", margin: float = 1.0)
 
 @dataclass
 class DotNetwork:
-    """Finds a red and a green dot, and keeps what it was shown."""
+    """Detects a red and a green dot, and keeps its inputs."""
 
     spec: ModelSpec
-    shown: list[NDArray[np.float32]] = field(default_factory=list)
+    inputs: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        self.shown.append(images)
+        self.inputs.append(images)
         blurred = [cv2.GaussianBlur(image, (0, 0), 3) for image in images[:, :2].transpose(0, 2, 3, 1)]
         cells = np.array(blurred).transpose(0, 3, 1, 2)[:, :, 2::4, 2::4] / 255
         return {"heatmaps": np.maximum(cells, 1e-6).astype(np.float32)}
@@ -54,24 +54,15 @@ class DotNetwork:
         return TopDownPredictor(self, decode)
 
 
-@dataclass
-class FixedBody:
-    """Finds the same people in every image."""
-
-    poses: Poses
-
-    @property
-    def spec(self) -> ModelSpec:
-        return spec("body", self.poses.skeleton, "multi_instance")
-
-    def __call__(self, image: ImageLike) -> Poses:
-        return self.poses
+def FixedBody(poses: Poses) -> FixedPredictor:
+    """A predictor that detects the same people in every image."""
+    return FixedPredictor(poses, spec("body", poses.skeleton, "multi_instance"))
 
 
 def people(keypoints: NDArray, confidence: NDArray | float = 1.0, skeleton: Skeleton = BODY) -> Poses:
-    sure = np.broadcast_to(np.asarray(confidence, np.float32), keypoints.shape[:2])
-    points = np.where(sure[..., None] > 0, keypoints, np.nan).astype(np.float32)
-    return Poses(points, sure.copy(), np.linspace(1, 0.5, len(keypoints), dtype=np.float32), skeleton)
+    confident = np.broadcast_to(np.asarray(confidence, np.float32), keypoints.shape[:2])
+    points = np.where(confident[..., None] > 0, keypoints, np.nan).astype(np.float32)
+    return Poses(points, confident.copy(), np.linspace(1, 0.5, len(keypoints), dtype=np.float32), skeleton)
 
 
 def random_people(seed: int, count: int, skeleton: Skeleton = BODY) -> Poses:
@@ -85,7 +76,7 @@ def square(center: NDArray, size: float) -> list[float]:
 
 
 def one_hand(poses: Poses, row: int, side: str) -> list[float] | None:
-    """One person's hand, in the words of the methods page, one number at a time."""
+    """One person's hand, computed one number at a time."""
     at = {part: BODY.index(f"{side}_{part}") for part in ("shoulder", "elbow", "wrist")}
     if any(poses.confidence[row, joint] <= 0.03 for joint in at.values()):
         return None
@@ -95,17 +86,17 @@ def one_hand(poses: Poses, row: int, side: str) -> list[float] | None:
 
 
 def one_face(poses: Poses, row: int) -> list[float] | None:
-    """One person's face likewise."""
+    """One person's face, likewise."""
     at = {name: poses.keypoints[row, BODY.index(name)].astype(float) for name in BODY.joints}
-    sure = {name: poses.confidence[row, BODY.index(name)] > 0.25 for name in BODY.joints}
+    confident = {name: poses.confidence[row, BODY.index(name)] > 0.25 for name in BODY.joints}
 
     def far(a: str, b: str) -> float:
         return float(np.hypot(*(at[a] - at[b])))
 
     centers, sizes = [], []
-    if sure["neck"] and sure["nose"]:
-        sides = [side for side in ("left", "right") if sure[f"{side}_eye"] and sure[f"{side}_ear"]]
-        halves = any(sure[f"{side}_eye"] != sure[f"{side}_ear"] for side in ("left", "right"))
+    if confident["neck"] and confident["nose"]:
+        sides = [side for side in ("left", "right") if confident[f"{side}_eye"] and confident[f"{side}_ear"]]
+        halves = any(confident[f"{side}_eye"] != confident[f"{side}_ear"] for side in ("left", "right"))
         if len(sides) == 1 and not halves:
             eye, ear = f"{sides[0]}_eye", f"{sides[0]}_ear"
             centers.append((at["nose"] + at[eye] + at[ear]) / 3)
@@ -114,14 +105,14 @@ def one_face(poses: Poses, row: int) -> list[float] | None:
             centers.append((at["neck"] + at["nose"]) / 2)
             sizes.append(2 * far("neck", "nose"))
     for a, b, factor in (("left_eye", "right_eye", 3), ("left_ear", "right_ear", 2)):
-        if sure[a] and sure[b]:
+        if confident[a] and confident[b]:
             centers.append((at[a] + at[b]) / 2)
             sizes.append(factor * far(a, b))
     return square(np.mean(centers, axis=0), float(np.mean(sizes))) if sizes else None
 
 
 @given(st.integers(0, 10**6))
-def test_squares_are_those_of_openpose(seed: int) -> None:
+def test_crops_are_those_of_openpose(seed: int) -> None:
     poses = random_people(seed, 6)
     for boxes, expected in (
         (hand_boxes(poses, "left"), [one_hand(poses, row, "left") for row in range(6)]),
@@ -132,21 +123,21 @@ def test_squares_are_those_of_openpose(seed: int) -> None:
         np.testing.assert_allclose(boxes, wanted, rtol=1e-6, atol=1e-4)
 
 
-def test_a_body_without_a_neck_has_it_between_the_shoulders() -> None:
+def test_missing_neck_is_the_mean_of_the_shoulders() -> None:
     coco17, coco18 = load_skeleton("coco17"), load_skeleton("coco18")
     poses = random_people(3, 20, coco17)
     np.testing.assert_allclose(face_boxes(poses), face_boxes(poses.mapped(coco18)))
     assert np.isfinite(face_boxes(poses)).any()
 
 
-def test_a_head_alone_places_a_face() -> None:
+def test_head_alone_places_a_face() -> None:
     poses = people(np.arange(30, dtype=float).reshape(1, 15, 2) * 7, skeleton=load_skeleton("mpii15"))
     head, neck = poses.keypoints[0, 0], poses.keypoints[0, 1]
     np.testing.assert_allclose(face_boxes(poses)[0], square(head, 1.33 * np.hypot(*(head - neck))), rtol=1e-5)
 
 
 def scene() -> tuple[NDArray[np.uint8], Poses, dict[str, tuple[float, float]]]:
-    """An image with a red and a green dot at each hand and on the face, and the body that they belong to."""
+    """Returns an image with a red and a green dot at each hand and on the face, and the body."""
     points = np.zeros((1, len(BODY), 2))
     confidence = np.zeros((1, len(BODY)))
     for joint, place in {
@@ -175,7 +166,7 @@ def scene() -> tuple[NDArray[np.uint8], Poses, dict[str, tuple[float, float]]]:
 
 
 @pytest.mark.parametrize("margin", [1.0, 1.25])
-def test_what_is_found_in_crops_comes_back_to_its_place(margin: float) -> None:
+def test_keypoints_of_crops_are_in_image_pixels(margin: float) -> None:
     image, body, dots = scene()
     hand, face = DotNetwork(spec("hand", FINGERS, margin=margin)), DotNetwork(spec("face", FINGERS, margin=margin))
     whole = WholeBodyPredictor(FixedBody(body), hand.predictor(), face.predictor())
@@ -189,8 +180,8 @@ def test_what_is_found_in_crops_comes_back_to_its_place(margin: float) -> None:
     assert (poses.confidence[0, 25:] > 0.05).all()
 
 
-def test_the_left_hand_is_shown_mirrored() -> None:
-    """A left hand is to its network what the right hand of the mirrored image is."""
+def test_left_hand_is_mirrored_for_the_network() -> None:
+    """The crop of a left hand equals the crop of the right hand in the mirrored image."""
     image, body, _ = scene()
     network, other = (DotNetwork(spec("hand", FINGERS)) for _ in range(2))
     poses = WholeBodyPredictor(FixedBody(body), network.predictor())(image)
@@ -199,27 +190,27 @@ def test_the_left_hand_is_shown_mirrored() -> None:
     mirror = replace(body, keypoints=turned[:, BODY.flip_order], confidence=body.confidence[:, BODY.flip_order])
     back = WholeBodyPredictor(FixedBody(mirror), other.predictor())(image[:, ::-1].copy())
     for first, second in ((0, 1), (1, 0)):
-        np.testing.assert_allclose(network.shown[first], other.shown[second], atol=1)
+        np.testing.assert_allclose(network.inputs[first], other.inputs[second], atol=1)
     order = list(poses.skeleton.flip_order)
     moved = back.keypoints[:, order]
     moved[..., 0] = 319 - moved[..., 0]
     np.testing.assert_allclose(poses.keypoints[:, 25:], moved[:, 25:], atol=0.05)
 
 
-def test_the_square_shown_is_openpose_s_whatever_the_margin() -> None:
+def test_crop_is_openpose_s_for_every_margin() -> None:
     image = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
     _, body, _ = scene()
-    shown = []
+    inputs = []
     for margin in (0.5, 1.0, 2.0):
         network = DotNetwork(spec("hand", FINGERS, margin=margin))
         WholeBodyPredictor(FixedBody(body), network.predictor())(image)
-        shown.append(network.shown)
+        inputs.append(network.inputs)
     for i in (0, 1):
-        np.testing.assert_allclose(shown[0][i], shown[1][i], atol=1)
-        np.testing.assert_allclose(shown[2][i], shown[1][i], atol=1)
+        np.testing.assert_allclose(inputs[0][i], inputs[1][i], atol=1)
+        np.testing.assert_allclose(inputs[2][i], inputs[1][i], atol=1)
 
 
-def test_what_cannot_be_looked_at_is_not_found() -> None:
+def test_hands_and_faces_that_cannot_be_placed_are_not_detected() -> None:
     image, body, _ = scene()
     nobody = Poses.empty(BODY)
     far, small = (replace(body, keypoints=body.keypoints + 5000), replace(body, keypoints=body.keypoints / 20))
@@ -230,10 +221,10 @@ def test_what_cannot_be_looked_at_is_not_found() -> None:
         assert len(found) == len(poses)
         assert not found.detected[:, 25:].any()
         assert np.isnan(found.keypoints[:, 25:]).all()
-    assert not network.shown
+    assert not network.inputs
 
 
-def test_openpose_s_json_has_the_parts_apart() -> None:
+def test_openpose_json_separates_body_hands_and_face() -> None:
     image, body, _ = scene()
     hand, face = DotNetwork(spec("hand", FINGERS)), DotNetwork(spec("face", FINGERS))
     poses = WholeBodyPredictor(FixedBody(body), hand.predictor(), face.predictor())(image)
@@ -246,12 +237,12 @@ def test_openpose_s_json_has_the_parts_apart() -> None:
         np.testing.assert_allclose(flat[:2], poses.keypoints[0, wrist], atol=1e-3)
 
 
-def test_bodies_that_place_nothing_are_refused() -> None:
+def test_bodies_that_place_no_crop_raise() -> None:
     flies = people(np.zeros((1, 2, 2)), skeleton=FINGERS)
     network = DotNetwork(spec("hand", FINGERS))
     with pytest.raises(ModelError, match="skeleton fingers has no left_shoulder, left_elbow"):
         WholeBodyPredictor(FixedBody(flies), network.predictor())
     with pytest.raises(ModelError, match="faces are placed by neck and nose"):
         WholeBodyPredictor(FixedBody(flies), face=network.predictor())
-    with pytest.raises(ModelError, match="needs a model of hands, or of faces"):
+    with pytest.raises(ModelError, match="needs a model of hands or of faces"):
         WholeBodyPredictor(FixedBody(flies))

@@ -1,4 +1,4 @@
-"""Embedded models are found by name; a name that is none is told which there are."""
+"""Bundled models are loaded by name; an unknown name raises an error that lists the models."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from cairn.inference.network import OnnxNetwork
 
 
 @pytest.mark.parametrize("name", zoo.embedded())
-def test_every_embedded_model_is_ours_and_says_what_it_is(name: str) -> None:
+def test_every_bundled_model_states_license_and_sources(name: str) -> None:
     spec = OnnxNetwork(zoo.path_of(name), threads=1).spec
     assert spec.name == name
     assert spec.license
     assert spec.sources
 
 
-def test_names_are_those_of_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_names_are_the_stems_of_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("person.onnx", "face.onnx", "person.md"):
         (tmp_path / name).touch()
     monkeypatch.setattr(zoo, "_folder", lambda: tmp_path)
     assert zoo.embedded() == ("face", "person")
     assert zoo.path_of("face") == tmp_path / "face.onnx"
     for wrong in ("horse", "../person", "person.md", ""):
-        with pytest.raises(ModelError, match=r"embedded: face, person; or give the path"):
+        with pytest.raises(ModelError, match=r"bundled: face, person; or give the path"):
             zoo.path_of(wrong)

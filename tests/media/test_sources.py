@@ -1,4 +1,4 @@
-"""Which images are meant, and that no two results meet."""
+"""Which images and clips sources name, and that no two results have one name."""
 
 from pathlib import Path, PurePath
 
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ImageError
-from cairn.media.sources import _without_suffix, find_sources, frames
+from cairn.media.reading import read_frames
+from cairn.media.sources import _without_suffix, find_sources
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def named(*sources: str) -> dict[str, str]:
     return {each.name.path.as_posix(): each.name.output.as_posix() for each in find_sources(sources)}
 
 
-def test_a_folder_gives_its_images_at_any_depth_but_not_our_own_results(tree: Path) -> None:
+def test_folder_is_read_recursively_without_results_of_earlier_runs(tree: Path) -> None:
     assert named("pics") == {
         "pics/a.jpg": "a",
         "pics/b.PNG": "b",
@@ -36,13 +37,13 @@ def test_a_folder_gives_its_images_at_any_depth_but_not_our_own_results(tree: Pa
     }
 
 
-def test_images_of_one_name_in_two_folders_keep_their_folders(tree: Path) -> None:
+def test_equal_names_in_two_folders_keep_their_folders(tree: Path) -> None:
     assert named("pics/two/a.jpg", "pics/a.jpg") == {"pics/two/a.jpg": "two/a", "pics/a.jpg": "a"}
     assert named("pics/one", "pics/two")["pics/two/a.jpg"] == "two/a"
     assert named("pics/*/a.jpg") == {"pics/one/a.jpg": "one/a", "pics/two/a.jpg": "two/a"}
 
 
-def test_paths_that_go_up_do_not_leave_the_output_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_with_dots_stay_in_the_output_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree / "pics" / "one")
     assert named("../two/a.jpg", "c.jpg") == {"../two/a.jpg": "two/a", "c.jpg": "one/c"}
 
@@ -55,16 +56,16 @@ def test_globs(tree: Path) -> None:
     assert named("pics/odd[1].jpg") == {"pics/odd[1].jpg": "odd[1]"}
 
 
-def test_a_image_named_twice_is_one(tree: Path) -> None:
+def test_image_named_twice_is_returned_once(tree: Path) -> None:
     assert list(named("pics/two/a.jpg", "pics/two", str(tree / "pics/two/a.jpg"))) == ["pics/two/a.jpg"]
 
 
-def test_a_file_named_outright_is_taken_as_it_is(tree: Path) -> None:
+def test_explicit_file_is_returned_whether_or_not_it_exists(tree: Path) -> None:
     assert named("pics/a.cairn.jpg") == {"pics/a.cairn.jpg": "a.cairn"}
     assert named("pics/absent.jpg") == {"pics/absent.jpg": "absent"}
 
 
-def test_folders_and_globs_without_images_are_said(tree: Path) -> None:
+def test_folders_and_globs_without_images_raise(tree: Path) -> None:
     (tree / "empty").mkdir()
     with pytest.raises(ImageError, match=r"no image or video in the folder empty \(looked for \.jpg"):
         find_sources(["pics", "empty"])
@@ -109,7 +110,7 @@ def test_clips_are_told_by_what_they_are_called(tree: Path) -> None:
     assert in_folder["pics/a.jpg"] == ("image", "a.jpg")
 
 
-def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
+def test_paths_of_a_list_are_relative_to_its_folder(tree: Path) -> None:
     (tree / "pics" / "one" / "list.txt").write_text("\ufeffa.jpg\r\n\n  ../two/a.jpg \n/elsewhere/x.jpg\n")
     assert [path.rsplit("pics/", 1)[-1] for path in named("pics/one/list.txt")] == [
         "one/a.jpg",
@@ -118,15 +119,15 @@ def test_a_list_s_paths_start_from_its_folder(tree: Path) -> None:
     ]
 
 
-def test_frames_of_a_sequence_go_by_number_not_by_name(tree: Path) -> None:
+def test_frames_of_a_sequence_are_sorted_by_number(tree: Path) -> None:
     for number in (2, 10, 1):
         (tree / f"{number}.png").write_text("no image")
     (tree / "03.png").touch()  # which %d never writes
     (source,) = find_sources(["%d.png"])
-    numbered = list(frames(source, rate=10))
+    numbered = list(read_frames(source, rate=10))
     assert [(each.name.frame, each.name.seconds, each.name.output.as_posix()) for each in numbered] == [
         (1, 0.0, "1"),
         (2, 0.1, "2"),
         (10, 0.9, "10"),
     ]
-    assert all(each.fault is not None and each.image is None and each.count == 3 for each in numbered)
+    assert all(each.error is not None and each.image is None and each.count == 3 for each in numbered)

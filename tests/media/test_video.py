@@ -1,4 +1,4 @@
-"""What is written is what is read; what is cut off or damaged is said, after all that was good."""
+"""Written videos are read back; truncation and damage raise an error after all good frames."""
 
 import errno
 import shutil
@@ -45,7 +45,7 @@ def write(path: Path, images: list[NDArray[np.uint8]], seconds: list[float] | No
 
 
 def read(path: Path) -> tuple[list[VideoFrame], str]:
-    """The frames, and what was said at the end."""
+    """Returns the frames, and the error at the end."""
     frames: list[VideoFrame] = []
     try:
         with open_video(path) as video:
@@ -61,7 +61,7 @@ def collect(video: Iterable[VideoFrame], into: list[VideoFrame]) -> None:
 
 
 def by_hand(path: Path, images: list[NDArray[np.uint8]], codec: str = "libx264", **options: str) -> Path:
-    """Written without Cairn, in any container, with or without a display matrix."""
+    """Writes a video without Cairn, in any container, with or without a display matrix."""
     degrees = int(options.pop("degrees", 0))
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=25)
@@ -78,7 +78,7 @@ def by_hand(path: Path, images: list[NDArray[np.uint8]], codec: str = "libx264",
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 255), st.floats(0.002, 3)), min_size=1, max_size=8))
-def test_frames_come_back_with_their_colors_and_times(
+def test_frames_are_read_back_with_colors_and_times(
     tmp_path: Path, suffix: str, content: list[tuple[int, float]]
 ) -> None:
     values = [value for value, _ in content]
@@ -94,13 +94,13 @@ def test_frames_come_back_with_their_colors_and_times(
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @pytest.mark.parametrize("size", [(1, 1), (47, 64), (48, 63), (31, 33)])
-def test_odd_sizes_are_made_even_by_what_is_at_the_edge(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
+def test_odd_sizes_are_padded_with_the_edge(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
     frames, _ = read(write(tmp_path / f"clip{suffix}", [gray(90, size)] * 3))
     assert [frame.image.shape for frame in frames] == [(size[0] + size[0] % 2, size[1] + size[1] % 2, 3)] * 3
     assert all(np.abs(frame.image.astype(int) - 90).max() < 10 for frame in frames)
 
 
-def test_a_frame_of_another_size_is_fitted_in_and_keeps_its_shape(tmp_path: Path) -> None:
+def test_frame_of_another_size_is_letterboxed(tmp_path: Path) -> None:
     frames, _ = read(write(tmp_path / "clip.mp4", [gray(200, (60, 60)), gray(200, (20, 40))]))
     second = frames[1].image.astype(int)
     assert second.shape == (60, 60, 3)
@@ -108,12 +108,12 @@ def test_a_frame_of_another_size_is_fitted_in_and_keeps_its_shape(tmp_path: Path
     assert max(second[:10].mean(), second[50:].mean()) < 10
 
 
-def test_the_index_of_an_mp4_stands_in_front(tmp_path: Path) -> None:
+def test_index_of_an_mp4_precedes_its_frames(tmp_path: Path) -> None:
     data = write(tmp_path / "clip.mp4", noise(5)).read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
-def test_browsers_know_the_format(tmp_path: Path) -> None:
+def test_format_is_supported_by_browsers(tmp_path: Path) -> None:
     for suffix, codec in ((".mp4", "h264"), (".webm", "vp9")):
         with av.open(str(write(tmp_path / f"clip{suffix}", noise(2)))) as container:
             context = container.streams.video[0].codec_context
@@ -122,7 +122,7 @@ def test_browsers_know_the_format(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["pyav", "opencv"])
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_turned_video_is_read_as_it_is_seen(
+def test_rotation_metadata_is_applied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, degrees: int
 ) -> None:
     image = gray(0)
@@ -137,7 +137,7 @@ def test_a_turned_video_is_read_as_it_is_seen(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mkv", ".avi", ".ts"])
-def test_a_video_that_was_cut_off_gives_its_whole_frames_and_says_so(tmp_path: Path, suffix: str) -> None:
+def test_truncated_video_gives_its_whole_frames_and_an_error(tmp_path: Path, suffix: str) -> None:
     codec = {".webm": "libvpx-vp9", ".avi": "mpeg4"}.get(suffix, "libx264")
     options = {"movflags": "+faststart"} if suffix == ".mp4" else {}
     whole = by_hand(tmp_path / f"whole{suffix}", noise(20), codec, **options)
@@ -157,7 +157,7 @@ def test_a_video_that_was_cut_off_gives_its_whole_frames_and_says_so(tmp_path: P
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**9), st.integers(1, 400))
-def test_whatever_is_damaged_a_video_ends_in_frames_or_in_one_error(tmp_path: Path, where: int, length: int) -> None:
+def test_damaged_video_gives_frames_or_one_error(tmp_path: Path, where: int, length: int) -> None:
     whole = tmp_path / "whole.mp4"
     if not whole.exists():
         write(whole, noise(6, (48, 64)))
@@ -172,7 +172,9 @@ def test_whatever_is_damaged_a_video_ends_in_frames_or_in_one_error(tmp_path: Pa
 
 
 @pytest.mark.parametrize("backend", ["pyav", "opencv"])
-def test_what_is_no_video_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+def test_file_that_is_not_a_video_raises_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     monkeypatch.setattr(cairn.media.video, "has_pyav", lambda: backend == "pyav")
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is text")
@@ -192,14 +194,14 @@ def test_what_is_no_video_is_one_error(tmp_path: Path, monkeypatch: pytest.Monke
         assert "\n" not in str(raised.value)
 
 
-def test_sound_alone_and_no_frames_at_all_are_said(tmp_path: Path) -> None:
+def test_audio_alone_and_no_frames_raise(tmp_path: Path) -> None:
     with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(8000)
         sound.writeframes(bytes(16000))
     shutil.move(tmp_path / "sound.wav", tmp_path / "sound.mp4")
-    with pytest.raises(VideoError, match=r"sound.mp4 has no video in it"):
+    with pytest.raises(VideoError, match=r"sound.mp4 has no video stream"):
         open_video(tmp_path / "sound.mp4")
     (tmp_path / "none.y4m").write_bytes(b"YUV4MPEG2 W64 H48 F25:1\n")
     with open_video(tmp_path / "none.y4m") as video, pytest.raises(VideoError, match="has no frame"):
@@ -207,7 +209,7 @@ def test_sound_alone_and_no_frames_at_all_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_an_interrupt_leaves_nothing_and_a_second_try_replaces(tmp_path: Path, suffix: str) -> None:
+def test_interrupt_leaves_nothing_and_a_second_run_overwrites(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
     before = write(path, [gray(10)]).read_bytes()
 
@@ -222,7 +224,7 @@ def test_an_interrupt_leaves_nothing_and_a_second_try_replaces(tmp_path: Path, s
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_is_one_error_with_the_video_s_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_one_error_with_the_name_of_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -234,8 +236,8 @@ def test_a_full_disk_is_one_error_with_the_video_s_name(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_without_frames_or_of_another_kind_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="one frame at least"), write_video(tmp_path / "clip.mp4", SIZE, 25):
+def test_video_without_frames_or_of_another_format_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="at least one frame"), write_video(tmp_path / "clip.mp4", SIZE, 25):
         pass
     with pytest.raises(OutputError, match=r"must be one of \.mp4 \.webm"):
         write_video(tmp_path / "clip.avi", SIZE, 25)
@@ -244,7 +246,7 @@ def test_a_video_without_frames_or_of_another_kind_is_not_written(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_opencv_reads_what_pyav_wrote(tmp_path: Path) -> None:
+def test_opencv_reads_videos_of_pyav(tmp_path: Path) -> None:
     seconds = [0, 0.04, 0.08, 0.5, 0.6, 1.5]
     path = write(tmp_path / "clip.mp4", [gray(40 * i) for i in range(6)], seconds)
     with Cv2Video(path) as video:
@@ -254,36 +256,36 @@ def test_opencv_reads_what_pyav_wrote(tmp_path: Path) -> None:
         assert np.abs(frame.image.astype(int) - 40 * i).max() <= 8
 
 
-def test_opencv_writes_webm_at_a_constant_rate_that_keeps_the_time(tmp_path: Path, without_pyav: None) -> None:
+def test_opencv_writes_webm_at_a_constant_rate_and_keeps_times(tmp_path: Path, without_pyav: None) -> None:
     path = write(tmp_path / "clip.webm", [gray(20), gray(120), gray(220)], [0, 0.04, 0.4])
     frames, _ = read(path)
     np.testing.assert_allclose([frame.seconds for frame in frames], 0.04 * np.arange(11), atol=2e-3)
     values = [int(frame.image.mean()) for frame in frames]
     np.testing.assert_allclose(values, [20, *[120] * 1, *[220] * 9], atol=25)
-    with pytest.raises(MissingExtra, match=r"pip install 'cairn\[video\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'cairn-pose\[video\]'"):
         write_video(tmp_path / "clip.mp4", SIZE, 25)
 
 
-def test_a_camera_that_is_not_there_is_one_error() -> None:
-    with pytest.raises(VideoError, match="no camera 97"):
+def test_absent_webcam_raises() -> None:
+    with pytest.raises(VideoError, match="no webcam 97"):
         open_camera(97)
 
 
-def test_a_camera_s_frames_have_the_time_at_which_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webcam_frames_have_their_arrival_times(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 100.5, 102.0])
     monkeypatch.setattr("cairn.media.video.opencv.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("cv2.VideoCapture", lambda number: Camera(3))
     frames: list[VideoFrame] = []
     with open_camera(0) as camera:
         assert camera.frames is None
-        with pytest.raises(VideoError, match="camera 0 stopped after 3 frames"):
+        with pytest.raises(VideoError, match="webcam 0 stopped after 3 frames"):
             collect(camera, frames)
     assert [frame.seconds for frame in frames] == [0, 0.5, 2]
     assert frames[0].image[0, 0].tolist() == [0, 0, 255]  # OpenCV gives blue first
 
 
 class Camera:
-    """What OpenCV opens a camera as: so many frames, then it is unplugged."""
+    """Stands for a webcam of OpenCV: a number of frames, then it is unplugged."""
 
     def __init__(self, frames: int) -> None:
         self.left = frames
@@ -302,7 +304,7 @@ class Camera:
         return (True, blue) if self.left >= 0 else (False, None)
 
 
-def test_the_clock_is_a_multiple_of_the_usual_rates() -> None:
+def test_clock_is_a_multiple_of_the_common_rates() -> None:
     from cairn.media.video.pyav import CLOCK
 
     for rate in (24, 25, 30, 50, 60, Fraction(30000, 1001)):

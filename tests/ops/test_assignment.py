@@ -1,4 +1,4 @@
-"""Who goes with whom: as all ways tried, and as scipy."""
+"""Assignments equal brute force and scipy."""
 
 from itertools import permutations
 
@@ -11,13 +11,13 @@ from cairn.ops.assignment import assign
 
 
 def best_sum(scores: np.ndarray) -> float:
-    """Of all ways to give each row another column; scores (n, m) with n <= m."""
+    """Maximum over all one-to-one assignments by brute force; scores (n, m) with n <= m."""
     ways = permutations(range(scores.shape[1]), len(scores))
     return max(scores[np.arange(len(scores)), list(way)].sum() for way in ways)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 5), st.booleans())
-def test_assignment_has_the_best_sum_of_all(seed: int, rows: int, columns: int, ties: bool) -> None:
+def test_assignment_has_the_maximum_total_score(seed: int, rows: int, columns: int, ties: bool) -> None:
     scores = np.random.default_rng(seed).random((rows, columns))
     if ties:
         scores = np.round(scores * 2) / 2

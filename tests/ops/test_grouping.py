@@ -1,3 +1,5 @@
+"""Matching equals brute force, and assembled people never have a joint twice."""
+
 from itertools import permutations
 
 import numpy as np
@@ -18,7 +20,7 @@ def connections_of(rows: list[tuple[int, int, int, float]]) -> Connections:
 
 
 def random_connections(rng: np.random.Generator) -> Connections:
-    """Of two limbs, between peaks 0 to 3 and 4 to 7; not all pairs."""
+    """Some of the pairs of two limbs between peaks 0 to 3 and 4 to 7."""
     rows = [
         (limb, start, end, rng.uniform(0.1, 1))
         for limb in range(2)
@@ -30,7 +32,7 @@ def random_connections(rng: np.random.Generator) -> Connections:
 
 
 def best_sum(scores: np.ndarray) -> float:
-    """Of all ways to give each row another column; scores (n, m) with n <= m."""
+    """Maximum over all one-to-one assignments by brute force; scores (n, m) with n <= m."""
     rows = range(len(scores))
     return max(
         sum(scores[i, j] for i, j in zip(rows, way, strict=True))
@@ -39,7 +41,7 @@ def best_sum(scores: np.ndarray) -> float:
 
 
 @given(SEEDS)
-def test_hungarian_matching_has_the_best_sum_of_each_limb(seed: int) -> None:
+def test_hungarian_matching_has_the_maximum_total_score_of_each_limb(seed: int) -> None:
     connections = random_connections(np.random.default_rng(seed))
     kept = match_hungarian(connections)
     for limb in range(2):
@@ -52,7 +54,7 @@ def test_hungarian_matching_has_the_best_sum_of_each_limb(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_greedy_matching_takes_the_best_that_is_left(seed: int) -> None:
+def test_greedy_matching_takes_the_best_remaining_connection(seed: int) -> None:
     connections = random_connections(np.random.default_rng(seed))
     left = set(range(len(connections)))
     expected = set()
@@ -68,13 +70,13 @@ def test_greedy_matching_takes_the_best_that_is_left(seed: int) -> None:
     assert set(match_greedy(connections).tolist()) == expected
 
 
-def test_where_greedy_and_hungarian_differ() -> None:
+def test_greedy_and_hungarian_differ_on_a_known_case() -> None:
     connections = connections_of([(0, 0, 2, 0.9), (0, 0, 3, 0.8), (0, 1, 2, 0.8)])
     assert match_greedy(connections).tolist() == [0]
     assert match_hungarian(connections).tolist() == [1, 2]
 
 
-def test_nothing_to_match_or_assemble() -> None:
+def test_no_connections_give_no_people() -> None:
     nothing = connections_of([(0, 0, 1, 0.5)])[np.zeros(0, dtype=np.intp)]
     assert len(match_greedy(nothing)) == len(match_hungarian(nothing)) == 0
     person, holding = assemble(np.array([], dtype=int), nothing)
@@ -92,16 +94,16 @@ def test_limbs_that_share_a_part_are_one_person_in_any_order_of_limbs(order: Ord
 
 
 @pytest.mark.parametrize("order", ["global", "limb"])
-def test_nobody_gets_a_joint_twice(order: Order) -> None:
+def test_no_person_gets_a_joint_twice(order: Order) -> None:
     joints = np.array([0, 0, 1, 2])
-    rows = [(0, 0, 2, 0.9), (1, 2, 3, 0.8), (2, 1, 3, 0.7)]  # the last would bring a second joint 0
+    rows = [(0, 0, 2, 0.9), (1, 2, 3, 0.8), (2, 1, 3, 0.7)]  # the last one would add a second joint 0
     person, holding = assemble(joints, connections_of(rows), order=order)
     assert person.tolist() == [0, -1, 0, 0]
     assert holding.tolist() == [True, True, False]
 
 
-def test_global_order_lets_a_sure_redundant_limb_decide() -> None:
-    """Joint 2 of one person is claimed by a weak limb of another's; the redundant limb 0-2 knows better."""
+def test_in_global_order_a_redundant_limb_of_high_priority_decides() -> None:
+    """A weak limb connects joint 2 to the wrong person; the stronger redundant limb 0-2 to the right one."""
     joints = np.array([0, 0, 1, 1, 2])
     rows = [(0, 0, 2, 0.9), (0, 1, 3, 0.9), (1, 3, 4, 0.3), (2, 0, 4, 0.8)]
     person, _ = assemble(joints, connections_of(rows), redundant=[2], order="global")
@@ -120,17 +122,17 @@ def test_redundant_limbs_only_fill_gaps_in_limb_order() -> None:
     assert not holding.any()
 
 
-def test_equal_limbs_yield_to_the_surer_parts() -> None:
+def test_equal_limbs_are_ranked_by_their_parts() -> None:
     positions = np.array([[4, 4], [9, 4], [4, 9]], np.float32)
     peaks = Peaks(np.array([0, 1, 1]), positions, np.array([0.9, 0.3, 0.8], np.float32))
     found = connect(peaks, np.full((2, 12, 12), 0.5, np.float32), [(0, 1)], 0.05, 0.95, 0.05)
     np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
-    np.testing.assert_allclose(found.confidences, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
+    np.testing.assert_allclose(found.priorities, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
     assert match_greedy(found).tolist() == match_hungarian(found).tolist() == [1]
 
 
 @given(SEEDS)
-def test_limbs_of_far_people_are_connected_and_no_others(seed: int) -> None:
+def test_only_the_limbs_of_separate_people_are_connected(seed: int) -> None:
     rng = np.random.default_rng(seed)
     starts = np.stack([np.full(3, 4.0), [3.0, 12, 21]], axis=1) + rng.uniform(-0.5, 0.5, (3, 2))
     ends = starts + np.array([rng.uniform(5, 20), 0]) + rng.uniform(-1, 1, (3, 2))
@@ -148,7 +150,7 @@ def test_limbs_of_far_people_are_connected_and_no_others(seed: int) -> None:
     assert (found.scores > 0.8).all()
 
 
-def test_parts_closer_than_cells_are_joined_without_a_field() -> None:
+def test_parts_closer_than_a_cell_are_connected_without_a_paf() -> None:
     peaks = Peaks(np.array([0, 1, 1]), np.array([[3.2, 3], [3.8, 3], [4.6, 3]], np.float32), np.ones(3, np.float32))
     found = connect(peaks, np.zeros((2, 8, 8), np.float32), [(0, 1)], 0.05, 0.95, 0.051)
     assert found.ends.tolist() == [1]

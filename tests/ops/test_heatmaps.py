@@ -1,3 +1,5 @@
+"""Heatmaps: rendering equals the definition, decoding inverts it."""
+
 import math
 
 import numpy as np
@@ -26,35 +28,33 @@ def test_gaussians_equal_the_definition_at_every_cell(seed: int, sigma: float) -
         assert abs(maps[k, y, x] - expected) < 1e-5 or abs(expected - 0.01) < 1e-4
 
 
-def test_gaussians_of_nobody_and_of_points_far_away_are_zero() -> None:
+def test_gaussians_of_no_instances_and_of_far_points_are_zero() -> None:
     assert not render_gaussians(np.zeros((0, 3, 2)), (4, 5), 1.0).any()
     assert render_gaussians(np.zeros((0, 3, 2)), (4, 5), 1.0).shape == (3, 4, 5)
     assert not render_gaussians(np.array([[[1e30, 2.0], [np.inf, np.nan]]]), (4, 5), 1.0).any()
 
 
 @given(SEEDS, st.floats(0.5, 3), st.sampled_from([(16, 12), (46, 82), (9, 64)]))
-def test_a_joint_comes_back_as_precisely_as_each_refinement_promises(
-    seed: int, sigma: float, size: tuple[int, int]
-) -> None:
+def test_each_refinement_decodes_within_its_tolerance(seed: int, sigma: float, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(seed)
     height, width = size
     keypoints = rng.uniform(0.5, [width - 1.5, height - 1.5], (1, 20, 2))
     maps = render_gaussians(keypoints, size, sigma)
-    promises: dict[Refinement, float] = {"none": 0.5, "quarter": 0.25, "log-parabola": 0.05}
-    for refinement, within in promises.items():
+    tolerances: dict[Refinement, float] = {"none": 0.5, "quarter": 0.25, "log-parabola": 0.05}
+    for refinement, within in tolerances.items():
         found, confidence = argmax_keypoints(maps, refinement)
         assert np.abs(found - keypoints[0]).max() <= within + 1e-3, refinement
         assert (confidence > 0.3).all()
     peaks = find_peaks(maps, 0.1)
     assert peaks.joints.tolist() == list(range(20))
     assert np.abs(peaks.positions - keypoints[0]).max() <= 0.05
-    if sigma > 0.6:  # else a cut tail may stand in the parabola
+    if sigma > 0.6:  # else the parabola may include a cut tail
         np.testing.assert_allclose(peaks.scores, 1, atol=0.01)
 
 
 @given(SEEDS, st.floats(0.875, 2))
-def test_joints_on_the_border_come_back_too(seed: int, sigma: float) -> None:
-    """From the very edge of the image, half a cell outside the first cell's center, to the second cell."""
+def test_joints_on_the_border_are_decoded(seed: int, sigma: float) -> None:
+    """From the edge of the image, half a cell outside the first cell center, to the second cell."""
     rng = np.random.default_rng(seed)
     edges = rng.uniform(-0.49, 1, (4, 2))
     keypoints = np.array([edges[0], 15 - edges[1], [edges[2, 0], 7], [7, 15 - edges[3, 1]]])[None]
@@ -64,7 +64,7 @@ def test_joints_on_the_border_come_back_too(seed: int, sigma: float) -> None:
 
 
 @given(SEEDS)
-def test_peaks_are_the_cells_that_no_neighbor_reaches(seed: int) -> None:
+def test_peaks_are_the_cells_above_their_neighbors(seed: int) -> None:
     rng = np.random.default_rng(seed)
     maps = rng.random((3, 8, 9)).astype(np.float32)
     maps[rng.random(maps.shape) < 0.05] = np.nan
@@ -92,15 +92,15 @@ def test_equal_neighbors_are_one_peak() -> None:
 
 
 @given(SEEDS, st.integers(1, 4))
-def test_only_the_highest_peaks_of_each_joint_are_kept(seed: int, most: int) -> None:
+def test_only_the_highest_peaks_of_each_joint_are_kept(seed: int, max_peaks: int) -> None:
     maps = np.random.default_rng(seed).random((3, 9, 9)).astype(np.float32)
-    every, few = find_peaks(maps, 0.3), find_peaks(maps, 0.3, most)
+    every, few = find_peaks(maps, 0.3), find_peaks(maps, 0.3, max_peaks)
     for joint in range(3):
         scores = np.sort(every.scores[every.joints == joint])
-        np.testing.assert_array_equal(np.sort(few.scores[few.joints == joint]), scores[-most:])
+        np.testing.assert_array_equal(np.sort(few.scores[few.joints == joint]), scores[-max_peaks:])
 
 
-def test_maps_of_bad_numbers_and_odd_sizes_give_something_sensible() -> None:
+def test_maps_with_nan_or_inf_and_tiny_maps_are_decoded() -> None:
     nothing = np.full((2, 3, 3), np.nan)
     keypoints, confidence = argmax_keypoints(nothing)
     assert np.isnan(keypoints).all()
@@ -133,12 +133,12 @@ def test_soft_argmax_is_the_mean_position_of_a_softmax(seed: int) -> None:
         total = sum(weight for weight, _, _ in weights)
         np.testing.assert_allclose(found[k, 0], sum(w * x for w, x, _ in weights) / total, rtol=1e-4)
         np.testing.assert_allclose(found[k, 1], sum(w * y for w, _, y in weights) / total, rtol=1e-4)
-    # A Gaussian's logarithm is a Gaussian's distribution: its mean is its center.
+    # The softmax of the logarithm of a Gaussian is a Gaussian: its mean is its center.
     squares = (np.arange(21) - 10.3) ** 2 + (np.arange(17)[:, None] - 7.8) ** 2
     np.testing.assert_allclose(soft_argmax(-squares / 2), [10.3, 7.8], atol=1e-3)
 
 
-def test_flipped_maps_are_those_of_the_mirrored_image() -> None:
+def test_flipped_maps_are_those_of_the_flipped_image() -> None:
     keypoints = np.random.default_rng(0).uniform(2, 10, (1, 3, 2))
     mirrored = np.stack([12 - keypoints[..., 0], keypoints[..., 1]], axis=-1)[:, [0, 2, 1]]
     maps = render_gaussians(mirrored, (12, 13), 1.0)

@@ -1,3 +1,5 @@
+"""Part affinity fields: rendering and line integrals equal the paper's definitions."""
+
 import math
 
 import numpy as np
@@ -11,10 +13,10 @@ LIMBS = ((0, 1), (2, 1))
 
 
 @given(SEEDS, st.floats(0.3, 2.5), st.booleans())
-def test_fields_equal_the_papers_definition_at_every_cell(seed: int, width: float, whole: bool) -> None:
+def test_pafs_equal_the_definition_of_the_paper_at_every_cell(seed: int, width: float, whole: bool) -> None:
     rng = np.random.default_rng(seed)
     keypoints = rng.uniform(-4, 14, (4, 3, 2))
-    if whole:  # horizontal and vertical limbs, cells on edges, limbs without length
+    if whole:  # horizontal and vertical limbs, cells on edges, limbs of length 0
         keypoints, width = np.round(keypoints / 3), 1.0
     keypoints[rng.random((4, 3)) < 0.2] = np.nan
     fields = render_pafs(keypoints, LIMBS, (9, 12), width)
@@ -35,14 +37,14 @@ def test_fields_equal_the_papers_definition_at_every_cell(seed: int, width: floa
         np.testing.assert_allclose(fields[2 * limb : 2 * limb + 2, y, x], expected, atol=1e-6)
 
 
-def test_fields_of_nobody_and_of_no_limbs_are_empty() -> None:
+def test_pafs_of_no_instances_and_of_no_limbs_are_empty() -> None:
     assert not render_pafs(np.zeros((0, 3, 2)), LIMBS, (4, 5), 1.0).any()
     assert render_pafs(np.zeros((0, 3, 2)), LIMBS, (4, 5), 1.0).shape == (4, 4, 5)
     assert render_pafs(np.zeros((2, 3, 2)), (), (4, 5), 1.0).shape == (0, 4, 5)
 
 
 @given(SEEDS, st.integers(1, 40), st.integers(1, 40))
-def test_the_integral_of_a_constant_field_is_the_cosine(seed: int, height: int, width: int) -> None:
+def test_the_integral_of_a_constant_paf_is_the_cosine(seed: int, height: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(2, 2))  # (L, 2)
     pafs = np.broadcast_to(vectors.reshape(4, 1, 1), (4, height, width))
@@ -53,7 +55,7 @@ def test_the_integral_of_a_constant_field_is_the_cosine(seed: int, height: int, 
     expected = np.where(lengths > 0, (away * vectors[limb]).sum(axis=1) / np.maximum(lengths, 1e-12), 0)
     found = line_integral(pafs, limb, starts, ends)
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    # With a threshold: the same where the field flows faster than it, 0 elsewhere.
+    # With a threshold: the same where the product is above it, 0 elsewhere.
     np.testing.assert_allclose(
         line_integral(pafs, limb, starts, ends, 0.3, 0.5)[np.abs(expected - 0.3) > 1e-3],
         np.where(expected > 0.3, expected, 0)[np.abs(expected - 0.3) > 1e-3],
@@ -64,7 +66,7 @@ def test_the_integral_of_a_constant_field_is_the_cosine(seed: int, height: int, 
 @given(SEEDS, st.sampled_from([0.95, 0.75, 0.5]))
 @settings(max_examples=20)
 def test_the_integral_counts_the_samples_above_the_threshold(seed: int, share: float) -> None:
-    """Against a loop over samples; the fields are smooth, so that many lines are right for a part of their way."""
+    """Against a loop over samples; the PAFs are smooth, so many lines match for a part of their length."""
     rng = np.random.default_rng(seed)
     blocks = rng.normal(size=(2, 4, 5)) * (rng.random((4, 5)) < 0.7)
     pafs = np.repeat(np.repeat(blocks, 7, axis=1), 7, axis=2).astype(np.float32)
@@ -88,13 +90,13 @@ def test_the_integral_counts_the_samples_above_the_threshold(seed: int, share: f
         expected = np.mean(above) if len(above) > share * count else 0
         differs += abs(found[m] - expected) > 1e-3  # a sample at the threshold may fall either way
     assert differs <= 4
-    # Many pairs go another way, in blocks, and look first where a field is at all: with the same result.
+    # Many pairs are scored in blocks, after a test where the PAF is long enough at all: with the same result.
     many = np.zeros(20_000, dtype=np.intp)
     again = line_integral(pafs, many, np.tile(starts, (100, 1)), np.tile(ends, (100, 1)), 0.1, share)
     np.testing.assert_array_equal(again, np.tile(found, 100))
 
 
-def test_points_outside_and_bad_numbers_do_no_harm() -> None:
+def test_points_outside_and_nan_are_handled() -> None:
     pafs = np.full((2, 6, 7), np.nan, dtype=np.float32)
     starts, ends = np.array([[-1.0, -1], [0, 0], [3, 3]]), np.array([[8.0, 8], [6, 5], [3, 3]])
     limb = np.zeros(3, dtype=np.intp)

@@ -1,4 +1,4 @@
-"""The one-euro filter, against the paper's algorithm written out for one number."""
+"""The one-euro filter equals the algorithm of the paper for one number."""
 
 import math
 
@@ -18,7 +18,7 @@ def low_pass(new: float, before: float, cutoff: float, rate: float) -> float:
 
 
 def filtered(keypoints: np.ndarray, sizes: np.ndarray, elapsed: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """keypoints (T, P, K, 2), elapsed (T,)"""
+    """Smooths keypoints (T, P, K, 2) with elapsed times (T,)."""
     before, speeds = np.full(keypoints.shape[1:], np.nan), np.zeros(keypoints.shape[1:])
     smoothed = []
     for points, seconds in zip(keypoints, elapsed, strict=True):
@@ -28,7 +28,7 @@ def filtered(keypoints: np.ndarray, sizes: np.ndarray, elapsed: np.ndarray, stre
 
 
 @given(SEEDS, st.sampled_from([0.5, 1.0, 3.0]))
-def test_it_is_the_paper_s_for_a_joint_that_moves_along_an_axis(seed: int, strength: float) -> None:
+def test_a_joint_that_moves_along_an_axis_is_filtered_as_in_the_paper(seed: int, strength: float) -> None:
     rng = np.random.default_rng(seed)
     xs, elapsed, size = rng.normal(0, 20, 6), rng.uniform(0.01, 0.3, 6), rng.uniform(5, 100)
     got = filtered(np.stack([xs, 0 * xs], axis=1)[:, None, None], np.array([size]), elapsed, strength)[:, 0, 0, 0]
@@ -40,7 +40,7 @@ def test_it_is_the_paper_s_for_a_joint_that_moves_along_an_axis(seed: int, stren
 
 
 @given(SEEDS, st.floats(0.1, 10), st.floats(0, 6))
-def test_neither_the_image_s_size_nor_its_axes_matter(seed: int, factor: float, angle: float) -> None:
+def test_the_result_does_not_depend_on_scale_or_rotation(seed: int, factor: float, angle: float) -> None:
     rng = np.random.default_rng(seed)
     points, elapsed, sizes = rng.normal(0, 20, (5, 2, 3, 2)), rng.uniform(0.01, 0.3, 5), rng.uniform(5, 100, 2)
     turn = factor * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -49,7 +49,7 @@ def test_neither_the_image_s_size_nor_its_axes_matter(seed: int, factor: float, 
     )
 
 
-def test_what_rests_is_calmed_and_what_is_not_found_stays_so() -> None:
+def test_jitter_at_rest_is_reduced_and_nan_stays_nan() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(0, 1, (200, 1, 2, 2))
     points[:, 0, 1] = np.nan

@@ -1,4 +1,4 @@
-"""Each form says the same poses, in the words of those who read it; whole, or not at all."""
+"""Every output format holds the same poses; a file is complete or does not exist."""
 
 import csv
 import errno
@@ -13,9 +13,9 @@ import pytest
 
 from cairn.errors import CairnError, OutputError
 from cairn.media.names import ImageName
-from cairn.results import Detections, Writer
+from cairn.results import FORMATS, Detections, Format, Writer, WriterOptions, create_writers
 from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
-from cairn.results.coco import CocoWriter, image_ids, to_coco
+from cairn.results.coco import CocoWriter, image_ids
 from cairn.results.csv_table import COLUMNS, CsvWriter
 from cairn.results.maps import MapsWriter
 from cairn.results.openpose import OpenPoseWriter, part_candidates, to_openpose
@@ -42,8 +42,8 @@ CLIP = [
     for i in range(3)
 ]
 
-Make = Callable[[Path], Writer]
-MAKERS: dict[str, Make] = {
+Create = Callable[[Path], Writer]
+WRITERS: dict[str, Create] = {
     "json": lambda folder: JsonWriter(folder, "person"),
     "coco": lambda folder: CocoWriter(folder, image_ids(name.path for name, _ in RUN)),
     "openpose": OpenPoseWriter,
@@ -62,7 +62,7 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_each_form_has_its_files(tmp_path: Path) -> None:
+def test_each_format_has_its_files(tmp_path: Path) -> None:
     expected = {
         "json": {"a.cairn.json", "none.cairn.json", "sub/a.v2.cairn.json"},
         "coco": {"cairn.coco.json", "cairn.coco-images.json"},
@@ -70,30 +70,67 @@ def test_each_form_has_its_files(tmp_path: Path) -> None:
         "csv": {"cairn.csv"},
         "parquet": {"cairn.parquet"},
     }
-    for form, make in MAKERS.items():
-        write(make(tmp_path / form))
-        assert files(tmp_path / form) == expected[form]
+    for name, create in WRITERS.items():
+        write(create(tmp_path / name))
+        assert files(tmp_path / name) == expected[name]
 
 
-def test_our_json_names_joints_and_says_null_for_the_missing(tmp_path: Path) -> None:
+def test_the_table_of_formats_creates_the_writers(tmp_path: Path) -> None:
+    options = WriterOptions(tmp_path, "person", [name.path for name, _ in RUN])
+    created = dict(zip(FORMATS, create_writers(FORMATS, options), strict=True))
+    assert {name: type(writer) for name, writer in created.items() if name != "maps"} == {
+        name: type(create(tmp_path)) for name, create in WRITERS.items()
+    }
+    assert isinstance(created["maps"], MapsWriter)
+    write(created["coco"])
+    assert [image["id"] for image in json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]] == [
+        1,
+        2,
+        3,
+    ]
+    (openpose,) = create_writers(["openpose", "openpose"], replace(options, keypoint_scale=3, part_candidates=0.2))
+    assert isinstance(openpose, OpenPoseWriter)
+    assert (openpose.scale, openpose.candidates) == (3, 0.2)
+    with pytest.raises(CairnError, match="unknown output format xml, yaml: expected json, coco"):
+        create_writers(["json", "xml", "yaml"], options)
+
+
+def test_a_new_format_is_one_writer_and_one_entry(tmp_path: Path) -> None:
+    class CountWriter(Writer):
+        def __init__(self, path: Path) -> None:
+            self.path = path
+
+        def write(self, detections: Detections) -> None:
+            with self.path.open("a") as file:
+                file.write(f"{detections.name.path.name} {len(detections.poses)}\n")
+
+    toy = Format("count", "cairn.counts.txt", lambda options: CountWriter(options.folder / "cairn.counts.txt"))
+    (writer,) = create_writers(["count"], WriterOptions(tmp_path, "person"), {**FORMATS, "count": toy})
+    write(writer)
+    assert (tmp_path / "cairn.counts.txt").read_text() == "a.jpg 2\nnone.jpg 0\na.v2.jpg 3\n"
+
+
+def test_json_has_joints_by_name_and_null_for_missing_ones(tmp_path: Path) -> None:
     write(JsonWriter(tmp_path, "person"))
     for name, poses in RUN:
-        form = json.loads(name.beside(tmp_path, ".cairn.json").read_text())
-        assert (form["format"], form["version"], form["model"]) == ("cairn", 1, "person")
-        assert (form["width"], form["height"], form["image"]) == (640, 480, name.path.as_posix())
-        assert form["skeleton"]["joints"] == list(COCO17.joints)
-        assert form["skeleton"]["limbs"][0] == ["left_ankle", "left_knee"]
-        assert len(form["people"]) == len(poses)
-        for row, person in enumerate(form["people"]):
+        content = json.loads(name.beside(tmp_path, ".cairn.json").read_text())
+        assert (content["format"], content["version"], content["model"]) == ("cairn", 1, "person")
+        assert (content["width"], content["height"], content["image"]) == (640, 480, name.path.as_posix())
+        assert content["skeleton"]["joints"] == list(COCO17.joints)
+        assert content["skeleton"]["limbs"][0] == ["left_ankle", "left_knee"]
+        assert len(content["people"]) == len(poses)
+        for row, person in enumerate(content["people"]):
             np.testing.assert_allclose(person["box"], poses.boxes[row], atol=0.01)
-            for joint, said in person["keypoints"].items():
+            for joint, keypoint in person["keypoints"].items():
                 k = COCO17.index(joint)
-                assert (said is None) == (not poses.detected[row, k])
-                if said is not None:
-                    np.testing.assert_allclose(said, [*poses.keypoints[row, k], poses.confidence[row, k]], atol=0.005)
+                assert (keypoint is None) == (not poses.detected[row, k])
+                if keypoint is not None:
+                    np.testing.assert_allclose(
+                        keypoint, [*poses.keypoints[row, k], poses.confidence[row, k]], atol=0.005
+                    )
 
 
-def test_json_lines_say_what_the_files_say(tmp_path: Path) -> None:
+def test_json_lines_equal_the_files(tmp_path: Path) -> None:
     stream = StringIO()
     write(JsonLinesWriter(stream, "person"))
     write(JsonWriter(tmp_path, "person"))
@@ -116,14 +153,14 @@ def test_coco_results_are_one_list(tmp_path: Path) -> None:
         assert result["category_id"] == 1
 
 
-def test_coco_results_of_nobody_are_an_empty_list(tmp_path: Path) -> None:
+def test_coco_results_without_detections_are_an_empty_list(tmp_path: Path) -> None:
     with CocoWriter(tmp_path, {Path("a.jpg"): 1}) as writer:
         writer.write(Detections(ImageName(Path("a.jpg"), PurePath("a")), SIZE, Poses.empty(COCO17)))
     assert json.loads((tmp_path / "cairn.coco.json").read_text()) == []
 
 
-def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
-    """A result that equals its label has AP 1, by the library that computes COCO's figures."""
+def test_coco_evaluation_reads_the_results(tmp_path: Path) -> None:
+    """Results that equal the labels have AP 1 in faster-coco-eval."""
     evaluation = pytest.importorskip("faster_coco_eval")
     poses = random_poses(5, 3, COCO17)
     with CocoWriter(tmp_path, {Path("7.jpg"): 7}) as writer:
@@ -135,22 +172,24 @@ def test_coco_s_evaluation_takes_the_results(tmp_path: Path) -> None:
         entry = {"keypoints": flat, "num_keypoints": int(poses.detected[row].sum()), "area": 5000.0, "iscrowd": 0}
         box = poses.boxes[row].tolist()
         labels.append({"id": row + 1, "image_id": 7, "category_id": 1, "bbox": box, **entry})
-    truth = evaluation.COCO(
+    ground_truth = evaluation.COCO(
         {
             "images": [{"id": 7, "width": 640, "height": 480, "file_name": "7.jpg"}],
             "annotations": labels,
             "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.joints), "skeleton": []}],
         }
     )
-    run = evaluation.COCOeval_faster(truth, truth.loadRes(str(tmp_path / "cairn.coco.json")), iouType="keypoints")
+    run = evaluation.COCOeval_faster(
+        ground_truth, ground_truth.loadRes(str(tmp_path / "cairn.coco.json")), iouType="keypoints"
+    )
     run.run()
     assert run.stats[0] == pytest.approx(1)
 
 
-def test_a_skeleton_with_more_than_coco_s_joints_is_written_as_coco_s() -> None:
+def test_a_superset_of_coco_joints_is_written_in_coco_joints() -> None:
     poses = random_poses(3, 2, COCO18)
-    assert to_coco(4, poses) == to_coco(4, poses.mapped(COCO17))
-    assert len(to_coco(4, random_poses(3, 1, load_skeleton("lsp14")))[0]["keypoints"]) == 3 * 14
+    assert poses.to_coco(4) == poses.mapped(COCO17).to_coco(4)
+    assert len(random_poses(3, 1, load_skeleton("lsp14")).to_coco(4)[0]["keypoints"]) == 3 * 14
 
 
 @pytest.mark.parametrize(
@@ -161,22 +200,22 @@ def test_a_skeleton_with_more_than_coco_s_joints_is_written_as_coco_s() -> None:
         (["139.jpg", "holiday.jpg"], [1, 2]),
     ],
 )
-def test_image_ids_are_coco_s_own_where_all_names_are_numbers(names: list[str], ids: list[int]) -> None:
+def test_image_ids_are_the_file_names_if_all_are_numbers(names: list[str], ids: list[int]) -> None:
     assert list(image_ids(map(Path, names)).values()) == ids
 
 
-def test_openpose_s_keys_stand_in_its_order() -> None:
-    form = to_openpose(random_poses(1, 2, COCO18), SIZE)
-    assert list(form) == ["version", "people"]
-    assert form["version"] == 1.3
+def test_openpose_keys_are_in_its_order() -> None:
+    content = to_openpose(random_poses(1, 2, COCO18), SIZE)
+    assert list(content) == ["version", "people"]
+    assert content["version"] == 1.3
     keys = [f"{part}_keypoints_{d}" for d in ("2d", "3d") for part in ("pose", "face", "hand_left", "hand_right")]
-    for person in form["people"]:
+    for person in content["people"]:
         assert list(person) == ["person_id", *keys]
         assert person["person_id"] == [-1]
         assert [len(person[key]) for key in keys] == [54, *[0] * 7]
 
 
-def test_openpose_s_missing_joints_are_zeros() -> None:
+def test_missing_joints_are_zeros_in_openpose_json() -> None:
     poses = random_poses(1, 3, COCO18)
     for row, person in enumerate(to_openpose(poses, SIZE)["people"]):
         flat = np.array(person["pose_keypoints_2d"]).reshape(18, 3)
@@ -184,7 +223,7 @@ def test_openpose_s_missing_joints_are_zeros() -> None:
         np.testing.assert_allclose(flat[poses.detected[row], :2], poses.keypoints[row, poses.detected[row]], atol=1e-3)
 
 
-def test_coco_s_people_get_openpose_s_neck() -> None:
+def test_coco_skeletons_get_a_neck_in_openpose_json() -> None:
     poses = random_poses(8, 20, COCO17)
     flat = np.array([person["pose_keypoints_2d"] for person in to_openpose(poses, SIZE)["people"]]).reshape(20, 18, 3)
     left, right, neck = (flat[:, COCO18.index(joint)] for joint in ("left_shoulder", "right_shoulder", "neck"))
@@ -196,7 +235,7 @@ def test_coco_s_people_get_openpose_s_neck() -> None:
     assert (neck[~both] == 0).all()
 
 
-def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
+def test_the_table_has_a_row_for_each_keypoint(tmp_path: Path) -> None:
     write(CsvWriter(tmp_path))
     with (tmp_path / "cairn.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -208,45 +247,45 @@ def test_the_table_has_a_row_for_each_joint(tmp_path: Path) -> None:
         assert row["image"] == "images/sub/a.v2.jpg"
         assert (row["x"] == "") == (row["y"] == "") == (not last.detected[person, joint])
         if row["x"]:
-            place = [float(row["x"]), float(row["y"])]
-            np.testing.assert_allclose(place, last.keypoints[person, joint], atol=0.01)
+            position = [float(row["x"]), float(row["y"])]
+            np.testing.assert_allclose(position, last.keypoints[person, joint], atol=0.01)
 
 
-@pytest.mark.parametrize("form", MAKERS)
-def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_interrupt_leaves_no_partial_files(tmp_path: Path, name: str) -> None:
     def interrupted() -> None:
-        with MAKERS[form](tmp_path) as writer:
+        with WRITERS[name](tmp_path) as writer:
             writer.write(Detections(RUN[0][0], SIZE, RUN[0][1]))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     left = files(tmp_path)
-    # what concerns one image alone is whole and stays; what spans the run goes
+    # files of one image are complete and stay; files of the whole run are removed
     assert left <= {"a.cairn.json", "cairn.openpose/a_keypoints.json"}
     for path in left:
         json.loads((tmp_path / path).read_text())
 
 
-@pytest.mark.parametrize("form", MAKERS)
-def test_a_place_that_cannot_be_written_is_one_error(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_unwritable_folder_is_an_output_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        write(MAKERS[form](tmp_path / "file"))
+        write(WRITERS[name](tmp_path / "file"))
     assert files(tmp_path) == {"file"}
 
 
-def test_the_users_files_are_left_alone(tmp_path: Path) -> None:
-    """Whatever a writer makes has cairn in its name, so a file that has not is never replaced."""
-    for make in MAKERS.values():
-        write(make(tmp_path))
+def test_all_written_files_have_cairn_in_their_name(tmp_path: Path) -> None:
+    """So no other file of the user is ever replaced."""
+    for create in WRITERS.values():
+        write(create(tmp_path))
     assert all("cairn" in name for name in files(tmp_path))
 
 
-def test_a_name_that_is_no_utf_8_is_written_so_that_it_comes_back(tmp_path: Path) -> None:
-    name = ImageName(Path("images/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as old archives hold it
-    for form in ("json", "coco", "csv"):
-        with CocoWriter(tmp_path, {name.path: 1}) if form == "coco" else MAKERS[form](tmp_path) as writer:
+def test_file_names_that_are_not_utf_8_are_escaped(tmp_path: Path) -> None:
+    name = ImageName(Path("images/caf\udce9.jpg"), PurePath("cafe"))  # Latin-1, as in old archives
+    for kind in ("json", "coco", "csv"):
+        with CocoWriter(tmp_path, {name.path: 1}) if kind == "coco" else WRITERS[kind](tmp_path) as writer:
             writer.write(Detections(name, SIZE, random_poses(1, 1, COCO17)))
     assert json.loads((tmp_path / "cafe.cairn.json").read_text(encoding="utf-8"))["image"] == str(name.path)
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text(encoding="utf-8"))["images"]
@@ -255,7 +294,7 @@ def test_a_name_that_is_no_utf_8_is_written_so_that_it_comes_back(tmp_path: Path
         assert {row["image"] for row in csv.DictReader(table)} == {"images/caf\\udce9.jpg"}
 
 
-def test_a_stdout_that_is_full_is_one_line() -> None:
+def test_a_full_stdout_is_an_output_error() -> None:
     class Full(StringIO):
         def write(self, text: str) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -264,7 +303,7 @@ def test_a_stdout_that_is_full_is_one_line() -> None:
         JsonLinesWriter(Full(), "person").write(Detections(RUN[0][0], SIZE, RUN[0][1]))
 
 
-def test_a_clip_s_frames_are_lines_of_one_file_and_know_when_they_are(tmp_path: Path) -> None:
+def test_frames_of_a_clip_are_lines_of_one_file_with_their_time(tmp_path: Path) -> None:
     write(JsonWriter(tmp_path, "person"), [*CLIP, *RUN[:1]])
     assert files(tmp_path) == {"clip.cairn.jsonl", "a.cairn.json"}
     lines = [json.loads(line) for line in (tmp_path / "clip.cairn.jsonl").read_text().splitlines()]
@@ -279,7 +318,7 @@ def test_two_clips_have_two_files(tmp_path: Path) -> None:
     assert [len((tmp_path / f"{clip}.cairn.jsonl").read_text().splitlines()) for clip in ("clip", "b")] == [3, 3]
 
 
-def test_coco_counts_frames_after_images_and_says_who(tmp_path: Path) -> None:
+def test_coco_numbers_frames_after_images_and_has_track_ids(tmp_path: Path) -> None:
     write(CocoWriter(tmp_path, image_ids([RUN[0][0].path])), [*CLIP, *RUN[:1]])
     images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
     assert [(image["id"], image.get("frame")) for image in images] == [(2, 0), (3, 1), (4, 2), (1, None)]
@@ -288,7 +327,7 @@ def test_coco_counts_frames_after_images_and_says_who(tmp_path: Path) -> None:
     assert "track_id" not in results[-1]
 
 
-def test_the_two_tables_say_the_same(tmp_path: Path) -> None:
+def test_csv_and_parquet_have_the_same_rows(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for writer in (CsvWriter(tmp_path), ParquetWriter(tmp_path)):
         write(writer, [*RUN, *CLIP])
@@ -309,7 +348,7 @@ def test_the_two_tables_say_the_same(tmp_path: Path) -> None:
     assert {row["frame"] for row in rows} == {None, 0, 1, 2}
 
 
-def test_a_long_table_is_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_parquet_table_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("cairn.results.parquet.ROWS", 60)
     write(ParquetWriter(tmp_path), CLIP * 7)
@@ -319,18 +358,18 @@ def test_a_long_table_is_written_in_pieces(tmp_path: Path, monkeypatch: pytest.M
 
 
 def read_strictly(path: Path, parts: int, lowest: float, highest: tuple[float, float]) -> list[list[tuple]]:
-    """What OpenPose's documentation of its output says of version 1.3, and nothing else; people's (x, y, c)."""
+    """Reads (x, y, c) of people; accepts only what OpenPose's documentation of version 1.3 specifies."""
 
     def in_order(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:
         return pairs
 
-    form = json.loads(path.read_text(encoding="ascii"), object_pairs_hook=in_order)
-    names = [name for name, _ in form]
+    content = json.loads(path.read_text(encoding="ascii"), object_pairs_hook=in_order)
+    names = [name for name, _ in content]
     assert names in (["version", "people"], ["version", "people", "part_candidates"])
-    assert form[0][1] == 1.3
+    assert content[0][1] == 1.3
     people = []
     kinds = [f"{part}_keypoints_{d}" for d in ("2d", "3d") for part in ("pose", "face", "hand_left", "hand_right")]
-    for person in form[1][1]:
+    for person in content[1][1]:
         assert [key for key, _ in person] == ["person_id", *kinds]
         values = dict(person)
         assert len(values["person_id"]) == 1
@@ -348,7 +387,7 @@ def read_strictly(path: Path, parts: int, lowest: float, highest: tuple[float, f
         flat = values["pose_keypoints_2d"]
         assert all(isinstance(number, int | float) for number in flat)
         people.append(list(zip(flat[::3], flat[1::3], flat[2::3], strict=True)))
-    candidates = form[2][1] if len(form) == 3 else []
+    candidates = content[2][1] if len(content) == 3 else []
     for each in candidates:
         assert [key for key, _ in each] == [str(part) for part in range(parts)]
         for _, flat in each:
@@ -361,7 +400,7 @@ def read_strictly(path: Path, parts: int, lowest: float, highest: tuple[float, f
 
 
 @pytest.mark.parametrize(("scale", "lowest", "highest"), [(0, 0, (639, 479)), (3, 0, (1, 1)), (4, -1, (1, 1))])
-def test_openpose_s_files_are_what_its_documentation_says(
+def test_openpose_files_follow_its_documentation(
     tmp_path: Path, scale: int, lowest: float, highest: tuple[float, float]
 ) -> None:
     write(OpenPoseWriter(tmp_path, scale), [*RUN, *CLIP])
@@ -371,7 +410,7 @@ def test_openpose_s_files_are_what_its_documentation_says(
         assert len(people) == len(poses)
 
 
-def test_openpose_s_scales_put_the_corners_of_the_image_where_it_says() -> None:
+def test_openpose_keypoint_scales_at_the_corners_of_the_image() -> None:
     corners = np.array([[[0, 0], [639, 479], [319.5, 239.5]]], np.float32)
     poses = Poses(corners, np.ones((1, 3), np.float32), np.ones(1, np.float32), random_poses(1, 1).skeleton)
     for scale, expected in ((3, [0, 0, 1, 1, 0.5, 0.5]), (4, [-1, -1, 1, 1, 0, 0]), (0, corners.ravel())):
@@ -381,7 +420,7 @@ def test_openpose_s_scales_put_the_corners_of_the_image_where_it_says() -> None:
         OpenPoseWriter(Path(), 1)
 
 
-def test_openpose_s_candidates_are_the_peaks_of_the_maps(tmp_path: Path) -> None:
+def test_part_candidates_are_the_peaks_of_the_heatmaps(tmp_path: Path) -> None:
     heatmaps = np.zeros((18, 30, 40), np.float32)  # background last
     nose, left_hip = COCO17.index("nose"), COCO17.index("left_hip")
     heatmaps[nose, 10, 20] = heatmaps[nose, 20, 5] = 0.5
@@ -391,14 +430,14 @@ def test_openpose_s_candidates_are_the_peaks_of_the_maps(tmp_path: Path) -> None
     with OpenPoseWriter(tmp_path, candidates=0.1) as writer:
         writer.write(Detections(*RUN[0][:1], SIZE, RUN[0][1], maps))
     read_strictly(tmp_path / "cairn.openpose" / "a_keypoints.json", 18, 0, (639, 479))
-    form = part_candidates(*maps, COCO17, 0.1, SIZE)
-    assert {part for part, flat in form.items() if flat} == {str(COCO18.index("nose"))}
-    assert sorted(np.reshape(form["0"], (2, 3)).tolist()) == [[10, 40, 0.5], [40, 20, 0.5]]
-    with pytest.raises(CairnError, match="no maps"):
+    candidates = part_candidates(*maps, COCO17, 0.1, SIZE)
+    assert {part for part, flat in candidates.items() if flat} == {str(COCO18.index("nose"))}
+    assert sorted(np.reshape(candidates["0"], (2, 3)).tolist()) == [[10, 40, 0.5], [40, 20, 0.5]]
+    with pytest.raises(CairnError, match="no heatmaps of the whole image"):
         OpenPoseWriter(tmp_path, candidates=0.1).write(Detections(RUN[0][0], SIZE, RUN[0][1]))
 
 
-def test_maps_come_back_with_their_place_in_the_image(tmp_path: Path) -> None:
+def test_maps_are_read_back_with_their_affine_transform(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     maps = {"heatmaps": rng.random((3, 4, 5), np.float32), "pafs": np.full((4, 4, 5), 1e6, np.float32)}
     affine = Affine.scaling(8).then(Affine.translation(3.5, 3.5))
@@ -410,11 +449,11 @@ def test_maps_come_back_with_their_place_in_the_image(tmp_path: Path) -> None:
         np.testing.assert_allclose(read["heatmaps"], maps["heatmaps"], atol=1e-3)
         assert np.isfinite(read["pafs"]).all()
         np.testing.assert_array_equal(Affine(read["affine"]).apply(np.array([[0.0, 2.0]])), [[3.5, 19.5]])
-    with pytest.raises(OutputError, match="no maps"):
+    with pytest.raises(OutputError, match="no network output"):
         writer.write(Detections(CLIP[0][0], SIZE, CLIP[0][1]))
 
 
-def test_hands_and_face_have_arrays_of_their_own() -> None:
+def test_hands_and_face_have_separate_arrays_in_openpose_json() -> None:
     skeleton = Skeleton("half", ("nose", "neck", "left_hand_0", "right_hand_0", "right_hand_1", "face_0"))
     poses = random_poses(4, 6, skeleton)
     for row, person in enumerate(to_openpose(poses, SIZE)["people"]):

@@ -1,4 +1,4 @@
-"""The laws of the pixel convention: transforms invert, compose, and land a pixel and its keypoint together."""
+"""Laws of the pixel convention: maps invert and compose, and move a pixel and its keypoint together."""
 
 import math
 
@@ -26,13 +26,13 @@ def affines(draw: st.DrawFn) -> Affine:
 
 
 @given(affines(), points)
-def test_the_inverse_undoes(affine: Affine, where: np.ndarray) -> None:
+def test_inverse_after_map_is_identity(affine: Affine, where: np.ndarray) -> None:
     assert_allclose(affine.inverse().apply(affine.apply(where)), where, atol=1e-6)
     assert_allclose(affine.then(affine.inverse()).matrix, np.eye(2, 3), atol=1e-6)
 
 
 @given(affines(), affines(), affines(), points)
-def test_then_is_one_after_the_other(first: Affine, second: Affine, third: Affine, where: np.ndarray) -> None:
+def test_then_applies_one_map_after_the_other(first: Affine, second: Affine, third: Affine, where: np.ndarray) -> None:
     size = second.scale * first.scale * 1e5
     assert_allclose(first.then(second).apply(where), second.apply(first.apply(where)), atol=1e-9 * size)
     one, other = first.then(second).then(third), first.then(second.then(third))
@@ -53,13 +53,13 @@ def test_nan_stays_nan_and_float32_stays_float32(affine: Affine) -> None:
 
 
 @given(sides, st.floats(-10, 3010), shifts)
-def test_a_mirror_undoes_itself_and_keeps_the_borders(width: int, x: float, y: float) -> None:
+def test_flip_twice_is_identity_and_keeps_the_borders(width: int, x: float, y: float) -> None:
     mirror = Affine.mirror(width)
     assert_allclose(mirror.apply(mirror.apply(np.array([x, y]))), [x, y], atol=1e-9)
     assert_allclose(mirror.apply(np.array([-0.5, y])), [width - 0.5, y])
 
 
-def test_a_mirrored_image_is_the_array_backwards() -> None:
+def test_a_flipped_image_is_the_reversed_array() -> None:
     image = np.random.default_rng(0).integers(0, 256, (7, 11, 3), dtype=np.uint8)
     np.testing.assert_array_equal(Affine.mirror(11).warp(image, (7, 11)), image[:, ::-1])
 
@@ -72,7 +72,7 @@ def test_resizing_maps_borders_onto_borders(height: int, width: int, to_height: 
 
 
 @given(sides, sides, st.integers(16, 1024), st.sampled_from([1, 8, 16, 32]))
-def test_a_letterbox_holds_the_whole_image(height: int, width: int, longest: int, multiple: int) -> None:
+def test_a_letterbox_contains_the_whole_image(height: int, width: int, longest: int, multiple: int) -> None:
     affine, (padded_height, padded_width) = letterbox((height, width), longest, multiple)
     assert padded_height % multiple == padded_width % multiple == 0
     assert_allclose(affine.apply(np.array([-0.5, -0.5])), [-0.5, -0.5], atol=1e-9)
@@ -94,53 +94,53 @@ def test_a_crop_centers_and_fills(x: float, y: float, side: float, height: int, 
 
 
 @given(st.sampled_from([1, 2, 4, 8, 16]), points)
-def test_fields_and_images(stride: int, where: np.ndarray) -> None:
+def test_map_cells_and_pixels_are_inverse(stride: int, where: np.ndarray) -> None:
     assert_allclose(image_to_field(field_to_image(where, stride), stride), where, atol=1e-9)
     assert_allclose(field_affine(stride).apply(where), field_to_image(where, stride), atol=1e-9)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
-def test_a_cell_lies_at_the_mean_of_its_pixels(stride: int) -> None:
+def test_a_cell_is_at_the_mean_of_its_pixels(stride: int) -> None:
     for cell in range(5):
         pixels = np.arange(cell * stride, (cell + 1) * stride)
         assert field_to_image(np.array([cell, cell]), stride)[0] == pixels.mean()
 
 
-def landing(image: np.ndarray) -> np.ndarray:
-    """(x, y): center of mass of what is bright."""
+def center_of_mass(image: np.ndarray) -> np.ndarray:
+    """(x, y): center of mass of the brightness."""
     mass = image.astype(float)
     ys, xs = np.mgrid[: image.shape[0], : image.shape[1]]
     return np.array([(xs * mass).sum(), (ys * mass).sum()]) / mass.sum()
 
 
 def spot(size: tuple[int, int], x: int, y: int, sigma: float) -> np.ndarray:
-    """A white pixel at (x, y) and its glow on black: soft, so that resampling cannot shift its center of mass."""
+    """A Gaussian at (x, y) on black: smooth, so that resampling cannot shift its center of mass."""
     ys, xs = np.mgrid[: size[0], : size[1]]
     return (255 * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * sigma**2))).astype(np.float32)
 
 
 @given(st.integers(20, 79), st.integers(20, 59), st.floats(0.6, 3), angles, st.booleans())
-def test_a_white_pixel_and_its_keypoint_land_together(x: int, y: int, factor: float, turn: float, flip: bool) -> None:
+def test_a_pixel_and_its_keypoint_move_together(x: int, y: int, factor: float, turn: float, flip: bool) -> None:
     affine = crop((50.0, 40.0), 120 / factor, (120, 120), turn)
     affine = affine.then(Affine.mirror(120)) if flip else affine
     expected = affine.apply(np.array([x, y], float))
     assume(((expected > 8 * factor) & (expected < 119 - 8 * factor)).all())
-    seen = affine.warp(spot((80, 100), x, y, 1.5), (120, 120), border=0)
-    assert_allclose(landing(seen), expected, atol=0.05)  # OpenCV's bilinear weights have 1/32 pixel
+    warped = affine.warp(spot((80, 100), x, y, 1.5), (120, 120), border=0)
+    assert_allclose(center_of_mass(warped), expected, atol=0.05)  # OpenCV's bilinear weights have 1/32 pixel
 
 
 @given(st.integers(60, 700), st.integers(60, 500), st.integers(96, 500))
-def test_reduction_keeps_the_place_and_the_light(x: int, y: int, longest: int) -> None:
+def test_downscaling_keeps_position_and_brightness(x: int, y: int, longest: int) -> None:
     image = spot((561, 763), x, y, 6)
     affine, size = letterbox(image.shape[:2], longest, 32)
-    seen = affine.warp(image, size, border=0)
-    assert_allclose(landing(seen), affine.apply(np.array([x, y], float)), atol=0.1)
-    assert math.isclose(seen.sum(), image.sum() * affine.scale**2, rel_tol=0.1)
+    warped = affine.warp(image, size, border=0)
+    assert_allclose(center_of_mass(warped), affine.apply(np.array([x, y], float)), atol=0.1)
+    assert math.isclose(warped.sum(), image.sum() * affine.scale**2, rel_tol=0.1)
 
 
 @pytest.mark.parametrize("factor", [2, 5, 8, 16])
-def test_strong_reduction_averages_what_it_leaves_out(factor: int) -> None:
-    """A fine grain becomes gray. Where pixels are merely left out it stays as strong as it was."""
+def test_strong_downscaling_averages(factor: int) -> None:
+    """Pixel noise becomes gray; if pixels were only dropped, its contrast would stay."""
     grain = 255 * np.random.default_rng(0).integers(0, 2, (640, 640)).astype(np.float32)
     affine, size = letterbox(grain.shape, 640 // factor)
     assert affine.warp(grain, size)[2:-2, 2:-2].std() < 1.5 * grain.std() / factor
@@ -154,8 +154,8 @@ def test_masks_keep_their_values(x: int, y: int) -> None:
     assert set(np.unique(turned)) <= {0, 1}
 
 
-def test_what_lies_outside_gets_the_border() -> None:
-    seen = Affine.translation(10, 0).warp(np.full((8, 8, 3), 200, np.uint8), (8, 24), border=127)
-    assert (seen[:, :9] == 127).all()
-    assert (seen[:, 11:17] == 200).all()
-    assert (seen[:, 19:] == 127).all()
+def test_pixels_outside_the_image_get_the_border_value() -> None:
+    warped = Affine.translation(10, 0).warp(np.full((8, 8, 3), 200, np.uint8), (8, 24), border=127)
+    assert (warped[:, :9] == 127).all()
+    assert (warped[:, 11:17] == 200).all()
+    assert (warped[:, 19:] == 127).all()

@@ -1,4 +1,4 @@
-"""A skeleton is whole, or it is refused; every definition that comes with Cairn is whole."""
+"""A skeleton is consistent, or it raises; every built-in skeleton is consistent."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import SkeletonError
-from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, flip_pairs_by_name, joined, load_skeleton, skeleton_names
+from cairn.structures.flip_pairs import flip_pairs_by_name
+from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, joined, load_skeleton, skeleton_names
 
 NAMES = skeleton_names()
 
@@ -34,29 +35,28 @@ def skeletons(draw: st.DrawFn) -> Skeleton:
 
 
 @given(skeletons())
-def test_what_is_written_is_read_back(one: Skeleton) -> None:
+def test_to_dict_and_from_dict_are_inverse(one: Skeleton) -> None:
     assert Skeleton.from_dict(one.to_dict()) == one
 
 
 @given(skeletons())
-def test_flipping_twice_changes_nothing(one: Skeleton) -> None:
+def test_flip_twice_is_identity(one: Skeleton) -> None:
     order = one.flip_order
     assert [order[order[joint]] for joint in range(len(one))] == list(range(len(one)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_definitions_are_whole(name: str) -> None:
+def test_built_in_skeletons_are_consistent(name: str) -> None:
     one = load_skeleton(name)
     assert one.name == name
     assert len(one.sigmas) == len(one)
-    # The tree reaches every joint that has a limb, with one limb less than joints for each connected part.
     for limb in one.redundant:
         assert limb not in one.tree
     assert Skeleton.from_dict(one.to_dict()) == one
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("face68", "face70")])
-def test_left_and_right_change_places(name: str) -> None:
+def test_flip_pairs_are_left_and_right(name: str) -> None:
     one = load_skeleton(name)
     for joint, other in zip(one.joints, one.flip_order, strict=True):
         swapped = joint.replace("left", "@").replace("right", "left").replace("@", "right")
@@ -65,8 +65,8 @@ def test_left_and_right_change_places(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["face68", "face70"])
-def test_a_mirrored_face_is_a_face(name: str) -> None:
-    """Multi-PIE's points in mirrored order, as its scheme has them, and the pupils after them."""
+def test_flip_order_of_faces(name: str) -> None:
+    """The 68 points of Multi-PIE in flipped order, and the pupils after them."""
     order = load_skeleton(name).flip_order
     assert order[68:] == (69, 68)[: len(order) - 68]
     assert order[:17] == tuple(range(16, -1, -1))
@@ -77,7 +77,7 @@ def test_a_mirrored_face_is_a_face(name: str) -> None:
     assert (order[48], order[51], order[57], order[60], order[62], order[66]) == (54, 51, 57, 64, 62, 66)
 
 
-def test_openposes_hands_and_faces_are_as_its_output_format_counts_them() -> None:
+def test_hands_and_faces_have_the_order_of_openpose_s_output_format() -> None:
     hand, face = load_skeleton("hand21"), load_skeleton("face70")
     assert (hand.joints[0], hand.joints[4], hand.joints[5], hand.joints[20]) == (
         "wrist", "thumb_4", "index_1", "little_4",
@@ -89,7 +89,7 @@ def test_openposes_hands_and_faces_are_as_its_output_format_counts_them() -> Non
     assert face.joints[68:] == ("right_pupil", "left_pupil")
 
 
-def test_five_points_of_a_face_are_means_of_68_as_300_w_counts_them() -> None:
+def test_five_face_points_are_means_of_the_68_of_300_w() -> None:
     parts = dict(
         zip(load_skeleton("face5").joints, load_skeleton("face5").parts_in(load_skeleton("face68")), strict=True)
     )
@@ -102,7 +102,7 @@ def test_five_points_of_a_face_are_means_of_68_as_300_w_counts_them() -> None:
     }
 
 
-def test_parts_go_by_name_first() -> None:
+def test_a_joint_of_the_same_name_comes_before_a_mean() -> None:
     coco18, lsp14 = load_skeleton("coco18"), load_skeleton("lsp14")
     neck = coco18.index("neck")
     assert coco18.parts_in(lsp14)[neck] == (lsp14.index("neck"),)
@@ -112,7 +112,7 @@ def test_parts_go_by_name_first() -> None:
     )
 
 
-# Field channel of each limb as released, from the first one on: (from, to): channel of x.
+# PAF channel of each limb in the released models: from-to:channel of x.
 RELEASED = {
     "coco18": "1-2:12 1-5:20 2-3:14 3-4:16 5-6:22 6-7:24 1-8:0 8-9:2 9-10:4 1-11:6 11-12:8 12-13:10 1-0:28 "
     "0-14:30 14-16:34 0-15:32 15-17:36 2-16:18 5-17:26",
@@ -123,7 +123,7 @@ RELEASED = {
 
 
 @pytest.mark.parametrize("name", RELEASED)
-def test_limbs_stand_in_the_order_of_the_released_channels(name: str) -> None:
+def test_limbs_have_the_order_of_the_released_channels(name: str) -> None:
     pairs = {}
     for entry in RELEASED[name].split():
         limb, channel = entry.split(":")
@@ -132,7 +132,7 @@ def test_limbs_stand_in_the_order_of_the_released_channels(name: str) -> None:
     assert load_skeleton(name).limbs == tuple(pairs[i] for i in range(len(pairs)))
 
 
-def test_the_two_coco_skeletons_agree() -> None:
+def test_coco17_and_coco18_have_the_same_sigmas() -> None:
     coco17, coco18 = load_skeleton("coco17"), load_skeleton("coco18")
     assert set(coco18.joints) - set(coco17.joints) == {"neck"}
     for joint in coco17.joints:
@@ -152,7 +152,7 @@ def test_the_two_coco_skeletons_agree() -> None:
         (("left_eye",), set()),
     ],
 )
-def test_flip_pairs_are_found_by_name(joints: tuple[str, ...], pairs: set[tuple[str, str]]) -> None:
+def test_flip_pairs_are_recognized_by_name(joints: tuple[str, ...], pairs: set[tuple[str, str]]) -> None:
     assert {(joints[a], joints[b]) for a, b in flip_pairs_by_name(joints)} == pairs
 
 
@@ -171,12 +171,12 @@ def test_flip_pairs_are_found_by_name(joints: tuple[str, ...], pairs: set[tuple[
         ({"limbs": ((0, 1), (1, 2), (2, 0))}, "closes a circle: list it as redundant"),
     ],
 )
-def test_contradictions_are_refused(change: dict, message: str) -> None:
+def test_contradictions_raise(change: dict, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton(**{"name": "triple", "joints": ("a", "b", "c"), **change})
 
 
-def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
+def test_a_cycle_is_allowed_if_a_limb_is_redundant() -> None:
     one = Skeleton("triple", ("a", "b", "c"), ((0, 1), (1, 2), (2, 0)), redundant=(1,))
     assert one.tree == (0, 2)
     assert one.sigmas == (DEFAULT_SIGMA,) * 3
@@ -188,7 +188,7 @@ def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
         ({"name": "x"}, "a skeleton has name, joints"),
         ({"name": "x", "joints": ["a"], "skeleton": []}, "a skeleton has name, joints"),
         ({"name": "x", "joints": ["a", "b"], "limbs": [["a", "c"]]}, "expected two of its joints"),
-        ({"name": "x", "joints": ["a", "b"], "redundant": [["a", "b"]]}, "must also stand in limbs"),
+        ({"name": "x", "joints": ["a", "b"], "redundant": [["a", "b"]]}, "must also be in limbs"),
         ({"name": "x", "joints": 3}, "joints of skeleton x must be a list of names, got 3"),
         ({"name": "x", "joints": "ab"}, "joints of skeleton x must be a list of names, got 'ab'"),
         ({"name": "x", "joints": ["a", 2]}, "joints of skeleton x must be a list of names"),
@@ -202,12 +202,12 @@ def test_a_circle_is_allowed_where_a_limb_is_redundant() -> None:
         ("coco17", "a skeleton is a table"),
     ],
 )
-def test_tables_that_are_no_skeleton_are_refused(table: Any, message: str) -> None:
+def test_invalid_tables_raise(table: Any, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton.from_dict(table)
 
 
-def test_a_skeleton_from_the_user_s_file(tmp_path: Path) -> None:
+def test_a_skeleton_is_loaded_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "fly.toml"
     path.write_text('name = "fly"\njoints = ["head", "wingL", "wingR"]\nlimbs = [["head", "wingL"]]\n')
     fly = load_skeleton(path)
@@ -215,7 +215,7 @@ def test_a_skeleton_from_the_user_s_file(tmp_path: Path) -> None:
     assert fly.flip_order == (0, 2, 1)
 
 
-def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
+def test_unreadable_and_unknown_skeletons_raise(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
     with pytest.raises(SkeletonError, match="is not TOML"):
@@ -231,7 +231,7 @@ def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
         load_skeleton("coco17").index("neck")
 
 
-def test_colors_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
+def test_colors_and_hidden_limbs_are_read_and_written(tmp_path: Path) -> None:
     path = tmp_path / "fly.toml"
     path.write_text(
         'name = "fly"\njoints = ["head", "tail"]\nlimbs = [["head", "tail"]]\nhidden = [["head", "tail"]]\n'
@@ -243,7 +243,7 @@ def test_colors_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
     assert (back.colors, back.hidden) == (fly.colors, fly.hidden)
     one = Skeleton.from_dict({"name": "dots", "joints": ["a", "b", "c"], "colors": ["#ffffff"]})
     assert one.colors == ("#ffffff",) * 3
-    assert one == Skeleton("dots", ("a", "b", "c"))  # how it looks makes it no other skeleton
+    assert one == Skeleton("dots", ("a", "b", "c"))  # colors do not make another skeleton
 
 
 @pytest.mark.parametrize(
@@ -252,16 +252,16 @@ def test_colors_and_hidden_limbs_are_read_back(tmp_path: Path) -> None:
         ({"colors": ["#fff", "#000000"]}, "needs 2 colors such as #ff8000, got"),
         ({"colors": ["#ffffff"] * 3}, "needs 2 colors such as #ff8000, got"),
         ({"colors": "#ffffff"}, "colors of skeleton pair must be a list of #rrggbb"),
-        ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also stand in limbs"),
+        ({"hidden": [["b", "a"]], "limbs": [["a", "b"]]}, "hidden limbs of skeleton pair must also be in limbs"),
     ],
 )
-def test_colors_that_are_none_are_refused(table: dict, message: str) -> None:
+def test_invalid_colors_and_hidden_limbs_raise(table: dict, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton.from_dict({"name": "pair", "joints": ["a", "b"], **table})
 
 
 @given(skeletons(), skeletons())
-def test_joined_skeletons_keep_what_they_are(one: Skeleton, other: Skeleton) -> None:
+def test_joined_skeletons_keep_their_limbs_and_flip_pairs(one: Skeleton, other: Skeleton) -> None:
     both = joined("both", [("", one), ("face_", other)])
     shift = len(one)
     assert both.joints == (*one.joints, *(f"face_{joint}" for joint in other.joints))
@@ -272,7 +272,7 @@ def test_joined_skeletons_keep_what_they_are(one: Skeleton, other: Skeleton) -> 
     assert both.parts == {"": list(range(shift)), "face_": list(range(shift, shift + len(other)))}
 
 
-def test_a_left_and_a_right_hand_change_places() -> None:
+def test_a_left_and_a_right_hand_are_flip_pairs() -> None:
     hand = Skeleton("hand", ("wrist", "tip"), ((0, 1),), colors=("#000000", "#ffffff"))
     body = load_skeleton("coco18")
     whole = joined("whole", [("", body), ("left_hand_", hand), ("right_hand_", hand)])

@@ -1,4 +1,4 @@
-"""How a run of the command line ended, for the tests that look at it from the shell's side."""
+"""Runs the command line and captures exit status, stdout and stderr."""
 
 from collections.abc import Callable
 from typing import NamedTuple

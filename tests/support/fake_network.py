@@ -1,7 +1,7 @@
-"""Networks that need no training: they find totems, which are painted in the colors of their joints.
+"""Networks without training that detect totems, whose joints have different colors.
 
-A totem is a red dot over a green dot over a blue dot, joined by a gray line. A pool and a 1×1 convolution
-see its joints and limbs, so that everything from the file to the written result can be tested for real.
+A totem is a red dot above a green dot above a blue dot, joined by a gray line. A pooling layer and a 1×1 convolution
+give its heatmaps and PAFs, so that everything from the model file to the written result can be tested.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from cairn.inference.base import BasePredictor
 from cairn.inference.model_spec import METADATA_KEY, InputSpec, ModelSpec
-from cairn.inference.network import Maps
+from cairn.inference.network import Maps, Network
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 TOTEM = Skeleton("totem", ("top", "middle", "base"), limbs=((0, 1), (1, 2)))
@@ -34,19 +36,41 @@ SPEC = ModelSpec(
 
 @dataclass
 class FakeNetwork:
-    """Gives the same maps for every image, and keeps what it was shown."""
+    """Returns the same maps for every image, and keeps its inputs."""
 
     spec: ModelSpec
     maps: Maps
-    shown: list[NDArray[np.float32]] = field(default_factory=list)
+    inputs: list[NDArray[np.float32]] = field(default_factory=list)
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
-        self.shown.append(images)
+        self.inputs.append(images)
         return self.maps
 
 
+class FixedPredictor(BasePredictor[Poses]):
+    """Returns the same poses for every image."""
+
+    def __init__(self, poses: Poses, spec: ModelSpec | None = None) -> None:
+        self.poses = poses
+        self._spec = spec or SPEC.model_copy(update={"name": "fixed", "skeleton": poses.skeleton})
+
+    @property
+    def spec(self) -> ModelSpec:
+        return self._spec
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return (FakeNetwork(self.spec, {}),)
+
+    def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
+        return self.poses
+
+    def decode_raw(self, raw: Poses) -> Poses:
+        return raw
+
+
 def totems(size: tuple[int, int], middles: list[tuple[int, int]], length: int = 40) -> NDArray[np.uint8]:
-    """A black image (H, W, 3) with a totem around each (x, y)."""
+    """Returns a black image (H, W, 3) with a totem around each (x, y)."""
     image = np.zeros((*size, 3), np.uint8)
     for x, y in middles:
         cv2.line(image, (x, y - length), (x, y + length), (110, 110, 110), 5)
@@ -56,7 +80,7 @@ def totems(size: tuple[int, int], middles: list[tuple[int, int]], length: int = 
 
 
 def write_totem_model(path: Path, spec: ModelSpec | None = SPEC) -> Path:
-    """An .onnx file that finds totems; without a specification it is somebody else's."""
+    """Writes an .onnx file that detects totems; without a specification it is not a Cairn model."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -67,10 +91,10 @@ def write_totem_model(path: Path, spec: ModelSpec | None = SPEC) -> Path:
     down = convolution("down", [[0, 0, 0], [1, 1, 1], [0, 0, 0], [1, 1, 1]])  # x and y of two limbs
     bounds = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("zero", 0), ("one", 1))]
     nodes = [
-        helper.make_node("AveragePool", ["images"], ["seen"], kernel_shape=[16, 16], strides=[8, 8], pads=[4] * 4),
-        helper.make_node("Conv", ["seen", "colors"], ["answers"]),
-        helper.make_node("Clip", ["answers", "zero", "one"], ["heatmaps"]),
-        helper.make_node("Conv", ["seen", "down"], ["flow"]),
+        helper.make_node("AveragePool", ["images"], ["pooled"], kernel_shape=[16, 16], strides=[8, 8], pads=[4] * 4),
+        helper.make_node("Conv", ["pooled", "colors"], ["responses"]),
+        helper.make_node("Clip", ["responses", "zero", "one"], ["heatmaps"]),
+        helper.make_node("Conv", ["pooled", "down"], ["flow"]),
         helper.make_node("Clip", ["flow", "zero", "one"], ["pafs"]),
     ]
     graph = helper.make_graph(

@@ -1,4 +1,4 @@
-"""A data set that tests draw themselves: a colored dot for each joint of a three-jointed thing on gray."""
+"""A drawn data set: instances with three keypoints, each a dot of its own color, on gray."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 THING = Skeleton("thing", ("head", "left_end", "right_end"), ((0, 1), (0, 2)), flip_pairs=((1, 2),))
@@ -28,7 +28,7 @@ def draw_things(rng: np.random.Generator, people: int, size: int = 96) -> tuple[
 
 
 def made_labels(folder: Path, images: int, people: int = 1, seed: int = 0) -> Labels:
-    """Written to `folder`/labels.json and `folder`/images, and read back."""
+    """Writes `folder`/labels.json and `folder`/images, and returns the labels as they are read."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     listed = []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 FIGURE = Skeleton("figure", ("head", "left_hand", "right_hand", "left_foot", "right_foot"))

@@ -1,4 +1,4 @@
-"""Labels of small images that tests make themselves, with what formats differ in: tracks, crowds, hidden joints."""
+"""Labels of small images made by tests, with what formats differ in: track IDs, crowds, occluded joints."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.media.images import write_image
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 
 NAMES = ("head", "wingL", "wingR", "tail end", "nose")
@@ -15,7 +15,7 @@ SIZE = (40, 60)
 
 
 def draw_images(folder: Path, names: tuple[str, ...], size: tuple[int, int] = SIZE) -> None:
-    """An image of its own for each name."""
+    """Writes a different image for each name."""
     for i, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_image(folder / name, np.full((*size, 3), 20 * i + 10, np.uint8))
@@ -24,14 +24,14 @@ def draw_images(folder: Path, names: tuple[str, ...], size: tuple[int, int] = SI
 def make_labels(
     folder: Path, names: tuple[str, ...] = ("a.png", "b ü.png", "sub/a.png"), crowds: bool = False, seed: int = 3
 ) -> Labels:
-    """Two objects in each image but the last, which has none; joints stand at quarters of pixels."""
+    """Two instances in each image except the last, which has none; joints are at quarters of pixels."""
     generator = np.random.default_rng(seed)
     draw_images(folder, names)
     images = []
     for number, name in enumerate(names, start=1):
         rows = 0 if number == len(names) else 2
         visibility = generator.integers(0, 3, (rows, len(NAMES))).astype(np.uint8)
-        visibility[:, :2] = 2  # an object needs some
+        visibility[:, :2] = 2  # every instance has labeled joints
         points = generator.integers(4, 4 * 39, (rows, len(NAMES), 2)) / 4
         corner, extent = generator.integers(0, 20, (rows, 2)), generator.integers(4, 20, (rows, 2))
         annotation = Annotation(
@@ -47,7 +47,7 @@ def make_labels(
 
 
 def assert_same(one: Labels, other: Labels, tolerance: float = 0, but: tuple[str, ...] = ()) -> None:
-    """Names, limbs, pairs, and every field of every object, in the order of images."""
+    """Compares the skeletons, and every field of every instance in the order of images."""
     assert one.skeleton == other.skeleton
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):

@@ -1,4 +1,4 @@
-"""Tiny files of the structure of the published sets."""
+"""Tiny files with the structure of the published data sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from cairn.media.images import write_image
 
 
 def struct_array(entries: Sequence[dict[str, Any]]) -> np.ndarray:
-    """(1, N) as MATLAB has struct arrays; a field that an entry does not have is []."""
+    """(1, N) struct array as MATLAB has it; a field that an entry lacks is []."""
     names = list(dict.fromkeys(name for entry in entries for name in entry))
     table = np.empty((1, len(entries)), dtype=[(name, object) for name in names])
     for i, entry in enumerate(entries):

@@ -1,6 +1,6 @@
-"""`cairn train` with layers in place of BatchNorm that look at one image at a time, as a program of its own.
+"""`cairn train` with GroupNorm instead of BatchNorm, as a program.
 
-With these, what one process learns from a batch and what several learn from their shares of it is the same.
+GroupNorm normalizes each image alone: several processes that share a batch then compute what one process computes.
 """
 
 import sys

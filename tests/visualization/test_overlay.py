@@ -1,4 +1,4 @@
-"""What is drawn: the found, in its place, in its color; nothing else, and never on the user's own array."""
+"""Overlays have ink on detected joints and limbs alone, in their colors, on a copy of the image."""
 
 from dataclasses import replace
 
@@ -19,15 +19,15 @@ GRAY = np.full((120, 160, 3), 128, np.uint8)
 
 def one(points: list[tuple[float, float]], confidence: float = 1.0, skeleton: Skeleton = TOTEM) -> Poses:
     keypoints = np.array([points], np.float32)
-    sure = np.where(np.isnan(keypoints[..., 0]), 0, confidence).astype(np.float32)
-    return Poses(keypoints, sure, np.ones(1, np.float32), skeleton)
+    confidences = np.where(np.isnan(keypoints[..., 0]), 0, confidence).astype(np.float32)
+    return Poses(keypoints, confidences, np.ones(1, np.float32), skeleton)
 
 
 def changed(image: np.ndarray) -> np.ndarray:
     return (image != GRAY).any(axis=2)
 
 
-def test_the_image_given_is_not_drawn_on() -> None:
+def test_the_image_is_not_modified() -> None:
     image = GRAY.copy()
     drawn = draw(image, one([(20, 20), (80, 60), (140, 100)]))
     np.testing.assert_array_equal(image, GRAY)
@@ -36,11 +36,11 @@ def test_the_image_given_is_not_drawn_on() -> None:
     assert changed(drawn).any()
 
 
-def test_nobody_draws_nothing() -> None:
+def test_no_instances_draw_nothing() -> None:
     np.testing.assert_array_equal(draw(GRAY, Poses.empty(TOTEM)), GRAY)
 
 
-def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
+def test_ink_is_on_limbs_and_joints_alone() -> None:
     points = np.array([(20, 20), (80, 60), (140, 60)], float)
     ink = changed(draw(GRAY, one([tuple(point) for point in points])))
     ys, xs = np.mgrid[:120, :160]
@@ -53,7 +53,7 @@ def test_ink_lies_on_limbs_and_joints_and_nowhere_else() -> None:
     assert not ink[distance > 6].any()
 
 
-def test_a_limb_may_end_far_away() -> None:
+def test_a_limb_may_end_far_outside_the_image() -> None:
     ink = changed(draw(GRAY, one([(20, 20), (1e30, 20), (-1e30, 1e38)])))
     assert ink[20, 20:].all()
     assert not ink[40:, 60:].any()
@@ -65,14 +65,14 @@ def test_a_limb_with_one_end_missing_is_not_drawn() -> None:
     assert not ink[:, 90:].any()
 
 
-def test_the_surer_the_more_opaque_and_the_unsure_can_be_left_out() -> None:
+def test_opacity_grows_with_confidence_and_a_threshold_hides_keypoints() -> None:
     points = [(20.0, 20.0), (80.0, 20.0), (140.0, 20.0)]
     strength = [np.abs(draw(GRAY, one(points, sure)).astype(int) - GRAY)[20, 50].sum() for sure in (0.1, 0.5, 1.0)]
     assert 0 < strength[0] < strength[1] < strength[2]
     np.testing.assert_array_equal(draw(GRAY, one(points, 0.5), threshold=0.6), GRAY)
 
 
-def test_lines_grow_with_the_object_and_the_image() -> None:
+def test_line_widths_grow_with_instance_and_image() -> None:
     image = np.full((1200, 1600, 3), 128, np.uint8)
     small, large = (draw(image, one([(800, 600 - r), (800, 600), (800, 600 + r)])) for r in (30, 500))
     widths = [(drawing[600 - r // 2] != 128).any(axis=1).sum() for drawing, r in ((small, 30), (large, 500))]
@@ -80,7 +80,7 @@ def test_lines_grow_with_the_object_and_the_image() -> None:
 
 
 @pytest.mark.parametrize("name", skeleton_names())
-def test_colors_are_the_skeleton_s_or_go_around_the_circle(name: str) -> None:
+def test_colors_are_the_skeleton_s_or_evenly_spaced_hues(name: str) -> None:
     skeleton = load_skeleton(name)
     limbs, joints = limb_colors(skeleton), joint_colors(skeleton)
     assert len(limbs) == len(skeleton.limbs)
@@ -112,14 +112,14 @@ def test_openpose_s_skeletons_have_openpose_s_colors(name: str) -> None:
         assert drawn[limb] == color
 
 
-def test_a_model_without_colors_gets_those_of_its_definition() -> None:
+def test_a_skeleton_without_colors_gets_those_of_the_built_in_one() -> None:
     older = replace(load_skeleton("coco17"), colors=())
     assert joint_colors(older) == joint_colors(load_skeleton("coco17"))
     other = replace(older, name="coco17", joints=tuple(reversed(older.joints)))
     assert joint_colors(other) != joint_colors(load_skeleton("coco17"))
 
 
-def test_a_user_s_colors_are_drawn() -> None:
+def test_custom_colors_are_drawn() -> None:
     skeleton = replace(TOTEM, colors=("#ff0000", "#00ff00", "#0000ff"))
     drawn = draw(GRAY, one([(20, 20), (80, 20), (140, 20)], skeleton=skeleton))
     assert drawn[20, 50].tolist() == [0, 255, 0]
@@ -134,7 +134,7 @@ def test_a_hidden_limb_is_not_drawn() -> None:
     assert ink[20, 140]
 
 
-def test_by_object_each_has_one_color_that_its_id_says() -> None:
+def test_by_object_each_instance_has_the_color_of_its_track_id() -> None:
     both = Poses(
         np.array([[(20, 20), (80, 20), (140, 20)], [(20, 90), (80, 90), (140, 90)]], np.float32),
         np.ones((2, 3), np.float32),
@@ -150,7 +150,7 @@ def test_by_object_each_has_one_color_that_its_id_says() -> None:
         draw(GRAY, both, by="joint")  # type: ignore[arg-type]
 
 
-def test_an_id_stands_beside_its_object_inside_the_image() -> None:
+def test_a_track_id_is_written_beside_its_instance_inside_the_image() -> None:
     points = [(20.0, 60.0), (80.0, 60.0), (140.0, 60.0)]
     without = one(points)
     named = replace(without, ids=np.array([5]))
@@ -161,7 +161,7 @@ def test_an_id_stands_beside_its_object_inside_the_image() -> None:
     assert (draw(GRAY, at_the_top) != draw(GRAY, replace(at_the_top, ids=None))).any()
 
 
-def test_hands_are_drawn_finer_than_the_body() -> None:
+def test_hands_have_thinner_lines_than_the_body() -> None:
     whole = joined("whole", [("", TOTEM), ("left_hand_", TOTEM)])
     points = np.array([[(100, 100), (100, 400), (100, 700), (500, 100), (500, 120), (500, 140)]], np.float32)
     poses = Poses(points, np.ones((1, 6), np.float32), np.ones(1, np.float32), whole)
@@ -171,7 +171,7 @@ def test_hands_are_drawn_finer_than_the_body() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40))
-def test_keypoints_may_lie_outside_the_image(seed: int, height: int, width: int) -> None:
+def test_keypoints_may_be_outside_the_image(seed: int, height: int, width: int) -> None:
     poses = random_poses(seed, 3)
     poses = Poses(1000 * (poses.keypoints - 50), poses.confidence, poses.scores, poses.skeleton)
     assert draw(np.zeros((height, width, 3), np.uint8), poses).shape == (height, width, 3)

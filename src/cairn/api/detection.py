@@ -1,202 +1,216 @@
-"""A run of `cairn detect`: read, look, decode, draw and write, each while the others are at other images.
+"""Execution of `detect`: consumes the stream of a predictor, draws and writes.
 
-What cannot be read is said and passed over. The first Ctrl-C, or the first request to end, stops the reading: what
-was read before is finished, and the files hold all that was done. The second one is an interrupt.
+Drawing overlaps with inference of later frames. What cannot be read is reported and skipped.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, cast
 
-from cairn.errors import CairnError, ImageError, LabelError
-from cairn.inference.pipeline import AHEAD, Parallel, overlap
-from cairn.media.sources import Frame, Source, frames
+from cairn.errors import CairnError, ImageError
+from cairn.inference.pipeline import overlap
+from cairn.inference.stream import Frame, StreamOptions, queue_length
+from cairn.media.reading import SourceFrame, read_sources
 from cairn.results import Detections, Writer
-from cairn.structures.poses import Poses
-from cairn.tracking.tracker import Tracker
 from cairn.visualization.overlay import By, draw
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cairn.api.finders import Finder
-    from cairn.api.outputs import Drawings
-    from cairn.inference.network import Maps
-    from cairn.structures.geometry import Affine
+    from cairn.inference.predictor import Predictor
+    from cairn.media.sources import Source
+    from cairn.results.overlays import Drawings
 
-STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a request to end, and a terminal that was closed, which Windows has not."""
-
-MAX_PARALLEL = 4
-"""Images at the same time: each takes the memory of a network's layers."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done with every image.
+class Hooks:
+    """How a run reports, and whether it should stop.
 
-    threshold   keypoints less sure are left out
-    tracker     makes what follows the objects of one clip; None follows nobody
-    drawings    None draws nothing
-    draw_from   keypoints less sure are not drawn
-    draw_by     what colors tell
-    keep_maps   the writers want the network's maps
-    threads     cores to use; 0 is all
-    parallel     images that the network is at, at the same time
-    rate        frames per second of image sequences
+    Attributes:
+        notice: Gets one line about what could not be read.
+        advance: Gets the number of images done, and the total where it is known.
+        stopped: Whether to stop reading. What was read before is still finished.
     """
 
-    finder: Finder
+    notice: Callable[[str], None] = log.warning
+    advance: Callable[[int, int | None], None] = lambda done, total: None
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class DetectionJob:
+    """What to run on which sources, and where results go.
+
+    Attributes:
+        sources: Images and clips.
+        predictor: The predictor.
+        stream: Options of the stream.
+        writers: Writers, not yet opened.
+        drawings: Writer of drawings; None draws nothing.
+        draw_threshold: Minimum keypoint confidence to draw.
+        draw_by: What colors distinguish.
+        single: The one source that was named, if there is one: its error is the error of the run.
+        results: Files or folder with the results.
+    """
+
+    sources: Sequence[Source]
+    predictor: Predictor
+    stream: StreamOptions
     writers: Sequence[Writer]
-    threshold: float
-    tracker: Callable[[], Tracker] | None
     drawings: Drawings | None
-    draw_from: float
-    draw_by: By
-    keep_maps: bool
-    threads: int
-    parallel: int
-    rate: float
+    draw_threshold: float = 0.0
+    draw_by: By = "limb"
+    single: Source | None = None
+    results: tuple[Path, ...] = ()
 
 
 @dataclass
-class Done:
-    """How a run went. faults: what could not be read, or not to its end; stopped: by which signal, if by one."""
+class DetectionRun:
+    """Result of `cairn.detect`.
+
+    Attributes:
+        images: Number of images that are not part of a clip.
+        frames: Number of frames of clips.
+        people: Number of detected instances.
+        tracks: Number of track IDs; None without tracking.
+        errors: What could not be read, or not to its end.
+        seconds: Seconds per image or frame.
+        results: Files with the results where they are few, else the output folder.
+        interrupted: Whether the run was stopped before its end.
+    """
 
     images: int = 0
     frames: int = 0
     people: int = 0
-    identities: set[tuple[PurePath | None, int]] = field(default_factory=set)
-    faults: list[CairnError] = field(default_factory=list)
-    stopped: int | None = None
+    tracks: int | None = None
+    errors: list[CairnError] = field(default_factory=list)
+    seconds: float = 0.0
+    results: tuple[Path, ...] = ()
+    interrupted: bool = False
+
+    def __repr__(self) -> str:
+        """One line: counts, errors and where the results are."""
+        where = " and ".join(map(str, self.results)) or "no files"
+        tracks = "" if self.tracks is None else f"{self.tracks} tracks, "
+        return (
+            f"DetectionRun({self.images} images, {self.frames} frames, {self.people} people, {tracks}"
+            f"{len(self.errors)} errors -> {where})"
+        )
 
 
 @dataclass
-class _Work:
-    """An image on its way, and what is known of it so far."""
+class _Item:
+    """A frame, and its drawing."""
 
     frame: Frame
-    fault: CairnError | None = None
-    looked: tuple[Maps, Affine] | Poses | None = None
-    poses: Poses | None = None
     drawn: NDArray[np.uint8] | None = None
 
 
-def run(
-    sources: Sequence[Source],
-    plan: Plan,
-    fault: Callable[[CairnError], None],
-    advance: Callable[[int, int | None], None],
-) -> Done:
-    """Detect in all sources; the writers and drawings are open.
+def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
+    """Runs a job: the writers are opened, and closed at the end or at an error.
 
-    fault    is told what could not be read
-    advance  is told how many images are done, and of how many, where that is known
+    Raises:
+        CairnError: Nothing could be read, or a result cannot be written.
     """
-    done = Done()
-    expected = _Expected(len(sources))
-    with _first_signal(done), closing(_overlapped(_works(sources, plan, done), _stages(plan), plan.threads)) as works:
-        for work in works:
-            name = work.frame.name
-            if work.fault is not None:
-                done.faults.append(work.fault)
-                fault(work.fault)
-            elif work.poses is not None and work.frame.image is not None:
-                maps = work.looked if plan.keep_maps and isinstance(work.looked, tuple) else None
-                found = Detections(name, work.frame.image.shape[:2], work.poses, maps)
-                for writer in plan.writers:
-                    writer.write(found)
-                if plan.drawings is not None and work.drawn is not None:
-                    plan.drawings.write(name, work.frame.rate, work.drawn)
-                done.people += len(work.poses)
-                done.images += name.clip is None
-                done.frames += name.clip is not None
-                if work.poses.ids is not None:
-                    done.identities |= {(name.clip, i) for i in work.poses.ids.tolist() if i >= 0}
-            advance(done.images + done.frames + len(done.faults), expected.after(work.frame))
-            del work, name  # while the next is waited for
-    return done
+    run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results)
+    started = time.perf_counter()
+    deferred = job.single is not None and job.single.kind != "sequence"  # has one error at most
+    with ExitStack() as outputs:
+        for writer in job.writers:
+            outputs.enter_context(writer)
+        if job.drawings is not None:
+            outputs.enter_context(job.drawings)
+        _consume(job, hooks, run, deferred)
+        read = run.images + run.frames
+        if not read and run.errors:
+            raise run.errors[0] if deferred else ImageError("nothing could be read")
+        if deferred and run.errors:
+            hooks.notice(str(run.errors[0]))
+    run.seconds = (time.perf_counter() - started) / max(read + len(run.errors), 1)
+    run.interrupted = hooks.stopped()
+    return run
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool) -> None:
+    """Writes every frame of the stream, and counts."""
+    expected = _Expected(len(job.sources))
+    tracks: set[tuple[PurePath | None, int]] = set()
+    with closing(_items(job, hooks)) as items:
+        for item in items:
+            frame = item.frame
+            if frame.error is not None:
+                run.errors.append(frame.error)
+                if not deferred:
+                    hooks.notice(str(frame.error))
+            elif frame.image is not None:
+                _write(job, item)
+                run.people += len(frame.poses)
+                run.images += frame.name.clip is None
+                run.frames += frame.name.clip is not None
+                if frame.poses.ids is not None:
+                    tracks |= {(frame.name.clip, i) for i in frame.poses.ids.tolist() if i >= 0}
+                    run.tracks = len(tracks)
+            hooks.advance(run.images + run.frames + len(run.errors), expected.after(frame))
+            del item, frame  # while the next one is awaited
 
 
-def shared_out(threads: int) -> tuple[int, int]:
-    """Images that the network is at, at the same time, and the cores that it has for each.
-
-    threads  cores to use; 0 is all
-    """
-    used = threads or cores()
-    parallel = min(used, MAX_PARALLEL)
-    return parallel, used // parallel
-
-
-def _overlapped(
-    works: Iterator[_Work], stages: list[Callable[[_Work], _Work]], threads: int
-) -> Generator[_Work, None, None]:
-    """On one core nothing can be done at the same time: waiting for one another would only cost."""
-    alone = threads == 1 or cores() == 1
-    return overlap(works, *stages, ahead=0 if alone else AHEAD)
+def _write(job: DetectionJob, item: _Item) -> None:
+    frame = item.frame
+    if frame.image is None:
+        return
+    detections = Detections(frame.name, (frame.image.shape[0], frame.image.shape[1]), frame.poses, frame.maps)
+    for writer in job.writers:
+        writer.write(detections)
+    if job.drawings is not None and item.drawn is not None:
+        job.drawings.write(frame.name, frame.rate, item.drawn)
 
 
-def _works(sources: Iterable[Source], plan: Plan, done: Done) -> Iterator[_Work]:
-    for source in sources:
-        with closing(frames(source, plan.threads, plan.rate)) as reading:
-            for frame in reading:
-                if done.stopped is not None:
-                    return
-                yield _Work(frame, frame.fault)
+def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
+    """Yields frames with their drawings."""
+    options = {name: getattr(job.stream, name) for name in job.stream.__dataclass_fields__}
+    frames = cast("Generator[Frame, None, None]", job.predictor.stream(_reading(job, hooks), **options))
+    if job.drawings is None:
+        with closing(frames):
+            for frame in frames:
+                yield _Item(frame)
                 del frame
-        if done.stopped is not None:
-            return
+        return
+
+    def drawn(item: _Item) -> _Item:
+        if item.frame.image is not None:
+            item.drawn = draw(item.frame.image, item.frame.poses, job.draw_threshold, job.draw_by)
+        return item
+
+    def wrapped() -> Generator[_Item, None, None]:
+        with closing(frames):
+            for frame in frames:
+                yield _Item(frame)
+                del frame
+
+    with closing(overlap(wrapped(), drawn, ahead=queue_length(job.stream.threads))) as items:
+        yield from items
 
 
-def _stages(plan: Plan) -> list[Callable[[_Work], _Work]]:
-    tracker: Tracker | None = None
-    clip: PurePath | None = None
-
-    def look(work: _Work) -> _Work:
-        if work.frame.image is not None:
-            path = work.frame.name.path
-            try:
-                work.looked = plan.finder.look(path, work.frame.image)
-            except (ImageError, LabelError) as error:  # what is wrong is said with the image's name
-                work.fault = type(error)(f"{path}: {error}")
-        return work
-
-    def decode(work: _Work) -> _Work:
-        nonlocal tracker, clip
-        if work.looked is None:
-            return work
-        work.poses = plan.finder.poses(work.looked).above(plan.threshold)
-        if plan.tracker is not None:
-            name = work.frame.name
-            if tracker is None or name.clip != clip:
-                tracker, clip = plan.tracker(), name.clip
-            work.poses = tracker(work.poses, name.seconds)
-        return work
-
-    def drawn(work: _Work) -> _Work:
-        if work.poses is not None and work.frame.image is not None:
-            work.drawn = draw(work.frame.image, work.poses, plan.draw_from, plan.draw_by)
-        return work
-
-    looking = Parallel(look, plan.parallel)
-    return [looking, decode] if plan.drawings is None else [looking, decode, drawn]
+def _reading(job: DetectionJob, hooks: Hooks) -> Iterator[SourceFrame]:
+    with closing(read_sources(job.sources, job.stream.threads, job.stream.rate)) as frames:
+        for frame in frames:
+            if hooks.stopped():
+                return
+            yield frame
+            del frame
 
 
 class _Expected:
-    """How many images there will be: one for each source, until a clip says how many it has."""
+    """Expected number of images: one per source, until a clip states its number of frames."""
 
     def __init__(self, sources: int) -> None:
         self._total: int | None = sources
@@ -208,31 +222,3 @@ class _Expected:
             self._total = None if frame.count is None else self._total + frame.count - 1
         self._clip = clip
         return self._total
-
-
-@contextmanager
-def _first_signal(done: Done) -> Iterator[None]:
-    """In the block the first of `STOPPING` is only noted; from the second on they are what they were.
-
-    What is ignored stays so, as SIGHUP under nohup, and SIGINT of a shell's background job.
-    """
-    if threading.current_thread() is not threading.main_thread():  # others get no signals
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in STOPPING}
-    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def note(number: int, _: object) -> None:
-        done.stopped = number
-        restore()
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield
-    finally:
-        restore()

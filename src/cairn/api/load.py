@@ -1,32 +1,121 @@
-"""The door for Python: from a name or a file to something that finds keypoints."""
+"""Loading a model for inference."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.errors import CairnError, ModelError
+
 if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
 
+RUN_MODEL = "model.onnx"
+"""The exported model in the folder of a training run."""
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".caffemodel", ".prototxt", ".t7", ".tar", ".h5", ".pkl", ".npz", ".tflite", ".pb")
+"""Suffixes of weights that are not exported models."""
+
 
 def load(
-    model: str | Path = "person", threads: int = 0, size: int | Resolution | None = None, **thresholds: Any
+    model: str | Path = "person",
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    size: int | Resolution | None = None,
+    refine: bool | str | Path = False,
+    hands: str | Path | None = None,
+    face: str | Path | None = None,
+    **decode: Any,
 ) -> Predictor:
-    """A predictor: call it with an image, get Poses; one of single objects takes their boxes too.
+    """Loads a model; call the predictor with an image, or use its `batch` and `stream`.
 
-    model       name of an embedded model, or path of a file written by `cairn export`
-    threads     cores that one image may use; 0 lets onnxruntime take all
-    size        what of an image the network is shown: the longest side in pixels, or a `Resolution` that says both
-                sides and at how many scales; None takes the model's own
-    thresholds  of the method's decode(), in place of the model's own
+    Args:
+        model: Name of a bundled model, path of an exported .onnx file, or folder of a training run.
+        device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda", "cuda:1", "tensorrt", "directml", "coreml"
+            or "openvino".
+        threads: Number of CPU cores for one image; 0 is all.
+        size: Longest side of the network input in pixels, or a `Resolution`; None is the model's own.
+        refine: Predict the keypoints of each detected instance again, in a crop: with "person-single" (True), or with
+            another model of one instance per crop.
+        hands: Model of one hand; adds the hands of each person.
+        face: Model of one face; adds the face of each person.
+        **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
 
-    Raises ModelError where there is no such model, it is not ours, or its method has no such threshold.
+    Raises:
+        ModelError: There is no such model, it cannot run on the device, its task does not match, or a setting is
+            unknown.
     """
     from cairn.inference import zoo
+
+    predictor = _load_one(model, device, threads, size, **decode)
+    if refine is not False and refine is not None:
+        from cairn.inference.refine import RefinedPredictor
+
+        crops = _load_one(zoo.DEFAULT_CROP_MODEL if refine is True else refine, device, threads)
+        predictor = RefinedPredictor(predictor, crops)
+    if hands is None and face is None:
+        return predictor
+    from cairn.inference.whole_body import WholeBodyPredictor
+
+    parts = [None if part is None else _load_one(part, device, threads) for part in (hands, face)]
+    return WholeBodyPredictor(predictor, *parts)
+
+
+def resolution(size: int | None, net: str | None, scales: int | None, gap: float) -> int | Resolution | None:
+    """Returns the input resolution, as `load` takes it, of options as the command line has them.
+
+    Args:
+        size: Longest side in pixels.
+        net: WxH, such as "656x368" or "-1x368".
+        scales: Number of test-time scales.
+        gap: Difference between two scales.
+
+    Raises:
+        CairnError: The options contradict each other.
+    """
+    from cairn.inference.resolution import DEFAULT_GAP, Resolution
+
+    if scales in (None, 1) and gap != DEFAULT_GAP:
+        raise CairnError("scale-gap is the difference between scales: set scales to 2 or more")
+    if size is not None and net is not None:
+        raise CairnError("size and net-resolution both set the input size: give one of them")
+    if net is None and scales is None:
+        return size
+    shape = Resolution(longest=size) if net is None else Resolution.parse(net)
+    return Resolution(shape.longest, shape.width, shape.height, scales, gap)
+
+
+def model_path(model: str | Path) -> Path:
+    """Returns the .onnx file of a bundled name, a path or a run folder.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    from cairn.inference import zoo
+
+    path = Path(model)
+    if isinstance(model, str) and (not model or model in zoo.embedded()):
+        return zoo.path_of(model)
+    if path.suffix.lower() in WEIGHTS:
+        raise ModelError(
+            f"{model} is not an exported model: convert published weights by `cairn import`, or a run by `cairn export`"
+        )
+    if path.is_dir():
+        if not (path / RUN_MODEL).is_file():
+            raise ModelError(f"no {RUN_MODEL} in the folder {path}: expected the folder of a finished training run")
+        return path / RUN_MODEL
+    if isinstance(model, Path) or path.suffix.lower() == ".onnx" or path.is_file() or len(path.parts) > 1:
+        return path
+    return zoo.path_of(model)
+
+
+def _load_one(
+    model: str | Path, device: str, threads: int, size: int | Resolution | None = None, **decode: Any
+) -> Predictor:
     from cairn.inference.network import OnnxNetwork
     from cairn.methods import get_method
 
-    is_file = isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file()
-    network = OnnxNetwork(model if is_file else zoo.path_of(str(model)), threads)
-    return get_method(network.spec.method).predictor(network, size=size, **thresholds)
+    network = OnnxNetwork(model_path(model), threads, device)
+    return get_method(network.spec.method).predictor(network, size=size, **decode)

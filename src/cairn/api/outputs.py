@@ -1,93 +1,116 @@
-"""Where results go, and in which forms: names become writers here."""
+"""Outputs of `detect`: formats, folders and drawings."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from pathlib import Path, PurePath
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from cairn.errors import CairnError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cairn.media.names import ImageName
+    from cairn.inference.model_spec import ModelSpec
+    from cairn.media.sources import Source
     from cairn.results import Writer
 
-SEVERAL = "cairn-results"
-"""Where the results of several images go when nothing else is said."""
+RESULTS_FOLDER = "cairn-results"
+"""Default output folder for several images."""
 
-FORMS = ("json", "coco", "openpose", "csv", "parquet", "maps")
+FORMATS = ("json", "coco", "openpose", "csv", "parquet", "maps")
 
-DRAWN_AS = ("mp4", "webm", "jpg")
-"""What the frames of a clip are drawn as; images are drawn as .jpg."""
+DRAWING_FORMATS = ("mp4", "webm", "jpg")
+"""Formats of drawn clips; the same as `cairn.results.overlays.FORMATS`, which needs numpy to import."""
+
+COLORS = ("limb", "object")
 
 
-class Drawings:
-    """A drawn copy of each image, and for each clip a video, or images too. Used in a with block.
+@dataclass(frozen=True)
+class OutputOptions:
+    """What to write.
 
-    drawn_as  of `DRAWN_AS`
-    threads   cores for encoding video; 0 takes all
+    Attributes:
+        out: Output folder; None is the current one for one image or clip, else `RESULTS_FOLDER`.
+        write: Formats, of `FORMATS`; None is JSON, or nothing with `lines`.
+        keypoint_scale: Scale of OpenPose's keypoints: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
+        part_candidates: Whether OpenPose's files list every peak of every heatmap too.
+        lines: Stream that gets one line of JSON for each image.
     """
 
-    def __init__(self, folder: Path, drawn_as: str, threads: int) -> None:
-        self.folder = folder
-        self.drawn_as = drawn_as
-        self.threads = threads
-        self._clip: PurePath | None = None
-        self._open = ExitStack()
+    out: Path | None = None
+    write: Sequence[str] | None = None
+    keypoint_scale: int = 0
+    part_candidates: bool = False
+    lines: TextIO | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats of files.
 
-    def write(self, name: ImageName, rate: float, drawn: NDArray[np.uint8]) -> None:
-        """The next image; `rate` is its clip's frames per second. Raises OutputError."""
-        from cairn.media.images import write_image
-        from cairn.media.video import write_video
+        Raises:
+            CairnError: A format is unknown.
+        """
+        default = () if self.lines else ("json",)
+        formats = default if self.write is None else tuple(dict.fromkeys(self.write))
+        if unknown := [each for each in formats if each not in FORMATS]:
+            raise CairnError(f"write: expected formats of {','.join(FORMATS)}, got {','.join(unknown)}")
+        if (self.keypoint_scale or self.part_candidates) and "openpose" not in formats:
+            raise CairnError("keypoint-scale and part-candidates need the format openpose: write openpose too")
+        return formats
 
-        if name.clip != self._clip:
-            self._open.close()  # the clip before has ended
-            self._open, self._clip = ExitStack(), name.clip
-            if name.clip and self.drawn_as != "jpg":
-                path = name.beside_clip(self.folder, f".cairn.{self.drawn_as}")
-                size = drawn.shape[0], drawn.shape[1]
-                self._video = self._open.enter_context(write_video(path, size, rate, self.threads))
-        if name.clip and self.drawn_as != "jpg":
-            self._video.write(drawn, name.seconds)
-        else:
-            write_image(name.beside(self.folder, ".cairn.jpg"), drawn)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+    @property
+    def maps(self) -> bool:
+        """Whether the output maps of the network are needed."""
+        return self.part_candidates or "maps" in self.formats
 
 
-def forms_of(write: str | None, to_stdout: bool) -> list[str]:
-    """What `--write` asks for. Raises CairnError for a name that is none."""
-    forms = [form for form in (write or "").split(",") if form] if write is not None or to_stdout else ["json"]
-    if unknown := [form for form in forms if form not in FORMS]:
-        raise CairnError(f"--write knows {','.join(FORMS)}, got {','.join(unknown)}")
-    return list(dict.fromkeys(forms))
+@dataclass(frozen=True)
+class DrawingOptions:
+    """What to draw.
+
+    Attributes:
+        draw: Whether to draw; None draws one image or clip, and not several.
+        draw_as: Format of drawn clips, of `DRAWING_FORMATS`; None is the best one available.
+        threshold: Minimum keypoint confidence to draw; None is the model's own.
+        colors: Whether colors distinguish "limb" or "object".
+    """
+
+    draw: bool | None = None
+    draw_as: str | None = None
+    threshold: float | None = None
+    colors: str = "limb"
+
+    def check(self, drawing: bool, has_clip: bool) -> None:
+        """Checks the options against the sources.
+
+        Raises:
+            CairnError: An option is invalid, or would be ignored.
+        """
+        if self.colors not in COLORS:
+            raise CairnError(f"draw-colors must be limb or object, got {self.colors!r}")
+        if not drawing and (self.draw_as is not None or self.threshold is not None or self.colors != "limb"):
+            raise CairnError("draw-as, draw-threshold and draw-colors need drawing: turn on draw too")
+        if self.draw_as is not None and not has_clip:
+            raise CairnError("draw-as is for videos: images are drawn as .jpg")
+        if self.draw_as is not None and self.draw_as not in DRAWING_FORMATS:
+            raise CairnError(f"draw-as must be one of {','.join(DRAWING_FORMATS)}, got {self.draw_as}")
+
+    @property
+    def format(self) -> str:
+        """Format of drawn clips: without PyAV, what OpenCV can write."""
+        from cairn.media.video import has_pyav
+
+        return self.draw_as or (DRAWING_FORMATS[0] if has_pyav() else "webm")
 
 
-def writers(
-    forms: Sequence[str],
-    folder: Path,
-    images: Sequence[Path],
-    model: str,
-    to_stdout: bool,
-    scale: int,
-    candidates: float | None,
-) -> list[Writer]:
-    """Names become writers, not yet opened.
+def make_writers(options: OutputOptions, folder: Path, images: Sequence[Path], spec: ModelSpec) -> list[Writer]:
+    """Returns the writers, not yet opened.
 
-    images           all that are no frames of clips
-    scale, candidates  of `OpenPoseWriter`
+    Args:
+        options: What to write.
+        folder: The output folder.
+        images: All images that are not part of a clip.
+        spec: The specification of the model.
     """
     from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
     from cairn.results.coco import CocoWriter, image_ids
@@ -96,28 +119,33 @@ def writers(
     from cairn.results.openpose import OpenPoseWriter
     from cairn.results.parquet import ParquetWriter
 
+    candidates = float(spec.decode.get("peak_threshold", 0.05)) if options.part_candidates else None
     table: dict[str, Callable[[], Writer]] = {
-        "json": lambda: JsonWriter(folder, model),
+        "json": lambda: JsonWriter(folder, spec.name),
         "coco": lambda: CocoWriter(folder, image_ids(images)),
-        "openpose": lambda: OpenPoseWriter(folder, scale, candidates),
+        "openpose": lambda: OpenPoseWriter(folder, options.keypoint_scale, candidates),
         "csv": lambda: CsvWriter(folder),
         "parquet": lambda: ParquetWriter(folder),
         "maps": lambda: MapsWriter(folder),
     }
-    asked = [table[form]() for form in forms]
-    return [*asked, JsonLinesWriter(sys.stdout, model)] if to_stdout else asked
+    writers = [table[each]() for each in options.formats]
+    return [*writers, JsonLinesWriter(options.lines, spec.name)] if options.lines else writers
 
 
-def results(folder: Path, forms: Sequence[str], alone: ImageName | None, is_clip: bool, drawn_as: str | None) -> str:
-    """Where the user finds what was written; the files themselves where they are few.
+def result_paths(folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None) -> tuple[Path, ...]:
+    """Returns the files with the results where they are few, else the output folder.
 
-    alone     the one image or clip of the run, if it is one
-    drawn_as  the suffix of drawings, if there are any
+    Args:
+        folder: The output folder.
+        formats: The formats of files.
+        single: The one image or clip of the run, if there is one.
+        drawn_as: Format of drawn clips; None where nothing is drawn.
     """
-    if not (forms or drawn_as):
-        return ""
-    if alone is None or not set(forms) <= {"json"} or (is_clip and drawn_as == "jpg"):
-        return str(folder)
+    if not (formats or drawn_as):
+        return ()
+    is_clip = single is not None and single.is_clip
+    if single is None or not set(formats) <= {"json"} or (is_clip and drawn_as == "jpg"):
+        return (folder,)
     endings = [f".cairn.{drawn_as if is_clip else 'jpg'}"] * (drawn_as is not None)
-    endings += [".cairn.jsonl" if is_clip else ".cairn.json"] * len(forms)
-    return " and ".join(str(alone.beside(folder, ending)) for ending in endings)
+    endings += [".cairn.jsonl" if is_clip else ".cairn.json"] * len(formats)
+    return tuple(single.name.beside(folder, ending) for ending in endings)

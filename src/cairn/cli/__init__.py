@@ -1,7 +1,7 @@
-"""The door for the shell: `cairn VERB`. One module for each verb; only this floor prints.
+"""The command line: `cairn VERB`, one module for each verb.
 
-A verb's module imports typer and errors when it is loaded, and all else inside its function: asking for
-help must not cost numpy.
+A verb parses its arguments, calls the function of the same name in `cairn.api`, and prints. Its module imports typer
+and errors; everything else is imported inside its function, so that `cairn --help` imports no numpy.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cairn.cli.detect import detect
 from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
-from cairn.cli.import_ import import_
+from cairn.cli.import_model import import_model
 from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.errors import CairnError
 
-# Plain help: rich would double the time that it takes to appear.
+# Plain help: rich would double its time.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(check)
 app.command()(convert)
@@ -36,11 +36,11 @@ app.command()(export)
 app.command()(split)
 app.command()(teach)
 app.command()(train)
-app.command("import")(import_)
+app.command("import")(import_model)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from cairn import __version__
 
         print(f"cairn {__version__}")
@@ -50,17 +50,23 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def cairn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version of Cairn.")
     ] = False,
 ) -> None:
-    """Find keypoints in images: of people out of the box, of your own objects from your labels."""
+    """Detect keypoints in images and videos: of people out of the box, of other objects after training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 partly done, 2 a mistake of the user's, 130 interrupted, 143 ended."""
+    """Runs the command line and exits.
+
+    Exit status: 0 done, 1 partly done, 2 invalid input, 130 interrupted, 143 terminated.
+
+    Args:
+        arguments: Arguments without the program's name; None for those of the process.
+    """
     for level in ("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8"):
-        os.environ.setdefault(*level)  # what it would say, the loaders say in one line
-    _tidy_when_terminated()
+        os.environ.setdefault(*level)  # the readers report the same in one line
+    _exit_when_terminated()
     try:
         app(list(arguments) if arguments is not None else None, prog_name="cairn")
     except CairnError as error:
@@ -69,21 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read stdout has seen enough. Python would complain once more when it flushes at the end.
+        # The reader of stdout has closed it. Python would report it once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
 
 
-def _tidy_when_terminated() -> None:
-    """SIGTERM, and SIGHUP of a closed terminal, end the program as an interrupt does: what is half-written goes."""
+def _exit_when_terminated() -> None:
+    """Makes SIGTERM and SIGHUP exit as an interrupt does, so that partial files are removed."""
     import signal
     import threading
 
     def end(number: int, _: object) -> NoReturn:
         sys.exit(128 + number)
 
-    if threading.current_thread() is threading.main_thread():  # others cannot
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has but the first
-            if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
+    if threading.current_thread() is threading.main_thread():  # only this one can set handlers
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            if (
+                hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN
+            ):  # ignored, as under nohup
                 signal.signal(getattr(signal, name), end)

@@ -1,4 +1,4 @@
-"""`cairn check`: what is wrong with labels, before a model learns it."""
+"""`cairn check`: validates labels before training."""
 
 from __future__ import annotations
 
@@ -8,77 +8,57 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.errors import LabelError
-
 if TYPE_CHECKING:
-    from cairn.datasets.checks.findings import Check
+    from cairn.datasets.checks.check import Check
 
 
 def check(
     labels: Annotated[
-        list[Path], typer.Argument(help="Labels; several are parts of one split, the first is to learn from.")
+        list[Path], typer.Argument(help="Labels; several are splits of one data set, the training split first.")
     ],
     val: Annotated[
-        Path | None, typer.Option(help="Labels to validate on: as another of LABELS.", show_default=False)
+        Path | None, typer.Option(help="Labels to validate on; the same as another of LABELS.", show_default=False)
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of their images. [images/ beside the labels, or there]", show_default=False),
+        typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
-    joints: Annotated[
+    skeleton: Annotated[
         str | None,
-        typer.Option("--skeleton", help="Joints to check, by name or a .toml file. [the labels']", show_default=False),
+        typer.Option(help="Joints to check: name of a skeleton, or a .toml file. [the labels']", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report. [a new one: check-LABELS]", show_default=False)
     ] = None,
 ) -> None:
-    """Look labels over before training: leaks, swaps, outliers, missing images, counts, sizes.
+    """Validate labels before training.
 
-    Prints what was found and writes check.json, check.html and sheets of examples and suspects.
-    Exit status: 0 training may start, 1 it may but look first, 2 it cannot.
+    Finds data leakage, left-right swaps, outliers and missing images, and counts labels. Writes check.json, check.html
+    and sheets of examples and suspicious instances. Exit status: 0 no problem, 1 problems to look at, 2 training
+    cannot start.
 
     cairn check train.json --val val.json
     """
-    from cairn.cli.reports import bar, kept_if_used
-    from cairn.datasets.checks.findings import check as look_over
-    from cairn.datasets.checks.report import free_of_checks, write_check
-    from cairn.datasets.labels import Labels
-    from cairn.datasets.problems import Faults
-    from cairn.datasets.reading import read_labels
+    from cairn.api.check import check as validate
+    from cairn.cli.reports import bars
     from cairn.files import unused_folder
-    from cairn.structures.skeleton import load_skeleton
 
-    files = [*labels, *([val] if val else [])]
-    if len({file.resolve() for file in files}) < len(files):
-        raise LabelError("a file of labels is given twice: every image of it would be in both parts")
-    skeleton = load_skeleton(joints) if joints else None
-    sets: dict[str, Labels] = {}
-    skipped: dict[str, list[str]] = {}
-    for file in files:
-        name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
-        faults = Faults(skip=True)
-        sets[name] = read_labels(file, images, skeleton, absent_ok=True, faults=faults)
-        skipped[name] = faults.skipped
-        skeleton = skeleton or sets[name].skeleton
     folder = out or unused_folder(f"check-{labels[0].stem}")
-    with kept_if_used(free_of_checks(folder)):
-        with bar("reading", sum(map(len, sets.values()))) as progress:
-            result = look_over(sets, progress, skipped)
-        written = write_check(result, folder)
-    _print(result)
-    print(f"{', '.join(entry.name for entry in written)} -> {folder}", file=sys.stderr)
-    if result.status:
-        raise typer.Exit(result.status)
+    with bars() as progress:
+        report = validate(labels, val=val, images=images, skeleton=skeleton, out=folder, progress=progress)
+    _print(report.result)
+    print(f"{', '.join(entry.name for entry in report.files)} -> {folder}", file=sys.stderr)
+    if report.status:
+        raise typer.Exit(report.status)
 
 
 def _print(result: Check) -> None:
-    from cairn.cli.tables import console, say, table
+    from cairn.cli.tables import console, print_line, print_table
     from cairn.datasets.checks.report import VERDICTS, finding_rows, joint_rows, size_rows
 
-    shown = console()
-    table(shown, joint_rows(result), ("joint", *result.sets))
-    table(shown, size_rows(result), ("", *result.sets))
+    target = console()
+    print_table(target, joint_rows(result), ("joint", *result.sets))
+    print_table(target, size_rows(result), ("", *result.sets))
     for level, line in finding_rows(result):
-        say(shown, f"{level}  {line}")
-    say(shown, VERDICTS[result.status])
+        print_line(target, f"{level}  {line}")
+    print_line(target, VERDICTS[result.status])

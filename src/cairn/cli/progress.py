@@ -1,60 +1,89 @@
-"""How far a run is, for a person who watches it, and how it ended."""
+"""Progress bars on stderr, and the summary of a run of `cairn detect`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from cairn.errors import CairnError, VideoError
+from cairn.errors import VideoError
+
+if TYPE_CHECKING:
+    from cairn.api.detection import DetectionRun
+
+
+class ProgressBar:
+    """A bar on stderr, in terminals only. It appears with the first step, unless there is only one.
+
+    Attributes:
+        label: Text before the bar.
+        enabled: Whether the bar may appear.
+    """
+
+    def __init__(self, label: str, enabled: bool = True) -> None:
+        self.label = label
+        self.enabled = enabled and sys.stderr.isatty()
+        self._open = ExitStack()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def advance(self, done: int, total: int | None) -> None:
+        """Shows the number of steps done, and the total where it is known."""
+        if not self.enabled or total == 1:
+            return
+        if self._bar is None:
+            self._start()
+        self._bar.update(self._task, completed=done, total=total)
+
+    def notice(self, line: str) -> None:
+        """Prints a line above the bar."""
+        if self._bar is None:
+            print(line, file=sys.stderr)
+        else:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # rich would redirect stdout to its own console.
+        bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True)
+        self._bar = self._open.enter_context(bar)
+        self._task = bar.add_task(self.label, total=None)
 
 
 @contextmanager
-def progress(shown: bool, to_stdout: bool) -> Iterator[tuple[Callable[[str], None], Callable[[int, int | None], None]]]:
-    """Two functions: one shows a line on stderr, one says how many images are done, of how many if that is known.
-
-    shown  whether there is enough to do for a bar; only people get one
-    """
-    watched = sys.stderr.isatty() and not (to_stdout and sys.stdout.isatty())
-    if not shown or not watched:
-        yield lambda line: print(line, file=sys.stderr), lambda done, total: None
-        return
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # rich would send our stdout to its own console.
-    with Progress(*columns, console=console, redirect_stdout=False, transient=True) as bar:
-        task = bar.add_task("detecting", total=None)
-        yield (
-            lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+def bar(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
+    """Yields a function that takes the number of images done; None where there is no terminal."""
+    with ProgressBar(name) as progress:
+        yield (lambda done: progress.advance(done, count)) if progress.enabled else None
 
 
-def summary(
-    images: int,
-    frames: int,
-    people: int,
-    identities: int | None,
-    seconds: float,
-    faults: Sequence[CairnError],
-    results: str,
-) -> str:
-    """One line. seconds: of one image or frame; identities: of objects that were followed; None without tracking."""
+def summary(run: DetectionRun) -> str:
+    """Returns a run in one line."""
 
     def count(number: int, one: str, more: str) -> str:
         return f"{number} {one if number == 1 else more}"
 
-    parts = [count(images, "image", "images")] if images or not frames else []
-    parts += [count(frames, "frame", "frames")] if frames else []
-    parts.append(count(people, "person", "people"))
-    if identities is not None:
-        parts.append(count(identities, "identity", "identities"))
-    parts.append(f"{1000 * seconds:.0f} ms a {'image' if images else 'frame'}")
-    if faults:
-        cut = frames and all(isinstance(fault, VideoError) for fault in faults)
-        parts.append(f"{len(faults)} could not be read" + (" to the end" if cut else ""))
-    return ", ".join(parts) + (f" -> {results}" if results else "")
+    parts = [count(run.images, "image", "images")] if run.images or not run.frames else []
+    parts += [count(run.frames, "frame", "frames")] if run.frames else []
+    parts.append(count(run.people, "person", "people"))
+    if run.tracks is not None:
+        parts.append(count(run.tracks, "track", "tracks"))
+    parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
+    if run.errors:
+        truncated = run.frames and all(isinstance(error, VideoError) for error in run.errors)
+        parts.append(f"{len(run.errors)} could not be read" + (" to the end" if truncated else ""))
+    results = " and ".join(map(str, run.results))
+    return ", ".join(parts) + (f" -> {results}" if results else "") + (", interrupted" if run.interrupted else "")

@@ -1,35 +1,33 @@
-"""What verbs that write a report of labeled images have in common: a folder for it, and a bar meanwhile."""
+"""Progress bars of verbs that read labeled images."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cairn.api.progress import Progress
 
 
 @contextmanager
-def kept_if_used(folder: Path) -> Iterator[None]:
-    """No empty folder stays behind where something went wrong."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # not empty: then it was there before
-            folder.rmdir()
-        raise
-
-
-@contextmanager
-def bar(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
-    """Something to call with the number of images done; a bar on stderr, only for people."""
+def bars() -> Iterator[Progress | None]:
+    """Yields a callback that draws a bar on stderr for each task; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as shown:
-        task = shown.add_task(name, total=count)
-        yield lambda done: shown.update(task, completed=done)
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as drawn:
+
+        def update(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = drawn.add_task(name, total=total)
+            drawn.update(tasks[name], completed=done)
+
+        yield update

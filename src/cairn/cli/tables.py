@@ -1,4 +1,4 @@
-"""Tables and lines on stdout, for people and for files."""
+"""Tables and lines on stdout."""
 
 from __future__ import annotations
 
@@ -11,24 +11,32 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
+    """Returns a console on stdout: as wide as the terminal, or 120 columns in a file or a pipe."""
     from rich.console import Console
 
-    # As wide as it needs where nobody looks: a file or a program gets whole lines.
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
-def table(to: Console, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
+def print_table(target: Console, rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> None:
+    """Prints rows with the first column aligned left and the others right, and an empty line.
+
+    Args:
+        target: Console to print to.
+        rows: Cells of each row.
+        head: Titles of the columns; none are printed where it is empty.
+    """
     from rich.table import Column, Table
     from rich.text import Text
 
     first, *others = head or [""] * len(rows[0])
-    shown = Table(Column(Text(first)), *(Column(Text(name), justify="right") for name in others), box=None)
-    shown.show_header = bool(head)
+    table = Table(Column(Text(first)), *(Column(Text(name), justify="right") for name in others), box=None)
+    table.show_header = bool(head)
     for row in rows:
-        shown.add_row(*map(Text, row))
-    to.print(shown)
-    to.print()
+        table.add_row(*map(Text, row))
+    target.print(table)
+    target.print()
 
 
-def say(to: Console, line: str) -> None:
-    to.print(line, markup=False, soft_wrap=True)
+def print_line(target: Console, line: str) -> None:
+    """Prints a line as it is, however long."""
+    target.print(line, markup=False, soft_wrap=True)

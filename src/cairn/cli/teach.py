@@ -1,4 +1,4 @@
-"""`cairn teach`: landmarks learn the names of points from a handful of labels."""
+"""`cairn teach`: a model of named keypoints from landmarks and a few labels."""
 
 from __future__ import annotations
 
@@ -8,36 +8,46 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.errors import OutputError, RecipeError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from cairn.api.teach import TaughtModel
 
-    from cairn.methods.landmarks.teaching import Row
+TITLES = {"paper": "least squares, NME %", "ridge": "--ridge, NME %"}
+"""Titles of the columns, by regression."""
 
 
 def teach(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of cairn discover.")],
-    labels: Annotated[Path, typer.Argument(help="Labels of some images, one object each.")],
+    run: Annotated[Path, typer.Argument(help="Run of cairn discover.")],
+    labels: Annotated[Path, typer.Argument(help="Labels of some images, with one instance each.")],
     images: Annotated[
-        Path | None, typer.Option(help="Folder of their images. [images/ beside the labels]", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
     val: Annotated[
-        Path | None, typer.Option(help="Labels to measure on. [those not taught, in turn]", show_default=False)
+        Path | None,
+        typer.Option(help="Labels to measure the error on. [cross-validation on LABELS]", show_default=False),
     ] = None,
     val_images: Annotated[
-        Path | None, typer.Option(help="Folder of their images. [as --images]", show_default=False)
+        Path | None, typer.Option(help="Folder of the validation images. [as --images]", show_default=False)
     ] = None,
     skeleton: Annotated[
-        str | None, typer.Option(help="Which points: a name, or a .toml file. [those labeled]", show_default=False)
+        str | None,
+        typer.Option(
+            help="Keypoints to detect: name of a skeleton, or a .toml file. [those labeled]", show_default=False
+        ),
     ] = None,
     ridge: Annotated[
-        bool, typer.Option("--ridge", help="Points move as the landmarks near them, unless labels tell more: better.")
+        bool,
+        typer.Option(
+            "--ridge", help="Use ridge regression towards nearby landmarks instead of least squares: more accurate."
+        ),
     ] = False,
     mirror: Annotated[
-        bool, typer.Option("--mirror", help="Look at the mirror image too: better, in twice the time.")
+        bool,
+        typer.Option("--mirror", help="Add the landmarks of the mirrored image: more accurate, in twice the time."),
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Teach the first images only.", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of labeled images.", show_default=False)
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -45,73 +55,48 @@ def teach(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The model to write. [RUN/taught.onnx]", show_default=False)] = None,
-    name: Annotated[str | None, typer.Option(help="What it is called. [as the run]", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws in the table.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Model to write. [RUN/taught.onnx]", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model. [as the run]", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Random seed for the draws of labeled images.")] = 0,
 ) -> None:
-    """Teach discovered landmarks the points that you care about; writes a model that finds those.
+    """Map discovered landmarks to named keypoints with a few labels.
 
-    Prints the error against the number of labeled images, which says whether more labels would help.
+    Prints the error against the number of labeled images, which shows whether more labels would help.
+
+    cairn teach runs/faces few-labels.json --ridge
     """
-    from cairn.cli.train import quiet_training
-    from cairn.methods.autoconfig import training_of
+    from cairn.cli.logs import show_training_log
 
-    quiet_training()
-    from dataclasses import replace
+    show_training_log()
+    from cairn.api.teach import teach as fit
 
-    from cairn.datasets.reading import read_labels
-    from cairn.evaluation.protocols import protocol_of
-    from cairn.methods.landmarks import teaching
-    from cairn.methods.landmarks.model import MirroredDetector
-    from cairn.structures.skeleton import load_skeleton as skeleton_named
-    from cairn.training.recipe import check_recipe, read_recipe
-
-    target = out or run / "taught.onnx"
-    if target.suffix != ".onnx":
-        raise OutputError(f"the file to write must end in .onnx, got {target}")
-    if val_images and not val:
-        raise RecipeError("--val-images goes with --val")
-    tables = read_recipe(run / "recipe.toml")
-    if tables.get("method") != "landmarks":
-        raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
-    recipe = check_recipe(training_of(tables).recipe, tables)
-    module, spec = teaching.load_run(run, recipe, name or recipe.name)
-
-    joints = skeleton_named(skeleton) if skeleton else None
-    truth = read_labels(labels, images, joints)
-    if limit:
-        truth = replace(truth, images=truth.images[:limit])
-    detector = MirroredDetector(module.detector) if mirror else module.detector
-    find = teaching.landmark_predictor(detector, spec)
-    train = teaching.examples_of(find, truth)
-    held = None if val is None else teaching.examples_of(find, read_labels(val, val_images or images, truth.skeleton))
-    protocol = protocol_of(metric) if metric else teaching.default_length(train if held is None else held)
-    kind: teaching.Kind = "ridge" if ridge else "paper"
-    regressor = teaching.fit(train, kind)
-    rows = teaching.table(train, held, kind, protocol, seed)
-    other = teaching.table(train, held, "paper" if ridge else "ridge", protocol, seed)
-    _print({kind: rows, ("paper" if ridge else "ridge"): other}, protocol.unit, on_others=held is None)
-
-    stated: dict[str, str | int | float] = {
-        "labels": str(labels),
-        "labeled_images": len(train),
-        "regression": f"{kind}, mirrored" if mirror else kind,
-    }
-    figures = {"NME": rows[-1].mean} if rows and rows[-1].count == len(train) else {}
-    taught = spec.model_copy(update={"skeleton": truth.skeleton, "metrics": figures})
-    teaching.export_taught(detector, regressor, taught, stated, target)
-    print(target)
+    taught = fit(
+        run,
+        labels,
+        images=images,
+        val=val,
+        val_images=val_images,
+        skeleton=skeleton,
+        ridge=ridge,
+        mirror=mirror,
+        limit=limit,
+        metric=metric,
+        out=out,
+        name=name,
+        seed=seed,
+    )
+    _print(taught)
+    print(taught.path)
 
 
-def _print(tables: dict[str, Sequence[Row]], unit: str, on_others: bool) -> None:
+def _print(taught: TaughtModel) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    titles = {"paper": "as the paper, NME %", "ridge": "--ridge, NME %"}
-    shown = Table("labeled images", *(titles[kind] for kind in tables), "draws", box=None)
-    for rows in zip(*tables.values(), strict=True):
+    table = Table("labeled images", *(TITLES[kind] for kind in taught.rows), "draws", box=None)
+    for rows in zip(*taught.rows.values(), strict=True):
         cells = [f"{row.mean:.2f}" + (f" ± {row.deviation:.2f}" if row.draws > 1 else "") for row in rows]
-        shown.add_row(str(rows[0].count), *cells, str(rows[0].draws))
-    Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else 120).print(shown)
-    measured = "images that were not taught" if on_others else "the validation labels"
-    print(f"NME: mean error on {measured}, in percent of {unit}", file=sys.stderr)
+        table.add_row(str(rows[0].count), *cells, str(rows[0].draws))
+    Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else 120).print(table)
+    measured = "held-out images" if taught.cross_validated else "the validation labels"
+    print(f"NME: mean error on {measured}, in percent of {taught.unit}", file=sys.stderr)

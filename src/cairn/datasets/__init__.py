@@ -1,1 +1,1 @@
-"""Labels: read, written, held in one form."""
+"""Annotated data sets: annotations in memory, file formats, splits, similarity and checks."""

@@ -1,4 +1,4 @@
-"""Labeled images in memory: the one form that every reader gives and every user of labels takes."""
+"""Annotated images in memory: every reader returns `Labels`, and training, evaluation and checks take them."""
 
 from __future__ import annotations
 
@@ -10,43 +10,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-from cairn.structures.poses import Annotation, gathered
+from cairn.structures.poses import gathered
 from cairn.structures.skeleton import Skeleton
 
-LISTED = 20  # joints that an error names
+AREA_PER_BOX = 0.53
+"""Share of a bounding box that a person covers: the area where none is annotated, as in xtcocotools."""
+
+MAX_NAMES = 20  # joints in an error message
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledImage:
-    """One image and what is labeled in it.
+    """One image and its annotated instances.
 
-    id      the label file's own number for the image
-    path    where the image lies
-    size    (height, width) as the label file states it
-    kin     names of what it is one of by its labels, such as a video or a subject
-    frame   its number in its video, None where the labels have none
+    Attributes:
+        id: Number of the image in the label file.
+        path: Path of the image file.
+        size: (height, width) in pixels as the label file states it.
+        annotation: The annotated instances.
+        groups: Names of the groups that the image belongs to, such as `video clip1` or `subject 7`. Images of one
+            group stay on one side of a split.
+        frame: Frame number in its video; None where the label file has none.
     """
 
     id: int
     path: Path
     size: Size
     annotation: Annotation
-    kin: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labeled images that share a skeleton.
+    """Annotated images that share a skeleton.
 
-    known   (K,) bool: the joints that this source labels at all. A joint that it does not know says
-            nothing where it is absent, so it must give no loss.
+    Attributes:
+        skeleton: The skeleton of all instances.
+        images: The images, in the order of the label file.
+        labeled_joints: (K,) bool, joints that this data set annotates at all. The other joints are unknown rather
+            than absent, so they must not contribute to a loss.
     """
 
     skeleton: Skeleton
     images: tuple[LabeledImage, ...]
-    known: NDArray[np.bool_]
+    labeled_joints: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,32 +65,35 @@ class Labels:
         return iter(self.images)
 
     def mapped(self, skeleton: Skeleton) -> Labels:
-        """The same labels in the joints of another skeleton, matched by name.
+        """Returns the same labels in the joints of another skeleton, matched by name.
 
-        A joint that is the mean of others (`Skeleton.means`) is labeled where all of them are, and visible likewise.
-        Raises LabelError where the two have no joint in common.
+        A joint that is the mean of others (`Skeleton.means`) is labeled where all of them are labeled. Its
+        visibility is the minimum of theirs.
+
+        Raises:
+            LabelError: The skeletons have no joint in common.
         """
         if skeleton == self.skeleton:
             return self
         parts = skeleton.parts_in(self.skeleton)
-        known = np.array([bool(joints) and all(self.known[joint] for joint in joints) for joints in parts])
-        if not known.any():
+        labeled = np.array([bool(joints) and all(self.labeled_joints[joint] for joint in joints) for joints in parts])
+        if not labeled.any():
             raise LabelError(
                 f"labels with joints {_shortened(self.skeleton)} share none with skeleton {skeleton.name} "
                 f"({_shortened(skeleton)})"
             )
 
-        def move(annotation: Annotation) -> Annotation:
-            visibility = np.where(known, gathered(annotation.visibility, parts, np.min), np.uint8(0))
+        def mapped_annotation(annotation: Annotation) -> Annotation:
+            visibility = np.where(labeled, gathered(annotation.visibility, parts, np.min), np.uint8(0))
             keypoints = gathered(annotation.keypoints, parts, np.mean)
             keypoints = np.where(visibility[..., None] > 0, keypoints, np.float32(np.nan))
             return replace(annotation, keypoints=keypoints, visibility=visibility)
 
-        images = tuple(replace(image, annotation=move(image.annotation)) for image in self.images)
-        return Labels(skeleton, images, known)
+        images = tuple(replace(image, annotation=mapped_annotation(image.annotation)) for image in self.images)
+        return Labels(skeleton, images, labeled)
 
 
 def _shortened(skeleton: Skeleton) -> str:
-    """Names of joints for a line of text: a face has 68."""
-    more = len(skeleton) - LISTED
-    return ", ".join(skeleton.joints[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    """Joint names for a message, at most MAX_NAMES of them."""
+    more = len(skeleton) - MAX_NAMES
+    return ", ".join(skeleton.joints[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What becomes of a record that cannot be used: it stops the reading, or it is left out and counted."""
+"""Invalid records: they stop the reading, or they are skipped and counted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from types import TracebackType
 from cairn.errors import LabelError
 
 
-class Faults:
-    """Used in a with block around each record: a LabelError in it ends there where records are to be skipped.
+class Problems:
+    """A context manager around the reading of one record.
 
-    skip     leave bad records out; False lets the first error pass
-    skipped  one line for each that was left out
+    A `LabelError` raised in the block is recorded and suppressed where invalid records are skipped; otherwise it
+    propagates.
+
+    Attributes:
+        skip: Whether invalid records are skipped. False stops at the first.
+        skipped: One message for each skipped record.
     """
 
     def __init__(self, skip: bool = False) -> None:

@@ -1,7 +1,8 @@
-"""Labels in two parts that have no image, video or subject in common: to learn from, and to validate on.
+"""Splits labels into training and validation sets without data leakage.
 
-A frame of a video is known to who has seen its neighbor. Where all images are of one video, no such split exists;
-then a run of neighboring frames at one end of it is set aside, and the two parts touch in one place alone.
+The two sets share no video, subject or near-duplicate: a model that is trained on a frame of a video predicts its
+neighbor too well. Where all images are of one video, such a split does not exist; then the frames at one end of the
+video are the validation set, and the two sets are neighbors at one place only.
 """
 
 from __future__ import annotations
@@ -16,142 +17,171 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
-from cairn.datasets.similarity import ALIKE, Look, families, look_at
+from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, read_signatures
 from cairn.errors import LabelError
 from cairn.files import atomic_write
 
 NUMBER = re.compile(r"(\d+)\D*$")  # the last number of a name
-FEWEST = 4  # images from which on numbered names may be a video
-MOST = 3.0  # times the share wanted, up to which a family goes to validation whole rather than being cut
+MIN_SEQUENCE = 4  # images with numbered names that can be a video
+MAX_OVERSIZE = 3.0  # times the requested share, up to which a group is validated whole instead of being cut
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Which images of some labels validate; the others are to learn from.
+class Split:
+    """The images of the validation set; the others are the training set.
 
-    val    ids in the labels
-    files  their names, in the same order: by these it is told whether a split belongs to some labels
-    cut    images of the family that had to be cut, 0 where none was
+    Attributes:
+        val: Ids of the images in the labels.
+        files: Their file names in the same order, by which a split of other labels is detected.
+        cut: Number of images of the group that had to be cut; 0 where none was.
     """
 
     val: tuple[int, ...]
     files: tuple[str, ...]
     cut: int = 0
 
-    def of(self, labels: Labels) -> tuple[Labels, Labels]:
-        """(to learn from, to validate on). Raises LabelError where it is a split of other labels."""
+    def apply(self, labels: Labels) -> tuple[Labels, Labels]:
+        """Returns the training set and the validation set.
+
+        Raises:
+            LabelError: It is a split of other labels.
+        """
         names = {image.id: image.path.name for image in labels}
         for number, name in zip(self.val, self.files, strict=True):
             if number not in names or names[number] != name:
-                found = names.get(number, "not there")
-                raise LabelError(f"the split is of other labels: its image {number} is {name}, here it is {found}")
+                here = names.get(number, "missing")
+                raise LabelError(f"the split is of other labels: its image {number} is {name}, here it is {here}")
         val = set(self.val)
-        learn = tuple(image for image in labels if image.id not in val)
-        return replace(labels, images=learn), replace(
-            labels, images=tuple(image for image in labels if image.id in val)
-        )
+        training = tuple(image for image in labels if image.id not in val)
+        validation = tuple(image for image in labels if image.id in val)
+        return replace(labels, images=training), replace(labels, images=validation)
 
 
 def split(
-    labels: Labels, share: float, seed: int, look: Look | None = None, progress: Callable[[int], None] | None = None
-) -> Parts:
-    """About `share` of the images set aside by seed, whole families at a time, of which some object is labeled.
+    labels: Labels,
+    share: float,
+    seed: int,
+    signatures: Signatures | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Split:
+    """Returns a split with about `share` of the images in the validation set, by whole groups with labeled instances.
 
-    look  of the labels' images, where somebody has looked already
-    Raises LabelError where there are too few images for two parts.
+    Args:
+        labels: The labels.
+        share: Fraction of the images for validation.
+        seed: Random seed.
+        signatures: Signatures of the images, if they are read already.
+        progress: Called with the number of images read.
+
+    Raises:
+        LabelError: There are too few images for two sets.
     """
     count = max(1, round(share * len(labels)))
     if count >= len(labels):
-        raise LabelError(f"{len(labels)} labeled images cannot be split into training and validation: give --val")
-    family = family_of(labels, look or look_at([image.path for image in labels], progress))
+        raise LabelError(f"{len(labels)} labeled images cannot be split into training and validation sets: give --val")
+    group = image_groups(labels, signatures or read_signatures([image.path for image in labels], progress))
     labeled = np.array([bool(image.annotation.labeled.any()) for image in labels])
-    members = [np.flatnonzero(family == number) for number in range(family.max() + 1)]
-    order = [members[i] for i in np.random.default_rng(seed).permutation(len(members)).tolist()]
-    order = [family for family in order if labeled[family].any()]
-    held: list[int] = []
-    for family in order:
-        if len(held) + len(family) <= count:
-            held += family.tolist()
+    members = [np.flatnonzero(group == number) for number in range(group.max() + 1)]
+    shuffled = [members[i] for i in np.random.default_rng(seed).permutation(len(members)).tolist()]
+    candidates = [rows for rows in shuffled if labeled[rows].any()]
+    val: list[int] = []
+    for rows in candidates:
+        if len(val) + len(rows) <= count:
+            val += rows.tolist()
     cut = 0
-    if len(held) < (count + 1) // 2:
-        rest = [family for family in order if family[0] not in held]
-        whole = min(rest, key=len, default=np.zeros(0, np.int64))
-        if rest and len(held) + len(whole) <= min(MOST * count, len(labels) / 2):
-            held += whole.tolist()
+    if len(val) < (count + 1) // 2:
+        rest = [rows for rows in candidates if rows[0] not in val]
+        smallest = min(rest, key=len, default=np.zeros(0, np.int64))
+        if rest and len(val) + len(smallest) <= min(MAX_OVERSIZE * count, len(labels) / 2):
+            val += smallest.tolist()
         else:
             largest = max(rest, key=len) if rest else np.arange(len(labels))
             cut = len(largest)
-            held += _end_of(labels, largest, labeled, count - len(held), seed)
-    images = [labels.images[i] for i in sorted(held)]
-    return Parts(tuple(p.id for p in images), tuple(p.path.name for p in images), cut)
+            val += _end_of(labels, largest, labeled, count - len(val), seed)
+    images = [labels.images[i] for i in sorted(val)]
+    return Split(tuple(image.id for image in images), tuple(image.path.name for image in images), cut)
 
 
-def family_of(labels: Labels, look: Look) -> NDArray[np.int64]:
-    """(N,) which images belong together: of one video or subject, alike, or of a numbered series that is a video."""
-    return families(look, [*kin_of(labels).values(), *series_of(labels, look).values()])
+def image_groups(labels: Labels, signatures: Signatures) -> NDArray[np.int64]:
+    """Returns (N,) the group of each image: of one video or subject, near-duplicates, or a numbered sequence."""
+    declared, numbered = declared_groups(labels), numbered_sequences(labels, signatures)
+    return group_similar(signatures, [*declared.values(), *numbered.values()])
 
 
-def kin_of(labels: Labels) -> dict[str, list[int]]:
-    """Indices of the images that share a video, a subject, ... by the labels' own word."""
-    shared: dict[str, list[int]] = {}
+def declared_groups(labels: Labels) -> dict[str, list[int]]:
+    """Returns the indices of the images of each video, subject and other group that the labels state."""
+    groups: dict[str, list[int]] = {}
     for i, image in enumerate(labels):
-        for name in image.kin:
-            shared.setdefault(name, []).append(i)
-    return shared
+        for name in image.groups:
+            groups.setdefault(name, []).append(i)
+    return groups
 
 
-def series_of(labels: Labels, look: Look) -> dict[str, list[int]]:
-    """Indices by name of the images that their names number, most of which are like the next: frames of a video."""
-    named: dict[str, list[tuple[int, int]]] = {}
+def numbered_sequences(labels: Labels, signatures: Signatures) -> dict[str, list[int]]:
+    """Returns the indices of images with numbered names most of which are near-duplicates of the next: a video."""
+    by_stem: dict[str, list[tuple[int, int]]] = {}
     for i, image in enumerate(labels):
-        if found := NUMBER.search(image.path.stem):
-            stem = str(image.path.parent / image.path.stem[: found.start()])
-            named.setdefault(stem, []).append((int(found[1]), i))
+        if number := NUMBER.search(image.path.stem):
+            stem = str(image.path.parent / image.path.stem[: number.start()])
+            by_stem.setdefault(stem, []).append((int(number[1]), i))
     result = {}
-    for stem, numbered in named.items():
+    for stem, numbered in by_stem.items():
         rows = [i for _, i in sorted(numbered)]
-        neighbors = np.sum(look.thumbnails[rows[:-1]] * look.thumbnails[rows[1:]], axis=1)
-        if len(rows) >= FEWEST and (neighbors >= ALIKE).mean() > 0.5:
+        similarity = np.sum(signatures.thumbnails[rows[:-1]] * signatures.thumbnails[rows[1:]], axis=1)
+        if len(rows) >= MIN_SEQUENCE and (similarity >= NEAR_DUPLICATE).mean() > 0.5:
             result[f"{stem}*"] = rows
     return result
 
 
-def write_parts(parts: Parts, path: Path) -> None:
-    """As JSON that `read_parts` reads. Raises OutputError where it cannot be written."""
-    with atomic_write(path) as beside:
-        content = {"val": parts.val, "files": parts.files, "cut": parts.cut}
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+def write_split(split: Split, path: Path) -> None:
+    """Writes JSON that `read_split` reads.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with atomic_write(path) as partial:
+        content = {"val": split.val, "files": split.files, "cut": split.cut}
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
-def read_parts(path: Path, labels: Labels) -> Parts:
-    """Raises LabelError where the file is no split."""
+def read_split(path: Path, labels: Labels) -> Split:
+    """Reads a split.
+
+    Args:
+        path: The file.
+        labels: The labels that it splits; they complete the file names in files of earlier versions, which have ids
+            only.
+
+    Raises:
+        LabelError: The file cannot be read, or is not a split.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         val = tuple(int(number) for number in content["val"])
         names = {image.id: image.path.name for image in labels}
-        files = content.get("files") or [names.get(number, "") for number in val]  # runs before had ids alone
+        files = content.get("files") or [names.get(number, "") for number in val]
         if len(files) != len(val):
             raise ValueError
-        return Parts(val, tuple(map(str, files)), int(content.get("cut", 0)))
+        return Split(val, tuple(map(str, files)), int(content.get("cut", 0)))
     except OSError as error:
         raise LabelError(f"cannot read split {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise LabelError(f"{path} is damaged: expected the images that were set aside") from None
+        raise LabelError(f"{path} is damaged: expected the images of the validation set") from None
 
 
-def _end_of(labels: Labels, family: NDArray[np.int64], labeled: NDArray[np.bool_], count: int, seed: int) -> list[int]:
-    """Indices of `count` neighboring images at one end of a family, by frame, else by name; some are labeled."""
+def _end_of(labels: Labels, group: NDArray[np.int64], labeled: NDArray[np.bool_], count: int, seed: int) -> list[int]:
+    """Indices of `count` neighboring images at one end of a group, by frame or name, at least one of them labeled."""
 
-    def place(i: int) -> tuple[tuple[str, ...], int, str]:
+    def position(i: int) -> tuple[tuple[str, ...], int, str]:
         image = labels.images[i]
         number = NUMBER.search(image.path.stem)
         frame = image.frame if image.frame is not None else int(number[1]) if number else 0
-        return image.kin, frame, str(image.path)
+        return image.groups, frame, str(image.path)
 
-    ordered = sorted(family.tolist(), key=place)
+    ordered = sorted(group.tolist(), key=position)
     if seed % 2:
         ordered.reverse()
-    chosen, rest = ordered[-count:], ordered[:-count]
-    while rest and not labeled[chosen].any():
-        chosen.insert(0, rest.pop())
-    return chosen
+    selected, rest = ordered[-count:], ordered[:-count]
+    while rest and not labeled[selected].any():
+        selected.insert(0, rest.pop())
+    return selected

@@ -1,50 +1,59 @@
-"""The door out: labels in a form by name."""
+"""Writes labels in a registered format, selected by name or by the suffix of the target."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from cairn.datasets.formats.coco import write_coco
-from cairn.datasets.formats.table import write_csv, write_parquet
-from cairn.datasets.formats.yolo import PARTS
-from cairn.datasets.formats.yolo_writer import write_yolo
+from cairn.datasets.formats import FORMATS, Format
 from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
 
-FORMS = {".json": "coco", ".csv": "csv", ".parquet": "parquet", "": "yolo"}
-"""By the suffix of what is written; a folder has none."""
 
+def form_by_name(path: Path, formats: Sequence[Format] = FORMATS) -> str:
+    """Returns the name of the writable format of a target: by its suffix, a folder having none.
 
-def form_by_name(path: Path) -> str:
-    """Raises OutputError for an unknown suffix."""
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    if suffix not in FORMS:
-        raise OutputError(
-            f"cannot tell what {path} is to be: expected .json (COCO), .csv, .parquet, or a folder (YOLO)"
-        )
-    return FORMS[suffix]
-
-
-def write_labels(labels: Labels, path: Path, form: str | None = None, part: str | None = None) -> tuple[str, ...]:
-    """Writes coco, yolo, csv or parquet; None goes by the name. What the form has no room for is returned in words.
-
-    part  of a YOLO folder: train, val or test; None is train
-    Raises OutputError where it cannot be written.
+    Raises:
+        OutputError: No writable format has the suffix.
     """
-    form = form or form_by_name(path)
-    if part is not None and (form != "yolo" or part not in PARTS):
-        raise OutputError(f"only a YOLO folder has parts, {', '.join(PARTS)}: got {part} of {form}")
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    match = next((candidate for candidate in formats if candidate.write and suffix in candidate.suffixes), None)
+    if match is None:
+        writable = (f"{known.suffixes[0] or 'a folder'} ({known.name})" for known in formats if known.write)
+        raise OutputError(f"cannot tell the format of {path} by its suffix: expected {', '.join(writable)}")
+    return match.name
+
+
+def write_labels(
+    labels: Labels,
+    path: Path,
+    form: str | None = None,
+    split: str | None = None,
+    formats: Sequence[Format] = FORMATS,
+) -> tuple[str, ...]:
+    """Writes labels in a registered format.
+
+    Args:
+        labels: The labels.
+        path: File or folder.
+        form: Name of the format; None selects it by the suffix of the path.
+        split: Split of a folder that has several (YOLO); None is train.
+        formats: The registered formats.
+
+    Returns:
+        A message for each kind of information that the format cannot hold.
+
+    Raises:
+        OutputError: The format is unknown or has no such split, or the target cannot be written.
+    """
+    form = form or form_by_name(path, formats)
+    target = next((known for known in formats if known.name == form), None)
+    if target is None or target.write is None:
+        writable = ", ".join(known.name for known in formats if known.write)
+        raise OutputError(f"labels can be written as {writable}, got {form!r}")
+    if split is not None and split not in target.splits:
+        splits = f"the splits {', '.join(target.splits)}" if target.splits else "no splits"
+        raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
-    lost: tuple[str, ...] = ("sizes of heads are left out, for which there is no room",) if heads else ()
-    match form:
-        case "coco":
-            write_coco(labels, path)
-        case "csv":
-            write_csv(labels, path)
-        case "parquet":
-            write_parquet(labels, path)
-        case "yolo":
-            lost += write_yolo(labels, path, part or "train")
-        case _:
-            raise OutputError(f"labels are written as {', '.join(FORMS.values())}, got {form!r}")
-    return lost
+    lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
+    return lost + target.write(labels, path, split or "train")

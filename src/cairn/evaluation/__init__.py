@@ -1,0 +1,1 @@
+"""Evaluation of predictions against annotations: protocols, metrics and reports."""

@@ -1,0 +1,1 @@
+"""Inference: networks, devices, predictors, streams and the bundled models."""

@@ -1,4 +1,4 @@
-"""What a model file says of itself: all that inference needs, and where the model comes from."""
+"""The specification of a model file: all that inference needs, and the provenance of the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cairn.migration import notice, rename_keys
 from cairn.structures.skeleton import Skeleton
 
 METADATA_KEY = "cairn.spec"
-"""Where an .onnx file keeps its specification, as JSON."""
+"""Metadata key of the specification in an .onnx file; the value is JSON."""
 
 FORMAT: Literal[2] = 2
-"""Version of the specification that is written; older ones are migrated when read."""
+"""Version of the specification that is written; older versions are migrated when read."""
 
 RENAMED = {
     "licence": "license",
@@ -37,7 +37,7 @@ TASK_OF_FIT = {"letterbox": "multi_instance", "whole": "single_instance", "crop"
 """`input.fit` of format 1 -> `task` of format 2."""
 
 Task = Literal["multi_instance", "single_instance", "crop"]
-"""What a model finds: all instances of an image, its only instance, or one instance in the crop around a box."""
+"""What a model detects: all instances of an image, its only instance, or one instance in the crop around a box."""
 
 Resize = Literal["letterbox", "square"]
 """How an image becomes network input; see `InputSpec`."""
@@ -87,7 +87,7 @@ class ModelSpec(_Value):
         format: Version of this specification.
         name: Name of the model.
         method: Name of the method that decodes the outputs.
-        task: What the model finds.
+        task: What the model detects.
         skeleton: Keypoints and limbs.
         input: How an image becomes network input.
         stride: Input pixels per cell of the output maps.
@@ -116,12 +116,12 @@ class ModelSpec(_Value):
     metrics: dict[str, float] = {}
 
     def to_json(self) -> str:
-        """The specification as JSON, as `from_json` reads it."""
+        """Returns the specification as JSON, as `from_json` reads it."""
         return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str, where: str = "the model") -> ModelSpec:
-        """Reads a specification, of an older format too.
+        """Reads a specification; older formats are migrated.
 
         Args:
             text: JSON.
@@ -146,7 +146,7 @@ class ModelSpec(_Value):
 
 
 def migrate(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A specification of format 1 as one of format 2, and its renamed keys as `rename_keys` gives them.
+    """Returns a specification of format 1 as one of format 2, and its renamed keys as `rename_keys` does.
 
     Raises:
         ValueError: `input.fit` is missing or unknown.

@@ -1,7 +1,7 @@
-"""Steps of work on a stream of items, at the same time: while one item is drawn, the next is looked at.
+"""Pipelines: stages that process different items of a stream at the same time.
 
-Each stage has a thread of its own. That pays because what takes long (decoding images and video, networks,
-drawing, encoding) is done in libraries that let go of Python's lock; on a single core it costs little.
+Each stage has its own thread. The slow work (decoding images and video, networks, drawing, encoding) happens in
+libraries that release the global interpreter lock.
 """
 
 from __future__ import annotations
@@ -13,45 +13,58 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+Queue: TypeAlias = "queue.Queue[tuple[Any, BaseException | None]]"
+
 AHEAD = 2
-"""Items that wait before each stage: enough that a slow one among quick ones stops nobody, few to hold in memory."""
+"""Number of items that wait before each stage: enough to hide a slow item, few enough to keep memory small."""
 
 PATIENCE = 5.0
-"""Seconds that leaving waits for a stage that is at work, as a camera that shows nothing; it is then left behind."""
+"""Seconds to wait at the end for a busy stage, such as a webcam without frames; its thread is then abandoned."""
 
-_WAIT = 0.2  # seconds after which a thread that waits looks whether it is still wanted
+_WAIT = 0.2  # seconds between two checks of a waiting thread whether the pipeline has stopped
 _END = object()
 
 
 @dataclass(frozen=True)
 class Parallel:
-    """A stage that keeps nothing from one item to the next, so that `count` items may be in it at the same time.
+    """A stateless stage that processes `count` items at the same time.
 
-    Each of several cores at an item of its own does more than all of them at one.
+    Several cores with one item each have a higher throughput than all of them with one item.
+
+    Attributes:
+        stage: Function of an item.
+        count: Number of items at the same time.
     """
 
     stage: Callable[[Any], Any]
     count: int
 
     def __call__(self, item: Any) -> Any:
+        """Processes one item."""
         return self.stage(item)
 
 
 def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -> Generator[T, None, None]:
-    """Every item, in order, after each stage in turn has been at it.
+    """Yields every item, in order, after all stages have processed it.
 
-    One thread draws the items, and each stage has one: a stage sees one item at a time, in order, so it may keep
-    state, unless it is said to be `Parallel`. No more than `ahead` items wait between two stages, so that memory does
-    not grow with their number, and the items are drawn only as fast as the slowest stage and the caller take them.
+    One thread iterates over the items, and each stage has a thread. A stage gets one item at a time, in order, so that
+    it may keep state, unless it is `Parallel`. Items are drawn only as fast as the slowest stage and the caller
+    consume them, so that memory stays constant.
 
-    With `ahead` 0 there are no threads: all is done one after another, by the caller's.
+    When the caller stops early, all threads stop, and the items, where they are a generator, are closed.
 
-    An exception of the items or of a stage is raised here, after all items before it. When the caller stops, all
-    threads stop; the items, where they are a generator, are closed.
+    Args:
+        items: The items.
+        *stages: Functions of an item that return an item.
+        ahead: Maximum number of items that wait between two stages; 0 runs everything in the caller's thread.
+
+    Raises:
+        Exception: An exception of the items or of a stage, after all items before it.
     """
     if ahead == 0:
         yield from _in_turn(items, stages)
@@ -61,7 +74,7 @@ def overlap(items: Iterable[T], *stages: Callable[[T], T], ahead: int = AHEAD) -
 
 
 def _steps(stage: Callable[[Any], Any], pools: ExitStack) -> list[Callable[[Any], Any]]:
-    """An item goes into a pool of threads, and the next step waits for it."""
+    """Returns a stage as steps: a parallel one submits the item to a thread pool, and the next step awaits it."""
     if not isinstance(stage, Parallel) or stage.count == 1:
         return [stage]
     pool = ThreadPoolExecutor(stage.count, "parallel")
@@ -71,10 +84,10 @@ def _steps(stage: Callable[[Any], Any], pools: ExitStack) -> list[Callable[[Any]
 
 def _threaded(items: Iterable[Any], stages: list[Callable[[Any], Any]], ahead: int) -> Generator[Any, None, None]:
     stopped = threading.Event()
-    queues: list[queue.Queue] = [queue.Queue(ahead) for _ in range(len(stages) + 1)]
-    work: list[Callable[[], None]] = [lambda: _draw(items, queues[0], stopped)]
+    queues: list[Queue] = [queue.Queue(ahead) for _ in range(len(stages) + 1)]
+    work: list[Callable[[], None]] = [partial(_draw, items, queues[0], stopped)]
     for stage, source, sink in zip(stages, queues, queues[1:], strict=False):
-        work.append(lambda stage=stage, source=source, sink=sink: _run(stage, source, sink, stopped))  # type: ignore[misc]
+        work.append(partial(_run, stage, source, sink, stopped))
     threads = [threading.Thread(target=each, daemon=True, name=f"overlap-{i}") for i, each in enumerate(work)]
     for thread in threads:
         thread.start()
@@ -86,7 +99,7 @@ def _threaded(items: Iterable[Any], stages: list[Callable[[Any], Any]], ahead: i
             if item is _END:
                 return
             yield item
-            del item  # the caller may be done with it, and waiting for the next would keep it
+            del item  # else waiting for the next one would keep it alive
     finally:
         stopped.set()
         until = time.monotonic() + PATIENCE
@@ -102,7 +115,7 @@ def _in_turn(items: Iterable[T], stages: tuple[Callable[[T], T], ...]) -> Iterat
         del item
 
 
-def _draw(items: Iterable[Any], sink: queue.Queue, stopped: threading.Event) -> None:
+def _draw(items: Iterable[Any], sink: Queue, stopped: threading.Event) -> None:
     iterator = iter(items)
     try:
         for item in iterator:
@@ -110,14 +123,14 @@ def _draw(items: Iterable[Any], sink: queue.Queue, stopped: threading.Event) -> 
                 return
             del item
         _put(sink, (_END, None), stopped)
-    except BaseException as error:  # an interrupt too is for the caller to see
+    except BaseException as error:  # an interrupt too is raised in the caller
         _put(sink, (None, error), stopped)
     finally:
         if isinstance(iterator, Iterator) and hasattr(iterator, "close"):
             iterator.close()
 
 
-def _run(stage: Callable[[Any], Any], source: queue.Queue, sink: queue.Queue, stopped: threading.Event) -> None:
+def _run(stage: Callable[[Any], Any], source: Queue, sink: Queue, stopped: threading.Event) -> None:
     while not stopped.is_set():
         try:
             item, error = source.get(timeout=_WAIT)
@@ -133,8 +146,8 @@ def _run(stage: Callable[[Any], Any], source: queue.Queue, sink: queue.Queue, st
         del item
 
 
-def _put(sink: queue.Queue, entry: tuple[Any, BaseException | None], stopped: threading.Event) -> bool:
-    """Whether anybody still wanted it."""
+def _put(sink: Queue, entry: tuple[Any, BaseException | None], stopped: threading.Event) -> bool:
+    """Puts an entry; returns False where the pipeline has stopped."""
     while not stopped.is_set():
         try:
             sink.put(entry, timeout=_WAIT)

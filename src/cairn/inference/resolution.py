@@ -1,12 +1,14 @@
-"""How large a network is shown an image, and at how many scales its maps are averaged.
+"""Resolution of the network input, and averaging over test-time scales.
 
-The words are OpenPose's: `net_resolution`, `scale_number`, `scale_gap`.
+The terms are OpenPose's: `net_resolution`, `scale_number`, `scale_gap`.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +17,27 @@ from cairn.errors import ImageError, ModelError
 from cairn.structures.geometry import Affine, Size, image_to_field, letterbox
 
 SIDES = 32, 8192
-"""The shortest and the longest side in pixels that a network can be asked to look at."""
+"""Minimum and maximum side in pixels of a network input."""
 
 DEFAULT_GAP = 0.25  # OpenPose's scale_gap
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a network of whole images is shown of each.
+    """Resolution of the input of a network that runs on whole images.
 
-    longest  longest side in pixels; None, where width and height are None too, takes the model's own
-    width    pixels; with `height` the image is fitted into both, without it the height follows its aspect
-    height   likewise
-    scales   the image is shown so often, smaller each time: 1, 1 - gap, 1 - 2·gap, ... times as large; None takes
-             the model's own, as many as leave an image to look at
-    gap      between two scales
+    Attributes:
+        longest: Longest side in pixels. None, where width and height are None too, is the model's own.
+        width: Pixels. With `height` the image is fitted into both; without, the height follows the aspect ratio.
+        height: Likewise.
+        scales: Number of test-time scales: 1, 1 - gap, 1 - 2·gap, ... times the first. None is the model's own number,
+            reduced where the smallest scale would be below the minimum side.
+        scale_gap: Difference between two scales.
 
-    Raises ModelError where these contradict each other.
+    Raises:
+        ModelError: The values contradict each other.
     """
 
     longest: int | None = None
@@ -47,11 +53,11 @@ class Resolution:
             if side is not None and not SIDES[0] <= side <= SIDES[1]:
                 raise ModelError(f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got {side}")
         if self.scales is not None and self.scales < 1:
-            raise ModelError(f"scales must be 1 at least, got {self.scales}")
+            raise ModelError(f"scales must be at least 1, got {self.scales}")
         if not 0 < self.scale_gap < 1:
             raise ModelError(f"the gap between scales must be between 0 and 1, got {self.scale_gap:g}")
         if self.scales is None and self.scale_gap != DEFAULT_GAP:
-            raise ModelError("a gap is between scales: say how many")
+            raise ModelError("scale_gap needs scales, the number of test-time scales")
         if self.factors[-1] < 1e-6:  # 1 - 4·0.25 is no scale, however floats round it
             raise ModelError(
                 f"{self.scales} scales with a gap of {self.scale_gap:g} end at {self.factors[-1]:g} times the image: "
@@ -60,9 +66,10 @@ class Resolution:
 
     @classmethod
     def parse(cls, text: str) -> Resolution:
-        """WxH as OpenPose's `--net_resolution` takes it: `656x368`; -1 for what follows the image's aspect.
+        """Parses WxH as OpenPose's `--net_resolution` does: `656x368`; -1 follows the image's aspect ratio.
 
-        Raises ModelError for anything else.
+        Raises:
+            ModelError: The text is something else.
         """
         sides = text.lower().split("x")
         try:
@@ -70,73 +77,91 @@ class Resolution:
         except ValueError:
             raise ModelError(f"a net resolution is WxH, such as 656x368 or -1x368, got {text!r}") from None
         if width == height == -1:
-            raise ModelError(f"only one side of a net resolution can follow from the image's aspect, got {text!r}")
+            raise ModelError(f"only one side of a net resolution can be -1, got {text!r}")
         return cls(width=None if width == -1 else width, height=None if height == -1 else height)
 
     @property
     def factors(self) -> tuple[float, ...]:
-        """Size of each scale, relative to the first."""
+        """Size of each scale, relative to the first one."""
         return tuple(1 - i * self.scale_gap for i in range(self.scales or 1))
 
     def of_model(self, size: int, multiple: int, scales: int = 1, scale_gap: float = DEFAULT_GAP) -> Resolution:
-        """The same with a model's own size where none is given, and its own scales likewise.
+        """Returns the resolution with the model's own values where none are given.
 
-        Raises ModelError where width or height is not a multiple of what the model can be shown, or the smallest
-        scale would be below the least size.
+        Width and height are rounded to the nearest multiple that the model accepts, the larger one of two; a warning
+        is logged.
+
+        Args:
+            size: Longest side of the model's own input.
+            multiple: Number of pixels of which each side must be a multiple.
+            scales: The model's own number of test-time scales.
+            scale_gap: The model's own difference between two scales.
+
+        Raises:
+            ModelError: The smallest scale is below the minimum side.
         """
-        for name in ("width", "height"):
-            side = getattr(self, name)
-            if side is not None and side % multiple:
-                nearest = sorted({max(side // multiple, 1) * multiple, -(-side // multiple) * multiple})
-                raise ModelError(
-                    f"the {name} must be a multiple of {multiple} for this model, got {side}: "
-                    f"take {' or '.join(map(str, nearest))}"
-                )
+        rounded = {
+            name: max(multiple, (side + multiple // 2) // multiple * multiple)
+            for name, side in (("width", self.width), ("height", self.height))
+            if side is not None and side % multiple
+        }
+        if rounded:
+            self._log_rounding(rounded, multiple)
+            return replace(self, **rounded).of_model(size, multiple, scales, scale_gap)
         given = self if self.width or self.height or self.longest else replace(self, longest=size)
         largest = max(side for side in (given.longest, given.width, given.height) if side is not None)
         if self.scales is None:
-            enough = (1 - SIDES[0] / largest) / scale_gap  # gaps until the least side
+            enough = (1 - SIDES[0] / largest) / scale_gap  # gaps until the minimum side
             return replace(given, scales=min(scales, 1 + int(max(enough, 0) + 1e-6)), scale_gap=scale_gap)
         if largest * self.factors[-1] < SIDES[0]:
             raise ModelError(
                 f"the last of {self.scales} scales with a gap of {self.scale_gap:g} would be "
-                f"{largest * self.factors[-1]:.0f} pixels; the least is {SIDES[0]}"
+                f"{largest * self.factors[-1]:.0f} pixels; the minimum is {SIDES[0]}"
             )
         return given
 
     def fit(self, size: Size, multiple: int) -> list[tuple[Affine, Size]]:
-        """The map onto the network's image, and that image's size, for each scale of an image of `size`.
+        """Returns, for each scale, the map from an image of `size` to the network input, and the input's size.
 
-        The first is as asked for, each side rounded up to a multiple; the others are as much smaller as `factors`
-        say. All are anchored top-left. Raises ImageError where the image is too long for a side that follows.
+        The first scale is the resolution, each side rounded up to a multiple; the others are smaller by `factors`.
+        All are anchored top-left.
+
+        Raises:
+            ImageError: A side that follows the aspect ratio would be too long.
         """
         longest = self._longest(size)
         if longest > SIDES[1]:
             raise ImageError(
-                f"the image is {size[1]} x {size[0]} pixels, and would be shown {longest:.0f} pixels long; the most "
-                f"is {SIDES[1]}: give both sides of the net resolution"
+                f"the image is {size[1]} x {size[0]} pixels, and its network input would be {longest:.0f} pixels long; "
+                f"the maximum is {SIDES[1]}: give both sides of the net resolution"
             )
         fits = [letterbox(size, longest * factor, multiple) for factor in self.factors]
-        if self.width and self.height:  # asked for to the pixel
+        if self.width and self.height:  # exactly these sides
             fits[0] = fits[0][0], (self.height, self.width)
         return fits
 
     def _longest(self, size: Size) -> float:
-        """Length in pixels of an image's longest side in the first scale."""
+        """Returns the longest side of the network input in the first scale, in pixels."""
         if self.longest is not None:
             return self.longest
-        asked = (self.height, self.width)
-        factor = min(side / own for side, own in zip(asked, size, strict=True) if side)
+        sides = (self.height, self.width)
+        factor = min(side / own for side, own in zip(sides, size, strict=True) if side)
         return max(size) * factor
 
+    def _log_rounding(self, rounded: dict[str, int], multiple: int) -> None:
+        changes = " and ".join(f"{name} {getattr(self, name)} to {side}" for name, side in rounded.items())
+        log.warning("net resolution: rounded %s, a multiple of %d", changes, multiple)
 
-def average_maps(maps: Sequence[NDArray], affines: Sequence[Affine]) -> NDArray[np.float32]:
-    """The mean of the maps (C, h, w) of one image at several scales, on the cells of the first.
 
-    affines  of each scale, from the image to what the network was shown
+def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDArray[np.float32]:
+    """Returns the mean of the maps of one image at several scales, on the cells of the first scale.
 
-    A cell of the first lies at (i + 0.5)·f/f' - 0.5 in one that shows the image f'/f times as large; there
-    the four cells around are weighted by nearness, those of the border standing for what lies beyond.
+    Cell i of the first scale, whose factor is f, is at (i + 0.5)·f'/f - 0.5 in a scale of factor f'. There the maps are
+    sampled bilinearly; beyond the border the border cells are repeated.
+
+    Args:
+        maps: Maps of each scale, (C, h, w).
+        affines: Map from the image to the network input of each scale.
     """
     if len(maps) == 1:
         return maps[0]
@@ -151,7 +176,7 @@ def average_maps(maps: Sequence[NDArray], affines: Sequence[Affine]) -> NDArray[
 
 
 def _sampling(count: int, cells: int, factor: float) -> NDArray[np.float32]:
-    """(count, cells): row i weighs the two cells around (i + 0.5)·factor - 0.5."""
+    """Returns (count, cells); row i has the weights of the two cells around (i + 0.5)·factor - 0.5."""
     places = np.clip(image_to_field(np.arange(count), 1 / factor), 0, cells - 1)
     low = np.minimum(places.astype(int), max(cells - 2, 0))
     weights = np.zeros((count, cells), np.float32)

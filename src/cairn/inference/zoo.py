@@ -1,36 +1,49 @@
-"""The models that come with Cairn: src/cairn/models/NAME.onnx, each with its card NAME.md."""
+"""The bundled models: src/cairn/models/NAME.onnx, each with its model card NAME.md."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
 from cairn.errors import ModelError
 
+DEFAULT_MODEL, DEFAULT_CROP_MODEL = "person", "person-single"
+"""The bundled models of all people in an image, and of one person per crop."""
+
 
 def embedded() -> tuple[str, ...]:
-    """Their names, in alphabetical order."""
+    """Returns the names of the bundled models, sorted."""
     return tuple(sorted(path.stem for path in _folder().glob("*.onnx")))
 
 
 def path_of(name: str) -> Path:
-    """Where an embedded model lies. Raises ModelError where there is none of that name."""
-    path = _folder() / f"{name}.onnx"
-    if name not in embedded():
+    """Returns the path of a bundled model.
+
+    Raises:
+        ModelError: There is no bundled model of that name.
+    """
+    names = embedded()
+    if name not in names:
+        close = get_close_matches(name, names, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
         raise ModelError(
-            f"no model {name!r}; embedded: {', '.join(embedded()) or 'none'}; or give the path of an .onnx file"
+            f"no model {name!r}{hint}; bundled: {', '.join(names) or 'none'}; "
+            "or give the path of an .onnx file or of a run folder"
         )
-    return path
+    return _folder() / f"{name}.onnx"
 
 
 def path_to_learn_from(name: str) -> Path:
-    """Where the weights of an embedded model lie in numbers fine enough to go on learning: where the model itself
-    computes in int8, a NAME-fp16 lies beside it. Raises ModelError as `path_of` does.
+    """Returns the path of the weights for fine-tuning a bundled model: NAME-fp16 where the model itself is int8.
+
+    Raises:
+        ModelError: There is no bundled model of that name.
     """
     finer = f"{name}-fp16"
     return path_of(finer if finer in embedded() else name)
 
 
 def _folder() -> Path:
-    # onnxruntime opens files by path, and pip always unpacks: a folder it is.
+    # onnxruntime opens files by path, and pip always unpacks packages.
     return Path(str(resources.files("cairn") / "models"))

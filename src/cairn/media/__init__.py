@@ -1,0 +1,1 @@
+"""Images, videos, webcams and folders."""

@@ -1,69 +1,116 @@
-"""One loader for every path into the program, so that training and detecting see the same image.
+"""Image loading: one loader for training, evaluation and inference.
 
-Formats are told by their first bytes, never by a file's name. OpenCV decodes; what it would let pass
-in silence is looked at here, from the headers: size, orientation, and whether the file is all there.
+OpenCV decodes. Size, orientation and completeness are read from the headers first (`cairn.media.headers`), because
+OpenCV accepts truncated files silently.
 """
 
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError, OutputError
 from cairn.files import atomic_write
+from cairn.media.headers import SIGNATURE_BYTES, read_header, reader_of
 from cairn.structures.geometry import Size
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PilImage
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""What is taken for an image in a folder; a file that is named outright may have any suffix."""
+"""Suffixes of images in a folder. A file that is named explicitly may have any suffix."""
 
 MAX_PIXELS = 200_000_000
-"""Larger images are refused before they are decoded: one of this size takes 600 MB."""
+"""Maximum number of pixels of an image file; an image of this size takes 600 MB."""
 
 JPEG_QUALITY = 92
 
-HEADER_BYTES = 1 << 17  # enough for nearly every image's size to stand in
-KIND_BYTES = 12  # enough to tell the kinds of images
+HEADER_BYTES = 1 << 17  # contains the size of nearly every image
 
-ImageLike = str | Path | NDArray[np.uint8]
-"""A path, or an (H, W, 3) uint8 RGB array."""
+ImageLike: TypeAlias = Union[str, Path, bytes, NDArray[np.uint8], "PilImage"]
+"""A path, an encoded file as bytes, a PIL image, or a uint8 array (H, W), (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4)."""
+
+EXPECTED = "a path, bytes, a PIL image or a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA"
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\\]")  # pathlib merges the two slashes
 
 
 def as_image(image: ImageLike) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a path or of an array that is one already."""
-    if isinstance(image, str | Path):
-        return read_image(image)
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        got = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ImageError(f"an image must be a path or an (H, W, 3) uint8 RGB array, got {got}")
-    return image
+    """Returns the pixels of one image, (H, W, 3) uint8 RGB.
+
+    EXIF orientation is applied, transparency is composited on white, grayscale is expanded. An RGB array that is
+    contiguous is returned as it is.
+
+    Args:
+        image: A path, an encoded file, a PIL image or a uint8 array.
+
+    Raises:
+        ImageError: The image cannot be read, has no pixels, or is something else.
+    """
+    value: Any = image
+    if isinstance(value, str | Path):
+        if _URL.match(str(value)):
+            raise ImageError(f"{value} is a URL: download the image and pass its path")
+        return read_image(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        try:
+            return decode_image(bytes(value))
+        except ImageError as error:
+            raise ImageError(f"the encoded image {error}") from None
+    if isinstance(value, np.ndarray):
+        return _from_array(value)
+    if _is_pil(value):
+        return _from_pil(value)
+    raise ImageError(f"expected an image ({EXPECTED}), got {describe(value)}{_hint(value)}")
+
+
+def is_batch(images: Any) -> bool:
+    """Whether `images` is a batch: a list, a tuple, or an array (B, H, W, C)."""
+    return isinstance(images, list | tuple) or (isinstance(images, np.ndarray) and images.ndim == 4)
+
+
+def as_images(images: Sequence[ImageLike] | NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """Returns the pixels of each image of a batch, (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: One of the images is invalid; the message states its position.
+    """
+    result = []
+    for i, image in enumerate(images):
+        try:
+            result.append(as_image(image))
+        except ImageError as error:
+            raise ImageError(f"image {i} of the batch: {error}") from None
+    return result
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """An image as it is meant to be seen, (H, W, 3) uint8 RGB.
+    """Reads an image file as (H, W, 3) uint8 RGB.
 
-    Exif orientation is applied, transparency composited on white, gray expanded, 16 bits scaled to 8.
-    Raises ImageError where the file is missing, no image, truncated, or larger than MAX_PIXELS.
+    EXIF orientation is applied, transparency is composited on white, grayscale is expanded, 16 bits are scaled to 8.
+
+    Raises:
+        ImageError: The file is missing, is not an image, is truncated, or is larger than `MAX_PIXELS`.
     """
     path = Path(path)
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):  # it might never end, or never begin
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading might block forever
             raise ImageError(f"{path} is a pipe or a device, not a file: save the image first")
         with path.open("rb") as file:
-            data = file.read(KIND_BYTES)
-            if _reader_of(data):  # else it may be a video of any length
+            data = file.read(SIGNATURE_BYTES)
+            if reader_of(data):  # else it may be a video of any length
                 data += file.read()
     except FileNotFoundError:
         raise ImageError(f"no image at {path}") from None
     except IsADirectoryError:
         raise ImageError(f"{path} is a folder, not an image") from None
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise ImageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     try:
         return decode_image(data)
     except ImageError as error:
@@ -71,12 +118,16 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
 
 
 def decode_image(data: bytes) -> NDArray[np.uint8]:
-    """`read_image` of a file's bytes. The message of its ImageError starts with a verb: the caller names the file."""
+    """Decodes the bytes of an image file; see `read_image`.
+
+    Raises:
+        ImageError: As `read_image`. The message starts with a verb: the caller names the file.
+    """
     import cv2
 
     if not data:
         raise ImageError("is empty")
-    header = _read_header(data)
+    header = read_header(data)
     height, width = header.size
     if height * width > MAX_PIXELS:
         raise ImageError(f"is {width}×{height} pixels; the limit is {MAX_PIXELS // 1_000_000} million: reduce it first")
@@ -87,23 +138,24 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise ImageError("is damaged or truncated, or of a kind that OpenCV cannot decode")
-    return np.ascontiguousarray(_oriented(_to_rgb(_to_8_bits(pixels)), header.orientation))
+        raise ImageError("is damaged or truncated, or in a variant that OpenCV cannot decode")
+    return np.ascontiguousarray(_oriented(_bgr_to_rgb(_to_8_bits(pixels)), header.orientation))
 
 
 def image_size(path: str | Path) -> Size:
-    """(height, width) of an image as `read_image` gives it, from its header alone.
+    """Returns (height, width) of an image as `read_image` returns it, from its header alone.
 
-    Raises ImageError where the file is missing or no image.
+    Raises:
+        ImageError: The file is missing or not an image.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
             start = file.read(HEADER_BYTES)
             try:
-                header = _read_header(start)
-            except ImageError:  # a large preview may stand before the size
-                header = _read_header(start + file.read())
+                header = read_header(start)
+            except ImageError:  # a large preview may precede the size
+                header = read_header(start + file.read())
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
     except ImageError as error:
@@ -112,9 +164,10 @@ def image_size(path: str | Path) -> Size:
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
-    """Write an (H, W, 3) uint8 RGB image; the suffix says the format.
+    """Writes an (H, W, 3) uint8 RGB image; the suffix selects the format.
 
-    Raises OutputError for an unknown suffix, or where the file cannot be written.
+    Raises:
+        OutputError: The suffix is unknown or the file cannot be written.
     """
     import cv2
 
@@ -130,7 +183,68 @@ def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:
         beside.write_bytes(encoded.tobytes())
 
 
-def _to_8_bits(pixels: NDArray) -> NDArray[np.uint8]:
+def describe(value: Any) -> str:
+    """Returns type and shape of something that was passed as an image, for messages."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    if value is None:
+        return "None"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    name = f"{type(value).__module__.split('.')[0]}.{type(value).__qualname__}".removeprefix("builtins.")
+    shape = getattr(value, "shape", None)
+    return f"{name} {tuple(shape)}" if isinstance(shape, tuple) else name
+
+
+def _hint(value: Any) -> str:
+    module = type(value).__module__.split(".")[0]
+    if module == "torch":
+        return ": convert it to a uint8 array (H, W, 3), such as tensor.permute(1, 2, 0).cpu().numpy()"
+    if isinstance(value, list | tuple):
+        return ": pass one image at a time"
+    return ""
+
+
+def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8:
+        raise ImageError(f"expected an image of uint8 from 0 to 255, got {array.dtype} {array.shape}")
+    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
+        raise ImageError(f"expected an image (H, W, 3), channels last, got {array.shape}: transpose it by (1, 2, 0)")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(f"expected an image ({EXPECTED}), got {describe(array)}")
+    if array.size == 0:
+        raise ImageError(f"expected an image of one pixel at least, got {array.shape}")
+    array = array[..., None] if array.ndim == 2 else array
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    elif array.shape[2] == 4:
+        array = _on_white(array[..., :3], array[..., 3:])
+    return np.ascontiguousarray(array)
+
+
+def _is_pil(value: Any) -> bool:
+    return any(base.__module__.startswith("PIL.") and base.__name__ == "Image" for base in type(value).__mro__)
+
+
+def _from_pil(image: PilImage) -> NDArray[np.uint8]:
+    from PIL import ImageOps
+
+    if image.width * image.height == 0:
+        raise ImageError(f"expected an image of one pixel at least, got a PIL image of {image.width}×{image.height}")
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):
+            return _bgr_to_rgb(_to_8_bits(np.asarray(image).astype(np.uint16)))
+        if image.mode in ("I", "F"):
+            raise ImageError(f"expected a PIL image of 8 or 16 bits a channel, got mode {image.mode}")
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+            return _from_array(np.asarray(image.convert("RGBA")))
+        return _from_array(np.asarray(image if image.mode == "RGB" else image.convert("RGB")))
+    except (OSError, SyntaxError, ValueError) as error:  # PIL decodes on demand
+        raise ImageError(f"the PIL image cannot be decoded: {error}") from None
+
+
+def _to_8_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
@@ -138,18 +252,21 @@ def _to_8_bits(pixels: NDArray) -> NDArray[np.uint8]:
     raise ImageError(f"has {pixels.dtype} pixels, whose range is unknown: expected 8 or 16 bits a channel")
 
 
-def _to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """OpenCV's gray (H, W), gray and alpha (H, W, 2), BGR or BGRA -> RGB on white."""
+def _bgr_to_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Converts OpenCV's gray (H, W), gray and alpha (H, W, 2), BGR or BGRA to RGB on white."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     color = pixels[..., 2::-1] if pixels.shape[2] >= 3 else pixels[..., [0, 0, 0]]
-    if pixels.shape[2] in (1, 3):
-        return color
-    alpha = pixels[..., -1:].astype(np.uint16)
-    return ((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return color if pixels.shape[2] in (1, 3) else _on_white(color, pixels[..., -1:])
+
+
+def _on_white(color: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Composites color (H, W, 3) with opacity alpha (H, W, 1) on white."""
+    opacity = alpha.astype(np.uint16)
+    return ((color * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 
 
 def _oriented(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Apply Exif's orientation: 1 as it is, 2 to 4 turned or mirrored, 5 to 8 with the axes exchanged."""
+    """Applies an EXIF orientation: 2 to 4 rotate or mirror, 5 to 8 exchange the axes too."""
     if orientation in (5, 6, 7, 8):
         image = image.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -157,133 +274,3 @@ def _oriented(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
     return image
-
-
-@dataclass(frozen=True)
-class _Header:
-    size: Size
-    orientation: int = 1  # still to be applied
-    complete: bool = True  # as far as the headers tell
-
-
-def _read_header(data: bytes) -> _Header:
-    read = _reader_of(data)
-    if read is None:
-        raise ImageError("is not an image of a kind that Cairn reads (JPEG, PNG, WebP, TIFF, BMP, GIF)")
-    try:
-        return read(data)
-    except (struct.error, IndexError, KeyError):
-        raise ImageError("is truncated: its header is cut off") from None
-
-
-def _reader_of(data: bytes) -> Callable[[bytes], _Header] | None:
-    """What reads the header of this kind of image; None where the first bytes are of no kind that we know."""
-    kinds = (
-        (b"\xff\xd8\xff", _jpeg_header),
-        (b"\x89PNG\r\n\x1a\n", _png_header),
-        (b"RIFF....WEBP", _webp_header),
-        (b"(II\\*\0|MM\0\\*)", _tiff_header),
-        (b"BM", _bmp_header),
-        (b"GIF8[79]a", _gif_header),
-    )
-    return next((read for first_bytes, read in kinds if re.match(first_bytes, data, re.DOTALL)), None)
-
-
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # what the coded pixels cannot contain
-
-
-def _jpeg_header(data: bytes) -> _Header:
-    """Walks the markers to the end-of-image marker, because libjpeg fills what is missing with gray."""
-    size, orientation, complete, at = None, 1, False, 2
-    while marker := _JPEG_MARKER.search(data, at):
-        kind, at = data[marker.start() + 1], marker.end()
-        if kind == 0xD9:
-            complete = True
-            break
-        (length,) = struct.unpack_from(">H", data, at)
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            size = struct.unpack_from(">HH", data, at + 3)
-        elif kind == 0xE1 and data[at + 2 : at + 8] == b"Exif\0\0":
-            orientation = _exif_orientation(data[at + 8 : at + length])
-        at += length
-    if size is None:
-        raise ImageError("is truncated: its header is cut off")
-    return _Header(size, orientation, complete)
-
-
-def _png_header(data: bytes) -> _Header:
-    width, height = struct.unpack_from(">II", data, 16)
-    orientation, complete, at = 1, False, 8
-    while at + 12 <= len(data) and not complete:
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, end = data[at + 4 : at + 8], at + 12 + length
-        if kind == b"eXIf":
-            orientation = _exif_orientation(data[at + 8 : end - 4])
-        complete = kind == b"IEND"
-        at = end
-    return _Header((height, width), orientation, complete)
-
-
-def _webp_header(data: bytes) -> _Header:
-    (riff,) = struct.unpack_from("<I", data, 4)
-    size, orientation, at = None, 1, 12
-    while at + 8 <= len(data):
-        kind, (length,) = data[at : at + 4], struct.unpack_from("<I", data, at + 4)
-        body = at + 8
-        if kind == b"VP8X":
-            size = _int24(data, body + 7) + 1, _int24(data, body + 4) + 1
-        elif kind == b"VP8L" and size is None:
-            (bits,) = struct.unpack_from("<I", data, body + 1)
-            size = (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
-        elif kind == b"VP8 " and size is None:
-            width, height = struct.unpack_from("<HH", data, body + 6)
-            size = height & 0x3FFF, width & 0x3FFF
-        elif kind == b"EXIF":
-            orientation = _exif_orientation(data[body : body + length].removeprefix(b"Exif\0\0"))
-        at = body + length + length % 2
-    if size is None:
-        raise ImageError("is truncated: its header is cut off")
-    return _Header(size, orientation, len(data) >= riff + 8)
-
-
-def _tiff_header(data: bytes) -> _Header:
-    # The orientation is left to OpenCV, which applies it in this format whatever it is asked.
-    tags = _tiff_tags(data)
-    size = tags[0x101], tags[0x100]
-    return _Header(size[::-1] if tags.get(0x112, 1) in (5, 6, 7, 8) else size)
-
-
-def _bmp_header(data: bytes) -> _Header:
-    width, height = struct.unpack_from("<ii", data, 18)
-    return _Header((abs(height), abs(width)))
-
-
-def _gif_header(data: bytes) -> _Header:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return _Header((height, width))
-
-
-def _exif_orientation(exif: bytes) -> int:
-    """1 to 8; 1 where damaged metadata does not say: they are no reason to refuse the pixels."""
-    try:
-        orientation = _tiff_tags(exif).get(0x112, 1)
-    except struct.error:
-        return 1
-    return orientation if 1 <= orientation <= 8 else 1
-
-
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """Tag -> value of the integers in the first directory of a TIFF file; Exif is one."""
-    order = ">" if data[:2] == b"MM" else "<"
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    tags = {}
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if kind in (3, 4):  # 16 and 32 bits
-            (tags[tag],) = struct.unpack_from(order + {3: "H", 4: "I"}[kind], data, entry + 8)
-    return tags
-
-
-def _int24(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 3], "little")

@@ -1,4 +1,4 @@
-"""What images and frames are called, and where their results go."""
+"""Names of images and frames, and of their results."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path, PurePath
 
 @dataclass(frozen=True)
 class ImageName:
-    """What an image, or a frame of a clip, is called.
+    """Name of an image, or of a frame of a clip.
 
-    path     as the user named it; of a frame its video, or its file where it has one of its own
-    output   where its results go below the output folder, without a suffix; no two images of a run share it
-    clip     the same for results of the whole clip; None for an image that is part of none
-    frame    which one of its clip, from 0
-    seconds  since the clip's first frame
+    Attributes:
+        path: The path as the user named it; of a frame that of its video, or its own file in an image sequence.
+        output: Path of its results relative to the output folder, without a suffix; unique in a run.
+        clip: The same for results of the whole clip; None for an image that is not part of a clip.
+        frame: Number of the frame in its clip, from 0.
+        seconds: Time since the first frame of the clip, in seconds.
     """
 
     path: Path
@@ -24,11 +25,11 @@ class ImageName:
     seconds: float | None = None
 
     def beside(self, folder: Path, ending: str) -> Path:
-        """`folder`/`output` with `ending` after its last part, dots in the name kept."""
+        """Returns `folder`/`output` with `ending` appended; dots in the name are kept."""
         return _with_ending(folder, self.output, ending)
 
     def beside_clip(self, folder: Path, ending: str) -> Path:
-        """The same for what is written once for a clip; of an image that is part of none, `beside`."""
+        """Returns the path of a result of the whole clip; of an image that is not part of a clip, as `beside`."""
         return _with_ending(folder, self.clip or self.output, ending)
 
 

@@ -1,4 +1,4 @@
-"""What the user named on the command line: images and clips, what their results are called, and their frames."""
+"""Sources: which images and clips a user named, and what their results are called."""
 
 from __future__ import annotations
 
@@ -6,71 +6,65 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cairn.errors import CairnError, ImageError, VideoError
-from cairn.media.images import IMAGE_SUFFIXES, read_image
+from cairn.errors import ImageError
+from cairn.media.folders import is_input, walk_folder
+from cairn.media.images import IMAGE_SUFFIXES
 from cairn.media.names import ImageName
-from cairn.media.video import VIDEO_SUFFIXES, Video, open_camera, open_video
-from cairn.media.video.frames import USUAL_RATE
+from cairn.media.video import VIDEO_SUFFIXES
 
 LIST_SUFFIX = ".txt"
 
+INPUT_SUFFIXES = (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+
 NUMBER = re.compile(r"%(?:0(\d+))?d")
-"""Where the number stands in an image sequence's name, as C and FFmpeg have it."""
+"""Placeholder of the frame number in the name of an image sequence, as in C and FFmpeg."""
 
 CAMERA = "camera"
-"""With its number, what the results of a camera are called."""
+"""Stem of the results of a webcam, followed by its number."""
+
+Kind = Literal["image", "video", "camera", "sequence"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Something to read. A clip (all but an image) has frames; its name's `output` is that of the whole clip."""
+    """One image or one clip.
+
+    Attributes:
+        name: Its name; the `output` of a clip is that of the whole clip.
+        kind: An image, or the kind of clip.
+    """
 
     name: ImageName
-    kind: Literal["image", "video", "camera", "sequence"]
+    kind: Kind
 
     @property
     def is_clip(self) -> bool:
+        """Whether the source has frames."""
         return self.kind != "image"
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """An image, or one of a clip.
-
-    image  (H, W, 3) uint8 RGB; None where it could not be read
-    fault  what is wrong with it, or with the clip from there on
-    rate   frames per second of the clip
-    count  how many frames the clip has, about; None where nobody knows
-    """
-
-    name: ImageName
-    image: NDArray[np.uint8] | None = None
-    fault: CairnError | None = None
-    rate: float = USUAL_RATE
-    count: int | None = None
-
-
 def find_sources(sources: Sequence[str]) -> list[Source]:
-    """The images and clips of files, folders (with all folders below), quoted globs, lists (a .txt file of paths,
-    one a line, from its own folder on), image sequences (`frame_%05d.png`) and camera numbers; each once, in order.
+    """Returns the images and clips that the sources name, each once, in order.
 
-    Results keep the folder structure below the deepest folder that holds all sources, so that files of one name in
-    two folders do not meet. In a folder in which two files differ only in their suffix, names keep the suffix. A
-    file that is named outright is taken as it is, whether or not it is there: reading will tell. Raises ImageError
-    where a folder or list has no image or video, or a glob or a sequence matches nothing.
+    A source is a file, a folder (read recursively), a quoted glob, a list (a .txt file with one path a line, relative
+    to its own folder), an image sequence (`frame_%05d.png`) or a webcam number. A file that is named explicitly is
+    returned whether or not it exists: reading reports that.
+
+    Results keep the folder structure below the deepest folder that contains all sources, so that files of one name
+    in two folders do not collide. Where two files in a folder differ only in their suffix, names keep the suffix.
+
+    Raises:
+        ImageError: A folder or list has no image or video, or a glob or a sequence matches nothing.
     """
-    found: dict[str, Source] = {}  # absolute -> as named; its output is yet to be
+    found: dict[str, Source] = {}  # absolute path -> as named; the output follows below
     roots: list[Path] = []
     for source in sources:
-        paths, folders = _named(source)
+        paths, folders = _expand(source)
         roots += folders
         for path in paths:
             kind = _kind(path)
@@ -85,55 +79,42 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
     ]
 
 
-def frames(source: Source, threads: int = 0, rate: float = USUAL_RATE) -> Generator[Frame, None, None]:
-    """Its frames, one at a time, read when asked for; faults come as frames, and end a clip.
-
-    threads  cores for decoding video; 0 takes all
-    rate     frames per second of image sequences, which do not say themselves
-    """
-    if source.kind == "image":
-        yield _read(Frame(source.name))
-        return
-    if source.kind == "sequence":
-        yield from _sequence(source, rate)
-        return
-    count = 0
-    try:
-        with _opened(source, threads) as video:
-            for each in video:
-                name = _frame_name(source.name, each.index, each.seconds)
-                yield Frame(name, each.image, rate=video.rate, count=video.frames)
-                count += 1
-    except VideoError as error:
-        yield Frame(_frame_name(source.name, count, None), fault=error)
+def numbered_images(pattern: Path) -> list[tuple[int, Path]]:
+    """Returns number and path of the images of a sequence, sorted by number; numbers may be missing."""
+    before, width, after = NUMBER.split(pattern.name, maxsplit=1)
+    digits = rf"\d{{{width}}}|[1-9]\d{{{width},}}" if width else r"0|[1-9]\d*"  # %05d: five digits, more past 99999
+    wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(after)}")
+    files = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    matches = [(wanted.fullmatch(path.name), path) for path in files]
+    return sorted((int(match[1]), path) for match, path in matches if match)
 
 
-def _named(source: str) -> tuple[list[str], list[Path]]:
-    """Paths, patterns and camera numbers, and the folders below which their results are named."""
+def _expand(source: str) -> tuple[list[str], list[Path]]:
+    """Returns paths, patterns and webcam numbers, and the folders relative to which their results are named."""
     if not source:  # an unset variable of a script; Path("") would be the current folder
         raise ImageError("a source is empty: name an image, a video or a folder (. is the current one)")
     path = Path(source)
     if path.is_dir():
-        files = _in_folder(path)
+        files = [str(file) for file in walk_folder(path, INPUT_SUFFIXES)]
         if not files:
-            suffixes = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-            raise ImageError(f"no image or video in the folder {path} (looked for {suffixes})")
+            raise ImageError(f"no image or video in the folder {path} (looked for {' '.join(INPUT_SUFFIXES)})")
         return files, [path]
     if path.suffix.lower() == LIST_SUFFIX and path.is_file():
-        files = _in_list(path)
+        files = _read_list(path)
         return files, [Path(file).parent for file in files]
     if glob.has_magic(source) and not path.exists():
-        files = [match for match in sorted(glob.glob(source, recursive=True)) if _is_input(Path(match))]  # noqa: PTH207
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207
+        files = [match for match in matches if is_input(Path(match), INPUT_SUFFIXES)]
         if not files:
             raise ImageError(f"no image or video matches {source}")
         return files, [Path(file).parent for file in files]
     kind = _kind(source)
-    if kind == "sequence" and not _numbered(path):
-        raise ImageError(f"no image is numbered as {source} says")
+    if kind == "sequence" and not numbered_images(path):
+        raise ImageError(f"no image matches the sequence {source}")
     return [source], [] if kind == "camera" else [path.parent]
 
 
-def _kind(source: str) -> Literal["image", "video", "camera", "sequence"]:
+def _kind(source: str) -> Kind:
     path = Path(source)
     if source.isascii() and source.isdigit() and not path.exists():
         return "camera"
@@ -142,30 +123,15 @@ def _kind(source: str) -> Literal["image", "video", "camera", "sequence"]:
     return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "image"
 
 
-def _in_folder(folder: Path) -> list[str]:
-    """Images and videos at any depth, in order of their names; folders with a dot in front are left out."""
-    files = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [str(path) for path in (Path(place, name) for name in sorted(names)) if _is_input(path)]
-    return files
-
-
-def _in_list(path: Path) -> list[str]:
+def _read_list(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     except OSError as error:
         raise ImageError(f"cannot read the list {path}: {error.strerror or error}") from None
     files = [str(path.parent / line.strip()) for line in lines if line.strip()]
     if not files:
-        raise ImageError(f"the list {path} names no image: it has one path a line")
+        raise ImageError(f"the list {path} names no image: expected one path a line")
     return files
-
-
-def _is_input(path: Path) -> bool:
-    """An image or video by its suffix, neither hidden nor the result of an earlier run."""
-    ours = path.name.startswith(".") or ".cairn." in path.name
-    return path.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) and not ours and path.is_file()
 
 
 def _absolute(path: str | Path) -> str:
@@ -176,58 +142,24 @@ def _common_folder(folders: Iterable[Path]) -> Path:
     try:
         return Path(os.path.commonpath([_absolute(folder) for folder in folders] or ["."]))
     except ValueError:  # on Windows only
-        raise ImageError("the sources lie on several drives: detect those of one drive at a time") from None
+        raise ImageError("the sources are on several drives: process one drive at a time") from None
 
 
 def _output(source: Source, base: Path) -> PurePath:
-    """With the suffix of the file, for `_without_suffix` to take off."""
+    """Returns the output with the suffix of the file, which `_without_suffix` removes."""
     if source.kind == "camera":
         return PurePath(f"{CAMERA}{source.name.path}.{CAMERA}")
     output = PurePath(os.path.relpath(source.name.path, base))
-    if source.kind == "image" or source.kind == "video":
+    if source.kind != "sequence":
         return output
     stem = NUMBER.sub("", output.stem).rstrip("_-. ") or "sequence"
     return output.with_name(stem + output.suffix)
 
 
 def _without_suffix(outputs: Sequence[PurePath]) -> Iterator[PurePath]:
-    # Without case, because some file systems do not tell `a` from `A`.
+    """Removes suffixes, except in folders where that would give two files one name."""
+    # Compared in lower case: some file systems ignore case.
     stems = Counter(str(output.with_suffix("")).lower() for output in outputs)
-    crowded = {output.parent for output in outputs if stems[str(output.with_suffix("")).lower()] > 1}
+    ambiguous = {output.parent for output in outputs if stems[str(output.with_suffix("")).lower()] > 1}
     for output in outputs:
-        yield output if output.parent in crowded else output.with_suffix("")
-
-
-def _opened(source: Source, threads: int) -> Video:
-    path = source.name.path
-    return open_camera(int(str(path))) if source.kind == "camera" else open_video(path, threads)
-
-
-def _sequence(source: Source, rate: float) -> Iterator[Frame]:
-    numbered = _numbered(source.name.path)
-    for number, path in numbered:
-        output, seconds = source.name.output.with_name(path.stem), (number - numbered[0][0]) / rate
-        name = ImageName(path, output, source.name.output, number, round(seconds, 6))
-        yield _read(Frame(name, rate=rate, count=len(numbered)))
-
-
-def _numbered(pattern: Path) -> list[tuple[int, Path]]:
-    """Number and path of the images that a sequence's pattern means, in their order; some may be missing."""
-    before, width, after = NUMBER.split(pattern.name, maxsplit=1)
-    digits = rf"\d{{{width}}}|[1-9]\d{{{width},}}" if width else r"0|[1-9]\d*"  # %05d gives five and, past 99999, more
-    wanted = re.compile(f"{re.escape(before)}({digits}){re.escape(after)}")
-    files = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
-    matches = [(wanted.fullmatch(path.name), path) for path in files]
-    return sorted((int(match[1]), path) for match, path in matches if match)
-
-
-def _read(frame: Frame) -> Frame:
-    try:
-        return replace(frame, image=read_image(frame.name.path))
-    except ImageError as error:
-        return replace(frame, fault=error)
-
-
-def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:
-    output = clip.output.with_name(f"{clip.output.name}_{index:012d}")  # OpenPose's
-    return ImageName(clip.path, output, clip.output, index, None if seconds is None else round(seconds, 6))
+        yield output if output.parent in ambiguous else output.with_suffix("")

@@ -138,9 +138,9 @@ def _names_network(tables: Mapping[str, Any], besides: Set[str] = frozenset()) -
 
 def _method_for(facts: LabelFacts) -> tuple[str, str]:
     """The first method that is configured by itself and trains for the task of the labels, and why."""
-    several = facts.most > 1
+    several = facts.max_instances > 1
     task = "multi_instance" if several else "single_instance"
-    reason = f"up to {facts.most} instances in an image" if several else "one instance in each image"
+    reason = f"up to {facts.max_instances} instances in an image" if several else "one instance in each image"
     for candidate in all_methods():
         if candidate.autoconfig is not None and task in candidate.tasks:
             return candidate.name, reason
@@ -156,7 +156,7 @@ def _learning_rate(recipe: Recipe) -> tuple[float, str]:
 
 def _with_length(choice: Choice, training: TrainingMethod, tables: Mapping[str, Any]) -> Choice:
     """Adds epochs by the measured pace, and a batch size that fits into memory; what the user set stays."""
-    from cairn.training.autoconfig.choices import EPOCHS, choose_length, started_epochs
+    from cairn.training.autoconfig.choices import EPOCHS, choose_length, fine_tune_epochs
     from cairn.training.autoconfig.machine import measure_pace
     from cairn.training.engine.memory import with_smaller_batch
     from cairn.training.recipe import check_recipe
@@ -169,5 +169,5 @@ def _with_length(choice: Choice, training: TrainingMethod, tables: Mapping[str, 
         for name in ("batch_size", "accumulate"):
             choice = choice.with_value(f"run.{name}", getattr(recipe.run, name), "memory does not suffice for more")
     samples, validated, pace = measured
-    epochs = started_epochs(samples, recipe.run.batch_size * recipe.run.accumulate) if recipe.pretrained else EPOCHS
+    epochs = fine_tune_epochs(samples, recipe.run.batch_size * recipe.run.accumulate) if recipe.pretrained else EPOCHS
     return choice.filled_from(choose_length(samples, validated, pace, epochs=epochs))

@@ -1,0 +1,1 @@
+"""Array operations on numpy arrays: heatmaps, part affinity fields, grouping, assignment, smoothing."""

@@ -1,15 +1,23 @@
-"""Who goes with whom: the assignment problem."""
+"""The linear assignment problem."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def assign(scores: NDArray) -> NDArray[np.intp]:
-    """Scores (n, m) >= 0 -> (n,) the column of each row, -1 for none, such that their sum is greatest.
+def assign(scores: NDArray[Any]) -> NDArray[np.intp]:
+    """Returns the one-to-one assignment of rows to columns with the maximum total score.
 
-    No column is given twice. Shortest augmenting paths with potentials (Jonker and Volgenant 1987), O(n²m).
+    Shortest augmenting paths with potentials (Jonker and Volgenant 1987), O(n²m).
+
+    Args:
+        scores: (n, m), >= 0.
+
+    Returns:
+        (n,) column of each row, -1 for none; min(n, m) rows have one.
     """
     if scores.shape[0] > scores.shape[1]:
         rows = assign(scores.T)

@@ -1,15 +1,15 @@
-"""Limbs -> people: which candidate parts belong together (OpenPose, TPAMI section 3.4).
+"""Part association: candidate keypoints are grouped into people (OpenPose, TPAMI section 3.4).
 
-Every pair of candidates that a limb could join is scored by the field between them (`connect`), each
-candidate keeps at most one partner per limb (`match_greedy`, `match_hungarian`), and limbs that share
-a part become one person (`assemble`).
+Every pair of candidates that a limb could connect is scored by the part affinity field between them (`connect`),
+each candidate keeps at most one partner per limb (`match_greedy`, `match_hungarian`), and limbs that share a part
+become one person (`assemble`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,50 +19,59 @@ from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
 
 Order = Literal["global", "limb"]
+"""In which order connections are assembled, see `assemble`."""
 
 NEAR = 1.0
-"""Cells. Between nearer parts a field may have no cell at all, so that they are joined without one. The
-release does so below √(W·H)/150 pixels (0.41 cells of its default input), but its fields overshoot."""
+"""Cells. Between nearer parts a PAF may have no cell at all, so they are connected without one. The release does so
+below √(W·H)/150 pixels (0.41 cells of its default input), but its PAFs extend beyond the joints."""
 
 PART_WEIGHT = 0.1
-"""A limb's confidences is its own score and this much of its two parts': OpenPose's CUDA code. It tells a true
-part from a ripple beside it, to which the field flows just as well."""
+"""A limb's priority is its own score plus this times the scores of its two parts, as in OpenPose's CUDA code. It
+separates a part from a weaker peak beside it, to which the PAF points just as well."""
 
 
 @dataclass(frozen=True, eq=False)
 class Connections:
     """Pairs of peaks that may be a limb.
 
-    limbs         (C,) index of the limb
-    starts, ends  (C,) indices of peaks
-    scores        (C,) float32, > 0: the field along the line between them
-    confidences      (C,) float32: by which one is preferred to another, `PART_WEIGHT`
+    Attributes:
+        limbs: (C,) index of the limb.
+        starts: (C,) index of the peak of the limb's first joint.
+        ends: (C,) index of the peak of the limb's second joint.
+        scores: (C,) float32, > 0, line integral of the PAF between them.
+        priorities: (C,) float32, by which one is preferred to another, see `PART_WEIGHT`.
     """
 
     limbs: NDArray[np.intp]
     starts: NDArray[np.intp]
     ends: NDArray[np.intp]
     scores: NDArray[np.float32]
-    confidences: NDArray[np.float32]
+    priorities: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.limbs)
 
-    def __getitem__(self, rows: NDArray) -> Connections:
+    def __getitem__(self, rows: NDArray[Any]) -> Connections:
         return Connections(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 def connect(
     peaks: Peaks,
-    pafs: NDArray,
+    pafs: NDArray[Any],
     limbs: Sequence[tuple[int, int]],
     sample_threshold: float,
     sample_share: float,
     near_score: float,
 ) -> Connections:
-    """All pairs of peaks along which the fields (2L, h, w) flow; see `line_integral` for the two thresholds.
+    """Returns all pairs of peaks that the PAFs connect.
 
-    near_score  what a pair nearer than `NEAR` scores where the field says nothing
+    Args:
+        peaks: Candidates of all joints.
+        pafs: (2L, h, w).
+        limbs: L pairs of joint indices.
+        sample_threshold: See `line_integral`.
+        sample_share: See `line_integral`.
+        near_score: Score of a pair nearer than `NEAR` without a score of its own.
     """
     limb, start, end = _pairs(peaks.joints, limbs)
     columns = np.ascontiguousarray(peaks.positions.T)
@@ -76,61 +85,66 @@ def connect(
 
 
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
-    """Indices of the connections that are left when each limb takes the surest first and no peak twice."""
-    doubtful = _contested(connections)
+    """Returns the indices of the connections that each limb takes by priority, no peak twice."""
+    contested = _contested_rows(connections)
     taken: set[tuple[int, int, bool]] = set()
     kept = []
-    order = doubtful[np.argsort(-connections.confidences[doubtful], kind="stable")]
-    chosen = connections[order]
+    order = contested[np.argsort(-connections.priorities[contested], kind="stable")]
+    ordered = connections[order]
     for i, limb, start, end in zip(
-        order.tolist(), chosen.limbs.tolist(), chosen.starts.tolist(), chosen.ends.tolist(), strict=True
+        order.tolist(), ordered.limbs.tolist(), ordered.starts.tolist(), ordered.ends.tolist(), strict=True
     ):
         ends = (limb, start, False), (limb, end, True)
         if taken.isdisjoint(ends):
             taken.update(ends)
             kept.append(i)
-    return _with_uncontested(connections, doubtful, kept)
+    return _with_uncontested(connections, contested, kept)
 
 
 def match_hungarian(connections: Connections) -> NDArray[np.intp]:
-    """Indices of the connections that together are surest, limb by limb, no peak twice (TPAMI equation 13)."""
-    doubtful = _contested(connections)
-    limbs = connections.limbs[doubtful]
+    """Returns the indices of the connections with the highest total priority per limb (TPAMI equation 13)."""
+    contested = _contested_rows(connections)
+    limbs = connections.limbs[contested]
     kept = []
     for limb in np.unique(limbs):
-        rows = doubtful[limbs == limb]
+        rows = contested[limbs == limb]
         starts, i = np.unique(connections.starts[rows], return_inverse=True)
         ends, j = np.unique(connections.ends[rows], return_inverse=True)
         scores = np.zeros((len(starts), len(ends)))
-        scores[i, j] = connections.confidences[rows]
+        scores[i, j] = connections.priorities[rows]
         partner = assign(scores)
         kept += rows[partner[i] == j].tolist()
-    return _with_uncontested(connections, doubtful, kept)
+    return _with_uncontested(connections, contested, kept)
 
 
 def assemble(
-    joints: NDArray, connections: Connections, redundant: Sequence[int] = (), order: Order = "global"
+    joints: NDArray[Any], connections: Connections, redundant: Sequence[int] = (), order: Order = "global"
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Each peak's person (N,), -1 for none, and which connections (C,) hold a person together.
+    """Groups peaks into people.
 
-    joints  (N,) joint of each peak
-    order   "global": all connections, the surest first;
-            "limb": limb after limb, the surest first within each; `redundant` limbs come last and only give
-            a person a part that it lacks.
+    A connection starts a person, adds a missing part to one, lies within one, or merges two that have no joint in
+    common; else it is dropped.
 
-    A connection founds a person, gives one a part that it lacks, confirms one, or merges two that have no
-    joint in common; else it is dropped.
+    Args:
+        joints: (N,) joint of each peak.
+        connections: Matched connections.
+        redundant: Indices of redundant limbs.
+        order: "global": all connections by priority. "limb": limb after limb, by priority within each; `redundant`
+            limbs come last and only add parts that a person lacks.
+
+    Returns:
+        The person of each peak (N,), -1 for none, and which connections (C,) are used.
     """
     fills = np.zeros(len(connections), dtype=bool)
     if order == "limb":
         fills = np.isin(connections.limbs, list(redundant))
-        sequence = np.lexsort((-connections.confidences, connections.limbs, fills))
+        sequence = np.lexsort((-connections.priorities, connections.limbs, fills))
     else:
-        sequence = np.argsort(-connections.confidences, kind="stable")
+        sequence = np.argsort(-connections.priorities, kind="stable")
     bits = [1 << joint for joint in joints.tolist()]
     person = [-1] * len(joints)
     members: list[list[int]] = []
-    has: list[int] = []  # which joints each person has, one bit each
+    has: list[int] = []  # joints of each person, one bit each
     used = []
     for i, a, b, only_fills in zip(
         sequence.tolist(),
@@ -167,12 +181,14 @@ def assemble(
     return np.array(person, dtype=np.intp), holding
 
 
-def _pairs(joints: NDArray, limbs: Sequence[tuple[int, int]]) -> tuple[NDArray, NDArray, NDArray]:
-    """All pairs of peaks that each limb could join: limb, start and end, each (M,). `joints` is ascending."""
+def _pairs(
+    joints: NDArray[Any], limbs: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Returns all pairs of peaks that each limb could connect: limb, start, end, each (M,). `joints` is ascending."""
     pairs = np.asarray(limbs, dtype=np.intp).reshape(-1, 2)
     firsts, lasts = np.searchsorted(joints, pairs, "left"), np.searchsorted(joints, pairs, "right")
     counts = lasts - firsts  # (L, 2)
-    limb = np.repeat(np.arange(len(pairs)), counts[:, 0])  # one row for each start, then as many as it has ends
+    limb = np.repeat(np.arange(len(pairs)), counts[:, 0])  # one row per start, then one per end of each
     start = np.arange(len(limb)) + (firsts[:, 0] - (np.cumsum(counts[:, 0]) - counts[:, 0]))[limb]
     ends = counts[limb, 1]
     row = np.repeat(np.arange(len(limb)), ends)
@@ -180,15 +196,16 @@ def _pairs(joints: NDArray, limbs: Sequence[tuple[int, int]]) -> tuple[NDArray, 
     return limb[row], start[row], end
 
 
-def _contested(connections: Connections) -> NDArray[np.intp]:
-    """Indices of the connections of which a peak has another one of the same limb: few of them, usually."""
+def _contested_rows(connections: Connections) -> NDArray[np.intp]:
+    """Returns the indices of connections that share a peak with another one of the same limb: usually few."""
     many = int(max(connections.starts.max(initial=0), connections.ends.max(initial=0))) + 1
     starts, ends = (connections.limbs * many + peaks for peaks in (connections.starts, connections.ends))
     return np.flatnonzero((np.bincount(starts)[starts] > 1) | (np.bincount(ends)[ends] > 1))
 
 
-def _with_uncontested(connections: Connections, doubtful: NDArray, kept: list[int]) -> NDArray[np.intp]:
+def _with_uncontested(connections: Connections, contested: NDArray[np.intp], kept: list[int]) -> NDArray[np.intp]:
+    """Returns the indices of the uncontested connections and of those that are kept."""
     clear = np.ones(len(connections), dtype=bool)
-    clear[doubtful] = False
+    clear[contested] = False
     clear[kept] = True
     return np.flatnonzero(clear)

@@ -1,8 +1,8 @@
-"""Confidence maps: one per joint, a bump where the joint is. Rendering them, and reading them back.
+"""Heatmaps (confidence maps): one per joint, with a Gaussian at each instance of it. Encoding and decoding.
 
-Positions are in field cells, (x, y), integers at the centers of cells. Read back from a Gaussian, the
-argmax is within half a cell of the truth on each axis, the quarter offset within a quarter, and the
-parabola through the logarithms of three cells within 0.05, for it is the Gaussian's own logarithm.
+Positions are in heatmap cells, (x, y), with integers at cell centers. For a rendered Gaussian the decoded argmax is
+within half a cell of the ground truth on each axis, the quarter offset within a quarter, and the parabola through
+the logarithms of three cells within 0.05, since the logarithm of a Gaussian is a parabola.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +18,22 @@ from numpy.typing import NDArray
 from cairn.structures.geometry import Size
 
 GAUSSIAN_CUT = math.exp(-4.6052)
-"""Below this a Gaussian is 0: OpenPose's released training stops at exponent 4.6052."""
+"""Values below this are set to 0: OpenPose's released training code stops at exponent 4.6052."""
 
 TINY = float(np.finfo(np.float32).tiny)
 
 Refinement = Literal["log-parabola", "quarter", "none"]
+"""How a peak is refined to a fraction of a cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """Local maxima of the maps of one image, in the order of their joints.
+    """Local maxima of the heatmaps of one image, in the order of their joints.
 
-    joints     (N,) which joint's map
-    positions  (N, 2) float32, field cells
-    scores     (N,) float32 in (0, 1], the map's value at the refined position
+    Attributes:
+        joints: (N,) index of the joint, ascending.
+        positions: (N, 2) float32, (x, y) in heatmap cells.
+        scores: (N,) float32 in (0, 1], value of the heatmap at the refined position.
     """
 
     joints: NDArray[np.intp]
@@ -42,12 +44,19 @@ class Peaks:
         return len(self.joints)
 
 
-def render_gaussians(keypoints: NDArray, size: Size, sigma: float) -> NDArray[np.float32]:
-    """Keypoints (P, K, 2) in field cells, NaN where missing -> (K, h, w), from 0 to 1.
+def render_gaussians(keypoints: NDArray[Any], size: Size, sigma: float) -> NDArray[np.float32]:
+    """Renders target heatmaps: exp(-d²/2σ²) at every cell, the maximum over instances, 0 below `GAUSSIAN_CUT`.
 
-    exp(-d²/2σ²) at every cell, σ in cells, 0 below `GAUSSIAN_CUT`; the maximum over people. OpenPose's
-    paper (TPAMI section 3.2) writes exp(-d²/σ²): its σ is √2 of this one, which is the released code's
-    (7 pixels at stride 8: 0.875 cells).
+    OpenPose's paper (TPAMI section 3.2) writes exp(-d²/σ²): its σ is √2 times this one, which is that of the
+    released code (7 pixels at stride 8: 0.875 cells).
+
+    Args:
+        keypoints: (P, K, 2), (x, y) in heatmap cells; NaN where missing.
+        size: (h, w) of the heatmaps.
+        sigma: σ in cells.
+
+    Returns:
+        (K, h, w) in [0, 1].
     """
     height, width = size
     points = np.asarray(keypoints, dtype=np.float32)
@@ -58,23 +67,28 @@ def render_gaussians(keypoints: NDArray, size: Size, sigma: float) -> NDArray[np
     ys[np.isnan(ys)] = 0
     maps = np.zeros((points.shape[1], height, width), dtype=np.float32)
     bump = np.empty_like(maps)
-    for x, y in zip(xs, ys, strict=True):  # a person at a time: the buffers stay in the cache
+    for x, y in zip(xs, ys, strict=True):  # one instance at a time: the buffers stay in the cache
         np.multiply(y[:, :, None], x[:, None, :], out=bump)
         np.maximum(maps, bump, out=maps)
     maps[maps < GAUSSIAN_CUT] = 0
     return maps
 
 
-def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> Peaks:
-    """Heatmaps (K, h, w) -> every cell above `threshold` (and 0) that none of its eight neighbors reaches.
+def find_peaks(heatmaps: NDArray[Any], threshold: float, max_peaks: int | None = None) -> Peaks:
+    """Returns the local maxima of heatmaps: cells above a threshold and above their eight neighbors.
 
-    Of neighbors that are exactly equal the first stands for all. Positions and scores are those of the
-    log-parabola. With `most`, only that many of a joint's peaks are kept, the highest. NaN is no peak.
+    The first of exactly equal neighbors represents all. Positions and scores are those of the log-parabola. NaN is
+    never a peak.
+
+    Args:
+        heatmaps: (K, h, w).
+        threshold: Minimum value of a peak; values up to 0 are never peaks.
+        max_peaks: Maximum number of peaks per joint, the highest; None for all.
     """
     padded = _padded(heatmaps)
     step = padded.shape[2]
     flat = padded.ravel()
-    # Maxima of three in a row, then of three such: all channels are one long line, kept apart by the padding.
+    # Maxima of three cells in a row, then of three such rows: all channels are one line, separated by the padding.
     box = np.maximum(flat[:-2], flat[2:])
     np.maximum(box, flat[1:-1], out=box)
     box = np.maximum(np.maximum(box[: -2 * step], box[2 * step :]), box[step:-step])
@@ -87,21 +101,25 @@ def find_peaks(heatmaps: NDArray, threshold: float, most: int | None = None) -> 
     offsets, gain = _parabola(padded, cells, places)
     positions = np.ascontiguousarray((places + offsets).T, dtype=np.float32)
     scores = np.minimum(flat.take(cells) * np.exp(gain), 1).astype(np.float32)
-    if most is not None and np.bincount(joints).max(initial=0) > most:
-        keep = _highest(joints, scores, most)
+    if max_peaks is not None and np.bincount(joints).max(initial=0) > max_peaks:
+        keep = _highest(joints, scores, max_peaks)
         joints, positions, scores = joints[keep], positions[keep], scores[keep]
     return Peaks(joints, positions, scores)
 
 
 def argmax_keypoints(
-    heatmaps: NDArray, refinement: Refinement = "log-parabola"
+    heatmaps: NDArray[Any], refinement: Refinement = "log-parabola"
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Heatmaps (..., K, h, w) -> keypoints (..., K, 2) and confidence (..., K), the highest cell's value in [0, 1].
+    """Returns the highest cell of each heatmap, refined to a fraction of a cell.
 
-    refinement  "quarter": a quarter of a cell towards the higher neighbor on each axis, as Stacked Hourglass
-                does; "log-parabola"; or "none". On the border both follow the parabola of the three last cells.
+    Args:
+        heatmaps: (..., K, h, w).
+        refinement: "quarter": a quarter of a cell towards the higher neighbor on each axis, as Stacked Hourglass
+            does; "log-parabola"; or "none". On the border both follow the parabola of the last three cells.
 
-    A map of NaN alone gives NaN and confidence 0.
+    Returns:
+        Keypoints (..., K, 2) in heatmap cells, and confidence (..., K), the value of the highest cell in [0, 1]. A
+        heatmap of NaN alone gives NaN and confidence 0.
     """
     *leading, height, width = heatmaps.shape
     padded = _padded(heatmaps.reshape(math.prod(leading), height, width))
@@ -117,8 +135,8 @@ def argmax_keypoints(
     return keypoints.reshape(*leading, 2), np.clip(confidence, 0, 1).reshape(leading)
 
 
-def soft_argmax(heatmaps: NDArray, temperature: float = 1.0) -> NDArray[np.float32]:
-    """Heatmaps (..., h, w) -> (..., 2): the mean position under softmax(heatmaps / temperature)."""
+def soft_argmax(heatmaps: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Returns the mean position (..., 2) under softmax(heatmaps / temperature) of heatmaps (..., h, w)."""
     *leading, height, width = heatmaps.shape
     logits = heatmaps.reshape(*leading, height * width).astype(np.float64) / temperature
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -127,30 +145,33 @@ def soft_argmax(heatmaps: NDArray, temperature: float = 1.0) -> NDArray[np.float
     return np.stack([x, y], axis=-1).astype(np.float32)
 
 
-def flip_heatmaps(heatmaps: NDArray, order: Sequence[int]) -> NDArray:
-    """The maps (..., K, h, w) of a mirrored image as those of the image; `order` is `Skeleton.flip_order`."""
+def flip_heatmaps(heatmaps: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
+    """Returns heatmaps (..., K, h, w) of a flipped image as those of the image; `order` is `Skeleton.flip_order`."""
     return heatmaps[..., list(order), :, ::-1]
 
 
-def _padded(heatmaps: NDArray) -> NDArray[np.float32]:
-    """(N, h, w) -> (N, h + 2, w + 2): a copy with -inf around each map and in place of NaN."""
+def _padded(heatmaps: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns a copy (N, h + 2, w + 2) of maps (N, h, w) with -inf around each map and instead of NaN."""
     count, height, width = heatmaps.shape
     padded = np.full((count, height + 2, width + 2), -np.inf, dtype=np.float32)
     np.fmax(heatmaps, np.float32(-np.inf), out=padded[:, 1:-1, 1:-1], casting="same_kind")
     return padded
 
 
-def _unravel(cells: NDArray, padded: NDArray) -> tuple[NDArray, NDArray]:
-    """Indices (n,) into `padded` as one line -> index of the map (n,), and x and y in the map itself (2, n)."""
+def _unravel(cells: NDArray[np.intp], padded: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the map (n,) and x, y in the map without padding (2, n) of flat indices (n,) into `padded`."""
     _, height, width = padded.shape
     maps, place = np.divmod(cells, height * width)
     rows, columns = np.divmod(place, width)
     return maps, np.stack([columns - 1, rows - 1])
 
 
-def _stencil(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Three cells in a line around each cell, along x and along y: each (2, n). On the border they are moved
-    inwards, by `shift`, where there are three.
+def _stencil(
+    padded: NDArray[np.float32], cells: NDArray[np.intp], places: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+    """Returns three cells in a line around each cell, along x and along y, and their shift, each (2, n).
+
+    On the border the three cells are shifted inwards, where the map has three.
     """
     _, height, width = padded.shape
     lengths = np.array([[width - 2], [height - 2]])
@@ -161,12 +182,17 @@ def _stencil(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray,
     return flat.take(middle - step), flat.take(middle), flat.take(middle + step), shift
 
 
-def _parabola(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray, NDArray]:
-    """Where the log-parabola has its top, from each cell between -1/2 and 1/2 along x and y (2, n), and the
-    logarithm of how much higher than the cell it is there (n,).
+def _parabola(
+    padded: NDArray[np.float32], cells: NDArray[np.intp], places: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Returns the vertex of the log-parabola at each cell.
+
+    Returns:
+        Offsets from the cell in [-1/2, 1/2] along x and y (2, n), and the logarithm of the ratio of the value there
+        to the value of the cell (n,).
     """
     *values, shift = _stencil(padded, cells, places)
-    # Cut tails and a network's small negative values have no logarithm: they count as 1% of the peak.
+    # Cut tails and small negative values have no logarithm: they count as 1% of the peak.
     low = np.maximum(GAUSSIAN_CUT * padded.ravel().take(cells), TINY)
     with np.errstate(divide="ignore", invalid="ignore"):
         before, here, after = np.log(np.maximum(values, low))
@@ -177,15 +203,15 @@ def _parabola(padded: NDArray, cells: NDArray, places: NDArray) -> tuple[NDArray
     return np.where(curved, top, 0), np.where(curved, gain, 0).sum(axis=0)
 
 
-def _quarter(padded: NDArray, cells: NDArray, places: NDArray) -> NDArray:
-    """A quarter towards the higher neighbor along x and y (2, n)."""
+def _quarter(padded: NDArray[np.float32], cells: NDArray[np.intp], places: NDArray[np.intp]) -> NDArray[Any]:
+    """Returns a quarter of a cell towards the higher neighbor along x and y (2, n)."""
     before, _, after, shift = _stencil(padded, cells, places)
     rise = (after > before).astype(np.float32) - (after < before)  # not their difference: it may be inf - inf
     return 0.25 * np.where(shift == 0, rise, np.sign(_parabola(padded, cells, places)[0]))
 
 
-def _highest(joints: NDArray, scores: NDArray, most: int) -> NDArray:
-    """Indices, ascending, of each joint's `most` highest peaks; `joints` is ascending."""
+def _highest(joints: NDArray[np.intp], scores: NDArray[np.float32], max_peaks: int) -> NDArray[np.intp]:
+    """Returns the indices, ascending, of the `max_peaks` highest peaks of each joint; `joints` is ascending."""
     order = np.lexsort((-scores, joints))
     rank = np.arange(len(joints)) - np.searchsorted(joints, joints)
-    return np.sort(order[rank < most])
+    return np.sort(order[rank < max_peaks])

@@ -1,51 +1,106 @@
-"""Results in files. Each writer is one form, independent of the others, and holds one image at a time.
+"""Results in files, one module per output format.
 
-Every file or folder that a writer makes has `cairn` in its name. Those of an earlier run are replaced;
-nothing else is.
+Every file or folder that a writer creates has `cairn` in its name. It replaces the file of an earlier run, and no other
+file. A new format is one module and one entry in `FORMATS`.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType
 
-from cairn.inference.network import Maps
-from cairn.media.names import ImageName
-from cairn.structures.geometry import Affine, Size
-from cairn.structures.poses import Poses
+from cairn.errors import CairnError
+from cairn.results.writer import Detections, Writer, WriterOptions
 
-__all__ = ["Detections", "Writer"]
+__all__ = ["FORMATS", "Detections", "Format", "Writer", "WriterOptions", "create_writers"]
 
 
-@dataclass(frozen=True, eq=False)
-class Detections:
-    """What there is to write of an image.
+@dataclass(frozen=True)
+class Format:
+    """An output format.
 
-    size   (height, width) of the image
-    poses  in its pixels
-    maps   what the network made of it, each output (C, h, w), and where their cells lie in the image; None
-           where nobody asked for them
+    Attributes:
+        name: As `--write` takes it.
+        files: The files that it creates.
+        create: Returns a writer; imports the module of the format.
+        needs_maps: Whether `Detections.maps` must be given.
     """
 
-    name: ImageName
-    size: Size
-    poses: Poses
-    maps: tuple[Maps, Affine] | None = None
+    name: str
+    files: str
+    create: Callable[[WriterOptions], Writer]
+    needs_maps: bool = False
 
 
-class Writer(ABC):
-    """Used in a with block: what spans images is there when the block ends well, or else not at all."""
+def create_writers(
+    names: Iterable[str], options: WriterOptions, formats: Mapping[str, Format] | None = None
+) -> list[Writer]:
+    """Returns one writer per format, in the order of the names; each is still to be entered as a context manager.
 
-    def __enter__(self) -> Self:
-        return self
+    Args:
+        names: Names of formats; a name that is given twice counts once.
+        options: Options of all writers.
+        formats: The table of formats; None takes `FORMATS`.
 
-    @abstractmethod
-    def write(self, found: Detections) -> None:
-        """The next image's. Raises OutputError."""
+    Raises:
+        CairnError: A name is unknown, or an option is invalid.
+        MissingExtra: A format needs a package that is not installed.
+    """
+    table = FORMATS if formats is None else formats
+    names = list(dict.fromkeys(names))
+    if unknown := [name for name in names if name not in table]:
+        raise CairnError(f"unknown output format {', '.join(unknown)}: expected {', '.join(table)}")
+    return [table[name].create(options) for name in names]
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+
+def _json(options: WriterOptions) -> Writer:
+    from cairn.results.cairn_json import JsonWriter
+
+    return JsonWriter(options.folder, options.model)
+
+
+def _coco(options: WriterOptions) -> Writer:
+    from cairn.results.coco import CocoWriter, image_ids
+
+    return CocoWriter(options.folder, image_ids(options.images))
+
+
+def _openpose(options: WriterOptions) -> Writer:
+    from cairn.results.openpose import OpenPoseWriter
+
+    return OpenPoseWriter(options.folder, options.keypoint_scale, options.part_candidates)
+
+
+def _csv(options: WriterOptions) -> Writer:
+    from cairn.results.csv_table import CsvWriter
+
+    return CsvWriter(options.folder)
+
+
+def _parquet(options: WriterOptions) -> Writer:
+    from cairn.results.parquet import ParquetWriter
+
+    return ParquetWriter(options.folder)
+
+
+def _maps(options: WriterOptions) -> Writer:
+    from cairn.results.maps import MapsWriter
+
+    return MapsWriter(options.folder)
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            Format("json", "NAME.cairn.json for each image, NAME.cairn.jsonl for each clip", _json),
+            Format("coco", "cairn.coco.json and cairn.coco-images.json", _coco),
+            Format("openpose", "cairn.openpose/NAME_keypoints.json for each image", _openpose),
+            Format("csv", "cairn.csv", _csv),
+            Format("parquet", "cairn.parquet", _parquet),
+            Format("maps", "cairn.maps/NAME.npz for each image", _maps, needs_maps=True),
+        )
+    }
+)
+"""Output formats by name."""

@@ -1,4 +1,4 @@
-"""Our own JSON: one file for each image, or one line for each, as for the frames of a clip; joints go by name.
+"""Cairn's JSON format: one file per image, one line per frame of a clip.
 
     {
       "format": "cairn", "version": 1,
@@ -10,9 +10,9 @@
       ]
     }
 
-Coordinates are pixels of the image as it is shown (Exif orientation applied); integers are pixel centers.
-A joint that was not found is null. A frame of a clip has "frame", its number from 0, and "seconds" after "image";
-a person whose identity is followed has "id" before "score".
+Coordinates are pixels of the image with its EXIF orientation applied; integers are pixel centers. A keypoint that was
+not detected is null. A frame of a clip has "frame", its number from 0, and "seconds" after "image". With tracking, a
+person has the track "id" before "score"; it is null for a person without a track.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from typing import Any, TextIO
 
 from cairn.errors import OutputError
 from cairn.files import atomic_write
-from cairn.results import Detections, Writer
+from cairn.results.writer import Detections, Writer
 
 FORMAT_VERSION = 1
 
 
 class JsonWriter(Writer):
-    """`photo.cairn.json` for each photo; `clip.cairn.jsonl` for each clip, a line for each frame."""
+    """Writes `photo.cairn.json` for each photo, and `clip.cairn.jsonl` with a line per frame for each clip."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self.folder = folder
@@ -39,59 +39,62 @@ class JsonWriter(Writer):
         self._clip: PurePath | None = None
         self._open = ExitStack()
 
-    def write(self, found: Detections) -> None:
-        if found.name.clip != self._clip:
+    def write(self, detections: Detections) -> None:
+        """Writes the file of a photo, or the next line of a clip."""
+        if detections.name.clip != self._clip:
             self._close()
-            self._clip = found.name.clip
+            self._clip = detections.name.clip
             if self._clip:
-                self._lines = self._opened(found.name.beside_clip(self.folder, ".cairn.jsonl"))
+                self._lines = self._open_file(detections.name.beside_clip(self.folder, ".cairn.jsonl"))
         if self._clip:
-            self._lines.write(json.dumps(to_json(found, self.model)) + "\n")
+            self._lines.write(json.dumps(to_json(detections, self.model)) + "\n")
             return
-        with atomic_write(found.name.beside(self.folder, ".cairn.json")) as beside:
-            text = _in_lines(to_json(found, self.model))
-            beside.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON's escapes for names in no UTF-8
+        with atomic_write(detections.name.beside(self.folder, ".cairn.json")) as beside:
+            text = _in_lines(to_json(detections, self.model))
+            # A file name need not be valid UTF-8; JSON then has it escaped.
+            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.__exit__(kind, error, trace)
 
-    def _opened(self, path: Path) -> TextIO:
+    def _open_file(self, path: Path) -> TextIO:
         with ExitStack() as opening:
             file = opening.enter_context(opening.enter_context(atomic_write(path)).open("w", encoding="utf-8"))
             self._open = opening.pop_all()
         return file
 
     def _close(self) -> None:
-        """The clip before has ended."""
+        """Ends the file of the previous clip."""
         self._open.close()
         self._open = ExitStack()
 
 
 class JsonLinesWriter(Writer):
-    """One line for each image, written to a stream as soon as it is known."""
+    """Writes one line per image to a stream, flushed at once."""
 
     def __init__(self, stream: TextIO, model: str) -> None:
         self.stream = stream
         self.model = model
 
-    def write(self, found: Detections) -> None:
+    def write(self, detections: Detections) -> None:
+        """Writes one line. Raises OutputError if the stream cannot be written to."""
         try:
-            print(json.dumps(to_json(found, self.model)), file=self.stream, flush=True)
-        except BrokenPipeError:  # the reader has seen enough
+            print(json.dumps(to_json(detections, self.model)), file=self.stream, flush=True)
+        except BrokenPipeError:  # the reader has closed the pipe
             raise
         except OSError as error:
             raise OutputError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
-def to_json(found: Detections, model: str) -> dict[str, Any]:
-    """The form above, as plain values."""
-    name, poses, skeleton = found.name, found.poses, found.poses.skeleton
-    ids = [{}] * len(poses) if poses.ids is None else [{"id": _known(number)} for number in poses.ids.tolist()]
+def to_json(detections: Detections, model: str) -> dict[str, Any]:
+    """Returns the content of a file as plain values."""
+    name, poses, skeleton = detections.name, detections.poses, detections.poses.skeleton
+    ids = [{}] * len(poses) if poses.ids is None else [{"id": _id_or_none(number)} for number in poses.ids.tolist()]
     timed = {} if name.frame is None else {"frame": name.frame, "seconds": name.seconds}
     people = []
-    for identity, keypoints, confidence, box, score in zip(
+    for id_entry, keypoints, confidence, box, score in zip(
         ids,
         poses.keypoints.tolist(),
         poses.confidence.tolist(),
@@ -99,19 +102,19 @@ def to_json(found: Detections, model: str) -> dict[str, Any]:
         poses.scores.tolist(),
         strict=True,
     ):
-        named = {
+        keypoints_by_name = {
             joint: [round(x, 2), round(y, 2), round(c, 4)] if c > 0 else None
             for joint, (x, y), c in zip(skeleton.joints, keypoints, confidence, strict=True)
         }
-        box = [round(side, 2) for side in box] if any(named.values()) else None
-        people.append({**identity, "score": round(score, 4), "box": box, "keypoints": named})
+        box = [round(side, 2) for side in box] if any(keypoints_by_name.values()) else None
+        people.append({**id_entry, "score": round(score, 4), "box": box, "keypoints": keypoints_by_name})
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,
         "image": name.path.as_posix(),
         **timed,
-        "width": found.size[1],
-        "height": found.size[0],
+        "width": detections.size[1],
+        "height": detections.size[0],
         "model": model,
         "skeleton": {
             "name": skeleton.name,
@@ -122,12 +125,12 @@ def to_json(found: Detections, model: str) -> dict[str, Any]:
     }
 
 
-def _in_lines(form: dict[str, Any]) -> str:
-    """A line for each key and for each person: neither one long line nor one for each coordinate."""
-    people = ",".join(f"\n  {json.dumps(person, ensure_ascii=False)}" for person in form["people"])
-    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in form.items()][:-1]
+def _in_lines(content: dict[str, Any]) -> str:
+    """One line per key and per person, which is shorter than indented JSON and readable."""
+    people = ",".join(f"\n  {json.dumps(person, ensure_ascii=False)}" for person in content["people"])
+    lines = [f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()][:-1]
     return "{\n" + ",\n".join([*lines, f' "people": [{people}]']) + "\n}\n"
 
 
-def _known(identity: int) -> int | None:
-    return identity if identity >= 0 else None
+def _id_or_none(track_id: int) -> int | None:
+    return track_id if track_id >= 0 else None

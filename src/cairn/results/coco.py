@@ -1,4 +1,4 @@
-"""COCO's results: one list for a run, as its evaluation reads it, and which number is which image."""
+"""COCO's result format: one list of detections per run, and the list of images with their IDs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import numpy as np
-
 from cairn.files import atomic_write
 from cairn.media.names import ImageName
-from cairn.results import Detections, Writer
-from cairn.structures.poses import Poses
-from cairn.structures.skeleton import load_skeleton
+from cairn.results.writer import Detections, Writer
 
-CATEGORY = 1  # "person" in COCO's own list, and the only one in a file of one kind of object
+CATEGORY = 1
+"""COCO's category "person", and the only category of files with one class."""
 
 
 class CocoWriter(Writer):
-    """`cairn.coco.json`, the results, and `cairn.coco-images.json`, the ids of the images.
+    """Writes `cairn.coco.json`, the detections, and `cairn.coco-images.json`, the IDs of the images.
 
-    ids: image -> image id, as `image_ids` gives them. Frames of clips get the numbers after these, in order.
+    Args:
+        folder: Folder of both files.
+        ids: Image ID of each image, as `image_ids` returns them. Frames of clips get the next numbers, in order.
     """
 
     def __init__(self, folder: Path, ids: dict[Path, int]) -> None:
@@ -39,13 +38,14 @@ class CocoWriter(Writer):
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Detections) -> None:
-        name, (height, width) = found.name, found.size
+    def write(self, detections: Detections) -> None:
+        """Adds the image and its detections to the lists."""
+        name, (height, width) = detections.name, detections.size
         image: dict[str, Any] = {"id": self._id(name), "file_name": name.path.as_posix()}
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         self._images.add({**image, "width": width, "height": height})
-        for row in to_coco(image["id"], found.poses):
+        for row in detections.poses.to_coco(image["id"], CATEGORY):
             self._results.add(row)
 
     def __exit__(
@@ -63,31 +63,8 @@ class CocoWriter(Writer):
         return self._next - 1
 
 
-def to_coco(image: int, poses: Poses) -> list[dict[str, Any]]:
-    """One entry for each object: keypoints flat x, y, confidence; 0, 0, 0 where not found.
-
-    An object whose identity is followed has "track_id" too.
-    A skeleton that has COCO's joints and more, as coco18, is written in COCO's 17: its evaluation wants these.
-    """
-    if set(load_skeleton("coco17").joints) < set(poses.skeleton.joints):
-        poses = poses.mapped(load_skeleton("coco17"))
-    flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
-    flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
-    ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
-    return [
-        {
-            "image_id": image,
-            "category_id": CATEGORY,
-            "keypoints": [round(value, 4) for value in row],
-            "score": round(score, 6),
-            **identity,
-        }
-        for row, score, identity in zip(flat.tolist(), poses.scores.tolist(), ids, strict=True)
-    ]
-
-
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:
-    """COCO's own numbers where every name is one (`000000000139.jpg` -> 139), else 1, 2, 3 in order."""
+    """Returns COCO's own IDs if all file names are numbers (`000000000139.jpg` -> 139), else 1, 2, 3 in order."""
     images = list(images)
     stems = [image.stem for image in images]
     if all(stem.isascii() and stem.isdigit() for stem in stems) and len(set(map(int, stems))) == len(stems):
@@ -96,7 +73,7 @@ def image_ids(images: Iterable[Path]) -> dict[Path, int]:
 
 
 class _JsonList:
-    """A JSON list that grows in a file, one entry a line, so that a long run needs no memory."""
+    """A JSON list that is written entry by entry, one per line, so that a long run needs no memory."""
 
     def __init__(self, opening: ExitStack, path: Path, start: str, end: str) -> None:
         beside = opening.enter_context(atomic_write(path))

@@ -1,4 +1,4 @@
-"""One table for a run, a row for each joint of each object: what a spreadsheet or a data frame reads."""
+"""One CSV table per run, with a row for each keypoint of each instance, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from types import TracebackType
 from typing import Self
 
 from cairn.files import atomic_write
-from cairn.results import Detections, Writer
+from cairn.results.writer import Detections, Writer
 
 COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
-"""Of the table, in every form that it is written in.
+"""Columns of the table, in CSV and in Parquet.
 
-image     path as it was given; of a frame that of its video
-frame       number from 0 in its clip, and `seconds` since the clip's first frame; missing for an image of none
-person      counts from 0 in each image
-id          who it is over time; missing where that is not known
-x, y        missing where the joint was not found; its confidence is 0 then
+- image: path as it was given; for a frame, the path of its video.
+- frame: number from 0 in the clip; missing for an image that is no frame.
+- seconds: time since the first frame of the clip; missing for an image that is no frame.
+- person: number from 0 in the image.
+- id: track ID; missing without a track.
+- score: of the person.
+- joint: name of the keypoint.
+- x, y: in pixels; missing for a keypoint that was not detected.
+- confidence: of the keypoint; 0 if it was not detected.
 """
 
 
 class CsvWriter(Writer):
-    """`cairn.csv`; what is missing is empty."""
+    """Writes `cairn.csv`; missing values are empty."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,24 +36,25 @@ class CsvWriter(Writer):
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             beside = opening.enter_context(atomic_write(self.folder / "cairn.csv"))
-            # Names of files need not be UTF-8, and the table must.
+            # A file name need not be valid UTF-8, but the table must be.
             file = beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             self._table = csv.writer(opening.enter_context(file))
             self._table.writerow(COLUMNS)
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Detections) -> None:
-        name, poses = found.name, found.poses
+    def write(self, detections: Detections) -> None:
+        """Adds a row for each keypoint."""
+        name, poses = detections.name, detections.poses
         seconds = None if name.seconds is None else round(name.seconds, 6)
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
-        for person, (identity, score, keypoints, confidence) in enumerate(
+        for person, (track_id, score, keypoints, confidence) in enumerate(
             zip(ids, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
         ):
-            who = (name.path.as_posix(), name.frame, seconds, person, identity if identity >= 0 else None)
+            prefix = (name.path.as_posix(), name.frame, seconds, person, track_id if track_id >= 0 else None)
             for joint, (x, y), c in zip(poses.skeleton.joints, keypoints, confidence, strict=True):
-                place = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
-                self._table.writerow([*who, round(score, 4), joint, *place, round(c, 4)])
+                position = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
+                self._table.writerow([*prefix, round(score, 4), joint, *position, round(c, 4)])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

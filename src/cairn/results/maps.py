@@ -1,4 +1,4 @@
-"""What the network made of each image, before anything was decoded: for those who decode themselves."""
+"""The raw output of the network for each image, before decoding."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ import numpy as np
 
 from cairn.errors import OutputError
 from cairn.files import atomic_write
-from cairn.results import Detections, Writer
+from cairn.results.writer import Detections, Writer
 
 FOLDER = "cairn.maps"
 
 
 class MapsWriter(Writer):
-    """`cairn.maps/photo.npz` for each photo.
+    """Writes `cairn.maps/photo.npz` for each photo.
 
-    Each output of the network by its name (for OpenPose's `heatmaps` (K or K + 1, h, w) and `pafs` (2L, h, w)) as
-    float16, and `affine` (2, 3), float64: a cell (x, y) lies at affine @ (x, y, 1) in the image.
+    A file has each output of the network by name as float16 (for OpenPose `heatmaps` (K or K + 1, h, w) and `pafs`
+    (2L, h, w)), and `affine` (2, 3) as float64: the cell (x, y) lies at affine @ (x, y, 1) in pixels of the image.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
 
-    def write(self, found: Detections) -> None:
-        if found.maps is None:
-            raise OutputError("there are no maps of the whole image to write")
-        maps, to_image = found.maps
-        # Sums of several stages may leave float16's range, and infinity says less than its largest number.
+    def write(self, detections: Detections) -> None:
+        """Writes the file of an image. Raises OutputError without `Detections.maps`."""
+        if detections.maps is None:
+            raise OutputError("this model has no network output for the whole image: remove maps from --write")
+        maps, to_image = detections.maps
+        # Sums over stages may exceed the range of float16; they are clipped, so that no value is infinite.
         arrays: dict[str, Any] = {name: np.clip(m, -65504, 65504).astype(np.float16) for name, m in maps.items()}
-        with atomic_write(found.name.beside(self.folder, ".npz")) as beside:
+        with atomic_write(detections.name.beside(self.folder, ".npz")) as beside:
             np.savez_compressed(beside, affine=to_image.matrix, **arrays)

@@ -1,4 +1,4 @@
-"""OpenPose's JSON, version 1.3, for the tools that read its `--write_json` folder."""
+"""OpenPose's JSON format, version 1.3, for tools that read the folder of its `--write_json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cairn.errors import CairnError
 from cairn.files import atomic_write
 from cairn.inference.network import Maps
 from cairn.ops.heatmaps import find_peaks
-from cairn.results import Detections, Writer
+from cairn.results.writer import Detections, Writer
 from cairn.structures.geometry import Affine, Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -21,46 +21,58 @@ from cairn.structures.skeleton import Skeleton, load_skeleton
 FOLDER = "cairn.openpose"
 
 PARTS = {"pose": "", "face": "face_", "hand_left": "left_hand_", "hand_right": "right_hand_"}
-"""OpenPose's name of a part of the body -> with what its joints' names begin."""
+"""OpenPose's name of a body part -> prefix of the names of its joints."""
 
 SCALES = {0: "pixels of the source", 3: "from 0 to 1", 4: "from -1 to 1"}
-"""OpenPose's `keypoint_scale`. Its 1 and 2 are pixels of what it shows its network and of what it draws."""
+"""Supported values of OpenPose's `keypoint_scale`. 1 and 2, pixels of its network input and of its drawing, are not
+supported."""
 
 
 class OpenPoseWriter(Writer):
-    """`cairn.openpose/photo_keypoints.json` for each photo: a folder that holds nothing else.
+    """Writes `cairn.openpose/photo_keypoints.json` for each photo; the folder has no other files.
 
-    scale       OpenPose's `keypoint_scale`, of `SCALES`
-    candidates  OpenPose's `part_candidates`: the least height of a peak, to write those of all maps too; None does not
+    Args:
+        folder: The parent of `cairn.openpose`.
+        scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
+        candidates: Minimum height of the peaks that are written as OpenPose's `part_candidates`; None writes none.
 
-    Raises CairnError for another scale.
+    Raises:
+        CairnError: The scale is not supported.
     """
 
     def __init__(self, folder: Path, scale: int = 0, candidates: float | None = None) -> None:
         if scale not in SCALES:
             known = ", ".join(f"{number} ({what})" for number, what in SCALES.items())
-            raise CairnError(f"the scale of keypoints must be {known}, got {scale}")
+            raise CairnError(f"the keypoint scale must be {known}, got {scale}")
         self.folder = folder / FOLDER
         self.scale = scale
         self.candidates = candidates
 
-    def write(self, found: Detections) -> None:
-        form = to_openpose(found.poses, found.size, self.scale)
+    def write(self, detections: Detections) -> None:
+        """Writes the file of an image. Raises CairnError if candidates are wanted and `Detections.maps` is None."""
+        content = to_openpose(detections.poses, detections.size, self.scale)
         if self.candidates is not None:
-            if found.maps is None:
-                raise CairnError("there are no maps of the whole image to take candidates from")
-            form["part_candidates"] = [
-                part_candidates(*found.maps, found.poses.skeleton, self.candidates, found.size, self.scale)
+            if detections.maps is None:
+                raise CairnError("this model has no heatmaps of the whole image: part candidates cannot be written")
+            content["part_candidates"] = [
+                part_candidates(
+                    *detections.maps, detections.poses.skeleton, self.candidates, detections.size, self.scale
+                )
             ]
-        with atomic_write(found.name.beside(self.folder, "_keypoints.json")) as beside:
-            beside.write_text(json.dumps(form, separators=(",", ":")), encoding="utf-8")
+        with atomic_write(detections.name.beside(self.folder, "_keypoints.json")) as beside:
+            beside.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
 def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
-    """Keypoints flat x, y, confidence; 0, 0, 0 where not found. Keys stand in OpenPose's order.
+    """Returns the content of a file, with the keys in OpenPose's order.
 
-    COCO's 17 joints become OpenPose's 18, whose neck is the middle of the shoulders; other bodies are as they are.
-    size is the image's (height, width); `person_id` is [-1] where nobody follows the person over time.
+    Keypoints are flat x, y, confidence; 0, 0, 0 where not detected. COCO's 17 joints become OpenPose's 18, whose neck
+    is the mean of the shoulders; other skeletons are written as they are. `person_id` is [-1] without a track ID.
+
+    Args:
+        poses: In pixels of the image.
+        size: (height, width) of the image in pixels.
+        scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
     """
     joints = poses.skeleton.parts
     body = poses.mapped(load_skeleton("coco18")) if _is_coco(poses.skeleton) else poses
@@ -69,11 +81,11 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
     ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
     people = [
         {
-            "person_id": [identity],
+            "person_id": [track_id],
             **{f"{part}_keypoints_2d": _rounded(triplets[part][row]) for part in PARTS},
             **{f"{part}_keypoints_3d": [] for part in PARTS},
         }
-        for row, identity in enumerate(ids)
+        for row, track_id in enumerate(ids)
     ]
     return {"version": 1.3, "people": people}
 
@@ -81,36 +93,42 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
 def part_candidates(
     maps: Maps, to_image: Affine, skeleton: Skeleton, threshold: float, size: Size, scale: int = 0
 ) -> dict[str, list[float]]:
-    """Part's number -> flat x, y, confidence of every peak of its map, whether or not a person was made of it.
+    """Returns flat x, y, confidence of all peaks by part index, also of peaks that are in no person.
 
-    maps     heatmaps (K or K + 1, h, w), whose cells `to_image` places in the image, of (height, width) `size`
+    Args:
+        maps: Output of the network with "heatmaps" (K or K + 1, h, w).
+        to_image: Transform from heatmap cells to pixels of the image.
+        skeleton: The K joints of the heatmaps.
+        threshold: Minimum height of a peak.
+        size: (height, width) of the image in pixels.
+        scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
     """
     peaks = find_peaks(maps["heatmaps"][: len(skeleton)], threshold)
     flat = np.column_stack([_scaled(to_image.apply(peaks.positions), size, scale), peaks.scores])
     written = load_skeleton("coco18") if _is_coco(skeleton) else skeleton
-    number = np.array([written.index(joint) for joint in skeleton.joints])[peaks.joints]
-    return {str(part): _rounded(flat[number == part].ravel()) for part in range(len(written))}
+    index = np.array([written.index(joint) for joint in skeleton.joints])[peaks.joints]
+    return {str(part): _rounded(flat[index == part].ravel()) for part in range(len(written))}
 
 
 def _is_coco(skeleton: Skeleton) -> bool:
-    """Whether the body's joints are COCO's 17, without the neck that OpenPose's readers look for."""
+    """Whether the body has COCO's 17 joints, without the neck that readers of OpenPose's format expect."""
     return {skeleton.joints[joint] for joint in skeleton.parts.get("", [])} == set(load_skeleton("coco17").joints)
 
 
 def _triplets(poses: Poses, joints: list[int], size: Size, scale: int) -> NDArray[np.float32]:
-    """(P, 3 * len(joints)): x, y, confidence; 0, 0, 0 where not found."""
+    """(P, 3 * len(joints)) flat x, y, confidence; 0, 0, 0 where not detected."""
     points = _scaled(poses.keypoints[:, joints], size, scale)
     flat = np.concatenate([points, poses.confidence[:, joints, None]], axis=2)
     return np.where(poses.detected[:, joints, None], flat, 0).reshape(len(poses), 3 * len(joints))
 
 
 def _scaled(points: NDArray[np.float32], size: Size, scale: int) -> NDArray[np.float32]:
-    """Points (..., 2) in pixels. The centers of the first and the last pixel are 0 and 1, or -1 and 1."""
+    """Scaled (..., 2) points: the centers of the first and the last pixel become 0 and 1, or -1 and 1."""
     if scale == 0:
         return points
     shares = points / np.maximum(np.array(size[::-1], np.float32) - 1, 1)
     return (shares if scale == 3 else 2 * shares - 1).astype(np.float32)
 
 
-def _rounded(values: NDArray) -> list[float]:
+def _rounded(values: NDArray[Any]) -> list[float]:
     return [round(value, 4) for value in values.tolist()]

@@ -1,4 +1,4 @@
-"""The same table as `csv_table`, in columns: what data frames read fast, and with types."""
+"""The table of `csv_table` as a Parquet file, with typed columns."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from cairn.errors import MissingExtra
 from cairn.files import atomic_write
-from cairn.results import Detections, Writer
 from cairn.results.csv_table import COLUMNS
+from cairn.results.writer import Detections, Writer
 
 ROWS = 1 << 16
-"""Rows that are held in memory and then written together."""
+"""Rows that are collected in memory before they are written."""
 
 
 class ParquetWriter(Writer):
-    """`cairn.parquet`; what is missing is null. Raises MissingExtra without pyarrow."""
+    """Writes `cairn.parquet`; missing values are null. Raises MissingExtra without pyarrow."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -44,15 +44,17 @@ class ParquetWriter(Writer):
             self._open = opening.pop_all()
         return self
 
-    def write(self, found: Detections) -> None:
+    def write(self, detections: Detections) -> None:
+        """Adds a row for each keypoint."""
         import pyarrow
 
-        name, poses = found.name, found.poses
+        name, poses = detections.name, detections.poses
         people, joints = len(poses), len(poses.skeleton)
         rows = people * joints
         ids = np.full(people, -1) if poses.ids is None else poses.ids
-        hidden = ~poses.detected.ravel()
-        image = name.path.as_posix().encode(errors="backslashreplace").decode()  # names of files need not be UTF-8
+        not_detected = ~poses.detected.ravel()
+        # A file name need not be valid UTF-8, but the table must be.
+        image = name.path.as_posix().encode(errors="backslashreplace").decode()
         columns = (
             [image] * rows,
             [name.frame] * rows,
@@ -61,8 +63,8 @@ class ParquetWriter(Writer):
             pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
             np.repeat(poses.scores, joints),
             list(poses.skeleton.joints) * people,
-            pyarrow.array(poses.keypoints[..., 0].ravel(), mask=hidden),
-            pyarrow.array(poses.keypoints[..., 1].ravel(), mask=hidden),
+            pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),
+            pyarrow.array(poses.keypoints[..., 1].ravel(), mask=not_detected),
             poses.confidence.ravel(),
         )
         arrays = [

@@ -1,0 +1,1 @@
+"""Values: geometry, skeletons, poses and annotations."""

@@ -1,28 +1,48 @@
-"""What was found, and what was labeled: structs of arrays, one row for each object."""
+"""Detections of one image: a struct of arrays, one row per instance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import SkeletonError
+from cairn.errors import CairnError, OutputError, SkeletonError
+from cairn.structures import conversions
 from cairn.structures.geometry import Affine
+from cairn.structures.pose import Pose, bounding_boxes, named_keypoint
 from cairn.structures.skeleton import Skeleton
 
+if TYPE_CHECKING:
+    from cairn.visualization.plot import Plot
 
-@dataclass(frozen=True, eq=False)
+__all__ = ["Pose", "Poses", "Rows", "gathered"]
+
+Rows = slice | Sequence[int] | Sequence[bool] | NDArray[np.integer[Any]] | NDArray[np.bool_]
+"""An index that selects several instances: a slice, integer indices (N,) or a boolean mask (P,)."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Poses:
-    """The objects found in one image.
+    """The instances detected in one image.
 
-    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not found
-    confidence  (P, K) float32 in [0, 1]; 0 where not found
-    scores      (P,) float32, an object's overall score; larger is surer
-    ids         (P,) int64, who each object is over time: one number in all images of a source, counted from 1
-                and never given to another; -1 for one of whom it is not known (yet); None without tracking
+    `poses[0]` is a `Pose`; slices, index arrays and boolean masks give `Poses`; `poses["left_wrist"]` is one
+    keypoint of all instances, (P, 3) x, y, confidence. Iteration yields `Pose` objects.
+
+    Attributes:
+        keypoints: (P, K, 2) float32, (x, y) in pixels; NaN where not detected.
+        confidence: (P, K) float32 in [0, 1]; 0 where not detected.
+        scores: (P,) float32, overall score of each instance; higher is more confident.
+        skeleton: Names and limbs of the K keypoints.
+        ids: (P,) int64, track IDs, from 1, unique within a video and never reused; -1 where no ID is assigned (yet);
+            None without tracking.
+        image: (H, W, 3) uint8 RGB, the image that the instances were detected in, where it is known.
+
+    Raises:
+        SkeletonError: If the shapes contradict one another or the skeleton.
     """
 
     keypoints: NDArray[np.float32]
@@ -30,29 +50,77 @@ class Poses:
     scores: NDArray[np.float32]
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
+    image: NDArray[np.uint8] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        people, joints = len(self.scores), len(self.skeleton)
-        if self.keypoints.shape != (people, joints, 2) or self.confidence.shape != (people, joints):
+        instances, joints = len(self.scores), len(self.skeleton)
+        if self.keypoints.shape != (instances, joints, 2) or self.confidence.shape != (instances, joints):
             raise SkeletonError(
-                f"keypoints must be ({people}, {joints}, 2) and confidence ({people}, {joints}) for "
-                f"{people} objects of {self.skeleton.name}, got {self.keypoints.shape} and {self.confidence.shape}"
+                f"keypoints must be ({instances}, {joints}, 2) and confidence ({instances}, {joints}) for "
+                f"{instances} instances of {self.skeleton.name}, got {self.keypoints.shape} and {self.confidence.shape}"
             )
-        if self.ids is not None and self.ids.shape != (people,):
-            raise SkeletonError(f"ids must be one number for each of {people} objects, got {self.ids.shape}")
+        if self.ids is not None and self.ids.shape != (instances,):
+            raise SkeletonError(f"ids must be one track ID for each of {instances} instances, got {self.ids.shape}")
 
     @classmethod
     def empty(cls, skeleton: Skeleton) -> Poses:
+        """Returns no instances of a skeleton."""
         joints = len(skeleton)
         return cls(
             np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32), np.zeros(0, np.float32), skeleton
         )
 
+    @classmethod
+    def concatenate(cls, items: Sequence[Poses], skeleton: Skeleton) -> Poses:
+        """Returns the instances of several `Poses` of one image, in order.
+
+        Args:
+            items: Poses of the same skeleton; may be empty.
+            skeleton: Skeleton of the result.
+
+        Returns:
+            The instances with their IDs where all items have IDs, and with the image where all items share it.
+        """
+        if not items:
+            return cls.empty(skeleton)
+        ids = [item.ids for item in items if item.ids is not None]
+        image = items[0].image
+        return cls(
+            np.concatenate([item.keypoints for item in items]),
+            np.concatenate([item.confidence for item in items]),
+            np.concatenate([item.scores for item in items]),
+            skeleton,
+            np.concatenate(ids) if len(ids) == len(items) else None,
+            image=image if all(item.image is image for item in items) else None,
+        )
+
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, rows: slice | NDArray) -> Poses:
-        """The objects of a slice, of an array of indices, or of a boolean mask (P,)."""
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Pose: ...
+    @overload
+    def __getitem__(self, index: str) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, index: Rows) -> Poses: ...
+
+    def __getitem__(self, index: int | np.integer[Any] | str | Rows) -> Pose | Poses | NDArray[np.float32]:
+        """Returns one instance, one keypoint of all instances, or some of the instances.
+
+        Args:
+            index: An integer (negative ones count from the end) for a `Pose`, a joint name for (P, 3) x, y,
+                confidence, or a slice, integer indices (N,) or a boolean mask (P,) for `Poses`.
+
+        Raises:
+            IndexError: If an index is out of range, or a mask has the wrong length.
+            SkeletonError: If the skeleton has no joint of this name.
+            TypeError: If the index is of another kind.
+        """
+        if isinstance(index, str):
+            return named_keypoint(self.keypoints, self.confidence, self.skeleton, index)
+        if isinstance(index, int | np.integer) and not isinstance(index, bool):
+            return self._pose(int(index))
+        rows = index if isinstance(index, slice) else self._rows(index)
         return replace(
             self,
             keypoints=self.keypoints[rows],
@@ -61,87 +129,167 @@ class Poses:
             ids=None if self.ids is None else self.ids[rows],
         )
 
+    def __iter__(self) -> Iterator[Pose]:
+        return (self._pose(row) for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        instances = f"{len(self)} instance{'' if len(self) == 1 else 's'} of {self.skeleton.name}"
+        return f"Poses({instances}, {int(self.detected.sum())} of {self.detected.size} keypoints)"
+
     @property
     def detected(self) -> NDArray[np.bool_]:
-        """(P, K): which keypoints were found."""
+        """(P, K): which keypoints are detected."""
         return self.confidence > 0
 
     @property
     def boxes(self) -> NDArray[np.float32]:
-        """(P, 4) x, y, width, height around the found keypoints; NaN where none was found."""
-        hidden = ~self.detected[..., None]
-        low = np.where(hidden, np.inf, self.keypoints).min(axis=1)
-        high = np.where(hidden, -np.inf, self.keypoints).max(axis=1)
-        boxes = np.concatenate([low, high - low], axis=1)
-        return np.where(np.isfinite(boxes), boxes, np.nan).astype(np.float32)
+        """(P, 4) x, y, width, height of the bounding boxes of the detected keypoints; NaN where none is detected."""
+        return bounding_boxes(self.keypoints, self.detected)
 
     def transformed(self, affine: Affine) -> Poses:
-        return replace(self, keypoints=affine.apply(self.keypoints))
+        """Returns the instances with keypoints mapped by `affine`, without the image."""
+        return replace(self, keypoints=affine.apply(self.keypoints), image=None)
 
     def above(self, threshold: float) -> Poses:
-        """Without the keypoints less sure than `threshold`, and without the objects of which none is left."""
-        kept: NDArray[np.bool_] = self.detected & (self.confidence >= threshold)
+        """Returns the keypoints with at least this confidence, without instances that have none left."""
+        kept = self.detected & (self.confidence >= threshold)
         keypoints = np.where(kept[..., None], self.keypoints, np.float32(np.nan))
         confidence = np.where(kept, self.confidence, np.float32(0))
         return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]
 
     def mapped(self, skeleton: Skeleton) -> Poses:
-        """The same objects in the joints of another skeleton, matched by name; joints new to them are not found.
+        """Returns the instances in the joints of another skeleton, matched by name.
 
-        A joint that is the mean of others (`Skeleton.means`) is found where all of them are, as sure as the least sure.
+        Joints that this skeleton lacks are not detected. A joint that is the mean of others (`Skeleton.means`) is
+        detected where all of them are, with the minimum of their confidences.
         """
         parts = skeleton.parts_in(self.skeleton)
         there = np.array([bool(joints) for joints in parts])
         confidence = np.where(there, gathered(self.confidence, parts, np.min), np.float32(0))
         keypoints = gathered(self.keypoints, parts, np.mean)
         keypoints = np.where(confidence[..., None] > 0, keypoints, np.float32(np.nan))
-        return Poses(keypoints, confidence, self.scores, skeleton, self.ids)
+        return replace(self, keypoints=keypoints, confidence=confidence, skeleton=skeleton)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain, JSON-serializable values.
+
+        Returns:
+            `{"skeleton": {"name", "joints", "limbs"}, "people": [...]}`, the form of Cairn's JSON files. Each entry
+            has "id" (with tracking alone; None where unassigned), "score", "box" ([x, y, width, height] or None) and
+            "keypoints" (name -> [x, y, confidence], None where not detected).
+        """
+        return conversions.to_dict(self)
+
+    def to_dataframe(self) -> Any:
+        """Returns a pandas DataFrame in long format, one row per keypoint.
+
+        Columns are pose (from 0), id, score, keypoint, x, y and confidence; x and y are NaN where not detected.
+
+        Raises:
+            MissingPackage: If pandas is not installed.
+        """
+        return conversions.to_dataframe(self)
+
+    def to_supervision(self) -> Any:
+        """Returns a `supervision.KeyPoints`; keypoints that are not detected are (0, 0) and not visible.
+
+        Raises:
+            MissingPackage: If supervision is not installed.
+        """
+        return conversions.to_supervision(self)
+
+    def to_coco(self, image_id: int = 0, category_id: int = 1) -> list[dict[str, Any]]:
+        """Returns COCO keypoint results, one dict per instance.
+
+        "keypoints" is flat: x, y, confidence of each keypoint, 0, 0, 0 where not detected. Instances with a track ID
+        have "track_id" too. A skeleton with COCO's 17 joints and more, such as coco18, is mapped to these 17.
+        """
+        return conversions.to_coco(self, image_id, category_id)
+
+    def plot(self, image: Any = None, threshold: float = 0.0, by: Literal["limb", "object"] = "limb") -> Plot:
+        """Returns the instances drawn on an image.
+
+        Args:
+            image: Image to draw on, as `cairn.draw` takes it; default: the image that they were detected in.
+            threshold: Minimum keypoint confidence to draw.
+            by: "limb": colors of the skeleton; "object": one color per instance.
+
+        Raises:
+            CairnError: If no image is given and none is known.
+        """
+        from cairn.visualization.plot import Plot
+
+        if image is None:
+            image = self.image
+        if image is None:
+            raise CairnError("these poses do not know their image: give one, as in poses.plot('photo.jpg')")
+        return Plot.of(image, self, threshold, by)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the poses to a file; the suffix selects the format.
+
+        Args:
+            path: `.json` for `to_dict`, `.csv` for the columns of `to_dataframe`, or an image to draw.
+
+        Raises:
+            OutputError: If the suffix is unknown or the file cannot be written.
+            CairnError: If an image is to be drawn and none is known.
+        """
+        from cairn.visualization.plot import SUFFIXES
+
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix == ".json":
+            conversions.write_json(path, self)
+        elif suffix == ".csv":
+            conversions.write_csv(path, self)
+        elif suffix in SUFFIXES:
+            self.plot().save(path)
+        else:
+            raise OutputError(f"cannot write {path}: the suffix must be one of .json .csv {' '.join(SUFFIXES)}")
+
+    def _repr_png_(self) -> bytes | None:
+        return None if self.image is None else self.plot()._repr_png_()
+
+    def _pose(self, row: int) -> Pose:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"there are {len(self)} instances, got index {row}")
+        number = -1 if self.ids is None else int(self.ids[row])
+        return Pose(
+            self.keypoints[row],
+            self.confidence[row],
+            float(self.scores[row]),
+            self.skeleton,
+            number if number >= 0 else None,
+        )
+
+    def _rows(self, index: Any) -> NDArray[Any]:
+        """Checks an index array or mask."""
+        rows = np.asarray(index)
+        if rows.shape == (0,) and not isinstance(index, np.ndarray):
+            rows = rows.astype(np.intp)  # an empty list has no type
+        if isinstance(index, tuple) or rows.ndim != 1 or rows.dtype.kind not in "biu":
+            got = f"{rows.dtype} {rows.shape}" if isinstance(index, np.ndarray) else f"{type(index).__name__} {index!r}"
+            raise TypeError(
+                "an index is an integer, a joint name, a slice, integer indices (N,) or a boolean mask (P,); "
+                f"got {got:.80}"
+            )
+        if rows.dtype == np.bool_ and len(rows) != len(self):
+            raise IndexError(f"a mask of {len(self)} instances must have shape ({len(self)},), got {rows.shape}")
+        return rows
 
 
-@dataclass(frozen=True, eq=False)
-class Annotation:
-    """The labeled objects of one image.
+def gathered(values: NDArray[Any], parts: Sequence[Sequence[int]], reduce: Callable[..., NDArray[Any]]) -> NDArray[Any]:
+    """Returns values of K joints (P, K, ...) from those of J joints (P, J, ...).
 
-    keypoints   (P, K, 2) float32, (x, y) in pixels; NaN where not labeled
-    visibility  (P, K) uint8, COCO's v: 0 not labeled, 1 labeled but hidden, 2 visible
-    boxes       (P, 4) float32 x, y, width, height
-    areas       (P,) float32 in square pixels, as OKS uses it
-    crowd       (P,) bool: a region of many objects that are not labeled one by one
-    heads       (P,) float32, diagonals of head boxes in pixels, as PCKh uses them; NaN where there is
-                none, None where the source has none at all
-    tracks      (P,) int64, the label file's own number for who an object is in all images of a video; -1 where
-                it has none, None where the source has none at all
+    Args:
+        values: (P, J, ...).
+        parts: For each of the K joints the indices of its source joints, as `Skeleton.parts_in` gives them. The
+            values of a joint without source joints are meaningless.
+        reduce: Reduces several source joints to one value, such as `np.mean`.
     """
-
-    keypoints: NDArray[np.float32]
-    visibility: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    areas: NDArray[np.float32]
-    crowd: NDArray[np.bool_]
-    heads: NDArray[np.float32] | None = None
-    tracks: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.areas)
-
-    def __getitem__(self, rows: slice | NDArray) -> Annotation:
-        values: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        chosen: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
-        return Annotation(**chosen)
-
-    @property
-    def labeled(self) -> NDArray[np.bool_]:
-        """(P,): objects of which at least one joint is labeled and that are no crowd."""
-        return (self.visibility > 0).any(axis=1) & ~self.crowd
-
-
-def gathered(values: NDArray, parts: Sequence[Sequence[int]], of_several: Callable[..., NDArray]) -> NDArray:
-    """(P, K, ...) from (P, J, ...): for each of K joints the value of its one part of J, or `of_several` of its parts.
-
-    What stands for a joint without parts says nothing.
-    """
-    result = values[:, [joints[0] if joints else 0 for joints in parts]]
+    result: NDArray[Any] = values[:, [joints[0] if joints else 0 for joints in parts]]
     for i, joints in enumerate(parts):
         if len(joints) > 1:
-            result[:, i] = of_several(values[:, list(joints)], axis=1)
+            result[:, i] = reduce(values[:, list(joints)], axis=1)
     return result

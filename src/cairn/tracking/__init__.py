@@ -1,0 +1,1 @@
+"""Multi-object tracking of poses in video."""

@@ -26,13 +26,14 @@ class TrainingMethod:
     """What the training engine needs of a method.
 
     Attributes:
-        recipe: The method's recipe; the callables below take one.
+        recipe: The class of the method's recipes; the callables below take an instance of it.
         read_data: (recipe, run folder) -> skeleton, training sources, validation labels.
         training_set: (recipe, skeleton, training sources) -> encoded samples.
         module: (recipe, skeleton, validation labels) -> the network with its loss and validation.
-        network_of: (weights by name, number of keypoints) -> the `network` table of the recipe that has these
-            weights; None where the method's networks cannot start from others.
-        imagenet_network: The `network` table of the network that starts from ImageNet; empty where there is none.
+        network_of: (weights by name, number of keypoints) -> the `network` table of the recipe whose network has these
+            weights; None if the method cannot fine-tune.
+        imagenet_network: The `network` table of the network whose backbone takes ImageNet weights; empty if there is
+            none.
     """
 
     recipe: type[Recipe]
@@ -45,12 +46,12 @@ class TrainingMethod:
 
 @dataclass(frozen=True)
 class Autoconfig:
-    """What a method chooses where the user says nothing.
+    """How a method selects the values of a recipe that the user does not set.
 
     Attributes:
-        choose: (what the labels are like, what the machine has) -> values of the recipe, with reasons.
-        pretrained: Bundled model that training starts from by default.
-        backbone_lr_factor: Learning rate of a pretrained backbone, over that of the rest of the network.
+        choose: (facts of the labels, facts of the machine) -> values of the recipe, with reasons.
+        pretrained: Bundled model that training fine-tunes by default.
+        backbone_lr_factor: Learning rate of a pretrained backbone divided by that of the rest of the network.
     """
 
     choose: Callable[[LabelFacts, Machine], Choice]
@@ -60,12 +61,12 @@ class Autoconfig:
 
 @dataclass(frozen=True)
 class CheckpointReader:
-    """Reads the weights that others published for a method's networks.
+    """Reads published weights of a method's networks.
 
     Attributes:
         known: The published networks, for messages.
-        recognizes: Whether a file of weights is of one of these.
-        read: (weights, name of the model, options) -> the module to export and its specification.
+        recognizes: Whether a checkpoint holds the weights of one of these networks.
+        read: (checkpoint, name of the model, options) -> the module to export and its specification.
         has_stages: Whether `read` takes `stages`, the number of stages to keep.
     """
 

@@ -1,14 +1,13 @@
-"""A training recipe: values only, read from TOML, overridden from the command line, written back as run."""
+"""Training recipes: settings that are read from TOML, overridden from the command line, and checked."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,6 +17,7 @@ from cairn.inference.network import MAX_THREADS
 from cairn.migration import notice, rename_keys
 from cairn.training.backbones.migration import migrate_network
 from cairn.training.data.augmentation import Augmentation
+from cairn.training.toml import to_toml
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -40,17 +40,19 @@ RENAMED = {
     "decode.most_peaks": "decode.max_peaks",
     "decode.uncounted": "decode.ignore_keypoints",
 }
-"""Keys of version 0.1 -> keys of today."""
+"""Keys of version 0.1 -> present keys."""
+
+RENAMED_OF_METHOD = {"landmarks": {"network.trunk": "network.kind"}}
+"""The same where a method differs."""
 
 NOTHING = "none"
-"""What a recipe starts from that starts from no weights."""
-
+"""Value of `pretrained` for training from scratch."""
 
 log = logging.getLogger(__name__)
 
 
 class Section(BaseModel):
-    """A table of a recipe: frozen, and a misspelled name is an error."""
+    """A table of a recipe; unknown names are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -58,11 +60,14 @@ class Section(BaseModel):
 class LabelSource(Section):
     """One set of labeled images.
 
-    unlabeled  what a joint without a label means: "absent" (COCO: it is not to be seen, its map is empty)
-                or "unknown" (it may be there, so its maps give no loss in that image)
-    repeat      how many times an epoch each image is drawn
-    scale       how many times larger than the recipe's scale its images are shown (crops of one person
-                fill their images, so beside photos of crowds they want less than 1)
+    Attributes:
+        labels: The label file.
+        images: The folder of its images; None for the default of the format.
+        unlabeled: Meaning of a keypoint without a label: "absent" (COCO: it is not visible, its heatmap is empty) or
+            "unknown" (it may be visible, so its heatmap adds no loss in that image).
+        repeat: Number of times that an epoch contains each image.
+        scale: Factor on the size of its images, relative to the recipe's scale. Images that one person fills need
+            less than 1 beside photos of crowds.
     """
 
     labels: Path
@@ -73,7 +78,13 @@ class LabelSource(Section):
 
 
 class Data(Section):
-    """Where the labels are. Without `val`, `holdout` of the training images is set aside, by seed."""
+    """Training and validation labels.
+
+    Attributes:
+        train: Sets to train on.
+        val: Sets to validate on. Without them a share of the first training set is held out.
+        holdout: That share.
+    """
 
     train: tuple[LabelSource, ...] = ()
     val: tuple[LabelSource, ...] = ()
@@ -81,12 +92,21 @@ class Data(Section):
 
 
 class Optimizer(Section):
-    """How weights are changed.
+    """Optimizer, learning rate schedule, moving average of weights.
 
-    schedule  "cosine": warm up linearly over `warmup` of all steps, then a half cosine to 0;
-              "steps": multiply by `factor` at each of `milestones` (shares of all steps); "constant"
-    ema       decay of the moving average of weights that is validated and exported; 0 for none
-    clip      largest norm of a gradient; 0 for none
+    Attributes:
+        name: The optimizer.
+        learning_rate: Learning rate after warmup.
+        weight_decay: Weight decay of weights; biases and scales of normalization have none.
+        momentum: Momentum of "sgd".
+        alpha: Smoothing constant of "rmsprop".
+        schedule: "cosine": linear warmup, then half a cosine to 0. "steps": multiplied by `factor` at each of
+            `milestones`. "constant".
+        warmup: Share of all steps for warmup.
+        milestones: Shares of all steps.
+        factor: Factor at each milestone.
+        ema: Decay of the moving average of weights that is validated and exported; 0 for none.
+        clip: Maximum norm of the gradient; 0 for no limit.
     """
 
     name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
@@ -103,16 +123,19 @@ class Optimizer(Section):
 
 
 class Run(Section):
-    """How long, and on what.
+    """Length of the run, batches, and use of the machine.
 
-    batch_size  images at a time, over all processes
-    accumulate  batches that make a step
-    patience    validations in a row without a better one that end the run; 0 for none: a cosine's last steps are
-                its best
-    precision  "auto" takes bf16 on a GPU, and on a CPU that multiplies matrices in it (AMX); else fp32
-    threads    cores that the network may use; 0 for all that are free to this process
-    workers    processes that prepare images; 0 for none beside this one
-    cache      megabytes of decoded images to keep in memory
+    Attributes:
+        epochs: Passes over the training set.
+        batch_size: Images per batch, over all processes.
+        accumulate: Batches per step (gradient accumulation).
+        precision: "auto" is bf16 on a GPU, and on a CPU with AMX; else fp32.
+        threads: CPU threads of the network; 0 for all available cores.
+        workers: Data loading processes; 0 loads in the training process.
+        cache: Megabytes of decoded images to keep in memory.
+        validate_every: Epochs between validations.
+        patience: Validations in a row without improvement that end the run; 0 for no limit, because the last steps
+            of a cosine schedule are its best.
     """
 
     epochs: Count = 100
@@ -127,12 +150,22 @@ class Run(Section):
 
 
 class Recipe(Section):
-    """What every method's recipe has. Each method adds its own sections (network, targets, loss).
+    """Settings that all methods share. Each method adds its own sections (network, targets, loss).
 
-    license, sources  of what was learned from, as the exported file will state them
-    draw_threshold    likewise: keypoints less sure than this are not drawn
-    pretrained        weights to start from: an embedded model, an .onnx file, the folder of a run, a checkpoint in it,
-                      or "imagenet"; "none" starts from nothing
+    Attributes:
+        method: Name of the method.
+        name: Name of the model.
+        license: License of the training data, stated in the exported file.
+        sources: Sources of the training data, stated in the exported file.
+        draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
+        skeleton: Name or file of the skeleton; None for that of the labels.
+        pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it, or
+            "imagenet" for the backbone. "none" or None trains from scratch.
+        seed: Random seed for initialization, data order and augmentation.
+        data: Training and validation labels.
+        augmentation: Ranges of augmentation.
+        optimizer: Optimizer and schedule.
+        run: Length of the run, batches, and use of the machine.
     """
 
     method: str
@@ -148,6 +181,14 @@ class Recipe(Section):
     optimizer: Optimizer = Optimizer()
     run: Run = Run()
 
+    def to_toml(self, reasons: Mapping[str, str] | None = None) -> str:
+        """Returns the text of a recipe file with all values.
+
+        Args:
+            reasons: Comments behind values, by `name` or `section.name`.
+        """
+        return to_toml(self.model_dump(mode="json"), reasons)
+
     @property
     def backbone_lr_factor(self) -> float:
         """Learning rate of the backbone, relative to that of the rest of the network."""
@@ -155,7 +196,7 @@ class Recipe(Section):
 
     @field_validator("pretrained")
     @classmethod
-    def _nothing(cls, value: str | None) -> str | None:
+    def _from_scratch(cls, value: str | None) -> str | None:
         return None if value == NOTHING else value
 
 
@@ -163,9 +204,12 @@ R = TypeVar("R", bound=Recipe)
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The tables of a recipe file, its relative paths taken from the current folder, as typed there.
+    """Reads the tables of a recipe file, and migrates old keys with one line of warning.
 
-    Raises RecipeError where the file is missing or is not TOML.
+    Relative paths in it stay as they are: they are relative to the current folder.
+
+    Raises:
+        RecipeError: The file cannot be read, or is not TOML.
     """
     path = Path(path)
     try:
@@ -180,39 +224,72 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     return tables
 
 
-def migrate(tables: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Tables of a recipe of version 0.1 as today's, and its renamed keys as `rename_keys` gives them.
+def migrate(tables: Mapping[str, Any], method: str | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Renames the keys of a recipe of version 0.1. A present recipe is returned as it is.
 
-    A recipe of today comes back as it is.
+    Args:
+        tables: The tables.
+        method: The method, if `tables` are a part of a recipe that does not name it.
+
+    Returns:
+        The tables, and the renamed keys as `rename_keys` returns them.
     """
-    result, renamed = rename_keys(tables, RENAMED)
+    result, renamed = rename_keys(tables, RENAMED | RENAMED_OF_METHOD.get(str(tables.get("method", method)), {}))
     shape = result.get("input")
     if isinstance(shape, dict) and (fit := shape.get("fit")) in TASK_OF_FIT:
         del shape["fit"]
+        if not shape:
+            del result["input"]
         result.setdefault("task", TASK_OF_FIT[fit])
         renamed = (*renamed, "input.fit -> task")
     if "network" in result:
-        result["network"], changed = migrate_network(result.get("method"), result["network"])
+        result["network"], changed = migrate_network(result.get("method", method), result["network"])
         renamed = (*renamed, *changed)
     return result, renamed
 
 
 def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
-    """Tables with `section.name=value` settings applied; a value is TOML, a bare word a string.
+    """Applies settings to the tables of a recipe. Old keys are migrated with one line of warning.
 
-    Raises RecipeError for a setting without `=`.
+    Args:
+        tables: The tables. Not changed.
+        settings: `section.name=value`; the value is TOML, or a bare word for a string.
+
+    Raises:
+        RecipeError: A setting has no `=`, or its section is not a table.
     """
     result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        if not equals or not key.strip():
+        key, value = key.strip(), _parse(text.strip())
+        if not equals or not key:
             raise RecipeError(f"a setting is section.name=value, got {setting!r}")
-        put(result, key.strip(), _parse(text.strip()))
+        given: dict[str, Any] = {}
+        put(given, key, value)
+        migrated, renamed = migrate(given, tables.get("method"))
+        if renamed:
+            log.warning("old name of a setting: %s", ", ".join(renamed))
+            for new, value in _leaves(migrated):
+                put(result, new, value)
+        else:
+            put(result, key, value)
     return result
 
 
+def _leaves(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Values of nested tables by their dotted names."""
+    leaves: list[tuple[str, Any]] = []
+    for key, value in tables.items():
+        leaves += _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return leaves
+
+
 def put(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Sets `section.name` in tables. Raises RecipeError where the section is a value."""
+    """Sets `section.name` in tables, in place.
+
+    Raises:
+        RecipeError: The section is not a table.
+    """
     *sections, name = key.split(".")
     table = tables
     for section in sections:
@@ -223,47 +300,49 @@ def put(tables: dict[str, Any], key: str, value: Any) -> None:
 
 
 def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
-    """Raises RecipeError, one line, for the first unknown name or impossible value."""
+    """Returns the recipe of tables.
+
+    Args:
+        kind: The class of the method's recipes.
+        tables: The tables.
+
+    Raises:
+        RecipeError: A name is unknown or a value is impossible; the message names the first one.
+    """
     try:
         return kind.model_validate(tables)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        # As TOML names things, not as pydantic does.
+        if first["type"] == "extra_forbidden":
+            raise RecipeError(_unknown(kind, first["loc"], first["input"])) from None
+        # The words of TOML instead of pydantic's.
         reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))
         reason = reason.replace("valid dictionary", "table").replace("valid tuple", "list")
         message = f"{where}: {reason}" if where else reason
-        if first["type"] == "extra_forbidden":
-            message = f"there is no setting {where}"
         got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
         raise RecipeError(f"recipe: {message}{got}") from None
 
 
-def to_toml(values: Mapping[str, Any], comments: Mapping[str, str] | None = None) -> str:
-    """Values, and tables of values, as TOML; None is left out.
-
-    Every value of a recipe: `to_toml(recipe.model_dump(mode="json"))`.
-    comments  what stands behind a value, by `name` or `section.name`
-    """
-    comments = comments or {}
-    values = {key: value for key, value in values.items() if value is not None}
-    lines = [
-        f"{key} = {_toml(value)}{_comment(comments.get(key))}"
-        for key, value in values.items()
-        if not isinstance(value, dict)
-    ]
-    for section, table in values.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{section}]"]
-            lines += [
-                f"{_key(key)} = {_toml(value)}{_comment(comments.get(f'{section}.{key}'))}"
-                for key, value in table.items()
-            ]
-    return "\n".join(lines) + "\n"
+def _unknown(kind: type[Recipe], location: tuple[int | str, ...], value: Any) -> str:
+    """The message for an unknown section or setting: what is there instead."""
+    table: type[BaseModel] = kind
+    for name in location[:-1]:
+        if isinstance(name, str):
+            table = _table_in(table.model_fields[name].annotation) or table
+    names = sorted(table.model_fields, key=lambda name: table is kind and name in Recipe.model_fields)  # its own first
+    what = "section" if isinstance(value, Mapping) else "setting"
+    where = ".".join(map(str, location))
+    owner = ".".join(map(str, location[:-1])) or str(kind.model_fields["method"].default)
+    return f"recipe: there is no {what} {where}; {owner} has {', '.join(names)}"
 
 
-def _comment(text: str | None) -> str:
-    return f" # {' '.join(text.split())}" if text else ""
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    """The table that a field holds, itself or in a list."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
 
 
 def _parse(text: str) -> Any:
@@ -271,20 +350,3 @@ def _parse(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _key(key: str) -> str:
-    """A key as TOML takes it: names of joints may have anything in them."""
-    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml(key)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON's escapes are TOML's too
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items() if item is not None) + " }"
-    return repr(value)

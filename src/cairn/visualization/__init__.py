@@ -1,0 +1,1 @@
+"""Drawing: pose overlays, plots, contact sheets and HTML reports."""

@@ -1,4 +1,4 @@
-"""Reading COCO's format: what is written comes back, and each defect is one line with file and record."""
+"""COCO format: labels round-trip, and each invalid record is one line with file and record."""
 
 import json
 import math
@@ -11,18 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.formats.category import skeleton_of_category
+from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.formats.coco_rows import AREA_PER_BOX
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, load_skeleton
 from support import DATA
 
 
 def mouse() -> dict[str, Any]:
-    """A small file of two images, two mice, a crowd, and an object of another kind."""
+    """A small file of two images, two mice, a crowd, and an instance of another category."""
     names = ["snout", "leftear", "rightear", "nose"]
     return {
         "images": [
@@ -44,7 +43,7 @@ def mouse() -> dict[str, Any]:
 
 
 def put(folder: Path, content: Any) -> Path:
-    """The file, with its images (empty files: reading labels opens none) beside it."""
+    """Writes the file and its images beside it (empty, because reading COCO opens none)."""
     for name in ("a.jpg", "b.jpg"):
         (folder / name).touch()
     path = folder / "labels.json"
@@ -52,7 +51,7 @@ def put(folder: Path, content: Any) -> Path:
     return path
 
 
-def test_rows_come_to_their_images(tmp_path: Path) -> None:
+def test_annotations_belong_to_their_images(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     first, second = labels
     assert (first.id, second.id) == (7, 3)
@@ -62,16 +61,16 @@ def test_rows_come_to_their_images(tmp_path: Path) -> None:
     np.testing.assert_array_equal(second.annotation.visibility, [[2, 1, 0, 0]])
     np.testing.assert_array_equal(second.annotation.keypoints[0], [[1, 2], [3.5, 4], [math.nan] * 2, [math.nan] * 2])
     assert second.annotation.areas[0] == 33
-    np.testing.assert_array_equal(labels.known, [True, True, True, False])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, True, True, False])
 
 
-def test_what_is_missing_is_drawn_around_the_joints(tmp_path: Path) -> None:
+def test_missing_boxes_and_areas_are_computed_from_the_joints(tmp_path: Path) -> None:
     annotation = read_coco(put(tmp_path, mouse())).images[0].annotation
     np.testing.assert_array_equal(annotation.boxes[0], [5, 6, 4, 10])
     assert annotation.areas[0] == pytest.approx(AREA_PER_BOX * 40)
 
 
-def test_images_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None:
+def test_images_are_searched_beside_the_file_and_in_the_given_folder(tmp_path: Path) -> None:
     path = put(tmp_path, mouse())
     (tmp_path / "images").mkdir()
     with pytest.raises(LabelError, match=r"2 of 2 images are missing, the first is .*images/a\.jpg"):
@@ -79,10 +78,10 @@ def test_images_lie_beside_in_images_or_where_it_is_said(tmp_path: Path) -> None
     assert read_coco(path, tmp_path).images[1].path == tmp_path / "b.jpg"
 
 
-def test_skeleton_of_the_category(tmp_path: Path) -> None:
+def test_the_skeleton_is_that_of_the_category(tmp_path: Path) -> None:
     own = read_coco(put(tmp_path, mouse())).skeleton
     assert own.joints == ("snout", "leftear", "rightear", "nose")
-    assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the limb that came twice stands once
+    assert own.limbs == ((0, 1), (0, 2), (1, 2), (0, 3))  # the duplicate limb is dropped
     assert own.redundant == (2,)
     assert own.flip_pairs == ((1, 2),)
     coco = load_skeleton("coco17")
@@ -90,11 +89,11 @@ def test_skeleton_of_the_category(tmp_path: Path) -> None:
 
 
 @given(st.integers(2, 7).flatmap(lambda k: st.tuples(st.just(k), st.lists(st.tuples(*[st.integers(1, k)] * 2)))))
-def test_limbs_outside_the_redundant_ones_span_what_all_span(case: tuple[int, list[tuple[int, int]]]) -> None:
+def test_limbs_without_the_redundant_ones_connect_the_same_joints(case: tuple[int, list[tuple[int, int]]]) -> None:
     count, pairs = case
     names = [f"p{i}" for i in range(count)]
-    found = skeleton_of_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
-    tree = [found.limbs[i] for i in found.tree]
+    result = skeleton_from_category({"keypoints": names, "skeleton": [list(pair) for pair in pairs]})
+    tree = [result.limbs[i] for i in result.tree]
     assert reachable(count, tree) == reachable(count, [(a - 1, b - 1) for a, b in pairs])
 
 
@@ -105,27 +104,27 @@ def reachable(count: int, pairs: list[tuple[int, int]]) -> list[list[bool]]:
     return np.linalg.matrix_power(linked.astype(int), count).astype(bool).tolist()
 
 
-def test_a_definition_of_cairn_is_recognized() -> None:
+def test_a_built_in_skeleton_is_recognized() -> None:
     names = list(load_skeleton("coco17").joints)
-    assert skeleton_of_category({"keypoints": names}) is load_skeleton("coco17")
-    assert skeleton_of_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
+    assert skeleton_from_category({"keypoints": names}) is load_skeleton("coco17")
+    assert skeleton_from_category({"keypoints": names[::-1]}) != load_skeleton("coco17")
 
 
-def test_a_mean_of_joints_is_labeled_where_all_of_them_are(tmp_path: Path) -> None:
+def test_a_mean_joint_is_labeled_if_all_its_parts_are(tmp_path: Path) -> None:
     means = (("between", ("snout", "leftear")), ("never", ("snout", "nose")), ("nowhere", ("snout", "tail")))
     wanted = Skeleton("means", ("between", "never", "nowhere"), means=means)
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
-    np.testing.assert_array_equal(labels.known, [True, False, False])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, False, False])
     whole = read_coco(put(tmp_path, mouse()))
     for one, other in zip(whole, labels, strict=True):
-        for row, visible, points, seen in zip(
+        for row, visible, points, flags in zip(
             one.annotation.keypoints,
             one.annotation.visibility,
             other.annotation.keypoints,
             other.annotation.visibility,
             strict=True,
         ):
-            assert seen.tolist() == [min(visible[0], visible[1]), 0, 0]
+            assert flags.tolist() == [min(visible[0], visible[1]), 0, 0]
             np.testing.assert_array_equal(points, [(row[0] + row[1]) / 2, *[[math.nan] * 2] * 2])
 
 
@@ -133,11 +132,11 @@ def test_a_given_skeleton_is_matched_by_name(tmp_path: Path) -> None:
     wanted = Skeleton("ears", ("rightear", "tail", "leftear"))
     labels = read_coco(put(tmp_path, mouse()), skeleton=wanted)
     assert labels.skeleton == wanted
-    np.testing.assert_array_equal(labels.known, [True, False, True])
+    np.testing.assert_array_equal(labels.labeled_joints, [True, False, True])
     np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0], [[7, 7], [math.nan] * 2, [9, 16]])
 
 
-def test_write_then_read_is_the_same(tmp_path: Path) -> None:
+def test_labels_round_trip(tmp_path: Path) -> None:
     generator = np.random.default_rng(3)
     images = []
     for number in range(4):
@@ -168,7 +167,7 @@ def test_write_then_read_is_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["track", "track_id", "instance_id"])
 @pytest.mark.parametrize("other", ["female", None, True, -2, 1e9])
-def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other: Any) -> None:
+def test_track_ids_are_read_if_they_are_numbers(tmp_path: Path, key: str, other: Any) -> None:
     content = mouse()
     content["annotations"][1]["track"] = other
     assert read_coco(put(tmp_path, content)).images[0].annotation.tracks is None
@@ -177,7 +176,7 @@ def test_who_is_who_is_read_where_it_is_a_number(tmp_path: Path, key: str, other
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([-1, -1], [3])
 
 
-def test_nothing_is_left_where_a_file_cannot_be_written(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     labels = read_coco(put(tmp_path, mouse()))
     with pytest.raises(OutputError, match="cannot write"):
         write_coco(labels, tmp_path / "a.jpg" / "x.json")
@@ -192,7 +191,7 @@ def drop(kind: str, key: str) -> Callable[[dict], None]:
     return lambda content: content[kind][0].pop(key)
 
 
-DEFECTS: list[tuple[Callable[[dict], object], str]] = [
+INVALID: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(keypoints=[1, 2, 2, 3]), "annotation 11: keypoints must be 3 numbers for each .* 4 joints.* got 4"),
     (set_annotation(keypoints=[math.nan, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got nan"),
     (set_annotation(keypoints=[math.inf, 2, 2] + [0] * 9), "annotation 11: .*finite numbers, got inf"),
@@ -206,41 +205,41 @@ DEFECTS: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(area="big"), "annotation 11: area"),
     (set_annotation(area=math.nan), "annotation 11: area"),
     (set_annotation(iscrowd=2), "annotation 11: iscrowd"),
-    (set_annotation(image_id=99), "annotation 11 is of image_id 99"),
-    (set_annotation(image_id=[7]), "annotation 11 is of image_id"),
-    (set_annotation(category_id=9), "annotation 11 is of category_id 9"),
-    (set_annotation(id=12), "annotation id 12 stands twice"),
+    (set_annotation(image_id=99), "annotation 11 has image_id 99"),
+    (set_annotation(image_id=[7]), "annotation 11 has image_id"),
+    (set_annotation(category_id=9), "annotation 11 has category_id 9"),
+    (set_annotation(id=12), "annotation id 12 occurs twice"),
     (set_annotation(id="x"), r"annotations\[0\] needs an integer id"),
     (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labeled joint"),
     (drop("annotations", "keypoints"), "annotation 11 has no keypoints"),
-    (drop("annotations", "image_id"), "annotation 11 is of image_id None"),
-    (drop("annotations", "category_id"), "annotation 11 is of category_id None"),
+    (drop("annotations", "image_id"), "annotation 11 has image_id None"),
+    (drop("annotations", "category_id"), "annotation 11 has category_id None"),
     (drop("images", "width"), "image 7 needs a width and a height"),
     (drop("images", "file_name"), "image 7 needs a file_name"),
     (drop("images", "id"), r"images\[0\] needs an integer id"),
     (lambda content: content["categories"][0].update(skeleton=5), "category 1: skeleton must be a list of pairs"),
-    (lambda content: content["images"][1].update(id=7), "image id 7 stands twice"),
+    (lambda content: content["images"][1].update(id=7), "image id 7 occurs twice"),
     (lambda content: content["images"][1].update(file_name="c.jpg"), r"1 of 2 images are missing.*c\.jpg"),
     (lambda content: content.update(images=[]), "it lists no images"),
-    (lambda content: content.pop("categories"), "not in COCO's format.*categories"),
+    (lambda content: content.pop("categories"), "not in COCO format.*categories"),
     (lambda content: content["categories"].pop(0), "no category has keypoints"),
     (lambda content: content["categories"][1].update(keypoints=["a"]), r"different keypoints \(mouse 4, cage 1"),
-    (lambda content: content["categories"][1].update(id=1), "category id 1 stands twice"),
+    (lambda content: content["categories"][1].update(id=1), "category id 1 occurs twice"),
     (lambda content: content["categories"][0].update(skeleton=[[0, 1]]), r"category 1: limb \[0, 1\]"),
     (lambda content: content["categories"][0].update(keypoints=["a"] * 4), "category 1: .*each name once"),
     (
         lambda content: [row.update(keypoints=[0] * 12, bbox=[1, 1, 2, 2]) for row in content["annotations"]],
-        "no object has a labeled joint",
+        "no instance has a labeled joint",
     ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
-def test_a_defect_is_one_line_with_file_and_record(
-    tmp_path: Path, spoil: Callable[[dict], object], message: str
+@pytest.mark.parametrize(("corrupt", "message"), INVALID, ids=[message for _, message in INVALID])
+def test_an_invalid_record_is_one_line_with_file_and_record(
+    tmp_path: Path, corrupt: Callable[[dict], object], message: str
 ) -> None:
     content = mouse()
-    spoil(content)
+    corrupt(content)
     with pytest.raises(LabelError, match=message) as caught:
         read_coco(put(tmp_path, content))
     assert "labels.json" in str(caught.value)
@@ -248,14 +247,14 @@ def test_a_defect_is_one_line_with_file_and_record(
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", "\x00\xff", '{"images": 3}', "[" * 100_000, "1" * 5000])
-def test_what_is_no_label_file_is_one_line(tmp_path: Path, text: str) -> None:
+def test_another_file_is_a_one_line_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "labels.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(LabelError, match=r"labels\.json"):
         read_coco(path)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_missing_files_and_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="cannot read labels"):
         read_coco(tmp_path / "none.json")
     with pytest.raises(LabelError, match="no folder of images"):
@@ -266,15 +265,15 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    ("name", "expected", "images", "objects"),
+    ("name", "expected", "images", "instances"),
     [("coco-people", "coco17", 205, 532), ("lspet", "lsp14", 544, 544), ("faces", "face68", 369, 369),
      ("flies", "fly", 48, 96), ("openfield", "mouse", 13, 13)],
 )  # fmt: skip
-def test_real_sets(name: str, expected: str, images: int, objects: int) -> None:
+def test_real_sets(name: str, expected: str, images: int, instances: int) -> None:
     path = DATA / name / "val.json"
     if not path.is_file():
         pytest.skip(f"no data set at {path}")
     labels = read_coco(path)
     assert labels.skeleton.name == expected
     assert len(labels) == images
-    assert sum(len(image.annotation) for image in labels) == objects
+    assert sum(len(image.annotation) for image in labels) == instances

@@ -1,4 +1,4 @@
-"""mmpose's dataset_info: understood, and never executed."""
+"""mmpose's dataset_info is parsed and never executed."""
 
 from pathlib import Path
 
@@ -34,44 +34,44 @@ def put(folder: Path, text: str) -> Path:
     return path
 
 
-def test_all_of_it_is_understood(tmp_path: Path) -> None:
-    found = read_dataset_info(put(tmp_path, INFO))
-    assert found.name == "bird"
-    assert found.joints == ("beak", "wing_a", "wing_b")
-    assert found.flip_pairs == ((1, 2),)
-    assert found.limbs == ((0, 1), (0, 2), (1, 2))
-    assert found.redundant == (2,)
-    assert found.sigmas == (0.025, 0.1, 0.1)
-    assert found.colors == ("#ff8000", "#0000ff", "#00ff00")
-    assert read_skeleton(tmp_path / "bird.py") == found
+def test_every_field_is_read(tmp_path: Path) -> None:
+    result = read_dataset_info(put(tmp_path, INFO))
+    assert result.name == "bird"
+    assert result.joints == ("beak", "wing_a", "wing_b")
+    assert result.flip_pairs == ((1, 2),)
+    assert result.limbs == ((0, 1), (0, 2), (1, 2))
+    assert result.redundant == (2,)
+    assert result.sigmas == (0.025, 0.1, 0.1)
+    assert result.colors == ("#ff8000", "#0000ff", "#00ff00")
+    assert read_skeleton(tmp_path / "bird.py") == result
 
 
-def test_sigmas_that_are_missing_are_cocos_by_name(tmp_path: Path) -> None:
+def test_missing_sigmas_are_those_of_coco_by_name(tmp_path: Path) -> None:
     text = INFO.replace("sigmas=[0.025, 0.1, 0.1]", "sigmas=[]").replace("'beak'", "'nose'")
     assert read_dataset_info(put(tmp_path, text)).sigmas == (0.026, 0.05, 0.05)
 
 
 def test_nothing_is_executed(tmp_path: Path) -> None:
-    sprung = tmp_path / "sprung"
-    trap = f"open({str(sprung)!r}, 'w')"
+    executed = tmp_path / "executed"
+    trap = f"open({str(executed)!r}, 'w')"
     read_dataset_info(put(tmp_path, f"{trap}\n{INFO}"))
-    assert not sprung.exists()
+    assert not executed.exists()
     for text in (INFO.replace("[1.] * 2 + [1.5]", trap), INFO.replace("'bird'", f"str({trap})")):
         with pytest.raises(SkeletonError, match=r"bird\.py line \d+: expected plain values"):
             read_dataset_info(put(tmp_path, text))
-        assert not sprung.exists()
+        assert not executed.exists()
 
 
-DEFECTS = [
+INVALID = [
     ("", "has no dataset_info"),
-    ("dataset_info = dict(", "is no Python file"),
+    ("dataset_info = dict(", "is not valid Python"),
     ("dataset_info = [1]", "needs keypoint_info"),
     ("dataset_info = dict(**other)", "plain values"),
     ("dataset_info = dict(keypoint_info={0: dict(id=0)})", "needs a name"),
     ("dataset_info = dict(keypoint_info={0: dict(name='a', swap='b')})", "swap of a names 'b'"),
     (
         "dataset_info = dict(keypoint_info={0: dict(name='a', swap='b'), 1: dict(name='b', swap='')})",
-        "does not with it",
+        "not the other way around",
     ),
     ("dataset_info = dict(keypoint_info={0: dict(name='a')}, skeleton_info={0: dict(link=('a', 'c'))})", "names 'c'"),
     ("dataset_info = dict(keypoint_info={0: dict(name='a')}, sigmas=[1, 2])", "needs 1 positive sigmas"),
@@ -79,8 +79,8 @@ DEFECTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "message"), DEFECTS, ids=[message for _, message in DEFECTS])
-def test_a_defect_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "message"), INVALID, ids=[message for _, message in INVALID])
+def test_an_invalid_file_is_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SkeletonError, match=message) as caught:
         read_dataset_info(put(tmp_path, text))
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""MPII as it is published and as ports carry it, in files of a few people."""
+"""MPII as published and as ports have it, in files of a few people."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def release() -> dict[str, Any]:
     return {"annolist": struct_array(annolist), "img_train": np.array([[1, 0, 1, 1]])}
 
 
-def test_mat(tmp_path: Path) -> None:
+def test_the_published_mat_is_read(tmp_path: Path) -> None:
     images(tmp_path, NAMES)
     labels = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
     assert labels.skeleton.name == "mpii16"
@@ -61,19 +61,19 @@ def test_mat(tmp_path: Path) -> None:
     np.testing.assert_allclose(PROTOCOLS["mpii"].lengths(first, labels.skeleton), [3, 3])
 
 
-def test_mat_defects(tmp_path: Path) -> None:
+def test_an_invalid_mat_is_a_one_line_error(tmp_path: Path) -> None:
     images(tmp_path, NAMES[:1])
     path = save(tmp_path / "mpii.mat", RELEASE=release())
     with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 images are missing, the first is .*b\.jpg"):
         read_labels(path)
-    with pytest.raises(LabelError, match="has no validation part"):
+    with pytest.raises(LabelError, match="has no validation split"):
         read_labels(path, split="val")
     short = save(tmp_path / "short.mat", RELEASE={**release(), "img_train": np.array([[1, 0]])})
     with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
         read_labels(short)
-    nobody = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
-    with pytest.raises(LabelError, match="nobody has a labeled joint"):
-        read_labels(save(tmp_path / "nobody.mat", RELEASE=nobody))
+    unlabeled = {"annolist": struct_array([{"image": {"name": "a.jpg"}}]), "img_train": 1}
+    with pytest.raises(LabelError, match="no instance has a labeled joint"):
+        read_labels(save(tmp_path / "unlabeled.mat", RELEASE=unlabeled))
 
 
 def person(name: str, joint: int, x: float, visible: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def test_json_of_joints_and_center(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("root", [False, True])
-def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
+def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
     images(tmp_path, NAMES)
     people = []
     for name, validation in (("a.jpg", 0.0), ("b.jpg", 1.0)):
@@ -129,25 +129,25 @@ def test_json_of_joint_self_and_its_parts(tmp_path: Path, root: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("corrupt", "message"),
     [
         ({"joints": [[1, 2]]}, "entry 1 must have 16 joints of MPII, got 1"),
-        ({"scale": "large"}, "entry 1 is not of a form of MPII's"),
-        ({"center": [3]}, "entry 1 is not of a form of MPII's"),
-        ({"joints": [["x", 1]] * 16}, "entry 1 is not of a form of MPII's"),
+        ({"scale": "large"}, "entry 1 is not in a format of MPII"),
+        ({"center": [3]}, "entry 1 is not in a format of MPII"),
+        ({"joints": [["x", 1]] * 16}, "entry 1 is not in a format of MPII"),
     ],
 )
-def test_json_defects(tmp_path: Path, spoil: dict[str, Any], message: str) -> None:
+def test_invalid_json_is_a_one_line_error(tmp_path: Path, corrupt: dict[str, Any], message: str) -> None:
     images(tmp_path, NAMES)
     path = tmp_path / "train.json"
-    path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | spoil]))
+    path.write_text(json.dumps([person("a.jpg", 3, 5, 1), person("b.jpg", 3, 5, 1) | corrupt]))
     with pytest.raises(LabelError, match=rf"train\.json: {message}"):
         read_labels(path)
-    with pytest.raises(LabelError, match="does not say which people are for training"):
+    with pytest.raises(LabelError, match="does not state which people are for training"):
         read_labels(path, split="val")
     path.write_text(json.dumps([{"name": 1}]))
-    with pytest.raises(LabelError, match=r"entry 0 is not of a form of MPII's .*joints"):
+    with pytest.raises(LabelError, match=r"entry 0 is not in a format of MPII .*joints"):
         read_labels(path)
     path.write_text("[1, 2")
-    with pytest.raises(LabelError, match="is not JSON"):
+    with pytest.raises(LabelError, match="is not valid JSON"):
         read_labels(path)

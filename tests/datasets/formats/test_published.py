@@ -1,4 +1,4 @@
-"""FLIC, LSP and LSPET in files of a few images, and the door that tells all forms apart."""
+"""FLIC, LSP and LSPET in files of a few images, and the detection of MATLAB files."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.reading import read_labels
+from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.matlab_files import images, save, struct_array
@@ -40,15 +40,15 @@ def test_flic(tmp_path: Path, count: int) -> None:
     np.testing.assert_allclose(annotation.boxes[0], [20 - 176, 40 - 176, 352, 352])
 
 
-def test_flic_parts_and_defects(tmp_path: Path) -> None:
+def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
     assert [image.path.name for image in read_labels(path, split="train")] == ["1.jpg"]
     assert [image.path.name for image in read_labels(path, split="val")] == ["0.jpg"]
-    spoilt = flic()
-    spoilt["coords"][0, 1] = np.zeros((2, 14))
+    corrupted = flic()
+    corrupted["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
-        read_labels(save(path, examples=spoilt))
+        read_labels(save(path, examples=corrupted))
 
 
 def test_flip_pairs_of_flic_are_the_published_ones() -> None:
@@ -62,7 +62,7 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     joints[:, 0], joints[:, 1] = np.arange(14)[:, None] + 1, [[5, 6]]
     joints[3:, 2, 0] = 1
     joints[:, 2, 1] = 1
-    joints[:3, :2, 0] = -7  # what stands there without a flag means nothing
+    joints[:3, :2, 0] = -7  # coordinates without a flag are meaningless
     path = save(tmp_path / "joints.mat", joints=joints)
     labels = read_labels(path)
     assert [image.path.name for image in labels] == ["im00001.jpg", "im00002.jpg"]
@@ -70,11 +70,11 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.visibility[0], [0] * 3 + [2] * 11)
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
-    with pytest.raises(LabelError, match="no validation part"):
+    with pytest.raises(LabelError, match="no validation split"):
         read_labels(path, split="val")
 
 
-def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> None:
+def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     names = [f"im{i:04d}.jpg" for i in range(1, 1003)]
@@ -94,26 +94,39 @@ def test_lsp_flags_the_hidden_joints_and_halves_for_testing(tmp_path: Path) -> N
     assert [p.path.name for p in read_labels(path, folder, split="val")] == names[1000:]
 
 
+def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
+    assert detect_format(save(tmp_path / "a.mat", examples=flic())).name == "flic"
+    assert detect_format(save(tmp_path / "b.mat", joints=np.ones((14, 3, 2)))).name == "lsp"
+    assert detect_format(save(tmp_path / "c.mat", RELEASE=struct_array([{"annolist": 1}]))).name == "mpii"
+
+
+def test_a_split_that_the_format_lacks_is_an_error(tmp_path: Path) -> None:
+    images(tmp_path, ["0.jpg", "1.jpg"])
+    path = save(tmp_path / "examples.mat", examples=flic())
+    with pytest.raises(LabelError, match="labels in flic format have the splits train, val, got split test"):
+        read_labels(path, split="test")
+
+
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
     images(tmp_path, ["im00001.jpg"])
     path = save(tmp_path / "joints.mat", joints=np.full((14, 3, 1), 5.0))
     assert read_labels(path).skeleton.name == "lsp14"
     labels = read_labels(path, skeleton=load_skeleton("coco17"))
     assert labels.skeleton.name == "coco17"
-    assert labels.known.sum() == 12
+    assert labels.labeled_joints.sum() == 12
     with pytest.raises(LabelError, match=r"joints\.mat: .*share none"):
         read_labels(path, skeleton=Skeleton("hand", ("thumb",)))
 
 
-def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_mat_file_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = save(tmp_path / "other.mat", weights=np.ones(3))
-    with pytest.raises(LabelError, match="holds weights: expected RELEASE of MPII, examples of FLIC, or joints"):
+    with pytest.raises(LabelError, match="has weights: expected RELEASE of MPII, examples of FLIC, or joints"):
         read_labels(other)
     with pytest.raises(LabelError, match=r"joints must be \(3, 14, N\) .* got \(2, 2, 2\)"):
         read_labels(save(tmp_path / "joints.mat", joints=np.ones((2, 2, 2))))
     cut = tmp_path / "cut.mat"
     cut.write_bytes(save(tmp_path / "whole.mat", joints=np.ones((14, 3, 5))).read_bytes()[:300])
-    with pytest.raises(LabelError, match=r"cut\.mat is damaged, or no MATLAB file"):
+    with pytest.raises(LabelError, match=r"cut\.mat is damaged, or not a MATLAB file"):
         read_labels(cut)
     with pytest.raises(LabelError, match="cannot read labels"):
         read_labels(tmp_path / "none.mat")
@@ -124,7 +137,7 @@ def test_what_is_no_set_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_labels(other)
 
 
-def test_coco_goes_to_its_reader(tmp_path: Path) -> None:
+def test_coco_has_no_splits(tmp_path: Path) -> None:
     images(tmp_path, ["a.jpg"])
     row = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2]}
     path = tmp_path / "labels.json"
@@ -135,5 +148,5 @@ def test_coco_goes_to_its_reader(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(content))
     assert read_labels(path).skeleton.joints == ("dot",)
-    with pytest.raises(LabelError, match="have no parts"):
+    with pytest.raises(LabelError, match="have no splits"):
         read_labels(path, split="val")

@@ -1,4 +1,4 @@
-"""SLEAP's files, written by sleap-io: .slp -> COCO keeps names, points, visibility, pairs, limbs and tracks."""
+"""SLEAP files written by sleap-io: .slp -> COCO keeps names, points, visibility, flip pairs, limbs and track IDs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from cairn.errors import LabelError
 from cairn.media.images import read_image
 from support.made_labels import draw_images
 
-sio = pytest.importorskip("sleap_io", reason="SLEAP's files need sleap-io, which is in the io extra")
+sio = pytest.importorskip("sleap_io", reason="SLEAP files need sleap-io, which is in the io extra")
 
 POINTS = np.array([[[10.5, 20.25], [30, 4], [np.nan, np.nan]], [[1, 2], [3, 4.75], [5, 6]]])
 IMAGES = ("img0.png", "img1.png", "img2.png")
 
 
 def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "armA", "armB")) -> Any:
-    """Two animals in frame 1, one in frame 2, and a prediction in frame 0, which is no label."""
+    """Two animals in frame 1, one in frame 2, and a prediction in frame 0, which is not a label."""
     skeleton = sio.Skeleton(
         list(nodes), edges=[(nodes[0], nodes[1]), (nodes[0], nodes[2])], symmetries=[(nodes[1], nodes[2])], name="bug"
     )
@@ -42,32 +42,32 @@ def labels(folder: Path, video: Any = None, nodes: tuple[str, ...] = ("head", "a
     return sio.Labels(videos=[video], skeletons=[skeleton], labeled_frames=frames, tracks=tracks)
 
 
-def check(found: Any) -> None:
-    skeleton = found.skeleton
+def check(result: Any) -> None:
+    skeleton = result.skeleton
     assert skeleton.name == "bug"
     assert skeleton.joints == ("head", "armA", "armB")
     assert skeleton.limbs == ((0, 1), (0, 2))
     assert skeleton.flip_order == (0, 2, 1)
-    first, second = found
+    first, second = result
     np.testing.assert_array_equal(first.annotation.keypoints, POINTS.astype(np.float32))
     assert first.annotation.visibility.tolist() == [[2, 2, 0], [2, 2, 1]]
     assert (first.annotation.tracks.tolist(), second.annotation.tracks.tolist()) == ([0, 1], [0])
     np.testing.assert_array_equal(second.annotation.keypoints[0], POINTS[1] + 7)
     assert (first.frame, second.frame) == (1, 2)
-    assert len(first.kin) == 1
-    assert first.kin == second.kin
+    assert len(first.groups) == 1
+    assert first.groups == second.groups
 
 
-def test_slp_to_coco_is_the_same(tmp_path: Path) -> None:
+def test_slp_to_coco_round_trips(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.slp"))
-    found = read_labels(tmp_path / "bugs.slp")
-    check(found)
-    assert [image.path.name for image in found] == ["img1.png", "img2.png"]
-    write_coco(found, tmp_path / "bugs.json")
+    result = read_labels(tmp_path / "bugs.slp")
+    check(result)
+    assert [image.path.name for image in result] == ["img1.png", "img2.png"]
+    write_coco(result, tmp_path / "bugs.json")
     check(read_coco(tmp_path / "bugs.json"))
 
 
-def test_images_of_another_machine_are_found_beside(tmp_path: Path) -> None:
+def test_images_with_paths_of_another_machine_are_found(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     labels(tmp_path / "there").save(str(tmp_path / "bugs.slp"))
     (tmp_path / "there").rename(tmp_path / "here")
@@ -76,13 +76,13 @@ def test_images_of_another_machine_are_found_beside(tmp_path: Path) -> None:
     check(read_labels(tmp_path / "bugs.slp", tmp_path / "here"))
 
 
-def test_images_inside_the_file_are_written(tmp_path: Path) -> None:
+def test_embedded_images_are_written(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
     with pytest.raises(LabelError, match="its images are in the file itself: cairn convert"):
         read_labels(tmp_path / "bugs.pkg.slp")
-    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    check(found)
-    for image, name in zip(found, IMAGES[1:], strict=True):
+    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    check(result)
+    for image, name in zip(result, IMAGES[1:], strict=True):
         assert image.path.is_relative_to(tmp_path / "frames")
         np.testing.assert_array_equal(read_image(image.path), read_image(tmp_path / name))
 
@@ -98,18 +98,18 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
     labels(tmp_path, sio.Video.from_filename(str(path))).save(str(tmp_path / "bugs.slp"))
     with pytest.raises(LabelError, match=r"its images are in clip one\.avi: cairn convert"):
         read_labels(tmp_path / "bugs.slp")
-    found = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
-    check(found)
-    assert found.images[0].kin == ("video clip one.avi",)
-    for image, value in zip(found, (120, 220), strict=True):
+    result = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+    check(result)
+    assert result.images[0].groups == ("video clip one.avi",)
+    for image, value in zip(result, (120, 220), strict=True):
         assert abs(float(read_image(image.path).mean()) - value) < 3
     path.unlink()
     with pytest.raises(LabelError, match="no video at"):
         read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
 
 
-def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
-    """Two folders of images called alike, put into one file."""
+def test_videos_with_the_same_name_have_separate_frames(tmp_path: Path) -> None:
+    """Two folders of images with the same name, in one file."""
     content = labels(tmp_path / "one/cam")
     draw_images(tmp_path / "two/cam", ("x.png", *IMAGES))  # of other grays
     other = sio.Video.from_filename([str(tmp_path / "two/cam" / name) for name in IMAGES])
@@ -117,13 +117,13 @@ def test_videos_of_one_name_keep_their_frames_apart(tmp_path: Path) -> None:
     content.videos.append(other)
     content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
     content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
-    found = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
-    assert [image.kin for image in found] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
-    grays = [int(read_image(image.path)[0, 0, 0]) for image in found]
+    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    assert [image.groups for image in result] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
+    grays = [int(read_image(image.path)[0, 0, 0]) for image in result]
     assert grays == [30, 50, 50]
 
 
-def test_predictions_are_no_labels(tmp_path: Path) -> None:
+def test_predictions_are_not_labels(tmp_path: Path) -> None:
     content = labels(tmp_path)
     content.labeled_frames = content.labeled_frames[:1]
     content.save(str(tmp_path / "bugs.slp"))
@@ -131,7 +131,7 @@ def test_predictions_are_no_labels(tmp_path: Path) -> None:
         read_labels(tmp_path / "bugs.slp")
 
 
-def test_infinite_points_and_damage_are_one_line(tmp_path: Path) -> None:
+def test_infinite_points_and_damaged_files_are_one_line_errors(tmp_path: Path) -> None:
     content = labels(tmp_path)
     content.labeled_frames[1].instances[0].points["xy"][0] = np.inf
     content.save(str(tmp_path / "bugs.slp"))

@@ -1,4 +1,4 @@
-"""YOLO-pose folders: COCO -> YOLO -> COCO keeps what the form holds, and each defect is one line with file and line."""
+"""YOLO-pose folders: labels round-trip as far as the format holds them, and each invalid line is named."""
 
 import json
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.formats.yolo_writer import write_yolo
-from cairn.datasets.problems import Faults
+from cairn.datasets.formats.yolo import write_yolo
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.skeleton import Skeleton
@@ -23,7 +23,7 @@ DATA = "train: images/train\nkpt_shape: [3, 3]\nflip_idx: [0, 2, 1]\nnames: [fly
 
 
 def folder(root: Path, data: str = DATA, **texts: str) -> Path:
-    """A set of two images of 40 x 60."""
+    """A data set of two images of 40 x 60 pixels."""
     draw_images(root / "images/train", ("a.png", "b.png"))
     (root / "labels/train").mkdir(parents=True)
     for name, text in (texts or {"a": LINE}).items():
@@ -32,11 +32,11 @@ def folder(root: Path, data: str = DATA, **texts: str) -> Path:
     return root
 
 
-def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
+def test_coco_to_yolo_and_back_round_trips(tmp_path: Path) -> None:
     write_coco(make_labels(tmp_path), tmp_path / "one.json")
     labels = read_coco(tmp_path / "one.json")
     lost = write_yolo(labels, tmp_path / "yolo")
-    assert lost == ("4 tracks are left out, for which YOLO has no room",)
+    assert lost == ("4 track IDs are skipped: YOLO has no field for them",)
     again = read_labels(tmp_path / "yolo")
     write_coco(again, tmp_path / "yolo/two.json")
     back = read_coco(tmp_path / "yolo/two.json")
@@ -47,8 +47,8 @@ def test_coco_to_yolo_and_back_is_the_same(tmp_path: Path) -> None:
         assert one.path.read_bytes() == other.path.read_bytes()
 
 
-def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
-    """The numbers of the format's own definition, worked out here and not by the reader."""
+def test_the_files_follow_the_definition_of_the_format(tmp_path: Path) -> None:
+    """The expected numbers are computed from the definition, not by the reader."""
     labels = make_labels(tmp_path)
     write_yolo(labels, tmp_path / "yolo", "val")
     table = yaml.safe_load((tmp_path / "yolo/data.yaml").read_text(encoding="utf-8"))
@@ -68,14 +68,14 @@ def test_what_others_read_of_it_is_right(tmp_path: Path) -> None:
         np.testing.assert_allclose(values[5:].reshape(-1, 3), expected, atol=1e-6)
 
 
-def test_parts_share_one_description(tmp_path: Path) -> None:
+def test_splits_share_one_data_yaml(tmp_path: Path) -> None:
     labels = make_labels(tmp_path)
     write_yolo(labels, tmp_path / "yolo", "train")
     write_yolo(replace(labels, images=labels.images[:1]), tmp_path / "yolo", "val")
     assert len(read_labels(tmp_path / "yolo")) == 4
     assert len(read_labels(tmp_path / "yolo", split="train")) == 3
     assert len(read_labels(tmp_path / "yolo/data.yaml", split="val")) == 1
-    with pytest.raises(LabelError, match="no images under test"):
+    with pytest.raises(LabelError, match="lists no images under test"):
         read_labels(tmp_path / "yolo", split="test")  # type: ignore[arg-type]
     other = replace(labels, skeleton=replace(MOTH, joints=("a", "b", "c", "d", "e")))
     with pytest.raises(OutputError, match="has other joints"):
@@ -83,18 +83,18 @@ def test_parts_share_one_description(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in (tmp_path / "yolo").iterdir()) == ["data.yaml", "images", "labels"]
 
 
-def test_what_readers_refuse_is_left_out_and_said(tmp_path: Path) -> None:
+def test_what_the_format_cannot_hold_is_skipped_and_reported(tmp_path: Path) -> None:
     labels = make_labels(tmp_path, crowds=True)
     first = labels.images[0]
     first.annotation.keypoints[0, 0] = (60.5, 3)
     lost = write_yolo(labels, tmp_path / "yolo")
-    assert sorted(line.split()[0:2] for line in lost) == [["1", "joints"], ["2", "crowds"], ["2", "tracks"]]
+    assert sorted(line.split()[0:2] for line in lost) == [["1", "joints"], ["2", "crowds"], ["2", "track"]]
     again = read_labels(tmp_path / "yolo").images[0].annotation
     assert len(again) == 1
     assert again.visibility[0].tolist() == [0, *first.annotation.visibility[0, 1:]]
 
 
-def test_two_numbers_a_joint_and_names_in_other_forms(tmp_path: Path) -> None:
+def test_two_numbers_per_joint_and_paths_of_another_tool(tmp_path: Path) -> None:
     data = "path: ../elsewhere\ntrain: ../train/images\nkpt_shape: [2, 2]\nnames: {0: leaf}\n"
     root = folder(tmp_path / "set", data, a="0 0.5 0.5 1 1 0.25 0.5 0 0\n")
     (root / "images/train").rename(root / "moved")
@@ -109,7 +109,7 @@ def test_two_numbers_a_joint_and_names_in_other_forms(tmp_path: Path) -> None:
     assert named.skeleton.joints == ("stem", "tip")
 
 
-def test_an_identity_flip_order_does_not_outdo_names(tmp_path: Path) -> None:
+def test_names_take_precedence_over_an_identity_flip_order(tmp_path: Path) -> None:
     data = DATA.replace("[0, 2, 1]", "[0, 1, 2]").replace("w1, w2", "wingL, wingR")
     assert read_labels(folder(tmp_path, data)).skeleton.flip_pairs == ((1, 2),)
 
@@ -123,10 +123,10 @@ def test_a_text_file_may_list_the_images(tmp_path: Path) -> None:
         read_labels(root)
 
 
-BAD_LINES = [
+INVALID_LINES = [
     (LINE.replace("0.25", "nan", 1), r"labels/train/a\.txt line 2: expected finite numbers, got nan"),
     (LINE.replace("0.25", "inf", 1), r"a\.txt line 2: expected finite numbers, got inf"),
-    (LINE + " 1", r"a\.txt line 2: expected 14 numbers as kpt_shape says, got 15"),
+    (LINE + " 1", r"a\.txt line 2: expected 14 numbers by kpt_shape, got 15"),
     ("0 0.5 0.5 0.5", r"a\.txt line 2: expected 14 numbers"),
     (LINE.replace("0.25 1", "0.25 7"), r"a\.txt line 2: v must be 0 .* got 7"),
     (LINE.replace("0.5 0.5 0.5 0.5", "0.5 0.5 -1 0.5", 1), r"a\.txt line 2: .*negative"),
@@ -134,47 +134,47 @@ BAD_LINES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), BAD_LINES)
-def test_a_bad_line_is_named_or_left_out(tmp_path: Path, line: str, message: str) -> None:
+@pytest.mark.parametrize(("line", "message"), INVALID_LINES)
+def test_an_invalid_line_is_named_or_skipped(tmp_path: Path, line: str, message: str) -> None:
     root = folder(tmp_path, a=f"{LINE}\n{line}\n")
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(root)
     assert "\n" not in str(caught.value)
-    faults = Faults(skip=True)
-    assert len(read_labels(root, faults=faults).images[0].annotation) == 1
-    assert len(faults.skipped) == 1
+    problems = Problems(skip=True)
+    assert len(read_labels(root, problems=problems).images[0].annotation) == 1
+    assert len(problems.skipped) == 1
 
 
-BAD_DATA: list[tuple[Callable[[str], str], str]] = [
+INVALID_DATA: list[tuple[Callable[[str], str], str]] = [
     (lambda data: data.replace("[3, 3]", "[3, 4]"), "kpt_shape must be"),
     (lambda data: data.replace("[3, 3]", "17"), "kpt_shape must be"),
     (lambda data: data.replace("[0, 2, 1]", "[0, 2, 2]"), "flip_idx must be the numbers from 0 to 2"),
-    (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must return each joint to its place"),
-    (lambda data: data.replace("w1, w2", "w1"), "kpt_names must be 3 names"),
+    (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must map each joint to itself"),
+    (lambda data: data.replace("w1, w2", "w1"), "kpt_names must have the 3 names"),
     (lambda data: data.replace("{0: [head, w1, w2]}", "[[a, b, c], [a, b, d]]"), "classes have different keypoints"),
-    (lambda data: data.replace("images/train", "images/none"), "there are no images at .*images/none"),
+    (lambda data: data.replace("images/train", "images/none"), "no images at .*images/none"),
     (lambda data: data.replace("images/train", "../../x"), "leaves the folder"),
-    (lambda data: data.replace("train: images/train", ""), "names no images"),
+    (lambda data: data.replace("train: images/train", ""), "lists no images"),
     (lambda data: data + "val: images/train\n", r"lists .*a\.png twice"),
-    (lambda data: data + "names: [", "is not YAML"),
-    (lambda data: "!!python/object/apply:os.system ['true']", "is not YAML"),
+    (lambda data: data + "names: [", "is not valid YAML"),
+    (lambda data: "!!python/object/apply:os.system ['true']", "is not valid YAML"),
     (lambda data: data.replace("kpt_shape", "shape"), "describes no keypoints"),
     (lambda data: "", "is empty"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "message"), BAD_DATA, ids=[message for _, message in BAD_DATA])
-def test_a_defect_of_the_description_is_one_line(tmp_path: Path, spoil: Callable[[str], str], message: str) -> None:
+@pytest.mark.parametrize(("corrupt", "message"), INVALID_DATA, ids=[message for _, message in INVALID_DATA])
+def test_an_invalid_data_yaml_is_a_one_line_error(tmp_path: Path, corrupt: Callable[[str], str], message: str) -> None:
     root = folder(tmp_path / "set")
-    (root / "data.yaml").write_text(spoil(DATA))
+    (root / "data.yaml").write_text(corrupt(DATA))
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(root)
     assert "data.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="nobody has a labeled joint"):
+def test_data_sets_without_labels_or_images_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(LabelError, match="no instance has a labeled joint"):
         read_labels(folder(tmp_path / "one", a="0 0.5 0.5 0.5 0.5" + " 0" * 9))
     (tmp_path / "two").mkdir()
     with pytest.raises(LabelError, match=r"a folder without data\.yaml"):
@@ -185,9 +185,20 @@ def test_no_labeled_joint_and_no_image(tmp_path: Path) -> None:
         read_labels(root)
 
 
-def test_json_is_yaml(tmp_path: Path) -> None:
+def test_any_joint_names_round_trip(tmp_path: Path) -> None:
     joints = json.dumps(["ä: b", "#c", "yes"], ensure_ascii=False)
     root = folder(tmp_path, DATA.replace("[head, w1, w2]", joints))
     labels = read_labels(root)
     write_yolo(labels, tmp_path / "out")
     assert read_labels(tmp_path / "out").skeleton.joints == ("ä: b", "#c", "yes")
+
+
+def test_a_split_is_added_to_a_folder_of_an_earlier_version(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    write_yolo(labels, tmp_path / "yolo")
+    path = tmp_path / "yolo/data.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    lines = [f"{line} # another comment" if line.startswith("flip_idx") else line for line in lines]
+    path.write_text("\n".join([*lines, "# limbs and sigmas"]) + "\n")
+    write_yolo(labels, tmp_path / "yolo", "val")
+    assert len(read_labels(tmp_path / "yolo", split="val")) == len(labels)

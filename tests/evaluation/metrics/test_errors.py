@@ -1,4 +1,4 @@
-"""Planted errors are told for what they are, and putting one kind right mends that kind alone."""
+"""Planted errors have the right type, and correcting one type changes that type only."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.evaluate import Evaluation, measure
-from cairn.evaluation.metrics.errors import GOOD, KINDS, NEAR, breakdown, kinds_of, repaired
+from cairn.evaluation.metrics.errors import ERROR_TYPES, GOOD, NEAR, breakdown, corrected_ap, error_types
 from cairn.evaluation.metrics.oks import similarity
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 BODY = Skeleton(
@@ -25,16 +26,16 @@ BODY = Skeleton(
 )
 PERSON = np.array([[100, 100], [160, 150], [40, 150], [150, 300], [50, 300]], np.float32)
 AREA = 40_000.0
-HOPELESS = np.full(2, 5000, np.float32)
+FAR = np.full(2, 5000, np.float32)
 
 
 def away(similar: float, joint: int, area: float = AREA) -> float:
-    """Pixels at which a keypoint is so similar to its label: the definition, solved for d."""
+    """Distance in pixels of a given keypoint similarity: the definition, solved for d."""
     return float(np.sqrt(-2 * area * np.log(similar)) * 2 * BODY.sigmas[joint])
 
 
 def annotation(people: list[NDArray], crowd: int = 0) -> Annotation:
-    """People, and regions of crowds in the bottom right corner."""
+    """People, and crowd regions in the bottom right corner."""
     points = np.stack([*people, *[np.full_like(PERSON, np.nan)] * crowd])
     count = len(points)
     boxes = np.array([[0, 0, 200, 400]] * len(people) + [[2000, 2000, 500, 500]] * crowd, np.float32)
@@ -53,13 +54,14 @@ def poses(people: list[NDArray]) -> Poses:
     return Poses(points, confidence, np.linspace(1, 0.5, len(points), dtype=np.float32), BODY)
 
 
-def evaluation(labeled: list[NDArray], found: list[NDArray], crowd: int = 0) -> Evaluation:
+def evaluation(labeled: list[NDArray], predicted: list[NDArray], crowd: int = 0) -> Evaluation:
     image = LabeledImage(0, Path("made.png"), (3000, 3000), annotation(labeled, crowd))
-    return measure(Labels(BODY, (image,), np.ones(5, bool)), (poses(found),))
+    return measure(Labels(BODY, (image,), np.ones(5, bool)), (poses(predicted),))
 
 
-def kinds(labeled: list[NDArray], found: list[NDArray]) -> list[list[str]]:
-    return [[KINDS[kind] if kind >= 0 else "-" for kind in row] for row in breakdown(evaluation(labeled, found)).kinds]
+def types(labeled: list[NDArray], predicted: list[NDArray]) -> list[list[str]]:
+    result = breakdown(evaluation(labeled, predicted)).types
+    return [[ERROR_TYPES[index] if index >= 0 else "-" for index in row] for row in result]
 
 
 def moved(joint: int, by: float) -> NDArray:
@@ -69,51 +71,51 @@ def moved(joint: int, by: float) -> NDArray:
 
 
 @pytest.mark.parametrize("joint", range(5))
-def test_the_limits_of_good_and_jitter_are_the_papers(joint: int) -> None:
-    for similar, kind in (
+def test_thresholds_of_good_and_jitter_are_those_of_the_paper(joint: int) -> None:
+    for similar, name in (
         (GOOD + 0.01, "good"),
         (GOOD - 0.01, "jitter"),
         (NEAR + 0.01, "jitter"),
         (NEAR - 0.01, "miss"),
     ):
-        found = moved(joint, away(similar, joint))
-        assert kinds([PERSON], [found])[0] == [kind if k == joint else "good" for k in range(5)], similar
+        predicted = moved(joint, away(similar, joint))
+        assert types([PERSON], [predicted])[0] == [name if k == joint else "good" for k in range(5)], similar
 
 
-def test_left_for_right_is_an_inversion() -> None:
-    found = PERSON.copy()
-    found[[3, 4]] = found[[4, 3]]
-    assert kinds([PERSON], [found]) == [["good", "good", "good", "inversion", "inversion"]]
+def test_left_right_confusion_is_an_inversion() -> None:
+    predicted = PERSON.copy()
+    predicted[[3, 4]] = predicted[[4, 3]]
+    assert types([PERSON], [predicted]) == [["good", "good", "good", "inversion", "inversion"]]
 
 
-def test_another_persons_joint_is_a_swap_also_from_the_other_side() -> None:
+def test_a_joint_of_another_person_is_a_swap_also_if_flipped() -> None:
     other = PERSON + np.array([400, 0], np.float32)
-    found = PERSON.copy()
-    found[1], found[3] = other[1], other[4]
-    assert kinds([PERSON, other], [found, other]) == [["good", "swap", "good", "swap", "good"], ["good"] * 5]
+    predicted = PERSON.copy()
+    predicted[1], predicted[3] = other[1], other[4]
+    assert types([PERSON, other], [predicted, other]) == [["good", "swap", "good", "swap", "good"], ["good"] * 5]
 
 
-def test_a_joint_without_a_mirror_and_a_place_without_a_label_are_misses() -> None:
-    found, unlabeled = PERSON.copy(), PERSON.copy()
-    found[0] = PERSON[1]  # a nose on a hand is no mirror's place
-    found[3] = PERSON[4]  # where nobody labeled the other foot
+def test_a_joint_without_counterpart_and_a_location_without_label_are_misses() -> None:
+    predicted, unlabeled = PERSON.copy(), PERSON.copy()
+    predicted[0] = PERSON[1]  # a nose has no left-right counterpart
+    predicted[3] = PERSON[4]  # the other foot is not labeled
     unlabeled[4] = np.nan
-    assert kinds([unlabeled], [found]) == [["miss", "good", "good", "miss", "-"]]
+    assert types([unlabeled], [predicted]) == [["miss", "good", "good", "miss", "-"]]
 
 
-def test_what_was_not_found_is_a_miss_and_a_person_that_was_not_is_another_thing() -> None:
-    found = PERSON.copy()
-    found[2] = np.nan
+def test_an_undetected_joint_is_a_miss_and_an_undetected_person_a_false_negative() -> None:
+    predicted = PERSON.copy()
+    predicted[2] = np.nan
     far = PERSON + np.array([800, 0], np.float32)
-    assert kinds([PERSON, far], [found]) == [["good", "good", "miss", "good", "good"], ["object missed"] * 5]
-    assert breakdown(evaluation([PERSON, far], [])).shares["object missed"] == 100
+    assert types([PERSON, far], [predicted]) == [["good", "good", "miss", "good", "good"], ["false negative"] * 5]
+    assert breakdown(evaluation([PERSON, far], [])).shares["false negative"] == 100
 
 
-def test_finds_that_are_nobody_count_unless_they_are_where_nobody_labeled() -> None:
-    second = PERSON + np.array([4, 0], np.float32)  # a second find of the same person
-    nobody = PERSON + np.array([1200, 0], np.float32)
+def test_background_false_positives_count_outside_crowds() -> None:
+    second = PERSON + np.array([4, 0], np.float32)  # a second prediction of the same person
+    background = PERSON + np.array([1200, 0], np.float32)
     in_crowd = PERSON + np.array([2150, 2000], np.float32)
-    result = evaluation([PERSON], [PERSON, second, nobody, in_crowd], crowd=1)
+    result = evaluation([PERSON], [PERSON, second, background, in_crowd], crowd=1)
     assert breakdown(result).background == 2
     assert breakdown(result).shares["good"] == 100
 
@@ -123,19 +125,21 @@ def test_finds_that_are_nobody_count_unless_they_are_where_nobody_labeled() -> N
     arrays(np.float32, (4, 5, 2), elements=st.floats(0, 400, width=32)),
     arrays(np.bool_, (3, 5)),
 )
-def test_kinds_are_as_the_definitions_say_keypoint_by_keypoint(
-    truth: NDArray, found: NDArray, labeled: NDArray
+def test_types_equal_the_definitions_keypoint_by_keypoint(
+    points: NDArray, predicted: NDArray, labeled: NDArray
 ) -> None:
     """Against the paper's conditions, written out with loops."""
     labeled = labeled | (np.arange(5) == 0)
-    rows = annotation([np.where(seen[:, None], person, np.nan) for person, seen in zip(truth, labeled, strict=True)])
+    rows = annotation(
+        [np.where(joints[:, None], person, np.nan) for person, joints in zip(points, labeled, strict=True)]
+    )
     partner = np.array([2, -1, 0])
-    got = kinds_of(rows, poses(list(found)), partner)
+    got = error_types(rows, poses(list(predicted)), partner)
 
-    def alike(point: NDArray, person: int, joint: int, sigma: float) -> float:
+    def keypoint_similarity(point: NDArray, person: int, joint: int, sigma: float) -> float:
         if not labeled[person, joint]:
             return 0.0
-        distance = float(((point.astype(float) - truth[person, joint].astype(float)) ** 2).sum())
+        distance = float(((point.astype(float) - points[person, joint].astype(float)) ** 2).sum())
         return float(np.exp(-distance / (2 * AREA * (2 * sigma) ** 2)))
 
     for person in range(3):
@@ -144,24 +148,26 @@ def test_kinds_are_as_the_definitions_say_keypoint_by_keypoint(
             if not labeled[person, joint]:
                 expected = -1
             elif partner[person] < 0:
-                expected = KINDS.index("object missed")
+                expected = ERROR_TYPES.index("false negative")
             else:
-                point = found[partner[person], joint]
-                own = alike(point, person, joint, sigma)
-                inverted = alike(point, person, mirror, sigma) if mirror != joint else 0
-                others = [alike(point, q, j, sigma) for q in range(3) if q != person for j in (joint, mirror)]
+                point = predicted[partner[person], joint]
+                own = keypoint_similarity(point, person, joint, sigma)
+                inverted = keypoint_similarity(point, person, mirror, sigma) if mirror != joint else 0
+                others = [
+                    keypoint_similarity(point, q, j, sigma) for q in range(3) if q != person for j in (joint, mirror)
+                ]
                 if own >= GOOD:
-                    expected = KINDS.index("good")
+                    expected = ERROR_TYPES.index("good")
                 elif own >= NEAR:
-                    expected = KINDS.index("jitter")
+                    expected = ERROR_TYPES.index("jitter")
                 elif max(inverted, *others) < NEAR:
-                    expected = KINDS.index("miss")
+                    expected = ERROR_TYPES.index("miss")
                 else:
-                    expected = KINDS.index("inversion" if inverted >= max(others) else "swap")
+                    expected = ERROR_TYPES.index("inversion" if inverted >= max(others) else "swap")
             assert got[person, joint] == expected
 
 
-def test_putting_right_the_one_kind_that_was_planted_makes_all_well() -> None:
+def test_correcting_the_planted_type_gives_ap_100() -> None:
     pytest.importorskip("faster_coco_eval", reason="OKS needs faster-coco-eval, which is in the train extra")
     other = PERSON + np.array([400, 0], np.float32)
     far = PERSON + np.array([800, 0], np.float32)
@@ -170,31 +176,31 @@ def test_putting_right_the_one_kind_that_was_planted_makes_all_well() -> None:
     swapped = PERSON.copy()
     swapped[[1, 2]] = other[[1, 2]]
     missed = PERSON.copy()
-    missed[0], missed[1] = HOPELESS, np.nan
+    missed[0], missed[1] = FAR, np.nan
     plants: dict[str, list[NDArray]] = {
         "jitter": [PERSON + np.array([[away(0.6, joint), 0] for joint in range(5)], np.float32), other],
         "inversion": [inverted, other],
         "swap": [swapped, other],
         "miss": [missed, other],
-        "object missed": [other],
-        # Surer than whoever is there: otherwise what stands behind all true finds costs no precision.
-        "false background": [far, PERSON, other],
+        "false negative": [other],
+        # Listed first, so with the highest score: a false positive below all true positives costs no AP.
+        "background false positive": [far, PERSON, other],
     }
-    for kind, found in plants.items():
-        result = evaluation([PERSON, other], found)
+    for name, predicted in plants.items():
+        result = evaluation([PERSON, other], predicted)
         assert result.oks is not None
-        after = repaired(result)
-        assert result.oks["AP"] < 99, kind
-        assert after.pop(kind) == pytest.approx(100), kind
-        assert all(value == pytest.approx(result.oks["AP"]) for value in after.values()), kind
+        after = corrected_ap(result)
+        assert result.oks["AP"] < 99, name
+        assert after.pop(name) == pytest.approx(100), name
+        assert all(value == pytest.approx(result.oks["AP"]) for value in after.values()), name
 
 
-def test_without_oks_nothing_is_said_of_ap() -> None:
+def test_without_oks_there_is_no_corrected_ap() -> None:
     result = replace(evaluation([PERSON], [PERSON]), oks=None)
-    assert repaired(result) == {}
+    assert corrected_ap(result) == {}
 
 
-def test_similarity_is_the_mean_of_what_keypoints_add() -> None:
-    """The breakdown and OKS speak of the same quantity: five joints at one half each are an OKS of one half."""
-    found = np.stack([PERSON[k] + np.array([away(0.5, k), 0]) for k in range(5)])[None]
-    assert similarity(annotation([PERSON]), found, BODY.sigmas)[0, 0] == pytest.approx(0.5)
+def test_oks_is_the_mean_of_keypoint_similarities() -> None:
+    """Five joints with a similarity of 0.5 each give an OKS of 0.5."""
+    predicted = np.stack([PERSON[k] + np.array([away(0.5, k), 0]) for k in range(5)])[None]
+    assert similarity(annotation([PERSON]), predicted, BODY.sigmas)[0, 0] == pytest.approx(0.5)

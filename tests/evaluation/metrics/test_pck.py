@@ -1,4 +1,4 @@
-"""PCK, its area and mean errors: cases worked by hand, and loops on random ones."""
+"""PCK, the area under its curve, and mean errors: worked by hand, and against loops on random cases."""
 
 import math
 
@@ -14,25 +14,26 @@ from cairn.evaluation.metrics.pck import (
     curve,
     mean_error,
     normalized_errors,
-    not_found,
+    not_detected,
     pck,
 )
 
 NAN = math.nan
 
-# Two objects of three joints: lengths 10 and 20. Object 2 has no third joint, and its second was not found.
-TRUTH = np.array([[[0, 0], [10, 0], [5, 5]], [[0, 0], [10, 0], [NAN, NAN]]])
-FOUND = np.array([[[3, 4], [10, 1], [5, 5]], [[0, 10], [NAN, NAN], [7, 7]]])
+# Two instances of three joints, with reference lengths 10 and 20. In the second one, the third joint is not labeled and
+# the second joint is not detected.
+LABELED = np.array([[[0, 0], [10, 0], [5, 5]], [[0, 0], [10, 0], [NAN, NAN]]])
+PREDICTED = np.array([[[3, 4], [10, 1], [5, 5]], [[0, 10], [NAN, NAN], [7, 7]]])
 LENGTHS = np.array([10.0, 20.0])
 
 
 def test_errors_by_hand() -> None:
     expected = [[0.5, 0.1, 0.0], [0.5, math.inf, NAN]]
-    np.testing.assert_allclose(normalized_errors(FOUND, TRUTH, LENGTHS), expected)
+    np.testing.assert_allclose(normalized_errors(PREDICTED, LABELED, LENGTHS), expected)
 
 
 def test_pck_by_hand() -> None:
-    errors = normalized_errors(FOUND, TRUTH, LENGTHS)
+    errors = normalized_errors(PREDICTED, LABELED, LENGTHS)
     np.testing.assert_array_equal(pck(errors, 0.2), [0, 50, 100])
     np.testing.assert_array_equal(pck(errors, 0.5), [0, 50, 100])  # below, not at: MPII's rule as papers state it
     np.testing.assert_array_equal(pck(errors, 0.51), [100, 50, 100])
@@ -43,46 +44,46 @@ def test_pck_by_hand() -> None:
 
 
 def test_area_and_mean_error_by_hand() -> None:
-    errors = normalized_errors(FOUND, TRUTH, LENGTHS)
-    # Up to 1: a keypoint at 0.5 counts for half of the thresholds, one at 0.1 for nine tenths.
+    errors = normalized_errors(PREDICTED, LABELED, LENGTHS)
+    # Up to 1: an error of 0.5 is below half of the thresholds, an error of 0.1 below nine tenths of them.
     np.testing.assert_allclose(area_under_curve(errors, 1.0), [50, 45, 100])
     np.testing.assert_allclose(area_under_curve(errors, 0.2), [0, 25, 100])
     np.testing.assert_allclose(mean_error(errors), [0.5, 0.1, 0])
-    np.testing.assert_allclose(not_found(errors), [0, 50, 0])
+    np.testing.assert_allclose(not_detected(errors), [0, 50, 0])
 
 
-def test_an_object_without_length_does_not_count() -> None:
-    errors = normalized_errors(FOUND, TRUTH, np.array([NAN, 20.0]))
+def test_an_instance_without_reference_length_is_ignored() -> None:
+    errors = normalized_errors(PREDICTED, LABELED, np.array([NAN, 20.0]))
     np.testing.assert_array_equal(count(errors), [1, 1, 0])
     np.testing.assert_array_equal(pck(errors, 1.0), [100, 0, NAN])
-    assert np.isnan(normalized_errors(FOUND, TRUTH, np.array([0.0, -3.0]))).all()
+    assert np.isnan(normalized_errors(PREDICTED, LABELED, np.array([0.0, -3.0]))).all()
     assert math.isnan(average(pck(errors, 1.0), np.zeros(3)))
 
 
 def random_case(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
-    objects, joints = int(generator.integers(1, 7)), int(generator.integers(1, 5))
-    truth = generator.uniform(0, 50, (objects, joints, 2))
-    found = truth + generator.normal(size=truth.shape) * 4
-    truth[generator.random((objects, joints)) < 0.2] = NAN
-    found[generator.random((objects, joints)) < 0.2] = NAN
-    lengths = generator.uniform(5, 40, objects)
-    lengths[generator.random(objects) < 0.1] = NAN
-    return found, truth, lengths
+    instances, joints = int(generator.integers(1, 7)), int(generator.integers(1, 5))
+    labeled = generator.uniform(0, 50, (instances, joints, 2))
+    predicted = labeled + generator.normal(size=labeled.shape) * 4
+    labeled[generator.random((instances, joints)) < 0.2] = NAN
+    predicted[generator.random((instances, joints)) < 0.2] = NAN
+    lengths = generator.uniform(5, 40, instances)
+    lengths[generator.random(instances) < 0.1] = NAN
+    return predicted, labeled, lengths
 
 
 @given(st.integers(0, 10**9), st.floats(0.05, 1))
-def test_figures_are_those_of_loops(seed: int, threshold: float) -> None:
-    found, truth, lengths = random_case(seed)
-    errors = normalized_errors(found, truth, lengths)
+def test_metrics_equal_loops(seed: int, threshold: float) -> None:
+    predicted, labeled, lengths = random_case(seed)
+    errors = normalized_errors(predicted, labeled, lengths)
     near, area, far = pck(errors, threshold), area_under_curve(errors, threshold), mean_error(errors)
     grid = np.linspace(0, threshold, 2001)[1:]
     shares = []
-    for k in range(truth.shape[1]):
+    for k in range(labeled.shape[1]):
         distances = [
-            math.dist(found[i, k], truth[i, k]) / lengths[i] if not math.isnan(found[i, k, 0]) else math.inf
-            for i in range(len(truth))
-            if not math.isnan(truth[i, k, 0]) and lengths[i] > 0
+            math.dist(predicted[i, k], labeled[i, k]) / lengths[i] if not math.isnan(predicted[i, k, 0]) else math.inf
+            for i in range(len(labeled))
+            if not math.isnan(labeled[i, k, 0]) and lengths[i] > 0
         ]
         if not distances:
             assert math.isnan(near[k])
@@ -102,7 +103,7 @@ def test_figures_are_those_of_loops(seed: int, threshold: float) -> None:
 
 
 @given(st.integers(0, 10**9), st.floats(0.1, 10), st.floats(-50, 50))
-def test_moving_and_scaling_the_image_changes_nothing(seed: int, factor: float, shift: float) -> None:
-    found, truth, lengths = random_case(seed)
-    moved = normalized_errors(found * factor + shift, truth * factor + shift, lengths * factor)
-    np.testing.assert_allclose(moved, normalized_errors(found, truth, lengths), atol=1e-9)
+def test_metrics_are_invariant_to_shift_and_scale(seed: int, factor: float, shift: float) -> None:
+    predicted, labeled, lengths = random_case(seed)
+    moved = normalized_errors(predicted * factor + shift, labeled * factor + shift, lengths * factor)
+    np.testing.assert_allclose(moved, normalized_errors(predicted, labeled, lengths), atol=1e-9)

@@ -49,7 +49,7 @@ def test_a_heatmap_nowhere_above_zero_has_no_joint() -> None:
 
 def test_maps_of_another_skeleton_and_unknown_refinements_are_one_line_errors() -> None:
     for heatmaps, refinement, words in (
-        (np.zeros((3, 4, 4)), "quarter", r"\(K, h, w\) with K=2 for pair, got \(3, 4, 4\)"),
+        (np.zeros((3, 4, 4)), "quarter", r"\(2, h, w\) for skeleton pair, got \(3, 4, 4\)"),
         (np.zeros((1, 2, 4, 4)), "quarter", "got"),
         (np.zeros((2, 4, 4)), "cubic", "log-parabola, quarter or none, got 'cubic'"),
     ):

@@ -14,7 +14,8 @@ from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
 from cairn.methods.landmarks.regression import CROSS_PENALTY, NEAR, RIDGES
 from cairn.methods.landmarks.teaching import DRAWS, FOLDS, Examples, default_length, error, examples_of, fit, table
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -172,7 +173,9 @@ def test_the_error_is_in_percent_of_the_length() -> None:
     assert error(off, some, DIAGONAL) == pytest.approx(10, rel=1e-4)
     points = some.points.copy()
     points[3, :2] = np.nan
-    assert error(off, replace(some, points=points, truth=truth_of(points)), DIAGONAL) == pytest.approx(10, rel=1e-4)
+    assert error(off, replace(some, points=points, ground_truth=truth_of(points)), DIAGONAL) == pytest.approx(
+        10, rel=1e-4
+    )
 
 
 def test_a_table_on_validation_labels_ends_with_the_full_fit() -> None:
@@ -238,7 +241,7 @@ def test_landmarks_and_points_are_relative_to_the_square_around_the_image(caplog
     with caplog.at_level(logging.INFO, "cairn"):
         examples = examples_of(Predictor(), labels_of(1, 0, 2, 1))  # type: ignore[arg-type]
     assert caplog.messages == ["2 images without exactly one annotated instance are skipped"]
-    assert len(examples) == len(examples.truth) == 2
+    assert len(examples) == len(examples.ground_truth) == 2
     assert np.allclose(examples.landmarks, [[0, 0, 1, 0.6]] * 2)
     assert np.allclose(examples.points, [[-1, -0.6, 0, 0, np.nan, np.nan]] * 2, equal_nan=True)
     assert np.allclose(examples.half, 50)

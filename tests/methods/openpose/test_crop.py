@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.errors import CairnError, ModelError, SkeletonError
+from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.openpose import decode_crop, predictor
@@ -72,9 +72,9 @@ def test_settings_of_multi_instance_models_raise_model_error_for_crops() -> None
     network = FakeNetwork(SPEC, {})
     with pytest.raises(ModelError, match=r"decode\(\) of openpose has no peak_threshold; it has refinement"):
         predictor(network, peak_threshold=0.1)
-    with pytest.raises(CairnError, match="refinement must be log-parabola, quarter or none, got 'best'"):
+    with pytest.raises(ModelError, match="refinement must be log-parabola, quarter or none, got 'best'"):
         decode_crop(maps_of(np.full((21, 2), 20.0)), HAND, refinement="best")  # type: ignore[arg-type]
-    with pytest.raises(SkeletonError, match=r"heatmaps must be \(21 or 22, h, w\) for .* got \(20, 4, 4\)"):
+    with pytest.raises(ModelError, match=r"heatmaps must be \(21 or 22, h, w\) for .* got \(20, 4, 4\)"):
         decode_crop(np.zeros((20, 4, 4)), HAND)
 
 

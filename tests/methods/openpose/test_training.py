@@ -21,8 +21,8 @@ from cairn.methods.openpose.training import (
     supervised_cells,
     training_set,
 )
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, field_to_image
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import Augmentation, moved, random_view
 from cairn.training.data.loading import Sample, stack
@@ -114,7 +114,7 @@ def test_the_mask_is_false_where_a_crowd_is_and_no_labeled_person(seed):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_targets_decode_to_the_keypoints_in_the_crop(things, seed):
     recipe = Recipe(input={"size": 128, "inference_size": 96}, augmentation=Augmentation(scale=(0.8, 1.2), rotation=30))
-    sample = Sample(things.images[0], things.known)
+    sample = Sample(things.images[0], things.labeled_joints)
     image = np.zeros((96, 96, 3), np.uint8)
     rng = np.random.default_rng(seed)
     arrays = Encoder(recipe, THING)(image, sample, rng)

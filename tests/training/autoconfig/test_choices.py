@@ -1,6 +1,7 @@
-"""Laws of the choice: by the labels and the machine alone, and never over what was said by hand."""
+"""Selected values follow from the labels and the machine, have reasons, and never replace values of the user."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,21 +14,21 @@ import cairn.methods.openpose.autoconfig as openpose
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.autoconfig.choices import (
     EPOCHS,
+    FINE_TUNE_EPOCHS,
+    FINE_TUNE_STEPS,
     MINUTES,
-    STARTED_EPOCHS,
-    STARTED_STEPS,
     Choice,
     LabelFacts,
     Machine,
     Pace,
     choose_length,
     choose_shared,
+    fine_tune_epochs,
     measure_labels,
-    started_epochs,
 )
 from cairn.training.recipe import check_recipe
 
@@ -37,26 +38,35 @@ LAPTOP = Machine(cores=2, memory=8000)
 facts_of = st.builds(
     LabelFacts,
     images=st.integers(1, 10**6),
-    objects=st.integers(1, 10**6),
-    most=st.integers(1, 50),
-    joints=st.integers(1, 200),
+    instances=st.integers(1, 10**6),
+    max_instances=st.integers(1, 50),
+    keypoints=st.integers(1, 200),
     limbs=st.integers(0, 200),
-    pairs=st.integers(0, 100),
-    image=st.floats(16, 20000),
-    side=st.floats(1, 20000),
-    large=st.floats(1, 20000),
-    aligned=st.floats(0, 1),
+    flip_pairs=st.integers(0, 100),
+    image_side=st.floats(16, 20000),
+    instance_side=st.floats(1, 20000),
+    large_instance_side=st.floats(1, 20000),
+    alignment=st.floats(0, 1),
 )
 machines = st.builds(
     Machine, cores=st.integers(1, 256), memory=st.integers(100, 10**6), gpu=st.none() | st.integers(1000, 10**6)
 )
 SOME = LabelFacts(
-    images=200, objects=300, most=2, joints=4, limbs=3, pairs=1, image=400, side=100, large=120, aligned=0.9
+    images=200,
+    instances=300,
+    max_instances=2,
+    keypoints=4,
+    limbs=3,
+    flip_pairs=1,
+    image_side=400,
+    instance_side=100,
+    large_instance_side=120,
+    alignment=0.9,
 )
 
 
 def sticks(angles, length=50.0, per_image=1):
-    """Labels of sticks that point one way each, so many in each image."""
+    """Labels of sticks with given orientations in radians, `per_image` in each image."""
     images = []
     for i in range(0, len(angles), per_image):
         turns = np.array(angles[i : i + per_image])
@@ -75,18 +85,18 @@ def sticks(angles, length=50.0, per_image=1):
 
 
 @given(facts_of, machines)
-def test_whatever_is_chosen_makes_a_recipe(facts, machine):
+def test_selected_values_make_a_valid_recipe_and_have_reasons(facts, machine):
     for choose, kind in ((openpose.choose, OpenPoseRecipe), (hourglass.choose, HourglassRecipe)):
         choice = choose(facts, machine)
         check_recipe(kind, choice.tables)
-        chosen = set()
+        selected = set()
         for key, value in choice.tables.items():
-            chosen |= {f"{key}.{name}" for name in value} if isinstance(value, dict) else {key}
-        assert set(choice.reasons) == chosen  # nothing is chosen in silence
+            selected |= {f"{key}.{name}" for name in value} if isinstance(value, dict) else {key}
+        assert set(choice.reasons) == selected
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**5), st.floats(1e-5, 10), st.floats(1e-5, 10))
-def test_a_run_takes_its_time_unless_that_is_too_short_or_too_long_to_learn(samples, validated, sample, validation):
+def test_a_run_takes_the_target_time_within_its_minimum_and_maximum_of_epochs(samples, validated, sample, validation):
     run = choose_length(samples, validated, Pace(sample, validation)).tables["run"]
     epochs, every = run["epochs"], run["validate_every"]
     assert EPOCHS[0] <= epochs <= EPOCHS[1]
@@ -97,37 +107,40 @@ def test_a_run_takes_its_time_unless_that_is_too_short_or_too_long_to_learn(samp
         assert (epochs + 1) * samples * sample + 20 * validated * validation > 60 * MINUTES * 0.999
 
 
-def test_labels_are_measured_as_they_were_made():
+def test_facts_of_labels_are_those_they_were_made_with():
     facts = measure_labels(sticks([0.0] * 6, length=50, per_image=3))
-    assert (facts.images, facts.objects, facts.most, facts.joints, facts.pairs) == (2, 6, 3, 2, 1)
-    assert facts.image == 300
-    assert facts.side == facts.large == pytest.approx(52)
+    assert (facts.images, facts.instances, facts.max_instances, facts.keypoints, facts.flip_pairs) == (2, 6, 3, 2, 1)
+    assert facts.image_side == 300
+    assert facts.instance_side == facts.large_instance_side == pytest.approx(52)
 
 
-def test_objects_that_lie_any_way_round_are_turned_any_way_round():
+def test_instances_of_all_orientations_are_rotated_to_all_orientations():
     around = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     some, upright = measure_labels(sticks(around)), measure_labels(sticks(np.linspace(-0.3, 0.3, 12)))
-    assert some.aligned == pytest.approx(0, abs=1e-6)
-    assert upright.aligned == pytest.approx(np.cos(np.linspace(-0.3, 0.3, 12)).mean(), abs=1e-6)
+    assert some.alignment == pytest.approx(0, abs=1e-6)
+    assert upright.alignment == pytest.approx(np.cos(np.linspace(-0.3, 0.3, 12)).mean(), abs=1e-6)
     assert choose_shared(some, LAPTOP).tables["augmentation"]["rotation"] == 180
     assert "augmentation" not in choose_shared(upright, LAPTOP).tables
 
 
-def test_joints_without_left_and_right_are_not_mirrored():
-    assert choose_shared(replace(SOME, pairs=0), LAPTOP).tables["augmentation"]["flip"] == 0
+def test_skeletons_without_left_right_pairs_are_not_flipped():
+    assert choose_shared(replace(SOME, flip_pairs=0), LAPTOP).tables["augmentation"]["flip"] == 0
     assert "augmentation" not in choose_shared(SOME, LAPTOP).tables
 
 
-def test_small_objects_are_shown_larger_as_far_as_the_machine_allows():
+def test_small_instances_get_a_larger_input_up_to_the_limit_of_the_machine():
     for choose, name in ((openpose.choose, "inference_size"), (hourglass.choose, "size")):
-        sides = [choose(replace(SOME, side=side, large=side), LAPTOP).tables["input"][name] for side in (300, 80, 10)]
+        sides = [
+            choose(replace(SOME, instance_side=side, large_instance_side=side), LAPTOP).tables["input"][name]
+            for side in (300, 80, 10)
+        ]
         assert sides == sorted(sides)
         assert sides[0] < sides[-1]
         gpu = replace(LAPTOP, gpu=80000)
-        assert choose(replace(SOME, side=10, large=10), gpu).tables["input"][name] > sides[-1]
+        assert choose(replace(SOME, instance_side=10, large_instance_side=10), gpu).tables["input"][name] > sides[-1]
 
 
-def test_what_is_said_by_hand_counts_and_needs_no_reason():
+def test_values_of_the_user_win_and_have_no_reason():
     choice = (
         Choice()
         .with_value("method", "openpose", "a")
@@ -140,23 +153,23 @@ def test_what_is_said_by_hand_counts_and_needs_no_reason():
     assert choice.tables["run"]["batch_size"] == 8
 
 
-def test_weights_that_have_learned_before_need_fewer_epochs():
-    least, most = STARTED_EPOCHS
-    assert least < EPOCHS[0]
-    assert most < EPOCHS[1]
+def test_fine_tuning_takes_fewer_epochs():
+    minimum, maximum = FINE_TUNE_EPOCHS
+    assert minimum < EPOCHS[0]
+    assert maximum < EPOCHS[1]
     assert choose_length(1000, 10, Pace(1.0, 0.01)).tables["run"]["epochs"] == EPOCHS[0]
-    for pace, epochs in ((Pace(1.0, 0.01), least), (Pace(1e-4, 0.01), most)):
-        choice = choose_length(1000, 10, pace, epochs=started_epochs(1000, 8))
+    for pace, epochs in ((Pace(1.0, 0.01), minimum), (Pace(1e-4, 0.01), maximum)):
+        choice = choose_length(1000, 10, pace, epochs=fine_tune_epochs(1000, 8))
         assert choice.tables["run"]["epochs"] == epochs
-        assert "epochs learn little" in choice.reasons["run.epochs"]
+        assert re.search("epochs (train too|improve) little", choice.reasons["run.epochs"])
     between = Pace(0.03, 0.01)
-    assert choose_length(1000, 10, between, epochs=started_epochs(1000, 8)) == choose_length(1000, 10, between)
+    assert choose_length(1000, 10, between, epochs=fine_tune_epochs(1000, 8)) == choose_length(1000, 10, between)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 512))
-def test_a_handful_of_images_is_seen_often_enough_to_be_learned(samples, batch):
-    least, most = started_epochs(samples, batch)
-    steps = most * math.ceil(samples / batch)
-    assert least < most <= EPOCHS[1]
-    assert steps >= min(STARTED_STEPS, EPOCHS[1] * math.ceil(samples / batch))
-    assert most == STARTED_EPOCHS[1] or steps < STARTED_STEPS + math.ceil(samples / batch)
+def test_small_sets_are_fine_tuned_for_enough_steps(samples, batch):
+    minimum, maximum = fine_tune_epochs(samples, batch)
+    steps = maximum * math.ceil(samples / batch)
+    assert minimum < maximum <= EPOCHS[1]
+    assert steps >= min(FINE_TUNE_STEPS, EPOCHS[1] * math.ceil(samples / batch))
+    assert maximum == FINE_TUNE_EPOCHS[1] or steps < FINE_TUNE_STEPS + math.ceil(samples / batch)

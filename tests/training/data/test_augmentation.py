@@ -1,11 +1,11 @@
-"""Laws of augmentation: image and keypoints move together, a mirror swaps left and right."""
+"""Augmentation moves image and keypoints together; a flip exchanges left and right keypoints."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import load_skeleton
 from cairn.training.data.augmentation import COVERED, NO_AUGMENTATION, Augmentation, moved, random_view, recolored
 
@@ -44,7 +44,7 @@ def test_a_white_blob_and_its_keypoint_stay_together(seed):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_a_mirror_swaps_left_and_right_and_only_it(seed):
+def test_only_a_flip_exchanges_left_and_right_keypoints(seed):
     rng = np.random.default_rng(seed)
     labels = annotation(rng.uniform(20, 100, (2, 17, 2)))
     view = random_view(WILD, rng, (60, 60), 100, (128, 128))
@@ -54,7 +54,7 @@ def test_a_mirror_swaps_left_and_right_and_only_it(seed):
     assert view.mirrored == (np.linalg.det(view.affine.matrix[:, :2]) < 0)
 
 
-def test_boxes_stay_around_their_keypoints_and_areas_scale():
+def test_bounding_boxes_contain_their_keypoints_and_areas_scale():
     rng = np.random.default_rng(0)
     labels = annotation(rng.uniform(20, 100, (3, 17, 2)))
     view = random_view(WILD, rng, (60, 60), 100, (128, 128))
@@ -72,7 +72,7 @@ def test_no_augmentation_is_the_plain_crop():
     assert np.array_equal(recolored(image, NO_AUGMENTATION, rng), image)
 
 
-def test_without_colors_the_channels_change_by_gain_and_offset_alone():
+def test_gray_images_have_the_luma_of_the_original():
     image = np.random.default_rng(0).integers(60, 180, (16, 16, 3)).astype(np.uint8)
     gray = recolored(image, Augmentation(color=0, gray=1), np.random.default_rng(1))
     luma = image.astype(float) @ [0.299, 0.587, 0.114]
@@ -81,7 +81,7 @@ def test_without_colors_the_channels_change_by_gain_and_offset_alone():
         Augmentation(color=2)
 
 
-def test_what_is_covered_is_one_rectangle_of_one_color():
+def test_an_occluding_rectangle_has_one_color():
     image = np.random.default_rng(0).integers(0, 256, (40, 64, 3)).astype(np.uint8)
     only = NO_AUGMENTATION.model_copy(update={"occlude": 1.0})
     for seed in range(50):
@@ -91,4 +91,4 @@ def test_what_is_covered_is_one_rectangle_of_one_color():
         inside = covered[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert (inside == inside[0, 0]).all()
         for side, whole in zip(inside.shape, image.shape[:2], strict=False):
-            assert COVERED[0] * whole - 2 <= side <= COVERED[1] * whole + 1  # a cell may have had that color before
+            assert COVERED[0] * whole - 2 <= side <= COVERED[1] * whole + 1  # a pixel may have had that color before

@@ -1,4 +1,4 @@
-"""Laws of a training run: it leaves a usable model, and being interrupted changes nothing."""
+"""A training run writes a usable model, and an interrupted run resumes to the same result."""
 
 import csv
 import json
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,19 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 import cairn.methods.hourglass.training as hourglass
 import cairn.methods.openpose.training as openpose
-import cairn.training.engine.loop as fit
+import cairn.training.engine.error_translation as error_translation
+import cairn.training.engine.loop as loop
 import cairn.training.engine.results as results
 from cairn.api.load import load
 from cairn.errors import ImageError, LabelError, ModelError, OutputError, RecipeError, SkeletonError
 from cairn.inference.network import OnnxNetwork
 from cairn.training.data.sources import read_data
 from cairn.training.engine.callbacks import BestCheckpoint
+from cairn.training.engine.error_translation import translated_errors
 from cairn.training.engine.loop import export_from, train
 from cairn.training.engine.results import export_run
 from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
+from cairn.training.run_folder import RunFolder, start_run
 from support.made_data import made_labels
 
 SMALL = {
@@ -52,22 +56,13 @@ class Interrupted(Exception):
     pass
 
 
-class InterruptedMethod:
-    """A method whose module gives up in the middle of an epoch."""
+class InterruptedModule(openpose.OpenPoseModule):
+    """Raises an exception in the middle of its second epoch."""
 
-    Recipe = openpose.Recipe
-    read_data = staticmethod(openpose.read_data)
-    training_set = staticmethod(openpose.training_set)
-
-    @staticmethod
-    def module(recipe, joints, val):
-        class Module(openpose.OpenPoseModule):
-            def training_step(self, batch, index):
-                if self.current_epoch == 1 and index == 1:
-                    raise Interrupted
-                return super().training_step(batch, index)
-
-        return Module(recipe, joints, val)
+    def training_step(self, batch, index):
+        if self.current_epoch == 1 and index == 1:
+            raise Interrupted
+        return super().training_step(batch, index)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +75,7 @@ def things(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(things, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "whole"
-    train(openpose, recipe_for(openpose, OPENPOSE, things), run)
+    train(openpose.TRAINING, recipe_for(openpose, OPENPOSE, things), run)
     return run
 
 
@@ -89,7 +84,7 @@ def epochs_of(run):
         return [int(row["epoch"]) for row in csv.DictReader(rows)]
 
 
-def test_a_run_leaves_a_model_that_detects(finished, things):
+def test_a_run_writes_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
         "recipe.toml", "skeleton.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
         "curves.png", "report",
@@ -102,13 +97,21 @@ def test_a_run_leaves_a_model_that_detects(finished, things):
     assert "AP" in model.spec.metrics
 
 
-def test_an_interrupted_run_ends_as_if_it_had_not_been(finished, things, tmp_path):
+def test_the_names_of_the_files_are_those_of_the_run_folder(finished):
+    folder = RunFolder(finished)
+    names = ("recipe", "skeleton", "split", "metrics", "tensorboard", "checkpoints", "model", "curves", "report")
+    assert {getattr(folder, name) for name in names} == set(finished.iterdir())
+    assert {folder.best, folder.last} == set(folder.checkpoints.iterdir())
+    assert folder.checkpoint("best") == folder.best
+
+
+def test_an_interrupted_run_resumes_to_the_result_of_an_uninterrupted_run(finished, things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
     with pytest.raises(Interrupted):
-        train(InterruptedMethod(), recipe, tmp_path / "run")
+        train(replace(openpose.TRAINING, module=InterruptedModule), recipe, tmp_path / "run")
     assert epochs_of(tmp_path / "run") == [1]
     split = (tmp_path / "run" / "split.json").read_text()
-    train(openpose, recipe, tmp_path / "run", resume=True)
+    train(openpose.TRAINING, recipe, tmp_path / "run", resume=True)
 
     assert epochs_of(tmp_path / "run") == [1, 2, 3]
     assert (tmp_path / "run" / "split.json").read_text() == split == (finished / "split.json").read_text()
@@ -120,91 +123,79 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(finished, things, tmp_pat
         assert torch.allclose(weights.float(), resumed[name].float(), atol=1e-6), name
 
 
-def test_an_hourglass_learns_where_the_dots_are(things, tmp_path):
+def test_an_hourglass_learns_the_positions_of_dots(things, tmp_path):
     tables = HOURGLASS | {"run": SMALL["run"] | {"epochs": 25, "validate_every": 25}}
     recipe = recipe_for(hourglass, tables | {"optimizer": {"learning_rate": 1e-2, "ema": 0}}, things)
-    train(hourglass, recipe, tmp_path / "run")
+    train(hourglass.TRAINING, recipe, tmp_path / "run")
     with (tmp_path / "run" / "metrics.csv").open() as rows:
         error = float(next(csv.DictReader(rows))["error"])
-    assert error < 15  # percent of the box's diagonal; untrained it is above 30
+    assert error < 15  # percent of the diagonal of the bounding box; above 30 before training
 
 
-def test_the_split_is_kept_and_disjoint(things, tmp_path):
+def test_the_split_is_disjoint_and_stays_the_same(things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
     _, [(training, _)], val = read_data(recipe, tmp_path)
     _, _, again = read_data(recipe.model_copy(update={"seed": 99}), tmp_path)
-    held = {image.id for image in val}
-    assert held == {image.id for image in again} == set(json.loads((tmp_path / "split.json").read_text())["val"])
-    assert not held & {image.id for image in training}
-    assert len(held) + len(training) == 12
+    val_ids = {image.id for image in val}
+    assert val_ids == {image.id for image in again} == set(json.loads((tmp_path / "split.json").read_text())["val"])
+    assert not val_ids & {image.id for image in training}
+    assert len(val_ids) + len(training) == 12
 
 
-def test_what_is_in_the_way_is_one_line(finished, things, tmp_path):
+def test_a_folder_in_use_or_missing_labels_are_one_line(finished, things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
     with pytest.raises(OutputError, match="not empty"):
-        train(openpose, recipe, finished)
+        train(openpose.TRAINING, recipe, finished)
     with pytest.raises(OutputError, match="no run to resume"):
-        train(openpose, recipe, tmp_path / "none", resume=True)
-    with pytest.raises(RecipeError, match="labels to learn from"):
-        train(openpose, check_recipe(openpose.Recipe, OPENPOSE), tmp_path / "empty")
+        train(openpose.TRAINING, recipe, tmp_path / "none", resume=True)
+    with pytest.raises(RecipeError, match="no training labels"):
+        train(openpose.TRAINING, check_recipe(openpose.Recipe, OPENPOSE), tmp_path / "empty")
 
 
-def test_what_cannot_begin_leaves_the_place_free(things, tmp_path):
+def test_a_run_that_cannot_start_leaves_no_folder(things, tmp_path):
     recipe = recipe_for(hourglass, HOURGLASS, things)
     absent = recipe_for(hourglass, HOURGLASS, tmp_path)
     with pytest.raises(LabelError, match="cannot read labels"):
-        train(hourglass, absent, tmp_path / "run")
+        train(hourglass.TRAINING, absent, tmp_path / "run")
     with pytest.raises(SkeletonError, match="no skeleton 'horse'"):
-        train(hourglass, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
+        train(hourglass.TRAINING, recipe.model_copy(update={"skeleton": "horse"}), tmp_path / "run")
     labels = json.loads((things / "labels.json").read_text())
-    labels["annotations"] = labels["annotations"][:2]  # both in one image: nothing is left for one of the two sets
+    labels["annotations"] = labels["annotations"][:2]  # both in one image: one of the two sets has none
     (things / "few.json").write_text(json.dumps(labels))
     few = [LabelSource(labels=things / "few.json")]
-    with pytest.raises(LabelError, match=r"images to validate on has a labeled|nothing to train on"):
-        train(hourglass, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
+    with pytest.raises(LabelError, match=r"validation images has an annotated|nothing to"):
+        train(hourglass.TRAINING, recipe.model_copy(update={"data": Data(train=few)}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write into the folder"):
-        train(hourglass, recipe, tmp_path / "file")
+        train(hourglass.TRAINING, recipe, tmp_path / "file")
 
 
 @pytest.fixture
 def interrupts():
-    """Lightning ignores interrupts once it has seen one; the tests that follow should not."""
+    """Restores the handler of interrupts: Lightning ignores interrupts after the first one."""
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-class Stopped:
-    """A method whose module does something else at the end of its first epoch."""
+class StoppedModule(hourglass.HourglassModule):
+    """Raises an interrupt at the end of its first epoch."""
 
-    Recipe = hourglass.Recipe
-    read_data = staticmethod(hourglass.read_data)
-    training_set = staticmethod(hourglass.training_set)
-
-    def __init__(self, action):
-        self.action = action
-
-    def module(self, recipe, joints, val):
-        action = self.action
-
-        class Module(hourglass.HourglassModule):
-            def on_validation_epoch_end(self):
-                super().on_validation_epoch_end()
-                if not self.trainer.sanity_checking:
-                    action()
-
-        return Module(recipe, joints, val)
+    def on_validation_epoch_end(self):
+        super().on_validation_epoch_end()
+        if not self.trainer.sanity_checking:
+            raise KeyboardInterrupt
 
 
-def test_an_interrupt_is_an_interrupt_and_stdout_is_left_alone(things, tmp_path, interrupts, monkeypatch, capsys):
-    def press_ctrl_c():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # so that there is a bar
+def test_an_interrupt_stays_an_interrupt_and_stdout_stays_empty(things, tmp_path, interrupts, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)  # turns the progress bar on
     with pytest.raises(KeyboardInterrupt):
-        train(Stopped(press_ctrl_c), recipe_for(hourglass, HOURGLASS, things), tmp_path / "run")
+        train(
+            replace(hourglass.TRAINING, module=StoppedModule),
+            recipe_for(hourglass, HOURGLASS, things),
+            tmp_path / "run",
+        )
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 1 of 3" in err
@@ -215,19 +206,19 @@ LOST = RuntimeError("DataLoader worker (pid 1) is killed by signal: Terminated. 
 
 @pytest.fixture
 def terminable(monkeypatch):
-    """A process that SIGTERM ends as it ends the command line."""
-    monkeypatch.setattr(fit, "SIGNAL", 60.0)
+    """Handles SIGTERM as the command line does."""
+    monkeypatch.setattr(error_translation, "SIGNAL_DELAY", 60.0)
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def lose_a_worker_and_be_ended():
+def lose_a_worker_before_the_signal():
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
     raise LOST
 
 
-def lose_a_worker_while_ending():
+def lose_a_worker_after_the_signal():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
@@ -235,51 +226,51 @@ def lose_a_worker_while_ending():
         raise LOST  # noqa: B904 - as torch raises it
 
 
-@pytest.mark.parametrize("end", [lose_a_worker_and_be_ended, lose_a_worker_while_ending])
-def test_where_all_processes_are_ended_together_the_run_ends_as_if_it_alone_were(terminable, end):
-    with pytest.raises(SystemExit) as ended, fit._plain_endings():
+@pytest.mark.parametrize("end", [lose_a_worker_before_the_signal, lose_a_worker_after_the_signal])
+def test_a_signal_to_all_processes_ends_the_run_with_its_status(terminable, end):
+    with pytest.raises(SystemExit) as ended, translated_errors():
         end()
     assert ended.value.code == 143
 
 
-def test_a_worker_that_is_lost_alone_is_one_line(monkeypatch):
-    monkeypatch.setattr(fit, "SIGNAL", 0.0)
-    with pytest.raises(RecipeError, match=r"^DataLoader worker \(pid 1\) .* lower run.cache"), fit._plain_endings():
+def test_a_lost_worker_is_one_line(monkeypatch):
+    monkeypatch.setattr(error_translation, "SIGNAL_DELAY", 0.0)
+    with pytest.raises(RecipeError, match=r"^DataLoader worker \(pid 1\) .* lower run.cache"), translated_errors():
         raise LOST
-    with pytest.raises(RuntimeError, match="something else"), fit._plain_endings():
+    with pytest.raises(RuntimeError, match="something else"), translated_errors():
         raise RuntimeError("something else")
 
 
-def test_an_error_in_a_worker_is_the_line_that_it_was(things, tmp_path):
+def test_an_error_in_a_worker_keeps_its_message(things, tmp_path):
     folder = tmp_path / "set"
     shutil.copytree(things, folder)
     image = folder / "images" / "3.png"
     image.write_bytes(image.read_bytes()[:200])
     recipe = recipe_for(hourglass, HOURGLASS | {"run": SMALL["run"] | {"workers": 1, "cache": 0}}, folder)
     with pytest.raises(ImageError) as error:
-        train(hourglass, recipe, tmp_path / "run")
+        train(hourglass.TRAINING, recipe, tmp_path / "run")
     assert str(error.value) == f"{image} is truncated: the end of the image is missing"
 
 
-def test_a_loss_that_is_no_number_ends_the_run_before_its_checkpoint(things, tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run_before_its_checkpoint(things, tmp_path):
     recipe = recipe_for(hourglass, HOURGLASS | {"optimizer": {"learning_rate": 1e30, "name": "sgd"}}, things)
     with pytest.raises(RecipeError, match=r"the loss of epoch \d is .*: the training has diverged"):
-        train(hourglass, recipe, tmp_path / "run")
+        train(hourglass.TRAINING, recipe, tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     weights = torch.load(last, weights_only=True)["state_dict"] if last.is_file() else {}
     assert all(torch.isfinite(value).all() for value in weights.values())
 
 
-def test_the_last_epoch_is_validated_and_clipping_goes_with_mixed_precision(things, tmp_path):
+def test_the_last_epoch_is_validated_and_clipping_works_in_mixed_precision(things, tmp_path):
     tables = HOURGLASS | {
         "optimizer": {"clip": 1.0, "ema": 0.9},
         "run": SMALL["run"] | {"validate_every": 2, "precision": "bf16"},
     }
-    train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
+    train(hourglass.TRAINING, recipe_for(hourglass, tables, things), tmp_path / "run")
     assert epochs_of(tmp_path / "run") == [2, 3]
 
 
-def test_a_run_that_was_moved_still_knows_its_best(finished, things, tmp_path):
+def test_a_moved_run_recognizes_its_best_checkpoint(finished, things, tmp_path):
     state = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
     moved = BestCheckpoint(tmp_path / "checkpoints", "AP")
     key = moved.state_key
@@ -290,7 +281,7 @@ def test_a_run_that_was_moved_still_knows_its_best(finished, things, tmp_path):
     assert list(moved.best_k_models) == [moved.best_model_path]
 
 
-def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
+def test_the_commit_of_another_repository_is_not_stated(tmp_path, monkeypatch):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
@@ -301,10 +292,10 @@ def test_the_commit_is_that_of_cairn_and_of_nobody_else(tmp_path, monkeypatch):
     assert results._commit() == {}
 
 
-def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
+def test_a_run_is_exported_under_another_name(finished, things, tmp_path):
     tables = read_recipe(finished / "recipe.toml") | {"name": "other", "decode": {"peak_threshold": 0.3}}
     recipe = check_recipe(openpose.Recipe, tables)
-    export_from(openpose, recipe, finished, "best", tmp_path / "other.onnx")
+    export_from(openpose.TRAINING, recipe, finished, "best", tmp_path / "other.onnx")
     again, first = OnnxNetwork(tmp_path / "other.onnx"), OnnxNetwork(finished / "model.onnx")
     assert (again.spec.name, again.spec.decode) == ("other", {"peak_threshold": 0.3})
     assert again.spec.skeleton == first.spec.skeleton
@@ -314,11 +305,11 @@ def test_a_run_is_exported_again_under_another_name(finished, things, tmp_path):
 
 def test_a_truncated_checkpoint_is_one_line(finished, things, tmp_path):
     recipe = recipe_for(openpose, OPENPOSE, things)
-    joints, _, val = read_data(recipe, finished)
+    skeleton, _, val = read_data(recipe, finished)
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes((finished / "checkpoints" / "last.ckpt").read_bytes()[:5000])
     with pytest.raises(ModelError, match=r"cut\.ckpt"):
-        export_run(openpose.module(recipe, joints, val), cut, finished, tmp_path / "cut.onnx")
+        export_run(openpose.module(recipe, skeleton, val), cut, finished, tmp_path / "cut.onnx")
     assert np.array_equal(sorted(entry.name for entry in tmp_path.iterdir()), ["cut.ckpt"])
 
 
@@ -326,19 +317,19 @@ def test_a_truncated_checkpoint_is_one_line(finished, things, tmp_path):
 def test_a_run_with_a_damaged_checkpoint_is_not_resumed(finished, things, tmp_path, content):
     shutil.copytree(finished, tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(content)
-    with pytest.raises(ModelError, match=r"last\.ckpt is damaged, or no checkpoint of a run") as error:
-        train(openpose, recipe_for(openpose, OPENPOSE, things), tmp_path / "run", resume=True)
+    with pytest.raises(ModelError, match=r"last\.ckpt is damaged or not a checkpoint of a run") as error:
+        train(openpose.TRAINING, recipe_for(openpose, OPENPOSE, things), tmp_path / "run", resume=True)
     assert "\n" not in str(error.value)
 
 
-def test_a_run_is_not_resumed_by_another_network(finished, things, tmp_path):
+def test_a_run_is_not_resumed_with_another_network(finished, things, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     other = OPENPOSE | {"network": OPENPOSE["network"] | {"features": 16}}
-    with pytest.raises(ModelError, match=r"last\.ckpt has other weights than the network that the recipe describes"):
-        train(openpose, recipe_for(openpose, other, things), tmp_path / "run", resume=True)
+    with pytest.raises(ModelError, match=r"last\.ckpt does not have the weights of the network in the recipe"):
+        train(openpose.TRAINING, recipe_for(openpose, other, things), tmp_path / "run", resume=True)
 
 
-def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
+def test_metrics_are_stated_if_there_are_any(finished, things, tmp_path):
     recipe, spec = recipe_for(openpose, OPENPOSE, things), OnnxNetwork(finished / "model.onnx").spec
     assert results.with_provenance(spec, recipe, 1, finished).metrics
     assert not results.with_provenance(spec, recipe, 1, tmp_path).metrics
@@ -348,20 +339,20 @@ def test_figures_are_stated_where_there_are_any(finished, things, tmp_path):
             results.with_provenance(spec, recipe, 1, tmp_path)
 
 
-def test_a_run_without_progress_ends_when_its_patience_does(things, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
+def test_a_run_without_improvement_ends_after_its_patience(things, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_finish", lambda module, run: run)  # no export
     tables = HOURGLASS | {
         "optimizer": {"learning_rate": 1e-12, "ema": 0},
         "run": SMALL["run"] | {"epochs": 9, "patience": 2},
     }
-    fit.train(hourglass, recipe_for(hourglass, tables, things), tmp_path / "run")
-    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalization still move at first
+    train(hourglass.TRAINING, recipe_for(hourglass, tables, things), tmp_path / "run")
+    assert epochs_of(tmp_path / "run") in ([1, 2, 3], [1, 2, 3, 4])  # statistics of normalization still change at first
 
 
-def test_a_recipe_says_why_and_runs_again(things, tmp_path):
+def test_reasons_are_comments_of_the_recipe(things, tmp_path):
     recipe = recipe_for(hourglass, HOURGLASS, things)
     reasons = {"run.batch_size": "images are\nfew", "name": 'said "so" # here'}
-    fit.start_run(recipe, tmp_path / "run", False, reasons)
+    start_run(recipe, tmp_path / "run", False, reasons)
     text = (tmp_path / "run" / "recipe.toml").read_text()
     assert "batch_size = 4 # images are few\n" in text
     assert check_recipe(hourglass.Recipe, read_recipe(tmp_path / "run" / "recipe.toml")) == recipe

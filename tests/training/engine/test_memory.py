@@ -1,6 +1,7 @@
-"""Laws of running out of memory: fewer at a time, as many a step, and on."""
+"""Out of memory: smaller batches, the same images per step, and the run continues."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cairn.methods.hourglass.training as hourglass
-import cairn.training.engine.loop as fit
+import cairn.training.engine.loop as loop
 from cairn.errors import RecipeError
 from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.recipe import Recipe, check_recipe, read_recipe
@@ -16,21 +17,21 @@ from support.made_data import made_labels
 
 
 @given(st.integers(2, 512), st.integers(1, 16))
-def test_a_step_keeps_its_images(batch, accumulate):
+def test_a_smaller_batch_keeps_the_images_of_a_step(batch, accumulate):
     recipe = Recipe(method="any", run={"batch_size": batch, "accumulate": accumulate})
     smaller = with_smaller_batch(recipe).run
     assert smaller.batch_size * smaller.accumulate == batch * accumulate
     assert 1 <= smaller.batch_size <= batch / 2
 
 
-def test_what_cannot_be_lowered_is_said():
-    with pytest.raises(RecipeError, match="one image at a time"):
+def test_a_batch_that_cannot_shrink_is_an_error():
+    with pytest.raises(RecipeError, match="batch size of 1"):
         with_smaller_batch(Recipe(method="any", run={"batch_size": 1}))
-    with pytest.raises(RecipeError, match="8 images over 2 processes"):
+    with pytest.raises(RecipeError, match="batch size of 8 over 2 processes"):
         with_smaller_batch(Recipe(method="any", run={"batch_size": 8}), processes=2)
 
 
-def test_only_a_lack_of_memory_is_one():
+def test_only_allocation_errors_count_as_out_of_memory():
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(MemoryError())
     with pytest.raises(RuntimeError) as error:
@@ -39,26 +40,18 @@ def test_only_a_lack_of_memory_is_one():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-class Cramped:
-    """A method for whose batches of more than two there is no memory, once the first epoch has been."""
+class LimitedModule(hourglass.HourglassModule):
+    """Runs out of memory in the second epoch with batches of more than two images."""
 
-    Recipe = hourglass.Recipe
-    read_data = staticmethod(hourglass.read_data)
-    training_set = staticmethod(hourglass.training_set)
-
-    @staticmethod
-    def module(recipe, joints, val):
-        class Module(hourglass.HourglassModule):
-            def training_step(self, batch, index):
-                if self.current_epoch == 1 and len(batch["image"]) > 2:
-                    raise torch.OutOfMemoryError("CUDA out of memory")
-                return super().training_step(batch, index)
-
-        return Module(recipe, joints, val)
+    def training_step(self, batch, index):
+        if self.current_epoch == 1 and len(batch["image"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().training_step(batch, index)
 
 
-def test_a_run_that_meets_the_limit_goes_on_with_smaller_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "_finish", lambda module, run: run)  # no export
+def test_a_run_without_memory_continues_with_smaller_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_finish", lambda module, run: run)  # no export
+    method = replace(hourglass.TRAINING, module=LimitedModule)
     made_labels(tmp_path / "set", 8)
     labels = [{"labels": str(tmp_path / "set" / "labels.json")}]
     tables = {
@@ -68,7 +61,7 @@ def test_a_run_that_meets_the_limit_goes_on_with_smaller_batches(tmp_path, monke
         "data": {"train": labels, "val": labels},
         "run": {"epochs": 2, "batch_size": 8, "workers": 0, "threads": 1, "validate_every": 1},
     }
-    fit.train(Cramped(), check_recipe(hourglass.Recipe, tables), tmp_path / "run")
+    loop.train(method, check_recipe(hourglass.Recipe, tables), tmp_path / "run")
     run = read_recipe(tmp_path / "run" / "recipe.toml")["run"]
     assert (run["batch_size"], run["accumulate"]) == (2, 4)
     assert "memory did not suffice" in (tmp_path / "run" / "recipe.toml").read_text()

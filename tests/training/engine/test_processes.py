@@ -1,4 +1,4 @@
-"""Laws of several processes: they learn what one would from as many images a step, and one of them writes."""
+"""Several processes train the same network as one process with the same images per step, and the first one writes."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import cairn.methods.hourglass.training as hourglass
-import cairn.training.engine.loop as fit
+import cairn.training.engine.loop as loop
 from cairn.errors import RecipeError
 from cairn.training.checkpoints.reading import read_weights
 from cairn.training.engine.processes import Processes, first_before_others, gathered, joined, on_first, processes
@@ -34,7 +34,7 @@ SETTINGS = (
         "run.threads=1",
         "run.validate_every=1",
     ),
-    "run.precision=fp32",  # in bf16 sums in another order differ by more
+    "run.precision=fp32",  # in bf16, sums in another order differ by more
 )
 
 
@@ -53,7 +53,7 @@ def rows_of(run: Path) -> list[dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was killed somewhere after its first epoch."""
+    """A run that was killed at some point after its first epoch."""
     folder = tmp_path_factory.mktemp("killed")
     made_labels(folder / "set", 21)
     run = folder / "run"
@@ -62,34 +62,34 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     while process.poll() is None and not (run / "checkpoints" / "last.ckpt").exists():
         time.sleep(0.02)
     process.kill()
-    _, said = process.communicate()
-    assert (run / "checkpoints" / "last.ckpt").exists(), said[-2000:]
+    _, errors = process.communicate()
+    assert (run / "checkpoints" / "last.ckpt").exists(), errors[-2000:]
     return run
 
 
 @pytest.fixture(scope="module")
 def whole(killed: Path) -> Path:
-    """A run by the same recipe that nobody has killed, in one process."""
+    """An uninterrupted run of the same recipe in one process."""
     run = killed.parent / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "_finish", lambda module, run: run)  # no export
+        patch.setattr(loop, "_finish", lambda module, run: run)  # no export
         patch.setattr(torch.nn, "BatchNorm2d", without_norms)
-        fit.train(hourglass, check_recipe(hourglass.Recipe, read_recipe(killed / "recipe.toml")), run)
+        loop.train(hourglass.TRAINING, check_recipe(hourglass.Recipe, read_recipe(killed / "recipe.toml")), run)
     return run
 
 
-def test_torchrun_says_who_is_who(monkeypatch):
+def test_ranks_come_from_the_environment_of_torchrun(monkeypatch):
     assert processes() == Processes(0, 1, 1)
     for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     group = processes()
     assert (group.rank, group.count, group.here, group.machines, group.first) == (3, 4, 2, 2, False)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    with pytest.raises(RecipeError, match="start as many on each machine"):
+    with pytest.raises(RecipeError, match="start the same number on each machine"):
         processes()
 
 
-def test_one_process_does_all_by_itself():
+def test_one_process_needs_no_process_group():
     with joined() as group:
         assert group.first
         assert on_first(lambda: 3) == first_before_others(lambda: 3) == 3
@@ -97,12 +97,12 @@ def test_one_process_does_all_by_itself():
         assert not torch.distributed.is_initialized()
 
 
-def test_a_killed_run_ends_as_one_that_was_not(killed, whole, tmp_path, monkeypatch):
+def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_run(killed, whole, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(killed, run)
-    monkeypatch.setattr(fit, "_finish", lambda module, run: run)
+    monkeypatch.setattr(loop, "_finish", lambda module, run: run)
     monkeypatch.setattr(torch.nn, "BatchNorm2d", without_norms)
-    fit.train(hourglass, check_recipe(hourglass.Recipe, read_recipe(run / "recipe.toml")), run, resume=True)
+    loop.train(hourglass.TRAINING, check_recipe(hourglass.Recipe, read_recipe(run / "recipe.toml")), run, resume=True)
     assert (run / "split.json").read_bytes() == (whole / "split.json").read_bytes()
     assert [row["epoch"] for row in rows_of(run)] == [1, 2, 3, 4]
     assert rows_of(run) == rows_of(whole)
@@ -111,22 +111,22 @@ def test_a_killed_run_ends_as_one_that_was_not(killed, whole, tmp_path, monkeypa
         assert torch.allclose(weights[name].float(), value.float(), atol=1e-6), name
 
 
-def test_two_processes_learn_what_one_does(killed, whole, tmp_path):
+def test_two_processes_train_the_network_of_one_process(killed, whole, tmp_path):
     run = tmp_path / "run"
     process = started(killed / "recipe.toml", "--out", run, several=2)
-    out, said = process.communicate(timeout=600)
-    assert process.returncode == 0, said[-2000:]
+    out, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors[-2000:]
     assert out == f"{run / 'model.onnx'}\n"
-    assert said.count("samples to learn from") == 1  # one of them speaks
+    assert errors.count("training samples") == 1  # one process logs
     assert (run / "split.json").read_bytes() == (whole / "split.json").read_bytes()
     one, two = rows_of(whole), rows_of(run)
     assert [row["epoch"] for row in one] == [row["epoch"] for row in two] == [1, 2, 3, 4]
     for alone, shared in zip(one, two, strict=True):
         assert shared == pytest.approx(alone, rel=2e-3, abs=1e-3)
-    held = len(json.loads((run / "split.json").read_text())["val"])
-    assert held % 2, "the two should have to share an odd number"
+    val = len(json.loads((run / "split.json").read_text())["val"])
+    assert val % 2, "the processes should share an odd number of images"
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["images"] == report["objects"] == held
-    # What both found together while they trained is what the exported file finds.
+    assert report["images"] == report["objects"] == val
+    # The metrics that both processes measured together are those of the exported file.
     best = max(two, key=lambda row: row["AUC"])
     assert report["pck"]["value"] == pytest.approx(best["PCK"], abs=0.01)

@@ -1,4 +1,4 @@
-"""Laws of export: torch equals ONNX, or there is no file."""
+"""The exported file computes what torch computes, or is not written."""
 
 from pathlib import Path
 
@@ -41,15 +41,15 @@ class Diverged(Tiny):
         return a * float("nan"), b
 
 
-class Moody(Tiny):
-    """Gives something else in ONNX than in torch."""
+class Inconsistent(Tiny):
+    """Computes other outputs in ONNX than in torch."""
 
     def forward(self, image):
         a, b = super().forward(image)
         return a + (0.0 if torch.compiler.is_exporting() else 0.1), b
 
 
-def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_path):
+def test_the_file_has_its_specification_and_equals_torch_at_any_size(tmp_path):
     module = Tiny()
     export(module, SPEC, tmp_path / "deep" / "tiny.onnx")
     network = OnnxNetwork(tmp_path / "deep" / "tiny.onnx", threads=1)
@@ -61,8 +61,8 @@ def test_the_file_carries_its_specification_and_equals_torch_at_any_size(tmp_pat
             assert np.allclose(got[name], expected[name], atol=1e-5)
 
 
-class Upper(nn.Module):
-    """Works on squares of one size alone: its weights are as many as its cells."""
+class FixedSize(nn.Module):
+    """Has one weight for each cell, so it takes images of one size."""
 
     def __init__(self):
         super().__init__()
@@ -73,7 +73,7 @@ class Upper(nn.Module):
 
 
 @pytest.mark.parametrize("task", ["crop", "single_instance"])
-def test_squares_are_exported_at_their_size(tmp_path, task):
+def test_a_model_of_one_size_is_exported_at_that_size(tmp_path, task):
     spec = SPEC.model_copy(
         update={
             "task": task,
@@ -82,14 +82,14 @@ def test_squares_are_exported_at_their_size(tmp_path, task):
             "decode": {},
         }
     )
-    module = Upper()
+    module = FixedSize()
     export(module, spec, tmp_path / "square.onnx")
     images = np.random.default_rng(0).uniform(0, 255, (3, 3, 64, 64)).astype(np.float32)
     got = OnnxNetwork(tmp_path / "square.onnx", threads=1)(images)["heatmaps"]
     assert np.allclose(got, TorchNetwork(module, spec)(images)["heatmaps"], atol=1e-5)
 
 
-def test_the_file_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
+def test_the_file_contains_no_paths_of_the_machine(tmp_path):
     export(Tiny(), SPEC, tmp_path / "tiny.onnx")
     content = (tmp_path / "tiny.onnx").read_bytes()
     assert b"stack_trace" not in content
@@ -98,23 +98,23 @@ def test_the_file_says_nothing_of_the_machine_that_it_was_made_on(tmp_path):
 
 def test_a_file_that_differs_from_torch_is_not_written(tmp_path):
     with pytest.raises(ModelError, match="differ"):
-        export(Moody(), SPEC, tmp_path / "moody.onnx")
+        export(Inconsistent(), SPEC, tmp_path / "inconsistent.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_has_diverged_is_not_written(tmp_path):
-    with pytest.raises(ModelError, match="heatmaps are not finite numbers: its training has diverged"):
+def test_a_diverged_network_is_not_written(tmp_path):
+    with pytest.raises(ModelError, match="heatmaps of the network are not finite: the training has diverged"):
         export(Diverged(), SPEC, tmp_path / "nan.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_to_is_one_line(tmp_path):
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
         export(Tiny(), SPEC, tmp_path / "file" / "tiny.onnx")
 
 
-def test_a_torch_network_computes_in_full_precision_whatever_surrounds_it():
+def test_a_torch_network_computes_in_float32_inside_autocast():
     module = Tiny().eval()
     images = np.random.default_rng(0).uniform(0, 255, (1, 3, 16, 16)).astype(np.float32)
     expected = TorchNetwork(module, SPEC)(images)
@@ -123,7 +123,7 @@ def test_a_torch_network_computes_in_full_precision_whatever_surrounds_it():
     assert all(np.array_equal(got[name], expected[name]) for name in SPEC.outputs)
 
 
-def test_a_torch_network_leaves_the_module_in_its_mode():
+def test_a_torch_network_keeps_the_mode_of_the_module():
     module = Tiny().train()
     TorchNetwork(module, SPEC)(np.zeros((1, 3, 16, 16), np.float32))
     assert module.training

@@ -1,1 +1,1 @@
-"""Labels looked over before anybody trains on them."""
+"""Validation of labels before training: data leakage, left-right swaps, outliers, missing images, label counts."""

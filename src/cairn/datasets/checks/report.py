@@ -1,4 +1,4 @@
-"""A check for people and programs: check.json, sheets of examples and suspects, and one page with all of it."""
+"""The report of a check: check.json, sheets of examples and suspicious annotations, and an HTML page."""
 
 from __future__ import annotations
 
@@ -7,55 +7,59 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cairn.datasets.checks.findings import Check, joint_counts
-from cairn.datasets.checks.sheet import MOST, example_sheet, suspect_sheet
+from cairn.datasets.checks.check import Check
+from cairn.datasets.checks.findings import Level
+from cairn.datasets.checks.joint_checks import joint_counts, occluded_counts
+from cairn.datasets.checks.sheet import MAX_TILES, example_sheet, suspicious_sheet
 from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
 from cairn.files import atomic_write, ensure_writable_folder
 from cairn.media.images import write_image
 from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
-FILES = ("check.json", "examples.jpg", "suspects.jpg", "check.html")
+FILES = ("check.json", "examples.jpg", "suspicious.jpg", "check.html")
+"""The files of a report; suspicious.jpg is written if there are suspicious annotations."""
 
 VERDICTS = (
-    "Training may start: nothing speaks against it.",
-    "Training may start, but look at this first.",
-    "Training cannot start.",
+    "No problems found: training can start.",
+    "Training can start, but review these warnings first.",
+    "Training cannot start: fix the errors first.",
 )
-"""By the check's status."""
+"""By the status of the check."""
 
-LEVELS = {"stop": "STOP", "look": "look", "note": "note"}
-LISTED = 50  # suspects on the page
+LEVELS: dict[Level, str] = {"error": "ERROR", "warning": "warning", "info": "info"}
+MAX_LISTED = 50
+"""Suspicious annotations that the page lists."""
 
 
 def write_check(check: Check, folder: Path) -> list[Path]:
-    """Writes FILES into the folder, suspects.jpg where there are any, and returns what was written.
+    """Writes FILES into the folder and returns the paths of the written files.
 
-    Raises OutputError where the folder cannot be written to, or has one of FILES already.
+    Raises:
+        OutputError: The folder cannot be written to, or contains one of FILES.
     """
-    free_of_checks(folder)
+    prepare_check_folder(folder)
     written = [folder / "check.json", folder / "examples.jpg"]
     with atomic_write(written[0]) as path:
         path.write_text(json.dumps(content(check), indent=2) + "\n", encoding="utf-8")
     write_image(written[1], example_sheet(check))
     sections = [
         paragraph(VERDICTS[check.status]),
-        table(finding_rows(check), ("", "what was found")),
+        table(finding_rows(check), ("", "finding")),
         heading("Joints"),
         table(joint_rows(check), ("joint", *check.sets)),
         heading("Sizes"),
         table(size_rows(check), ("", *check.sets)),
     ]
-    if check.suspects:
-        written.append(folder / "suspects.jpg")
-        write_image(written[-1], suspect_sheet(check))
+    if check.suspicious:
+        written.append(folder / "suspicious.jpg")
+        write_image(written[-1], suspicious_sheet(check))
         sections += [
-            heading("Suspects"),
-            paragraph(f"The joints in question are ringed; the first {MOST} are shown."),
-            image(written[-1].read_bytes(), "jpeg", "suspects"),
-            numbered([suspect.caption for suspect in check.suspects[:LISTED]]),
+            heading("Suspicious annotations"),
+            paragraph(f"Rings mark the joints in question. The image has the first {MAX_TILES} annotations."),
+            image(written[-1].read_bytes(), "jpeg", "suspicious annotations"),
+            numbered([annotation.caption for annotation in check.suspicious[:MAX_LISTED]]),
         ]
     sections += [heading("Examples"), image(written[1].read_bytes(), "jpeg", "examples")]
     written.append(folder / "check.html")
@@ -64,77 +68,82 @@ def write_check(check: Check, folder: Path) -> list[Path]:
     return written
 
 
-def free_of_checks(folder: Path) -> Path:
-    """The folder, made and writable. Raises OutputError where it is not, or an earlier check lies there."""
+def prepare_check_folder(folder: Path) -> Path:
+    """Creates the folder if needed and returns it.
+
+    Raises:
+        OutputError: The folder cannot be written to, or contains an earlier report.
+    """
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
-        raise OutputError(f"{folder / taken[0]} is there already: give another folder with --out")
+        raise OutputError(f"{folder / taken[0]} already exists: give another folder with --out")
     return ensure_writable_folder(folder)
 
 
 def content(check: Check) -> dict[str, Any]:
-    """All that was found, as JSON can say it."""
+    """Returns the content of check.json."""
     skeleton = next(iter(check.sets.values())).skeleton
     return {
         "status": check.status,
         "verdict": VERDICTS[check.status],
         "skeleton": skeleton.to_dict(),
-        "sets": {name: _figures(labels) for name, labels in check.sets.items()},
+        "sets": {name: _statistics(labels) for name, labels in check.sets.items()},
         "findings": [
-            {"level": f.level, "kind": f.kind, "line": f.line, "cases": list(f.cases)} for f in check.findings
+            {"level": entry.level, "kind": entry.kind, "line": entry.line, "cases": list(entry.cases)}
+            for entry in check.findings
         ],
-        "suspects": [suspect.to_dict() for suspect in check.suspects],
+        "suspicious_annotations": [annotation.to_dict() for annotation in check.suspicious],
     }
 
 
 def finding_rows(check: Check) -> list[tuple[str, str]]:
+    """Returns a row for each finding: (level, line)."""
     return [(LEVELS[finding.level], finding.line) for finding in check.findings]
 
 
 def joint_rows(check: Check) -> list[tuple[str, ...]]:
-    """(joint, labels in each set), the hidden ones in brackets."""
+    """Returns a row for each joint: (joint, number of labels in each set), occluded ones in parentheses."""
     skeleton = next(iter(check.sets.values())).skeleton
-    columns = [(joint_counts(labels), _hidden(labels)) for labels in check.sets.values()]
+    columns = [(joint_counts(labels), occluded_counts(labels)) for labels in check.sets.values()]
     return [
-        (joint, *(f"{counts[k]}" + (f" ({hidden[k]} hidden)" if hidden[k] else "") for counts, hidden in columns))
+        (
+            joint,
+            *(f"{counts[k]}" + (f" ({occluded[k]} occluded)" if occluded[k] else "") for counts, occluded in columns),
+        )
         for k, joint in enumerate(skeleton.joints)
     ]
 
 
 def size_rows(check: Check) -> list[tuple[str, ...]]:
-    """(what, in each set)."""
-    figures = [_figures(labels) for labels in check.sets.values()]
+    """Returns a row for each statistic: (name, value in each set)."""
+    columns = [_statistics(labels) for labels in check.sets.values()]
 
-    def middle(values: list[float]) -> str:
+    def median_and_range(values: list[float]) -> str:
         return f"{values[1]:.0f} ({values[0]:.0f} to {values[2]:.0f})" if values else "-"
 
     rows = {
-        "images": [f"{f['images']}" for f in figures],
-        "labeled objects": [f"{f['objects']}" for f in figures],
-        "objects an image, at most": [f"{f['objects_a_image']}" for f in figures],
-        "longer side of images: median (range)": [middle(f["image_side"]) for f in figures],
-        "longer side of objects: median (5 to 95 %)": [middle(f["object_side"]) for f in figures],
+        "images": [f"{column['images']}" for column in columns],
+        "labeled instances": [f"{column['instances']}" for column in columns],
+        "maximum instances per image": [f"{column['max_instances_per_image']}" for column in columns],
+        "longer side of images: median (range)": [median_and_range(column["image_side"]) for column in columns],
+        "longer side of instances: median (5 to 95 %)": [
+            median_and_range(column["instance_side"]) for column in columns
+        ],
     }
     return [(name, *values) for name, values in rows.items()]
 
 
-def _figures(labels: Labels) -> dict[str, Any]:
-    sides = np.array([max(p.size) for p in labels], dtype=np.float64)
-    rows = [p.annotation[p.annotation.labeled] for p in labels]
-    objects = np.concatenate([np.zeros(0), *(r.boxes[:, 2:].max(axis=1, initial=0) for r in rows)])
+def _statistics(labels: Labels) -> dict[str, Any]:
+    """Counts and sizes (in pixels) of a set."""
+    sides = np.array([max(image.size) for image in labels], dtype=np.float64)
+    rows = [image.annotation[image.annotation.labeled] for image in labels]
+    instances = np.concatenate([np.zeros(0), *(r.boxes[:, 2:].max(axis=1, initial=0) for r in rows)])
     return {
         "images": len(labels),
-        "objects": len(objects),
-        "objects_a_image": max((len(r) for r in rows), default=0),
+        "instances": len(instances),
+        "max_instances_per_image": max((len(r) for r in rows), default=0),
         "joints": dict(zip(labels.skeleton.joints, joint_counts(labels).tolist(), strict=True)),
-        "hidden": dict(zip(labels.skeleton.joints, _hidden(labels).tolist(), strict=True)),
+        "occluded": dict(zip(labels.skeleton.joints, occluded_counts(labels).tolist(), strict=True)),
         "image_side": np.quantile(sides, (0, 0.5, 1)).tolist() if len(sides) else [],
-        "object_side": np.quantile(objects, (0.05, 0.5, 0.95)).round(1).tolist() if len(objects) else [],
+        "instance_side": np.quantile(instances, (0.05, 0.5, 0.95)).round(1).tolist() if len(instances) else [],
     }
-
-
-def _hidden(labels: Labels) -> NDArray[np.int64]:
-    counts = np.zeros(len(labels.skeleton), np.int64)
-    for labeled in labels:
-        counts += (labeled.annotation.visibility == 1).sum(axis=0)
-    return counts

@@ -1,90 +1,117 @@
-"""Left and right mistaken for each other: objects that are far likelier with some flip pairs swapped.
+"""Left-right swaps: instances that are far more likely with some flip pairs exchanged.
 
-What is likely, the other objects of the set say. Their shapes, free of place, size and turn but not of mirroring
-(full Procrustes distance; Dryden and Mardia, Statistical Shape Analysis, 2016, section 4.2), have a density that the
-distance d to the fifth nearest tells: it falls as d to the power of D, the dimension of shapes. D log(d / d') is then
-how much likelier, as a logarithm, an object is when swapping takes d to d'. Shapes are of the joints around those that
-are swapped: the whole of a body has too many dimensions for its neighbors to be near.
+The likelihood is estimated from the other instances of the data set. Shapes are compared by the full Procrustes
+distance, which is invariant to translation, scale and rotation but not to reflection (Dryden and Mardia, Statistical
+Shape Analysis, 2016, section 4.2). The density at a shape is inversely proportional to d^D, with the distance d to its
+fifth nearest neighbor and the dimension D of the shapes. D log(d / d') is then the log likelihood ratio of an instance
+whose distance falls from d to d' when joints are exchanged. A shape consists of the joints near the exchanged ones:
+with all joints of a body it would have too many dimensions for near neighbors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.structures.skeleton import Skeleton
 
-LEAST, ENOUGH = 4.0, 8.0
-"""Evidence, a logarithm of odds, from which on a swap is a suspect: that which one object in the whole set would be
-expected to have by chance, within these bounds."""
+MIN_EVIDENCE, MAX_EVIDENCE = 4.0, 8.0
+"""Bounds of the evidence (log odds) that a swap needs: the evidence that one instance of the data set is expected to
+reach by chance."""
 
-NEIGHBOR = 5  # by whose distance density is told
-REACH = 2  # limbs from a swapped joint to the last that its shape takes in
-FEWEST = 4  # joints of a shape; three have only as much as a triangle says
-SHARED = 0.75  # of an object's joints that a neighbor must have too
-BLURRED = 0.005  # a distance below which two shapes are the same as labeled by hand
-COARSE, FINE = 300, 3000  # objects compared with, first to find who may be swapped and then to weigh it
-MANY = 16  # flip pairs from which on only single ones, and all together, are tried
-BLOCK = 512  # objects at a time
-UNUSUAL = 0.99  # quantile of distances up to which a shape is usual
+NEIGHBOR = 5
+"""Rank of the neighbor whose distance gives the density."""
+
+MAX_LIMBS = 2
+"""Maximum number of limbs from an exchanged joint to another joint of its shape."""
+
+MIN_JOINTS = 4
+"""Minimum number of joints of a shape; three are only a triangle."""
+
+MIN_SHARED = 0.75
+"""Minimum share of an instance's joints that a neighbor must have, too."""
+
+MIN_DISTANCE = 0.005
+"""Distances below are equal within the accuracy of labels."""
+
+COARSE, FINE = 300, 3000
+"""Number of instances to compare with: first to find candidates, then to weigh them."""
+
+MAX_PAIRS = 16
+"""With more flip pairs, only single pairs and all pairs together are tried."""
+
+BLOCK = 512
+"""Instances that are compared at once."""
+
+COMMON_QUANTILE = 0.99
+"""Quantile of distances up to which a shape counts as common."""
 
 
 @dataclass(frozen=True)
 class Swap:
-    """pairs: indices into the skeleton's flip pairs."""
+    """A possible left-right swap of an instance.
+
+    Attributes:
+        row: Row of the instance.
+        pairs: Indices into the skeleton's flip pairs.
+        evidence: Log odds of the swap.
+    """
 
     row: int
     pairs: tuple[int, ...]
     evidence: float
 
 
-def swaps(keypoints: NDArray, skeleton: Skeleton) -> list[Swap]:
-    """The likeliest swap of each object that has one of enough evidence, the surest first.
+def swaps(keypoints: NDArray[Any], skeleton: Skeleton) -> list[Swap]:
+    """Returns the most likely swap of each instance with sufficient evidence, by decreasing evidence.
 
-    keypoints (N, K, 2), NaN where not labeled
+    Args:
+        keypoints: (N, K, 2) in pixels; NaN where not labeled.
+        skeleton: The K joints.
     """
     random = np.random.default_rng(0)
     order = random.permutation(len(keypoints))
     best: dict[int, Swap] = {}
-    questions = list(hypotheses(skeleton))
-    least = float(np.clip(np.log(max(1, len(questions) * len(keypoints))), LEAST, ENOUGH))
-    for pairs, joints in questions:
+    candidates = list(hypotheses(skeleton))
+    min_evidence = float(np.clip(np.log(max(1, len(candidates) * len(keypoints))), MIN_EVIDENCE, MAX_EVIDENCE))
+    for pairs, joints in candidates:
         shapes = keypoints[:, joints].astype(np.float64)
-        swapped = keypoints[:, _swapping(skeleton, pairs)][:, joints].astype(np.float64)
+        swapped = keypoints[:, _exchanged(skeleton, pairs)][:, joints].astype(np.float64)
         ends = [joint for pair in pairs for joint in skeleton.flip_pairs[pair]]
-        there = np.isfinite(keypoints[:, ends]).all(axis=(1, 2))
+        labeled = np.isfinite(keypoints[:, ends]).all(axis=(1, 2))
         count = np.isfinite(shapes).all(axis=2).sum(axis=1)
-        usable = order[count[order] >= min(FEWEST, len(joints))]
-        rows = np.flatnonzero(there & (count >= min(FEWEST, len(joints))))
+        usable = order[count[order] >= min(MIN_JOINTS, len(joints))]
+        rows = np.flatnonzero(labeled & (count >= min(MIN_JOINTS, len(joints))))
         if len(usable) <= NEIGHBOR or not len(rows):
             continue
         before = _density_distance(shapes, rows, shapes[usable[:COARSE]], usable[:COARSE])
         after = _density_distance(swapped, rows, shapes[usable[:COARSE]], usable[:COARSE])
-        limit = np.quantile(before[np.isfinite(before)], UNUSUAL) if np.isfinite(before).any() else 0.0
-        doubtful = np.isfinite(before) & np.isfinite(after) & (after < before) & (after <= limit)
-        rows = rows[doubtful]
+        limit = np.quantile(before[np.isfinite(before)], COMMON_QUANTILE) if np.isfinite(before).any() else 0.0
+        suspicious = np.isfinite(before) & np.isfinite(after) & (after < before) & (after <= limit)
+        rows = rows[suspicious]
         if not len(rows):
             continue
         before = _density_distance(shapes, rows, shapes[usable[:FINE]], usable[:FINE])
         after = _density_distance(swapped, rows, shapes[usable[:FINE]], usable[:FINE])
         evidence = (2 * count[rows] - 4) * np.log(before / after)
         for row, value in zip(rows.tolist(), evidence.tolist(), strict=True):
-            if value >= least and (row not in best or value > best[row].evidence):
+            if value >= min_evidence and (row not in best or value > best[row].evidence):
                 best[row] = Swap(row, pairs, value)
     return sorted(best.values(), key=lambda swap: -swap.evidence)
 
 
 def hypotheses(skeleton: Skeleton) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    """Flip pairs that may have been swapped together, and the joints by whose shape that is told.
+    """Yields flip pairs that may be swapped together, and the joints whose shape is compared.
 
-    Each pair alone, all of them, and what lies on either side of a limb: whole legs, hands with their elbows.
+    These are each pair alone, all pairs, and the pairs on either side of a limb: whole legs, hands with elbows.
     """
     count = len(skeleton.flip_pairs)
     tried = {(pair,) for pair in range(count)} | ({tuple(range(count))} if count else set())
-    if count <= MANY:
+    if count <= MAX_PAIRS:
         owner = {joint: pair for pair, ends in enumerate(skeleton.flip_pairs) for joint in ends}
         edges = {
             (min(p, q), max(p, q))
@@ -93,20 +120,24 @@ def hypotheses(skeleton: Skeleton) -> Iterator[tuple[tuple[int, ...], list[int]]
         }
         for edge in edges:
             for end in edge:
-                tried.add(tuple(sorted(_reached({end}, edges - {edge}))))
+                tried.add(tuple(sorted(_connected({end}, edges - {edge}))))
     everything = list(range(len(skeleton)))
     for pairs in sorted(tried):
         near = {joint for pair in pairs for joint in skeleton.flip_pairs[pair]}
-        for _ in range(REACH):
+        for _ in range(MAX_LIMBS):
             near |= {end for limb in skeleton.limbs if near & set(limb) for end in limb}
-        yield pairs, sorted(near) if len(near) > FEWEST else everything
+        yield pairs, sorted(near) if len(near) > MIN_JOINTS else everything
 
 
-def shape_distances(shapes: NDArray, others: NDArray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Full Procrustes distances, (N, M), over the joints that both have, and (N, M) how many those are.
+def shape_distances(shapes: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns (N, M) full Procrustes distances over the common joints, and (N, M) the number of common joints.
 
-    shapes (N, K, 2), others (M, K, 2), NaN where not labeled. As complex numbers z and w about their means, the
-    distance is sqrt(1 - |<z, w>|² / |z|²|w|²); all sums over common joints are products of matrices.
+    With the centered keypoints as complex numbers z and w, the distance is sqrt(1 - |<z, w>|² / |z|²|w|²). All sums
+    over common joints are matrix products.
+
+    Args:
+        shapes: (N, K, 2) in pixels; NaN where not labeled.
+        others: (M, K, 2) in pixels; NaN where not labeled.
     """
     z, there = _complex(shapes)
     w, present = _complex(others)
@@ -121,26 +152,26 @@ def shape_distances(shapes: NDArray, others: NDArray) -> tuple[NDArray[np.float3
 
 
 def _density_distance(
-    shapes: NDArray, rows: NDArray[np.int64], others: NDArray, who: NDArray[np.int64]
+    shapes: NDArray[Any], rows: NDArray[np.int64], others: NDArray[Any], other_rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """For each row of the shapes, the distance to its NEIGHBOR-th nearest of others; infinite where it has too few.
+    """Distance of each row of the shapes to its NEIGHBOR-th nearest neighbor; infinite with too few neighbors.
 
-    who  rows that the others are: nobody is a neighbor of itself
+    `other_rows` are the rows of the others in the shapes: a shape is no neighbor of itself.
     """
     result = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
-        some = rows[start : start + BLOCK]
-        distance, common = shape_distances(shapes[some], others)
-        own = np.isfinite(shapes[some]).all(axis=2).sum(axis=1)
-        few = common < np.maximum(SHARED * own, min(FEWEST, shapes.shape[1]))[:, None]
+        block = rows[start : start + BLOCK]
+        distance, common = shape_distances(shapes[block], others)
+        own = np.isfinite(shapes[block]).all(axis=2).sum(axis=1)
+        few = common < np.maximum(MIN_SHARED * own, min(MIN_JOINTS, shapes.shape[1]))[:, None]
         distance /= np.sqrt(np.maximum(common - 2, 1))
-        distance[few | (some[:, None] == who[None])] = np.inf
+        distance[few | (block[:, None] == other_rows[None])] = np.inf
         result[start : start + BLOCK] = np.partition(distance, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
-    return np.maximum(result, BLURRED)
+    return np.maximum(result, MIN_DISTANCE)
 
 
-def _complex(points: NDArray) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """X + iy about the mean, of unit length, 0 where not labeled; and (N, K) 1 where it is."""
+def _complex(points: NDArray[Any]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
+    """Complex numbers x + iy, centered and of unit norm, 0 where not labeled; and (N, K) 1 where labeled."""
     there = np.isfinite(points).all(axis=2)
     z = np.where(there, points[..., 0] + 1j * points[..., 1], 0)
     z = np.where(there, z - z.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1), 0)
@@ -148,15 +179,16 @@ def _complex(points: NDArray) -> tuple[NDArray[np.complex64], NDArray[np.float32
     return z.astype(np.complex64), there.astype(np.float32)
 
 
-def _swapping(skeleton: Skeleton, pairs: tuple[int, ...]) -> list[int]:
-    """K indices that exchange the joints of these pairs."""
+def _exchanged(skeleton: Skeleton, pairs: tuple[int, ...]) -> list[int]:
+    """K indices that exchange the joints of the pairs."""
     order = list(range(len(skeleton)))
     for a, b in (skeleton.flip_pairs[pair] for pair in pairs):
         order[a], order[b] = b, a
     return order
 
 
-def _reached(start: set[int], edges: set[tuple[int, int]]) -> set[int]:
+def _connected(start: set[int], edges: set[tuple[int, int]]) -> set[int]:
+    """The nodes that are connected with the start by edges."""
     reached = set(start)
     while more := {end for edge in edges if reached & set(edge) for end in edge} - reached:
         reached |= more

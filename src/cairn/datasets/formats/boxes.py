@@ -1,8 +1,8 @@
-"""Boxes that say where the objects are, for models that look at one object at a time.
+"""Files of bounding boxes, for models that run on one instance per crop.
 
     {"photo.jpg": [[x, y, width, height], ...], "folder/other.jpg": [...]}
 
-or, for a single image, the list alone. Pixels, x and y of the top left corner.
+or, for a single image, only the list. In pixels; x and y are those of the top left corner.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from cairn.errors import LabelError
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes by image.
+    """Bounding boxes by image.
 
-    path   of the file that they are from
-    named  file name -> (P, 4) x, y, width, height; the name "" is that of an image that has none
+    Attributes:
+        path: The file.
+        named: File name -> (P, 4) x, y, width, height; the name "" stands for the only image.
     """
 
     path: Path
     named: dict[str, NDArray[np.float64]]
 
     def of(self, images: Sequence[Path]) -> list[NDArray[np.float64]]:
-        """The boxes of each image, whose path is the file's name or ends in it; of several such the longest.
+        """Returns the boxes of each image, whose path equals a name or ends with it; the longest name wins.
 
-        Raises LabelError where an image has no boxes in the file, or the file is a list and there are several.
+        Raises:
+            LabelError: The file has no entry for an image, or is a list and there are several images.
         """
         if "" in self.named and len(images) != 1:
             raise LabelError(
-                f"{self.path} is a list of boxes, which is for one image, and there are {len(images)}: "
+                f"{self.path} is a list of boxes for one image, but there are {len(images)} images: "
                 'expected {"file name": [[x, y, width, height], ...], ...}'
             )
         return [self.named[self._name(image)] for image in images]
@@ -53,14 +55,18 @@ class Boxes:
 
 
 def read_boxes(path: str | Path) -> Boxes:
-    """Raises LabelError where the file cannot be read, or is not of the form above."""
+    """Reads a file of bounding boxes.
+
+    Raises:
+        LabelError: The file cannot be read, or has another structure.
+    """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise LabelError(f"cannot read boxes {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested too deep
-        raise LabelError(f"{path} is not JSON that can be read: {error}") from None
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
+        raise LabelError(f"{path} is not valid JSON: {error}") from None
     if isinstance(content, list):
         return Boxes(path, {"": _rows(content, f"{path}")})
     if not isinstance(content, dict) or not content:

@@ -1,4 +1,4 @@
-"""The skeleton that labels describe: a COCO category, or another tool's names, limbs and pairs."""
+"""The skeleton that labels describe: a COCO category, or another tool's names, limbs and flip pairs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cairn.errors import SkeletonError
-from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, flip_pairs_by_name, skeleton_names
-from cairn.structures.skeleton import load_skeleton as definition
+from cairn.structures.flip_pairs import flip_pairs_by_name
+from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, load_skeleton, skeleton_names
 
 
-def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:
-    """The skeleton that a COCO category describes: `keypoints` and `skeleton`, whose joints count from 1.
+def skeleton_from_category(category: Mapping[str, Any]) -> Skeleton:
+    """Returns the skeleton of a COCO category: `keypoints` and `skeleton`, whose joint numbers start at 1.
 
-    `flip_pairs` and `sigmas` are Cairn's own additions (see `category_of`), `keypoint_colors` coco-annotator's.
-    Raises SkeletonError where the category contradicts itself.
+    `flip_pairs` and `sigmas` are Cairn's additions (see `category_from_skeleton`), `keypoint_colors` is
+    coco-annotator's.
+
+    Raises:
+        SkeletonError: The category contradicts itself.
     """
     count = len(category["keypoints"])
     sigmas = category.get("sigmas")
@@ -22,14 +25,14 @@ def skeleton_of_category(category: Mapping[str, Any]) -> Skeleton:
         raise SkeletonError(f"sigmas must be a list of numbers, got {sigmas!r:.40}")
     colors = category.get("keypoint_colors")
     if not (isinstance(colors, list) and len(colors) == count and all(map(is_color, colors))):
-        colors = ()  # how it looks is no reason to refuse it
+        colors = ()  # invalid colors do not make the labels unusable
     flips = _pairs(category, "flip_pairs", count) if "flip_pairs" in category else None
     name, limbs = str(category.get("name", "object")), _pairs(category, "skeleton", count)
-    return described(name, category["keypoints"], limbs, flips, sigmas, colors)
+    return make_skeleton(name, category["keypoints"], limbs, flips, sigmas, colors)
 
 
-def category_of(skeleton: Skeleton) -> dict[str, Any]:
-    """The category that `skeleton_of_category` reads as this skeleton."""
+def category_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    """Returns the category that `skeleton_from_category` reads as this skeleton."""
     return {
         "id": 1,
         "name": skeleton.name,
@@ -41,7 +44,7 @@ def category_of(skeleton: Skeleton) -> dict[str, Any]:
     }
 
 
-def described(
+def make_skeleton(
     name: str,
     joints: Sequence[str],
     limbs: Iterable[Limb] = (),
@@ -49,28 +52,37 @@ def described(
     sigmas: Sequence[float] | None = None,
     colors: Sequence[str] = (),
 ) -> Skeleton:
-    """A definition of Cairn's where the joints are the same and nothing else that is given contradicts it; else the
-    given limbs (those that would close a circle are redundant), flip pairs or those by name, and the given sigmas or
-    COCO's for the joints that bear COCO's names.
+    """Returns the skeleton that a label file describes.
 
-    Raises SkeletonError where these contradict each other.
+    It is a built-in skeleton where the joints are the same and no other given value contradicts it.
+
+    Args:
+        name: Name of the skeleton.
+        joints: Joint names.
+        limbs: Pairs of joint indices. Duplicates are dropped; limbs that close a cycle are marked redundant.
+        flip_pairs: Pairs of joint indices; None infers them from the names.
+        sigmas: OKS sigmas; None takes COCO's for joints with COCO's names and the default for the others.
+        colors: `#rrggbb` for each joint, or nothing.
+
+    Raises:
+        SkeletonError: The values contradict each other.
     """
     joints, limbs = tuple(joints), tuple(limbs)
     pairs = None if flip_pairs is None else tuple(flip_pairs)
-    for known in map(definition, skeleton_names()):
+    for known in map(load_skeleton, skeleton_names()):
         same_flips = pairs is None or {frozenset(pair) for pair in pairs} == set(map(frozenset, known.flip_pairs))
         same_sigmas = sigmas is None or tuple(sigmas) == known.sigmas
         if known.joints == joints and same_flips and same_sigmas and (known.limbs or not limbs):
             return known
-    once: list[Limb] = []
+    unique: list[Limb] = []
     for a, b in limbs:
-        if a != b and (a, b) not in once and (b, a) not in once:
-            once.append((a, b))
+        if a != b and (a, b) not in unique and (b, a) not in unique:
+            unique.append((a, b))
     return Skeleton(
         name=name,
         joints=joints,
-        limbs=tuple(once),
-        redundant=_outside_tree(once, len(joints)),
+        limbs=tuple(unique),
+        redundant=_redundant(unique, len(joints)),
         flip_pairs=flip_pairs_by_name(joints) if pairs is None else pairs,
         sigmas=sigmas_by_name(joints) if sigmas is None else tuple(sigmas),
         colors=tuple(colors),
@@ -78,13 +90,14 @@ def described(
 
 
 def sigmas_by_name(joints: Sequence[str]) -> tuple[float, ...]:
-    """COCO's where a joint bears the name of one of COCO's, else the default."""
-    measured = dict(zip(definition("coco17").joints, definition("coco17").sigmas, strict=True))
+    """Returns COCO's OKS sigma for each joint with the name of a COCO joint, and the default for the others."""
+    coco = load_skeleton("coco17")
+    measured = dict(zip(coco.joints, coco.sigmas, strict=True))
     return tuple(measured.get(joint, DEFAULT_SIGMA) for joint in joints)
 
 
 def is_color(value: Any) -> bool:
-    """#rrggbb, as skeletons have them."""
+    """Returns whether a value is a color `#rrggbb`."""
     return isinstance(value, str) and COLOR.fullmatch(value) is not None
 
 
@@ -100,15 +113,15 @@ def _pairs(category: Mapping[str, Any], key: str, joints: int) -> list[Limb]:
     return [(a - 1, b - 1) for a, b in pairs]
 
 
-def _outside_tree(limbs: Sequence[Limb], joints: int) -> tuple[int, ...]:
-    """Indices of the limbs that join what earlier limbs have joined already."""
-    group, outside = list(range(joints)), []
+def _redundant(limbs: Sequence[Limb], joints: int) -> tuple[int, ...]:
+    """Indices of the limbs that connect joints that earlier limbs connect already."""
+    component, redundant = list(range(joints)), []
     for i, (a, b) in enumerate(limbs):
-        if group[a] == group[b]:
-            outside.append(i)
+        if component[a] == component[b]:
+            redundant.append(i)
         else:
-            group = [group[a] if member == group[b] else member for member in group]
-    return tuple(outside)
+            component = [component[a] if member == component[b] else member for member in component]
+    return tuple(redundant)
 
 
 def _is_joint(number: Any, joints: int) -> bool:

@@ -8,42 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from cairn.datasets.formats.matlab import elements, field, number, numbers
-from cairn.datasets.formats.people import HUMAN, MARGIN, Person, Split, gather, in_split, square
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.instances import CROP_MARGIN, PERSON_HEIGHT, Instance, collect, of_split, square
+from cairn.datasets.formats.matlab import elements, field, has_variable, number, numbers, read_mat
 from cairn.datasets.labels import Labels
-from cairn.datasets.problems import Faults
 from cairn.errors import LabelError
-from cairn.structures.skeleton import load_skeleton as definition
+from cairn.structures.skeleton import load_skeleton
 
-COLUMNS = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)  # of the file's 29 joints those that are labeled: flic11's order
-SCALE = 2.2  # of every person; Newell et al. set it for all
+COLUMNS = (0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16)  # the labeled ones of the file's 29 joints, in the order of flic11
+SCALE = 2.2  # of every person, as set by Newell et al.
 
 
-def read_flic(
-    path: Path,
-    variables: dict[str, Any],
-    images: Path | None = None,
-    split: Split | None = None,
-    faults: Faults | None = None,
-) -> Labels:
-    """The `examples` of the file's variables; left and right as they stand there.
+def read_flic(path: Path, options: ReadOptions) -> Labels:
+    """Reads the `examples` of a file; left and right are as in the file.
 
-    Boxes are squares around the torso box, from which the usual margin makes a crop of 200·2.2 pixels.
-    split  `val` is the published test part
-    Raises LabelError where the file is not of that structure.
+    Boxes are squares around the torso box, from which the default margin makes a crop of 200·2.2 pixels. The split
+    `val` is the published test split.
+
+    Raises:
+        LabelError: The file does not have the published structure.
     """
-    people = in_split(_people(path, elements(variables["examples"])), split)
-    return gather(people, definition("flic11"), path, images, faults=faults)
+    instances = of_split(_instances(path, elements(read_mat(path)["examples"])), options.split)
+    return collect(instances, load_skeleton("flic11"), path, options.images, problems=options.problems)
 
 
-def _people(path: Path, examples: list) -> Iterator[tuple[bool, Person]]:
+def _sniff(path: Path) -> bool:
+    return has_variable(path, "examples")
+
+
+def _instances(path: Path, examples: list[Any]) -> Iterator[tuple[bool, Instance]]:
     for i, example in enumerate(examples, start=1):
-        what = f"{path}: example {i}"
+        record = f"{path}: example {i}"
         name = field(example, "filepath")
         if not isinstance(name, str):
-            raise LabelError(f"{what} needs a filepath, got {name!r:.60}")
-        points = numbers(field(example, "coords"), (2, 29), f"{what}: coords").T[list(COLUMNS)] - 1
+            raise LabelError(f"{record} needs a filepath, got {name!r:.60}")
+        points = numbers(field(example, "coords"), (2, 29), f"{record}: coords").T[list(COLUMNS)] - 1
         points[np.isnan(points).any(axis=1)] = np.nan
-        left, top, right, bottom = numbers(field(example, "torsobox"), (4,), f"{what}: torsobox") - 1
-        box = square(((left + right) / 2, (top + bottom) / 2), HUMAN * SCALE / MARGIN)
-        yield number(example, "istrain") == 1, Person(name, points, np.zeros(len(COLUMNS), bool), box)
+        left, top, right, bottom = numbers(field(example, "torsobox"), (4,), f"{record}: torsobox") - 1
+        box = square(((left + right) / 2, (top + bottom) / 2), PERSON_HEIGHT * SCALE / CROP_MARGIN)
+        yield number(example, "istrain") == 1, Instance(name, points, np.zeros(len(COLUMNS), bool), box)
+
+
+FORMAT = Format("flic", "FLIC's examples.mat", (".mat",), _sniff, read_flic, splits=("train", "val"))

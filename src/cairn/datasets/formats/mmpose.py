@@ -1,4 +1,4 @@
-"""mmpose's `dataset_info`: a Python file that describes a skeleton. It is read as text and never executed.
+"""mmpose's `dataset_info`: a Python file that describes a skeleton. It is parsed and never executed.
 
 dataset_info = dict(
     dataset_name='fly',
@@ -13,28 +13,29 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.category import described
+from cairn.datasets.formats.category import make_skeleton
 from cairn.errors import SkeletonError
 from cairn.structures.skeleton import Skeleton
 
-LONGEST = 10_000  # a list that is repeated; the joints of a face, two hands and a body are 133
+MAX_REPEATS = 10_000  # of a list; a body with face and hands has 133 joints
 
 
 def read_dataset_info(path: Path) -> Skeleton:
-    """Names, pairs by `swap`, limbs, colors and sigmas; `joint_weights` is mmpose's own matter.
+    """Returns the skeleton: names, flip pairs by `swap`, limbs, colors and sigmas; `joint_weights` is ignored.
 
-    Raises SkeletonError where the file has no such table, or anything but plain values stands in it.
+    Raises:
+        SkeletonError: The file has no such table, or contains more than plain values.
     """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SkeletonError(f"cannot read skeleton {path}: {error.strerror}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SkeletonError(f"{path} is no Python file that can be read: {error}") from None
+        raise SkeletonError(f"{path} is not valid Python: {error}") from None
     assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
     tables = [node.value for node in assigned if "dataset_info" in map(ast.unparse, node.targets)]
     if not tables:
-        raise SkeletonError(f"{path} has no dataset_info = dict(...): expected a file of mmpose's")
+        raise SkeletonError(f"{path} has no dataset_info = dict(...): expected a dataset_info file of mmpose")
     info = _value(tables[-1], path)
     if not isinstance(info, dict) or not isinstance(info.get("keypoint_info"), dict):
         raise SkeletonError(f"{path}: dataset_info needs keypoint_info, a table of joints")
@@ -42,7 +43,7 @@ def read_dataset_info(path: Path) -> Skeleton:
 
 
 def _value(node: ast.expr, path: Path) -> Any:
-    """Plain values; `dict(name=value)`, the only call that is understood; `[1.] * 17` and sums of lists."""
+    """Plain values, `dict(name=value)` as the only call, `[1.] * 17`, and sums of lists."""
     match node:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=words) if all(word.arg for word in words):
             return {word.arg: _value(word.value, path) for word in words}
@@ -50,7 +51,7 @@ def _value(node: ast.expr, path: Path) -> Any:
             return {_key(key, path): _value(value, path) for key, value in zip(keys, values, strict=True)}
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item, path) for item in items]
-        case ast.BinOp(left=ast.List() as items, op=ast.Mult(), right=ast.Constant(value=int(n))) if n < LONGEST:
+        case ast.BinOp(left=ast.List() as items, op=ast.Mult(), right=ast.Constant(value=int(n))) if n < MAX_REPEATS:
             return _value(items, path) * n
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return [*_listed(_value(left, path), node, path), *_listed(_value(right, path), node, path)]
@@ -84,18 +85,18 @@ def _skeleton(info: dict[str, Any], path: Path) -> Skeleton:
         raise SkeletonError(f"{path}: each entry of keypoint_info needs a name")
     entries = sorted(entries, key=lambda entry: entry["id"] if isinstance(entry.get("id"), int) else len(entries))
     joints = [entry["name"] for entry in entries]
-    where = {joint: i for i, joint in enumerate(joints)}
+    index_of = {joint: i for i, joint in enumerate(joints)}
 
     def index(joint: Any, what: str) -> int:
         if joint not in joints:
-            raise SkeletonError(f"{path}: {what} names {joint!r:.60}, which is not among the joints")
-        return where[joint]
+            raise SkeletonError(f"{path}: {what} names {joint!r:.60}, which is not a joint")
+        return index_of[joint]
 
-    swaps = {where[entry["name"]]: entry["swap"] for entry in entries if entry.get("swap")}
+    swaps = {index_of[entry["name"]]: entry["swap"] for entry in entries if entry.get("swap")}
     flips = {i: index(other, f"swap of {joints[i]}") for i, other in swaps.items()}
     for i, other in flips.items():
         if flips.get(other) != i:
-            raise SkeletonError(f"{path}: {joints[i]} changes sides with {joints[other]}, which does not with it")
+            raise SkeletonError(f"{path}: swap of {joints[i]} is {joints[other]}, but not the other way around")
     links = [link["link"] for link in (info.get("skeleton_info") or {}).values()]
     if not all(isinstance(link, list) and len(link) == 2 for link in links):
         raise SkeletonError(f"{path}: each link of skeleton_info must be two names of joints")
@@ -103,11 +104,11 @@ def _skeleton(info: dict[str, Any], path: Path) -> Skeleton:
     sigmas = info.get("sigmas") or None
     if sigmas is not None and not (isinstance(sigmas, list) and all(isinstance(s, int | float) for s in sigmas)):
         raise SkeletonError(f"{path}: sigmas must be a list of numbers, got {sigmas!r:.60}")
-    colors = [_color(entry.get("color")) for entry in entries]
+    colors = [color for entry in entries if (color := _color(entry.get("color")))]
     pairs = [(i, other) for i, other in flips.items() if i < other]
     name = str(info.get("dataset_name") or path.stem)
     try:
-        return described(name, joints, limbs, pairs, sigmas, colors if all(colors) else ())  # type: ignore[arg-type]
+        return make_skeleton(name, joints, limbs, pairs, sigmas, colors if len(colors) == len(joints) else ())
     except SkeletonError as error:
         raise SkeletonError(f"{path}: {error}") from None
 

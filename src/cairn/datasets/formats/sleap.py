@@ -1,4 +1,4 @@
-"""SLEAP's .slp files (https://sleap.ai), through sleap-io: what somebody labeled in them, not what was predicted."""
+"""SLEAP's .slp files (https://sleap.ai), read with sleap-io: the user's labels, without predictions."""
 
 from __future__ import annotations
 
@@ -7,102 +7,102 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cairn.datasets.formats.category import described
-from cairn.datasets.formats.people import Listed, Person, gather, placed
-from cairn.datasets.image_files import located
+from cairn.datasets.formats.category import make_skeleton
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.hdf5 import root_keys
+from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
+from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import Labels
-from cairn.datasets.problems import Faults
+from cairn.datasets.problems import Problems
 from cairn.errors import LabelError, MissingExtra, SkeletonError
 from cairn.media.images import write_image
 from cairn.structures.skeleton import Skeleton
 
 
-def read_sleap(
-    path: Path, images: Path | None = None, frames: Path | None = None, faults: Faults | None = None
-) -> Labels:
-    """The labeled instances of a file; a point that is placed but not visible is hidden.
+def read_sleap(path: Path, options: ReadOptions) -> Labels:
+    """Reads the user's instances of a file; a point that is placed but not visible is occluded.
 
-    images  folder of the images or videos that it names
-    frames  where to write the labeled frames of videos, and of images that are in the file itself; None refuses
-            files that have such. A frame is VIDEO/NUMBER.png
-    Raises LabelError with file and frame where anything cannot be used, MissingExtra without sleap-io.
+    The labeled frames of videos, and images that are embedded in the file, are written as VIDEO/NUMBER.png into the
+    folder `options.frames`.
+
+    Raises:
+        LabelError: A record is invalid, or frames need to be written and no folder is given. Names the frame.
+        MissingExtra: sleap-io is not installed.
     """
     try:
         import sleap_io
     except ImportError:
         raise MissingExtra("sleap-io", "io") from None
-    faults = faults or Faults()
     try:
         content = sleap_io.load_slp(str(path), open_videos=False)
-    except Exception as error:  # sleap-io and h5py raise whatever a damaged file leads them into
-        raise LabelError(f"{path} is damaged, or not SLEAP's ({type(error).__name__})") from None
+    except Exception as error:  # its type depends on how the file is damaged
+        raise LabelError(f"{path} is damaged, or not a file of SLEAP ({type(error).__name__})") from None
     skeleton = _skeleton(content.skeletons, path)
-    people: list[Person] = []
-    listed: list[Listed] = []
-    for video, called, labeled in _labeled(content):
-        names = _images(video, called, [frame.frame_idx for frame in labeled], path, images, frames, faults)
-        for frame, name in zip(labeled, names, strict=True):
+    instances: list[Instance] = []
+    listed: list[ListedImage] = []
+    for video, video_name, frames in _labeled_frames(content):
+        names = _images(video, video_name, [frame.frame_idx for frame in frames], path, options)
+        for frame, name in zip(frames, names, strict=True):
             if name is None:
                 continue
-            with faults:
-                record = f"{path}: frame {frame.frame_idx} of {called}"
-                people += [_person(instance, name, content.tracks, record) for instance in frame.user_instances]
-                listed.append(Listed(name, None, (f"video {called}",), int(frame.frame_idx)))
+            with options.problems:
+                record = f"{path}: frame {frame.frame_idx} of {video_name}"
+                instances += [_instance(labeled, name, content.tracks, record) for labeled in frame.user_instances]
+                listed.append(ListedImage(name, None, (f"video {video_name}",), int(frame.frame_idx)))
     if not listed:
-        raise LabelError(f"{path} has no labeled frame: what was predicted must be corrected in SLEAP first")
-    return gather(people, skeleton, path, None, listed=listed, faults=faults)
+        raise LabelError(f"{path} has no labeled frame: correct predictions in SLEAP first")
+    return collect(instances, skeleton, path, None, listed, problems=options.problems)
 
 
-def _labeled(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
-    """Each video, what it is called, and its frames in which somebody placed an instance."""
-    names = [_name(video) for video in content.videos]
+def _sniff(path: Path) -> bool:
+    keys = root_keys(path)
+    return keys is not None and {"metadata", "frames"} <= keys
+
+
+def _labeled_frames(content: Any) -> Iterator[tuple[Any, str, list[Any]]]:
+    """Each video, its name, and its frames with instances of the user."""
+    names = [_video_name(video) for video in content.videos]
     for i, (video, name) in enumerate(zip(content.videos, names, strict=True), start=1):
         frames = [frame for frame in content.labeled_frames if frame.video is video and frame.user_instances]
         if frames:
-            alone = names.count(name) == 1
-            yield video, name if alone else f"{name}-{i}", sorted(frames, key=lambda frame: frame.frame_idx)
+            unique = names.count(name) == 1
+            yield video, name if unique else f"{name}-{i}", sorted(frames, key=lambda frame: frame.frame_idx)
 
 
-def _images(
-    video: Any,
-    name: str,
-    indices: list[int],
-    path: Path,
-    images: Path | None,
-    frames: Path | None,
-    faults: Faults,
-) -> list[str | None]:
-    """The file of each frame."""
-    called = [f"frame {index} of {name}" for index in indices]
+def _images(video: Any, name: str, indices: list[int], path: Path, options: ReadOptions) -> list[str | None]:
+    """The image file of each frame; None for a skipped one."""
+    images, problems, frames = options.images, options.problems, options.frames
+    records = [f"frame {index} of {name}" for index in indices]
     if isinstance(video.filename, list):
-        paths = located([str(video.filename[index]) for index in indices], path, images, faults, called=called)
-        return [None if found is None else str(found.absolute()) for found in paths]
-    inside = _is_inside(video, path)
+        paths = locate_images([str(video.filename[i]) for i in indices], path, images, problems, records=records)
+        return [None if image is None else str(image.absolute()) for image in paths]
+    embedded = _is_embedded(video, path)
     if frames is None:
-        where = "the file itself" if inside else Path(str(video.filename)).name
+        where = "the file itself" if embedded else Path(str(video.filename)).name
         raise LabelError(
             f"{path}: its images are in {where}: cairn convert {path.name} labels.json writes them beside the labels"
         )
-    found = str(path) if inside else _video_file(str(video.filename), path, images)
+    file = str(path) if embedded else _video_file(str(video.filename), path, images)
     try:
-        if not inside:
-            video.replace_filename(found)
+        if not embedded:
+            video.replace_filename(file)
         video.open()
-    except Exception as error:  # whatever the program that reads it raises
-        raise LabelError(f"{path}: cannot open {found} ({type(error).__name__})") from None
+    except Exception as error:  # its type depends on the package that reads the video
+        raise LabelError(f"{path}: cannot open {file} ({type(error).__name__})") from None
     names: list[str | None] = []
-    for index, what in zip(indices, called, strict=True):
+    for index, record in zip(indices, records, strict=True):
         names.append(None)
-        with faults:
+        with problems:
             target = frames / name / f"{index:06d}.png"
-            write_image(target, _pixels(video, index, f"{path}: {what}"))
+            write_image(target, _pixels(video, index, f"{path}: {record}"))
             names[-1] = str(target.absolute())
     return names
 
 
-def _pixels(video: Any, index: int, record: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
+def _pixels(video: Any, index: int, record: str) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB."""
     try:
         pixels = np.asarray(video[index])
     except Exception as error:
@@ -111,30 +111,29 @@ def _pixels(video: Any, index: int, record: str) -> np.ndarray:
 
 
 def _video_file(name: str, path: Path, images: Path | None) -> str:
-    """Where a video lies, which is named as on the machine of whoever labeled it."""
-    (found,) = located([name], path, images, Faults(), absent_ok=True, called=["video"])
-    assert found is not None
-    if not found.is_file():
-        raise LabelError(f"{path}: there is no video at {found}: say where it lies with --images")
-    return str(found)
+    """The path of a video, whose name in the file may be of another machine."""
+    (file,) = locate_images([name], path, images, Problems(), missing_ok=True, records=["video"])
+    if file is None or not file.is_file():
+        raise LabelError(f"{path}: no video at {file or name}: give its folder with --images")
+    return str(file)
 
 
-def _is_inside(video: Any, path: Path) -> bool:
+def _is_embedded(video: Any, path: Path) -> bool:
     return Path(str(video.filename)).name == path.name
 
 
-def _name(video: Any) -> str:
-    """What the video is called: of images that were put into the file, the video that they are from."""
+def _video_name(video: Any) -> str:
+    """The name of a video; for embedded images, of the video that they are from."""
     source = video.source_video or video
     name = source.filename[0] if isinstance(source.filename, list) else source.filename
     place = Path(str(name).replace("\\", "/"))
     return place.parent.name if isinstance(source.filename, list) else place.name
 
 
-def _person(instance: Any, image: str, tracks: list[Any], record: str) -> Person:
-    points = placed(instance.points["xy"], record)
+def _instance(instance: Any, image: str, tracks: list[Any], record: str) -> Instance:
+    points = checked_points(instance.points["xy"], record)
     track = next((i for i, track in enumerate(tracks) if track is instance.track), -1)
-    return Person(image, points, ~np.asarray(instance.points["visible"], bool), track=track)
+    return Instance(image, points, ~np.asarray(instance.points["visible"], bool), track=track)
 
 
 def _skeleton(skeletons: list[Any], path: Path) -> Skeleton:
@@ -144,9 +143,12 @@ def _skeleton(skeletons: list[Any], path: Path) -> Skeleton:
     for other in skeletons[1:]:
         if other.node_names != first.node_names:
             raise LabelError(f"{path} has different skeletons ({first.name}, {other.name}): keep one in each file")
-    flips = [tuple(sorted(pair)) for pair in first.symmetry_inds] or None
+    flips = [(min(pair), max(pair)) for pair in first.symmetry_inds] or None
     limbs = [(int(a), int(b)) for a, b in first.edge_inds]
     try:
-        return described(first.name or "animal", first.node_names, limbs, flips)
+        return make_skeleton(first.name or "animal", first.node_names, limbs, flips)
     except SkeletonError as error:
         raise LabelError(f"{path}: {error}") from None
+
+
+FORMAT = Format("sleap", "SLEAP's .slp", (".slp",), _sniff, read_sleap)

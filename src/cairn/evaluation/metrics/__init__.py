@@ -1,0 +1,1 @@
+"""Metrics: OKS AP, MPII mAP, PCK, NME, error types, and tracking metrics."""

@@ -1,8 +1,8 @@
-"""Average precision by object keypoint similarity, as COCO defines it (https://cocodataset.org/#keypoints-eval)."""
+"""Average precision by object keypoint similarity (OKS), as COCO defines it (https://cocodataset.org/#keypoints-eval)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, MissingExtra
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 
-MAX_DETECTIONS = 20  # of one image that count, by score; COCO's number for keypoints
-NOWHERE = -1e6  # where joints are put that were not found: they earn nothing, as far from everything as this
+MAX_DETECTIONS = 20
+"""Predictions per image that count, by score; COCO's number for keypoints."""
+
+FAR_AWAY = -1e6
+"""Coordinate of keypoints that were not detected: their similarity to any label is 0."""
 
 NAMES = {
     "AP": "AP_all",
@@ -27,29 +31,41 @@ NAMES = {
     "ARM": "AR_medium",
     "ARL": "AR_large",
 }
-"""COCO's figures under the names that papers use: those of the library that computes them."""
+"""Names of COCO's metrics in papers -> names in faster-coco-eval."""
 
 
 def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float]:
-    """AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL in percent; NaN where no object is of that size.
+    """Returns AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL in percent; NaN without instances of that size.
 
-    predictions  one for each of the labels' images, in their order
-    Sigmas are those of the labels' skeleton. Crowds and objects without a labeled joint are regions to
-    ignore: what is found there counts neither way. Medium is an area of 32² to 96² pixels, large is above.
-    Raises LabelError where labels and predictions do not match, MissingExtra without faster-coco-eval.
+    The sigmas are those of the labels' skeleton. Crowds and instances without a labeled keypoint are regions to ignore:
+    predictions there count neither as right nor as wrong. Medium is an area of 32² to 96² pixels, large is above.
+
+    Args:
+        labels: The ground truth.
+        predictions: One `Poses` per image of the labels, in their order.
+
+    Raises:
+        LabelError: Labels and predictions do not match.
+        MissingExtra: faster-coco-eval is not installed.
     """
     coco, evaluator = library()
     check_parallel(labels, predictions)
-    truth = coco(
+    ground_truth = coco(
         {
-            "images": [{"id": i, "height": p.size[0], "width": p.size[1]} for i, p in enumerate(labels.images)],
+            "images": [
+                {"id": i, "height": image.size[0], "width": image.size[1]} for i, image in enumerate(labels.images)
+            ],
             "categories": [{"id": 1, "name": labels.skeleton.name}],
-            "annotations": _numbered(row for i, p in enumerate(labels) for row in _truth(i, p.annotation)),
+            "annotations": _numbered(
+                row for i, image in enumerate(labels) for row in _annotation_rows(i, image.annotation)
+            ),
         }
     )
-    found = truth.loadRes(_numbered(row for i, poses in enumerate(predictions) for row in _found(i, poses)))
-    evaluation = evaluator(truth, found, "keypoints", kpt_oks_sigmas=list(labels.skeleton.sigmas))
-    evaluation.params.catIds = [1]  # also where there is nothing to find, and the library would see no category
+    results = ground_truth.loadRes(
+        _numbered(row for i, poses in enumerate(predictions) for row in _prediction_rows(i, poses))
+    )
+    evaluation = evaluator(ground_truth, results, "keypoints", kpt_oks_sigmas=list(labels.skeleton.sigmas))
+    evaluation.params.catIds = [1]  # without annotations the library would take no category
     evaluation.params.maxDets = [MAX_DETECTIONS]
     evaluation.evaluate()
     evaluation.accumulate()
@@ -59,7 +75,7 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
 
 
 def library() -> tuple[Any, Any]:
-    """faster-coco-eval's classes of labels and of evaluations. Raises MissingExtra where it is not installed."""
+    """Returns faster-coco-eval's classes of labels and of evaluations. Raises MissingExtra if it is not installed."""
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError:
@@ -67,57 +83,70 @@ def library() -> tuple[Any, Any]:
     return COCO, COCOeval_faster
 
 
-def similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:
-    """Object keypoint similarity (P, G) of P found (P, K, 2) and G labeled objects.
+def similarity(annotation: Annotation, keypoints: NDArray[Any], sigmas: Sequence[float]) -> NDArray[np.float64]:
+    """Returns (P, G) object keypoint similarity of P predictions and G annotated instances.
 
-    The mean over the labeled joints of exp(-d² / (2·area·(2·sigma)²)); 0 for a joint that was not found, and
-    for objects that are not labeled.
+    It is the mean of exp(-d² / (2·area·(2·sigma)²)) over the labeled keypoints. A keypoint that was not detected
+    contributes 0. The similarity to an instance that is not labeled is 0.
+
+    Args:
+        annotation: G annotated instances.
+        keypoints: (P, K, 2) predicted keypoints in pixels; NaN where not detected.
+        sigmas: (K,) OKS sigmas.
     """
     labeled = (annotation.visibility > 0) & annotation.labeled[:, None]
     each = keypoint_similarity(annotation, keypoints, sigmas) * labeled
-    return each.sum(axis=-1) / np.maximum(labeled.sum(axis=-1), 1)
+    result: NDArray[np.float64] = each.sum(axis=-1) / np.maximum(labeled.sum(axis=-1), 1)
+    return result
 
 
-def keypoint_similarity(annotation: Annotation, keypoints: NDArray, sigmas: Sequence[float]) -> NDArray[np.float64]:
-    """What each joint of P found (P, K, 2) would add to the similarity with each of G labeled objects: (P, G, K).
+def keypoint_similarity(
+    annotation: Annotation, keypoints: NDArray[Any], sigmas: Sequence[float]
+) -> NDArray[np.float64]:
+    """Returns (P, G, K) the term of each keypoint in the similarity; 0 where not detected or not labeled.
 
-    0 for a joint that was not found or is not labeled.
+    Args:
+        annotation: G annotated instances.
+        keypoints: (P, K, 2) predicted keypoints in pixels; NaN where not detected.
+        sigmas: (K,) OKS sigmas.
     """
     variance = (2 * np.asarray(sigmas)) ** 2
     distance = ((keypoints[:, None].astype(np.float64) - annotation.keypoints[None]) ** 2).sum(axis=-1)
     areas = annotation.areas.astype(np.float64) + np.spacing(1)  # as COCO guards against an area of 0
-    return np.nan_to_num(np.exp(-distance / (2 * areas[:, None] * variance)))
+    terms: NDArray[np.float64] = np.nan_to_num(np.exp(-distance / (2 * areas[:, None] * variance)))
+    return terms
 
 
-def match(annotation: Annotation, poses: Poses, least: float = 0.1) -> NDArray[np.int64]:
-    """(G,) the row of `poses` for each labeled object; -1 where none is left with a similarity of `least`.
+def match(annotation: Annotation, poses: Poses, min_similarity: float = 0.1) -> NDArray[np.int64]:
+    """Returns (G,) the row of the prediction of each annotated instance; -1 for none.
 
-    The most similar pair first: this serves to measure distances, and scores have no part in it.
+    Pairs are formed by decreasing similarity, down to `min_similarity`. Scores are not used: the pairs serve to measure
+    distances.
     """
     partner = np.full(len(annotation), -1)
-    alike = similarity(annotation, poses.keypoints, poses.skeleton.sigmas)
-    for _ in range(min(alike.shape)):
-        found, labeled = np.unravel_index(int(alike.argmax()), alike.shape)
-        if alike[found, labeled] < least:
+    similarities = similarity(annotation, poses.keypoints, poses.skeleton.sigmas)
+    for _ in range(min(similarities.shape)):
+        predicted, annotated = np.unravel_index(int(similarities.argmax()), similarities.shape)
+        if similarities[predicted, annotated] < min_similarity:
             break
-        partner[labeled] = found
-        alike[found], alike[:, labeled] = -1, -1
+        partner[annotated] = predicted
+        similarities[predicted], similarities[:, annotated] = -1, -1
     return partner
 
 
 def check_parallel(labels: Labels, predictions: Sequence[Poses]) -> None:
-    """Raises LabelError where predictions are not one for each image, in the labels' joints."""
+    """Raises LabelError unless there is one prediction per image, in the joints of the labels."""
     if len(predictions) != len(labels):
-        raise LabelError(f"{len(labels)} labeled images need as many predictions, got {len(predictions)}")
+        raise LabelError(f"expected predictions for {len(labels)} labeled images, got {len(predictions)}")
     for poses in predictions:
         if poses.skeleton.joints != labels.skeleton.joints:
             raise LabelError(
-                f"predictions have the joints of {poses.skeleton.name} ({len(poses.skeleton)}), labels those of "
-                f"{labels.skeleton.name} ({len(labels.skeleton)}): map the labels first"
+                f"the predictions have the joints of {poses.skeleton.name} ({len(poses.skeleton)}), the labels those "
+                f"of {labels.skeleton.name} ({len(labels.skeleton)}): map the labels first"
             )
 
 
-def _truth(image: int, annotation: Annotation) -> list[dict[str, Any]]:
+def _annotation_rows(image: int, annotation: Annotation) -> list[dict[str, Any]]:
     points = np.concatenate([np.nan_to_num(annotation.keypoints), annotation.visibility[..., None]], axis=2)
     return [
         {
@@ -135,11 +164,11 @@ def _truth(image: int, annotation: Annotation) -> list[dict[str, Any]]:
     ]
 
 
-def _found(image: int, poses: Poses) -> list[dict[str, Any]]:
+def _prediction_rows(image: int, poses: Poses) -> list[dict[str, Any]]:
     poses = poses[np.flatnonzero(poses.detected.any(axis=1))]
-    placed = np.where(poses.detected[..., None], poses.keypoints, NOWHERE).astype(np.float64)
+    placed = np.where(poses.detected[..., None], poses.keypoints, FAR_AWAY).astype(np.float64)
     points = np.concatenate([placed, poses.confidence[..., None]], axis=2)
-    # With a box the library takes the object's area from there, and not from joints that are nowhere.
+    # With a box, the library takes the area from the box and not from keypoints that are far away.
     return [
         {
             "image_id": image,
@@ -152,6 +181,6 @@ def _found(image: int, poses: Poses) -> list[dict[str, Any]]:
     ]
 
 
-def _numbered(rows: Any) -> list[dict[str, Any]]:
-    """Ids from 1: the evaluation takes an id of 0 for 'unmatched'."""
+def _numbered(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adds IDs from 1: the library takes an ID of 0 as 'unmatched'."""
     return [{"id": number, **row} for number, row in enumerate(rows, start=1)]

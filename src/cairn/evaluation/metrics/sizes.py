@@ -1,8 +1,9 @@
-"""Error against the size of the objects."""
+"""PCK and NME by instance size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,52 +13,58 @@ from cairn.evaluation.metrics.pck import average, count, mean_error, normalized_
 from cairn.evaluation.protocols import box_side
 
 MAX_BINS = 6
-MIN_OBJECTS = 10  # in a bin: a mean of fewer says little
+MIN_INSTANCES = 10
+"""Minimum number of instances per bin: a mean of fewer is noise."""
 
 
 @dataclass(frozen=True)
 class SizeBin:
-    """The objects whose box has a longer side from `low` to `high` pixels.
+    """The instances whose bounding box has a longer side from `min_side` to `max_side` pixels.
 
-    pck    percent of their keypoints within the evaluation's threshold; NaN where none can be measured
-    error  NME in percent, of those that were found; NaN likewise
+    Attributes:
+        min_side: In pixels.
+        max_side: In pixels.
+        instances: Number of annotated instances.
+        pck: Percentage of their keypoints within the threshold of the evaluation; NaN if none can be measured.
+        nme: NME of their detected keypoints in percent; NaN if none can be measured.
     """
 
-    low: float
-    high: float
-    objects: int
+    min_side: float
+    max_side: float
+    instances: int
     pck: float
-    error: float
+    nme: float
 
     @property
     def name(self) -> str:
-        return f"{self.low:.0f}-{self.high:.0f}"
+        """The range of sides, such as `32-96`."""
+        return f"{self.min_side:.0f}-{self.max_side:.0f}"
 
 
 def by_size(evaluation: Evaluation) -> list[SizeBin]:
-    """From small to large, about as many objects in each; the same bins for every model on the same labels."""
+    """Returns bins from small to large with similar numbers of instances; they depend on the labels alone."""
     pairs, protocol = evaluation.pairs, evaluation.error.protocol
-    sides = box_side(pairs.truth, pairs.skeleton)
-    lengths = protocol.length(pairs.truth, pairs.skeleton)
-    errors = 100 * normalized_errors(pairs.predicted, pairs.truth.keypoints, lengths)
+    sides = box_side(pairs.ground_truth, pairs.skeleton)
+    lengths = protocol.length(pairs.ground_truth, pairs.skeleton)
+    nme_errors = 100 * normalized_errors(pairs.predicted, pairs.ground_truth.keypoints, lengths)
     result = []
     for rows in bins_of(sides):
-        near, far = evaluation.pck.errors[rows], errors[rows]
+        pck_bin, nme_bin = evaluation.pck.errors[rows], nme_errors[rows]
         result.append(
             SizeBin(
-                low=float(sides[rows].min()),
-                high=float(sides[rows].max()),
-                objects=len(rows),
-                pck=average(pck(near, evaluation.pck.threshold), count(near), "pooled"),
-                error=average(mean_error(far), np.isfinite(far).sum(axis=0), "pooled"),
+                min_side=float(sides[rows].min()),
+                max_side=float(sides[rows].max()),
+                instances=len(rows),
+                pck=average(pck(pck_bin, evaluation.pck.threshold), count(pck_bin), "pooled"),
+                nme=average(mean_error(nme_bin), np.isfinite(nme_bin).sum(axis=0), "pooled"),
             )
         )
     return result
 
 
-def bins_of(sides: NDArray) -> list[NDArray[np.intp]]:
-    """Rows of each bin, by (N,) sides; objects of one side are in one bin."""
-    number = min(MAX_BINS, max(1, len(sides) // MIN_OBJECTS))
+def bins_of(sides: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """Returns the rows of each bin, by (N,) sides; instances with the same side share a bin."""
+    number = min(MAX_BINS, max(1, len(sides) // MIN_INSTANCES))
     edges = np.unique(np.quantile(sides, np.arange(1, number) / number)) if len(sides) else np.zeros(0)
     bins = np.searchsorted(edges, sides, side="right")
     return [np.flatnonzero(bins == i) for i in np.unique(bins)]

@@ -1,11 +1,13 @@
-"""Figures of identities over time: CLEAR MOT (Bernardin and Stiefelhagen, EURASIP 2008) and ID measures (Ristani et
-al., ECCV Workshops 2016), with OKS for what matches what.
+"""Tracking metrics: MOTA, MOTP, IDF1 and their counts, with OKS as the similarity.
+
+CLEAR MOT: Bernardin and Stiefelhagen, EURASIP 2008. ID measures: Ristani et al., ECCV Workshops 2016.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +16,34 @@ from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.oks import check_parallel, similarity
 from cairn.ops.assignment import assign
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.annotation import Annotation
+from cairn.structures.poses import Poses
 
-LEAST = 0.5  # OKS from which a find and an object may match; PoseTrack and COCO's AP50
+MIN_OKS = 0.5
+"""Minimum OKS of a match; PoseTrack and COCO's AP50."""
 
 
 @dataclass(frozen=True)
-class TrackFigures:
-    """How well objects were followed; shares are percentages, NaN where there is nothing to measure.
+class TrackMetrics:
+    """Tracking metrics of a video; shares are percentages, NaN where there is nothing to measure.
 
-    objects          labeled objects with a track, over all images
-    found            finds with an id, likewise
-    misses           objects that no find matched
-    false_positives  finds that matched no object
-    switches         objects whose find has another id than the last one that they were matched with
-    fragmentations   how often an object was lost and found again
-    mota             100·(1 - (misses + false_positives + switches) / objects)
-    motp             mean OKS of matches
-    idf1, idp, idr   finds of an object's own id: their F1, precision, recall, where each id is one object's at
-                     most, and as it is best over the whole video
+    Attributes:
+        instances: Annotated instances with a track ID, over all frames.
+        predictions: Predictions with a track ID, over all frames.
+        misses: Instances without a match.
+        false_positives: Predictions without a match.
+        switches: ID switches: matches whose prediction has another ID than the track's last match.
+        fragmentations: Number of times that a track was lost and matched again.
+        mota: 100·(1 - (misses + false_positives + switches) / instances).
+        motp: Mean OKS of matches, in percent.
+        idf1: F1 of predictions with the ID of their track, for the best one-to-one assignment of IDs to tracks over the
+            whole video.
+        idp: Precision of the same.
+        idr: Recall of the same.
     """
 
-    objects: int
-    found: int
+    instances: int
+    predictions: int
     misses: int
     false_positives: int
     switches: int
@@ -48,71 +55,77 @@ class TrackFigures:
     idr: float
 
 
-def measure_tracks(labels: Labels, predictions: Sequence[Poses], least: float = LEAST) -> TrackFigures:
-    """Compares the tracks of a video's labels with ids, image by image in the labels' order.
+def measure_tracks(labels: Labels, predictions: Sequence[Poses], min_oks: float = MIN_OKS) -> TrackMetrics:
+    """Compares track IDs with annotated tracks, frame by frame in the order of the labels.
 
-    least  OKS from which a find and an object may match
-    Objects without a labeled joint or a track, and finds with the id -1, are left out of everything. Matches of the
-    image before are kept while they may; the others of an image are those of the greatest number with, among
-    these, the greatest sum of OKS.
-    Raises LabelError where the labels know no tracks, predictions have no ids, or either has one twice in an image.
+    Instances without a labeled keypoint or a track and predictions with the ID -1 are ignored. Matches of the previous
+    frame are kept while their OKS suffices. The other matches of a frame are as many as possible and, among these, have
+    the greatest sum of OKS.
+
+    Args:
+        labels: The annotated frames of a video.
+        predictions: One `Poses` with IDs per frame, in the order of the labels.
+        min_oks: Minimum OKS of a match.
+
+    Raises:
+        LabelError: The labels have no tracks, the predictions have no IDs, or a frame has an ID twice.
     """
     check_parallel(labels, predictions)
-    pairs = [
-        _compared(image.path.name, image.annotation, poses, least)
+    frames = [
+        _compare(image.path.name, image.annotation, poses, min_oks)
         for image, poses in zip(labels, predictions, strict=True)
     ]
-    objects, found = (sum(len(pair[side]) for pair in pairs) for side in (0, 1))
-    if not objects:
-        raise LabelError("the labels have no object with a track: expected track or track_id beside its keypoints")
-    matched, switches, fragmentations, total = _clear(pairs)
-    own = _owned(pairs)
-    return TrackFigures(
-        objects=objects,
-        found=found,
-        misses=objects - matched,
-        false_positives=found - matched,
+    instances, predicted = (sum(len(frame[side]) for frame in frames) for side in (0, 1))
+    if not instances:
+        raise LabelError("the labels have no instance with a track: expected track or track_id beside the keypoints")
+    matched, switches, fragmentations, total = _clear_mot(frames)
+    identified = _identified(frames)
+    return TrackMetrics(
+        instances=instances,
+        predictions=predicted,
+        misses=instances - matched,
+        false_positives=predicted - matched,
         switches=switches,
         fragmentations=fragmentations,
-        mota=100 * (1 - (objects - matched + found - matched + switches) / objects),
+        mota=100 * (1 - (instances - matched + predicted - matched + switches) / instances),
         motp=100 * total / matched if matched else float("nan"),
-        idf1=100 * 2 * own / (objects + found),
-        idp=100 * own / found if found else float("nan"),
-        idr=100 * own / objects,
+        idf1=100 * 2 * identified / (instances + predicted),
+        idp=100 * identified / predicted if predicted else float("nan"),
+        idr=100 * identified / instances,
     )
 
 
-Compared = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""Tracks (G,) and ids (P,) of an image, and the OKS (G, P) of those that may match, 0 for the others."""
+Frame = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Track IDs (G,) of the labels, track IDs (P,) of the predictions, and their OKS (G, P); 0 below the minimum."""
 
 
-def _compared(name: str, truth: Annotation, poses: Poses, least: float) -> Compared:
+def _compare(name: str, annotation: Annotation, poses: Poses, min_oks: float) -> Frame:
     ids = poses.ids
     if ids is None:
-        raise LabelError(f"predictions for {name} have no ids: expected poses from a tracker")
-    tracks = np.full(len(truth), -1) if truth.tracks is None else truth.tracks
-    rows, finds = np.flatnonzero(truth.labeled & (tracks >= 0)), np.flatnonzero(ids >= 0)
-    truth, tracks, poses, ids = truth[rows], tracks[rows], poses[finds], ids[finds]
+        raise LabelError(f"the predictions for {name} have no track IDs: expected poses from a tracker")
+    tracks = np.full(len(annotation), -1) if annotation.tracks is None else annotation.tracks
+    rows, predicted = np.flatnonzero(annotation.labeled & (tracks >= 0)), np.flatnonzero(ids >= 0)
+    annotation, tracks, poses, ids = annotation[rows], tracks[rows], poses[predicted], ids[predicted]
     for numbers, what in ((tracks, "label"), (ids, "prediction")):
         values, counts = np.unique(numbers, return_counts=True)
         if (counts > 1).any():
             raise LabelError(
-                f"{what}s of {name} have the number {values[counts.argmax()]} twice: expected one {what} of each"
+                f"{what}s of {name} have track ID {values[counts.argmax()]} twice: expected one {what} per track ID"
             )
     points = np.where(poses.detected[..., None], poses.keypoints, np.nan)
-    alike = similarity(truth, points, poses.skeleton.sigmas).T
-    return tracks, ids, np.where(alike >= least, alike, 0)
+    oks = similarity(annotation, points, poses.skeleton.sigmas).T
+    return tracks, ids, np.where(oks >= min_oks, oks, 0)
 
 
-def _clear(pairs: Sequence[Compared]) -> tuple[int, int, int, float]:
-    """Matches, switches, fragmentations, and the sum of the matches' OKS."""
-    now: dict[int, int] = {}  # matches of the image before: track -> id
-    last: dict[int, int] = {}  # the last id that each track was matched with
-    lost: set[int] = set()  # tracks that were matched and are not now
+def _clear_mot(frames: Sequence[Frame]) -> tuple[int, int, int, float]:
+    """Matches, ID switches, fragmentations, and the sum of the matches' OKS."""
+    now: dict[int, int] = {}  # matches of the previous frame: track -> ID
+    last: dict[int, int] = {}  # ID of the last match of each track
+    lost: set[int] = set()  # tracks that were matched before and are not now
     matched = switches = fragmentations = 0
     total = 0.0
-    for tracks, ids, alike in pairs:
-        partner = _matches(tracks, ids, alike, now)
+    for tracks, ids, oks in frames:
+        partner = _matches(tracks, ids, oks, now)
         now = {}
         for i, track in enumerate(tracks.tolist()):
             if partner[i] < 0:
@@ -124,35 +137,35 @@ def _clear(pairs: Sequence[Compared]) -> tuple[int, int, int, float]:
             fragmentations += track in lost
             lost.discard(track)
             now[track] = last[track] = number
-            total += float(alike[i, partner[i]])
+            total += float(oks[i, partner[i]])
         matched += len(now)
     return matched, switches, fragmentations, total
 
 
-def _matches(tracks: NDArray, ids: NDArray, alike: NDArray, before: dict[int, int]) -> NDArray[np.intp]:
-    """(G,) the column of `alike` that each object matches, -1 for none."""
+def _matches(tracks: NDArray[Any], ids: NDArray[Any], oks: NDArray[Any], before: dict[int, int]) -> NDArray[np.intp]:
+    """(G,) the column of `oks` that each instance is matched with; -1 for none."""
     partner = np.full(len(tracks), -1)
     column = {number: j for j, number in enumerate(ids.tolist())}
     for i, track in enumerate(tracks.tolist()):
         j = column.get(before.get(track, -1), -1)
-        if j >= 0 and alike[i, j] > 0:
+        if j >= 0 and oks[i, j] > 0:
             partner[i] = j
     rows, columns = np.flatnonzero(partner < 0), np.setdiff1d(np.arange(len(ids)), partner)
-    open_pairs = alike[np.ix_(rows, columns)]
+    unmatched = oks[np.ix_(rows, columns)]
     # One more match outweighs any sum of OKS.
-    chosen = assign(np.where(open_pairs > 0, open_pairs + min(alike.shape), 0))
-    for row, j in zip(rows, chosen, strict=True):
-        if j >= 0 and alike[row, columns[j]] > 0:
+    assigned = assign(np.where(unmatched > 0, unmatched + min(oks.shape), 0))
+    for row, j in zip(rows, assigned, strict=True):
+        if j >= 0 and oks[row, columns[j]] > 0:
             partner[row] = columns[j]
     return partner
 
 
-def _owned(pairs: Sequence[Compared]) -> int:
-    """How many finds are those of their id's object: the most that one-to-one of tracks and ids can give (IDTP)."""
-    tracks, ids = (np.unique(np.concatenate([pair[side] for pair in pairs])) for side in (0, 1))
+def _identified(frames: Sequence[Frame]) -> int:
+    """True positive IDs (IDTP): the maximum over all one-to-one assignments of IDs to tracks."""
+    tracks, ids = (np.unique(np.concatenate([frame[side] for frame in frames])) for side in (0, 1))
     together = np.zeros((len(tracks), len(ids)))
-    for mine, found, alike in pairs:
-        together[np.ix_(np.searchsorted(tracks, mine), np.searchsorted(ids, found))] += alike > 0
-    chosen = assign(together)
-    rows = np.flatnonzero(chosen >= 0)
-    return int(together[rows, chosen[rows]].sum())
+    for annotated, predicted, oks in frames:
+        together[np.ix_(np.searchsorted(tracks, annotated), np.searchsorted(ids, predicted))] += oks > 0
+    assigned = assign(together)
+    rows = np.flatnonzero(assigned >= 0)
+    return int(together[rows, assigned[rows]].sum())

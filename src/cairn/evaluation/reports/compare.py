@@ -1,4 +1,4 @@
-"""Several models on the same labels, side by side: one table, one plot of each kind, one page."""
+"""Comparison of several models on the same labels: metrics.json, a PCK plot, images, and an HTML page."""
 
 from __future__ import annotations
 
@@ -16,82 +16,101 @@ from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import headline, metrics, name_of, number, parts
 from cairn.evaluation.reports.diagnosis import Diagnosis, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_curves
-from cairn.evaluation.reports.report import free_of_reports, meaning_line, title_of, write_files
-from cairn.evaluation.reports.worst import TILE, object_errors, tile
+from cairn.evaluation.reports.report import definition_line, prepare_report_folder, title_of, write_files
+from cairn.evaluation.reports.worst import instance_errors, tile
+from cairn.evaluation.tasks import TASKS
 from cairn.visualization.page import heading, image, paragraph, table
+from cairn.visualization.sheet import compose_sheet
 
-SHOWN = 6  # objects on which all are worst, and as many on which the models differ most
+MAX_EXAMPLES = 6
+"""Instances with the largest mean error over all models, and as many on which the models differ most."""
 
 Models = Mapping[str, Evaluation]
-"""Evaluations by the models' names, all of the same labels."""
+"""Evaluations on the same labels, by the names of the models."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A labeled object, by its row in all the evaluations' pairs, with each model's mean error."""
+class Example:
+    """An annotated instance with the errors of all models.
+
+    Attributes:
+        row: Its row in the pairs of every evaluation.
+        image: File name of its image.
+        reason: Why it is an example: "worst" or "most different".
+        errors: Mean normalized error by model.
+    """
 
     row: int
     image: str
-    why: str
+    reason: str
     errors: dict[str, float]
 
     @property
     def caption(self) -> str:
-        return f"{self.image}, {self.why}: " + ", ".join(f"{name} {value:.2f}" for name, value in self.errors.items())
+        """The image, the reason and the errors in one line."""
+        errors = ", ".join(f"{name} {value:.2f}" for name, value in self.errors.items())
+        return f"{self.image}, {self.reason}: {errors}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"image": self.image, "why": self.why, "errors": self.errors}
+        """Returns plain values for JSON."""
+        return {"image": self.image, "reason": self.reason, "errors": self.errors}
 
 
 def write_comparison(
     models: Models, diagnoses: Mapping[str, Diagnosis], folder: Path, about: Mapping[str, Any]
 ) -> list[Path]:
-    """Writes `report.FILES` into the folder, pck.png where there is a matplotlib, and returns what was written.
+    """Writes `report.FILES` into the folder and returns the paths of the written files.
 
-    about  what stands at the head of metrics.json and of the page
-    Raises OutputError where the folder cannot be written to, or has a report already; LabelError where the
-    evaluations are not of the same labels.
+    Args:
+        models: The evaluations to compare.
+        diagnoses: The diagnosis of each evaluation.
+        folder: Created if it does not exist.
+        about: First entries of metrics.json and title of the page.
+
+    Raises:
+        OutputError: The folder cannot be written to, or contains a report.
+        LabelError: The evaluations are not on the same labels.
     """
     check_same_labels(models)
-    free_of_reports(folder)
+    prepare_report_folder(folder)
     first = next(iter(models.values()))
     joints = parts(first.labels.skeleton)
-    shown = shown_objects(models)
-    figures = {
+    examples = example_instances(models)
+    content = {
         **about,
         "models": {name: {**metrics(entry), **diagnoses[name].to_dict()} for name, entry in models.items()},
-        "worst": [entry.to_dict() for entry in shown],
+        "worst": [entry.to_dict() for entry in examples],
     }
     pcks = {name: entry.pck for name, entry in models.items()}
     plot = bars = None
-    with suppress(MissingExtra):  # a plot is no reason to install anything: the figures are all in metrics.json
+    with suppress(MissingExtra):  # plots are optional: metrics.json has the same numbers
         plot, bars = pck_curves(pcks), joint_bars(pcks, joints)
     sections = [
-        paragraph(meaning_line(first)),
-        *(paragraph(line) for line in told_where(models)),
-        table(figure_rows(models), ("", *models)),
+        paragraph(definition_line(first)),
+        *(paragraph(line) for line in given_boxes(models)),
+        table(metric_rows(models), ("", *models)),
         heading("Joints"),
         paragraph(f"{name_of(first.pck)}, in percent."),
-        table(compared_joints(models), ("joint", "keypoints", "OKS sigma", *models)),
+        table(joint_comparison(models), ("joint", "keypoints", "OKS sigma", *models)),
         *([image(bars, "png", "PCK by joint")] if bars else []),
-        *([heading("Curves"), image(plot, "png", "PCK by threshold")] if plot else []),
+        *([heading("PCK curves"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections(diagnoses),
-        paragraph(f"In each line of the images below, from left to right: {', '.join(models)}."),
+        paragraph(f"Each row of the images below shows one instance, from left to right: {', '.join(models)}."),
     ]
-    captions = [entry.caption for entry in shown]
-    return write_files(folder, figures, plot, sheet(models, shown), captions, title_of(about), sections)
+    captions = [entry.caption for entry in examples]
+    return write_files(folder, content, plot, sheet(models, examples), captions, title_of(about), sections)
 
 
-def figure_rows(models: Models) -> list[tuple[str, ...]]:
-    """A row for each figure that any model has, a cell for each model."""
-    lines = {name: headline(entry) for name, entry in models.items()}
-    order = max(lines.values(), key=len)
-    names = [*order, *(figure for line in lines.values() for figure in line if figure not in order)]
-    return [(figure, *(line.get(figure, "-") for line in lines.values())) for figure in dict.fromkeys(names)]
+def metric_rows(models: Models) -> list[tuple[str, ...]]:
+    """Returns a row for each metric of any model, with a cell for each model."""
+    columns = {name: headline(entry) for name, entry in models.items()}
+    order = max(columns.values(), key=len)
+    names = [*order, *(metric for column in columns.values() for metric in column if metric not in order)]
+    return [(metric, *(column.get(metric, "-") for column in columns.values())) for metric in dict.fromkeys(names)]
 
 
-def compared_joints(models: Models) -> list[tuple[str, ...]]:
-    """(joint, keypoints, sigma, each model's PCK) of every joint."""
+def joint_comparison(models: Models) -> list[tuple[str, ...]]:
+    """Returns a row for each joint: (joint, labeled keypoints, sigma, PCK of each model)."""
     first = next(iter(models.values()))
     skeleton, values = first.labels.skeleton, zip(*(entry.pck.per_joint for entry in models.values()), strict=True)
     rows = zip(skeleton.joints, first.pck.counts, skeleton.sigmas, values, strict=True)
@@ -100,18 +119,19 @@ def compared_joints(models: Models) -> list[tuple[str, ...]]:
     ]
 
 
-def told_where(models: Models) -> list[str]:
-    """A warning where some models are told where the objects are, and others look for them."""
-    told = [name for name, entry in models.items() if entry.task == "crop"]
-    if not told or len(told) == len(models):
+def given_boxes(models: Models) -> list[str]:
+    """Returns a warning if some models get the annotated bounding boxes as input and others do not."""
+    given = [name for name, entry in models.items() if TASKS[entry.task].given_boxes]
+    if not given or len(given) == len(models):
         return []
-    return [f"Not the same task: {', '.join(told)} {'is' if len(told) == 1 else 'are'} told where the objects are."]
+    verb = "gets" if len(given) == 1 else "get"
+    return [f"Not the same task: {', '.join(given)} {verb} the annotated bounding boxes as input."]
 
 
-def shown_objects(models: Models, count: int = SHOWN) -> list[Shown]:
-    """Those with the greatest mean error over all models, then those where the models' errors differ most."""
+def example_instances(models: Models, count: int = MAX_EXAMPLES) -> list[Example]:
+    """Returns the instances with the largest mean error over all models, then those whose errors differ most."""
     first = next(iter(models.values()))
-    errors = np.stack([object_errors(entry) for entry in models.values()])  # (M, N)
+    errors = np.stack([instance_errors(entry) for entry in models.values()])  # (M, N)
     measured = np.flatnonzero(np.isfinite(errors).all(axis=0))
     worst = measured[np.argsort(-errors[:, measured].mean(axis=0), kind="stable")[:count]]
     others = np.setdiff1d(measured, worst)
@@ -119,32 +139,32 @@ def shown_objects(models: Models, count: int = SHOWN) -> list[Shown]:
     differ = others[np.argsort(-spread, kind="stable")[:count]]
     differ = differ[np.ptp(errors[:, differ], axis=0) > 0]
     return [
-        Shown(
+        Example(
             row=int(row),
             image=first.labels.images[first.pairs.images[row]].path.name,
-            why=why,
+            reason=reason,
             errors={name: float(value) for name, value in zip(models, errors[:, row], strict=True)},
         )
-        for rows, why in ((worst, "worst"), (differ, "most different"))
+        for rows, reason in ((worst, "worst"), (differ, "most different"))
         for row in rows
     ]
 
 
-def sheet(models: Models, shown: list[Shown]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: a numbered line for each object, a tile for each model."""
-    result = np.full((max(1, len(shown)) * TILE, len(models) * TILE, 3), 255, np.uint8)
-    for i, entry in enumerate(shown):
-        for j, evaluation in enumerate(models.values()):
-            caption = str(i + 1) if j == 0 else ""
-            result[i * TILE : (i + 1) * TILE, j * TILE : (j + 1) * TILE] = tile(evaluation, entry.row, caption)
-    return result
+def sheet(models: Models, examples: list[Example]) -> NDArray[np.uint8]:
+    """Returns (H, W, 3) a numbered row of tiles for each instance, a tile for each model."""
+    tiles = [
+        tile(evaluation, entry.row, "" if column else str(number))
+        for number, entry in enumerate(examples, start=1)
+        for column, evaluation in enumerate(models.values())
+    ]
+    return compose_sheet(tiles, columns=len(models))
 
 
 def check_same_labels(models: Models) -> None:
-    """Raises LabelError where they cannot stand in one table."""
+    """Raises LabelError if the evaluations differ in images, joints or reference length."""
     first, *others = models.values()
     for entry in others:
-        if [p.path for p in entry.labels] != [p.path for p in first.labels]:
+        if [image.path for image in entry.labels] != [image.path for image in first.labels]:
             raise LabelError("models can be compared on the same images only")
         if entry.labels.skeleton.joints != first.labels.skeleton.joints or entry.pck.protocol != first.pck.protocol:
-            raise LabelError("models can be compared on the same joints, in the same length only")
+            raise LabelError("models can be compared on the same joints, under the same protocol only")

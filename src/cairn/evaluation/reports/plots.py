@@ -1,4 +1,4 @@
-"""An evaluation in plots: PNGs, drawn by matplotlib. Each raises MissingExtra without it."""
+"""Plots of an evaluation as PNG files, drawn by matplotlib. Each function raises MissingExtra without it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import MissingExtra
-from cairn.evaluation.evaluate import Pck
-from cairn.evaluation.metrics.errors import KINDS, Breakdown
+from cairn.evaluation.keypoint_metrics import Pck
+from cairn.evaluation.metrics.errors import ERROR_TYPES, Breakdown
 from cairn.evaluation.metrics.pck import average, curve
 from cairn.evaluation.metrics.sizes import SizeBin
 
-STEPS = 101
-MAX_LINES = 20  # more than these nobody can tell apart: then the mean stands alone
-MAX_BARS = 80  # likewise
+NUM_THRESHOLDS = 101
+MAX_LINES = 20
+"""Maximum number of lines that can be told apart; with more parts only the mean is drawn."""
 
-KIND_COLORS = ("#7fb87f", "#f1d56b", "#e08a3c", "#a35bb5", "#c94f4f", "#999999")  # as KINDS
+MAX_BARS = 80
+"""Maximum number of bars that can be read; with more no bars are drawn."""
+
+ERROR_COLORS = ("#7fb87f", "#f1d56b", "#e08a3c", "#a35bb5", "#c94f4f", "#999999")
+"""In the order of ERROR_TYPES."""
 
 
 def pck_plot(pck: Pck, parts: Mapping[str, tuple[int, ...]]) -> bytes:
-    """PCK against its threshold, as papers plot it: a line for each part (joint indices by name), the mean thick."""
-    thresholds = np.linspace(0, pck.threshold, STEPS)
+    """Returns a plot of PCK over its threshold, as in papers.
+
+    Args:
+        pck: The PCK to plot.
+        parts: Joint indices by body part; each part is one line, the mean is a thick line.
+    """
+    thresholds = np.linspace(0, pck.threshold, NUM_THRESHOLDS)
     values = curve(pck.errors, thresholds)
     figure, axes = _figure(8, 5)
     for name, joints in parts.items() if len(parts) <= MAX_LINES else ():
@@ -35,27 +44,27 @@ def pck_plot(pck: Pck, parts: Mapping[str, tuple[int, ...]]) -> bytes:
 
 
 def pck_curves(models: Mapping[str, Pck]) -> bytes:
-    """The mean over joints of each model, under one protocol."""
+    """Returns a plot of the mean PCK of each model over the threshold, under one protocol."""
     figure, axes = _figure(8, 5)
     for name, pck in models.items():
-        thresholds = np.linspace(0, pck.threshold, STEPS)
+        thresholds = np.linspace(0, pck.threshold, NUM_THRESHOLDS)
         values = [average(row, pck.counted, pck.mean) for row in curve(pck.errors, thresholds)]
         axes.plot(thresholds, values, linewidth=2, label=name)
     return _pck_png(figure, axes, next(iter(models.values())))
 
 
 def joint_bars(models: Mapping[str, Pck], parts: Mapping[str, tuple[int, ...]]) -> bytes | None:
-    """PCK of each part, a bar for each model; None where there are more bars than can be read."""
+    """Returns bars of the PCK of each body part and model; None for more than MAX_BARS bars."""
     first = next(iter(models.values()))
-    shown = {name: list(joints) for name, joints in parts.items() if first.counts[list(joints)].any()}
-    if len(shown) * len(models) > MAX_BARS:
+    measured = {name: list(joints) for name, joints in parts.items() if first.counts[list(joints)].any()}
+    if len(measured) * len(models) > MAX_BARS:
         return None
-    figure, axes = _figure(8, 1.2 + 0.24 * len(shown) * (len(models) + 0.5))
+    figure, axes = _figure(8, 1.2 + 0.24 * len(measured) * (len(models) + 0.5))
     width = 0.8 / len(models)
     for i, (name, pck) in enumerate(models.items()):
-        values = [average(pck.per_joint[joints], pck.counts[joints]) for joints in shown.values()]
-        axes.barh(np.arange(len(shown)) + (i - (len(models) - 1) / 2) * width, values, width, label=name)
-    axes.set_yticks(np.arange(len(shown)), list(shown))
+        values = [average(pck.per_joint[joints], pck.counts[joints]) for joints in measured.values()]
+        axes.barh(np.arange(len(measured)) + (i - (len(models) - 1) / 2) * width, values, width, label=name)
+    axes.set_yticks(np.arange(len(measured)), list(measured))
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="PCK, % of keypoints")
     axes.grid(alpha=0.3, axis="x")
@@ -63,28 +72,28 @@ def joint_bars(models: Mapping[str, Pck], parts: Mapping[str, tuple[int, ...]]) 
 
 
 def size_plot(models: Mapping[str, Sequence[SizeBin]]) -> bytes:
-    """NME and PCK against the size of the objects, a line for each model."""
+    """Returns plots of NME and PCK over the instance size, a line for each model."""
     figure, axes = _figure(8, 4, columns=2)
     for name, bins in models.items():
-        places = range(len(bins))
-        axes[0].plot(places, [entry.error for entry in bins], "o-", label=name)
-        axes[1].plot(places, [entry.pck for entry in bins], "o-", label=name)
+        positions = range(len(bins))
+        axes[0].plot(positions, [entry.nme for entry in bins], "o-", label=name)
+        axes[1].plot(positions, [entry.pck for entry in bins], "o-", label=name)
     names = [entry.name for entry in next(iter(models.values()))]
-    for axis, label in zip(axes, ("NME of what was found, %", "PCK, %"), strict=True):
+    for axis, label in zip(axes, ("NME of detected keypoints, %", "PCK, %"), strict=True):
         axis.set_xticks(range(len(names)), names, rotation=30)
-        axis.set(ylabel=label, xlabel="longer side of the object's box, pixels")
+        axis.set(ylabel=label, xlabel="longer side of the bounding box, pixels")
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     return _png(figure, axes[1], legend=len(models) > 1)
 
 
 def breakdown_bars(models: Mapping[str, Breakdown]) -> bytes:
-    """What became of the labeled keypoints: a bar of 100 % for each model."""
+    """Returns a bar of 100 % for each model, divided by error type."""
     figure, axes = _figure(8, 1.3 + 0.45 * len(models))
     left = np.zeros(len(models))
-    for kind, color in zip(KINDS, KIND_COLORS, strict=True):
-        values = np.array([model.shares[kind] for model in models.values()])
-        axes.barh(list(models), values, left=left, color=color, label=kind)
+    for name, color in zip(ERROR_TYPES, ERROR_COLORS, strict=True):
+        values = np.array([model.shares[name] for model in models.values()])
+        axes.barh(list(models), values, left=left, color=color, label=name)
         left += values
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="% of labeled keypoints")
@@ -99,12 +108,14 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
         raise MissingExtra("matplotlib", "train") from None
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)  # drawn into memory: no window, and no state shared with the user's own plots
+    FigureCanvasAgg(figure)  # renders into memory: no window, and no state shared with plots of the user
     return figure, figure.subplots(1, columns)
 
 
 def _pck_png(figure: Any, axes: Any, pck: Pck) -> bytes:
-    axes.set(xlim=(0, pck.threshold), ylim=(0, 100), ylabel="% of keypoints", xlabel=f"share of {pck.protocol.unit}")
+    axes.set(
+        xlim=(0, pck.threshold), ylim=(0, 100), ylabel="% of keypoints", xlabel=f"distance over {pck.protocol.unit}"
+    )
     axes.grid(alpha=0.3)
     return _png(figure, axes)
 

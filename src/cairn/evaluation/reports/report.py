@@ -1,4 +1,4 @@
-"""An evaluation for people and programs: metrics.json, a plot, the worst images, and one page with all of it."""
+"""The report of an evaluation: metrics.json, a PCK plot, an image of the worst instances, and an HTML page."""
 
 from __future__ import annotations
 
@@ -15,100 +15,121 @@ from cairn.errors import MissingExtra, OutputError
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
+    definition_of,
+    definition_of_nme,
     headline,
     joint_rows,
-    meaning_of,
-    meaning_of_error,
     metrics,
     name_of,
     parts,
 )
 from cairn.evaluation.reports.diagnosis import Diagnosis, diagnose, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_plot
-from cairn.evaluation.reports.worst import worst_objects, worst_sheet
+from cairn.evaluation.reports.worst import worst_instances, worst_sheet
 from cairn.files import atomic_write, ensure_writable_folder
 from cairn.media.images import write_image
 from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
 FILES = ("metrics.json", "pck.png", "worst.jpg", "report.html")
+"""The files of a report; pck.png is written if matplotlib is installed."""
 
 
 def write_report(
     evaluation: Evaluation, folder: Path, about: Mapping[str, Any], diagnosis: Diagnosis | None = None
 ) -> list[Path]:
-    """Writes FILES into the folder, pck.png where there is a matplotlib, and returns what was written.
+    """Writes FILES into the folder and returns the paths of the written files.
 
-    about      what stands at the head of metrics.json and of the page: names of the model and of the labels
-    diagnosis  of this evaluation; None makes it
-    Raises OutputError where the folder cannot be written to, or has one of FILES already.
+    Args:
+        evaluation: The evaluation to report.
+        folder: Created if it does not exist.
+        about: First entries of metrics.json and title of the page: the names of the model and of the labels.
+        diagnosis: The diagnosis of this evaluation; None computes it.
+
+    Raises:
+        OutputError: The folder cannot be written to, or contains one of FILES.
     """
-    free_of_reports(folder)
+    prepare_report_folder(folder)
     diagnosis = diagnosis or diagnose(evaluation)
-    pck, worst = evaluation.pck, worst_objects(evaluation)
-    figures = {**about, **metrics(evaluation), **diagnosis.to_dict(), "worst": [entry.to_dict() for entry in worst]}
+    pck, worst = evaluation.pck, worst_instances(evaluation)
+    content = {**about, **metrics(evaluation), **diagnosis.to_dict(), "worst": [entry.to_dict() for entry in worst]}
     joints = parts(evaluation.labels.skeleton)
     plot = bars = None
-    with suppress(MissingExtra):  # a plot is no reason to install anything: the figures are all in metrics.json
+    with suppress(MissingExtra):  # plots are optional: metrics.json has the same numbers
         plot, bars = pck_plot(pck, joints), joint_bars({"": pck}, joints)
     sections = [
-        paragraph(meaning_line(evaluation)),
+        paragraph(definition_line(evaluation)),
         table(list(headline(evaluation).items())),
         heading("Joints"),
         table(joint_rows(evaluation), ("joint", "keypoints", name_of(pck), NME, "OKS sigma")),
         *([image(bars, "png", "PCK by joint")] if bars else []),
-        *([heading("Curve"), image(plot, "png", "PCK by threshold")] if plot else []),
+        *([heading("PCK curve"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections({"": diagnosis}),
     ]
     captions = [entry.caption for entry in worst]
-    return write_files(folder, figures, plot, worst_sheet(evaluation, worst), captions, title_of(about), sections)
+    return write_files(folder, content, plot, worst_sheet(evaluation, worst), captions, title_of(about), sections)
 
 
 def write_files(
     folder: Path,
-    figures: Mapping[str, Any],
+    content: Mapping[str, Any],
     plot: bytes | None,
     sheet: NDArray[np.uint8],
     captions: list[str],
     title: str,
     sections: list[str],
 ) -> list[Path]:
-    """FILES from their parts, and which were written; the sheet and its captions end the page."""
+    """Writes FILES from their contents and returns the paths of the written files.
+
+    Args:
+        folder: An existing folder.
+        content: Content of metrics.json.
+        plot: Content of pck.png; None writes none.
+        sheet: (H, W, 3) content of worst.jpg; it ends the page, followed by the captions.
+        captions: One per worst instance.
+        title: Title of the page.
+        sections: HTML sections of the page.
+    """
     written = [folder / "metrics.json"]
     with atomic_write(written[0]) as path:
-        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if plot:
         written.append(folder / "pck.png")
         with atomic_write(written[-1]) as path:
             path.write_bytes(plot)
     written.append(folder / "worst.jpg")
     write_image(written[-1], sheet)
-    shown = [
-        heading("Worst objects"),
-        paragraph("Colors: what was found. White rings: the labels, with a red line to what was found for them."),
-        image(written[-1].read_bytes(), "jpeg", "the worst objects"),
+    worst = [
+        heading("Worst instances"),
+        paragraph("Colors: predictions. White rings: labels; a red line connects each label with its prediction."),
+        image(written[-1].read_bytes(), "jpeg", "the worst instances"),
         numbered(captions),
     ]
     written.append(folder / "report.html")
     with atomic_write(written[-1]) as path:
-        path.write_text(page(title, [*sections, *shown]), encoding="utf-8")
+        path.write_text(page(title, [*sections, *worst]), encoding="utf-8")
     return written
 
 
-def free_of_reports(folder: Path) -> Path:
-    """The folder, made and writable. Raises OutputError where it is not, or an earlier report lies there."""
+def prepare_report_folder(folder: Path) -> Path:
+    """Creates the folder if needed and returns it.
+
+    Raises:
+        OutputError: The folder cannot be written to, or contains an earlier report.
+    """
     taken = [name for name in FILES if (folder / name).exists()]
     if taken:
-        raise OutputError(f"{folder / taken[0]} is there already: give another folder with --out")
+        raise OutputError(f"{folder / taken[0]} already exists: give another folder with --out")
     return ensure_writable_folder(folder)
 
 
 def title_of(about: Mapping[str, Any]) -> str:
+    """Returns the title of the page: `MODEL on LABELS`."""
     return " on ".join(str(value) for value in about.values())
 
 
-def meaning_line(evaluation: Evaluation) -> str:
-    """How much the figures stand on, and what they mean."""
+def definition_line(evaluation: Evaluation) -> str:
+    """Returns the size of the data set and the definitions of PCK and NME."""
     return (
-        f"{len(evaluation.labels)} images, {len(evaluation.pairs.truth)} labeled objects. "
-        f"{name_of(evaluation.pck)}: {meaning_of(evaluation.pck)}. {NME}: {meaning_of_error(evaluation.error)}."
+        f"{len(evaluation.labels)} images, {len(evaluation.pairs.ground_truth)} labeled instances. "
+        f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}. {NME}: {definition_of_nme(evaluation.error)}."
     )

@@ -1,4 +1,4 @@
-"""The objects on which a model does worst: where to look first."""
+"""The instances with the largest errors, as values and as a sheet of images."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from numpy.typing import NDArray
 
 from cairn.evaluation.evaluate import Evaluation
 from cairn.media.images import read_image
-from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.visualization.overlay import draw
+from cairn.visualization.sheet import TILE, compose_sheet, draw_caption, draw_ring, pixel_of, tile_view
 
-WORST = 12
-COLUMNS = 4
-TILE = 240  # pixels
-AROUND = 1.4  # side of a tile over the longer side of the object
-FAR = 5.0  # thresholds: an error beyond is no worse, or one stray joint would outweigh a wholly wrong object
+MAX_WORST = 12
+RING_RADIUS = 4
+"""In pixels of a tile."""
+
+LINE_COLOR = (230, 30, 30)
+"""Of the line from a label to its prediction."""
+
+MAX_ERROR = 5.0
+"""Maximum error of a keypoint in thresholds, so that one outlier does not outweigh an instance that is wholly wrong."""
 
 
 @dataclass(frozen=True)
 class Worst:
-    """A labeled object, by its row in the evaluation's pairs.
+    """An annotated instance.
 
-    error  mean normalized error of its labeled keypoints, each at most FAR thresholds
+    Attributes:
+        row: Its row in the pairs of the evaluation.
+        image: File name of its image.
+        error: Mean normalized error of its labeled keypoints, each at most MAX_ERROR thresholds.
+        detected: Whether at least one keypoint was detected.
     """
 
     row: int
@@ -35,15 +43,17 @@ class Worst:
 
     @property
     def caption(self) -> str:
-        return f"{self.image}: " + (f"mean error {self.error:.2f}" if self.detected else "not found")
+        """The image and the error in one line."""
+        return f"{self.image}: " + (f"mean error {self.error:.2f}" if self.detected else "not detected")
 
     def to_dict(self) -> dict[str, Any]:
+        """Returns plain values for JSON."""
         return {"image": self.image, "error": self.error, "detected": self.detected}
 
 
-def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
-    """The objects with the greatest errors first, at most `count`; those that cannot be measured are left out."""
-    pairs, means = evaluation.pairs, object_errors(evaluation)
+def worst_instances(evaluation: Evaluation, count: int = MAX_WORST) -> list[Worst]:
+    """Returns at most `count` instances by decreasing error; instances that cannot be measured are ignored."""
+    pairs, means = evaluation.pairs, instance_errors(evaluation)
     measured = np.flatnonzero(np.isfinite(means))
     rows = measured[np.argsort(-means[measured], kind="stable")[:count]]
     images = evaluation.labels.images
@@ -52,16 +62,16 @@ def worst_objects(evaluation: Evaluation, count: int = WORST) -> list[Worst]:
             row=int(row),
             image=images[pairs.images[row]].path.name,
             error=float(means[row]),
-            detected=bool(pairs.met[row]),
+            detected=bool(pairs.matched[row]),
         )
         for row in rows
     ]
 
 
-def object_errors(evaluation: Evaluation) -> NDArray[np.float64]:
-    """(N,) mean normalized error of each object's labeled keypoints, each at most FAR thresholds; NaN for none."""
+def instance_errors(evaluation: Evaluation) -> NDArray[np.float64]:
+    """Returns (N,) mean normalized error of the labeled keypoints, each at most MAX_ERROR thresholds; NaN for none."""
     pck = evaluation.pck
-    errors = np.minimum(pck.errors, FAR * pck.threshold)
+    errors = np.minimum(pck.errors, MAX_ERROR * pck.threshold)
     means = np.full(len(errors), np.nan)
     measured = np.flatnonzero(~np.isnan(errors).all(axis=1))
     means[measured] = np.nanmean(errors[measured], axis=1)
@@ -69,43 +79,27 @@ def object_errors(evaluation: Evaluation) -> NDArray[np.float64]:
 
 
 def worst_sheet(evaluation: Evaluation, worst: list[Worst]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: a numbered tile for each object, in colors what was found, in white rings the labels."""
-    lines = max(1, -(-len(worst) // COLUMNS))
-    sheet = np.full((lines * TILE, COLUMNS * TILE, 3), 255, np.uint8)
-    for i, entry in enumerate(worst):
-        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
-        sheet[top : top + TILE, left : left + TILE] = tile(evaluation, entry.row, str(i + 1))
-    return sheet
+    """Returns (H, W, 3) numbered tiles, one per instance: predictions in colors, labels as white rings."""
+    return compose_sheet([tile(evaluation, entry.row, str(number)) for number, entry in enumerate(worst, start=1)])
 
 
 def tile(evaluation: Evaluation, row: int, caption: str) -> NDArray[np.uint8]:
-    """(TILE, TILE, 3) uint8: the object of a row of the pairs, and what was found of it."""
+    """Returns (TILE, TILE, 3) the annotated instance of a row of the pairs and its prediction."""
     import cv2
 
     pairs, skeleton = evaluation.pairs, evaluation.labels.skeleton
-    truth, found = pairs.truth.keypoints[row], pairs.predicted[row]
-    x, y, width, height = pairs.truth.boxes[row].tolist()
-    side = max(AROUND * max(width, height), 16.0)
-    view = crop((x + width / 2, y + height / 2), side, (TILE, TILE))
-    image = read_image(evaluation.labels.images[pairs.images[row]].path)
-    shown = view.warp(image, (TILE, TILE))
-    there = np.isfinite(found).all(axis=-1)
-    poses = Poses(found[None], there[None].astype(np.float32), np.ones(1, np.float32), skeleton)
-    shown = draw(shown, poses.transformed(view))
-    for label, answer in zip(view.apply(truth), view.apply(found), strict=True):
+    annotated, predicted = pairs.ground_truth.keypoints[row], pairs.predicted[row]
+    x, y, width, height = pairs.ground_truth.boxes[row].tolist()
+    view = tile_view((x + width / 2, y + height / 2), max(width, height))
+    canvas = view.warp(read_image(evaluation.labels.images[pairs.images[row]].path), (TILE, TILE))
+    detected = np.isfinite(predicted).all(axis=-1)
+    poses = Poses(predicted[None], detected[None].astype(np.float32), np.ones(1, np.float32), skeleton)
+    canvas = draw(canvas, poses.transformed(view))
+    for label, prediction in zip(view.apply(annotated), view.apply(predicted), strict=True):
         if not np.isfinite(label).all():
             continue
-        ring = _pixel(label)
-        if np.isfinite(answer).all():
-            cv2.line(shown, ring, _pixel(answer), (230, 30, 30), 1, cv2.LINE_AA)
-        cv2.circle(shown, ring, 4, (0, 0, 0), 2, cv2.LINE_AA)
-        cv2.circle(shown, ring, 4, (255, 255, 255), 1, cv2.LINE_AA)
-    for color, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(shown, caption, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, color, thickness, cv2.LINE_AA)
-    return shown
-
-
-def _pixel(point: NDArray) -> tuple[int, int]:
-    # A found joint may lie anywhere; OpenCV takes no numbers beyond 32 bits.
-    x, y = np.clip(np.round(point), -9999, 9999).astype(int).tolist()
-    return x, y
+        if np.isfinite(prediction).all():
+            cv2.line(canvas, pixel_of(label), pixel_of(prediction), LINE_COLOR, 1, cv2.LINE_AA)
+        draw_ring(canvas, label, RING_RADIUS)
+    draw_caption(canvas, caption)
+    return canvas

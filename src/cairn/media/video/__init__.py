@@ -1,12 +1,12 @@
-"""Video, frame by frame: files and cameras in, files that browsers play out.
+"""Video: reading files and webcams frame by frame, writing files that browsers play.
 
-By PyAV (FFmpeg) where it is installed, `pip install 'cairn[video]'`, else by OpenCV, which reads the same files,
-turned and timed alike, but
+PyAV (FFmpeg) is used where it is installed, `pip install 'cairn-pose[video]'`, else OpenCV. OpenCV reads the same
+files with the same rotation and times, with these limits:
 
-- takes a video that ends too early for one that ends, and gives damaged frames as they come out;
-- writes no H.264, only VP9 in WebM, and that at a constant rate: frames are repeated or left out to keep time.
+- a truncated video is not noticed, and damaged frames are returned;
+- it writes VP9 in WebM and no H.264, at a constant frame rate: frames are repeated or dropped to keep time.
 
-Cameras are OpenCV's in both cases. Sound is neither read nor written.
+Webcams are read by OpenCV in both cases. Audio is neither read nor written.
 """
 
 from __future__ import annotations
@@ -34,15 +34,20 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv"),
     *(".3gp", ".ogv", ".y4m"),
 )
-"""What is taken for a video, in a folder and where a file is named outright."""
+"""Suffixes of videos, in folders and of explicit files."""
 
 WRITTEN_SUFFIXES = (".mp4", ".webm")
 
 
 def open_video(path: str | Path, threads: int = 0) -> Video:
-    """A video file, decoded on that many cores; 0 takes all.
+    """Opens a video file.
 
-    Raises VideoError where there is no file, no video in it, or none that can be decoded.
+    Args:
+        path: The file.
+        threads: Number of CPU cores for decoding; 0 is all.
+
+    Raises:
+        VideoError: The file is missing, or has no video stream that can be decoded.
     """
     path = Path(path)
     if not path.is_file():
@@ -59,9 +64,13 @@ def open_video(path: str | Path, threads: int = 0) -> Video:
 
 
 def open_camera(number: int) -> Video:
-    """The camera that the system counts as `number`, from 0. It ends when it is unplugged, or never.
+    """Opens a webcam, which has no end.
 
-    Raises VideoError where there is none.
+    Args:
+        number: Number of the webcam in the system, from 0.
+
+    Raises:
+        VideoError: There is no such webcam.
     """
     from cairn.media.video.opencv import Cv2Video
 
@@ -69,11 +78,19 @@ def open_camera(number: int) -> Video:
 
 
 def write_video(path: str | Path, size: Size, rate: float, threads: int = 0) -> VideoWriter:
-    """A writer, to be used in a with block, of frames of (height, width) `size` to an .mp4 or .webm file.
+    """Returns a writer of an .mp4 (H.264) or .webm (VP9) file in 4:2:0, which browsers play. Used in a with block.
 
-    H.264 or VP9 in 4:2:0, which browsers play, an .mp4 with its index in front, so that playing begins before all
-    is there. `rate` in frames per second times the frames that come without a time.
-    Raises OutputError for another suffix, MissingExtra where only PyAV can write it.
+    The index of an .mp4 precedes its frames, so that playback can start before the download ends.
+
+    Args:
+        path: The file.
+        size: (height, width) of the frames.
+        rate: Frames per second, for frames without a time.
+        threads: Number of CPU cores for encoding; 0 is all.
+
+    Raises:
+        OutputError: The suffix is another one.
+        MissingExtra: PyAV is needed and not installed.
     """
     path = Path(path)
     if path.suffix.lower() not in WRITTEN_SUFFIXES:
@@ -90,4 +107,5 @@ def write_video(path: str | Path, size: Size, rate: float, threads: int = 0) -> 
 
 
 def has_pyav() -> bool:
+    """Whether PyAV is installed."""
     return importlib.util.find_spec("av") is not None

@@ -1,4 +1,4 @@
-"""What reading a video gives, whoever reads it."""
+"""Frames of a video, and the interface of its readers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-USUAL_RATE = 25.0
-"""Frames per second where a file or a camera does not say."""
+DEFAULT_RATE = 25.0
+"""Frames per second of files and webcams that do not state a rate."""
 
-SLOWEST, FASTEST = 0.01, 1000.0  # frames per second: beyond these headers say something else
+SLOWEST, FASTEST = 0.01, 1000.0  # frames per second: headers beyond these are wrong
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One image of a video.
+    """One frame of a video.
 
-    index    counted from 0
-    seconds  since the first frame, never less than the frame's before
-    image    (H, W, 3) uint8 RGB, turned as it is meant to be seen
+    Attributes:
+        index: Number of the frame, from 0.
+        seconds: Time since the first frame in seconds; never decreases.
+        image: (H, W, 3) uint8 RGB, rotated as the metadata states.
     """
 
     index: int
@@ -30,17 +31,22 @@ class VideoFrame:
 
 
 class Video(Protocol):
-    """An open file or camera, for a with block, whose frames can be gone through once.
+    """An open file or webcam, used in a with block; its frames can be iterated over once.
 
-    rate    frames per second, on the average
-    frames  how many there should be, about; None where nobody knows
+    Attributes:
+        rate: Average number of frames per second.
+        frames: Approximate number of frames; None where it is unknown.
     """
 
     rate: float
     frames: int | None
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """Raises VideoError, after the last good frame, where it should have gone on or frames had to be left out."""
+        """Yields the frames.
+
+        Raises:
+            VideoError: After the last good frame, where the video is truncated or damaged.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -49,6 +55,6 @@ class Video(Protocol):
 
 
 def sane_rate(rate: Any) -> float:
-    """What a header says, or the usual rate where it says nothing that can be."""
+    """Returns the rate of a header, or the default where the header is missing or wrong."""
     value = float(rate or 0)
-    return value if SLOWEST <= value <= FASTEST else USUAL_RATE
+    return value if SLOWEST <= value <= FASTEST else DEFAULT_RATE

@@ -1,4 +1,4 @@
-"""Video by OpenCV: cameras, and files where PyAV is absent."""
+"""Video by OpenCV: webcams, and files where PyAV is not installed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from cairn.structures.geometry import Size
 
 
 class Cv2Video:
-    """A video file, or the camera of a number; see `cairn.media.video.open_video` and `open_camera`."""
+    """A video file or a webcam; see `cairn.media.video.open_video` and `open_camera`."""
 
     def __init__(self, source: Path | int) -> None:
         import cv2
 
         self._live = isinstance(source, int)
-        self._name = f"camera {source}" if self._live else str(source)
+        self._name = f"webcam {source}" if self._live else str(source)
         self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
         if not self._capture.isOpened():
             self._capture.release()
             raise VideoError(
-                f"no {self._name}, or it is in use or not permitted; cameras count from 0"
+                f"no {self._name}, or it is in use or not permitted; webcams are numbered from 0"
                 if self._live
-                else f"{self._name} cannot be opened as a video: it is something else, its start or index is missing, "
+                else f"{self._name} cannot be opened as a video: it has another format, its start or index is missing, "
                 "or OpenCV lacks its codec"
             )
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
@@ -62,13 +62,14 @@ class Cv2Video:
 
 
 class Cv2Encoder:
-    """VP9 in WebM, at a constant rate: frames are repeated or left out so that each comes at about its time."""
+    """VP9 in WebM at a constant frame rate: frames are repeated or dropped to keep time."""
 
     def __init__(self, rate: float) -> None:
         self._rate = sane_rate(rate)
         self._written = 0
 
     def open(self, path: Path, size: Size) -> None:
+        """Opens the file; see `Encoder`."""
         import cv2
 
         self._path = path
@@ -76,9 +77,10 @@ class Cv2Encoder:
             str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, size[::-1]
         )
         if not self._writer.isOpened():
-            raise OSError("this OpenCV has no VP9; pip install 'cairn[video]'")
+            raise OSError("this OpenCV cannot encode VP9; pip install 'cairn-pose[video]'")
 
     def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
+        """Encodes a frame; see `Encoder`."""
         import cv2
 
         turned = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -88,9 +90,11 @@ class Cv2Encoder:
             self._written += 1
 
     def finish(self) -> None:
+        """Completes the file."""
         self._writer.release()
-        if not self._path.is_file() or self._path.stat().st_size == 0:  # OpenCV says nothing of a full disk
+        if not self._path.is_file() or self._path.stat().st_size == 0:  # OpenCV does not report a full disk
             raise OSError("OpenCV wrote nothing")
 
     def close(self) -> None:
+        """Releases the file."""
         self._writer.release()

@@ -1,4 +1,4 @@
-"""Video by PyAV, the binding of FFmpeg."""
+"""Video by PyAV, the Python binding of FFmpeg."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cairn.media.video.frames import VideoFrame, sane_rate
 from cairn.structures.geometry import Size
 
 CLOCK = 90_000
-"""Ticks per second of what is written: MPEG's, a multiple of the usual frame rates."""
+"""Ticks per second of written files: as in MPEG, a multiple of the common frame rates."""
 
 CODECS = {
-    ".mp4": ("libx264", {"preset": "veryfast", "crf": "20"}),  # clean to the eye, at a few milliseconds a frame
+    ".mp4": ("libx264", {"preset": "veryfast", "crf": "20"}),  # visually lossless, a few milliseconds per frame
     ".webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "row-mt": "1", "crf": "30", "b": "0"}),
 }
 
 TS_PACKETS = (188, 192, 204)
-"""Bytes of a packet of MPEG's transport stream: plain, with a time before it (m2ts), with a check behind it."""
+"""Bytes per packet of an MPEG transport stream: plain, with a timestamp (m2ts), with a checksum."""
 
 
 class AvVideo:
@@ -36,13 +36,13 @@ class AvVideo:
             self._container = av.open(str(path), metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(
-                f"{path} cannot be opened as a video: it is something else, or its start or index is missing "
+                f"{path} cannot be opened as a video: it has another format, or its start or index is missing "
                 f"({_reason(error)})"
             ) from None
         streams = self._container.streams.video
         if not streams or streams[0].codec_context is None:
             self._container.close()
-            raise VideoError(f"{path} " + ("is in a codec that FFmpeg lacks" if streams else "has no video in it"))
+            raise VideoError(f"{path} " + ("has a codec that FFmpeg lacks" if streams else "has no video stream"))
         self._stream = streams[0]
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
@@ -62,7 +62,7 @@ class AvVideo:
         index, first, seconds, end = 0, 0.0, 0.0, 0.0
         broken, reason = False, ""
         for packet, corrupt in self._checked():
-            broken = corrupt or (broken and packet.size == 0)  # of the last packet, at the end
+            broken = corrupt or (broken and packet.size == 0)  # whether the last packet is damaged
             try:
                 frames = [] if corrupt else packet.decode()
                 self._damaged += corrupt
@@ -82,14 +82,14 @@ class AvVideo:
                 index += 1
         if not index:
             raise VideoError(f"{self._path} has no frame that can be decoded{reason}")
-        read = f"{index} frames, {seconds:.1f} s, could be read"
+        read = f"{index} frames ({seconds:.1f} s) were read"
         if broken or self._ended_early(end):
-            raise VideoError(f"{self._path} ends too early, as a truncated file does: {read}")
+            raise VideoError(f"{self._path} is truncated: {read}")
         if self._damaged:
             raise VideoError(f"{self._path} is damaged in {self._damaged} of {self._packets} packets: {read}")
 
     def _checked(self) -> Iterator[tuple[Any, bool]]:
-        """Each packet, and whether it is damaged. An empty one ends them."""
+        """Yields each packet and whether it is damaged; the last one is empty."""
         cut, held = self._is_cut_off(), None
         for packet in self._demuxed():
             if held is not None:
@@ -99,14 +99,14 @@ class AvVideo:
             yield held, held.is_corrupt or (cut and held.size > 0)
 
     def _is_cut_off(self) -> bool:
-        """Whether a transport stream ends within a packet: libavformat forgets to say so now and then."""
+        """Whether a transport stream ends within a packet, which libavformat does not always report."""
         if self._container.format.name != "mpegts":
             return False
         size = Path(self._path).stat().st_size
         return all(size % packet for packet in TS_PACKETS)
 
     def _demuxed(self) -> Iterator[Any]:
-        """The packets, as far as they can be read."""
+        """Yields the packets, as far as they can be read."""
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -120,9 +120,9 @@ class AvVideo:
             yield packet
 
     def _ended_early(self, end: float) -> bool:
-        """Whether the container promised more than there was. The last frame ends at `end` seconds at the latest."""
+        """Whether the container states more frames than were read; the last one ends at `end` seconds at the latest."""
         kind = self._container.format.name
-        if "mp4" in kind:  # its index stands apart, and lists every packet that an edit list leaves
+        if "mp4" in kind:  # its index lists every packet that the edit list keeps
             return self._packets < len(self._stream.index_entries)
         if "matroska" in kind:
             hours, _, rest = self._stream.metadata.get("DURATION", "").partition(":")
@@ -134,15 +134,16 @@ class AvVideo:
 
 
 class AvEncoder:
-    """H.264 in MP4, or VP9 in WebM; each frame keeps its time."""
+    """H.264 in MP4 or VP9 in WebM, with variable frame rate."""
 
     def __init__(self, suffix: str, rate: float, threads: int) -> None:
         self._suffix = suffix
         self._rate = sane_rate(rate)
         self._threads = threads
-        self._last = -1  # the last frame's time in ticks
+        self._last = -1  # time of the last frame in ticks
 
     def open(self, path: Path, size: Size) -> None:
+        """Opens the file; see `Encoder`."""
         av = _av()
         codec, options = CODECS[self._suffix]
         if codec not in av.codecs_available:
@@ -158,6 +159,7 @@ class AvEncoder:
         self._stream.codec_context.time_base = Fraction(1, CLOCK)
 
     def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
+        """Encodes a frame; see `Encoder`."""
         frame = _av().VideoFrame.from_ndarray(image, format="rgb24")
         step = round(CLOCK / self._rate)
         due = round(seconds * CLOCK) if seconds is not None else self._last + step if self._last >= 0 else 0
@@ -166,9 +168,11 @@ class AvEncoder:
         self._mux(frame)
 
     def finish(self) -> None:
+        """Completes the file."""
         self._mux(None)
 
     def close(self) -> None:
+        """Releases the file."""
         try:
             self._container.close()
         except _av().error.FFmpegError as error:
@@ -185,7 +189,7 @@ class AvEncoder:
 def _av() -> Any:
     import av
 
-    av.logging.set_libav_level(av.logging.PANIC)  # what it would print on stderr, our errors say
+    av.logging.set_libav_level(av.logging.PANIC)  # errors are raised, not printed
     return av
 
 

@@ -1,4 +1,4 @@
-"""Images into a video file, whole or not at all."""
+"""Writing of video files, atomically."""
 
 from __future__ import annotations
 
@@ -16,22 +16,36 @@ from cairn.structures.geometry import Affine, Size
 
 
 class Encoder(Protocol):
-    """What makes a file of frames. Opened once; finished when all went well; closed in any case, at the end.
+    """Encoder of one file: opened once, finished on success, closed in any case.
 
-    Raises OSError where the file cannot be written.
+    Its methods raise OSError where the file cannot be written.
     """
 
-    def open(self, path: Path, size: Size) -> None: ...
+    def open(self, path: Path, size: Size) -> None:
+        """Opens the file for frames of (height, width) `size`, both even."""
+        ...
 
-    def write(self, image: NDArray[np.uint8], seconds: float | None) -> None: ...
+    def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
+        """Encodes a frame, at its time in seconds; None is one frame after the last one."""
+        ...
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """Completes the file."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases the file."""
+        ...
 
 
 class VideoWriter:
-    """Writes beside the file, which is there when the with block has ended well; else nothing is left."""
+    """Writes a video, used in a with block; the file appears when the block succeeds, else nothing is left.
+
+    Attributes:
+        path: The file.
+        size: (height, width) of the frames.
+        frames: Number of frames written.
+    """
 
     def __init__(self, path: Path, size: Size, encoder: Encoder) -> None:
         self.path = path
@@ -41,7 +55,7 @@ class VideoWriter:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        height, width = (side + side % 2 for side in self.size)  # 4:2:0 wants even sides
+        height, width = (side + side % 2 for side in self.size)  # 4:2:0 needs even sides
         with ExitStack() as opening:
             beside = opening.enter_context(atomic_write(self.path))
             self._encoder.open(beside, (height, width))
@@ -50,9 +64,14 @@ class VideoWriter:
         return self
 
     def write(self, image: NDArray[np.uint8], seconds: float | None = None) -> None:
-        """The next frame, (H, W, 3) uint8 RGB, shown from then until the next one is.
+        """Writes the next frame; one of another size is fitted into that of the video.
 
-        One of another size is fitted into the video's. Raises OutputError where it cannot be written.
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            seconds: Time of the frame in seconds; None is one frame after the last one.
+
+        Raises:
+            OutputError: The file cannot be written.
         """
         try:
             self._encoder.write(_evened(_fitted(image, self.size)), seconds)
@@ -68,12 +87,12 @@ class VideoWriter:
             return
         with self._open:
             if not self.frames:
-                raise OutputError(f"cannot write {self.path}: a video has one frame at least")
+                raise OutputError(f"cannot write {self.path}: a video needs at least one frame")
             self._encoder.finish()
 
 
 def _fitted(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """In the middle of a black image of `size`, as large as it will go; as it is where it fits already."""
+    """Returns the image letterboxed on black to `size`; unchanged where it has that size."""
     height, width = image.shape[:2]
     if (height, width) == size:
         return image
@@ -86,7 +105,7 @@ def _fitted(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
 
 
 def _evened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """With the last row and column once more where their number is odd."""
+    """Returns the image with even sides: the last row or column is repeated."""
     height, width = image.shape[:2]
     if height % 2 or width % 2:
         image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

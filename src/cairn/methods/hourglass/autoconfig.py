@@ -17,14 +17,14 @@ BACKBONE_LR_FACTOR = 0.3
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Returns settings for whole images, so that inference needs no bounding boxes."""
-    wanted = facts.image * INSTANCE / facts.side
+    wanted = facts.image_side * INSTANCE / facts.instance_side
     maximum = MAX_SIZE[machine.gpu is not None]
     size = multiple_near(wanted, 64, 128, maximum)
     choice = choose_shared(facts, machine)
     reason = "one instance per image: inference needs no bounding boxes"
     choice = choice.with_value("task", "single_instance", reason)
-    reason = f"instances of {facts.side:.0f} pixels in images of {facts.image:.0f} are resized to"
-    reason += f" {facts.side * size / facts.image:.0f}"
+    reason = f"instances of {facts.instance_side:.0f} pixels in images of {facts.image_side:.0f} are resized to"
+    reason += f" {facts.instance_side * size / facts.image_side:.0f}"
     if wanted > maximum:
         reason += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
     return choice.with_value("input.size", size, reason)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import ModelError
-from cairn.ops.heatmaps import Refinement, argmax_keypoints
+from cairn.inference.crop_decoder import decode_crop
+from cairn.ops.heatmaps import Refinement
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -27,10 +26,4 @@ def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = 
     Raises:
         ModelError: The heatmaps do not fit the skeleton, or the refinement is unknown.
     """
-    if heatmaps.ndim != 3 or len(heatmaps) != len(skeleton):
-        raise ModelError(f"heatmaps must be (K, h, w) with K={len(skeleton)} for {skeleton.name}, got {heatmaps.shape}")
-    if refinement not in ("log-parabola", "quarter", "none"):
-        raise ModelError(f"refinement must be log-parabola, quarter or none, got {refinement!r}")
-    keypoints, confidence = argmax_keypoints(heatmaps, refinement)
-    keypoints[confidence == 0] = np.nan
-    return Poses(keypoints[None], confidence[None], confidence.mean(keepdims=True), skeleton)
+    return decode_crop(heatmaps, skeleton, refinement)

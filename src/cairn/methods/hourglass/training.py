@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
-from cairn.evaluation.evaluate import find_labeled, measure
+from cairn.evaluation.evaluate import measure
+from cairn.evaluation.prediction import predict_annotated_boxes
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
@@ -24,8 +25,9 @@ from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import image_to_field
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
@@ -134,7 +136,7 @@ class HourglassModule(KeypointModule):
         image = self.val.images[index]
         if self.recipe.task == "single_instance":
             return predictor(network)(image.path)
-        return find_labeled(predictor(network), image, self.skeleton)
+        return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """PCK, the area under its curve, and the mean error."""
@@ -155,7 +157,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
     for labels, _ in sources:
         (_check_single if whole else check_boxes_of)(labels)
     samples = [
-        Sample(image, labels.known, slice(row, row + 1), source.scale)
+        Sample(image, labels.labeled_joints, slice(row, row + 1), source.scale)
         for labels, source in sources
         for image in labels
         for row in np.flatnonzero(image.annotation.labeled & (whole | ~_flat(image.annotation)))
@@ -168,7 +170,7 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         log.info("%d labeled instances are skipped: their bounding boxes have no area", flat)
     run = recipe.run
     batches = EpochBatches(len(samples), recipe.seed, run.batch_size, run.accumulate, processes=processes().count)
-    if batches.least == 1 and recipe.input.size == recipe.network.multiple:
+    if batches.min_share == 1 and recipe.input.size == recipe.network.multiple:
         raise RecipeError(
             "a batch of one crop that ends in one cell cannot be normalized: increase run.batch_size or input.size"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.reading import read_labels
 from cairn.errors import ImageError, LabelError, RecipeError
 from cairn.inference.predictor import MIN_CROP
+from cairn.media.folders import walk_folder
 from cairn.media.images import IMAGE_SUFFIXES, image_size, read_image
 from cairn.methods.landmarks.recipe import Recipe
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.sources import Sources
 from cairn.training.recipe import LabelSource
@@ -78,14 +78,7 @@ def paths_of(source: LabelSource) -> list[Path]:
     """Images of a folder and its subfolders, sorted by name, or the images that a label file lists."""
     if not source.labels.is_dir():
         return [image.path for image in read_labels(source.labels, source.images)]
-    paths = []
-    for place, folders, files in os.walk(source.labels):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths += [
-            Path(place, name)
-            for name in sorted(files)
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".") and ".cairn." not in name
-        ]
+    paths = walk_folder(source.labels, IMAGE_SUFFIXES)
     if not paths:
         raise ImageError(f"no image in the folder {source.labels} (looked for {' '.join(IMAGE_SUFFIXES)})")
     return paths
@@ -147,4 +140,4 @@ def _held_out(sources: Sources, recipe: Recipe, path: Path) -> frozenset[str]:
 
 
 def _subset(labels: Labels, images: Sequence[LabeledImage]) -> Labels:
-    return Labels(labels.skeleton, tuple(images), labels.known)
+    return Labels(labels.skeleton, tuple(images), labels.labeled_joints)

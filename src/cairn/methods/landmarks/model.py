@@ -249,7 +249,7 @@ class Taught(LandmarkDetector):
         A point's confidence is the mean of the landmarks' confidence, weighted by the point's coefficients.
         """
         landmarks, confidence = self.detector.landmarks(image)
-        points = (landmarks.flatten(1) @ self.matrix + self.offset).view(len(landmarks), -1, 2)
+        points = (landmarks.flatten(1) @ self.matrix + self.offset).view(landmarks.shape[0], -1, 2)
         return points, confidence @ self.share
 
 

@@ -16,6 +16,7 @@ from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.training.engine.module import KeypointModule
 from cairn.visualization.overlay import joint_colors
+from cairn.visualization.sheet import compose_sheet
 
 TILES = 24
 COLUMNS = 6
@@ -38,16 +39,15 @@ def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.
         (H, W, 3) uint8: a square tile for each image.
     """
     count = min(TILES, len(paths))
-    sheet = np.full((-(-count // COLUMNS) * TILE, min(COLUMNS, count) * TILE, 3), 255, np.uint8)
-    for i, (path, landmarks) in enumerate(zip(paths[:count], poses[:count], strict=True)):
+    tiles = []
+    for path, landmarks in zip(paths[:count], poses[:count], strict=True):
         image = read_image(path)
         height, width = image.shape[:2]
         view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), (TILE, TILE))
-        top, left = i // COLUMNS * TILE, i % COLUMNS * TILE
         tile = view.warp(image, (TILE, TILE), border=255)
         _mark(tile, landmarks.transformed(view))
-        sheet[top : top + TILE, left : left + TILE] = tile
-    return sheet
+        tiles.append(tile)
+    return compose_sheet(tiles, TILE, min(COLUMNS, count))
 
 
 def _mark(tile: NDArray[np.uint8], poses: Poses) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
-from cairn.evaluation.evaluate import Pairs, labeled_rows, measure_error
-from cairn.evaluation.protocols import Protocol, usual_protocol
+from cairn.evaluation.keypoint_metrics import measure_error
+from cairn.evaluation.pairing import Pairs
+from cairn.evaluation.prediction import annotated_instances
+from cairn.evaluation.protocols import Protocol, default_protocol
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.landmarks import predictor
@@ -24,7 +25,7 @@ from cairn.methods.landmarks.model import LandmarkDetector, MirroredDetector, Ta
 from cairn.methods.landmarks.recipe import Recipe
 from cairn.methods.landmarks.regression import Kind, Regressor, solve
 from cairn.methods.landmarks.training import LandmarksModule
-from cairn.structures.poses import Annotation
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from cairn.training.engine.results import load_weights, with_provenance
 from cairn.training.exporting.onnx_file import export
@@ -66,7 +67,7 @@ class Examples:
     Attributes:
         landmarks: (M, 2K), from -1 to 1 across the square around the image.
         points: (M, 2N), likewise; NaN where not labeled.
-        truth: The annotated instances, in pixels.
+        ground_truth: The annotated instances, in pixels.
         centers: (M, 2) center of that square in pixels.
         half: (M,) half its side in pixels.
         skeleton: Names of the N points.
@@ -74,7 +75,7 @@ class Examples:
 
     landmarks: NDArray[np.float64]
     points: NDArray[np.float64]
-    truth: Annotation
+    ground_truth: Annotation
     centers: NDArray[np.float64]
     half: NDArray[np.float64]
     skeleton: Skeleton
@@ -86,7 +87,7 @@ class Examples:
         return Examples(
             self.landmarks[rows],
             self.points[rows],
-            self.truth[rows],
+            self.ground_truth[rows],
             self.centers[rows],
             self.half[rows],
             self.skeleton,
@@ -101,25 +102,25 @@ def examples_of(predict: TopDownPredictor, labels: Labels) -> Examples:
     Raises:
         LabelError: No image remains.
     """
-    chosen = [image for image in labels if len(labeled_rows(image)) == 1]
+    chosen = [image for image in labels if len(annotated_instances(image)) == 1]
     if len(chosen) < len(labels):
         log.info("%d images without exactly one annotated instance are skipped", len(labels) - len(chosen))
     if not chosen:
         raise LabelError("no image has exactly one annotated instance; landmark models detect one instance per image")
-    landmarks, points, truths, centers, halves = [], [], [], [], []
+    landmarks, points, annotations, centers, halves = [], [], [], [], []
     for image in chosen:
         height, width = image.size
         center, half = np.array([(width - 1) / 2, (height - 1) / 2]), max(height, width) / 2
-        truth = labeled_rows(image)
+        ground_truth = annotated_instances(image)
         landmarks.append((predict(image.path).keypoints[0].astype(np.float64) - center) / half)
-        points.append((truth.keypoints[0].astype(np.float64) - center) / half)
-        truths.append(truth)
+        points.append((ground_truth.keypoints[0].astype(np.float64) - center) / half)
+        annotations.append(ground_truth)
         centers.append(center)
         halves.append(half)
     return Examples(
         np.stack(landmarks).reshape(len(chosen), -1),
         np.stack(points).reshape(len(chosen), -1),
-        _joined(truths),
+        Annotation.concatenate(annotations),
         np.stack(centers),
         np.array(halves),
         labels.skeleton,
@@ -154,7 +155,7 @@ def error(regressor: Regressor, examples: Examples, protocol: Protocol) -> float
     """NME of a regressor, in percent of the protocol's length."""
     points = regressor(examples.landmarks).reshape(len(examples), -1, 2)
     pixels = points * examples.half[:, None, None] + examples.centers[:, None]
-    pairs = Pairs(examples.truth, pixels.astype(np.float32), np.arange(len(examples)), examples.skeleton)
+    pairs = Pairs(examples.ground_truth, pixels.astype(np.float32), np.arange(len(examples)), examples.skeleton)
     return measure_error(pairs, protocol).value
 
 
@@ -189,8 +190,8 @@ def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol,
 
 def default_length(examples: Examples) -> Protocol:
     """The protocol whose length is the default for such labels."""
-    protocol = usual_protocol(examples.truth, examples.skeleton)
-    return protocol.for_nme or protocol
+    protocol = default_protocol(examples.ground_truth, examples.skeleton)
+    return protocol.nme_protocol or protocol
 
 
 def load_run(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, ModelSpec]:
@@ -250,8 +251,3 @@ def _held_out(
     if not np.isfinite(train[some].points).any(axis=0).all():
         return float("nan")
     return error(fit(train[some], kind), train[rest] if val is None else val, protocol)
-
-
-def _joined(truths: Sequence[Annotation]) -> Annotation:
-    columns = ("keypoints", "visibility", "boxes", "areas", "crowd")
-    return Annotation(*(np.concatenate([getattr(truth, name) for truth in truths]) for name in columns))

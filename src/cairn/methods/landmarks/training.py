@@ -213,7 +213,10 @@ def recolored(views: Tensor, colors: Tensor) -> Tensor:
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
     """All images of all sources, each as often as its source repeats."""
     samples = [
-        Sample(image, labels.known) for labels, source in sources for image in labels for _ in range(source.repeat)
+        Sample(image, labels.labeled_joints)
+        for labels, source in sources
+        for image in labels
+        for _ in range(source.repeat)
     ]
     return TrainingSet(samples, Encoder(recipe), recipe.seed, recipe.run.cache)
 

@@ -34,6 +34,7 @@ Departures from the papers and the released code:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
@@ -43,6 +44,7 @@ from cairn.inference.resolution import Resolution
 from cairn.methods.method import Method
 from cairn.methods.openpose.decoder import decode, decode_crop
 from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
@@ -67,18 +69,22 @@ def predictor(
     settings = {**spec.decode, **settings}
     if spec.outputs == ("heatmaps",) and spec.task == "crop":
         check_settings("openpose", decode_crop, settings)
-        return TopDownPredictor(network, lambda maps: decode_crop(maps["heatmaps"], spec.skeleton, **settings), size)
+        return TopDownPredictor(network, partial(_decode_crop, skeleton=spec.skeleton, **settings), size)
     if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
             f"openpose needs the outputs heatmaps and pafs for task multi_instance, or heatmaps for task crop; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     check_settings("openpose", decode, settings)
+    return BottomUpPredictor(network, partial(_decode, skeleton=spec.skeleton, **settings), size)
 
-    def decode_maps(maps: Maps) -> Poses:
-        return decode(maps["heatmaps"], maps["pafs"], spec.skeleton, **settings)
 
-    return BottomUpPredictor(network, decode_maps, size)
+def _decode(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
+    return decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+
+
+def _decode_crop(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
+    return decode_crop(maps["heatmaps"], skeleton, **settings)
 
 
 def _training() -> TrainingMethod:

@@ -23,18 +23,18 @@ BACKBONE_LR_FACTOR = 0.1
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Returns an inference size at which instances are large enough, and a crop size that contains them."""
-    wanted = facts.image * INSTANCE / facts.side
+    wanted = facts.image_side * INSTANCE / facts.instance_side
     maximum = MAX_INFERENCE_SIZE[machine.gpu is not None]
     inference_size = multiple_near(wanted, 32, 256, maximum)
-    scale = inference_size / facts.image
-    wanted_crop, max_crop = CROP_FACTOR * facts.large * scale, MAX_CROP[machine.gpu is not None]
+    scale = inference_size / facts.image_side
+    wanted_crop, max_crop = CROP_FACTOR * facts.large_instance_side * scale, MAX_CROP[machine.gpu is not None]
     size = multiple_near(wanted_crop, 32, 192, max_crop)
     choice = choose_shared(facts, machine)
     slow = f"more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
-    reason = f"instances of {facts.side:.0f} pixels in images of {facts.image:.0f} are resized to"
-    reason += f" {facts.side * scale:.0f}{f': {slow}' if wanted > maximum else ''}"
+    reason = f"instances of {facts.instance_side:.0f} pixels in images of {facts.image_side:.0f} are resized to"
+    reason += f" {facts.instance_side * scale:.0f}{f': {slow}' if wanted > maximum else ''}"
     choice = choice.with_value("input.inference_size", inference_size, reason)
-    reason = f"large instances are resized to {facts.large * scale:.0f} pixels"
+    reason = f"large instances are resized to {facts.large_instance_side * scale:.0f} pixels"
     reason += f": {slow}" if wanted_crop > max_crop else ", and need context around them"
     return choice.with_value("input.size", size, reason)
 

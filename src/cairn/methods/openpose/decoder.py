@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, SkeletonError
+from cairn.inference.crop_decoder import decode_crop as decode_one
 from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
-from cairn.ops.heatmaps import Peaks, Refinement, argmax_keypoints, find_peaks
+from cairn.ops.heatmaps import Peaks, Refinement, find_peaks
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -127,12 +128,7 @@ def decode_crop(heatmaps: NDArray[Any], skeleton: Skeleton, *, refinement: Refin
         SkeletonError: The heatmaps do not fit the skeleton.
         CairnError: The refinement is unknown.
     """
-    _check_maps(heatmaps, skeleton)
-    if refinement not in ("log-parabola", "quarter", "none"):
-        raise CairnError(f"refinement must be log-parabola, quarter or none, got {refinement!r}")
-    keypoints, confidence = argmax_keypoints(heatmaps[: len(skeleton)], refinement)
-    keypoints[confidence == 0] = np.nan
-    return Poses(keypoints[None], confidence[None], confidence.mean(keepdims=True), skeleton)
+    return decode_one(heatmaps, skeleton, refinement, background=True)
 
 
 def _decode(

@@ -22,8 +22,9 @@ from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, chan
 from cairn.methods.openpose.recipe import Loss, Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
-from cairn.structures.poses import Annotation, Poses
+from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
@@ -266,8 +267,8 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
 
 def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[np.bool_]:
     if source.unlabeled == "absent":
-        return labels.known
-    return labels.known & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
+        return labels.labeled_joints
+    return labels.labeled_joints & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
 
 
 def _expect_empty(network: OpenPose | TwoBranchOpenPose, share: float) -> None:

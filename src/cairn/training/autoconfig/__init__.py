@@ -1,0 +1,1 @@
+"""Automatic configuration: facts of the labels and the machine, and the recipe values that follow."""

@@ -1,4 +1,4 @@
-"""Which values a training run should have, from what its labels and the machine are like: nothing is looked up here."""
+"""Recipe values that follow from facts of the labels and of the machine. Pure functions: no files, no hardware."""
 
 from __future__ import annotations
 
@@ -8,54 +8,67 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 
 MINUTES = 20.0
-"""That a run on a few hundred images should take: a machine that slows down has half as much again."""
+"""Target duration of a run. A machine that slows down takes up to half as long again."""
 
 EPOCHS = (30, 400)
-"""The fewest, however long they take, and the most, however fast they are."""
+"""Minimum and maximum number of epochs from scratch, whatever they take."""
 
-STARTED_EPOCHS, STARTED_STEPS = (5, 60), 500
-"""The same of weights that have learned before, the most being at least so many steps: docs/accuracy.md."""
+FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 60), 500
+"""The same for fine-tuning; the maximum is at least that many steps (docs/accuracy.md)."""
 
 FROZEN = 3
-"""Stages of a backbone that has learned before, to keep as they are: its stem and those of strides 2 and 4."""
+"""Frozen stages of a pretrained backbone: its stem and the stages of strides 2 and 4."""
 
 VALIDATIONS = 20
-"""In a run: each costs as much as it does, and the best of them is kept."""
+"""Number of validations in a run; each takes time, and the best of them gives the model."""
 
-TURNED = 0.5
-"""Below this mean of directions objects lie any way round: 1 is all one way, 0 is none preferred."""
+MIN_ALIGNMENT = 0.5
+"""Alignment below which instances count as randomly oriented."""
 
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """What labels are like.
+    """Facts of a set of labels.
 
-    most     labeled objects in the fullest image
-    pairs    joints that change places in a mirror, as pairs
-    image  longer side of the median image, in pixels
-    side     longer side of the median object's box; large: of that which one in ten exceeds
-    aligned  how much objects point one way, from 0 to 1
+    Attributes:
+        images: Number of images.
+        instances: Number of annotated instances.
+        max_instances: Maximum number of instances in an image.
+        keypoints: Number of keypoints of the skeleton.
+        limbs: Number of limbs of the skeleton.
+        flip_pairs: Number of left-right pairs of keypoints.
+        image_side: Median of the longer sides of images, in pixels.
+        instance_side: Median of the longer sides of bounding boxes, in pixels.
+        large_instance_side: 0.9 quantile of the longer sides of bounding boxes, in pixels.
+        alignment: Length of the mean direction of instances: 1 if all have the same orientation, 0 if none prevails.
     """
 
     images: int
-    objects: int
-    most: int
-    joints: int
+    instances: int
+    max_instances: int
+    keypoints: int
     limbs: int
-    pairs: int
-    image: float
-    side: float
-    large: float
-    aligned: float
+    flip_pairs: int
+    image_side: float
+    instance_side: float
+    large_instance_side: float
+    alignment: float
 
 
 @dataclass(frozen=True)
 class Machine:
-    """cores free to this process; memory free in megabytes; gpu: a GPU's memory in megabytes, None without one."""
+    """Facts of the machine.
+
+    Attributes:
+        cores: Number of CPU cores available to this process.
+        memory: Free memory in megabytes.
+        gpu: Free memory of the GPU in megabytes; None without a GPU.
+    """
 
     cores: int
     memory: int
@@ -64,7 +77,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that one sample takes to learn from, and one image to validate on, as measured."""
+    """Measured speed of a recipe on this machine.
+
+    Attributes:
+        sample: Seconds for a training sample.
+        validation: Seconds for a validation image.
+    """
 
     sample: float
     validation: float
@@ -72,12 +90,24 @@ class Pace:
 
 @dataclass(frozen=True)
 class Choice:
-    """Tables of a recipe, and why a value is what it is, by `name` or `section.name`."""
+    """Selected values of a recipe, with reasons.
+
+    Attributes:
+        tables: Tables of the recipe.
+        reasons: Reasons by `name` or `section.name`.
+    """
 
     tables: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     def with_value(self, key: str, value: Any, reason: str) -> Choice:
+        """Returns the choice with another value and its reason.
+
+        Args:
+            key: `name` or `section.name`.
+            value: The value.
+            reason: Why, in a few words.
+        """
         *section, name = key.split(".")
         tables = {**self.tables}
         if section:
@@ -87,7 +117,7 @@ class Choice:
         return Choice(tables, {**self.reasons, key: reason})
 
     def under(self, tables: Mapping[str, Any]) -> Choice:
-        """This choice where `tables` say nothing else; what they do say needs no reason."""
+        """Returns this choice with the values of `tables`, set by the user, in it; these need no reason."""
         merged = dict(self.tables)
         reasons = dict(self.reasons)
         for key, value in tables.items():
@@ -100,97 +130,110 @@ class Choice:
         return Choice(merged, reasons)
 
     def filled_from(self, other: Choice) -> Choice:
-        """This choice, with what another has where it says nothing."""
+        """Returns this choice, with the values of another one where this one has none."""
         more = other.under(self.tables)
         return Choice(more.tables, self.reasons | more.reasons)
 
 
 def measure_labels(labels: Labels) -> LabelFacts:
-    """Of labels with at least one labeled object, as every reader gives them."""
+    """Returns the facts of labels with at least one annotated instance, which every reader guarantees."""
     rows = [image.annotation[np.flatnonzero(image.annotation.labeled)] for image in labels]
     sides = np.concatenate([row.boxes[:, 2:].max(axis=1) for row in rows if len(row)])
     return LabelFacts(
         images=len(labels),
-        objects=len(sides),
-        most=max(len(row) for row in rows),
-        joints=len(labels.skeleton),
+        instances=len(sides),
+        max_instances=max(len(row) for row in rows),
+        keypoints=len(labels.skeleton),
         limbs=len(labels.skeleton.limbs),
-        pairs=len(labels.skeleton.flip_pairs),
-        image=float(np.median([max(image.size) for image in labels])),
-        side=float(np.median(sides)),
-        large=float(np.quantile(sides, 0.9)),
-        aligned=_alignment(np.concatenate([row.keypoints for row in rows if len(row)])),
+        flip_pairs=len(labels.skeleton.flip_pairs),
+        image_side=float(np.median([max(image.size) for image in labels])),
+        instance_side=float(np.median(sides)),
+        large_instance_side=float(np.quantile(sides, 0.9)),
+        alignment=_alignment(np.concatenate([row.keypoints for row in rows if len(row)])),
     )
 
 
 def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
-    """What does not depend on the method: augmentation, batch, and what of the machine is used."""
+    """Selects the values that do not depend on the method: augmentation, batch size, data loading."""
     choice = Choice()
-    if facts.aligned < TURNED:
-        choice = choice.with_value("augmentation.rotation", 180.0, "objects in the labels lie any way round")
-    if facts.pairs == 0 and facts.joints > 1:
-        choice = choice.with_value("augmentation.flip", 0.0, "no joints are left and right by their names")
-    batch, reason = 16, "the largest that suits a small set too"
+    if facts.alignment < MIN_ALIGNMENT:
+        choice = choice.with_value("augmentation.rotation", 180.0, "instances in the labels have all orientations")
+    if facts.flip_pairs == 0 and facts.keypoints > 1:
+        choice = choice.with_value("augmentation.flip", 0.0, "the skeleton has no left-right pairs of keypoints")
+    batch, reason = 16, "the default"
     if machine.gpu is not None:
-        batch, reason = 32, "a GPU takes more at a time"
+        batch, reason = 32, "a GPU computes larger batches faster"
     if facts.images < 20 * batch:
-        batch, reason = 8, f"{facts.images} images: smaller batches make more steps of an epoch"
+        batch, reason = 8, f"smaller batches give more steps per epoch of {facts.images} images"
     choice = choice.with_value("run.batch_size", batch, reason)
     workers = max(1, min(8, machine.cores - 1)) if machine.gpu is not None else 1
-    choice = choice.with_value("run.workers", workers, f"{_count(machine.cores, 'core')} beside the network")
-    return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, at most 4 GB")
+    choice = choice.with_value("run.workers", workers, f"{_count(machine.cores, 'core')} available")
+    return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, 4 GB at most")
 
 
 def choose_backbone(rate: float) -> Choice:
-    """What an EfficientNet that has learned before keeps, and how fast the rest of it learns."""
-    first = "what the first stages see is the same in all photographs, and it is where learning costs most"
+    """Selects frozen stages and learning rate of a pretrained backbone.
+
+    Args:
+        rate: Learning rate of the backbone divided by that of the rest of the network.
+    """
+    first = "the first stages of a pretrained backbone are general, and the most expensive to train"
     choice = Choice().with_value("network.frozen_stages", FROZEN, first)
     return choice.with_value(
-        "network.backbone_lr_factor", rate, "its other stages have learned before, what stands on them is new"
+        "network.backbone_lr_factor", rate, "the backbone is pretrained, the layers on top of it are new"
     )
 
 
 def choose_length(
     samples: int, validated: int, pace: Pace, minutes: float = MINUTES, epochs: tuple[int, int] = EPOCHS
 ) -> Choice:
-    """Epochs, and how often to validate, so that a run takes `minutes`, if that is enough to learn anything.
+    """Selects epochs and the interval of validations so that a run takes a given time.
 
-    samples, validated  of an epoch, and of a validation
-    epochs              the fewest and the most
+    Args:
+        samples: Training samples per epoch.
+        validated: Images per validation.
+        pace: Measured speed.
+        minutes: Target duration.
+        epochs: Minimum and maximum number of epochs.
     """
-    least, most = epochs
+    min_epochs, max_epochs = epochs
     validations = VALIDATIONS * validated * pace.validation
     epoch = samples * pace.sample
     wanted = max(0.0, 60 * minutes - validations) / max(epoch, 1e-9)
-    chosen = int(min(max(wanted, least), most))
-    took = (chosen * epoch + validations) / 60
-    reason = f"about {took:.0f} minutes here, at {1 / pace.sample:.0f} samples a second"
-    if wanted < chosen:
-        reason += ", and fewer epochs learn little"
-    if wanted > most:
-        reason += ", and more epochs learn little more"
-    every = max(1, math.ceil(chosen / VALIDATIONS))
-    choice = Choice().with_value("run.epochs", chosen, reason)
+    selected = int(min(max(wanted, min_epochs), max_epochs))
+    duration = (selected * epoch + validations) / 60
+    reason = f"about {duration:.0f} minutes on this machine, at {1 / pace.sample:.0f} samples per second"
+    if wanted < selected:
+        reason += "; fewer epochs train too little"
+    if wanted > max_epochs:
+        reason += "; more epochs improve little"
+    every = max(1, math.ceil(selected / VALIDATIONS))
+    choice = Choice().with_value("run.epochs", selected, reason)
     return choice.with_value("run.validate_every", every, f"about {VALIDATIONS} validations")
 
 
-def started_epochs(samples: int, batch: int) -> tuple[int, int]:
-    """The fewest and the most epochs, of so many samples in such batches, for weights that have learned before."""
-    least, most = STARTED_EPOCHS
-    return least, min(max(most, math.ceil(STARTED_STEPS / math.ceil(samples / batch))), EPOCHS[1])
+def fine_tune_epochs(samples: int, batch: int) -> tuple[int, int]:
+    """Returns the minimum and maximum number of epochs for fine-tuning.
 
-
-def multiple_near(value: float, multiple: int, least: int, most: int) -> int:
-    """The multiple next to a value, between two others."""
-    return int(min(max(multiple * round(value / multiple), least), most))
-
-
-def _alignment(keypoints: np.ndarray) -> float:
-    """Length of the mean direction from joint to joint, over the objects (N, K, 2): of the pair farthest apart.
-
-    1 where there are too few to tell.
+    Args:
+        samples: Training samples per epoch.
+        batch: Images per step.
     """
-    offsets = keypoints[:, None].astype(np.float64) - keypoints[:, :, None]  # (N, K, K, 2)
+    min_epochs, max_epochs = FINE_TUNE_EPOCHS
+    return min_epochs, min(max(max_epochs, math.ceil(FINE_TUNE_STEPS / math.ceil(samples / batch))), EPOCHS[1])
+
+
+def multiple_near(value: float, multiple: int, minimum: int, maximum: int) -> int:
+    """Returns the nearest multiple of a value, clamped to a minimum and a maximum."""
+    return int(min(max(multiple * round(value / multiple), minimum), maximum))
+
+
+def _alignment(keypoints: NDArray[np.float32]) -> float:
+    """Length of the mean direction between the two keypoints that lie farthest apart, over instances (P, K, 2).
+
+    1 if too few instances have both.
+    """
+    offsets = keypoints[:, None].astype(np.float64) - keypoints[:, :, None]  # (P, K, K, 2)
     lengths = np.linalg.norm(offsets, axis=-1)
     known = np.isfinite(lengths).sum(axis=0)
     means = np.nansum(lengths, axis=0) / np.maximum(known, 1)
@@ -198,8 +241,8 @@ def _alignment(keypoints: np.ndarray) -> float:
     a, b = np.unravel_index(int(usable.argmax()), usable.shape)
     if usable[a, b] == 0:
         return 1.0
-    chosen, length = offsets[:, a, b], lengths[:, a, b]
-    directions = chosen[length > 0] / length[length > 0][:, None]
+    vectors, length = offsets[:, a, b], lengths[:, a, b]
+    directions = vectors[length > 0] / length[length > 0][:, None]
     return float(np.linalg.norm(directions.mean(axis=0)))
 
 

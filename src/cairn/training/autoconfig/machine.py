@@ -1,4 +1,4 @@
-"""What this machine has, and how fast a network learns on it."""
+"""Facts of this machine, and the measured training speed of a recipe on it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import lightning
 import numpy as np
 import torch
 
+from cairn.machine import available_cores
 from cairn.training.autoconfig.choices import Machine, Pace
 from cairn.training.data.loading import stack
 from cairn.training.engine.memory import is_out_of_memory
@@ -24,54 +25,54 @@ from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
 
 TRIALS = 3
-"""Steps that are timed, after one that is not."""
+"""Number of timed steps, after one to warm up."""
 
 UNKNOWN_MEMORY = 8000
-"""Megabytes, where the system does not tell."""
-
-
-def free_cores() -> int:
-    """That this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""Free memory in megabytes where the operating system does not report it."""
 
 
 def in_bf16(precision: str) -> bool:
-    """Whether training of that `run.precision` computes in bf16 here.
+    """Returns whether a `run.precision` trains in bf16 on this machine.
 
-    "auto" does on GPUs and CPUs with units for it (AMX). On a CPU without them bf16 takes longer than fp32.
+    "auto" is bf16 on GPUs and on CPUs with AMX. On other CPUs bf16 is slower than fp32.
     """
     if precision != "auto":
         return precision == "bf16"
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older versions
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older versions of torch
     return bool(capabilities.get("amx_tile") and capabilities.get("amx_bf16"))
 
 
 def measure_machine() -> Machine:
-    """Cores and memory free to this process; one of several on a machine has its share."""
+    """Returns the cores and the memory available to this process: its share if several train on this machine."""
     here = processes().here
     try:
         memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     except (AttributeError, ValueError, OSError):
         memory = UNKNOWN_MEMORY
     gpu = torch.cuda.mem_get_info()[0] // 2**20 if torch.cuda.is_available() else None
-    return Machine(max(1, free_cores() // here), memory // here, gpu)
+    return Machine(max(1, available_cores() // here), memory // here, gpu)
 
 
 def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace] | None:
-    """Samples of an epoch, images to validate on, and the seconds that each takes by a recipe on this machine.
+    """Measures the speed of a recipe on this machine.
 
-    None where memory does not suffice for its batch. Raises what training by the recipe would.
+    Returns:
+        Training samples per epoch, number of validation images, and the pace; None if memory does not suffice for a
+        batch.
+
+    Raises:
+        CairnError: As training by the recipe would.
     """
     group = processes()
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    torch.set_num_threads(recipe.run.threads or max(1, free_cores() // group.here))
+    torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
     quick = recipe.model_copy(update={"run": recipe.run.model_copy(update={"cache": 0})})
-    with tempfile.TemporaryDirectory() as folder, quietly():  # the split of a trial is no run's
-        joints, sources, val = method.read_data(quick, Path(folder))
-    training = method.training_set(quick, joints, sources)
-    module = method.module(quick, joints, val)
+    with tempfile.TemporaryDirectory() as folder, quietly():  # this split belongs to no run
+        skeleton, sources, val = method.read_data(quick, Path(folder))
+    training = method.training_set(quick, skeleton, sources)
+    module = method.module(quick, skeleton, val)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     share = max(1, recipe.run.batch_size // group.count)
     encoding, items = _timed(lambda: [training[i % len(training)] for i in range(share)])
@@ -83,7 +84,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=in_bf16(recipe.run.precision)):
             losses = module.losses(batch)
-        torch.stack(list(losses.values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
@@ -97,8 +98,8 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
         return None
     validation = TorchNetwork(module.export_module(), module.spec())
     validating, _ = _timed(lambda: module.predict(validation, 0))
-    # Beside a network on all cores, whoever prepares images takes its share of them; a GPU leaves them free.
-    shared = encoding / max(1, free_cores() // group.here)
+    # On a CPU, data loading and the network share the cores; with a GPU they run in parallel.
+    shared = encoding / max(1, available_cores() // group.here)
     seconds = max(network, encoding / max(1, recipe.run.workers)) if device.type == "cuda" else network + shared
     return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)
 

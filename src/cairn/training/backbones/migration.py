@@ -67,6 +67,7 @@ def _level(match: re.Match[str]) -> str:
 
 RENAMED_WEIGHTS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^network\.trunk\.", "network.backbone."),
+    (r"^detector\.trunk\.", "detector.network."),  # landmarks
     (r"^network\.(?:backbone|stem)\.laterals\.", "network.neck.laterals."),
     (r"^network\.stem\.stages\.", "network.backbone.stages."),  # EfficientNet of an hourglass
     (r"^network\.stem\.conv\.", "network.backbone.stages.0.0."),  # the hourglass's own stem

@@ -1,4 +1,4 @@
-"""Augmentation: one affine map moves an image and its keypoints together, then its colors change."""
+"""Augmentation: one affine map moves an image and its keypoints together; then colors change."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, crop
-from cairn.structures.poses import Annotation
 from cairn.structures.skeleton import Skeleton
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 COVERED = (0.1, 0.4)
-"""Least and largest side of a rectangle that covers a part of an image, over the image's."""
+"""Minimum and maximum side of an occluding rectangle, divided by that of the image."""
 
 
 class Augmentation(BaseModel):
-    """How far images are changed.
+    """Ranges and probabilities of augmentation.
 
-    rotation  degrees, uniform in ±
-    scale     times larger, log-uniform between the two
-    shift     of the crop's center, uniform in ± this share of the crop's side
-    flip      how often left and right change places
-    color    brightness, contrast, saturation and each channel, by factors up to 1 ± this
-    gray      how often an image loses its colors
-    occlude   how often a rectangle of one random color covers a part of it; what it covers stays labeled
+    Attributes:
+        rotation: Maximum rotation in degrees, uniform in ±.
+        scale: Minimum and maximum factor on the size, log-uniform.
+        shift: Maximum shift of the crop's center, uniform in ± this share of the crop's side.
+        flip: Probability of a horizontal flip.
+        color: Range of brightness, contrast, saturation and each channel: factors up to 1 ± this.
+        gray: Probability of a conversion to gray.
+        occlude: Probability of an occluding rectangle of one random color; keypoints behind it stay labeled.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    rotation: Annotated[float, Field(ge=0, le=180)] = 40.0  # OpenPose's release; the hourglass takes 30
+    rotation: Annotated[float, Field(ge=0, le=180)] = 40.0  # as released with OpenPose; hourglass recipes have 30
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.7, 1.4)
     shift: Share = 0.1
     flip: Share = 0.5
@@ -44,7 +45,7 @@ class Augmentation(BaseModel):
     @model_validator(mode="after")
     def _scales_ascend(self) -> Augmentation:
         if self.scale[0] > self.scale[1]:
-            raise ValueError("scale goes from the smaller factor to the larger")
+            raise ValueError("scale is [minimum, maximum]: the first factor must not exceed the second")
         return self
 
 
@@ -53,7 +54,12 @@ NO_AUGMENTATION = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, color=
 
 @dataclass(frozen=True)
 class View:
-    """How an image is seen: through `affine`, and whether that mirrors it."""
+    """A random view of an image.
+
+    Attributes:
+        affine: Image pixels -> pixels of the view.
+        mirrored: Whether it flips the image horizontally.
+    """
 
     affine: Affine
     mirrored: bool
@@ -62,7 +68,15 @@ class View:
 def random_view(
     augmentation: Augmentation, rng: np.random.Generator, center: tuple[float, float], side: float, size: Size
 ) -> View:
-    """A view of a square around `center`, `side` image pixels wide, changed at random."""
+    """Returns a random view of a square.
+
+    Args:
+        augmentation: Ranges of rotation, scale, shift and flip.
+        rng: Random generator.
+        center: (x, y) of the square, in image pixels.
+        side: Side of the square, in image pixels.
+        size: (height, width) of the view, in pixels.
+    """
     low, high = np.log(augmentation.scale)
     side = side / float(np.exp(rng.uniform(low, high)))
     reach = augmentation.shift * side
@@ -73,7 +87,10 @@ def random_view(
 
 
 def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
-    """The labels as the view shows them: moved, in a mirror left and right swapped, boxes around the moved boxes."""
+    """Returns the annotations in pixels of the view.
+
+    A flip exchanges left and right keypoints. Bounding boxes become those of their four moved corners.
+    """
     order = list(skeleton.flip_order) if view.mirrored else slice(None)
     keypoints = view.affine.apply(annotation.keypoints)[:, order]
     x, y, width, height = np.moveaxis(annotation.boxes, -1, 0)
@@ -91,9 +108,7 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
 
 
 def recolored(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(h, w, 3) with brightness, contrast, saturation and channels changed by one linear map of colors; then a part
-    of it may be covered.
-    """
+    """Returns an image (h, w, 3) with changed colors, by one linear map, and perhaps an occluding rectangle."""
     import cv2
 
     image = cv2.transform(image, color_map(augmentation, rng))
@@ -103,7 +118,7 @@ def recolored(image: NDArray[np.uint8], augmentation: Augmentation, rng: np.rand
 
 
 def cover(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Paints a rectangle over (h, w, 3), in place: its sides are those of the image times COVERED, at random."""
+    """Draws an occluding rectangle of random size and color into an image (h, w, 3), in place."""
     sides = rng.uniform(*COVERED, 2) * image.shape[:2]
     top, left = (rng.random(2) * (image.shape[:2] - sides)).astype(int)
     height, width = np.ceil(sides).astype(int)
@@ -111,7 +126,10 @@ def cover(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def color_map(augmentation: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(3, 4): new color = the first three columns times the color, plus the last."""
+    """Returns a random linear map of colors, (3, 4): new color = first three columns times the color, plus the last.
+
+    It combines contrast, gains of channels, saturation and brightness.
+    """
     amount = augmentation.color
     gains = rng.uniform(1 - amount, 1 + amount, 3) * rng.uniform(1 - amount, 1 + amount)  # channels, contrast
     saturation = 0.0 if rng.random() < augmentation.gray else rng.uniform(1 - amount, 1 + amount)

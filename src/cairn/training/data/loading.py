@@ -1,10 +1,11 @@
-"""Images and labels as a training loop takes them: prepared by seed, so that every run sees the same."""
+"""Samples, their encoding by random seed, and batches: the same for every run with the same seed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +19,19 @@ from cairn.media.images import read_image
 
 Batch = dict[str, Tensor]
 
+Encoded = dict[str, NDArray[Any]]
+"""The arrays of one sample, by name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One thing to learn from: an image and, of its objects, those in `rows` (all where None).
+    """One training sample: an image and some of its instances.
 
-    known  (K,) bool: joints whose labels, or whose absence, mean something in this image
-    scale  how many times larger than the recipe's scale it is shown
+    Attributes:
+        image: The image with its annotations.
+        known: (K,) bool: keypoints whose labels, or absence of labels, are meaningful in this image.
+        rows: Rows of the annotations to train on; None for all.
+        scale: Factor on the size of the image, relative to the recipe's scale.
     """
 
     image: LabeledImage
@@ -33,12 +40,12 @@ class Sample:
     scale: float = 1.0
 
 
-Encode = Callable[[NDArray[np.uint8], Sample, np.random.Generator], dict[str, NDArray]]
-"""(H, W, 3) image, its sample, a generator -> arrays for the network and its loss."""
+Encode = Callable[[NDArray[np.uint8], Sample, np.random.Generator], Encoded]
+"""(H, W, 3) image, its sample, random generator -> arrays for the network and its loss."""
 
 
-class TrainingSet(Dataset):
-    """Encodes samples. Item n of N samples is sample n mod N in epoch n div N, with a generator of its own."""
+class TrainingSet(Dataset[Encoded]):
+    """Encodes samples. Item n of N samples is sample n mod N in epoch n div N, with its own random generator."""
 
     def __init__(self, samples: Sequence[Sample], encode: Encode, seed: int, cache_megabytes: int) -> None:
         self.samples = samples
@@ -50,7 +57,7 @@ class TrainingSet(Dataset):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, item: int) -> dict[str, NDArray]:
+    def __getitem__(self, item: int) -> Encoded:
         epoch, index = divmod(item, len(self.samples))
         sample = self.samples[index]
         rng = np.random.default_rng((self.seed, epoch, index))
@@ -58,7 +65,7 @@ class TrainingSet(Dataset):
 
 
 class EpochSampler(Sampler[int]):
-    """Every sample once an epoch, in an order given by seed and epoch; items carry the epoch with them."""
+    """Yields every sample once per epoch, in an order given by seed and epoch; items encode the epoch."""
 
     def __init__(self, samples: int, seed: int) -> None:
         self.samples = samples
@@ -66,7 +73,7 @@ class EpochSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this, on resuming too."""
+        """Sets the epoch; Lightning calls this, also when it resumes."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -78,31 +85,42 @@ class EpochSampler(Sampler[int]):
 
 
 class EpochBatches(Sampler[list[int]]):
-    """An epoch in batches of nearly one size, of each batch one process's share: every sample once among them all.
+    """Batches of an epoch with nearly equal sizes, and the share of one process in each.
 
-    batch       at most so many samples at a time, over all processes
-    accumulate  batches that make a step. A step's samples depend on `batch * accumulate` alone, so that neither
-                how they are cut up nor how many processes share them changes what is learned from
-    Raises RecipeError where a share would be empty.
+    All processes together get every sample once. The samples of a step depend on `batch * accumulate` alone: gradient
+    accumulation and the number of processes do not change what a step trains on.
     """
 
     def __init__(
         self, samples: int, seed: int, batch: int, accumulate: int = 1, rank: int = 0, processes: int = 1
     ) -> None:
-        self.sampler = EpochSampler(samples, seed)  # Lightning tells it the epoch
+        """Divides an epoch into batches.
+
+        Args:
+            samples: Number of samples.
+            seed: Random seed of their order.
+            batch: Maximum number of samples per batch, over all processes.
+            accumulate: Batches per step.
+            rank: Rank of this process.
+            processes: Number of processes.
+
+        Raises:
+            RecipeError: A share would be empty.
+        """
+        self.sampler = EpochSampler(samples, seed)  # Lightning sets its epoch
         self.accumulate = accumulate
         self.rank = rank
         self.processes = processes
         self.steps = -(-samples // (batch * accumulate))
-        if self.least < 1:
+        if self.min_share < 1:
             raise RecipeError(
-                f"{samples // self.steps} samples a step cannot be cut into {accumulate} batches for each of "
+                f"{samples // self.steps} samples per step cannot be divided into {accumulate} batches for each of "
                 f"{processes} processes: lower run.accumulate, or start fewer processes"
             )
 
     @property
-    def least(self) -> int:
-        """Samples in the smallest share of a batch."""
+    def min_share(self) -> int:
+        """Number of samples in the smallest share of a batch."""
         return len(self.sampler) // self.steps // (self.accumulate * self.processes)
 
     def __len__(self) -> int:
@@ -114,21 +132,26 @@ class EpochBatches(Sampler[list[int]]):
             yield from (part.tolist() for part in parts[self.rank :: self.processes])
 
     def weight(self, index: int) -> float:
-        """What the mean loss of the epoch's batch `index` counts, for a step to be the mean over its samples."""
+        """Returns the weight of the mean loss of a batch, so that a step is the mean over its samples.
+
+        Args:
+            index: Index of the batch in the epoch.
+        """
         step, part = divmod(index, self.accumulate)
-        size = _part(len(self.sampler), self.steps, step)
+        size = _part_size(len(self.sampler), self.steps, step)
         parts = self.accumulate * self.processes
-        return _part(size, parts, part * self.processes + self.rank) * parts / size
+        return _part_size(size, parts, part * self.processes + self.rank) * parts / size
 
 
 class ImageCache:
-    """Decoded images in memory, up to a limit; filled before workers start, so that they share it."""
+    """Decoded images in memory, up to a limit. It is filled before workers start, so that they share it."""
 
     def __init__(self, megabytes: int) -> None:
         self._free = megabytes * 2**20
         self._images: dict[Path, NDArray[np.uint8]] = {}
 
     def fill(self, paths: Iterator[Path]) -> None:
+        """Reads images until the limit is reached."""
         for path in dict.fromkeys(paths):
             if self._free <= 0:
                 return
@@ -137,6 +160,7 @@ class ImageCache:
             self._free -= image.nbytes
 
     def read(self, path: Path) -> NDArray[np.uint8]:
+        """Returns an image (H, W, 3), from memory or from its file."""
         return self._images[path] if path in self._images else read_image(path)
 
 
@@ -148,11 +172,20 @@ def training_loader(
     accumulate: int = 1,
     rank: int = 0,
     processes: int = 1,
-) -> DataLoader:
-    """Batches as `EpochBatches` makes them.
+) -> DataLoader[Encoded]:
+    """Returns a loader of the batches of `EpochBatches`.
 
-    With workers, OpenCV has one thread in this process from here on: a pool of its threads does not live on in a forked
-    worker, which would wait for it for ever.
+    With workers, OpenCV uses one thread in this process from here on: its thread pool does not survive a fork, and a
+    worker would wait for it forever.
+
+    Args:
+        dataset: The training set.
+        batch: Batch size, over all processes.
+        workers: Data loading processes.
+        pin: Whether to pin memory, for a GPU.
+        accumulate: Batches per step.
+        rank: Rank of this process.
+        processes: Number of processes.
     """
     if workers:
         import cv2
@@ -165,19 +198,19 @@ def training_loader(
         collate_fn=stack,
         persistent_workers=workers > 0,
         pin_memory=pin,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_use_one_thread,
     )
 
 
-def stack(items: Sequence[dict[str, NDArray]]) -> Batch:
-    """Arrays by name -> tensors by name, with the batch in front."""
+def stack(items: Sequence[Encoded]) -> Batch:
+    """Returns the arrays of several samples as tensors, with the batch as first axis."""
     return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
 
 
-def _part(count: int, parts: int, index: int) -> int:
-    """The size of one of the parts that numpy's array_split makes."""
+def _part_size(count: int, parts: int, index: int) -> int:
+    """The size of one part of numpy's array_split."""
     return count // parts + (index < count % parts)
 
 
-def _one_thread(_: int) -> None:
+def _use_one_thread(_: int) -> None:
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What a recipe learns from: its labels read, and a part of them set aside where it names no validation set."""
+"""Training and validation labels of a recipe; without a validation set, a share of the training labels is held out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cairn.datasets.labels import Labels
-from cairn.datasets.limbs import with_limbs
+from cairn.datasets.limbs import infer_limbs
 from cairn.datasets.reading import read_labels
-from cairn.datasets.split import read_parts, split, write_parts
+from cairn.datasets.split import read_split, split, write_split
 from cairn.errors import LabelError, RecipeError
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.recipe import LabelSource, Recipe
+from cairn.training.run_folder import RunFolder
 
 Sources: TypeAlias = Sequence[tuple[Labels, LabelSource]]
 
@@ -22,56 +23,69 @@ log = logging.getLogger(__name__)
 
 
 def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, LabelSource]], Labels]:
-    """The skeleton, the labels to learn from and those to validate on; a split that is drawn is kept in the run.
+    """Reads the labels of a recipe.
 
-    Raises RecipeError or LabelError where there is nothing to learn from, or nothing to validate on.
+    Args:
+        recipe: The recipe.
+        run: The folder of the run: a random split is written into it, and read from it by a resumed run.
+
+    Returns:
+        The skeleton, the training labels with their sources, the validation labels.
+
+    Raises:
+        RecipeError: The recipe names no training labels.
+        LabelError: Labels cannot be read, or no validation image has an annotated instance.
     """
     if not recipe.data.train:
-        raise RecipeError("a recipe needs labels to learn from: --data labels.json")
-    joints = load_skeleton(recipe.skeleton) if recipe.skeleton else None
+        raise RecipeError("the recipe has no training labels: give labels.json, or set data.train")
+    skeleton = load_skeleton(recipe.skeleton) if recipe.skeleton else None
     sources = []
     for source in recipe.data.train:
-        labels = read_source(source, joints)
+        labels = read_source(source, skeleton)
         if not labels.skeleton.limbs:
             labels = _with_limbs(labels)
-        joints = labels.skeleton
+        skeleton = labels.skeleton
         sources.append((labels, source))
-    assert joints is not None
+    assert skeleton is not None
     if recipe.data.val:
-        sets = [read_source(source, joints) for source in recipe.data.val]
+        sets = [read_source(source, skeleton) for source in recipe.data.val]
         val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
     else:
         (first, source), *others = sources
-        learned, val = _parted(first, recipe.data.holdout, recipe.seed, run / "split.json")
-        sources = [(learned, source), *others]
+        train, val = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
+        sources = [(train, source), *others]
     if not any(image.annotation.labeled.any() for image in val):
-        raise LabelError(f"none of the {len(val)} images to validate on has a labeled object: give others, --val")
-    return joints, sources, val
+        raise LabelError(f"none of the {len(val)} validation images has an annotated instance: give others with --val")
+    return skeleton, sources, val
 
 
-def read_source(source: LabelSource, joints: Skeleton | None) -> Labels:
-    """One set of labels, in `joints` where they are given. Raises LabelError as its reader does."""
-    return read_labels(source.labels, source.images, joints)
+def read_source(source: LabelSource, skeleton: Skeleton | None) -> Labels:
+    """Reads one set of labels, in the given skeleton if there is one.
+
+    Raises:
+        LabelError: As the reader of the format does.
+    """
+    return read_labels(source.labels, source.images, skeleton)
 
 
 def _with_limbs(labels: Labels) -> Labels:
-    """The same, with limbs guessed and told."""
-    labels = with_limbs(labels)
+    """The labels with guessed limbs, which are logged."""
+    labels = infer_limbs(labels)
     names = labels.skeleton.joints
     if limbs := ", ".join(f"{names[a]} - {names[b]}" for a, b in labels.skeleton.limbs):
-        log.info("the labels name no limbs; guessed, between joints that lie near one another: %s", limbs)
+        log.info("the labels have no limbs; guessed between nearby keypoints: %s", limbs)
     return labels
 
 
-def _parted(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:
-    """(to learn from, to validate on): as the file says where it exists, else drawn by seed and written to it."""
+def _split(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:
+    """Training and validation labels: as in the file, or split at random by seed and written to the file."""
     if path.is_file():
-        return read_parts(path, labels).of(labels)
+        return read_split(path, labels).apply(labels)
     parts = split(labels, share, seed)
     if parts.cut:
         log.info(
-            f"{parts.cut} of {len(labels)} images are of one video, or alike: the {len(parts.val)} to validate on "
-            "are neighbors at one end of it, and look much like those learned from"
+            f"{parts.cut} of {len(labels)} images are of one video or near-duplicates: the {len(parts.val)} "
+            "validation images are neighboring frames at one end of it, and similar to the training images"
         )
-    write_parts(parts, path)
-    return parts.of(labels)
+    write_split(parts, path)
+    return parts.apply(labels)

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training run: its table of metrics, its images, its files, its average."""
+"""Callbacks of a run: table of metrics, progress bar, checkpoints, images of predictions, moving average of weights."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.files import atomic_write
 from cairn.media.images import read_image
-from cairn.training.engine.module import OF_JOINT, KeypointModule
+from cairn.training.engine.module import PER_JOINT, KeypointModule
 from cairn.visualization.overlay import draw
 
 MAX_JOINTS, TABLE_WIDTH = 24, 100
-"""Joints, and characters of a line, of the table on the terminal; metrics.csv has all joints."""
+"""Maximum number of keypoints, and of characters in a line, of the table on the terminal; metrics.csv has all."""
 
-SHOWN = 8
-"""Images whose predictions TensorBoard shows."""
+MAX_IMAGES = 8
+"""Number of validation images whose predictions go to TensorBoard."""
 
 log = logging.getLogger(__name__)
 
 
 class MetricsTable(Callback):
-    """A row in a CSV file for each validation; on resuming it goes on where the checkpoint was."""
+    """Writes one row of a CSV file for each validation; a resumed run drops the rows after its checkpoint."""
 
     def __init__(self, path: Path, monitor: str) -> None:
         self.path = path
@@ -41,13 +42,15 @@ class MetricsTable(Callback):
         self._started = time.time()
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Reads the rows up to the checkpoint, and continues counting minutes."""
         self._rows = [row for row in read_metrics(self.path) if row["epoch"] <= trainer.current_epoch]
         before = self._rows[-1]["minutes"] if self._rows else 0.0
         self._started = time.time() - 60 * before
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Adds a row, writes the file, and logs the metrics."""
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.endswith("_step")}
-        if self.monitor not in values or (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch:
+        if self.monitor not in values or (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
             return
         minutes = (time.time() - self._started) / 60
         row = {"epoch": float(trainer.current_epoch + 1), "minutes": round(minutes, 2)}
@@ -60,12 +63,16 @@ class MetricsTable(Callback):
             table = csv.DictWriter(file, fieldnames=list(row), restval="", extrasaction="ignore")
             table.writeheader()
             table.writerows({name: f"{value:.5g}" for name, value in each.items()} for each in self._rows)
-        of_all = (f"{name} {value:.5g}" for name, value in row.items() if not name.startswith(OF_JOINT))
-        log.info("%s", "\n".join(["  ".join(of_all), *joint_table(row, before)]))
+        overall = (f"{name} {value:.5g}" for name, value in row.items() if not name.startswith(PER_JOINT))
+        log.info("%s", "\n".join(["  ".join(overall), *joint_table(row, before)]))
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a run's table; none where there is no table yet. Raises ModelError where it is none."""
+    """Returns the rows of a run's metrics.csv; an empty list if the file does not exist yet.
+
+    Raises:
+        ModelError: The file is not the table of a run.
+    """
     if not path.is_file():
         return []
     try:
@@ -79,44 +86,54 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def joint_table(row: Mapping[str, float], before: Mapping[str, float]) -> list[str]:
-    """Lines with PCK of each joint, and how it has changed since `before`; of many joints, the worst."""
-    joints = [name for name in row if name.startswith(OF_JOINT) and math.isfinite(row[name])]
-    title = "  PCK of joints"
+    """Returns lines with the PCK of each keypoint and its change.
+
+    Args:
+        row: Metrics of a validation. Of more than `MAX_JOINTS` keypoints, only those with the lowest PCK are listed.
+        before: Metrics of the validation before; may be empty.
+    """
+    joints = [name for name in row if name.startswith(PER_JOINT) and math.isfinite(row[name])]
+    title = "  PCK per keypoint"
     if len(joints) > MAX_JOINTS:
-        title += f", the worst {MAX_JOINTS} of {len(joints)}"
+        title += f", the lowest {MAX_JOINTS} of {len(joints)}"
         joints = sorted(joints, key=lambda name: row[name])[:MAX_JOINTS]
     cells = []
     for name in joints:
         change = row[name] - before.get(name, math.nan)
         changed = f" {change:+6.1f}" if math.isfinite(change) else " " * 7 * bool(before)
-        cells.append((name.removeprefix(OF_JOINT), f"{row[name]:6.1f}{changed}"))
+        cells.append((name.removeprefix(PER_JOINT), f"{row[name]:6.1f}{changed}"))
     if not cells:
         return []
     wide = max(len(name) for name, _ in cells)
     texts = [f"{name:<{wide}}{value}" for name, value in cells]
     columns = max(1, TABLE_WIDTH // (len(texts[0]) + 4))
-    rows = -(-len(texts) // columns)  # read downwards, as joints are listed
+    rows = -(-len(texts) // columns)  # ordered by column, as the skeleton lists them
     return [title, *("    " + "    ".join(texts[i::rows]) for i in range(rows))]
 
 
 class EpochBar(TQDMProgressBar):
-    """Counts epochs from 1, as the table does."""
+    """A progress bar that counts epochs from 1, as the table of metrics does."""
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Labels the bar with the epoch."""
         super().on_train_epoch_start(trainer)
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}")
 
 
 class LastEpochValidates(Callback):
-    """Whatever `validate_every` is: the last weights are those of the smallest learning rate, and often the best."""
+    """Validates after the last epoch, whatever `validate_every` is.
+
+    The last weights have the lowest learning rate and are often the best.
+    """
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Turns validation on in the last epoch."""
         if trainer.current_epoch + 1 == trainer.max_epochs:
             trainer.check_val_every_n_epoch = 1
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """best.ckpt by a metric; on resuming it is known for the best in whatever place the folder lies now."""
+    """Keeps best.ckpt by a metric; a resumed run recognizes it if the folder has moved."""
 
     def __init__(self, folder: Path, monitor: str) -> None:
         super().__init__(
@@ -125,10 +142,12 @@ class BestCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """As its parent's, under which runs have kept it."""
+        """The key of the parent class, under which existing checkpoints hold the state."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores the state, with paths in the folder where the run is now."""
+
         def here(path: str) -> str:
             return str(Path(self.dirpath or "") / Path(path).name) if path else ""
 
@@ -137,33 +156,34 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
 
 
-class ShownPredictions(Callback):
-    """Validation images with what was found in them, for TensorBoard."""
+class PredictionImages(Callback):
+    """Writes validation images with their predictions to TensorBoard."""
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Draws the predictions of the first `MAX_IMAGES` validation images."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        if not isinstance(pl_module, KeypointModule) or trainer.logger is None:
+        if not isinstance(pl_module, KeypointModule) or not isinstance(trainer.logger, TensorBoardLogger):
             return
-        for index, poses in enumerate(pl_module.predictions[:SHOWN]):
+        for index, poses in enumerate(pl_module.predictions[:MAX_IMAGES]):
             image = draw(read_image(pl_module.val.images[index].path), poses)
-            trainer.logger.experiment.add_image(  # type: ignore[attr-defined]
-                f"val/{index}", image, trainer.current_epoch + 1, dataformats="HWC"
-            )
+            trainer.logger.experiment.add_image(f"val/{index}", image, trainer.current_epoch + 1, dataformats="HWC")
 
 
-class WholeFileCheckpoints(TorchCheckpointIO):
-    """Writes beside, then renames: a run that is killed while it saves keeps its last checkpoint."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a temporary file and renames it: a run that is killed while it saves keeps its previous checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Saves a checkpoint."""
         with atomic_write(path) as beside:
             super().save_checkpoint(checkpoint, beside, storage_options)
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
-    """An exponential moving average that starts short, so that early validations see recent weights.
+    """Returns an update of exponentially averaged weights, for Lightning's `WeightAveraging`.
 
-    Of all tensors of a kind at a time: one by one a GPU would wait for the next more than it computes.
+    The decay of update n is min(decay, (1 + n) / (10 + n)), so that early validations use recent weights. All tensors
+    of a type are updated in one call, because a GPU spends more time on launching one call for each than on computing.
     """
 
     def average(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:

@@ -1,14 +1,16 @@
-"""What all methods share while they learn: optimizer, schedule, validation by the predictor that users run."""
+"""The LightningModule that all methods share: optimizer, schedule, validation with the predictor of inference."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from cairn.datasets.labels import Labels
@@ -24,20 +26,22 @@ from cairn.training.engine.processes import gathered, share_buffers
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.recipe import Optimizer, Recipe
 
-OF_JOINT = "PCK/"
-"""What the metrics of single joints begin with."""
+PER_JOINT = "PCK/"
+"""Prefix of the metrics of single keypoints."""
 
 Channels: TypeAlias = Mapping[str, tuple[int, tuple[Hashable, ...]]]
-"""Name of a weight -> an axis of it, and what each place along that axis stands for."""
+"""Name of a weight -> an axis of it, and the keypoint or limb of each index along that axis."""
 
 
 class KeypointModule(lightning.LightningModule, ABC):
-    """A network that learns by a recipe. A method fills in the five abstract members.
+    """A network that trains by a recipe. A method implements the six abstract members.
 
-    network      what learns; its input is RGB from 0 to 255
-    val          the images to validate on
-    weight       of the epoch's batch of that index, beside the others of its step (`EpochBatches.weight`)
-    predictions  for all of `val`, in its order, once they have been validated on
+    Attributes:
+        recipe: The recipe of the run.
+        network: The network; its input is RGB from 0 to 255.
+        val: The validation set.
+        weight: Index of a batch in its epoch -> weight of its loss (`EpochBatches.weight`).
+        predictions: Predictions for all images of `val`, in its order, after each validation.
     """
 
     def __init__(self, recipe: Recipe, network: nn.Module, val: Labels) -> None:
@@ -47,32 +51,32 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.val = val
         self.weight: Callable[[int], float] = lambda _: 1.0
         self.predictions: list[Poses] = []
-        self._found: list[tuple[int, Poses]] = []
+        self._validated: list[tuple[int, Poses]] = []
 
     @property
     @abstractmethod
     def monitor(self) -> str:
-        """The metric, larger being better, by which the best weights are chosen."""
+        """Name of the metric that selects the best weights; larger is better."""
 
     @abstractmethod
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The parts of the loss by name; their sum is minimized."""
+        """Returns the terms of the loss by name; their sum is minimized."""
 
     @abstractmethod
     def export_module(self) -> nn.Module:
-        """The network as exported: last stage only, a tuple of maps in the order of the spec's outputs."""
+        """Returns the network to export: last stage only, a tuple in the order of the spec's outputs."""
 
     @abstractmethod
     def spec(self) -> ModelSpec:
-        """The specification of the exported file."""
+        """Returns the specification of the exported file."""
 
     @abstractmethod
     def predict(self, network: Network, index: int) -> Poses:
-        """What users would get for image `index` of `val`."""
+        """Returns what inference would predict for image `index` of `val`."""
 
     @abstractmethod
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """The metrics of predictions for all images of `val`, in their order."""
+        """Returns the metrics of predictions for all images of `val`, in its order."""
 
     @property
     def backbone(self) -> Backbone | None:
@@ -80,57 +84,73 @@ class KeypointModule(lightning.LightningModule, ABC):
         return None
 
     def channels(self) -> Channels:
-        """The network's weights that have something for each joint or limb; none where it cannot start from others."""
+        """Returns the weights that have a channel for each keypoint or limb; none if the method cannot fine-tune."""
         return {}
 
-    def start_from_imagenet(self) -> None:
-        """Gives the network what was learned on ImageNet. Raises RecipeError where it has no place for it."""
+    def load_imagenet(self) -> None:
+        """Loads ImageNet weights into the backbone.
+
+        Raises:
+            RecipeError: The network has no backbone that takes ImageNet weights.
+        """
         if self.backbone is None:
             raise RecipeError(f"{self.recipe.method} has no backbone with pretrained weights")
         self.backbone.load_pretrained()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Returns the weighted sum of the terms of the loss, and logs them."""
         weight = self.weight(index)
         losses = {name: loss * weight for name, loss in self.losses(batch).items()}
         total = torch.stack(list(losses.values())).sum()
-        # By batch_size Lightning would weigh batches, and round their mean size over processes to a whole number.
-        every = {"on_epoch": True, "sync_dist": True, "batch_size": 1}
-        self.log_dict({f"loss/{name}": loss.detach() for name, loss in losses.items()}, on_step=False, **every)
-        self.log("loss", total.detach(), on_step=True, prog_bar=True, **every)
+        # Lightning weighs batches by batch_size and rounds its mean over processes; the losses are weighted already.
+        terms = {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+        self.log_dict(terms, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+        self.log("loss", total.detach(), on_step=True, prog_bar=True, on_epoch=True, sync_dist=True, batch_size=1)
         return total
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Weights of a checkpoint of version 0.1 get today's names."""
-        for key in ("state_dict", "current_model_state"):  # with `ema`, the averaged weights and the last ones
-            if key in checkpoint:
-                checkpoint[key] = current_names(checkpoint[key])
+        """Renames the weights of a checkpoint of version 0.1; Lightning calls this before its callbacks read them."""
+        for state in ("state_dict", "current_model_state"):  # the second is that of the moving average
+            if state in checkpoint:
+                checkpoint[state] = current_names(checkpoint[state])
 
     def on_train_epoch_end(self) -> None:
-        """Before the checkpoint is written. Raises RecipeError where the loss is no longer a number."""
+        """Checks the loss before the checkpoint is written.
+
+        Raises:
+            RecipeError: The loss is not finite.
+        """
         if not math.isfinite(loss := float(self.trainer.callback_metrics["loss"])):
             raise RecipeError(
-                f"the loss of epoch {self.current_epoch + 1} is {loss}: the training has diverged, "
+                f"the loss of epoch {self.current_epoch + 1} is {loss}: the training has diverged; "
                 f"try an optimizer.learning_rate below {self.recipe.optimizer.learning_rate:g}"
             )
 
     def on_validation_epoch_start(self) -> None:
-        self._found = []
+        """Gives all processes the same statistics of normalization."""
+        self._validated = []
         share_buffers(self)
 
     def validation_step(self, batch: Sequence[int], _: int) -> None:
-        """Images of `val` by their index; below 0 is none, so that all processes have as many."""
+        """Predicts for images of `val`.
+
+        Args:
+            batch: Indices into `val`; -1 pads the shares of all processes to the same number.
+        """
         network = TorchNetwork(self.export_module(), self.spec())
-        self._found += [(index, self.predict(network, index)) for index in batch if index >= 0]
+        self._validated += [(index, replace(self.predict(network, index), image=None)) for index in batch if index >= 0]
 
     def on_validation_epoch_end(self) -> None:
+        """Gathers the predictions of all processes, and logs their metrics."""
         if self.trainer.sanity_checking:
             return
-        self.predictions = [poses for _, poses in sorted(gathered(self._found), key=lambda found: found[0])]
+        self.predictions = [poses for _, poses in sorted(gathered(self._validated), key=lambda item: item[0])]
         metrics = self.measure(self.predictions)
-        self.log_dict({name: value for name, value in metrics.items() if not name.startswith(OF_JOINT)}, prog_bar=True)
-        self.log_dict({name: value for name, value in metrics.items() if name.startswith(OF_JOINT)})
+        self.log_dict({name: value for name, value in metrics.items() if not name.startswith(PER_JOINT)}, prog_bar=True)
+        self.log_dict({name: value for name, value in metrics.items() if name.startswith(PER_JOINT)})
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Returns the optimizer and the learning rate schedule of the recipe, updated at each step."""
         optimizer = make_optimizer(self.network, self.recipe.optimizer, self.backbone)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at(self.recipe.optimizer, total))
@@ -138,15 +158,21 @@ class KeypointModule(lightning.LightningModule, ABC):
 
 
 def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
-    """PCK of each joint by `PCK/name`, as metrics have it."""
+    """Returns the PCK of each keypoint under `PCK/name`."""
     pairs = zip(evaluation.labels.skeleton.joints, evaluation.pck.per_joint.tolist(), strict=True)
-    return {f"{OF_JOINT}{joint}": value for joint, value in pairs}
+    return {f"{PER_JOINT}{joint}": value for joint, value in pairs}
 
 
-def make_optimizer(
-    network: nn.Module, settings: Optimizer, backbone: Backbone | None = None
-) -> torch.optim.Optimizer:
-    """Weights decay, biases and the scales of normalization do not; the stages of a backbone learn at its own rate."""
+def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone | None = None) -> torch.optim.Optimizer:
+    """Returns the optimizer of a network.
+
+    Weight decay applies to weights, not to biases and scales of normalization.
+
+    Args:
+        network: Its parameters are trained.
+        settings: Of the recipe.
+        backbone: The part of the network whose stages have a learning rate of their own.
+    """
     rate = settings.learning_rate
     shares = dict.fromkeys(backbone.stages.parameters(), backbone.lr_factor) if backbone is not None else {}
     parts: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -168,7 +194,12 @@ def make_optimizer(
 
 
 def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:
-    """The learning rate of a step over the recipe's, for `total` steps."""
+    """Returns a function: step -> its learning rate divided by that of the recipe.
+
+    Args:
+        settings: The schedule.
+        total: Number of steps of the run.
+    """
     warm = max(1, round(settings.warmup * total)) if settings.warmup else 0
 
     def factor(step: int) -> float:

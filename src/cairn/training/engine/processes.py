@@ -1,4 +1,4 @@
-"""Several processes that train one network, as torchrun starts them: who is first, and what only the first does."""
+"""Several processes of torchrun that train one network: ranks, work of the first process, exchange of values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """count: of all machines; here: of this machine; rank: this one's number among all."""
+    """The processes of a training run.
+
+    Attributes:
+        rank: Rank of this process among all.
+        count: Number of processes on all machines.
+        here: Number of processes on this machine.
+    """
 
     rank: int = 0
     count: int = 1
@@ -25,31 +31,37 @@ class Processes:
 
     @property
     def machines(self) -> int:
+        """Number of machines."""
         return self.count // self.here
 
     @property
     def first(self) -> bool:
+        """Whether this is the process that writes files and logs."""
         return self.rank == 0
 
 
 def processes() -> Processes:
-    """What torchrun says in the environment; one process where it started none.
+    """Returns the processes that torchrun names in the environment; one process without torchrun.
 
-    Raises RecipeError where machines have different numbers of processes.
+    Raises:
+        RecipeError: The machines have different numbers of processes.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return Processes()
-    found = Processes(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")))
-    if found.count % found.here:
-        raise RecipeError(f"{found.count} processes, {found.here} of them here: start as many on each machine")
-    return found
+    group = Processes(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")))
+    if group.count % group.here:
+        raise RecipeError(
+            f"{group.count} processes, {group.here} of them on this machine: start the same number on each machine"
+        )
+    return group
 
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """The processes, able to speak to one another within the block.
+    """Connects the processes for the duration of the block.
 
-    Raises RecipeError where this machine has GPUs, but fewer than processes.
+    Raises:
+        RecipeError: This machine has GPUs, but fewer than processes.
     """
     group = processes()
     if group.count == 1 or torch.distributed.is_initialized():
@@ -57,39 +69,43 @@ def joined() -> Iterator[Processes]:
         return
     gpus = torch.cuda.device_count()
     if 0 < gpus < group.here:
-        raise RecipeError(f"{group.here} processes for {gpus} GPUs: torchrun --nproc-per-node {gpus}")
+        raise RecipeError(f"{group.here} processes for {gpus} GPUs: use torchrun --nproc-per-node {gpus}")
     if gpus:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
     try:
         yield group
     finally:
-        if torch.distributed.is_initialized():  # Lightning ends it too
+        if torch.distributed.is_initialized():  # Lightning may have ended it
             torch.distributed.destroy_process_group()
 
 
 def on_first(work: Callable[[], T]) -> T:
-    """What `work` gives in the first process, in all of them; picklable, and small.
+    """Runs `work` in the first process, and returns its result in all of them.
 
-    Where it fails, the first says why, and the others end without a word.
+    If it fails, the first process raises the error and the others exit without a message.
+
+    Args:
+        work: Its result is pickled, and should be small.
     """
     if not _several():
         return work()
-    told: list[Any] = [None, False]
+    outcome: list[Any] = [None, False]  # result, whether there is one
     if torch.distributed.get_rank() == 0:
         try:
-            told = [work(), True]
+            outcome = [work(), True]
         finally:
-            _broadcast(told)
+            _broadcast(outcome)
     else:
-        _broadcast(told)
-        if not told[1]:
+        _broadcast(outcome)
+        if not outcome[1]:
             raise SystemExit(2)
-    return told[0]
+    result: T = outcome[0]
+    return result
 
 
 def first_before_others(work: Callable[[], T]) -> T:
-    """`work` in every process, in the others once the first is done: they find what it has written."""
+    """Runs `work` in every process, first in the first one: the others can read the files that it wrote."""
     if not _several():
         return work()
     done: list[T] = []
@@ -98,16 +114,16 @@ def first_before_others(work: Callable[[], T]) -> T:
 
 
 def gathered(values: list[T]) -> list[T]:
-    """The values of all processes, in the order of their ranks."""
+    """Returns the values of all processes, ordered by rank."""
     if not _several():
         return values
     lists: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(lists, values)
-    return [value for some in lists for value in some]
+    return [value for one in lists for value in one]
 
 
 def share_buffers(module: torch.nn.Module) -> None:
-    """Gives every process the first one's buffers: the statistics of BatchNorm, which each gathers by itself."""
+    """Copies the buffers of the first process to all: each process gathers its own statistics of normalization."""
     if _several():
         for buffer in module.buffers():
             torch.distributed.broadcast(buffer, src=0)

@@ -1,4 +1,4 @@
-"""Work whose log nobody asked for: trials of what will be done again, tools that advise."""
+"""A block without log lines: for trial runs and tools that log advice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Nothing below an error is logged."""
+    """Suppresses all log records below the level of an error."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,0 +1,1 @@
+"""Export: PyTorch to ONNX, and quantization of ONNX files."""

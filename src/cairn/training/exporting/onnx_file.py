@@ -1,10 +1,11 @@
-"""One .onnx file that carries all that is needed to use it, checked against torch before it is kept."""
+"""Export of a torch module to an .onnx file with its specification, verified against torch."""
 
 from __future__ import annotations
 
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,18 +18,24 @@ from cairn.inference.network import OnnxNetwork
 from cairn.training.exporting.torch_network import TorchNetwork
 
 TOLERANCE = 1e-3
-"""Largest difference between onnxruntime and torch, over the largest value of the map."""
+"""Maximum difference between onnxruntime and torch, divided by the largest value of the output."""
 
 log = logging.getLogger(__name__)
 
 
 def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Write `module` and its specification to `path`.
+    """Writes a module and its specification to an .onnx file.
 
-    module  (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`;
-            letterbox models take any h and w that are multiples of `spec.input.multiple`
-    Raises ModelError, and writes nothing, where onnxruntime's maps differ from torch's by more than
-    `TOLERANCE`; OutputError where the place cannot be written to.
+    Args:
+        module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple in the order of `spec.outputs`. In models for several
+            instances h and w are any multiples of `spec.input.multiple`.
+        spec: The specification.
+        path: The file to write.
+
+    Raises:
+        ModelError: The outputs of onnxruntime and torch differ by more than `TOLERANCE`, or are not finite. Nothing is
+            written.
+        OutputError: The file cannot be written.
     """
     import onnx
 
@@ -41,7 +48,8 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
     log.info("exported %s (%.1f MB), equal to torch within %g", path, path.stat().st_size / 1e6, TOLERANCE)
 
 
-def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
+def _trace(module: nn.Module, spec: ModelSpec) -> Any:
+    """The module as an onnx.ModelProto."""
     height = width = spec.input.size
     dims: dict[int, torch.export.Dim] = {0: torch.export.Dim("batch", min=1, max=1024)}
     if spec.task == "multi_instance":
@@ -50,7 +58,7 @@ def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def] 
         dims[2] = multiple * torch.export.Dim("rows", min=1, max=512)
         dims[3] = multiple * torch.export.Dim("columns", min=1, max=512)
     example = torch.zeros(2, 3, height, width)
-    # What torch logs and warns of here is its own business: operators that nobody uses, its own deprecations.
+    # torch logs operators that are not used here, and warns of its own deprecations.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
@@ -62,11 +70,12 @@ def _trace(module: nn.Module, spec: ModelSpec):  # type: ignore[no-untyped-def] 
             dynamo=True,
             verbose=False,
         )
+    assert program is not None
     return _without_traces(program.model_proto)
 
 
-def _without_traces(proto):  # type: ignore[no-untyped-def]  # an onnx.ModelProto
-    """Without torch's notes on where each node comes from: lines of code, and folders of the user's machine."""
+def _without_traces(proto: Any) -> Any:
+    """Removes stack traces from an onnx.ModelProto: they name folders of the user's machine."""
     for function in proto.functions:
         function.ClearField("metadata_props")
     for part in (proto.graph, *proto.functions):
@@ -79,18 +88,20 @@ def _without_traces(proto):  # type: ignore[no-untyped-def]  # an onnx.ModelProt
 
 
 def _check(module: nn.Module, spec: ModelSpec, path: Path) -> None:
-    ours, theirs = TorchNetwork(module, spec), OnnxNetwork(path, threads=1)
+    """Runs torch and onnxruntime on the same random inputs."""
+    torch_network, onnx_network = TorchNetwork(module, spec), OnnxNetwork(path, threads=1)
     rng = np.random.default_rng(0)
     for batch, rows, columns in ((1, 3, 2), (2, 2, 5)):
-        letterbox = spec.task == "multi_instance"
-        height, width = (
-            (rows * spec.input.multiple, columns * spec.input.multiple) if letterbox else (spec.input.size,) * 2
-        )
+        height = width = spec.input.size
+        if spec.task == "multi_instance":
+            height, width = rows * spec.input.multiple, columns * spec.input.multiple
         images = rng.uniform(0, 255, (batch, 3, height, width)).astype(np.float32)
-        expected, got = ours(images), theirs(images)
+        expected, got = torch_network(images), onnx_network(images)
         for name, maps in expected.items():
             if not np.isfinite(maps).all():
-                raise ModelError(f"the network's {name} are not finite numbers: its training has diverged")
+                raise ModelError(f"the {name} of the network are not finite: the training has diverged")
             error = float(np.abs(got[name] - maps).max() / max(np.abs(maps).max(), 1e-6))
             if not error <= TOLERANCE:
-                raise ModelError(f"onnxruntime's {name} differ from torch's by {error:.2g} of their largest value")
+                raise ModelError(
+                    f"the {name} of onnxruntime differ from those of torch by {error:.2g} of their largest value"
+                )

@@ -1,7 +1,7 @@
-"""A model in fewer bits: weights in fp16, or int8 calibrated on images by onnxruntime's own tools.
+"""Conversion of ONNX files: weights in fp16, or static int8 quantization by onnxruntime's tools.
 
-Both take float32 in and give float32 out, so that whoever runs them need not know. int8 is static: every layer's range
-is measured on images that went through the model's own preprocessing.
+Inputs and outputs stay in float32, so that callers run all precisions alike. The int8 ranges of each layer are
+measured on calibration images in the model's own preprocessing.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ from cairn.training.engine.quiet import quietly
 Precision = Literal["fp32", "fp16", "int8"]
 
 QUANTIZED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
-"""What int8 computes. Normalization, and what makes confidences of a last layer (sigmoid, softmax), stay in float."""
+"""Operators in int8. Normalization, and the sigmoid or softmax of the last layer, stay in float."""
 
 WIDENED = "/fp32"
-"""What the name of a weight ends with behind its Cast."""
+"""Suffix of the name of a weight behind its Cast."""
 
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
 
 
 def precision_of(path: Path) -> Precision:
-    """In which numbers a file's network computes. Raises MissingExtra without onnx."""
+    """Returns the precision of an .onnx file.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
     proto = _read(path)
     if any(node.op_type in INT8_OPERATORS for node in proto.graph.node):
         return "int8"
@@ -38,19 +42,27 @@ def precision_of(path: Path) -> Precision:
 
 
 def to_fp16(source: Path, target: Path) -> None:
-    """Weights in 16 bits: half the size. They are widened once, when the file is loaded, and layers compute in 32.
+    """Writes a file with weights in fp16, half the size.
 
-    Raises ModelError where a weight is too large for 16 bits, MissingExtra without onnx.
+    onnxruntime converts the weights to fp32 when it loads the file, and layers compute in fp32.
+
+    Args:
+        source: An .onnx file in fp32.
+        target: The file to write.
+
+    Raises:
+        ModelError: A weight exceeds the range of fp16.
+        MissingExtra: onnx is not installed.
     """
     onnx, proto = _library(), _read(source)
-    most = float(np.finfo(np.float16).max)
+    maximum = float(np.finfo(np.float16).max)
     wide: dict[str, str] = {}
     for weights in proto.graph.initializer:
-        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) < 2:  # biases take no room
+        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) < 2:  # biases are small
             continue
         values = onnx.numpy_helper.to_array(weights)
-        if (largest := float(np.abs(values).max(initial=0))) > most:
-            raise ModelError(f"fp16 holds numbers up to {most:g}, and {weights.name} has {largest:g}: take int8")
+        if (largest := float(np.abs(values).max(initial=0))) > maximum:
+            raise ModelError(f"fp16 holds numbers up to {maximum:g}, and {weights.name} has {largest:g}: use int8")
         weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), weights.name))
         wide[weights.name] = weights.name + WIDENED
     for node in proto.graph.node:
@@ -63,7 +75,11 @@ def to_fp16(source: Path, target: Path) -> None:
 
 
 def to_fp32(source: Path, target: Path) -> None:
-    """What `to_fp16` wrote, its weights widened for good. Raises MissingExtra without onnx."""
+    """Writes a file of `to_fp16` with its weights in fp32.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
     onnx, proto = _library(), _read(source)
     for weights in proto.graph.initializer:
         if weights.data_type == onnx.TensorProto.FLOAT16:
@@ -77,18 +93,24 @@ def to_fp32(source: Path, target: Path) -> None:
     onnx.save(proto, str(target))
 
 
-def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) -> None:
-    """Layers of QUANTIZED in 8 bits, each channel's weights in a scale of their own.
+def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -> None:
+    """Writes a file with the operators of `QUANTIZED` in int8, with one scale for each channel of weights.
 
-    shown  what the network is shown of images, (B, 3, h, w) each: every layer's range is that of its values there
-    Raises ModelError where nothing is shown, MissingExtra without onnx.
+    Args:
+        source: An .onnx file in fp32.
+        target: The file to write.
+        inputs: Calibration inputs of the network, (B, 3, h, w) each; they give the range of each layer.
+
+    Raises:
+        ModelError: There are no calibration inputs.
+        MissingExtra: onnx is not installed.
     """
     _library()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime's has no types
         def __init__(self) -> None:
-            self.rest = iter(shown)
+            self.rest = iter(inputs)
             self.count = 0
 
         def get_next(self) -> dict[str, Any] | None:
@@ -97,10 +119,10 @@ def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) ->
             return None if images is None else {name: images}
 
     name, reader = _read(source).graph.input[0].name, Reader()
-    with quietly():  # it advises preprocessing that changes nothing here: exported graphs are folded already
+    with quietly():  # it logs advice to preprocess, which changes nothing: exported graphs are folded already
         try:
             quantize_static(
-                source,  # a path: a graph in memory it would change
+                source,  # a path, because it would change a graph in memory
                 target,
                 reader,
                 quant_format=QuantFormat.QDQ,
@@ -108,17 +130,19 @@ def to_int8(source: Path, target: Path, shown: Iterable[NDArray[np.float32]]) ->
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                # Weights in 7 bits: with 8, processors without VNNI add up more than their 16 bits hold.
+                # Weights in 7 bits: with 8, sums overflow 16 bits on processors without VNNI.
                 reduce_range=True,
             )
         except ValueError:
             if reader.count:
                 raise
-            raise ModelError("there is nothing to calibrate on: the images show the model nothing") from None
+            raise ModelError(
+                "there are no calibration inputs: the images contain no annotated instance for the model to run on"
+            ) from None
 
 
 def restate(path: Path, spec: ModelSpec) -> None:
-    """Write another specification into a file, and leave nothing that conversion tools wrote beside it."""
+    """Replaces the metadata of a file with a specification."""
     onnx = _library()
     proto = _read(path)
     del proto.metadata_props[:]
@@ -127,7 +151,7 @@ def restate(path: Path, spec: ModelSpec) -> None:
 
 
 def noise(spec: ModelSpec, count: int = 4) -> Iterator[NDArray[np.float32]]:
-    """What a network can be shown where there are no images: (1, 3, h, w) each."""
+    """Yields random inputs for a network, (1, 3, h, w) each, to measure its speed without images."""
     rng = np.random.default_rng(0)
     side = -(-spec.input.size // spec.input.multiple) * spec.input.multiple
     for _ in range(count):

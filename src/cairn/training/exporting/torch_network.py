@@ -1,4 +1,4 @@
-"""A torch module behind the Network protocol, so that validation runs the predictor that users run."""
+"""A torch module behind the Network protocol, so that validation runs the predictor of inference."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from cairn.inference.network import Maps
 
 
 class TorchNetwork:
-    """module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple of maps in the order of `spec.outputs`.
+    """Runs a torch module in float32, as the exported file computes, also inside mixed precision.
 
-    Always in float32, as the exported file computes: in a step of mixed precision too.
+    Attributes:
+        module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple in the order of `spec.outputs`.
+        spec: The specification of the model.
     """
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
@@ -23,6 +25,7 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: NDArray[np.float32]) -> Maps:
+        """Returns the outputs by name for images (B, 3, h, w) in float32."""
         device = next(self.module.parameters()).device
         was_training = self.module.training
         self.module.eval()

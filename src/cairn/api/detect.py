@@ -1,0 +1,96 @@
+"""`cairn.detect`: keypoints of images and videos, written to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from cairn.api.outputs import DrawingOptions, OutputOptions
+from cairn.api.planning import ModelOptions, RunOptions, plan_detection
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from cairn.api.detection import DetectionRun, Hooks
+    from cairn.inference.predictor import Predictor
+    from cairn.inference.resolution import Resolution
+
+Sources = str | PathLike[str] | int | Sequence[str | PathLike[str] | int]
+"""Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png) or webcam numbers."""
+
+
+def detect(
+    sources: Sources,
+    *,
+    model: str | Path | Predictor | None = None,
+    boxes: str | Path | ArrayLike | Mapping[Any, ArrayLike] | None = None,
+    refine: bool | str | Path = False,
+    hands: str | Path | None = None,
+    face: str | Path | None = None,
+    out: str | Path | None = None,
+    write: str | Sequence[str] | None = None,
+    draw: bool | None = None,
+    draw_as: str | None = None,
+    draw_threshold: float | None = None,
+    draw_colors: str = "limb",
+    track: bool = False,
+    smooth: float | None = None,
+    min_confidence: float = 0.0,
+    size: int | Resolution | None = None,
+    device: str = "auto",
+    threads: int = 0,
+    fps: float | None = None,
+    keypoint_scale: int = 0,
+    part_candidates: bool = False,
+    lines: TextIO | None = None,
+    hooks: Hooks | None = None,
+) -> DetectionRun:
+    """Detects keypoints in images and videos and writes the results to files.
+
+    Args:
+        sources: Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png) or webcam numbers.
+        model: Bundled model, .onnx file, run folder, or a loaded predictor. None is "person", and "person-single"
+            with `boxes`.
+        boxes: Bounding boxes for a model of one instance per crop: a JSON file, (P, 4) x, y, width, height for one
+            image, or path -> (P, 4).
+        refine: Predict the keypoints of each instance again in a crop; see `cairn.load`.
+        hands: Model of one hand.
+        face: Model of one face.
+        out: Output folder. None is the current one for one image or clip, else "cairn-results".
+        write: Formats: json, coco, openpose, csv, parquet, maps; comma-separated or a sequence. None is json.
+        draw: Whether to draw overlays. None draws one image or clip, and not several.
+        draw_as: Format of drawn videos: mp4, webm or jpg.
+        draw_threshold: Minimum keypoint confidence to draw; None is the model's own.
+        draw_colors: What colors distinguish: "limb" or "object".
+        track: Assign track IDs in videos.
+        smooth: Strength of temporal smoothing, with `track`.
+        min_confidence: Minimum keypoint confidence to keep.
+        size: Input size; see `cairn.load`.
+        device: Device; see `cairn.load`.
+        threads: Number of CPU cores; 0 is all.
+        fps: Frames per second of numbered images; None is 25.
+        keypoint_scale: Scale of keypoints in the format openpose: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
+        part_candidates: List every peak of every heatmap in the format openpose.
+        lines: Stream that gets one line of JSON for each image.
+        hooks: How the run reports progress; None logs warnings.
+
+    Returns:
+        Counts, errors, and where the results are.
+
+    Raises:
+        CairnError: An option is invalid, nothing could be read, or a result cannot be written.
+    """
+    from cairn.api.detection import Hooks, run_detection
+
+    formats = [each for each in write.split(",") if each] if isinstance(write, str) else write
+    job = plan_detection(
+        [sources] if isinstance(sources, str | PathLike | int) else list(sources),
+        ModelOptions(model, boxes, refine, hands, face, size, device),
+        OutputOptions(None if out is None else Path(out), formats, keypoint_scale, part_candidates, lines),
+        DrawingOptions(draw, draw_as, draw_threshold, draw_colors),
+        RunOptions(track, smooth, min_confidence, threads, fps),
+        hooks or Hooks(),
+    )
+    return run_detection(job, hooks or Hooks())

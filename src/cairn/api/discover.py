@@ -1,0 +1,122 @@
+"""`cairn.discover`: trains a model of landmarks on images alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.api.settings import Settings, with_settings
+from cairn.errors import RecipeError
+from cairn.extras import require_training
+
+if TYPE_CHECKING:
+    from cairn.api.run import Run
+    from cairn.api.training import TrainingPlan
+
+PAIRS_PER_EPOCH = 1500
+"""Images of an epoch: a small folder is repeated within an epoch, so that epochs take about equally long."""
+
+log = logging.getLogger(__name__)
+
+
+def discover(
+    sources: str | Path | Iterable[str | Path] | None = None,
+    *,
+    landmarks: int | None = None,
+    images: str | Path | None = None,
+    recipe: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    epochs: int | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    settings: Settings = None,
+) -> Run:
+    """Trains a model of landmarks on images without labels, and returns the run.
+
+    The run's folder sheets/ shows the landmarks on held-out images. `cairn.teach` gives landmarks the names of
+    keypoints.
+
+    Example:
+        run = cairn.discover("faces/", landmarks=10)
+
+    Args:
+        sources: Folders of images with one instance each; or label files, for their images.
+        landmarks: Number of landmarks. Default: 10.
+        images: Folder of the images that label files list.
+        recipe: Recipe (.toml) that replaces the default values.
+        out: Folder of the run. Default: runs/NAME.
+        resume: Whether to continue the run in `out`; no other argument is allowed then.
+        epochs: Number of epochs of about 1500 images. Default: 5.
+        seed: Random seed for initialization, data order and warps. Default: 0.
+        name: Name of the model. Default: landmarks.
+        settings: Other values of the recipe by dotted key.
+
+    Raises:
+        MissingExtra: The extra `train` is not installed.
+        RecipeError: The arguments contradict one another, or the recipe is invalid.
+        LabelError: The images cannot be used.
+        OutputError: The run folder is in use or cannot be written to.
+    """
+    require_training()
+    from cairn.api.training import run_plan
+    from cairn.methods.landmarks.training import summary
+
+    paths = [sources] if isinstance(sources, str | Path) else list(sources or ())
+    values = {"network.landmarks": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
+    values = {key: value for key, value in values.items() if value is not None}
+    if resume:
+        if out is None or paths or recipe or images or settings or values:
+            raise RecipeError("resume needs --out RUN and no other option: it uses the recipe of the run")
+        recipe = Path(out) / "recipe.toml"
+    if images and not any(Path(path).is_file() for path in paths):
+        raise RecipeError("--images goes with a label file: it is the folder of the images that the file lists")
+
+    def plan() -> TrainingPlan:
+        tables = with_settings({}, settings) if recipe is None else with_settings(_read(recipe), settings)
+        return _plan({"method": "landmarks", **tables}, _sources(paths, images), values, recipe, out, resume)
+
+    run = run_plan(plan, "discover")
+    log.info("%s", summary(run.folder))
+    return run
+
+
+def _read(recipe: str | Path) -> dict[str, Any]:
+    from cairn.training.recipe import read_recipe
+
+    return read_recipe(recipe)
+
+
+def _sources(paths: Iterable[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
+    from cairn.api.training import label_source
+
+    return [label_source(path, None if Path(path).is_dir() else images) for path in paths]
+
+
+def _plan(
+    tables: dict[str, Any],
+    sources: list[dict[str, Any]],
+    values: dict[str, Any],
+    recipe: str | Path | None,
+    out: str | Path | None,
+    resume: bool,
+) -> TrainingPlan:
+    """Returns a complete recipe of the method `landmarks`, and the folder of its run."""
+    from cairn.api.training import TrainingPlan
+    from cairn.methods.landmarks.recipe import Recipe
+    from cairn.methods.landmarks.training import repeated
+    from cairn.training.recipe import check_recipe, put
+
+    if tables["method"] != "landmarks":
+        raise RecipeError(f"cairn discover trains the method landmarks, and the recipe is of {tables['method']}")
+    if sources:
+        put(tables, "data.train", sources)
+    for key, value in values.items():
+        put(tables, key, value)
+    checked = check_recipe(Recipe, tables)
+    if sources and not recipe:
+        put(tables, "data.train", repeated(checked, PAIRS_PER_EPOCH))
+        checked = check_recipe(Recipe, tables)
+    return TrainingPlan(tables, {}, Path(out) if out else Path("runs") / checked.name, resume)

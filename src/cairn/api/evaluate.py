@@ -1,0 +1,181 @@
+"""`cairn.evaluate`: metrics of models on labeled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cairn.api.models import open_model
+from cairn.api.progress import Progress, counter, removed_if_empty
+from cairn.api.report import Comparison, Report
+from cairn.api.settings import Settings
+from cairn.errors import CairnError, LabelError
+
+if TYPE_CHECKING:
+    from cairn.api.models import Model
+    from cairn.datasets.labels import Labels
+    from cairn.evaluation.metrics.pck import Mean
+    from cairn.evaluation.protocols import Protocol
+    from cairn.inference.predictor import Predictor
+
+SCALE_GAP = 0.25
+"""Default difference between two test-time scales."""
+
+
+def evaluate(
+    model: Model | Sequence[Model],
+    labels: str | Path,
+    *,
+    images: str | Path | None = None,
+    metric: str | None = None,
+    threshold: float | None = None,
+    mean: str = "joints",
+    skeleton: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    size: int | None = None,
+    net_resolution: str | None = None,
+    scales: int | None = None,
+    scale_gap: float = SCALE_GAP,
+    device: str = "auto",
+    threads: int = 0,
+    settings: Settings = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Report | Comparison:
+    """Measures a model on labeled images, or compares several.
+
+    A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
+    instance by PCK.
+
+    Example:
+        report = cairn.evaluate("person", "val.json")
+        report.metrics["AP"]
+
+    Args:
+        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these.
+        labels: Ground truth: a file or folder of labels.
+        images: Folder of the images. Default: images/ beside the labels, or their own folder.
+        metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
+            box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
+        threshold: Threshold of PCK, as a share of that length. Default: the published one.
+        mean: Mean of PCK: "joints" (equal weights) or "pooled".
+        skeleton: Joints to measure: name of a skeleton, or a .toml file. Default: the model's.
+        split: Split of a published set that has several in one file: "train" or "val".
+        limit: Maximum number of images.
+        size: Input size: longest side in pixels. Default: the model's.
+        net_resolution: Input width and height, "WxH"; -1 for a side that follows from the image.
+        scales: Number of test-time scales to average. Default: the model's.
+        scale_gap: Difference between two scales: 1, 1 - gap, ...
+        device: Device to run on, as of `cairn.load`.
+        threads: Number of threads; 0 for all cores.
+        settings: Settings of the decoder by name, such as `{"flip": True}`.
+        out: Folder to write the report into. Default: none is written; see `Report.save`.
+        progress: Called with the name of the model, the number of images done, and their total.
+
+    Returns:
+        A `Report`; for a list of models a `Comparison`.
+
+    Raises:
+        CairnError: The arguments contradict one another.
+        LabelError: The labels do not fit the model or the metric.
+        ImageError: An image cannot be read.
+        MissingExtra: OKS is measured and the extra `train` is not installed.
+        OutputError: The folder cannot be written to, or holds a report.
+    """
+    from cairn.api.load import resolution
+    from cairn.evaluation.protocols import protocol_of
+
+    part = _split(split)
+    measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
+    if threshold is not None and not threshold > 0:
+        raise CairnError(f"threshold must be positive, got {threshold:g}")
+    options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
+    several = isinstance(model, list | tuple)
+    models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
+    predictors = [open_model(each, options, settings) for each in models]
+    names = _names([predictor.spec.name for predictor in predictors], models)
+    ground_truth = _ground_truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)
+    named = dict(zip(names, predictors, strict=True))
+
+    def measured() -> Report | Comparison:
+        comparison = _measured(named, ground_truth, measure, str(labels), progress)
+        return comparison if several else comparison[names[0]]
+
+    if out is None:
+        return measured()
+    from cairn.evaluation.reports.report import prepare_report_folder
+
+    with removed_if_empty(prepare_report_folder(Path(out))):
+        return measured().save(out)
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """What PCK is measured by."""
+
+    protocol: Protocol | None
+    threshold: float | None
+    mean: Mean
+
+
+def _mean(mean: str) -> Mean:
+    if mean not in ("joints", "pooled"):
+        raise CairnError(f"mean must be joints or pooled, got {mean!r}")
+    return "pooled" if mean == "pooled" else "joints"
+
+
+def _split(split: str | None) -> Literal["train", "val"] | None:
+    if split not in (None, "train", "val"):
+        raise CairnError(f"split must be train or val, got {split!r}")
+    return None if split is None else "train" if split == "train" else "val"
+
+
+def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
+    """Returns unique names: the models' own, or the paths where two models have the same."""
+    paths = [str(getattr(model, "folder", model)) for model in given]
+    if len(set(paths)) < len(paths):
+        raise CairnError("a model is given twice: give different models to compare")
+    return [name if own.count(name) == 1 else path for name, path in zip(own, paths, strict=True)]
+
+
+def _ground_truth(
+    labels: Path, images: str | Path | None, skeleton: Any, split: Literal["train", "val"] | None, limit: int | None
+) -> Labels:
+    """Reads the ground truth in the joints to measure."""
+    from cairn.datasets.reading import read_labels
+    from cairn.structures.skeleton import load_skeleton
+
+    joints = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
+    ground_truth = read_labels(labels, Path(images) if images else None, joints, split)
+    if not limit:
+        return ground_truth
+    ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
+    if not any(image.annotation.labeled.any() for image in ground_truth):
+        raise LabelError(f"the first {limit} images of {labels} have no labeled instance: raise --limit")
+    return ground_truth
+
+
+def _measured(
+    predictors: Mapping[str, Predictor], ground_truth: Labels, measure: _Measure, labels: str, progress: Progress | None
+) -> Comparison:
+    """Runs every model over the labels."""
+    from cairn.evaluation.evaluate import evaluate as run
+    from cairn.evaluation.prediction import predict_in_skeleton
+    from cairn.evaluation.reports.diagnosis import diagnose
+
+    try:
+        mapped = {
+            name: predict_in_skeleton(each, each.spec.skeleton, ground_truth) for name, each in predictors.items()
+        }
+    except LabelError as error:
+        hint = f"{error}; --skeleton names joints that all models have" if len(predictors) > 1 else str(error)
+        raise LabelError(hint) from None
+    reports = {}
+    for name, predict in mapped.items():
+        task, report = predictors[name].spec.task, counter(progress, name, len(ground_truth))
+        result = run(predict, ground_truth, task, measure.protocol, measure.threshold, measure.mean, report)
+        reports[name] = Report(name, labels, result, diagnose(result))
+    return Comparison(reports, labels)

@@ -1,0 +1,237 @@
+"""`cairn.export`: writes a model to one .onnx file, in fp32, fp16 or int8."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from cairn.api.run import Run
+from cairn.api.settings import Settings, with_settings
+from cairn.errors import CairnError, LabelError, OutputError
+from cairn.extras import require, require_training
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cairn.datasets.labels import Labels
+    from cairn.inference.model_spec import ModelSpec
+    from cairn.inference.network import Network
+    from cairn.inference.predictor import Predictor
+    from cairn.training.exporting.precision_report import Calibration, PrecisionReport
+
+Precision = Literal["fp32", "fp16", "int8"]
+Checkpoint = Literal["best", "last"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, repr=False)
+class ExportReport:
+    """What `cairn.export` returns.
+
+    Attributes:
+        path: The file that was written.
+        precision: Precision of its weights.
+        metric: Name of the metric that was measured before and after; empty where none was.
+        before: The metric before quantization, in percent; NaN where none was measured.
+        after: The metric after quantization.
+        speedup: Time of the network before over after, on one core; 1 for fp32.
+        megabytes: Size of the file.
+    """
+
+    path: Path
+    precision: Precision
+    metric: str = ""
+    before: float = float("nan")
+    after: float = float("nan")
+    speedup: float = 1.0
+    megabytes: float = 0.0
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        metric = f", {self.metric} {self.before:.2f} -> {self.after:.2f}" if self.metric else ""
+        return f"ExportReport({self.path}: {self.precision}{metric}, {self.megabytes:.1f} MB)"
+
+
+def export(
+    model: str | Path | Run,
+    path: str | Path,
+    *,
+    precision: Precision = "fp32",
+    calibrate: str | Path | None = None,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+    max_metric_drop: float | None = None,
+    checkpoint: Checkpoint | None = None,
+    settings: Settings = None,
+) -> ExportReport:
+    """Writes a run's weights to one .onnx file, checked against torch; or quantizes any model.
+
+    For fp16 and int8 the change of the metric is measured and logged before the file is written.
+
+    Example:
+        cairn.export("runs/flies", "flies-int8.onnx", precision="int8")
+
+    Args:
+        model: Training run; or an .onnx file or bundled model to quantize.
+        path: File to write (.onnx).
+        precision: Precision of the weights: "fp32", "fp16" or "int8".
+        calibrate: Labels or a folder: images to calibrate int8 on. Default: the training images of the run.
+        labels: Labels to measure the change of the metric on. Default: the validation labels of the run; or the
+            labels of `calibrate` that are not used to calibrate.
+        images: Folder of the images of the labels.
+        max_metric_drop: Maximum drop of the metric in percentage points; nothing is written where it is larger.
+        checkpoint: Weights of a run: "best" or "last". Default: best.
+        settings: Values of a run's recipe that the file states: name, license, sources, decoder settings.
+
+    Raises:
+        CairnError: The arguments contradict one another.
+        ModelError: The model cannot be used, or the metric drops too far.
+        LabelError: The labels cannot be used.
+        OutputError: The file cannot be written.
+        MissingExtra: The extra `train` is not installed.
+    """
+    target = Path(path)
+    if target.suffix != ".onnx":
+        raise OutputError(f"the file to write must end in .onnx, got {target}")
+    if precision not in ("fp32", "fp16", "int8"):
+        raise CairnError(f"precision must be fp32, fp16 or int8, got {precision!r}")
+    data = _Data(_path(calibrate), _path(labels), _path(images), max_metric_drop)
+    data.check(precision)
+    if not Path(model).is_dir():
+        if checkpoint or settings:
+            raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
+        if precision == "fp32":
+            raise CairnError(f"{model} is a finished model: give --precision fp16 or int8, or the folder of a run")
+        return _quantize(_file_of(str(model)), target, precision, data)
+    run = Path(model)
+    if precision == "fp32":
+        written = _export_run(run, target, checkpoint, settings)
+        return ExportReport(written, precision, megabytes=written.stat().st_size / 1e6)
+    with TemporaryDirectory() as folder:
+        source = _export_run(run, Path(folder) / "fp32.onnx", checkpoint, settings)
+        return _quantize(source, target, precision, data, run)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Images to calibrate on, and labels to measure the metric on."""
+
+    calibrate: Path | None
+    labels: Path | None
+    images: Path | None
+    max_metric_drop: float | None
+
+    def check(self, precision: Precision) -> None:
+        """Raises CairnError where the options contradict one another."""
+        if precision == "fp32" and (self.calibrate or self.labels or self.images or self.max_metric_drop is not None):
+            raise CairnError("--calibrate, --labels, --images and --max-metric-drop need --precision fp16 or int8")
+        if self.images and not (self.calibrate or self.labels):
+            raise CairnError("--images goes with --calibrate or --labels")
+
+
+def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings: Settings) -> Path:
+    require_training()
+    from cairn.methods.autoconfig import training_of
+    from cairn.training.engine.loop import export_from
+    from cairn.training.recipe import check_recipe, read_recipe
+
+    tables = with_settings(read_recipe(run / "recipe.toml"), settings)
+    training = training_of(tables)
+    return export_from(training, check_recipe(training.recipe, tables), run, checkpoint or "best", target)
+
+
+def _quantize(source: Path, target: Path, precision: Precision, data: _Data, run: Path | None = None) -> ExportReport:
+    require("onnx", extra="train")
+    from cairn.inference.network import OnnxNetwork
+    from cairn.methods import get_method
+    from cairn.training.exporting.quantization import quantize
+
+    spec = OnnxNetwork(source, threads=1).spec
+    calibration, validation = _images(spec, precision, data, run)
+    if data.max_metric_drop is not None and calibration is None and validation is None:
+        raise CairnError("--max-metric-drop needs labels to measure the metric on: give --labels")
+
+    def predictor_of(network: Network) -> Predictor:
+        return get_method(spec.method).predictor(network)
+
+    def report(result: PrecisionReport) -> None:
+        log.info("%s", result)
+        if not result.metric:
+            log.info("the metric was not measured: give --labels to measure it")
+
+    result = quantize(source, target, precision, predictor_of, calibration, validation, data.max_metric_drop, report)
+    megabytes = target.stat().st_size / 1e6
+    return ExportReport(target, precision, result.metric, result.before, result.after, result.speed, megabytes)
+
+
+def _images(
+    spec: ModelSpec, precision: Precision, data: _Data, run: Path | None
+) -> tuple[Calibration | None, Labels | None]:
+    """Returns images to calibrate on, and labels to measure on.
+
+    As given; otherwise those of the run; otherwise one set of labels is divided.
+    """
+    from cairn.datasets.reading import read_labels
+
+    validation = read_labels(data.labels, data.images, spec.skeleton) if data.labels else None
+    calibration, rest = _calibration(spec, data, divide=validation is None)
+    validation = validation or rest
+    if run and not (data.calibrate and data.labels):
+        trained_on, held_out = _labels_of(run)
+        calibration = trained_on if calibration is None else calibration
+        validation = held_out if validation is None else validation
+    if precision == "int8" and calibration is None:
+        raise CairnError("int8 is calibrated on images: give --calibrate labels.json, or a folder of images")
+    return calibration, validation
+
+
+def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibration | None, Labels | None]:
+    """Returns the images of `calibrate`, and the labels among them that are kept to measure on."""
+    from cairn.datasets.reading import read_labels
+    from cairn.media.sources import find_sources
+    from cairn.training.exporting.quantization import spread
+
+    if data.calibrate is None:
+        return None, None
+    if data.calibrate.is_dir():
+        return [each.name.path for each in find_sources([str(data.calibrate)]) if not each.is_clip], None
+    given = read_labels(data.calibrate, data.images, spec.skeleton)
+    if not divide:
+        return given, None
+    calibration: Any = spread(given, max(1, len(given) // 2))  # labels stay labels
+    used = {image.id for image in calibration.images}
+    rest = replace(given, images=tuple(each for each in given if each.id not in used))
+    if not any(each.annotation.labeled.any() for each in rest):
+        raise LabelError(f"{data.calibrate} has no labeled image left to measure the metric on: give --labels")
+    return calibration, rest
+
+
+def _labels_of(run: Path) -> tuple[Labels, Labels]:
+    """Returns the training labels of a run, and its validation labels."""
+    from cairn.methods.autoconfig import training_of
+    from cairn.training.recipe import check_recipe, read_recipe
+
+    tables = read_recipe(run / "recipe.toml")
+    training = training_of(tables)
+    try:
+        _, sources, held_out = training.read_data(check_recipe(training.recipe, tables), run)
+    except LabelError as error:
+        raise LabelError(f"{error}; or give --calibrate and --labels") from None
+    return sources[0][0], held_out
+
+
+def _file_of(model: str) -> Path:
+    """Returns the .onnx file of a model that is given by name or path."""
+    from cairn.inference import zoo
+
+    return Path(model) if model.endswith(".onnx") or Path(model).is_file() else zoo.path_to_learn_from(model)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,205 @@
+"""Planning of `detect`: from options to a job that can run, with all checks before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.api.outputs import RESULTS_FOLDER, DrawingOptions, OutputOptions, make_writers, result_paths
+from cairn.errors import CairnError, ImageError
+
+if TYPE_CHECKING:
+    from cairn.api.detection import DetectionJob, Hooks
+    from cairn.inference.predictor import Predictor
+    from cairn.inference.resolution import Resolution
+    from cairn.inference.stream import StreamBoxes, StreamOptions
+    from cairn.media.sources import Source
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model; see `cairn.load`."""
+
+    model: str | Path | Predictor | None = None
+    boxes: Any = None
+    refine: bool | str | Path = False
+    hands: str | Path | None = None
+    face: str | Path | None = None
+    size: int | Resolution | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Tracking, thresholds and resources of a run."""
+
+    track: bool = False
+    smooth: float | None = None
+    min_confidence: float = 0.0
+    threads: int = 0
+    fps: float | None = None
+
+
+def plan_detection(
+    names: Sequence[str | PathLike[str] | int],
+    model: ModelOptions,
+    output: OutputOptions,
+    drawing: DrawingOptions,
+    run: RunOptions,
+    hooks: Hooks,
+) -> DetectionJob:
+    """Returns the job: sources are found, options checked, the model loaded and the output folder made.
+
+    Raises:
+        CairnError: An option is invalid or would be ignored, or a source names nothing.
+    """
+    from cairn.api.detection import DetectionJob
+    from cairn.files import ensure_writable_folder
+    from cairn.results.overlays import Drawings
+
+    formats = output.formats
+    found, single = _find(names)
+    draw = (single is not None and output.lines is None) if drawing.draw is None else drawing.draw
+    folder = output.out or Path("." if single else RESULTS_FOLDER)
+    if not (formats or draw or output.lines):
+        raise CairnError("nothing would be written: turn on write, draw or json")
+    drawing.check(draw, any(source.is_clip for source in found))
+    _check_run(run, model, found)
+    if limits := _limits_without_pyav(found, drawing.format if draw else None):
+        hooks.notice(f"PyAV is not installed (pip install 'cairn-pose[video]'): {limits}")
+
+    images = [source.name.path for source in found if not source.is_clip]
+    predictor = _predictor(model, run, several=len(images) < len(found) or len(found) > 1)
+    if output.maps and not predictor.has_maps:
+        raise CairnError(
+            f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops"
+        )
+    job = DetectionJob(
+        sources=found,
+        predictor=predictor,
+        stream=_stream_options(run, output, _boxes(model, predictor, images)),
+        writers=make_writers(output, folder, images, predictor.spec),
+        drawings=Drawings(folder, drawing.format, run.threads) if draw else None,
+        draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
+        draw_by="object" if drawing.colors == "object" else "limb",
+        single=single,
+        results=result_paths(folder, formats, single, drawing.format if draw else None),
+    )
+    if formats or draw:
+        ensure_writable_folder(folder)
+    if run.threads:
+        import cv2
+
+        cv2.setNumThreads(run.threads)
+    return job
+
+
+def _find(names: Sequence[Any]) -> tuple[list[Source], Source | None]:
+    """Returns all sources, and the one image or clip that was named itself, if there is one."""
+    from cairn.media.images import describe
+    from cairn.media.sources import find_sources
+
+    if wrong := [name for name in names if not isinstance(name, str | PathLike | int)]:
+        raise ImageError(
+            f"detect reads files and webcams, got {describe(wrong[0])}: call the model on images in memory"
+        )
+    texts = [str(name) for name in names]
+    if not texts:
+        raise ImageError("there are no sources: name an image, a video or a folder")
+    found = find_sources(texts)
+    single = len(found) == len(texts) == 1 and found[0].name.path == Path(texts[0])
+    return found, found[0] if single else None
+
+
+def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) -> None:
+    """Raises CairnError where an option does not apply to the sources."""
+    if run.smooth is not None and not run.track:
+        raise CairnError("smooth needs track: keypoints are smoothed along tracks")
+    image = next((source for source in found if not source.is_clip), None)
+    if run.track and image:
+        raise CairnError(
+            f"track is for videos, webcams and numbered images (frame_%05d.png): {image.name.path} is one image"
+        )
+    clip = next((source for source in found if source.is_clip), None)
+    if model.boxes is not None and clip:
+        raise CairnError(f"boxes are for images: {clip.name.path} has frames")
+    if run.fps is not None and not any(source.kind == "sequence" for source in found):
+        raise CairnError("fps is for numbered images (frame_%05d.png), and there are none")
+
+
+def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor:
+    """Loads the model; where there are several images, each one gets its share of the cores."""
+    from cairn.api.load import load
+    from cairn.inference.stream import share_cores
+    from cairn.inference.zoo import DEFAULT_CROP_MODEL, DEFAULT_MODEL
+
+    refine = model.refine is not False
+    if model.boxes is not None and refine:
+        raise CairnError("refine detects the boxes itself: give boxes or refine, not both")
+    given = model.model
+    if given is not None and not isinstance(given, str | PathLike):
+        if refine or model.hands or model.face or model.size is not None or model.device != "auto":
+            raise CairnError("refine, hands, face, size and device are options of cairn.load: the model is loaded")
+        return given
+    return load(
+        given if given is not None else DEFAULT_CROP_MODEL if model.boxes is not None else DEFAULT_MODEL,
+        device=model.device,
+        threads=share_cores(run.threads)[1] if several else run.threads,
+        size=model.size,
+        refine=model.refine,
+        hands=model.hands,
+        face=model.face,
+    )
+
+
+def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) -> StreamBoxes:
+    """Returns boxes by the path of each image."""
+    from cairn.datasets.formats.boxes import read_boxes
+
+    boxes = model.boxes
+    if boxes is None:
+        return None
+    if predictor.spec.task == "multi_instance":
+        raise CairnError(
+            f"boxes are for models of one instance per crop; {predictor.name} detects all instances of an image"
+        )
+    if isinstance(boxes, str | PathLike):
+        return dict(zip(images, read_boxes(Path(boxes)).of(list(images)), strict=True))
+    if isinstance(boxes, Mapping):
+        return boxes
+    if len(images) != 1:
+        raise CairnError(f"an array of boxes is for one image, and there are {len(images)}: give path -> boxes")
+    return {images[0]: boxes}
+
+
+def _stream_options(run: RunOptions, output: OutputOptions, boxes: StreamBoxes) -> StreamOptions:
+    from cairn.inference.stream import StreamOptions
+    from cairn.media.video.frames import DEFAULT_RATE
+
+    return StreamOptions(
+        track=run.track,
+        smooth=run.smooth or 0.0,
+        min_confidence=run.min_confidence,
+        threads=run.threads,
+        rate=run.fps or DEFAULT_RATE,
+        boxes=boxes,
+        on_error="yield",
+        maps=output.maps,
+    )
+
+
+def _limits_without_pyav(found: Sequence[Source], drawn_as: str | None) -> str:
+    """Returns the limits of OpenCV for these sources and drawings, where PyAV is not installed."""
+    from cairn.media.video import has_pyav
+
+    if has_pyav():
+        return ""
+    limits = []
+    if drawn_as == "webm" and any(source.is_clip for source in found):
+        limits.append("the video is drawn as WebM at a constant frame rate")
+    if any(source.kind == "video" for source in found):
+        limits.append("a damaged or truncated video is not noticed")
+    return ", and ".join(limits)

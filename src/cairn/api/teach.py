@@ -1,0 +1,180 @@
+"""`cairn.teach`: a model of named keypoints from the landmarks of a run and a few labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.errors import OutputError, RecipeError
+from cairn.extras import require_training
+
+if TYPE_CHECKING:
+    from cairn.api.run import Run
+    from cairn.evaluation.protocols import Protocol
+    from cairn.inference.predictor import Predictor
+    from cairn.methods.landmarks.regression import Kind
+    from cairn.methods.landmarks.teaching import Examples, Row
+    from cairn.structures.skeleton import Skeleton
+
+
+@dataclass(frozen=True, repr=False)
+class TaughtModel:
+    """What `cairn.teach` returns.
+
+    Attributes:
+        path: The model that was written.
+        skeleton: Skeleton of the keypoints.
+        num_images: Number of labeled images that the regression is fitted to.
+        rows: Error against the number of labeled images, by regression; the one that was written comes first.
+        unit: Length that errors are divided by.
+        cross_validated: Whether the errors are those of held-out images among the labels, not of validation labels.
+    """
+
+    path: Path
+    skeleton: Skeleton
+    num_images: int
+    rows: Mapping[str, tuple[Row, ...]]
+    unit: str
+    cross_validated: bool
+
+    def __repr__(self) -> str:
+        nme = f", NME {self.metrics['NME']:.2f} %" if self.metrics else ""
+        return f"TaughtModel({self.path}: {len(self.skeleton)} keypoints from {self.num_images} images{nme})"
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """NME in percent with all labeled images; empty where there are too few to measure it."""
+        rows = next(iter(self.rows.values()))
+        return {"NME": rows[-1].mean} if rows and rows[-1].count == self.num_images else {}
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """NME against the number of labeled images: a dict for each regression and number of images."""
+        return [
+            {"regression": kind, "images": row.count, "nme": row.mean, "deviation": row.deviation, "draws": row.draws}
+            for kind, rows in self.rows.items()
+            for row in rows
+        ]
+
+    def load(self, **options: Any) -> Predictor:
+        """Returns a predictor of the keypoints.
+
+        Args:
+            options: Arguments of `cairn.load`.
+        """
+        from cairn.api.load import load
+
+        return load(self.path, **options)
+
+
+def teach(
+    run: str | Path | Run,
+    labels: str | Path,
+    *,
+    images: str | Path | None = None,
+    val: str | Path | None = None,
+    val_images: str | Path | None = None,
+    skeleton: str | None = None,
+    ridge: bool = False,
+    mirror: bool = False,
+    limit: int | None = None,
+    metric: str | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    seed: int = 0,
+) -> TaughtModel:
+    """Fits a linear map from landmarks to labeled keypoints, and writes a model that detects these keypoints.
+
+    Example:
+        taught = cairn.teach("runs/faces", "few-labels.json", ridge=True)
+        poses = taught.load()("face.jpg")
+
+    Args:
+        run: Run of `cairn.discover`.
+        labels: Labels of some images, with one instance each.
+        images: Folder of the images of `labels`. Default: images/ beside the labels, or their own folder.
+        val: Labels to measure the error on. Default: cross-validation on `labels`.
+        val_images: Folder of the images of `val`. Default: as `images`.
+        skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
+        ridge: Whether to use ridge regression towards nearby landmarks instead of the paper's least squares.
+        mirror: Whether to add the landmarks of the mirrored image: more accurate, in twice the time.
+        limit: Maximum number of labeled images to use.
+        metric: Length that errors are divided by: eyes, face, box, diagonal, or FROM:TO. Default: as published.
+        out: Model to write (.onnx). Default: taught.onnx in the run.
+        name: Name of the model. Default: the name of the run.
+        seed: Random seed for the draws of labeled images.
+
+    Raises:
+        MissingExtra: The extra `train` is not installed.
+        RecipeError: The run is not one of `cairn.discover`, or the arguments contradict one another.
+        LabelError: The labels cannot be used.
+        OutputError: The model cannot be written.
+    """
+    require_training()
+    from cairn.datasets.reading import read_labels
+    from cairn.evaluation.protocols import protocol_of
+    from cairn.methods.landmarks import teaching
+    from cairn.methods.landmarks.model import MirroredDetector
+    from cairn.structures.skeleton import load_skeleton
+
+    folder = Path(run)
+    target = Path(out) if out else folder / "taught.onnx"
+    if target.suffix != ".onnx":
+        raise OutputError(f"the file to write must end in .onnx, got {target}")
+    if val_images and not val:
+        raise RecipeError("--val-images needs --val")
+    recipe = _landmarks_recipe(folder)
+    module, spec = teaching.load_run(folder, recipe, name or recipe.name)
+
+    ground_truth = read_labels(Path(labels), _path(images), load_skeleton(skeleton) if skeleton else None)
+    if limit:
+        ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
+    detector = MirroredDetector(module.detector) if mirror else module.detector
+    predict = teaching.landmark_predictor(detector, spec)
+    examples = teaching.examples_of(predict, ground_truth)
+    held_out = None
+    if val is not None:
+        held_out = teaching.examples_of(
+            predict, read_labels(Path(val), _path(val_images or images), ground_truth.skeleton)
+        )
+    protocol = protocol_of(metric) if metric else teaching.default_length(examples if held_out is None else held_out)
+    kind: Kind = "ridge" if ridge else "paper"
+    regressor = teaching.fit(examples, kind)
+    tables = _tables(examples, held_out, ("ridge", "paper") if ridge else ("paper", "ridge"), protocol, seed)
+    taught = TaughtModel(target, ground_truth.skeleton, len(examples), tables, protocol.unit, held_out is None)
+    stated: dict[str, str | int | float] = {
+        "labels": str(labels),
+        "labeled_images": len(examples),
+        "regression": f"{kind}, mirrored" if mirror else kind,
+    }
+    written = spec.model_copy(update={"skeleton": ground_truth.skeleton, "metrics": taught.metrics})
+    teaching.export_taught(detector, regressor, written, stated, target)
+    return taught
+
+
+def _landmarks_recipe(run: Path) -> Any:
+    """Returns the recipe of a run of `cairn.discover`. Raises RecipeError where it is a run of another method."""
+    from cairn.methods.autoconfig import training_of
+    from cairn.training.recipe import check_recipe, read_recipe
+
+    tables = read_recipe(run / "recipe.toml")
+    if tables.get("method") != "landmarks":
+        raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
+    return check_recipe(training_of(tables).recipe, tables)
+
+
+def _tables(
+    examples: Examples, held_out: Examples | None, kinds: tuple[Kind, Kind], protocol: Protocol, seed: int
+) -> dict[str, tuple[Row, ...]]:
+    from cairn.methods.landmarks import teaching
+
+    return {kind: tuple(teaching.table(examples, held_out, kind, protocol, seed)) for kind in kinds}
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)

@@ -1,0 +1,197 @@
+"""`cairn.track`: tracks instances through a video, webcam stream or image sequence."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from cairn.api.settings import Settings
+from cairn.errors import CairnError, OutputError
+from cairn.files import atomic_write
+
+if TYPE_CHECKING:
+    from cairn.api.run import Run
+    from cairn.inference.predictor import Predictor
+    from cairn.structures.poses import Poses
+
+COLUMNS = ("frame", "time", "id", "score", "keypoint", "x", "y", "confidence")
+"""Columns of the table: a row for each keypoint of each instance of each frame."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tracks(Sequence["Poses"]):
+    """Poses of each frame, with track IDs.
+
+    Example:
+        tracks = cairn.track("clip.mp4")
+        tracks[0].ids
+        tracks.save("tracks.csv")
+
+    Attributes:
+        frames: Poses of each frame; `Poses.ids` are track IDs, -1 before an instance is confirmed.
+        times: Seconds from the first frame, or None where they are unknown.
+        indices: Number of each frame in its source, from 0.
+        source: The source, as given.
+        model: Name of the model.
+    """
+
+    frames: tuple[Poses, ...]
+    times: tuple[float | None, ...]
+    indices: tuple[int, ...]
+    source: str
+    model: str
+
+    @overload
+    def __getitem__(self, index: int) -> Poses: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Tracks: ...
+
+    def __getitem__(self, index: int | slice) -> Poses | Tracks:
+        if isinstance(index, slice):
+            return Tracks(self.frames[index], self.times[index], self.indices[index], self.source, self.model)
+        return self.frames[index]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[Poses]:
+        return iter(self.frames)
+
+    def __repr__(self) -> str:
+        return f"Tracks({self.source}: {len(self)} frames, {len(self.ids)} track IDs)"
+
+    @property
+    def ids(self) -> list[int]:
+        """The track IDs of all frames, sorted."""
+        return sorted({number for poses in self.frames for number in _ids(poses) if number is not None})
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yields a row for each keypoint, as `COLUMNS`; x and y are None where a keypoint was not detected."""
+        for index, time, poses in zip(self.indices, self.times, self.frames, strict=True):
+            arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
+            for number, score, points, confidence in zip(_ids(poses), *arrays, strict=True):
+                for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True):
+                    place = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
+                    yield (index, time, number, round(score, 4), joint, *place, round(c, 4))
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Returns a JSON value for each frame: frame, time, and poses with id, score and keypoints by name."""
+        return [
+            {"frame": index, "time": time, "poses": _poses_as_dicts(poses)}
+            for index, time, poses in zip(self.indices, self.times, self.frames, strict=True)
+        ]
+
+    def to_dataframe(self) -> Any:
+        """Returns a pandas DataFrame with the columns `COLUMNS`.
+
+        Raises:
+            CairnError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            message = "to_dataframe needs pandas, which is not installed: pip install pandas"
+            raise CairnError(message) from None
+        return pandas.DataFrame(list(self.rows()), columns=list(COLUMNS))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the tracks to a file, and returns its path.
+
+        Args:
+            path: File to write: .csv (a row for each keypoint) or .jsonl (a line for each frame).
+
+        Raises:
+            OutputError: The suffix is another one, or the file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in (".csv", ".jsonl"):
+            raise OutputError(f"tracks are written as .csv or .jsonl, got {path}")
+        with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                table = csv.writer(file)
+                table.writerow(COLUMNS)
+                table.writerows(self.rows())
+            else:
+                file.writelines(json.dumps(frame) + "\n" for frame in self.to_dicts())
+        return path
+
+
+def track(
+    source: Any,
+    *,
+    model: str | Path | Run | Predictor = "person",
+    smooth: float = 0.0,
+    min_confidence: float = 0.0,
+    device: str = "auto",
+    threads: int = 0,
+    rate: float = 25.0,
+    settings: Settings = None,
+) -> Tracks:
+    """Tracks instances through a video, webcam stream or image sequence.
+
+    All frames are read before the function returns. For a webcam, or to use poses as they are detected, iterate over
+    `model.stream(source, track=True)`.
+
+    Example:
+        tracks = cairn.track("clip.mp4", smooth=1)
+        tracks.ids
+
+    Args:
+        source: A video, a folder, glob or list of numbered images, or the number of a webcam.
+        model: Name of a bundled model, .onnx file, run, or predictor.
+        smooth: Strength of temporal smoothing: 0 for none, 1 for the default strength.
+        min_confidence: Minimum keypoint confidence; keypoints below it are dropped.
+        device: Device to run on, as of `cairn.load`.
+        threads: Number of threads; 0 for all cores.
+        rate: Frames per second of image sequences.
+        settings: Settings of the decoder by name.
+
+    Raises:
+        ModelError: The model cannot be used.
+        VideoError: The source cannot be opened.
+    """
+    from cairn.api.models import open_model
+
+    predictor: Any = open_model(model, {"device": device, "threads": threads}, settings)
+    options = {"smooth": smooth, "min_confidence": min_confidence, "threads": threads, "rate": rate}
+    frames, times, indices = [], [], []
+    for frame in predictor.stream(source, track=True, **options):
+        if frame.poses is None:  # the frame could not be read
+            continue
+        frames.append(_without_image(frame.poses))
+        times.append(frame.time)
+        indices.append(frame.index)
+    return Tracks(tuple(frames), tuple(times), tuple(indices), str(source), predictor.spec.name)
+
+
+def _without_image(poses: Poses) -> Poses:
+    """Poses that do not keep the pixels of their frame in memory."""
+    from dataclasses import replace
+
+    return replace(poses, image=None)
+
+
+def _ids(poses: Poses) -> list[int | None]:
+    """Track IDs; None where an instance has none."""
+    numbers = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
+    return [number if number >= 0 else None for number in numbers]
+
+
+def _poses_as_dicts(poses: Poses) -> list[dict[str, Any]]:
+    arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
+    return [
+        {
+            "id": number,
+            "score": round(score, 4),
+            "keypoints": {
+                joint: [round(x, 2), round(y, 2), round(c, 4)] if c > 0 else None
+                for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True)
+            },
+        }
+        for number, score, points, confidence in zip(_ids(poses), *arrays, strict=True)
+    ]

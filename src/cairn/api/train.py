@@ -1,0 +1,185 @@
+"""`cairn.train`: trains a model on labeled images."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.api.settings import Settings, with_settings
+from cairn.errors import RecipeError
+from cairn.extras import require_training
+
+if TYPE_CHECKING:
+    from cairn.api.run import Run
+    from cairn.api.training import TrainingPlan
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    val: str | Path | None = None,
+    images: str | Path | None = None,
+    val_images: str | Path | None = None,
+    method: str | None = None,
+    recipe: str | Path | None = None,
+    pretrained: str | Path | Run | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+    settings: Settings = None,
+) -> Run:
+    """Trains a model on labeled images, and returns the run.
+
+    Values that are not given are selected automatically from the labels and the machine. The run's recipe.toml holds
+    every value, with the reason for each selected one.
+
+    Example:
+        run = cairn.train("labels.json", epochs=50)
+        run.metrics
+
+    Args:
+        data: Labels to train on, a file or a folder; or a recipe (.toml).
+        val: Labels to validate on. Default: a held-out split of `data`.
+        images: Folder of the images of `data`. Default: images/ beside the labels, or their own folder.
+        val_images: Folder of the images of `val`. Default: as `images`.
+        method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
+        recipe: Recipe (.toml), where `data` is a label file.
+        pretrained: Pretrained weights: a bundled model, an .onnx file, a run, "imagenet", or "none" to train from
+            scratch. Default: the bundled model of people of the same task.
+        out: Folder of the run. Default: runs/NAME.
+        resume: Whether to continue the run in `out`; no other argument is allowed then.
+        epochs: Number of epochs.
+        batch_size: Batch size.
+        seed: Random seed for initialization, data order and augmentation.
+        name: Name of the model. Default: the name of the label file.
+        settings: Other values of the recipe by dotted key, such as `{"optimizer.learning_rate": 1e-3}`.
+
+    Raises:
+        MissingExtra: The extra `train` is not installed.
+        RecipeError: The arguments contradict one another, or the recipe is invalid.
+        LabelError: The labels cannot be used.
+        ModelError: The pretrained weights cannot be used.
+        OutputError: The run folder is in use or cannot be written to.
+    """
+    require_training()
+    from cairn.api.training import run_plan
+
+    if data is not None and Path(data).suffix == ".toml":
+        if recipe is not None:
+            raise RecipeError(f"two recipes are given, {data} and {recipe}: give one, and labels")
+        data, recipe = None, data
+    values = {"run.epochs": epochs, "run.batch_size": batch_size, "seed": seed, "name": name}
+    values["pretrained"] = None if pretrained is None else str(getattr(pretrained, "folder", pretrained))
+    request = _Request(
+        recipe=recipe,
+        method=method,
+        data=_Labels(data, images, val, val_images),
+        values={key: value for key, value in values.items() if value is not None},
+        settings=settings,
+        out=None if out is None else Path(out),
+        resume=resume,
+    )
+    return run_plan(lambda: _plan(request), "train")
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Label files and the folders of their images."""
+
+    train: str | Path | None
+    images: str | Path | None
+    val: str | Path | None
+    val_images: str | Path | None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The arguments of `train`; `values` are recipe values by dotted key."""
+
+    recipe: str | Path | None
+    method: str | None
+    data: _Labels
+    values: Mapping[str, Any]
+    settings: Settings
+    out: Path | None
+    resume: bool
+
+
+def _plan(request: _Request) -> TrainingPlan:
+    """Returns a complete recipe with reasons, and the folder of its run."""
+    from cairn.training.recipe import put
+
+    data = request.data
+    if request.resume:
+        if request.out is None:
+            raise RecipeError("resume needs the folder of the run: --out RUN")
+        others = (request.values, request.recipe, request.method, data.train, data.val, request.settings)
+        if any(bool(value) for value in others):
+            raise RecipeError("resume uses the recipe of the run: give no other option beside --out")
+    tables = _tables(request)
+    for key, value in request.values.items():
+        put(tables, key, value)
+    return _completed(tables, request)
+
+
+def _tables(request: _Request) -> dict[str, Any]:
+    """Returns the values that were given. Raises RecipeError where they contradict one another."""
+    from cairn.api.training import label_source
+    from cairn.training.recipe import put, read_recipe
+
+    data, recipe = request.data, request.recipe
+    if (data.images and not data.train) or (data.val_images and not data.val):
+        raise RecipeError("--images needs labels to train on, and --val-images needs --val")
+    if request.resume and request.out:
+        recipe = request.out / "recipe.toml"
+    if recipe and request.method:
+        raise RecipeError("give a recipe or --method, not both")
+    if not (recipe or request.method or data.train):
+        raise RecipeError("no training data: give labels, as in cairn train labels.json, or a recipe (.toml)")
+    tables = with_settings(read_recipe(recipe) if recipe else {}, request.settings)
+    if request.method:
+        put(tables, "method", request.method)
+    if data.train:
+        put(tables, "data.train", [label_source(data.train, data.images)])
+        put(tables, "data.val", [])
+    if data.val:
+        put(tables, "data.val", [label_source(data.val, data.val_images or data.images)])
+    return tables
+
+
+def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
+    """Fills in what was not given, and logs the reason for each selected value."""
+    from cairn.api.training import TrainingPlan
+    from cairn.files import unused_folder
+    from cairn.methods.autoconfig import configure, training_of, with_network
+    from cairn.training.autoconfig.choices import Choice
+    from cairn.training.recipe import check_recipe
+    from cairn.training.run_folder import check_free
+
+    if "method" in tables:
+        training_of(tables)  # an unknown method is an error before its labels are read
+    automatic = request.recipe is None and not request.resume
+    if automatic and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
+        if request.out:
+            check_free(request.out)  # before the labels are read and the machine is timed
+        choice = configure(tables)
+    else:
+        choice = with_network(Choice(tables))
+    name = check_recipe(training_of(choice.tables).recipe, choice.tables).name
+    for key, reason in choice.reasons.items():
+        log.info("%s = %s: %s", key, _value(choice.tables, key), reason)
+    default = unused_folder(Path("runs") / name) if "name" in choice.reasons else Path("runs") / name
+    return TrainingPlan(choice.tables, choice.reasons, request.out or default, request.resume)
+
+
+def _value(tables: Mapping[str, Any], key: str) -> Any:
+    *section, name = key.split(".")
+    return (tables[section[0]] if section else tables)[name]

@@ -1,0 +1,65 @@
+"""Runs a complete recipe in a run folder, in one process or in those that torchrun started."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from cairn.api.run import Run
+from cairn.extras import require_training
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A recipe that is ready to run.
+
+    Attributes:
+        tables: Complete tables of the recipe.
+        reasons: Reasons for values that were selected automatically, by dotted key.
+        folder: Folder of the run.
+        resume: Whether to continue the run in the folder.
+    """
+
+    tables: dict[str, Any]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path("runs")
+    resume: bool = False
+
+
+def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
+    """Trains by a plan and returns the run.
+
+    Args:
+        prepare: Returns the plan; called in the first process only.
+        verb: Command that resumes the run, for the notice after an interrupt.
+
+    Raises:
+        CairnError: As `cairn.training.engine.loop.train` does.
+    """
+    require_training()
+    from cairn.methods.autoconfig import training_of
+    from cairn.training.engine.loop import train
+    from cairn.training.engine.processes import joined, on_first
+    from cairn.training.recipe import check_recipe
+
+    with joined() as group:
+        plan = on_first(prepare)
+        training = training_of(plan.tables)
+        try:
+            train(training, check_recipe(training.recipe, plan.tables), plan.folder, plan.resume, plan.reasons)
+        except (KeyboardInterrupt, SystemExit):
+            if group.first and (plan.folder / "recipe.toml").is_file():
+                log.warning("stopped; resume with: cairn %s --resume --out %s", verb, quote(str(plan.folder)))
+            raise
+    return Run(plan.folder)
+
+
+def label_source(labels: str | Path, images: str | Path | None) -> dict[str, Any]:
+    """Returns an entry of `data.train` or `data.val` of a recipe."""
+    return {"labels": str(labels)} | ({"images": str(images)} if images else {})

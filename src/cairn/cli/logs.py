@@ -1,0 +1,56 @@
+"""Log lines of the library on stderr."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+API, METHODS, TRAINING = "cairn.api", "cairn.methods", "cairn.training"
+
+
+def show_log(*informing: str) -> None:
+    """Prints warnings, and lines of level INFO of some loggers.
+
+    Where torchrun started several processes, only the first one prints.
+
+    Args:
+        informing: Of `API`, `METHODS` and `TRAINING`.
+    """
+    logger = logging.getLogger("cairn")
+    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+        logger.addHandler(_Lines())
+    first = os.environ.get("RANK", "0") == "0"
+    logger.setLevel(logging.WARNING if first else logging.ERROR)
+    for name in (API, METHODS, TRAINING):
+        logging.getLogger(name).setLevel(logging.INFO if first and name in informing else logging.NOTSET)
+
+
+def show_training_log() -> None:
+    """Prints log lines of Cairn, and silences those of Lightning and torch.
+
+    Raises:
+        MissingExtra: The extra `train` is not installed.
+    """
+    import warnings
+
+    from cairn.extras import require_training
+
+    require_training()
+    import lightning.pytorch  # sets log levels at import, so it comes first  # noqa: F401
+
+    show_log(API, METHODS, TRAINING)
+    for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(other).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")  # they concern authors of training code
+
+
+class _Lines(logging.Handler):
+    """Prints each message as a line of its own, above the progress bars of training."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        if "tqdm" in sys.modules:  # Lightning's progress bars
+            sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr)

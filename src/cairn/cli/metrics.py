@@ -1,0 +1,56 @@
+"""The metrics of `cairn evaluate` as tables on stdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cairn.cli.tables import console, print_line, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cairn.api.report import Comparison, Report
+    from cairn.evaluation.evaluate import Evaluation
+
+WITHOUT_ERRORS = "(in brackets: OKS AP without errors of this kind)"
+
+
+def print_report(report: Report) -> None:
+    """Prints the metrics of one model."""
+    from cairn.evaluation.metrics.summary import NME, headline, joint_rows, name_of
+    from cairn.evaluation.reports.diagnosis import error_rows
+
+    target, evaluation = console(), report.evaluation
+    print_table(target, joint_rows(evaluation), ("joint", "keypoints", name_of(evaluation.pck), NME, "sigma"))
+    print_table(target, list(headline(evaluation).items()))
+    print_table(target, error_rows({"": report.diagnosis}))
+    _print_definitions(target, evaluation)
+    if report.diagnosis.corrected_ap:
+        print_line(target, WITHOUT_ERRORS)
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Prints the metrics of several models, a column for each."""
+    from cairn.evaluation.metrics.summary import name_of
+    from cairn.evaluation.reports.compare import given_boxes, joint_comparison, metric_rows
+    from cairn.evaluation.reports.diagnosis import error_rows
+
+    target, models = console(), comparison.evaluations
+    first = next(iter(models.values()))
+    print_table(target, joint_comparison(models), (name_of(first.pck), "keypoints", "sigma", *models))
+    print_table(target, metric_rows(models), ("", *models))
+    print_table(target, error_rows(comparison.diagnoses), ("", *models))
+    _print_definitions(target, first)
+    if any(diagnosis.corrected_ap for diagnosis in comparison.diagnoses.values()):
+        print_line(target, WITHOUT_ERRORS)
+    for line in given_boxes(models):
+        print_line(target, line)
+
+
+def _print_definitions(target: Console, evaluation: Evaluation) -> None:
+    from cairn.evaluation.metrics.summary import NME, definition_of, definition_of_nme, name_of
+
+    print_line(target, f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}")
+    print_line(target, f"{NME}: {definition_of_nme(evaluation.error)}")
+    if evaluation.oks is not None:
+        print_line(target, "OKS with the sigmas of the table, at most 20 detections per image")

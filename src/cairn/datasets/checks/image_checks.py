@@ -1,0 +1,115 @@
+"""Checks of the images of one set of labels and of the positions of its keypoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cairn.datasets.checks.findings import Finding, counted, examples, width_by_height
+from cairn.datasets.labels import Labels
+from cairn.datasets.similarity import Signatures
+
+TOLERANCE = 1.0
+"""Distance in pixels that a keypoint may lie outside its image because of rounding."""
+
+
+def check_images(name: str, labels: Labels, signatures: Signatures) -> list[Finding]:
+    """Returns findings about images that are missing, unreadable, of another size than in the labels, or duplicates.
+
+    Args:
+        name: Name of the set.
+        labels: The set.
+        signatures: Of its images.
+    """
+    findings = []
+    paths = [image.path for image in labels]
+    missing = [i for i in signatures.unreadable if not paths[i].is_file()]
+    broken = [i for i in signatures.unreadable if i not in set(missing)]
+    if missing:
+        line = (
+            f"{name}: {len(missing)} of {counted(len(paths), 'image')} missing: {examples([paths[i] for i in missing])}"
+        )
+        findings.append(Finding("error", "missing", line, tuple({"image": str(paths[i])} for i in missing)))
+    if broken:
+        reasons = [signatures.unreadable[i] for i in broken]
+        line = f"{name}: {counted(len(broken), 'image')} cannot be read: {examples(reasons, '; ')}"
+        cases = tuple({"image": str(paths[i]), "reason": reason} for i, reason in zip(broken, reasons, strict=True))
+        findings.append(Finding("error", "unreadable", line, cases))
+    findings += _sizes(name, labels, signatures)
+    findings += _duplicates(name, labels, signatures)
+    return findings
+
+
+def check_keypoints(name: str, labels: Labels) -> list[Finding]:
+    """Returns findings about keypoints outside their image, and about images without a labeled keypoint.
+
+    Args:
+        name: Name of the set.
+        labels: The set.
+    """
+    findings = []
+    cases: list[dict[str, Any]] = []
+    unlabeled = 0
+    for image in labels:
+        rows = image.annotation
+        unlabeled += not rows.labeled.any()
+        limit = np.array(image.size[::-1]) - 1 + TOLERANCE
+        with np.errstate(invalid="ignore"):
+            outside = ((rows.keypoints < -TOLERANCE) | (rows.keypoints > limit)).any(axis=2)
+        for row, joint in zip(*np.nonzero(outside), strict=True):
+            x, y = rows.keypoints[row, joint].tolist()
+            cases.append(
+                {
+                    "image": str(image.path),
+                    "instance": int(row),
+                    "joint": labels.skeleton.joints[joint],
+                    "position": [x, y],
+                    "size": list(image.size[::-1]),
+                }
+            )
+    if cases:
+        lines = [
+            f"{case['joint']} at {case['position'][0]:g}, {case['position'][1]:g} in {case['image']} "
+            f"({width_by_height(case['size'])})"
+            for case in cases
+        ]
+        line = f"{name}: {counted(len(cases), 'keypoint')} outside the image: {examples(lines, '; ')}"
+        findings.append(Finding("warning", "outside", line, tuple(cases)))
+    if unlabeled:
+        line = f"{name}: {unlabeled} of {counted(len(labels), 'image')} without a labeled keypoint"
+        findings.append(Finding("info", "unlabeled_images", line))
+    return findings
+
+
+def _sizes(name: str, labels: Labels, signatures: Signatures) -> list[Finding]:
+    """Images whose size differs from the size in the labels."""
+    cases: tuple[dict[str, Any], ...] = tuple(
+        {"image": str(image.path), "size_in_labels": list(image.size[::-1]), "size_of_file": list(size[::-1])}
+        for image, size in zip(labels, signatures.sizes, strict=True)
+        if size != (0, 0) and size != tuple(image.size)
+    )
+    if not cases:
+        return []
+    lines = [
+        f"{case['image']} is {width_by_height(case['size_of_file'])}, in the labels "
+        f"{width_by_height(case['size_in_labels'])}"
+        for case in cases
+    ]
+    line = f"{name}: {counted(len(cases), 'image')} of another size than in the labels: {examples(lines, '; ')}"
+    return [Finding("warning", "size", line, cases)]
+
+
+def _duplicates(name: str, labels: Labels, signatures: Signatures) -> list[Finding]:
+    """Images with identical pixels."""
+    by_digest: dict[bytes, list[int]] = {}
+    for i, digest in enumerate(signatures.digests):
+        by_digest.setdefault(digest, []).append(i)
+    duplicates = [
+        [labels.images[i].path for i in rows] for digest, rows in by_digest.items() if digest and len(rows) > 1
+    ]
+    if not duplicates:
+        return []
+    lines = [" = ".join(path.name for path in paths) for paths in duplicates]
+    line = f"{name}: {counted(len(duplicates), 'image')} with identical duplicates: {examples(lines, '; ')}"
+    return [Finding("info", "duplicates", line, tuple({"images": list(map(str, paths))} for paths in duplicates))]

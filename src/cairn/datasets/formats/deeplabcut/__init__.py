@@ -1,0 +1,37 @@
+"""DeepLabCut's labels: CollectedData_SCORER.csv (or .h5) in each labeled-data/VIDEO, and the project's config.yaml.
+
+scorer,,,me,me,me,me
+individuals,,,mouse1,mouse1,mouse2,mouse2      only in projects with several animals
+bodyparts,,,snout,snout,snout,snout
+coords,,,x,y,x,y
+labeled-data,video,img001.png,10.5,20.25,,     older files have the path in one column
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cairn.datasets.formats.deeplabcut.reading import read_deeplabcut
+from cairn.datasets.formats.format import Format, first_bytes
+from cairn.datasets.formats.hdf5 import root_keys
+from cairn.datasets.formats.yaml_file import has_key
+
+__all__ = ["FORMAT", "read_deeplabcut"]
+
+
+def _sniff(path: Path) -> bool:
+    if (path / "labeled-data").is_dir() or first_bytes(path).startswith(b"scorer,"):
+        return True
+    keys = root_keys(path)
+    if keys is not None:
+        return not {"metadata", "frames"} <= keys  # those are SLEAP's
+    return has_key(path, "bodyparts")
+
+
+FORMAT = Format(
+    "deeplabcut",
+    "DeepLabCut's CollectedData (.csv, .h5) or its project",
+    ("", ".csv", ".h5", ".yaml"),
+    _sniff,
+    read_deeplabcut,
+)

@@ -1,0 +1,91 @@
+"""What a file format of labels is: a name, a sniffer, and a reader or a writer or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Problems
+from cairn.errors import LabelError
+from cairn.structures.skeleton import Skeleton
+
+FIRST_BYTES = 512
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Options that every reader takes.
+
+    Attributes:
+        images: Folder of the images; None searches where the tools put them (see `image_files`).
+        skeleton: Skeleton whose joint names a format without names takes, in order; None numbers the joints.
+        split: Split to read where one file holds several; None reads all.
+        missing_ok: Whether a listed image may be missing (COCO, whose files state the sizes of images).
+        problems: Collects skipped records.
+        frames: Folder to write images to that are frames of videos or embedded in the label file (SLEAP); None
+            raises for such files.
+    """
+
+    images: Path | None = None
+    skeleton: Skeleton | None = None
+    split: str | None = None
+    missing_ok: bool = False
+    problems: Problems = field(default_factory=Problems)
+    frames: Path | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of labels. `formats/__init__.py` registers all of them in one table.
+
+    Attributes:
+        name: Name of the format, as in `cairn convert --to NAME`.
+        title: Noun phrase for messages, such as `COCO keypoints (.json)`.
+        suffixes: Suffixes of a file or folder of this format, `""` for a folder. A writable format is selected by
+            the suffix of the target.
+        sniff: Whether a path is of this format, by its content. May raise `LabelError` or `MissingExtra` for a file
+            that belongs to the format and cannot be read.
+        read: Reader; None for a format that is only written.
+        write: Writer of one split, which returns a message for each kind of information that the format cannot
+            hold; None for a format that is only read. Formats without splits ignore the split.
+        splits: Names of the splits that one file or folder may hold.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    sniff: Callable[[Path], bool]
+    read: Callable[[Path, ReadOptions], Labels] | None = None
+    write: Callable[[Labels, Path, str], tuple[str, ...]] | None = None
+    splits: tuple[str, ...] = ()
+
+
+def first_bytes(path: Path) -> bytes:
+    """Returns the start of a file without a byte order mark; nothing for a folder.
+
+    Raises:
+        LabelError: The file cannot be read.
+    """
+    if path.is_dir():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(FIRST_BYTES).removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a UTF-8 file without a byte order mark.
+
+    Raises:
+        LabelError: The file cannot be read, or is not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LabelError(f"{path} is not UTF-8 text") from None

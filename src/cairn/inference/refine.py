@@ -1,0 +1,75 @@
+"""Refinement: top-down prediction in the boxes that another predictor detects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cairn.errors import ModelError
+from cairn.inference.base import BasePredictor
+from cairn.inference.boxes import large_enough, overlapping
+from cairn.inference.model_spec import ModelSpec
+from cairn.inference.network import Network
+from cairn.structures.poses import Poses
+
+if TYPE_CHECKING:
+    from cairn.inference.predictor import Predictor
+
+
+class RefinedPredictor(BasePredictor[Poses]):
+    """Detects instances with one model and predicts the keypoints of each with another.
+
+    Attributes:
+        whole: Detects the instances; their keypoints give the boxes, and their scores are used.
+        crops: Predicts the keypoints in each box, and defines the skeleton.
+    """
+
+    def __init__(self, whole: Predictor, crops: Predictor) -> None:
+        """Creates a predictor.
+
+        Args:
+            whole: A predictor of all instances of an image.
+            crops: A predictor of one instance per crop.
+
+        Raises:
+            ModelError: The predictors have other tasks.
+        """
+        if whole.spec.task != "multi_instance" or crops.spec.task == "multi_instance":
+            raise ModelError(
+                f"refinement needs a model of all instances and a model of one instance per crop, "
+                f"got {whole.name} ({whole.spec.task}) and {crops.name} ({crops.spec.task})"
+            )
+        self.whole = whole
+        self.crops = crops
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The specification of the model of crops."""
+        return self.crops.spec
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of both predictors."""
+        return (*self.whole.networks, *self.crops.networks)
+
+    def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
+        """Returns the poses; an instance's score is the product of both predictors' scores.
+
+        Raises:
+            ModelError: Boxes are given.
+        """
+        if boxes is not None:
+            raise ModelError("refinement detects the boxes itself: give boxes or refine, not both")
+        coarse = self.whole(pixels)
+        coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
+        found = large_enough(coarse.boxes)
+        inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
+        poses = self.crops(pixels, found[inside])
+        return replace(poses, scores=poses.scores * coarse.scores[inside])
+
+    def decode_raw(self, raw: Poses) -> Poses:
+        """Returns the poses, which `infer` has decoded."""
+        return raw

@@ -1,0 +1,177 @@
+"""Motion model: where the instances of a video are expected in the next image, and how certain that is.
+
+An instance moves as a whole. Its velocity is an Ornstein-Uhlenbeck process with a root mean square of `SPEED` sizes
+per second that decorrelates within `VELOCITY_TIME` seconds. Each joint drifts from its last detected position on the
+instance. Both have closed forms for any elapsed time, so frame rates may vary and a gap needs no special case: a
+Kalman filter gives the predicted position and its variance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.ops.smoothing import one_euro
+
+SPEED = 2.0
+"""Root mean square velocity per axis, sizes per second. A person who walks has 2, a runner 10."""
+
+INITIAL_SPEED = 4.0
+"""The same of a new track, which may be a runner."""
+
+VELOCITY_TIME = 1.0
+"""Seconds after which the autocorrelation of a velocity is 1/e."""
+
+JOINT_DRIFT = 0.15
+"""Standard deviation per axis, in sizes, of a joint's position on its instance after a long time without detection."""
+
+SIZE_FACTOR = 2.0
+"""Size of an instance over the root mean square distance of its joints from their mean: √area of people."""
+
+DEFAULT_SIZE = 32.0
+"""Pixels: size of an instance with one known keypoint."""
+
+SMOOTHING_GAP = 0.25
+"""Seconds for which a joint may be missing and is still smoothed with its last positions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The predicted state of T tracks in the current image.
+
+    Attributes:
+        ids: (T,) track IDs; -1 for tentative tracks, which have been detected in one image alone.
+        keypoints: (T, K, 2) float64, pixels; NaN where a joint was never detected.
+        last_detected: (T, K) time of the last detection of each joint, seconds; -inf where never.
+        velocity: (T, 2) pixels per second.
+        variance: (T, 3) variance of the position, covariance of position and velocity, variance of the velocity, per
+            axis, in squared sizes (per second, per second²).
+        size: (T,) pixels.
+        smooth: (T, K, 2) smoothed keypoints at the last detection of each joint; NaN where never.
+        speeds: (T, K, 2) velocity estimates of the smoothing filter.
+    """
+
+    ids: NDArray[np.int64]
+    keypoints: NDArray[np.float64]
+    last_detected: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    size: NDArray[np.float64]
+    smooth: NDArray[np.float64]
+    speeds: NDArray[np.float64]
+
+    @classmethod
+    def started(cls, detections: NDArray[np.float64], clock: float) -> Tracks:
+        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds."""
+        count = len(detections)
+        return cls(
+            ids=np.full(count, -1),
+            keypoints=detections,
+            last_detected=np.where(np.isnan(detections[..., 0]), -np.inf, clock),
+            velocity=np.zeros((count, 2)),
+            variance=np.tile([0.0, 0.0, INITIAL_SPEED**2], (count, 1)),
+            size=instance_sizes(detections),
+            smooth=detections,
+            speeds=np.zeros_like(detections),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: NDArray[Any]) -> Tracks:
+        return Tracks(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def concatenated(self, other: Tracks) -> Tracks:
+        """Returns these tracks and those of `other`."""
+        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return Tracks(*(np.concatenate(pair) for pair in pairs))
+
+    def predicted(self, elapsed: float) -> Tracks:
+        """Returns the tracks after some seconds: moments of an Ornstein-Uhlenbeck velocity and of its integral."""
+        decay = math.exp(-elapsed / VELOCITY_TIME)
+        reach = VELOCITY_TIME * (1 - decay)  # seconds: expected displacement per unit of velocity
+        position, covariance, speed = self.variance.T
+        position = position + 2 * reach * covariance + reach**2 * speed
+        position += SPEED**2 * VELOCITY_TIME**2 * (2 * elapsed / VELOCITY_TIME - 3 + 4 * decay - decay**2)
+        covariance = decay * (covariance + reach * speed) + SPEED**2 * VELOCITY_TIME * (1 - decay) ** 2
+        speed = decay**2 * speed + SPEED**2 * (1 - decay**2)
+        return replace(
+            self,
+            keypoints=self.keypoints + reach * self.velocity[:, None],
+            velocity=decay * self.velocity,
+            variance=np.stack([position, covariance, speed], axis=1),
+        )
+
+    def variances(self, clock: float, tolerance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the variance of each joint's predicted position.
+
+        Args:
+            clock: Time of the image, seconds.
+            tolerance: (K,) squared OKS sigmas.
+
+        Returns:
+            (T, K) per axis, in squared sizes.
+        """
+        drift = JOINT_DRIFT**2 * (1 - np.exp(-2 * (clock - self.last_detected) / VELOCITY_TIME))
+        return tolerance + drift + self.variance[:, :1]
+
+    def corrected(self, detections: NDArray[np.float64], clock: float, tolerance: NDArray[np.float64]) -> Tracks:
+        """Returns the tracks after their detections in this image (Kalman update).
+
+        Args:
+            detections: (T, K, 2) pixels; NaN where a joint is not detected: it moves along with the others.
+            clock: Time of the image, seconds.
+            tolerance: (K,) squared OKS sigmas.
+        """
+        off = detections - self.keypoints
+        both = ~np.isnan(off[..., 0])
+        variance = self.variances(clock, tolerance)
+        distance = (np.where(both[..., None], off, 0) ** 2).sum(axis=2) / self.size[:, None] ** 2
+        # A joint far from its prediction tells little about the instance's motion: its weight is its similarity.
+        weight = np.where(both, np.exp(-distance / (2 * variance)), 0) + 1e-9 * both
+        total = np.maximum(weight.sum(axis=1), 1e-12)
+        step = (np.where(both[..., None], off, 0) * weight[..., None]).sum(axis=1) / total[:, None]  # (T, 2)
+        noise = (tolerance * weight).sum(axis=1) / total / np.maximum(both.sum(axis=1), 1)
+        position, covariance, speed = self.variance.T
+        gain = covariance / (position + noise)
+        detected = ~np.isnan(detections[..., 0])
+        keypoints = np.where(detected[..., None], detections, self.keypoints + step[:, None])
+        return replace(
+            self,
+            keypoints=keypoints,
+            last_detected=np.where(detected, clock, self.last_detected),
+            velocity=self.velocity + gain[:, None] * step,
+            variance=np.stack([noise, gain * noise, speed - gain * covariance], axis=1),
+            size=instance_sizes(keypoints),
+        )
+
+    def smoothed(self, detections: NDArray[np.float64], clock: float, before: float, strength: float) -> Tracks:
+        """Returns the tracks with `smooth` and `speeds` after their detections in this image.
+
+        Args:
+            detections: (T, K, 2) pixels; NaN where a joint is not detected.
+            clock: Time of the image, seconds.
+            before: Time of the previous image, seconds.
+            strength: Strength of the filter, see `one_euro`.
+        """
+        detected = ~np.isnan(detections[..., :1])
+        lost = (clock - self.last_detected > SMOOTHING_GAP) & (self.last_detected < before)
+        last = np.where(lost[..., None], np.nan, self.smooth)
+        smooth, speeds = one_euro(detections, last, self.speeds, self.size, clock - self.last_detected, strength)
+        return replace(
+            self, smooth=np.where(detected, smooth, self.smooth), speeds=np.where(detected, speeds, self.speeds)
+        )
+
+
+def instance_sizes(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the size of each instance, (T,) pixels, from the spread of its keypoints (T, K, 2)."""
+    known = ~np.isnan(keypoints[..., :1])
+    count = np.maximum(known.sum(axis=1), 1)
+    mean = np.where(known, keypoints, 0).sum(axis=1) / count
+    off = np.where(known, keypoints - mean[:, None], 0)
+    spread = np.sqrt((off**2).sum(axis=(1, 2)) / count[:, 0])
+    return np.where(spread > 0, SIZE_FACTOR * spread, DEFAULT_SIZE)

@@ -1,0 +1,74 @@
+"""The network that a run starts with: random weights, ImageNet weights of the backbone, or a pretrained model."""
+
+from __future__ import annotations
+
+import logging
+
+import lightning
+import numpy as np
+import torch
+
+from cairn.datasets.labels import Labels
+from cairn.errors import ModelError
+from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.imagenet import IMAGENET
+from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
+from cairn.training.data.loading import TrainingSet
+from cairn.training.engine.module import KeypointModule
+from cairn.training.method import TrainingMethod
+from cairn.training.recipe import Recipe
+
+NORM_SAMPLES = 64
+"""Training samples from which the statistics of folded normalization layers are estimated."""
+
+log = logging.getLogger(__name__)
+
+
+def build_module(
+    method: TrainingMethod, recipe: Recipe, skeleton: Skeleton, val: Labels, training: TrainingSet, resumed: bool
+) -> KeypointModule:
+    """Returns the module to train, with its initial weights.
+
+    Args:
+        method: The method of the recipe.
+        recipe: Its `pretrained` names the initial weights; without it they are random, drawn by `seed`.
+        skeleton: What the network predicts.
+        val: The validation set.
+        training: The training set, from which statistics of normalization are estimated.
+        resumed: Whether the weights of a checkpoint replace the initial ones: then they stay random.
+
+    Raises:
+        RecipeError: The network has no backbone that takes ImageNet weights.
+        ModelError: The pretrained weights cannot be read, or are of another network or method.
+    """
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    module = method.module(recipe, skeleton, val)
+    if not recipe.pretrained or resumed:
+        return module
+    if recipe.pretrained == IMAGENET:
+        module.load_imagenet()
+        log.info("backbone: ImageNet weights")
+        return module
+    _load_pretrained(module, method, recipe, training)
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    return module
+
+
+def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:
+    """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights."""
+    assert recipe.pretrained
+    start = read_start(recipe.pretrained)
+    channels = module.channels()
+    if not channels or start.method != recipe.method:
+        raise ModelError(
+            f"{start.name} is a model of {start.method}: {recipe.method} cannot be fine-tuned from its weights"
+        )
+    empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool))
+    pretrained_channels = method.module(recipe, start.skeleton, empty).channels()
+    copied, total = carry_over(module.network, start, channels, pretrained_channels)
+    images = (training[i]["image"][None] for i in range(min(NORM_SAMPLES, len(training))))
+    folded = folded_norms(module.network, start.weights)
+    restore_norms(module.network, folded, (torch.from_numpy(image).float() for image in images))
+    log.info(
+        "pretrained weights of %s: all features, %d of %d channels of keypoints and limbs", start.name, copied, total
+    )

@@ -1,0 +1,87 @@
+"""The folder in which the commands and snippets of the documentation run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import pytest
+
+from cairn.media.images import read_image, write_image
+from cairn.media.video import write_video
+from support.made_data import made_labels
+
+ROOT = Path(__file__).parents[2]
+PORTRAITS = ROOT / "examples" / "portraits.jpg"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A folder with photo.jpg, images/, clip.mp4, boxes.json, labels.json and val.json."""
+    image = cv2.resize(read_image(PORTRAITS), (480, 360))
+    for name in ("photo.jpg", "images/a.jpg", "images/b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_image(tmp_path / name, image)
+    (tmp_path / "boxes.json").write_text(json.dumps({"photo.jpg": [[20, 10, 200, 340], [240, 10, 220, 340]]}))
+    write_clip(tmp_path / "clip.mp4")
+    for name, seed in (("labels", 0), ("val", 1)):
+        write_labels(tmp_path, name, seed)
+    return tmp_path
+
+
+def write_labels(folder: Path, name: str, seed: int, images: int = 6) -> None:
+    """NAME.json, and its images in images/."""
+    made_labels(folder / ".made" / name, images, seed=seed)
+    labels = json.loads((folder / ".made" / name / "labels.json").read_text())
+    for entry in labels["images"]:
+        source = folder / ".made" / name / "images" / Path(entry["file_name"]).name
+        entry["file_name"] = f"{name}-{source.name}"
+        shutil.copy(source, folder / "images" / entry["file_name"])
+    (folder / f"{name}.json").write_text(json.dumps(labels))
+
+
+def write_clip(path: Path, frames: int = 4) -> None:
+    """The portraits in motion, 320×240, 25 frames per second."""
+    image = cv2.resize(read_image(PORTRAITS), (340, 240))
+    with write_video(path, (240, 320), 25) as video:
+        for i in range(frames):
+            video.write(image[:, 4 * i : 4 * i + 320])
+
+
+@pytest.fixture
+def shell(workspace: Path, environment: Mapping[str, str]) -> Callable[[str], str]:
+    """Runs shell lines in the workspace, with the tested `cairn` on the path, and returns what they print."""
+    folder = workspace / ".bin"
+    folder.mkdir()
+    command = folder / "cairn"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cairn "$@"\n')
+    command.chmod(0o755)
+    variables = {**environment, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(lines: str) -> str:
+        return _run(["bash", "-euo", "pipefail", "-c", lines], workspace, variables, lines)
+
+    return run
+
+
+@pytest.fixture
+def script(workspace: Path, environment: Mapping[str, str]) -> Callable[[str], str]:
+    """Runs Python lines in the workspace, in a new interpreter, and returns what they print."""
+
+    def run(lines: str) -> str:
+        return _run([sys.executable, "-c", lines], workspace, environment, lines)
+
+    return run
+
+
+def _run(command: list[str], folder: Path, variables: Mapping[str, str], lines: str) -> str:
+    result = subprocess.run(command, cwd=folder, env=dict(variables), capture_output=True, text=True, check=False)
+    if result.returncode:
+        pytest.fail(f"exit status {result.returncode} of\n{lines}\n{result.stderr}", pytrace=False)
+    return result.stdout
