@@ -135,13 +135,14 @@ def test_a_setting_of_version_0_1_overrides_the_value_of_a_recipe(caplog):
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize(("method", "key"), [("hourglass", "backbone"), ("landmarks", "kind")])
-def test_a_key_of_version_0_1_is_renamed_as_its_method_has_it(method, key):
+@pytest.mark.parametrize(
+    ("method", "expected"), [("hourglass", {"backbone": "hourglass-stem"}), ("landmarks", {"kind": "paper"})]
+)
+def test_a_key_of_version_0_1_is_renamed_as_its_method_has_it(method, expected):
     # vocabulary: off
     old = {"method": method, "network": {"trunk": "paper"}}
-    assert (
-        migrate(old)[0]["network"] == override({"method": method}, ["network.trunk=paper"])["network"] == {key: "paper"}
-    )
+    assert migrate(old)[0]["network"] == expected
+    assert override({"method": method}, ["network.trunk=paper"])["network"] == expected
     # vocabulary: on
 
 
