@@ -238,7 +238,7 @@ def test_settings_of_the_caller_override_the_specification() -> None:
         {"outputs": ("heatmaps", "pafs")},
         {"task": "multi_instance", "input": InputSpec(resize="letterbox", size=64)},
     ):
-        with pytest.raises(ModelError, match="hourglass needs the output heatmaps of a crop"):
+        with pytest.raises(ModelError, match="hourglass needs the output heatmaps for task crop or single_instance"):
             predictor(DotNetwork(SPEC.model_copy(update=change)))
 
 
