@@ -39,10 +39,11 @@ class MissingExtra(CairnError):
     Args:
         package: Name of the missing package.
         extra: Extra of the distribution that installs it.
+        purpose: What needs it, such as the file format.
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs {package}, which is not installed: pip install 'cairn-pose[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str = "this") -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'cairn-pose[{extra}]'")
 
 
 class MissingPackage(CairnError):

@@ -7,19 +7,20 @@ from importlib.util import find_spec
 from cairn.errors import MissingExtra
 
 
-def require(*packages: str, extra: str) -> None:
+def require(*packages: str, extra: str, purpose: str = "this") -> None:
     """Checks that packages are installed, without importing them.
 
     Args:
         packages: Import names.
         extra: Extra of the distribution that installs them.
+        purpose: What needs them.
 
     Raises:
         MissingExtra: A package is not installed; the first one is named.
     """
     for package in packages:
         if find_spec(package) is None:
-            raise MissingExtra(package, extra)
+            raise MissingExtra(package, extra, purpose)
 
 
 def require_training() -> None:
@@ -28,4 +29,4 @@ def require_training() -> None:
     Raises:
         MissingExtra: A package is not installed.
     """
-    require("torch", "lightning", "onnx", "onnxscript", extra="train")
+    require("torch", "lightning", "onnx", "onnxscript", extra="train", purpose="training, export or import of a model")

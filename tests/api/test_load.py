@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ def test_given_threshold_overrides_that_of_the_model(totem_model: Path) -> None:
     assert cairn.load(totem_model, threads=1)(image).confidence.min() > 0
     empty = cairn.load(totem_model, threads=1, peak_threshold=0.99, second_try=False)(image)
     assert len(empty) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": 3}, "got int"),
+        ({"size": "big"}, "size must be a number of pixels or a cairn.Resolution, got 'big'"),
+        ({"threads": "two"}, "threads must be a number of CPU cores, got 'two'"),
+    ],
+)
+def test_wrong_types_raise_model_error(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        cairn.load(**arguments)
 
 
 def crop_model(path: Path) -> Path:

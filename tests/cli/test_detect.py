@@ -192,6 +192,28 @@ def test_single_bad_image_is_one_line_and_status_2(cairn: Cairn, tmp_path: Path)
         assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "missing argument"),
+        (["photo.png", "--size", "3"], "32, got '3'; see cairn detect --help"),
+        (["photo.png", "--size", "big"], "got 'big'"),
+        (["photo.png", "--size"], "--size"),
+        (["photo.png", "--threads", "-1"], "got '-1'"),
+        (["photo.png", "--nosuch"], "--nosuch"),
+    ],
+)
+def test_wrong_option_is_one_line_and_status_2(cairn: Cairn, photo: Path, arguments: list[str], message: str) -> None:
+    before = files(photo.parent)
+    ended = cairn(*arguments)
+    assert ended.status == 2
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("cairn: ")
+    assert message in ended.stderr
+    assert files(photo.parent) == before
+
+
 def test_bad_images_beside_a_good_one_are_one_line_each_and_status_1(cairn: Cairn, tmp_path: Path, photo: Path) -> None:
     bad = bad_images(tmp_path)
     ended = cairn(*bad, "photo.png", "--write", "json,csv", "--out", "out")

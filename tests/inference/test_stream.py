@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import cairn.media.reading
 from cairn.api.load import load
-from cairn.errors import CairnError, ImageError, LabelError, ModelError
+from cairn.errors import CairnError, ImageError, LabelError, ModelError, VideoError
 from cairn.inference import stream
 from cairn.inference.predictor import Predictor, TopDownPredictor
 from cairn.inference.stream import share_cores
@@ -169,6 +169,17 @@ def test_error_is_a_warning_by_default(model: Predictor, folder: Path, caplog: p
     assert len(frames) == FRAMES - 1
     (message,) = caplog.messages
     assert "frame_003.png is not an image" in message
+
+
+def test_stream_without_a_readable_frame_raises(
+    model: Predictor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(VideoError, match="no video at"):
+        list(model.stream(tmp_path / "absent.mp4"))
+    assert not caplog.records
+    with pytest.raises(ImageError, match="second"):
+        list(model.stream([tmp_path / "first.png", tmp_path / "second.png"]))
+    assert [record.getMessage() for record in caplog.records] == [f"no image at {tmp_path / 'first.png'}"]
 
 
 def test_error_is_raised_on_request(model: Predictor, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Which images and clips sources name, and that no two results have one name."""
 
+import re
 from pathlib import Path, PurePath
 
 import pytest
@@ -73,6 +74,20 @@ def test_folders_and_globs_without_images_raise(tree: Path) -> None:
         find_sources(["pics/*.gif"])
     with pytest.raises(ImageError, match="a source is empty"):  # and not the current folder
         find_sources([""])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("https://example.org/a.jpg", "https://example.org/a.jpg is a URL: download"),
+        ("http://10.0.0.1/cam.cgi?ch=1", "is a URL: download"),
+        ("rtsp://10.0.0.1:554/s", "is a URL: download"),
+        ("/dev/video2", "is a webcam: pass its number, 2"),
+    ],
+)
+def test_urls_and_device_files_state_what_to_pass(source: str, message: str) -> None:
+    with pytest.raises(ImageError, match=re.escape(message)):
+        find_sources([source])
 
 
 paths = st.builds(

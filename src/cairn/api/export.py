@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cairn.api.run import Run
 from cairn.api.settings import Settings, with_settings
-from cairn.errors import CairnError, LabelError, OutputError
+from cairn.errors import CairnError, LabelError, ModelError, OutputError
 from cairn.extras import require, require_training
 
 if TYPE_CHECKING:
@@ -106,9 +106,12 @@ def export(
     if not Path(model).is_dir():
         if checkpoint or settings:
             raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
+        file = _file_of(str(model))
+        if not file.is_file():
+            raise ModelError(f"no model file or run folder at {model}")
         if precision == "fp32":
             raise CairnError(f"{model} is a finished model: give --precision fp16 or int8, or the folder of a run")
-        return _quantize(_file_of(str(model)), target, precision, data)
+        return _quantize(file, target, precision, data)
     run = Path(model)
     if precision == "fp32":
         written = _export_run(run, target, checkpoint, settings)

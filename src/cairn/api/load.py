@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cairn.errors import CairnError, ModelError
 
@@ -48,7 +50,16 @@ def load(
             unknown.
     """
     from cairn.inference import zoo
+    from cairn.inference.resolution import Resolution
 
+    name, cores, side = cast("tuple[Any, Any, Any]", (model, threads, size))
+    if not isinstance(name, str | PathLike):
+        kind = type(name).__name__
+        raise ModelError(f"expected the name of a bundled model, an .onnx file or a run folder, got {kind}")
+    if not isinstance(cores, Integral):
+        raise ModelError(f"threads must be a number of CPU cores, got {threads!r}")
+    if not isinstance(side, Integral | Resolution | None):
+        raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
     predictor = _load_one(model, device, threads, size, **decode)
     if refine is not False and refine is not None:
         from cairn.inference.refine import RefinedPredictor

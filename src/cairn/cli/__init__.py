@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -24,6 +24,8 @@ from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.errors import CairnError
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no public name for it
 
 # Plain help: rich would double its time.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -67,8 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for level in ("OPENCV_LOG_LEVEL", "SILENT"), ("OPENCV_FFMPEG_LOGLEVEL", "-8"):
         os.environ.setdefault(*level)  # the readers report the same in one line
     _exit_when_terminated()
+    status = None
     try:
-        app(list(arguments) if arguments is not None else None, prog_name="cairn")
+        status = app(list(arguments) if arguments is not None else None, prog_name="cairn", standalone_mode=False)
+    except _UsageError as error:
+        print(_one_line(error), file=sys.stderr)
+        sys.exit(2)
     except CairnError as error:
         print(f"cairn: {error}", file=sys.stderr)
         sys.exit(2)
@@ -78,7 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # The reader of stdout has closed it. Python would report it once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(status or 0)
+
+
+def _one_line(error: Any) -> str:
+    """Returns the line for a wrong option: expected, got, and where the options are listed."""
+    from pydantic import ValidationError
+
+    message = error.format_message().rstrip(".")
+    if "\n" in message:  # the help, where a command is missing
+        return str(message)
+    path = "cairn" if error.ctx is None else error.ctx.command_path
+    got = f", got {error.__cause__.errors()[0]['input']!r}" if isinstance(error.__cause__, ValidationError) else ""
+    return f"cairn: {message[:1].lower()}{message[1:]}{got}; see {path} --help"
 
 
 def _exit_when_terminated() -> None:

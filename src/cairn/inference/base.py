@@ -170,8 +170,8 @@ class BasePredictor(ABC, Generic[Raw]):
             threads: Number of CPU cores; 0 is all.
             rate: Frames per second of numbered images and images in memory.
             boxes: Boxes for models of one instance per crop: (P, 4) for every image, or path -> (P, 4).
-            on_error: "warn" logs what cannot be read and skips it, "raise" raises it, "yield" yields a frame
-                with `error` set.
+            on_error: "warn" logs what cannot be read and skips it, and raises the last error where no frame can be
+                read; "raise" raises each error; "yield" yields a frame with `error` set.
             maps: Keep the output maps of the network in `Frame.maps`.
 
         Raises:

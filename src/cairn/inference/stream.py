@@ -152,17 +152,26 @@ def _frames(
 ) -> Generator[Frame, None, None]:
     stages = _stages(predictor, options)
     alone = 0  # images that are not part of a clip
+    empty, failed = True, None  # the last error before the first frame: raised where no frame follows
     works = overlap((_Work(frame, frame.error) for frame in frames), *stages, ahead=queue_length(options.threads))
     with closing(works):
         for work in works:
             if work.error is not None and options.on_error == "raise":
                 raise work.error
-            if work.error is not None and options.on_error == "warn":
-                log.warning("%s", work.error)
-            else:
+            if failed is not None:
+                log.warning("%s", failed)
+                failed = None
+            if work.error is None or options.on_error == "yield":
+                empty = False
                 yield _frame_of(work, alone, predictor)
+            elif empty:
+                failed = work.error
+            else:
+                log.warning("%s", work.error)
             alone += work.frame.name.clip is None
             del work  # while the next one is awaited
+    if failed is not None:
+        raise failed
 
 
 def _frame_of(work: _Work, alone: int, predictor: BasePredictor[Any]) -> Frame:

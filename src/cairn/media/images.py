@@ -40,6 +40,11 @@ EXPECTED = "a path, bytes, a PIL image or a uint8 array (H, W), (H, W, 1), (H, W
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\\]")  # pathlib merges the two slashes
 
 
+def is_url(source: str | Path) -> bool:
+    """Whether a source is a URL such as https://... or rtsp://..., which Cairn does not read."""
+    return _URL.match(str(source)) is not None
+
+
 def as_image(image: ImageLike) -> NDArray[np.uint8]:
     """Returns the pixels of one image, (H, W, 3) uint8 RGB.
 
@@ -54,7 +59,7 @@ def as_image(image: ImageLike) -> NDArray[np.uint8]:
     """
     value: Any = image
     if isinstance(value, str | Path):
-        if _URL.match(str(value)):
+        if is_url(value):
             raise ImageError(f"{value} is a URL: download the image and pass its path")
         return read_image(value)
     if isinstance(value, bytes | bytearray | memoryview):

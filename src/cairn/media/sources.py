@@ -13,7 +13,7 @@ from typing import Literal
 
 from cairn.errors import ImageError
 from cairn.media.folders import is_input, walk_folder
-from cairn.media.images import IMAGE_SUFFIXES
+from cairn.media.images import IMAGE_SUFFIXES, is_url
 from cairn.media.names import ImageName
 from cairn.media.video import VIDEO_SUFFIXES
 
@@ -59,7 +59,7 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
     in two folders do not collide. Where two files in a folder differ only in their suffix, names keep the suffix.
 
     Raises:
-        ImageError: A folder or list has no image or video, or a glob or a sequence matches nothing.
+        ImageError: A folder or list has no image or video, a glob or a sequence matches nothing, or a source is a URL.
     """
     found: dict[str, Source] = {}  # absolute path -> as named; the output follows below
     roots: list[Path] = []
@@ -94,6 +94,10 @@ def _expand(source: str) -> tuple[list[str], list[Path]]:
     if not source:  # an unset variable of a script; Path("") would be the current folder
         raise ImageError("a source is empty: name an image, a video or a folder (. is the current one)")
     path = Path(source)
+    if is_url(source):
+        raise ImageError(f"{source} is a URL: download the image or video and pass its path")
+    if webcam := re.fullmatch(r"/dev/video(\d+)", source):
+        raise ImageError(f"{source} is a webcam: pass its number, {webcam[1]}")
     if path.is_dir():
         files = [str(file) for file in walk_folder(path, INPUT_SUFFIXES)]
         if not files:

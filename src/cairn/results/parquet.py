@@ -25,7 +25,7 @@ class ParquetWriter(Writer):
         try:
             import pyarrow
         except ImportError:
-            raise MissingExtra("pyarrow", "parquet") from None
+            raise MissingExtra("pyarrow", "parquet", purpose="the format parquet") from None
         self.folder = folder
         types = (
             *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),

@@ -45,9 +45,10 @@ class Tracker:
     """
 
     def __init__(self, gap: float = 1.0, smooth: float = 0.0) -> None:
-        for name, value in (("gap", gap), ("smooth", smooth)):
-            if not 0 <= value < math.inf:
-                raise CairnError(f"{name} must be a number from 0, got {value}")
+        given: dict[str, Any] = {"gap": gap, "smooth": smooth}
+        for name, value in given.items():
+            if not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
+                raise CairnError(f"{name} must be a number from 0, got {value!r}")
         self.gap = gap
         self.smooth = smooth
         self._skeleton: Skeleton | None = None

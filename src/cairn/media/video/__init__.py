@@ -100,7 +100,7 @@ def write_video(path: str | Path, size: Size, rate: float, threads: int = 0) -> 
 
         return VideoWriter(path, size, AvEncoder(path.suffix.lower(), rate, threads))
     if path.suffix.lower() == ".mp4":
-        raise MissingExtra("PyAV", "video")
+        raise MissingExtra("PyAV", "video", purpose="H.264 video (.mp4; .webm works without)")
     from cairn.media.video.opencv import Cv2Encoder
 
     return VideoWriter(path, size, Cv2Encoder(rate))
