@@ -37,6 +37,8 @@ class DotNetwork:
 
     spec: ModelSpec = SPEC
     inputs: list[NDArray[np.float32]] = field(default_factory=list)
+    device: str = "cpu"
+    threads: int = 0
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         self.inputs.append(images)
@@ -49,6 +51,8 @@ class LopsidedNetwork:
     """A random linear network, which treats left and right differently."""
 
     spec = SPEC
+    device = "cpu"
+    threads = 0
 
     def __init__(self, seed: int) -> None:
         self.kernels = np.random.default_rng(seed).normal(0, 1, (2, 3, 5, 5))
@@ -238,7 +242,7 @@ def test_settings_of_the_caller_override_the_specification() -> None:
         {"outputs": ("heatmaps", "pafs")},
         {"task": "multi_instance", "input": InputSpec(resize="letterbox", size=64)},
     ):
-        with pytest.raises(ModelError, match="hourglass needs the output heatmaps of a crop"):
+        with pytest.raises(ModelError, match="hourglass needs the output heatmaps for task crop or single_instance"):
             predictor(DotNetwork(SPEC.model_copy(update=change)))
 
 

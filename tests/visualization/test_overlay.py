@@ -40,7 +40,7 @@ def test_no_instances_draw_nothing() -> None:
     np.testing.assert_array_equal(draw(GRAY, Poses.empty(TOTEM)), GRAY)
 
 
-def test_ink_is_on_limbs_and_joints_alone() -> None:
+def test_only_pixels_of_limbs_and_joints_change() -> None:
     points = np.array([(20, 20), (80, 60), (140, 60)], float)
     ink = changed(draw(GRAY, one([tuple(point) for point in points])))
     ys, xs = np.mgrid[:120, :160]

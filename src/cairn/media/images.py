@@ -121,7 +121,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     """Decodes the bytes of an image file; see `read_image`.
 
     Raises:
-        ImageError: As `read_image`. The message starts with a verb: the caller names the file.
+        ImageError: The bytes are no image; see `read_image`. The message starts with a verb: the caller names the file.
     """
     import cv2
 

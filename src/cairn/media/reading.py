@@ -28,7 +28,7 @@ class SourceFrame:
     """An image, or one frame of a clip.
 
     Attributes:
-        name: Its name.
+        name: Name of the frame and of its results.
         image: (H, W, 3) uint8 RGB; None where it could not be read.
         error: What is wrong with it, or with the clip from there on.
         rate: Frames per second of the clip.

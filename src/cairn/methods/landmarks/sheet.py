@@ -32,7 +32,7 @@ def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.
     """Draws landmarks on the first images.
 
     Args:
-        paths: Of the images.
+        paths: Paths of the images.
         poses: Landmarks of each image, in its pixels.
 
     Returns:
