@@ -49,7 +49,7 @@ def test_a_check_reports_data_leakage_between_splits(labels: Path, tmp_path: Pat
     made_labels(tmp_path / "val", 3)  # the same images
     report = cairn.check([labels, tmp_path / "val" / "labels.json"])
     assert report.status >= 1
-    assert {"leak"} & {finding.kind for finding in report.findings}
+    assert {"leakage"} & {finding.kind for finding in report.findings}
     with pytest.raises(LabelError, match="a label file is given twice"):
         cairn.check(labels, val=labels)
 

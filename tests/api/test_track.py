@@ -46,7 +46,7 @@ def poses(ids: list[int], shift: float) -> Poses:
     confidence[:, 2] = 0
     keypoints[:, 2] = np.nan
     scores = np.linspace(0.5, 0.9, count).astype(np.float32)
-    return Poses(keypoints, confidence, scores, SPEC.skeleton, np.array(ids), np.zeros((4, 4, 3), np.uint8))
+    return Poses(keypoints, confidence, scores, SPEC.skeleton, np.array(ids), image=np.zeros((4, 4, 3), np.uint8))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_exit_status_states_whether_training_can_start(
     train, val = labels_in(tmp_path / "a", 25), labels_in(tmp_path / "b", 5, first=50)
     assert run("check", train, "--val", val) == 0
     output = capsys.readouterr()
-    assert "Training may start: nothing speaks against it." in output.out
+    assert "No problems found: training can start." in output.out
     assert "check.html -> check-labels" in output.err
     assert (tmp_path / "check-labels" / "check.json").is_file()
     leaking = labels_in(tmp_path / "c", 5, first=22)

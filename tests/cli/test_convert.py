@@ -61,9 +61,9 @@ def test_inferred_skeleton_is_printed_and_can_be_corrected(run: Run, tmp_path: P
     assert code == 0
     for line in (
         "1 images, 1 instances, skeleton bug",
-        "limbs: GUESSED: the joints that lie near one another",
-        "flip pairs: as left and right in the names",
-        "sigmas: COCO's for nose; 0.05 for the other 3, measured by nobody",
+        "limbs: INFERRED: joints near each other",
+        "flip pairs: from left and right in the names",
+        "sigmas: COCO's for nose; default 0.05 for the other 3, not measured",
     ):
         assert line in out
     guessed = read_coco(tmp_path / "out.json").skeleton
@@ -157,8 +157,8 @@ def test_extracted_frames_are_removed_after_a_failure(run: Run, tmp_path: Path) 
     [
         (("none.json", "out.json"), "cannot read labels none.json"),
         (("bugs.json", "bugs.json"), "is the source of the conversion"),
-        (("bugs.json", "out.xml"), "what is out.xml to be|cannot tell what out.xml is to be"),
-        (("bugs.json", "out.json", "--part", "val"), "only a YOLO folder has parts"),
+        (("bugs.json", "out.xml"), "cannot tell the format of out.xml by its suffix"),
+        (("bugs.json", "out.json", "--part", "val"), "labels in coco format have no splits"),
         (("bugs.json", "out.json", "--skeleton", "none.toml"), "no skeleton file at none.toml"),
         (("bugs.json", "out.json", "--skeleton", "hand21"), "share none with skeleton hand21"),
         (("bugs.json", "a.png/out.json"), "cannot write"),

@@ -106,7 +106,7 @@ def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(cairn: Ca
     [
         (["photo.png", "--model", "one.onnx", "--boxes", "absent.json"], "cannot read boxes absent.json"),
         (["photo.png", "--model", "one.onnx", "--boxes", "boxes.json"], "boxes.json has no boxes for photo.png"),
-        (["photo.png", "other.png", "--model", "one.onnx", "--boxes", "list.json"], "list of boxes, which is for one"),
+        (["photo.png", "other.png", "--model", "one.onnx", "--boxes", "list.json"], "list of boxes for one image"),
         (["other.png", "--model", "one.onnx", "--boxes", "boxes.json"], "box 0 (0, 0, 0, 5) has no area"),
         (
             ["other.png", "--model", "whole.onnx", "--boxes", "boxes.json"],

@@ -129,12 +129,12 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     (old / "recipe.toml").write_text(to_toml({"method": "hourglass"}))
     cases: list[tuple[list[str | Path], str]] = [
         ([], "a discovery needs images: cairn discover FOLDER"),
-        ([one], "expected 10 at least, got 1"),
+        ([one], "a discovery needs at least 10 images, got 1"),
         ([empty], "no image in the folder"),
         ([tmp_path / "none"], "none: No such file"),
         ([images / "00.png"], "00.png"),
-        ([tiny], "11.png is 12 x 64 pixels: each side must be 16 at least"),
-        ([black], "12 of 12 images looked at are of one color"),
+        ([tiny], "11.png is 12 x 64 pixels: each side must be at least 16"),
+        ([black], "12 of 12 sampled images are of one color"),
         ([cut], "05.png is truncated"),
         ([gone / "labels.json"], "labels.json"),
         ([images, "--images", empty], "--images goes with a label file"),

@@ -61,9 +61,9 @@ def test_a_crop_model_gets_annotated_boxes(labels: Path, tmp_path: Path) -> None
     out = tmp_path / "report"
     assert run(model, labels, "--out", out, "--set", "flip=true") == 0
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["objects"] == 3
+    assert metrics["instances"] == 3
     assert metrics["pck"]["value"] == 100
-    assert metrics["nme"]["keypoints_not_found"] == 0
+    assert metrics["nme"]["keypoints_not_detected"] == 0
     assert "oks" not in metrics
 
 
@@ -88,7 +88,7 @@ def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.Ca
     model = write_totem_model(tmp_path / "whole.onnx", spec)
     assert run(model, labels, "--out", out, "--metric", "top:base") == 0
     metrics = json.loads((out / "metrics.json").read_text())
-    assert (metrics["objects"], metrics["objects_found"]) == (2, 2)
+    assert (metrics["instances"], metrics["instances_detected"]) == (2, 2)
     assert metrics["pck"]["value"] == 100
     assert metrics["pck"]["protocol"] == metrics["nme"]["protocol"] == "top:base"
     assert 0 < metrics["nme"]["value"] < 5
@@ -141,7 +141,7 @@ def test_models_are_compared_in_one_report(
     assert run(model.parent, crops, labels) == 0
     output = capsys.readouterr()
     assert "report.html -> comparison" in output.err
-    assert "Not the same task: crops is told where the objects are." in output.out
+    assert "Not the same task: crops gets the annotated bounding boxes as input." in output.out
     metrics = json.loads((tmp_path / "comparison" / "metrics.json").read_text())
     assert metrics["labels"] == str(labels)
     assert list(metrics["models"]) == ["totems", "crops"]
@@ -177,7 +177,7 @@ def test_metric_threshold_and_mean_are_options(model: Path, labels: Path, tmp_pa
     assert run(model, labels, "--out", out, "--metric", "box", "--threshold", "0.3", "--mean", "pooled") == 0
     pck = json.loads((out / "metrics.json").read_text())["pck"]
     assert (pck["name"], pck["protocol"], pck["mean"]) == ("PCK@0.3", "box", "pooled")
-    assert pck["means"] == "distance below 0.3 of the longer side of the object's box; all keypoints pooled"
+    assert pck["definition"] == "distance below 0.3 of the longer side of the bounding box; all keypoints pooled"
 
 
 def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_settings_reach_the_decoder(model: Path, labels: Path, tmp_path: Path) -
     assert run(model, labels, "--out", tmp_path / "report", *settings) == 0
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert metrics["oks"]["AP"] == 0
-    assert metrics["objects_found"] == 0
+    assert metrics["instances_detected"] == 0
 
 
 def test_invalid_input_is_one_line_and_leaves_no_files(
@@ -211,7 +211,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([labels], "expected one or several models and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
         ([model, shorter, labels], "; --skeleton names joints that all models have"),
-        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "--size and --net-resolution both say"),
+        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "size and net-resolution both set the input size"),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
         ([model, tmp_path / "none.json"], "cannot read labels"),

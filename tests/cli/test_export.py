@@ -75,7 +75,7 @@ def test_calibration_folder_and_maximum_metric_drop(
     assert run(*arguments, "--labels", labels, "--max-metric-drop", "0") == 0
     assert "AP 100.00 -> 100.00" in capsys.readouterr().err
     assert run(*arguments) == 0
-    assert "keypoints of fp32 found again, %: 100.00 -> 100.00" in capsys.readouterr().err
+    assert "keypoints of fp32 detected again, %: 100.00 -> 100.00" in capsys.readouterr().err
     lost = tmp_path / "lost.onnx"
     assert run(model, lost, *arguments[2:], "--labels", labels, "--max-metric-drop", "-1") == 2
     error = capsys.readouterr().err
@@ -155,7 +155,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([model, "x.onnx", *int8, "--calibrate", one], "has no labeled image left to measure the metric on"),
         ([half, "x.onnx", "--precision", "fp16"], "is in fp16 already: give the model in fp32"),
         ([low, "x.onnx", *int8, "--calibrate", labels], "is in int8 already: give the model in fp32 or fp16"),
-        ([foreign, "x.onnx", *int8, "--calibrate", labels], "not one of Cairn's"),
+        ([foreign, "x.onnx", *int8, "--calibrate", labels], "not a Cairn model"),
         (["absent", "x.onnx", *int8, "--calibrate", labels], "no model 'absent'"),
         ([labels, "x.onnx", *int8, "--calibrate", labels], "not an ONNX model"),
         (

@@ -12,6 +12,7 @@ from cairn.cli import main
 from cairn.inference.network import OnnxNetwork
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.openpose import predictor
+from cairn.training.backbones.hourglass_stem import HourglassStem
 from support import caffe_files
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,9 +35,9 @@ def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
     """Returns the weights under the names of the port by anibali."""
     names = {}
     for key, value in network.state_dict().items():
-        key = key.replace("stem.conv.", "conv1.").replace("stem.norm.", "bn1.")
-        for i in range(3):
-            key = key.replace(f"stem.residuals.{i}.", f"layer{i + 1}.0.")
+        key = key.replace("backbone.stages.0.0.", "conv1.").replace("backbone.stages.0.1.", "bn1.")
+        for i, place in enumerate(("1.0", "2", "3"), start=1):
+            key = key.replace(f"backbone.stages.{place}.", f"layer{i}.0.")
         depth = key.count("inner.")
         for place, j in (("up", 0), ("low1", 1), ("low3", 2)):
             key = key.replace(f"stacks.0.hourglass.{'inner.' * depth}{place}.", f"hg.0.hg.{3 - depth}.{j}.")
@@ -52,7 +53,7 @@ def anibali_names(network: Hourglass) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    network = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16))
+    network = Hourglass(joints=16, stacks=1, features=16, backbone=HourglassStem(16, (8, 8, 16)))
     for name, value in network.named_buffers():
         if name.endswith("running_var"):
             value.uniform_(0.5, 1.5)
@@ -71,7 +72,8 @@ def test_imported_model_equals_the_checkpoint_with_its_preprocessing(
     assert (spec.method, spec.skeleton, spec.outputs) == ("hourglass", cairn.load_skeleton("mpii16"), ("heatmaps",))
     assert (spec.task, spec.input.size, spec.input.multiple, spec.stride) == ("crop", 256, 64, 4)
 
-    same = Hourglass(joints=16, stacks=1, features=16, stem=(8, 8, 16), mean=(0.4404, 0.4440, 0.4327)).eval()
+    stem = HourglassStem(16, (8, 8, 16), mean=(0.4404, 0.4440, 0.4327))
+    same = Hourglass(joints=16, stacks=1, features=16, backbone=stem).eval()
     same.load_state_dict(dict(zip(same.state_dict(), torch.load(checkpoint).values(), strict=True)))
     images = np.random.default_rng(0).uniform(0, 255, (3, 3, 256, 256)).astype(np.float32)
     with torch.no_grad():

@@ -95,7 +95,7 @@ def test_error_of_the_taught_model_equals_the_table(
     assert output.out == f"{out}\n"
     rows = [line.split() for line in output.err.splitlines() if line.split() and line.split()[0].isdigit()]
     assert [row[0] for row in rows] == ["1", "5", "10", "20", "24"]
-    assert "NME: mean error on the validation labels, in percent of the diagonal of the object's box" in output.err
+    assert "NME: mean error on the validation labels, in percent of the diagonal of the bounding box" in output.err
 
     model = load(out, threads=1)
     assert (model.spec.name, model.spec.method) == ("figure", "landmarks")
@@ -147,7 +147,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([discovered, images], "images is a folder"),
         ([discovered, gone, *listed], "gone_"),
         ([discovered, labels, "--images", nothing], "00.png"),
-        ([discovered, twice, *listed], "no image has exactly one labeled object"),
+        ([discovered, twice, *listed], "no image has exactly one annotated instance"),
         ([discovered, labels, "--metric", "head"], "no protocol 'head'"),
         ([discovered, labels, "--metric", "eyes"], "needs left_eye and right_eye"),
         ([discovered, labels, "--metric", "head:tail"], "needs joint tail"),
@@ -160,7 +160,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         assert run("teach", *arguments, *out) == 2, arguments
         output = capsys.readouterr()
         assert message in output.err
-        assert output.err.count("\n") == 1 + output.err.count("are left out"), output.err
+        assert output.err.count("\n") == 1 + output.err.count("are skipped"), output.err
         assert output.out == ""
     assert run("teach", discovered, labels, "--out", tmp_path / "taught.pt") == 2
     assert "must end in .onnx" in capsys.readouterr().err

@@ -153,7 +153,8 @@ def test_nvidia_card_is_recognized_by_its_driver(monkeypatch: pytest.MonkeyPatch
 
 
 def test_device_in_use_is_logged_once(totem_model: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "cairn")
+    devices.log_device.cache_clear()  # other tests loaded models in this process
     for _ in range(2):
         load(totem_model, device="cpu", threads=1)
     assert caplog.messages == ["inference runs on cpu"]

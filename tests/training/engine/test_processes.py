@@ -126,7 +126,7 @@ def test_two_processes_train_the_network_of_one_process(killed, whole, tmp_path)
     val = len(json.loads((run / "split.json").read_text())["val"])
     assert val % 2, "the processes should share an odd number of images"
     report = json.loads((run / "report" / "metrics.json").read_text())
-    assert report["images"] == report["objects"] == val
+    assert report["images"] == report["instances"] == val
     # The metrics that both processes measured together are those of the exported file.
     best = max(two, key=lambda row: row["AUC"])
     assert report["pck"]["value"] == pytest.approx(best["PCK"], abs=0.01)
