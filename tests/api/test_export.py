@@ -38,7 +38,7 @@ def test_without_labels_no_metric_is_measured(totem_model: Path, tmp_path: Path)
 
 def test_a_larger_drop_than_allowed_writes_nothing(totem_model: Path, labels: Path, tmp_path: Path) -> None:
     options = {"precision": "int8", "calibrate": labels.parent / "images", "labels": labels}
-    with pytest.raises(ModelError, match="drops by .* in int8; the maximum drop is"):
+    with pytest.raises(ModelError, match=r"drops by .* in int8; the maximum drop is"):
         cairn.export(totem_model, tmp_path / "low.onnx", max_metric_drop=-1, **options)
     assert not list(tmp_path.iterdir())
 

@@ -211,7 +211,10 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([labels], "expected one or several models and, last, the labels"),
         ([model, model, labels], "a model is given twice"),
         ([model, shorter, labels], "; --skeleton names joints that all models have"),
-        ([model, labels, "--size", "320", "--net-resolution", "320x320"], "size and net-resolution both set the input size"),
+        (
+            [model, labels, "--size", "320", "--net-resolution", "320x320"],
+            "size and net-resolution both set the input size",
+        ),
         ([tmp_path / "none.onnx", labels], "no model file"),
         ([labels, labels], "not an ONNX model"),
         ([model, tmp_path / "none.json"], "cannot read labels"),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cairn.errors import CairnError
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, joined, load_skeleton, skeleton_names
-from cairn.visualization.overlay import draw, joint_colors, limb_colors, line_widths, object_color
+from cairn.visualization.colors import joint_colors, limb_colors, object_color
+from cairn.visualization.overlay import draw, line_widths
 from support.fake_network import TOTEM
 from support.fake_poses import random_poses
 

@@ -14,7 +14,7 @@ from cairn.errors import LabelError
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Maps, MapsOfImage, Network
 from cairn.inference.stream import Frame, OnError, StreamBoxes, StreamOptions, open_stream
-from cairn.media.images import ImageLike, as_image, as_images, is_batch
+from cairn.media.inputs import ImageLike, as_image, as_images, is_batch
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.stream import Frame, OnError, StreamBoxes
-from cairn.media.images import ImageLike
+from cairn.media.inputs import ImageLike
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, ImageError, VideoError
-from cairn.media.images import ImageLike, as_image, describe, is_batch, read_image
+from cairn.media.images import read_image
+from cairn.media.inputs import ImageLike, as_image, describe, is_batch
 from cairn.media.names import ImageName
 from cairn.media.sources import Source, find_sources, numbered_images
 from cairn.media.video import Video, open_camera, open_video

@@ -20,7 +20,7 @@ A prediction that is paired with no annotated instance, outside regions to ignor
 Differences from the paper:
 
 - Pairs are the most similar ones (`oks.match`, down to the paper's OKS of 0.1), not those of the highest scores.
-- Where the conditions of inversion and swap both hold, the type is that of the greater similarity, as in the released code.
+- Where the conditions of inversion and swap both hold, the greater similarity determines the type, as in the release.
 - `corrected_ap` moves a keypoint onto its label; the paper moves it as close as the next better type requires.
 """
 
