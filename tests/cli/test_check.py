@@ -52,7 +52,7 @@ def test_exit_status_states_whether_training_can_start(
     assert run("check", train, "--val", leaking) == 1
     output = capsys.readouterr()
     assert "3 of 5 images of" in output.out
-    assert "22.png is 22.png" in output.out
+    assert "22.png = 22.png" in output.out
     assert "-> check-labels-2" in output.err
     (tmp_path / "a" / "images" / "3.png").unlink()
     assert run("check", train, "--out", "third") == 2

@@ -95,7 +95,7 @@ def test_a_single_instance_model_gets_no_boxes(tmp_path: Path, capsys: pytest.Ca
     assert "oks" not in metrics
     output = capsys.readouterr().out
     assert "2 of 2" in output
-    assert "NME, %: mean distance of what was found, in percent of top to base" in output
+    assert "NME, %: mean distance of detected keypoints, in percent of top to base" in output
 
 
 def test_joints_are_derived_from_those_of_the_model(model: Path, labels: Path, tmp_path: Path) -> None:
@@ -222,23 +222,23 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([model, spoilt], "annotation 0: keypoints must be a list of finite numbers, got nan"),
         ([model, labels, "--images", tmp_path / "nowhere"], "no folder of images"),
         ([model, labels, "--images", work], "3 of 3 images are missing"),
-        ([model, labels, "--out", taken], "is there already"),
+        ([model, labels, "--out", taken], "already exists"),
         ([model, labels, "--out", labels], "cannot write into the folder"),
         ([model, labels, "--metric", "nose"], "no protocol 'nose'"),
         ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
-        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
-        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
-        ([model, labels, "--metric", "top:foot"], "the length top to foot needs joint foot, which totem has not"),
+        ([model, labels, "--metric", "top:foot"], "the distance from top to foot needs joint foot, which skeleton totem does not have"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both eyes as in face68"),
+        ([model, labels, "--metric", "top:foot"], "the distance from top to foot needs joint foot, which skeleton totem does not have"),
         ([model, labels, "--metric", "top:"], "or two joints as FROM:TO"),
-        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both as face68 has"),
+        ([model, labels, "--metric", "eyes"], "needs left_eye and right_eye, or all points of both eyes as in face68"),
         ([model, labels, "--metric", "mpii"], "needs head boxes"),
         ([model, labels, "--skeleton", "face4"], "no skeleton 'face4'; there are"),
         ([model, labels, "--skeleton", "face5"], "share none with skeleton face5"),
-        ([model, longer, "--skeleton", tall], "labels have hat of tall, which a model of totem has not"),
+        ([model, longer, "--skeleton", tall], "the labels have keypoints of tall that the model's skeleton totem does not have: hat"),
         ([model, labels, "--mean", "geometric"], "mean must be joints or pooled"),
         ([model, labels, "--threshold", "-1"], "threshold must be positive"),
         ([model, labels, "--split", "test"], "split must be train or val"),
-        ([model, labels, "--split", "val"], "have no parts"),
+        ([model, labels, "--split", "val"], "have no splits, got split val"),
         ([model, labels, "--set", "flip"], "a decoder setting is NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),
         ([model, labels, "--set", "size=64"], "settings are for the decoder, got size"),
