@@ -14,7 +14,7 @@ from cairn.cli import main
 from cairn.errors import ModelError, OutputError, RecipeError
 from support.made_data import made_labels
 
-SETTINGS = {"network.features": 8, "network.depth": 2, "run.threads": 1, "run.workers": 0}
+SETTINGS = {"run.cache": 100, "network.features": 8, "network.depth": 2, "run.threads": 1, "run.workers": 0}
 OPTIONS = {"method": "hourglass", "epochs": 1, "batch_size": 4, "pretrained": "none", "seed": 3}
 
 

@@ -80,7 +80,7 @@ def test_calibration_folder_and_maximum_metric_drop(
     assert run(model, lost, *arguments[2:], "--labels", labels, "--max-metric-drop", "-1") == 2
     error = capsys.readouterr().err
     assert error.startswith("AP 100.00 -> ")  # logged before the error
-    assert "int8 loses 0.00 of AP; at most -1 was allowed" in error
+    assert "AP drops by 0.00 in int8; the maximum drop is -1" in error
     assert not lost.exists()
 
 

@@ -105,9 +105,9 @@ def test_default_names_follow_the_checkpoint(
     ("arguments", "message"),
     [
         (["absent.pth"], "no checkpoint at absent.pth"),
-        (["half.pth"], "half.pth is truncated, or no PyTorch checkpoint"),
+        (["half.pth"], "half.pth is truncated, or not a PyTorch checkpoint"),
         (["other.pth"], "other.pth holds weights of an unknown network"),
-        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps and skeleton lsp14 14 joints"),
+        (["hg1.pth.tar", "--skeleton", "lsp14"], "has 16 heatmaps, but skeleton lsp14 has 14 joints"),
         (["hg1.pth.tar", "--skeleton", "horse"], "no skeleton 'horse'"),
         (["hg1.pth.tar", "--out", "half.pth/x.onnx"], "cannot write half.pth/x.onnx"),
     ],
@@ -169,14 +169,14 @@ def test_number_of_stages_and_skeleton_are_options(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["half.caffemodel"], "half.caffemodel is truncated: it ends in the middle of what follows layer conv"),
-        (["page.caffemodel"], "page.caffemodel is no caffemodel"),
-        (["half.npz"], "half.npz is truncated, or no .npz of plain arrays"),
-        (["objects.npz"], "objects.npz is truncated, or no .npz of plain arrays (ValueError)"),
+        (["half.caffemodel"], "half.caffemodel is truncated: it ends after layer conv"),
+        (["page.caffemodel"], "page.caffemodel is not a caffemodel"),
+        (["half.npz"], "half.npz is truncated, or not an .npz file of plain arrays"),
+        (["objects.npz"], "objects.npz is truncated, or not an .npz file of plain arrays (ValueError)"),
         (["other.caffemodel"], "expected one of OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
         (["other.caffemodel"], "got fc6.bias, fc6.weight, fc7.bias and 1 more"),
-        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, and skeleton mpii15 is for 16 maps"),
-        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected 1 to 2 to take, got 4"),
+        (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, but skeleton mpii15 needs 16 maps"),
+        (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected --stages from 1 to 2, got 4"),
         (["hg1.pth.tar", "--stages", "4"], "which has no option --stages: leave it out"),
     ],
 )

@@ -61,7 +61,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         (["train", flat, "--data", labels], "data must be a section"),
         (["train", flat, "--epochs", "3"], "run must be a section"),
         ([*hourglass, "--set", "network.feature=8"], "no setting network.feature"),
-        ([*hourglass, "--set", "augmentation.scale=[2, 1]"], "augmentation: scale goes from the smaller"),
+        ([*hourglass, "--set", "augmentation.scale=[2, 1]"], "augmentation: scale is [minimum, maximum]"),
         ([*hourglass, "--set", "seed"], "a setting is section.name=value"),
         ([*hourglass, "--val", tmp_path / "none.json"], "cannot read labels"),
         ([*hourglass, "--set", "skeleton=horse"], "no skeleton 'horse'"),
