@@ -16,7 +16,7 @@ from cairn.evaluation.protocols import protocol_of
 from cairn.methods.landmarks import teaching, training
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.structures.skeleton import load_skeleton
-from cairn.training.recipe import check_recipe, read_recipe
+from cairn.training.recipe_tables import check_recipe, read_recipe
 
 DATA, RUNS = Path(sys.argv[1]), [Path(run) for run in sys.argv[2:]]
 EYES = protocol_of("eyes")

@@ -12,7 +12,7 @@ import cairn
 from cairn.cli import main
 from cairn.inference.model_spec import ModelSpec
 from cairn.methods import get_method
-from cairn.training.recipe import check_recipe, read_recipe
+from cairn.training.recipe_tables import check_recipe, read_recipe
 from support import ROOT
 from support.blobs import draw_blobs
 
@@ -47,7 +47,7 @@ def notices(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_predict_what_they_did(name: str, blobs: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_models_of_version_0_1_predict_the_same(name: str, blobs: Path, caplog: pytest.LogCaptureFixture) -> None:
     expected = json.loads((OLD / "expected.json").read_text())[name]
     model = cairn.load(OLD / MODELS[name], threads=1, **(EVERYTHING if name.startswith("openpose") else {}))
     assert len(notices(caplog)) == 1
@@ -59,7 +59,7 @@ def test_models_predict_what_they_did(name: str, blobs: Path, caplog: pytest.Log
 
 
 @pytest.mark.parametrize("name", ["person", "person-fp16", "person-single", "face-landmarks"])
-def test_bundled_models_are_restamped_and_predict_what_they_did(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_bundled_models_are_restamped_and_predict_the_same(name: str, caplog: pytest.LogCaptureFixture) -> None:
     expected = json.loads((OLD / "bundled.json").read_text())[name]
     model = cairn.load(name, threads=1)
     assert not notices(caplog)
@@ -81,7 +81,7 @@ def test_recipes_are_read_with_one_line_of_notice(recipe: str, caplog: pytest.Lo
     assert checked.license == tables["license"]
 
 
-def test_a_recipe_of_today_is_read_without_a_notice(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_present_recipe_is_read_without_a_notice(caplog: pytest.LogCaptureFixture) -> None:
     for path in (ROOT / "recipes").rglob("*.toml"):
         read_recipe(path)
     assert not notices(caplog)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +54,23 @@ def ensure_writable_folder(path: str | Path) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write into the folder {path}: {error.strerror or error}") from None
     return path
+
+
+def ensure_unused_names(folder: str | Path, names: Iterable[str]) -> Path:
+    """Creates a folder for new files, and returns it.
+
+    Args:
+        folder: The folder.
+        names: Names of the files to write.
+
+    Raises:
+        OutputError: The folder contains one of the files, or cannot be written to.
+    """
+    folder = Path(folder)
+    taken = [name for name in names if (folder / name).exists()]
+    if taken:
+        raise OutputError(f"{folder / taken[0]} already exists: give another folder with --out")
+    return ensure_writable_folder(folder)
 
 
 def unused_folder(path: str | Path) -> Path:

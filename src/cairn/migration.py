@@ -39,7 +39,7 @@ def notice(where: str, renamed: tuple[str, ...]) -> str:
 
     Args:
         where: The file, as the user named it.
-        renamed: As `rename_keys` returns them.
+        renamed: `old -> new` for each renamed key, as from `rename_keys`.
     """
     return f"{where} was written by an older version of Cairn; read with renamed keys: {', '.join(renamed)}"
 

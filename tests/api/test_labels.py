@@ -32,7 +32,7 @@ def moths(tmp_path: Path) -> Path:
     return tmp_path / "moths.json"
 
 
-def test_a_check_finds_what_the_command_line_finds(labels: Path, tmp_path: Path) -> None:
+def test_a_check_has_the_findings_of_the_command_line(labels: Path, tmp_path: Path) -> None:
     report = cairn.check(labels)
     status = run("check", labels, "--out", tmp_path / "out")
     assert status == report.status
@@ -60,7 +60,7 @@ def test_a_check_counts_progress(labels: Path) -> None:
     assert calls[-1] == ("reading", 24, 24)
 
 
-def test_a_conversion_returns_what_it_wrote(moths: Path, tmp_path: Path) -> None:
+def test_a_conversion_returns_the_written_files(moths: Path, tmp_path: Path) -> None:
     conversion = cairn.convert(moths, tmp_path / "out.csv")
     assert (conversion.num_images, conversion.num_instances) == (3, 4)
     assert conversion.skeleton == read_coco(moths).skeleton

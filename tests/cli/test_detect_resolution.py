@@ -9,7 +9,7 @@ import pytest
 from cairn.inference.model_spec import InputSpec
 from cairn.media.images import read_image, write_image
 from cairn.structures.skeleton import Skeleton
-from cairn.visualization.overlay import object_color
+from cairn.visualization.colors import object_color
 from support.ended import Cairn, Ended, run_cairn
 from support.fake_network import SPEC, totems, write_totem_model
 

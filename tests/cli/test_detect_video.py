@@ -426,6 +426,9 @@ def test_two_flies_keep_their_track_ids_through_a_whole_clip(
 class LabelNetwork:
     """Returns the maps of the annotations, image by image, whatever its input."""
 
+    device = "cpu"
+    threads = 0
+
     def __init__(self, spec: ModelSpec, labels: Labels) -> None:
         self.spec = spec
         self._images = iter(labels)

@@ -17,7 +17,7 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 from cairn.api.load import load
 from cairn.cli import main
 from cairn.media.images import image_size, write_image
-from cairn.training.recipe import to_toml
+from cairn.training.toml import to_toml
 from support.made_figures import SMALL, draw_figure, made_figures
 
 discovering = importlib.import_module("cairn.api.discover")
@@ -139,7 +139,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([gone / "labels.json"], "labels.json"),
         ([images, "--images", empty], "--images goes with a label file"),
         ([images, "--landmarks", "1"], "network.landmarks: Input should be greater than or equal to 2, got 1"),
-        ([images, "--landmarks", "500"], "500 landmarks have no room in maps of"),
+        ([images, "--landmarks", "500"], "500 landmarks do not fit into maps of"),
         ([images, "--set", "input.size=50"], "input.size must be a multiple of"),
         ([images, "--set", "network.landmark=5"], "no setting network.landmark"),
         ([images, "--recipe", other], "the recipe is of hourglass"),

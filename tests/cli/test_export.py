@@ -99,7 +99,8 @@ def test_a_run_is_calibrated_on_its_own_images(
     pytest.importorskip("torch", reason="a run needs torch, which is in the train extra")
     import cairn.methods.openpose.training as openpose
     from cairn.training.data.sources import read_data
-    from cairn.training.recipe import check_recipe, to_toml
+    from cairn.training.recipe_tables import check_recipe
+    from cairn.training.toml import to_toml
 
     labels, folder = labeled(tmp_path / "set", 6), tmp_path / "run"
     folder.mkdir()

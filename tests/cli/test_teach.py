@@ -18,7 +18,8 @@ from cairn.cli import main
 from cairn.methods.landmarks import training
 from cairn.methods.landmarks.images import landmark_skeleton, without_labels
 from cairn.training.engine.loop import write_recipe
-from cairn.training.recipe import check_recipe, to_toml
+from cairn.training.recipe_tables import check_recipe
+from cairn.training.toml import to_toml
 from support.made_figures import SMALL, made_figures
 
 

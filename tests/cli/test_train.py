@@ -11,7 +11,7 @@ import cairn.training.autoconfig.machine as machine
 import cairn.training.engine.loop as fit
 from cairn.cli import main
 from cairn.training.autoconfig.choices import Pace
-from cairn.training.recipe import read_recipe
+from cairn.training.recipe_tables import read_recipe
 from support.made_data import made_labels
 
 
@@ -166,12 +166,12 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         network = recipe["network"]
         assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.3) if pretrained else (0, 1))
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
-    assert "landmarks has no network that starts from ImageNet" in capsys.readouterr().err
+    assert "landmarks has no network with ImageNet weights" in capsys.readouterr().err
 
 
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:
     assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
-    assert "person is a model of openpose: hourglass cannot start from it" in capsys.readouterr().err
+    assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
 
 
 def test_positional_labels_equal_the_option_data(labels: Path, untrained: None) -> None:

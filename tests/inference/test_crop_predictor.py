@@ -37,6 +37,8 @@ class DotNetwork:
 
     spec: ModelSpec = SPEC
     inputs: list[NDArray[np.float32]] = field(default_factory=list)
+    device: str = "cpu"
+    threads: int = 0
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         self.inputs.append(images)
@@ -49,6 +51,8 @@ class LopsidedNetwork:
     """A random linear network, which treats left and right differently."""
 
     spec = SPEC
+    device = "cpu"
+    threads = 0
 
     def __init__(self, seed: int) -> None:
         self.kernels = np.random.default_rng(seed).normal(0, 1, (2, 3, 5, 5))

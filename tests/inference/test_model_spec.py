@@ -18,7 +18,7 @@ from support.fake_network import SPEC
     decode=st.dictionaries(st.text(max_size=9), st.one_of(st.booleans(), st.integers(-99, 99), st.floats(0, 1))),
     metrics=st.dictionaries(st.text(max_size=9), st.floats(0, 100)),
 )
-def test_what_is_written_is_read_back(name: str, skeleton: str, decode: dict, metrics: dict) -> None:
+def test_a_written_specification_is_read_back(name: str, skeleton: str, decode: dict, metrics: dict) -> None:
     spec = ModelSpec(
         name=name,
         method="openpose",
@@ -56,7 +56,7 @@ def changed(**values: object) -> str:
         (changed(input={"resize": "stretch", "size": 10}), r"input\.resize"),
     ],
 )
-def test_what_is_no_specification_is_refused_in_one_line(text: str, message: str) -> None:
+def test_invalid_specifications_are_one_line_errors(text: str, message: str) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         ModelSpec.from_json(text)
     assert "\n" not in str(caught.value)

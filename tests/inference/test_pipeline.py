@@ -63,7 +63,7 @@ def test_stage_gets_one_item_at_a_time_in_order(ahead: int) -> None:
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
-def test_no_more_is_drawn_than_the_queues_hold(ahead: int) -> None:
+def test_at_most_as_many_items_as_the_queues_hold_are_read_ahead(ahead: int) -> None:
     drawn = 0
 
     def items() -> Iterator[int]:
@@ -83,7 +83,7 @@ def test_no_more_is_drawn_than_the_queues_hold(ahead: int) -> None:
 @pytest.mark.parametrize("ahead", AHEAD)
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 @pytest.mark.parametrize("where", ["items", "first", "second"])
-def test_an_exception_comes_after_what_was_before_it(ahead: int, error: type[BaseException], where: str) -> None:
+def test_an_exception_follows_the_items_before_it(ahead: int, error: type[BaseException], where: str) -> None:
     def broken_from(place: str, item: int) -> int:
         if place == where and item == 5:
             raise error(place)
@@ -115,7 +115,7 @@ def test_when_the_caller_stops_the_threads_stop_and_the_items_are_closed(ahead: 
     assert running() == 0
 
 
-def test_a_caller_that_is_slow_or_gone_does_not_hang_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_or_absent_caller_does_not_block_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage that never returns is left behind when the caller stops."""
     monkeypatch.setattr("cairn.inference.pipeline.PATIENCE", 0.05)
     never = threading.Event()
@@ -126,12 +126,12 @@ def test_a_caller_that_is_slow_or_gone_does_not_hang_it(monkeypatch: pytest.Monk
 
 
 @given(st.lists(st.integers(), max_size=20), st.integers(1, 4), st.integers(0, 3))
-def test_abreast_is_the_same_work_in_the_same_order(items: list[int], count: int, ahead: int) -> None:
+def test_a_parallel_stage_keeps_results_and_order(items: list[int], count: int, ahead: int) -> None:
     stage = Parallel(lambda x: 3 * x + 1, count)
     assert list(overlap(iter(items), stage, lambda x: -x, ahead=ahead)) == [-(3 * x + 1) for x in items]
 
 
-def test_abreast_means_so_many_at_the_same_time_and_no_more() -> None:
+def test_a_parallel_stage_runs_at_most_its_number_of_items_concurrently() -> None:
     """The barrier would block with fewer threads."""
     barrier, inside, most = threading.Barrier(3, timeout=20), threading.Semaphore(3), []
 
@@ -146,7 +146,7 @@ def test_abreast_means_so_many_at_the_same_time_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
-def test_an_error_abreast_comes_after_all_items_before_it(ahead: int) -> None:
+def test_an_error_in_a_parallel_stage_follows_all_items_before_it(ahead: int) -> None:
     def stage(item: int) -> int:
         if item == 5:
             raise ValueError("five")

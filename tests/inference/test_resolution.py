@@ -22,6 +22,8 @@ class NoiseNetwork:
     """Random maps that depend on the input size alone."""
 
     spec = SPEC
+    device = "cpu"
+    threads = 0
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
@@ -80,6 +82,8 @@ def test_average_over_scales_does_not_shift_maps() -> None:
 
     class RampNetwork:
         spec = SPEC
+        device = "cpu"
+        threads = 0
 
         def __call__(self, images: NDArray[np.float32]) -> Maps:
             height, width = images.shape[2:]

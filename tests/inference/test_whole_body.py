@@ -39,6 +39,8 @@ class DotNetwork:
 
     spec: ModelSpec
     inputs: list[NDArray[np.float32]] = field(default_factory=list)
+    device: str = "cpu"
+    threads: int = 0
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         self.inputs.append(images)
@@ -130,7 +132,7 @@ def test_missing_neck_is_the_mean_of_the_shoulders() -> None:
     assert np.isfinite(face_boxes(poses)).any()
 
 
-def test_head_alone_places_a_face() -> None:
+def test_a_face_is_placed_by_the_head_alone() -> None:
     poses = people(np.arange(30, dtype=float).reshape(1, 15, 2) * 7, skeleton=load_skeleton("mpii15"))
     head, neck = poses.keypoints[0, 0], poses.keypoints[0, 1]
     np.testing.assert_allclose(face_boxes(poses)[0], square(head, 1.33 * np.hypot(*(head - neck))), rtol=1e-5)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError
-from cairn.media.images import as_image, as_images, is_batch, read_image, write_image
+from cairn.media.images import read_image, write_image
+from cairn.media.inputs import as_image, as_images, is_batch
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 

@@ -99,7 +99,7 @@ paths = st.builds(
 
 
 @given(st.lists(paths, unique_by=str.lower, max_size=12))
-def test_no_two_results_meet(names: list[str]) -> None:
+def test_output_names_are_unique(names: list[str]) -> None:
     outputs = list(_without_suffix([PurePath(name) for name in names]))
     assert len({str(output).lower() for output in outputs}) == len(names)
     assert [output.parent for output in outputs] == [PurePath(name).parent for name in names]
@@ -109,7 +109,7 @@ def kinds(*sources: str) -> dict[str, tuple[str, str]]:
     return {each.name.path.as_posix(): (each.kind, each.name.output.as_posix()) for each in find_sources(sources)}
 
 
-def test_clips_are_told_by_what_they_are_called(tree: Path) -> None:
+def test_clips_are_recognized_by_their_names(tree: Path) -> None:
     for name in ("clip.mp4", "clip.MOV", "a.mp4", "shot_0001.png", "shot_0002.png", "5"):
         (tree / "pics" / name).touch()
     assert kinds("pics/clip.mp4", "pics/absent.webm") == {

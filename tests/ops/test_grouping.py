@@ -102,7 +102,7 @@ def test_no_person_gets_a_joint_twice(order: Order) -> None:
     assert holding.tolist() == [True, True, False]
 
 
-def test_in_global_order_a_redundant_limb_of_high_priority_decides() -> None:
+def test_a_redundant_limb_of_high_priority_takes_precedence_in_global_order() -> None:
     """A weak limb connects joint 2 to the wrong person; the stronger redundant limb 0-2 to the right one."""
     joints = np.array([0, 0, 1, 1, 2])
     rows = [(0, 0, 2, 0.9), (0, 1, 3, 0.9), (1, 3, 4, 0.3), (2, 0, 4, 0.8)]

@@ -273,7 +273,7 @@ def test_a_mean_needs_all_its_parts_and_a_joint_of_the_same_name_comes_first() -
 
 def test_plot_without_a_known_image_raises() -> None:
     for draw in (tracked().plot, lambda: tracked().save("out.png")):
-        with pytest.raises(CairnError, match="do not know their image: give one"):
+        with pytest.raises(CairnError, match="the image of these poses is unknown: pass it"):
             draw()
     assert tracked()._repr_png_() is None
 

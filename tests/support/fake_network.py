@@ -41,6 +41,8 @@ class FakeNetwork:
     spec: ModelSpec
     maps: Maps
     inputs: list[NDArray[np.float32]] = field(default_factory=list)
+    device: str = "cpu"
+    threads: int = 0
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:
         self.inputs.append(images)

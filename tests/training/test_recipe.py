@@ -9,7 +9,7 @@ from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.landmarks.recipe import Recipe as LandmarksRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
 from cairn.structures.skeleton import Skeleton
-from cairn.training.recipe import check_recipe, migrate, override, put, read_recipe
+from cairn.training.recipe_tables import check_recipe, migrate, override, put, read_recipe
 from cairn.training.toml import to_toml
 from support import ROOT
 
@@ -138,7 +138,7 @@ def test_a_setting_of_version_0_1_overrides_the_value_of_a_recipe(caplog):
 @pytest.mark.parametrize(
     ("method", "expected"), [("hourglass", {"backbone": "hourglass-stem"}), ("landmarks", {"kind": "paper"})]
 )
-def test_a_key_of_version_0_1_is_renamed_as_its_method_has_it(method, expected):
+def test_a_key_of_version_0_1_is_renamed_by_method(method, expected):
     # vocabulary: off
     old = {"method": method, "network": {"trunk": "paper"}}
     assert migrate(old)[0]["network"] == expected

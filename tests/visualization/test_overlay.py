@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from cairn.errors import CairnError
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, joined, load_skeleton, skeleton_names
-from cairn.visualization.overlay import draw, joint_colors, limb_colors, line_widths, object_color
+from cairn.visualization.colors import joint_colors, limb_colors, object_color
+from cairn.visualization.overlay import draw, line_widths
 from support.fake_network import TOTEM
 from support.fake_poses import random_poses
 
@@ -40,7 +41,7 @@ def test_no_instances_draw_nothing() -> None:
     np.testing.assert_array_equal(draw(GRAY, Poses.empty(TOTEM)), GRAY)
 
 
-def test_ink_is_on_limbs_and_joints_alone() -> None:
+def test_only_pixels_of_limbs_and_joints_change() -> None:
     points = np.array([(20, 20), (80, 60), (140, 60)], float)
     ink = changed(draw(GRAY, one([tuple(point) for point in points])))
     ys, xs = np.mgrid[:120, :160]

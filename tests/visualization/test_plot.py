@@ -15,7 +15,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
 POSES = replace(random_poses(3, 2), image=IMAGE)
 
 
-def test_a_plot_is_what_draw_returns() -> None:
+def test_a_plot_equals_the_result_of_draw() -> None:
     before = IMAGE.copy()
     assert np.array_equal(POSES.plot().image, draw(IMAGE, POSES))
     assert np.array_equal(POSES.plot(threshold=0.5, by="object").image, draw(IMAGE, POSES, 0.5, "object"))

@@ -84,7 +84,7 @@ def discover(
 
 
 def _read(recipe: str | Path) -> dict[str, Any]:
-    from cairn.training.recipe import read_recipe
+    from cairn.training.recipe_tables import read_recipe
 
     return read_recipe(recipe)
 
@@ -105,12 +105,13 @@ def _plan(
 ) -> TrainingPlan:
     """Returns a complete recipe of the method `landmarks`, and the folder of its run."""
     from cairn.api.training import TrainingPlan
+    from cairn.methods.landmarks import METHOD
     from cairn.methods.landmarks.recipe import Recipe
     from cairn.methods.landmarks.training import repeated
-    from cairn.training.recipe import check_recipe, put
+    from cairn.training.recipe_tables import check_recipe, put
 
-    if tables["method"] != "landmarks":
-        raise RecipeError(f"cairn discover trains the method landmarks, and the recipe is of {tables['method']}")
+    if tables["method"] != METHOD.name:
+        raise RecipeError(f"cairn discover trains the method {METHOD.name}, and the recipe is of {tables['method']}")
     if sources:
         put(tables, "data.train", sources)
     for key, value in values.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, removed_if_empty
 from cairn.api.report import Comparison, Report
+from cairn.api.run import Run
 from cairn.api.settings import Settings
 from cairn.errors import CairnError, LabelError
 
@@ -135,7 +136,7 @@ def _split(split: str | None) -> Literal["train", "val"] | None:
 
 def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     """Returns unique names: the models' own, or the paths where two models have the same."""
-    paths = [str(getattr(model, "folder", model)) for model in given]
+    paths = [str(model.folder if isinstance(model, Run) else model) for model in given]
     if len(set(paths)) < len(paths):
         raise CairnError("a model is given twice: give different models to compare")
     return [name if own.count(name) == 1 else path for name, path in zip(own, paths, strict=True)]

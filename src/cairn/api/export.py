@@ -142,7 +142,7 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     require_training()
     from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import export_from
-    from cairn.training.recipe import check_recipe, read_recipe
+    from cairn.training.recipe_tables import check_recipe, read_recipe
 
     tables = with_settings(read_recipe(run / "recipe.toml"), settings)
     training = training_of(tables)
@@ -218,7 +218,7 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
 def _labels_of(run: Path) -> tuple[Labels, Labels]:
     """Returns the training labels of a run, and its validation labels."""
     from cairn.methods.autoconfig import training_of
-    from cairn.training.recipe import check_recipe, read_recipe
+    from cairn.training.recipe_tables import check_recipe, read_recipe
 
     tables = read_recipe(run / "recipe.toml")
     training = training_of(tables)

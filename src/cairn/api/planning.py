@@ -99,7 +99,7 @@ def plan_detection(
 
 def _find(names: Sequence[Any]) -> tuple[list[Source], Source | None]:
     """Returns all sources, and the one image or clip that was named itself, if there is one."""
-    from cairn.media.images import describe
+    from cairn.media.inputs import describe
     from cairn.media.sources import find_sources
 
     if wrong := [name for name in names if not isinstance(name, str | PathLike | int)]:

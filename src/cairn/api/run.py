@@ -59,7 +59,7 @@ class Run:
     @property
     def recipe(self) -> dict[str, Any]:
         """Every value of the recipe, as trained; keys of older versions are renamed."""
-        from cairn.training.recipe import read_recipe
+        from cairn.training.recipe_tables import read_recipe
 
         return read_recipe(self.folder / "recipe.toml")
 

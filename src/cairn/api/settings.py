@@ -25,7 +25,7 @@ def with_settings(tables: Mapping[str, Any], settings: Settings) -> dict[str, An
     Raises:
         RecipeError: A setting has no value, or its section is not a section.
     """
-    from cairn.training.recipe import override, put
+    from cairn.training.recipe_tables import override, put
 
     if not isinstance(settings, Mapping):
         return override(tables, settings or ())

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.run import Run
 from cairn.api.settings import Settings, with_settings
 from cairn.errors import RecipeError
 from cairn.extras import require_training
 
 if TYPE_CHECKING:
-    from cairn.api.run import Run
     from cairn.api.training import TrainingPlan
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,9 @@ def train(
             raise RecipeError(f"two recipes are given, {data} and {recipe}: give one, and labels")
         data, recipe = None, data
     values = {"run.epochs": epochs, "run.batch_size": batch_size, "seed": seed, "name": name}
-    values["pretrained"] = None if pretrained is None else str(getattr(pretrained, "folder", pretrained))
+    values["pretrained"] = (
+        None if pretrained is None else str(pretrained.folder if isinstance(pretrained, Run) else pretrained)
+    )
     request = _Request(
         recipe=recipe,
         method=method,
@@ -115,7 +117,7 @@ class _Request:
 
 def _plan(request: _Request) -> TrainingPlan:
     """Returns a complete recipe with reasons, and the folder of its run."""
-    from cairn.training.recipe import put
+    from cairn.training.recipe_tables import put
 
     data = request.data
     if request.resume:
@@ -133,7 +135,7 @@ def _plan(request: _Request) -> TrainingPlan:
 def _tables(request: _Request) -> dict[str, Any]:
     """Returns the values that were given. Raises RecipeError where they contradict one another."""
     from cairn.api.training import label_source
-    from cairn.training.recipe import put, read_recipe
+    from cairn.training.recipe_tables import put, read_recipe
 
     data, recipe = request.data, request.recipe
     if (data.images and not data.train) or (data.val_images and not data.val):
@@ -161,7 +163,7 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     from cairn.files import unused_folder
     from cairn.methods.autoconfig import configure, training_of, with_network
     from cairn.training.autoconfig.choices import Choice
-    from cairn.training.recipe import check_recipe
+    from cairn.training.recipe_tables import check_recipe
     from cairn.training.run_folder import check_free
 
     if "method" in tables:

@@ -46,7 +46,7 @@ def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
     from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import train
     from cairn.training.engine.processes import joined, on_first
-    from cairn.training.recipe import check_recipe
+    from cairn.training.recipe_tables import check_recipe
 
     with joined() as group:
         plan = on_first(prepare)

@@ -40,7 +40,7 @@ def check(
     cairn check train.json --val val.json
     """
     from cairn.api.check import check as validate
-    from cairn.cli.reports import bars
+    from cairn.cli.progress import bars
     from cairn.files import unused_folder
 
     folder = out or unused_folder(f"check-{labels[0].stem}")

@@ -84,7 +84,7 @@ def evaluate(
     from cairn.api.evaluate import evaluate as measure
     from cairn.api.report import Comparison
     from cairn.cli.metrics import print_comparison, print_report
-    from cairn.cli.reports import bars
+    from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
 
     *models, labels = given

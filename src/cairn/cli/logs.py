@@ -15,7 +15,7 @@ def show_log(*informing: str) -> None:
     Where torchrun started several processes, only the first one prints.
 
     Args:
-        informing: Of `API`, `METHODS` and `TRAINING`.
+        informing: A selection of `API`, `METHODS` and `TRAINING`.
     """
     logger = logging.getLogger("cairn")
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +12,7 @@ from cairn.errors import VideoError
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
+    from cairn.api.progress import Progress
 
 
 class ProgressBar:
@@ -53,21 +54,36 @@ class ProgressBar:
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        # rich would redirect stdout to its own console.
-        bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True)
+        bar = _new_bar()
         self._bar = self._open.enter_context(bar)
         self._task = bar.add_task(self.label, total=None)
 
 
 @contextmanager
-def bar(name: str, count: int) -> Iterator[Callable[[int], None] | None]:
-    """Yields a function that takes the number of images done; None where there is no terminal."""
-    with ProgressBar(name) as progress:
-        yield (lambda done: progress.advance(done, count)) if progress.enabled else None
+def bars() -> Iterator[Progress | None]:
+    """Yields a callback that draws a bar on stderr for each task; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    tasks: dict[str, Any] = {}
+    with _new_bar() as drawn:
+
+        def update(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = drawn.add_task(name, total=total)
+            drawn.update(tasks[name], completed=done)
+
+        yield update
+
+
+def _new_bar() -> Any:
+    """Returns a bar of rich on stderr, which is imported only where a bar is drawn."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # rich would redirect stdout to its own console.
+    return Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True)
 
 
 def summary(run: DetectionRun) -> str:

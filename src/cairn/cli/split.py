@@ -35,7 +35,7 @@ def split(
     cairn split labels.json splits && cairn train splits/train.json --val splits/val.json
     """
     from cairn.api.split import split as divide
-    from cairn.cli.reports import bars
+    from cairn.cli.progress import bars
 
     with bars() as progress:
         result = divide(labels, out, images=images, share=share, seed=seed, split_file=split_file, progress=progress)

@@ -1,4 +1,4 @@
-"""Infers what labels do not state about their skeleton from the data and the names, and reports what is inferred."""
+"""Infers limbs, flip pairs and sigmas that labels do not state, and reports what is inferred."""
 
 from __future__ import annotations
 

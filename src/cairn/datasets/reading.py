@@ -83,7 +83,7 @@ def detect_format(path: Path, formats: Sequence[Format] = FORMATS) -> Format:
 
 
 def _reason(path: Path, start: bytes, formats: Sequence[Format]) -> str:
-    """Why a path is of no format, and what is expected."""
+    """Returns why a path is of no registered format, and what is expected."""
     if (table := yaml_in(path)) is not None:
         return f"{table} has neither kpt_shape (YOLO-pose) nor bodyparts (DeepLabCut): it describes no keypoints"
     if path.is_dir():

@@ -7,7 +7,6 @@ and Leeds Sports against 10,000 others, the most similar pair reaches 0.93; neig
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError
+from cairn.machine import available_cores
 from cairn.media.images import read_image
 from cairn.structures.geometry import Size
 
@@ -31,7 +31,7 @@ MIN_DEVIATION = 0.5  # standard deviation of a thumbnail in gray levels, below w
 
 @dataclass(frozen=True, eq=False)
 class Signatures:
-    """What N images are compared by.
+    """Signatures by which N images are compared.
 
     Attributes:
         thumbnails: (N, SIDE²) float32 of mean 0 and norm 1, so that a dot product is a correlation; 0 for a uniform
@@ -59,7 +59,7 @@ def read_signatures(paths: Sequence[Path], progress: Callable[[int], None] | Non
     """
     thumbnails = np.zeros((len(paths), SIDE * SIDE), np.float32)
     digests, sizes, unreadable = [], [], {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, available_cores())) as pool:
         for i, (thumbnail, digest, size, reason) in enumerate(pool.map(_signature, paths)):
             thumbnails[i] = thumbnail
             digests.append(digest)
@@ -97,7 +97,7 @@ def group_similar(signatures: Signatures, groups: Iterable[Sequence[int]] = ()) 
     image are merged.
 
     Args:
-        signatures: Of the N images.
+        signatures: Signatures of the N images.
         groups: Indices of images that belong together for other reasons.
     """
     group = np.arange(len(signatures))

@@ -20,7 +20,7 @@ def form_by_name(path: Path, formats: Sequence[Format] = FORMATS) -> str:
     match = next((candidate for candidate in formats if candidate.write and suffix in candidate.suffixes), None)
     if match is None:
         writable = (f"{known.suffixes[0] or 'a folder'} ({known.name})" for known in formats if known.write)
-        raise OutputError(f"cannot tell the format of {path} by its suffix: expected {', '.join(writable)}")
+        raise OutputError(f"cannot determine the format of {path} by its suffix: expected {', '.join(writable)}")
     return match.name
 
 

@@ -28,7 +28,7 @@ class Evaluation:
     Attributes:
         labels: The ground truth.
         predictions: One `Poses` per image of the labels.
-        task: The task of the model, which decides how predictions are paired with the labels.
+        task: The task of the model, which determines how predictions are paired with the labels.
         pairs: Annotated instances and their predictions.
         pck: Over all annotated instances; the keypoints of a missed instance count as wrong.
         error: NME of the detected keypoints.
@@ -67,7 +67,7 @@ def evaluate(
         task: The task of the model. "multi_instance" is measured by OKS AP and PCK; "single_instance" and "crop" are
             measured by PCK. "crop" gets the annotated bounding boxes as input.
         protocol: Defines the reference length of PCK; None takes the default for these labels.
-        threshold: Of PCK, in reference lengths; None takes the protocol's default.
+        threshold: Threshold of PCK in reference lengths; None takes the protocol's default.
         mean: How PCK is averaged over keypoints.
         progress: Called with the number of images done.
 
@@ -105,7 +105,7 @@ def measure(
         predictions: One `Poses` per image of the labels, in their order.
         task: The task of the model.
         protocol: Defines the reference length of PCK; None takes the default for these labels.
-        threshold: Of PCK, in reference lengths; None takes the protocol's default.
+        threshold: Threshold of PCK in reference lengths; None takes the protocol's default.
         mean: How PCK is averaged over keypoints.
         seconds: Time per image, to report.
 

@@ -27,7 +27,7 @@ class Pck:
 
     Attributes:
         protocol: Defines the reference length and the joints that the mean ignores.
-        threshold: In reference lengths.
+        threshold: Threshold of the distance in reference lengths.
         mean: How `value` and `area` average over keypoints.
         errors: (N, K) normalized errors, see `pck.normalized_errors`.
         per_joint: (K,) percent.
@@ -75,7 +75,7 @@ def measure_pck(pairs: Pairs, protocol: Protocol, threshold: float | None = None
     Args:
         pairs: Annotated instances and their predictions.
         protocol: Defines the reference length.
-        threshold: In reference lengths; None takes the protocol's default.
+        threshold: Threshold of the distance in reference lengths; None takes the protocol's default.
         mean: How to average over keypoints.
 
     Raises:

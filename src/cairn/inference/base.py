@@ -12,24 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import LabelError
 from cairn.inference.model_spec import ModelSpec
-from cairn.inference.network import Maps, Network
-from cairn.media.images import ImageLike, as_image, as_images, is_batch
-from cairn.structures.geometry import Affine
+from cairn.inference.network import Maps, MapsOfImage, Network
+from cairn.inference.stream import Frame, OnError, StreamBoxes, StreamOptions, open_stream
+from cairn.media.inputs import ImageLike, as_image, as_images, is_batch
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
-    from cairn.inference.stream import Frame, OnError, StreamBoxes
     from cairn.media.reading import SourceLike
 
 Raw = TypeVar("Raw")
-"""What a predictor passes from `infer` to `decode_raw`."""
+"""Type of the values that a predictor passes from `infer` to `decode_raw`."""
 
 Decode: TypeAlias = Callable[[Maps], Poses]
 """Decoder of a method: the maps of one image, name -> (C, h, w), to poses in map cells."""
-
-MapsOfImage: TypeAlias = tuple[Maps, Affine]
-"""Maps of one image, name -> (C, h, w), and the map from their cells to image pixels."""
 
 BATCH = 8
 """Maximum number of images that the network runs on at once; memory does not grow with the size of a batch."""
@@ -64,12 +60,12 @@ class BasePredictor(ABC, Generic[Raw]):
     @property
     def device(self) -> str:
         """The device in use, such as "cpu" or "cuda:0"."""
-        return str(getattr(self.networks[0], "device", "cpu"))
+        return self.networks[0].device
 
     @property
     def threads(self) -> int:
         """Number of CPU cores that the network uses for one image; 0 is all."""
-        return int(getattr(self.networks[0], "threads", 0))
+        return self.networks[0].threads
 
     @property
     def has_maps(self) -> bool:
@@ -178,8 +174,6 @@ class BasePredictor(ABC, Generic[Raw]):
             ImageError: The source names nothing.
             CairnError: An option is invalid for this predictor.
         """
-        from cairn.inference.stream import StreamOptions, open_stream
-
         options = StreamOptions(track, smooth, min_confidence, threads, rate, boxes, on_error, maps)
         return open_stream(self, source, options)
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ModelError
-from cairn.inference.base import BATCH, BasePredictor, Decode, MapsOfImage, to_input
+from cairn.inference.base import BATCH, BasePredictor, Decode, to_input
 from cairn.inference.model_spec import ModelSpec
-from cairn.inference.network import Network
+from cairn.inference.network import MapsOfImage, Network
 from cairn.inference.resolution import Resolution, average_maps
 from cairn.structures.geometry import Affine, Size, field_affine
 from cairn.structures.poses import Poses

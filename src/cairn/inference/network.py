@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from cairn.errors import ModelError
 from cairn.inference.devices import candidates, log_device, warn_of_fallback
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
+from cairn.structures.geometry import Affine
 
 Maps: TypeAlias = dict[str, NDArray[np.float32]]
 """Output name -> (B, C, h, w), with h = H/s and w = W/s."""
+
+MapsOfImage: TypeAlias = tuple[Maps, Affine]
+"""Maps of one image, name -> (C, h, w), and the map from their cells to image pixels."""
 
 MAX_THREADS = 256
 """Maximum number of threads: onnxruntime creates as many as it is asked for, and hangs on absurd numbers."""
@@ -25,6 +29,16 @@ class Network(Protocol):
     @property
     def spec(self) -> ModelSpec:
         """The specification of the model."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """The device in use, such as "cpu" or "cuda:0"."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU cores for one image; 0 is all."""
         ...
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:

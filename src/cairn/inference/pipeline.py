@@ -126,7 +126,7 @@ def _draw(items: Iterable[Any], sink: Queue, stopped: threading.Event) -> None:
     except BaseException as error:  # an interrupt too is raised in the caller
         _put(sink, (None, error), stopped)
     finally:
-        if isinstance(iterator, Iterator) and hasattr(iterator, "close"):
+        if isinstance(iterator, Generator):
             iterator.close()
 
 

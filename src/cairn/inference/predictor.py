@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, overload
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from cairn.inference.base import to_input
 from cairn.inference.bottom_up import BottomUpPredictor
 from cairn.inference.boxes import MIN_CROP, check_boxes, large_enough, overlapping
-from cairn.inference.model_spec import ModelSpec
-from cairn.inference.network import Network
+from cairn.inference.protocol import Predictor
 from cairn.inference.refine import RefinedPredictor
 from cairn.inference.settings import check_settings
 from cairn.inference.top_down import CROPS_AT_ONCE, TopDownPredictor
-from cairn.media.images import ImageLike
-from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton
-
-if TYPE_CHECKING:
-    from cairn.inference.stream import Frame, OnError, StreamBoxes
-    from cairn.media.reading import SourceLike
 
 __all__ = [
     "CROPS_AT_ONCE",
@@ -37,74 +23,3 @@ __all__ = [
     "overlapping",
     "to_input",
 ]
-
-
-class Predictor(Protocol):
-    """Detects the instances of an image: what `cairn.load` returns.
-
-    `cairn.inference.base.BasePredictor` documents each method.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        ...
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """Keypoints and limbs of the poses."""
-        ...
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The specification of the model."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """The device in use, such as "cpu" or "cuda:0"."""
-        ...
-
-    @property
-    def networks(self) -> tuple[Network, ...]:
-        """The networks that the predictor runs, the first one first."""
-        ...
-
-    @property
-    def has_maps(self) -> bool:
-        """Whether `stream` can keep the output maps of the whole image."""
-        ...
-
-    @overload
-    def __call__(self, image: ImageLike, boxes: ArrayLike | None = None) -> Poses: ...
-
-    @overload
-    def __call__(
-        self, image: list[Any] | tuple[Any, ...], boxes: Sequence[ArrayLike | None] | None = None
-    ) -> list[Poses]: ...
-
-    def __call__(self, image: Any, boxes: Any = None) -> Any:
-        """Returns the poses in an image, or in each image of a batch."""
-        ...
-
-    def batch(
-        self, images: Sequence[ImageLike] | NDArray[np.uint8], boxes: Sequence[ArrayLike | None] | None = None
-    ) -> list[Poses]:
-        """Returns the poses in each image of a batch."""
-        ...
-
-    def stream(
-        self,
-        source: SourceLike,
-        *,
-        track: bool = False,
-        smooth: float = 0.0,
-        min_confidence: float = 0.0,
-        threads: int = 0,
-        rate: float = 25.0,
-        boxes: StreamBoxes = None,
-        on_error: OnError = "warn",
-        maps: bool = False,
-    ) -> Iterator[Frame]:
-        """Returns an iterator over the frames of a source, with poses."""
-        ...

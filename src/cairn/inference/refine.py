@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +12,8 @@ from cairn.inference.base import BasePredictor
 from cairn.inference.boxes import large_enough, overlapping
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
+from cairn.inference.protocol import Predictor
 from cairn.structures.poses import Poses
-
-if TYPE_CHECKING:
-    from cairn.inference.predictor import Predictor
 
 
 class RefinedPredictor(BasePredictor[Poses]):

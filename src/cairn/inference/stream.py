@@ -12,21 +12,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cairn import machine
 from cairn.errors import CairnError, ImageError, LabelError, ModelError
+from cairn.inference.network import MapsOfImage
 from cairn.inference.pipeline import AHEAD, Parallel, overlap
 from cairn.media.names import ImageName
 from cairn.media.reading import SourceFrame, SourceLike, open_source
 from cairn.structures.poses import Poses
+from cairn.structures.skeleton import Skeleton
 from cairn.tracking.tracker import Tracker
-
-if TYPE_CHECKING:
-    from cairn.inference.base import BasePredictor, MapsOfImage
 
 OnError: TypeAlias = Literal["warn", "raise", "yield"]
 """What happens with a frame that cannot be read."""
@@ -106,6 +105,42 @@ class StreamOptions:
         Tracker(smooth=self.smooth)
 
 
+class StreamPredictor(Protocol):
+    """The members of a predictor that a stream uses; `cairn.inference.base.BasePredictor` documents each."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        ...
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Keypoints and limbs of the poses."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Number of CPU cores that the network uses for one image; 0 is all."""
+        ...
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether `infer` gives the output maps of the whole image."""
+        ...
+
+    def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Any:
+        """Runs the network on one image (H, W, 3) uint8 RGB."""
+        ...
+
+    def decode_raw(self, raw: Any) -> Poses:
+        """Returns the poses, in image pixels, of the result of `infer`."""
+        ...
+
+    def maps_of(self, raw: Any) -> MapsOfImage | None:
+        """Returns the output maps of the whole image; None where `has_maps` is False."""
+        ...
+
+
 @dataclass
 class _Work:
     """A frame between two stages."""
@@ -117,9 +152,7 @@ class _Work:
     maps: MapsOfImage | None = None
 
 
-def open_stream(
-    predictor: BasePredictor[Any], source: SourceLike, options: StreamOptions
-) -> Generator[Frame, None, None]:
+def open_stream(predictor: StreamPredictor, source: SourceLike, options: StreamOptions) -> Generator[Frame, None, None]:
     """Returns a generator over the frames of a source; closing it stops all threads.
 
     Raises:
@@ -148,7 +181,7 @@ def queue_length(threads: int) -> int:
 
 
 def _frames(
-    predictor: BasePredictor[Any], frames: Iterator[SourceFrame], options: StreamOptions
+    predictor: StreamPredictor, frames: Iterator[SourceFrame], options: StreamOptions
 ) -> Generator[Frame, None, None]:
     stages = _stages(predictor, options)
     alone = 0  # images that are not part of a clip
@@ -174,7 +207,7 @@ def _frames(
         raise failed
 
 
-def _frame_of(work: _Work, alone: int, predictor: BasePredictor[Any]) -> Frame:
+def _frame_of(work: _Work, alone: int, predictor: StreamPredictor) -> Frame:
     frame = work.frame
     return Frame(
         index=alone if frame.name.frame is None else frame.name.frame,
@@ -189,7 +222,7 @@ def _frame_of(work: _Work, alone: int, predictor: BasePredictor[Any]) -> Frame:
     )
 
 
-def _stages(predictor: BasePredictor[Any], options: StreamOptions) -> list[Callable[[_Work], _Work]]:
+def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable[[_Work], _Work]]:
     tracker: Tracker | None = None
     clip: PurePath | None = None
 

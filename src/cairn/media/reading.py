@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, ImageError, VideoError
-from cairn.media.images import ImageLike, as_image, describe, is_batch, read_image
+from cairn.media.images import read_image
+from cairn.media.inputs import ImageLike, as_image, describe, is_batch
 from cairn.media.names import ImageName
 from cairn.media.sources import Source, find_sources, numbered_images
 from cairn.media.video import Video, open_camera, open_video
@@ -28,7 +29,7 @@ class SourceFrame:
     """An image, or one frame of a clip.
 
     Attributes:
-        name: Its name.
+        name: Name of the frame and of its results.
         image: (H, W, 3) uint8 RGB; None where it could not be read.
         error: What is wrong with it, or with the clip from there on.
         rate: Frames per second of the clip.

@@ -13,7 +13,8 @@ from typing import Literal
 
 from cairn.errors import ImageError
 from cairn.media.folders import is_input, walk_folder
-from cairn.media.images import IMAGE_SUFFIXES, is_url
+from cairn.media.images import IMAGE_SUFFIXES
+from cairn.media.inputs import is_url
 from cairn.media.names import ImageName
 from cairn.media.video import VIDEO_SUFFIXES
 

@@ -1,7 +1,7 @@
-"""Automatic configuration: what a training run uses where the user says nothing.
+"""Automatic configuration: values of a recipe that the user does not set.
 
-The labels, the machine and the pretrained weights decide. Every value that is chosen here has a reason, which is
-printed and stands beside it in the run's recipe.
+They follow from the labels, the machine and the pretrained weights. Each has a reason, which is logged and written
+beside the value in the recipe of the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cairn.training.recipe import Recipe
 
 GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "instances", "coco", "data", "result")
-"""Names of label files that do not say what is labeled: the model is named after their folder."""
+"""Generic names of label files, for which a model is named after the folder of the file."""
 
 PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 """Learning rate of pretrained weights, and of new layers on a backbone that has a lower rate of its own."""
@@ -32,13 +32,13 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     """Completes the tables of a recipe.
 
     Args:
-        tables: What the user set, and `data.train` at least.
+        tables: The values that the user sets; `data.train` is required.
 
     Returns:
-        A whole recipe, with a reason for each value that the user did not set.
+        The complete recipe, with a reason for each value that the user does not set.
 
     Raises:
-        CairnError: As reading the labels, or training by the recipe, does.
+        CairnError: The labels cannot be read, or the recipe cannot be used.
     """
     from cairn.structures.skeleton import load_skeleton
     from cairn.training.autoconfig.choices import Choice, measure_labels
@@ -46,7 +46,8 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     from cairn.training.backbones.imagenet import IMAGENET
     from cairn.training.checkpoints.pretrained import read_start
     from cairn.training.data.sources import read_source
-    from cairn.training.recipe import NOTHING, LabelSource, check_recipe
+    from cairn.training.recipe import NOTHING, LabelSource
+    from cairn.training.recipe_tables import check_recipe
 
     source = LabelSource.model_validate(tables["data"]["train"][0])
     skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
@@ -75,10 +76,10 @@ def configure(tables: Mapping[str, Any]) -> Choice:
 
 
 def with_network(choice: Choice) -> Choice:
-    """Adds the network of the pretrained weights, where the recipe names none.
+    """Adds the network of the pretrained weights to a recipe that names no network.
 
     Raises:
-        RecipeError: The method cannot start from these weights.
+        RecipeError: The method cannot be fine-tuned from these weights.
     """
     from cairn.training.autoconfig.choices import Choice, choose_backbone
     from cairn.training.backbones.imagenet import IMAGENET
@@ -95,12 +96,14 @@ def with_network(choice: Choice) -> Choice:
     training = chosen.training()
     if pretrained == IMAGENET:
         if not training.imagenet_network:
-            raise RecipeError(f"{chosen.name} has no network that starts from ImageNet")
-        network, reason = training.imagenet_network, "the one that starts from ImageNet"
+            raise RecipeError(f"{chosen.name} has no network with ImageNet weights: use --from none")
+        network, reason = training.imagenet_network, "its backbone has ImageNet weights"
     else:
         start = read_start(str(pretrained))
         if start.method != chosen.name or training.network_of is None:
-            raise RecipeError(f"{start.name} is a model of {start.method}: {chosen.name} cannot start from it")
+            raise RecipeError(
+                f"{start.name} is a model of {start.method}: {chosen.name} cannot be fine-tuned from its weights"
+            )
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
     backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
@@ -112,7 +115,7 @@ def with_network(choice: Choice) -> Choice:
 
 
 def training_of(tables: Mapping[str, Any]) -> TrainingMethod:
-    """What the training engine needs of the method that a recipe names.
+    """Returns the training code of the method that a recipe names.
 
     Raises:
         RecipeError: The recipe names no method.
@@ -124,7 +127,7 @@ def training_of(tables: Mapping[str, Any]) -> TrainingMethod:
 
 
 def name_of(labels: Path) -> str:
-    """A name for a model: the label file's, or its folder's where the file's name is generic."""
+    """Returns a name for a model: that of the label file, or of its folder if the name of the file is generic."""
     path = labels.resolve()
     words = path.stem.lower().replace("-", "_").replace(".", "_").split("_")
     return path.parent.name or path.stem if words[0] in GENERIC_NAMES else path.stem
@@ -144,7 +147,7 @@ def _method_for(facts: LabelFacts) -> tuple[str, str]:
     for candidate in all_methods():
         if candidate.autoconfig is not None and task in candidate.tasks:
             return candidate.name, reason
-    raise ModelError(f"no method trains for {task} by itself: name one with --method")
+    raise ModelError(f"no method is configured automatically for {task}: name one with --method")
 
 
 def _learning_rate(recipe: Recipe) -> tuple[float, str]:
@@ -155,11 +158,11 @@ def _learning_rate(recipe: Recipe) -> tuple[float, str]:
 
 
 def _with_length(choice: Choice, training: TrainingMethod, tables: Mapping[str, Any]) -> Choice:
-    """Adds epochs by the measured pace, and a batch size that fits into memory; what the user set stays."""
+    """Adds epochs by the measured pace, and a batch size that fits into memory; values of the user are kept."""
     from cairn.training.autoconfig.choices import EPOCHS, choose_length, fine_tune_epochs
     from cairn.training.autoconfig.machine import measure_pace
     from cairn.training.engine.memory import with_smaller_batch
-    from cairn.training.recipe import check_recipe
+    from cairn.training.recipe_tables import check_recipe
 
     if "epochs" in tables.get("run", {}):
         return choice

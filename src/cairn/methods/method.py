@@ -17,10 +17,10 @@ class Method:
     """A published system, with the code to predict, train, configure and import its models.
 
     Attributes:
-        name: As in recipes and model files.
+        name: Name in recipes and model files.
         tasks: Tasks of its models.
         predictor: (network, size=None, **decode settings) -> a predictor.
-        training: Returns what the training engine needs; imports torch.
+        training: Returns the training code; imports torch.
         autoconfig: Returns its automatic configuration; None: the method is never selected automatically.
         checkpoints: Returns the reader of published weights, and imports torch; None: there is none.
     """

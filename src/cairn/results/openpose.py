@@ -49,7 +49,7 @@ class OpenPoseWriter(Writer):
         self.candidates = candidates
 
     def write(self, detections: Detections) -> None:
-        """Writes the file of an image. Raises CairnError if candidates are wanted and `Detections.maps` is None."""
+        """Writes the file of an image. Raises CairnError if candidates are requested and `Detections.maps` is None."""
         content = to_openpose(detections.poses, detections.size, self.scale)
         if self.candidates is not None:
             if detections.maps is None:
@@ -70,7 +70,7 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
     is the mean of the shoulders; other skeletons are written as they are. `person_id` is [-1] without a track ID.
 
     Args:
-        poses: In pixels of the image.
+        poses: The poses in pixels of the image.
         size: (height, width) of the image in pixels.
         scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
     """

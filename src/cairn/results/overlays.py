@@ -41,7 +41,7 @@ class Drawings:
         """Writes the next image.
 
         Args:
-            name: Its name.
+            name: Name of the image.
             rate: Frames per second of its clip.
             drawn: (H, W, 3) uint8 RGB.
 

@@ -1,4 +1,4 @@
-"""What a writer of results gets and does. This module imports nothing heavy, so that format names are cheap to list."""
+"""The interface of writers of results. This module imports nothing heavy, so that format names are cheap to list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Detections:
     Attributes:
         name: Path of the image and name of its results.
         size: (height, width) of the image in pixels.
-        poses: In pixels of the image.
+        poses: The poses in pixels of the image.
         maps: Output of the network by name, each (C, h, w), and the affine transform from its cells to pixels of the
             image; None unless a writer needs them.
     """

@@ -222,7 +222,7 @@ class Poses:
         if image is None:
             image = self.image
         if image is None:
-            raise CairnError("these poses do not know their image: give one, as in poses.plot('photo.jpg')")
+            raise CairnError("the image of these poses is unknown: pass it, as in poses.plot('photo.jpg')")
         return Plot.of(image, self, threshold, by)
 
     def save(self, path: str | Path) -> None:

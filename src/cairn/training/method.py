@@ -1,4 +1,4 @@
-"""What training, automatic configuration and the import of checkpoints need of a method: three typed objects."""
+"""Training, automatic configuration and checkpoint import of a method: three typed objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingMethod:
-    """What the training engine needs of a method.
+    """The training code of a method.
 
     Attributes:
         recipe: The class of the method's recipes; the callables below take an instance of it.

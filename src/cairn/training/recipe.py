@@ -1,51 +1,20 @@
-"""Training recipes: settings that are read from TOML, overridden from the command line, and checked."""
+"""Training recipes: the settings that all methods share, as validated classes."""
 
 from __future__ import annotations
 
 import logging
-import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cairn.errors import RecipeError
-from cairn.inference.model_spec import TASK_OF_FIT
 from cairn.inference.network import MAX_THREADS
-from cairn.migration import notice, rename_keys
-from cairn.training.backbones.migration import migrate_network
 from cairn.training.data.augmentation import Augmentation
 from cairn.training.toml import to_toml
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-
-RENAMED = {
-    "licence": "license",
-    "start": "pretrained",
-    "optimiser": "optimizer",
-    "data.train.unlabelled": "data.train.unlabeled",
-    "data.val.unlabelled": "data.val.unlabeled",
-    "augmentation.colour": "augmentation.color",
-    "augmentation.grey": "augmentation.gray",
-    "run.batch": "run.batch_size",
-    "input.detect": "input.inference_size",
-    "input.gap": "input.scale_gap",
-    "network.trunk": "network.backbone",
-    "network.trunk_rate": "network.backbone_lr_factor",
-    "decode.least_parts": "decode.min_parts",
-    "decode.least_score": "decode.min_score",
-    "decode.most_peaks": "decode.max_peaks",
-    "decode.uncounted": "decode.ignore_keypoints",
-}
-"""Keys of version 0.1 -> present keys."""
-
-RENAMED_OF_METHOD = {
-    "landmarks": {"network.trunk": "network.kind"},
-}
-"""The same where a method differs."""
 
 NOTHING = "none"
 """Value of `pretrained` for training from scratch."""
@@ -85,7 +54,7 @@ class Data(Section):
     Attributes:
         train: Sets to train on.
         val: Sets to validate on. Without them a share of the first training set is held out.
-        holdout: That share.
+        holdout: Share of the first training set that is held out without `val`.
     """
 
     train: tuple[LabelSource, ...] = ()
@@ -160,7 +129,7 @@ class Recipe(Section):
         license: License of the training data, stated in the exported file.
         sources: Sources of the training data, stated in the exported file.
         draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
-        skeleton: Name or file of the skeleton; None for that of the labels.
+        skeleton: Name or file of the skeleton; None for the skeleton of the labels.
         pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it, or
             "imagenet" for the backbone. "none" or None trains from scratch.
         seed: Random seed for initialization, data order and augmentation.
@@ -203,152 +172,4 @@ class Recipe(Section):
 
 
 R = TypeVar("R", bound=Recipe)
-
-
-def read_recipe(path: str | Path) -> dict[str, Any]:
-    """Reads the tables of a recipe file, and migrates old keys with one line of warning.
-
-    Relative paths in it stay as they are: they are relative to the current folder.
-
-    Raises:
-        RecipeError: The file cannot be read, or is not TOML.
-    """
-    path = Path(path)
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read recipe {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path} is not TOML: {error}") from None
-    tables, renamed = migrate(tables)
-    if renamed:
-        log.warning(notice(str(path), renamed))
-    return tables
-
-
-def migrate(tables: Mapping[str, Any], method: str | None = None) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Renames the keys of a recipe of version 0.1. A present recipe is returned as it is.
-
-    Args:
-        tables: The tables.
-        method: The method, if `tables` are a part of a recipe that does not name it.
-
-    Returns:
-        The tables, and the renamed keys as `rename_keys` returns them.
-    """
-    result, renamed = rename_keys(tables, RENAMED | RENAMED_OF_METHOD.get(str(tables.get("method", method)), {}))
-    shape = result.get("input")
-    if isinstance(shape, dict) and (fit := shape.get("fit")) in TASK_OF_FIT:
-        del shape["fit"]
-        if not shape:
-            del result["input"]
-        result.setdefault("task", TASK_OF_FIT[fit])
-        renamed = (*renamed, "input.fit -> task")
-    if "network" in result:
-        result["network"], changed = migrate_network(result.get("method", method), result["network"])
-        renamed = (*renamed, *changed)
-    return result, renamed
-
-
-def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
-    """Applies settings to the tables of a recipe. Old keys are migrated with one line of warning.
-
-    Args:
-        tables: The tables. Not changed.
-        settings: `section.name=value`; the value is TOML, or a bare word for a string.
-
-    Raises:
-        RecipeError: A setting has no `=`, or its section is not a table.
-    """
-    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        key, value = key.strip(), _parse(text.strip())
-        if not equals or not key:
-            raise RecipeError(f"a setting is section.name=value, got {setting!r}")
-        given: dict[str, Any] = {}
-        put(given, key, value)
-        migrated, renamed = migrate(given, tables.get("method"))
-        if renamed:
-            log.warning("old name of a setting: %s", ", ".join(renamed))
-            for new, value in _leaves(migrated):
-                put(result, new, value)
-        else:
-            put(result, key, value)
-    return result
-
-
-def _leaves(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Values of nested tables by their dotted names."""
-    leaves: list[tuple[str, Any]] = []
-    for key, value in tables.items():
-        leaves += _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return leaves
-
-
-def put(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Sets `section.name` in tables, in place.
-
-    Raises:
-        RecipeError: The section is not a table.
-    """
-    *sections, name = key.split(".")
-    table = tables
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise RecipeError(f"recipe: {section} must be a section, to set {key} in it; got {table!r}")
-    table[name] = value
-
-
-def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
-    """Returns the recipe of tables.
-
-    Args:
-        kind: The class of the method's recipes.
-        tables: The tables.
-
-    Raises:
-        RecipeError: A name is unknown or a value is impossible; the message names the first one.
-    """
-    try:
-        return kind.model_validate(tables)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise RecipeError(_unknown(kind, first["loc"], first["input"])) from None
-        # The words of TOML instead of pydantic's.
-        reason = re.sub(" or instance of .*", "", first["msg"].removeprefix("Value error, "))
-        reason = reason.replace("valid dictionary", "table").replace("valid tuple", "list")
-        message = f"{where}: {reason}" if where else reason
-        got = "" if isinstance(first["input"], Mapping) else f", got {first['input']!r}"
-        raise RecipeError(f"recipe: {message}{got}") from None
-
-
-def _unknown(kind: type[Recipe], location: tuple[int | str, ...], value: Any) -> str:
-    """The message for an unknown section or setting: what is there instead."""
-    table: type[BaseModel] = kind
-    for name in location[:-1]:
-        if isinstance(name, str):
-            table = _table_in(table.model_fields[name].annotation) or table
-    names = sorted(table.model_fields, key=lambda name: table is kind and name in Recipe.model_fields)  # its own first
-    what = "section" if isinstance(value, Mapping) else "setting"
-    where = ".".join(map(str, location))
-    owner = ".".join(map(str, location[:-1])) or str(kind.model_fields["method"].default)
-    return f"recipe: there is no {what} {where}; {owner} has {', '.join(names)}"
-
-
-def _table_in(annotation: Any) -> type[BaseModel] | None:
-    """The table that a field holds, itself or in a list."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+"""A class of recipes, as a type variable."""

@@ -116,7 +116,7 @@ def write_recipe(recipe: Recipe, run: Path, reasons: Mapping[str, str] | None = 
     Args:
         recipe: The recipe.
         run: The folder of the run.
-        reasons: By `name` or `section.name`.
+        reasons: Reasons by `name` or `section.name`.
     """
     with atomic_write(RunFolder(run).recipe) as beside:
         beside.write_text(recipe.to_toml(reasons), encoding="utf-8")

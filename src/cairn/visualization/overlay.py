@@ -6,7 +6,6 @@ puts it on the image.
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
-from cairn.media.images import ImageLike, as_image
+from cairn.media.inputs import ImageLike, as_image
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
-
-Color = tuple[int, int, int]
-"""(red, green, blue), each 0 to 255."""
+from cairn.visualization.colors import BLACK, WHITE, Color, joint_colors, limb_colors, object_color
 
 By = Literal["limb", "object"]
 """What a color identifies: the limb, or the instance ("object")."""
@@ -35,11 +31,6 @@ FAR = 2.0**20
 
 FRACTION_BITS = 4
 """Fractional bits of OpenCV's fixed-point coordinates."""
-
-BLACK, GRAY, WHITE = (0, 0, 0), (160, 160, 160), (255, 255, 255)
-
-GOLDEN = 0.381966
-"""Fraction of the hue circle between consecutive instances, so that neighbors in number differ most."""
 
 
 def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb") -> NDArray[np.uint8]:
@@ -84,32 +75,6 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
             if names[row] >= 0:
                 _write(canvas, str(names[row]), (x + width / 2, y - 3 * thick), thick, own[row])
     return canvas
-
-
-def joint_colors(skeleton: Skeleton) -> list[Color]:
-    """Returns K colors: those of the skeleton, else of the built-in skeleton with its name and joints, else of limbs.
-
-    Without colors of its own, a joint has the color of the first limb that touches it.
-    """
-    written = _colors_of(skeleton)
-    if written:
-        return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in written]
-    limbs = limb_colors(skeleton)
-    touching = ([i for i, limb in enumerate(skeleton.limbs) if joint in limb] for joint in range(len(skeleton)))
-    return [limbs[first[0]] if first else _hue(joint / len(skeleton)) for joint, first in enumerate(touching)]
-
-
-def limb_colors(skeleton: Skeleton) -> list[Color]:
-    """Returns L colors: that of the limb's second joint, or evenly spaced hues."""
-    if _colors_of(skeleton):
-        joints = joint_colors(skeleton)
-        return [joints[b] for _, b in skeleton.limbs]
-    return [_hue(limb / len(skeleton.limbs)) for limb in range(len(skeleton.limbs))]
-
-
-def object_color(number: int) -> Color:
-    """Returns the color of an instance by its track ID; gray for -1, without one."""
-    return GRAY if number < 0 else _hue(number * GOLDEN % 1)
 
 
 def line_widths(poses: Poses, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -256,17 +221,3 @@ class _Layer:
         cover = cv2.cvtColor(cv2.extractChannel(self._paint, 3), cv2.COLOR_GRAY2RGB)
         paint = cv2.multiply(cv2.cvtColor(self._paint, cv2.COLOR_RGBA2RGB), cover, scale=1 / 255)
         cv2.add(paint, cv2.multiply(self._part, 255 - cover, scale=1 / 255), dst=self._part)
-
-
-def _colors_of(skeleton: Skeleton) -> tuple[str, ...]:
-    """Returns the colors of a skeleton; older models have none, then those of the built-in skeleton of that name."""
-    if not skeleton.colors and skeleton.name in skeleton_names():
-        known = load_skeleton(skeleton.name)
-        return known.colors if known.joints == skeleton.joints else ()
-    return skeleton.colors
-
-
-def _hue(fraction: float) -> Color:
-    """Returns the color of a fraction of the hue circle."""
-    red, green, blue = colorsys.hsv_to_rgb(fraction, 0.85, 1.0)
-    return round(255 * red), round(255 * green), round(255 * blue)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import OutputError
-from cairn.media.images import IMAGE_SUFFIXES, ImageLike, write_image
+from cairn.media.images import IMAGE_SUFFIXES, write_image
+from cairn.media.inputs import ImageLike
 from cairn.structures.poses import Poses
 from cairn.visualization.overlay import By, draw
 

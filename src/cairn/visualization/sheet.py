@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.structures.geometry import Affine, crop
-from cairn.visualization.overlay import BLACK, WHITE
+from cairn.visualization.colors import BLACK, WHITE
 
 TILE = 240
 """Side of a tile, pixels."""

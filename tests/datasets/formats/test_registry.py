@@ -82,7 +82,9 @@ def test_a_new_format_has_the_options_of_the_others(tmp_path: Path) -> None:
         write_labels(labels, path, "dots", "val", WITH_DOTS)
     with pytest.raises(LabelError, match=r"unknown format: expected .*COCO"):
         read_labels(path)
-    with pytest.raises(OutputError, match=r"cannot tell the format of .*: expected a folder \(yolo\), \.json \(coco\)"):
+    with pytest.raises(
+        OutputError, match=r"cannot determine the format of .*: expected a folder \(yolo\), \.json \(coco\)"
+    ):
         form_by_name(path)
 
 
@@ -98,7 +100,7 @@ def test_entries_are_complete_and_distinct() -> None:
 
 
 @pytest.mark.parametrize("name", [known.name for known in FORMATS if known.read and known.write])
-def test_what_is_written_is_detected_and_read(tmp_path: Path, name: str) -> None:
+def test_a_written_file_is_detected_and_read(tmp_path: Path, name: str) -> None:
     package = {"yolo": "yaml", "parquet": "pyarrow"}.get(name)
     if package:
         pytest.importorskip(package, reason=f"{name} needs {package}, which is in an extra")

@@ -83,7 +83,7 @@ def test_splits_share_one_data_yaml(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in (tmp_path / "yolo").iterdir()) == ["data.yaml", "images", "labels"]
 
 
-def test_what_the_format_cannot_hold_is_skipped_and_reported(tmp_path: Path) -> None:
+def test_unsupported_information_is_skipped_and_reported(tmp_path: Path) -> None:
     labels = make_labels(tmp_path, crowds=True)
     first = labels.images[0]
     first.annotation.keypoints[0, 0] = (60.5, 3)

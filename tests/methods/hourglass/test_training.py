@@ -11,7 +11,8 @@ from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.training import Recipe, module, training_set
 from cairn.structures.poses import Poses
 from cairn.training.data.augmentation import NO_AUGMENTATION
-from cairn.training.recipe import LabelSource, check_recipe
+from cairn.training.recipe import LabelSource
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
 
 SMALL = {"input": {"size": 64}, "network": {"features": 8}}

@@ -75,7 +75,7 @@ def test_the_first_warp_is_the_spline_that_it_tabulates() -> None:
     assert torch.equal(pair.x, pair.warped)
 
 
-def test_moved_is_g_of_the_cells() -> None:
+def test_moved_positions_are_the_cells_mapped_by_g() -> None:
     second = drawn(SECOND, 4, 3)
     pair = pair_of(torch.zeros(3, 3, FRAME, FRAME), drawn(FIRST, 5, 3), second)
     cells = centers(CELLS, CELLS, MIDDLE)

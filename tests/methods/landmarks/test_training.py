@@ -25,7 +25,7 @@ from cairn.structures.geometry import crop
 from cairn.training.data.loading import stack
 from cairn.training.engine.loop import _fits, write_recipe
 from cairn.training.engine.processes import Processes
-from cairn.training.recipe import check_recipe
+from cairn.training.recipe_tables import check_recipe
 from support.made_figures import SMALL, made_figures
 
 training = importlib.import_module("cairn.methods.landmarks.training")
@@ -164,7 +164,7 @@ FOUR_LEVELS = {"widths": [8, 8, 8, 8]}
         ({"network": {"landmarks": 1}}, r"network\.landmarks: .* greater than or equal to 2, got 1"),
         (
             ROOM | {"network": {"landmarks": 65}},
-            "65 landmarks have no room in maps of 24 x 24 cells, patches of 3: at most 64",
+            "65 landmarks do not fit into maps of 24 x 24 cells, patches of 3: the maximum is 64",
         ),
         ({"input": {"size": 72}, "network": FOUR_LEVELS}, "input.size must be a multiple of 32 for this network"),
         ({"input": {"size": 32}, "network": FOUR_LEVELS}, "a multiple of 32 for this network, and at least 64"),
@@ -209,6 +209,6 @@ def test_small_folders_are_repeated_within_an_epoch(figures: Path, least: int, t
 def test_a_written_recipe_reads_back(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     write_recipe(recipe, tmp_path)
-    from cairn.training.recipe import read_recipe
+    from cairn.training.recipe_tables import read_recipe
 
     assert check_recipe(Recipe, read_recipe(tmp_path / "recipe.toml")) == recipe

@@ -59,7 +59,7 @@ def check_spec(spec: ModelSpec, skeleton_name: str, thresholds: dict[str, float]
     ],
     ids=["COCO", "BODY_25", "hand", "face"],
 )
-def test_each_released_network_computes_its_prototxt(
+def test_each_released_network_equals_its_prototxt(
     tmp_path: Path, net: Prototxt, skeleton_name: str, thresholds: dict[str, float], drawn: float, legacy: bool
 ) -> None:
     weights = caffe_files.random_weights(net)
@@ -161,7 +161,7 @@ def test_maps_of_no_released_network_need_a_skeleton(checkpoint: Checkpoint) -> 
     seen = {f"Mconv1_stage2_{branch}.weight" for branch in ("L1", "L2")}
     weights |= {key: torch.cat([weights[key][:, :42], weights[key][:, 57:]], dim=1) for key in seen}
     other = Checkpoint(Path("pose.pth"), weights)
-    with pytest.raises(ModelError, match="4 maps and 38 fields, as no released network: name their skeleton"):
+    with pytest.raises(ModelError, match="4 maps and 38 fields, unlike every released network: name their skeleton"):
         read_checkpoint(other, "net")
     triangle = Skeleton("triangle", ("a", "b", "c"), ((0, 1), (1, 2), *[(0, 2)] * 17), redundant=tuple(range(2, 19)))
     assert read_checkpoint(other, "net", triangle)[1].skeleton == triangle

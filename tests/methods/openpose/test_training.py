@@ -26,7 +26,8 @@ from cairn.structures.geometry import Affine, field_to_image
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import Augmentation, moved, random_view
 from cairn.training.data.loading import Sample, stack
-from cairn.training.recipe import LabelSource, check_recipe
+from cairn.training.recipe import LabelSource
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
 
 PLAIN = Augmentation(rotation=0, scale=(1, 1), shift=0, flip=0, color=0, gray=0)

@@ -30,7 +30,7 @@ from cairn.training.autoconfig.choices import (
     fine_tune_epochs,
     measure_labels,
 )
-from cairn.training.recipe import check_recipe
+from cairn.training.recipe_tables import check_recipe
 
 STICK = Skeleton("stick", ("left_end", "right_end"), ((0, 1),), flip_pairs=((0, 1),))
 LAPTOP = Machine(cores=2, memory=8000)
@@ -107,7 +107,7 @@ def test_a_run_takes_the_target_time_within_its_minimum_and_maximum_of_epochs(sa
         assert (epochs + 1) * samples * sample + 20 * validated * validation > 60 * MINUTES * 0.999
 
 
-def test_facts_of_labels_are_those_they_were_made_with():
+def test_measured_facts_equal_those_of_the_generated_labels():
     facts = measure_labels(sticks([0.0] * 6, length=50, per_image=3))
     assert (facts.images, facts.instances, facts.max_instances, facts.keypoints, facts.flip_pairs) == (2, 6, 3, 2, 1)
     assert facts.image_side == 300

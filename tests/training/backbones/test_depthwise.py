@@ -11,7 +11,7 @@ SHAPES = [(3, 1, 5, 6), (3, 2, 6, 8), (5, 1, 6, 5), (5, 2, 6, 10), (7, 1, 7, 8),
 
 
 @pytest.mark.parametrize(("kernel", "stride", "height", "width"), SHAPES)
-def test_gradients_are_those_of_finite_differences(kernel, stride, height, width):
+def test_gradients_equal_finite_differences(kernel, stride, height, width):
     torch.manual_seed(0)
     layer = DepthwiseConv2d(2, kernel, stride).double()
     x = torch.randn(2, 2, height, width, dtype=torch.double, requires_grad=True)
@@ -21,7 +21,7 @@ def test_gradients_are_those_of_finite_differences(kernel, stride, height, width
 
 
 @pytest.mark.parametrize(("kernel", "stride", "height", "width"), SHAPES)
-def test_it_is_a_sum_over_the_window_with_the_padding_of_tensorflow(kernel, stride, height, width):
+def test_the_convolution_equals_a_sum_over_windows_with_the_padding_of_tensorflow(kernel, stride, height, width):
     rng = np.random.default_rng(kernel)
     x, weight = rng.normal(size=(1, 2, height, width)), rng.normal(size=(2, 1, kernel, kernel))
     rows, columns = -(-height // stride), -(-width // stride)

@@ -12,14 +12,14 @@ from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import OpenPoseModule, Recipe
 from cairn.training.backbones.efficientnet import EfficientNetBackbone, stages_of
 from cairn.training.backbones.imagenet import imagenet_weights
-from cairn.training.recipe import check_recipe
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING
 
 NO_IMAGES = Labels(THING, (), np.ones(3, bool))
 
 
 @pytest.mark.parametrize("lite", [0, 1, 2])
-def test_stages_compute_what_another_implementation_does_with_the_released_weights(lite):
+def test_stages_equal_another_implementation_with_the_released_weights(lite):
     weights = imagenet_weights(lite)
     backbone = EfficientNetBackbone(lite)
     backbone.load_pretrained()
@@ -54,7 +54,7 @@ def test_a_module_loads_the_pretrained_weights_of_its_backbone():
     assert torch.equal(module.network.backbone.stages[0][0].weight, imagenet_weights()["_conv_stem.weight"])
 
 
-def test_an_hourglass_runs_on_it_and_loads_its_pretrained_weights():
+def test_an_hourglass_on_efficientnet_loads_the_pretrained_weights():
     tables = {"input": {"size": 32}, "network": {"backbone": "efficientnet-lite1", "features": 8, "depth": 1}}
     module = HourglassModule(check_recipe(HourglassRecipe, tables), THING, NO_IMAGES)
     module.backbone.load_pretrained()

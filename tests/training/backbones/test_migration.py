@@ -8,7 +8,7 @@ from cairn.methods.openpose.network import build_network
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.methods.openpose.recipe import Recipe as OpenPoseRecipe
 from cairn.training.backbones.migration import current_name
-from cairn.training.recipe import check_recipe, migrate
+from cairn.training.recipe_tables import check_recipe, migrate
 from support.made_data import THING
 
 RECIPES = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe}
@@ -37,7 +37,7 @@ LIGHT = {"widths": [32, 64, 128, 192], "depths": [1, 2, 2], "features": 64, "dep
         ),
     ],
 )
-def test_an_old_network_table_is_read_as_the_same_network(method, old, expected):
+def test_an_old_network_table_gives_the_same_network(method, old, expected):
     tables, renamed = migrate({"method": method, "network": old})
     network = check_recipe(RECIPES[method], tables).network
     assert {name: getattr(network, name) for name in expected} == expected
@@ -45,7 +45,7 @@ def test_an_old_network_table_is_read_as_the_same_network(method, old, expected)
     assert migrate(tables) == (tables, ())
 
 
-def test_a_table_of_today_and_one_of_another_method_stay_as_they_are():
+def test_present_tables_and_those_of_other_methods_are_not_changed():
     for method, network in (
         ("openpose", {"kind": "paper", "features": 32}),
         ("hourglass", {"backbone": "efficientnet-lite1"}),
@@ -88,7 +88,7 @@ def test_a_table_of_today_and_one_of_another_method_stay_as_they_are():
         ),
     ],
 )  # fmt: skip
-def test_old_names_of_openpose_weights_are_those_of_today(settings, pairs):
+def test_old_names_of_openpose_weights_are_renamed(settings, pairs):
     names = set(build_network(NetworkSettings.model_validate(settings), THING).state_dict())
     for old, new in pairs.items():
         assert current_name(f"network.{old}") == f"network.{new}"
@@ -119,7 +119,7 @@ def test_old_names_of_openpose_weights_are_those_of_today(settings, pairs):
         ),
     ],
 )
-def test_old_names_of_hourglass_weights_are_those_of_today(backbone, pairs):
+def test_old_names_of_hourglass_weights_are_renamed(backbone, pairs):
     settings = check_recipe(HourglassRecipe, {"network": {"backbone": backbone}}).network
     names = set(build_hourglass(settings, 3).state_dict())
     for old, new in pairs.items():

@@ -23,7 +23,8 @@ from cairn.training.backbones.registry import (
 from cairn.training.data.loading import stack
 from cairn.training.engine.module import make_optimizer
 from cairn.training.exporting.onnx_file import export
-from cairn.training.recipe import LabelSource, Optimizer, check_recipe
+from cairn.training.recipe import LabelSource, Optimizer
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
 
 METHODS = {"openpose": openpose, "hourglass": hourglass}
@@ -140,7 +141,7 @@ def test_a_neck_pools_a_finer_map_and_keeps_one_that_fits(features, laterals):
         torch.testing.assert_close(neck(toy(image)), nn.functional.avg_pool2d(toy(image)[0], 2))
 
 
-def test_a_neck_adds_coarser_maps_to_the_wanted_one():
+def test_a_neck_adds_coarser_maps_to_the_requested_one():
     backbone = build_backbone("light", widths=(4, 5, 6, 7), depths=(1, 1, 1))
     neck = Neck(backbone, 3, 8)
     maps = backbone(torch.rand(1, 3, 64, 32) * 255)

@@ -40,7 +40,7 @@ fast = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 
 @fast
 @given(NETS)
-def test_what_is_written_is_read(read: Read, net: Blobs) -> None:
+def test_a_written_caffemodel_is_read_back(read: Read, net: Blobs) -> None:
     keys = [f"{name}.{kind}" for name, blobs in net.items() for kind in ("weight", "bias", "2")[: len(blobs)]]
     blobs = read(caffemodel(net))
     assert list(blobs) == keys
@@ -57,14 +57,14 @@ def test_blobs_of_the_old_format_have_four_sides(read: Read) -> None:
     assert blobs["fc.bias"].shape == (3,)
 
 
-def test_numbers_may_be_one_per_field(read: Read) -> None:
+def test_unpacked_numbers_are_read(read: Read) -> None:
     numbers = b"".join(varint(5 << 3 | 5) + np.float32(value).tobytes() for value in (1.5, -2))
     dims = number(1, 2) + number(1, 1)
     blobs = read(message(100, message(1, "conv") + message(7, message(7, dims) + numbers)))
     assert np.array_equal(blobs["conv.weight"], [[1.5], [-2]])
 
 
-def test_googles_protobuf_writes_the_same(read: Read) -> None:
+def test_files_equal_those_of_googles_protobuf(read: Read) -> None:
     descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
     from google.protobuf import descriptor_pool, message_factory
 

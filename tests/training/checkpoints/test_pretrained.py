@@ -20,7 +20,7 @@ from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.exporting.torch_network import TorchNetwork
-from cairn.training.recipe import check_recipe
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
 
 TREE = Skeleton("tree", ("root", "crown", "left_twig"), ((0, 1), (1, 2)))
@@ -65,7 +65,7 @@ def test_settings_are_recovered_from_the_weights_of_an_hourglass():
 
 
 @pytest.mark.parametrize("name", ["person", "person-single"])
-def test_a_bundled_model_computes_in_torch_what_its_file_does_and_can_be_trained(name):
+def test_a_bundled_model_has_the_outputs_of_its_file_in_torch_and_can_be_trained(name):
     start, network = read_start(name), OnnxNetwork(zoo.path_to_learn_from(name), threads=1)
     method = {"openpose": openpose, "hourglass": hourglass}[start.method]
     module = module_of(method, {"network": method.network_of(start.weights, len(start.skeleton))}, start.skeleton)

@@ -10,7 +10,7 @@ from cairn.datasets.formats.coco import read_coco
 from cairn.datasets.limbs import infer_limbs
 from cairn.methods.openpose.training import Recipe
 from cairn.training.data.sources import read_data
-from cairn.training.recipe import check_recipe
+from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
 
 

@@ -23,7 +23,7 @@ def test_keypoints_without_labels_are_omitted_and_without_keypoints_there_is_no_
     assert joint_table({"epoch": 1.0, "AP": 3.0}, {}) == []
 
 
-def test_of_many_keypoints_the_lowest_are_listed_in_lines_of_limited_width():
+def test_the_table_lists_the_keypoints_with_the_lowest_pck_in_lines_of_limited_width():
     many = row(**{f"joint{i}": float(i) for i in range(90)})
     lines = joint_table(many, many)
     listed = {word for line in lines[1:] for word in line.split() if word.startswith("joint")}

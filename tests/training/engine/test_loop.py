@@ -30,7 +30,8 @@ from cairn.training.engine.callbacks import BestCheckpoint
 from cairn.training.engine.error_translation import translated_errors
 from cairn.training.engine.loop import export_from, train
 from cairn.training.engine.results import export_run
-from cairn.training.recipe import Data, LabelSource, check_recipe, read_recipe
+from cairn.training.recipe import Data, LabelSource
+from cairn.training.recipe_tables import check_recipe, read_recipe
 from cairn.training.run_folder import RunFolder, start_run
 from support.made_data import made_labels
 

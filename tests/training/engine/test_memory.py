@@ -12,7 +12,8 @@ import cairn.methods.hourglass.training as hourglass
 import cairn.training.engine.loop as loop
 from cairn.errors import RecipeError
 from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
-from cairn.training.recipe import Recipe, check_recipe, read_recipe
+from cairn.training.recipe import Recipe
+from cairn.training.recipe_tables import check_recipe, read_recipe
 from support.made_data import made_labels
 
 

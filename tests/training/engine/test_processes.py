@@ -17,7 +17,7 @@ import cairn.training.engine.loop as loop
 from cairn.errors import RecipeError
 from cairn.training.checkpoints.reading import read_weights
 from cairn.training.engine.processes import Processes, first_before_others, gathered, joined, on_first, processes
-from cairn.training.recipe import check_recipe, read_recipe
+from cairn.training.recipe_tables import check_recipe, read_recipe
 from support import ROOT
 from support.made_data import made_labels
 from support.train_without_norms import without_norms

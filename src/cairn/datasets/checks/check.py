@@ -26,8 +26,8 @@ class Check:
 
     Attributes:
         sets: Labels of one skeleton by name; the first is the training set.
-        signatures: Of the images of each set.
-        findings: By decreasing level.
+        signatures: Signatures of the images of each set.
+        findings: Findings by decreasing level.
         suspicious: Annotations that may be wrong: swaps, then outliers, each by decreasing score.
     """
 
@@ -53,7 +53,7 @@ def check(
     Args:
         sets: Labels by name, in the joints of the first.
         progress: Called with the number of images that were read.
-        skipped: By the same names, one line for each record that could not be read.
+        skipped: Name of a set -> one line for each record that could not be read.
     """
     signatures, done = {}, 0
     for name, labels in sets.items():

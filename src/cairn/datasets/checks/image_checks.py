@@ -20,7 +20,7 @@ def check_images(name: str, labels: Labels, signatures: Signatures) -> list[Find
     Args:
         name: Name of the set.
         labels: The set.
-        signatures: Of its images.
+        signatures: Signatures of its images.
     """
     findings = []
     paths = [image.path for image in labels]

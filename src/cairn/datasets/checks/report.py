@@ -13,8 +13,7 @@ from cairn.datasets.checks.findings import Level
 from cairn.datasets.checks.joint_checks import joint_counts, occluded_counts
 from cairn.datasets.checks.sheet import MAX_TILES, example_sheet, suspicious_sheet
 from cairn.datasets.labels import Labels
-from cairn.errors import OutputError
-from cairn.files import atomic_write, ensure_writable_folder
+from cairn.files import atomic_write, ensure_unused_names
 from cairn.media.images import write_image
 from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
@@ -74,10 +73,7 @@ def prepare_check_folder(folder: Path) -> Path:
     Raises:
         OutputError: The folder cannot be written to, or contains an earlier report.
     """
-    taken = [name for name in FILES if (folder / name).exists()]
-    if taken:
-        raise OutputError(f"{folder / taken[0]} already exists: give another folder with --out")
-    return ensure_writable_folder(folder)
+    return ensure_unused_names(folder, FILES)
 
 
 def content(check: Check) -> dict[str, Any]:

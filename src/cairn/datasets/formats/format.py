@@ -1,4 +1,4 @@
-"""What a file format of labels is: a name, a sniffer, and a reader or a writer or both."""
+"""A file format of labels: a name, a sniffer, and a reader or a writer or both."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ class ListedImage:
     Attributes:
         name: Name of the image.
         size: (height, width) where the file states it; None reads it from the image.
-        groups: As in `LabeledImage`.
-        frame: As in `LabeledImage`.
+        groups: Groups of the image; see `LabeledImage`.
+        frame: Frame number; see `LabeledImage`.
     """
 
     name: str

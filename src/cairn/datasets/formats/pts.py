@@ -24,6 +24,7 @@ from cairn.datasets.formats.yaml_file import yaml_in
 from cairn.datasets.image_files import SUFFIXES, image_folders
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
+from cairn.media.folders import walk_folder
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 START = re.compile(rb"\s*version\s*:\s*\d+\s+n_points")
@@ -39,7 +40,7 @@ def read_pts(path: Path, options: ReadOptions) -> Labels:
         LabelError: A file is not in this format, or the files have different numbers of points.
     """
     problems = options.problems
-    files = sorted(path.rglob("*.pts")) if path.is_dir() else [path]
+    files = sorted(walk_folder(path, (".pts",))) if path.is_dir() else [path]
     if not files:
         raise LabelError(f"{path} has no .pts files")
     instances: list[Instance] = []
@@ -58,7 +59,7 @@ def read_pts(path: Path, options: ReadOptions) -> Labels:
 
 def _sniff(path: Path) -> bool:
     if path.is_dir():
-        return yaml_in(path) is None and next(path.rglob("*.pts"), None) is not None
+        return yaml_in(path) is None and bool(walk_folder(path, (".pts",)))
     return START.match(first_bytes(path)) is not None
 
 

@@ -6,19 +6,21 @@ The keypoint similarity of a predicted keypoint and a label is its term in OKS, 
 area and the sigma of the label. A keypoint of a prediction that is paired with annotated instance p has the first type
 whose condition holds (section 3.1):
 
-    good            similarity of at least GOOD to the same joint of p
-    jitter          similarity of at least NEAR to it
-    inversion       similarity of at least NEAR to the joint of p that it swaps with in a left-right flip
-    swap            similarity of at least NEAR to the same joint, or its left-right counterpart, of another instance
-    miss            none of these, or not detected
-    false negative  no prediction is paired with p (section 3.3)
+| type | condition |
+|---|---|
+| good | similarity of at least GOOD to the same joint of p |
+| jitter | similarity of at least NEAR to the same joint of p |
+| inversion | similarity of at least NEAR to the left-right counterpart of the joint in p |
+| swap | similarity of at least NEAR to the same joint, or its left-right counterpart, of another instance |
+| miss | none of these, or not detected |
+| false negative | no prediction is paired with p (section 3.3) |
 
 A prediction that is paired with no annotated instance, outside regions to ignore, is a background false positive.
 
 Differences from the paper:
 
 - Pairs are the most similar ones (`oks.match`, down to the paper's OKS of 0.1), not those of the highest scores.
-- Where the conditions of inversion and swap both hold, the greater similarity decides, as in the released code.
+- Where the conditions of inversion and swap both hold, the greater similarity determines the type, as in the release.
 - `corrected_ap` moves a keypoint onto its label; the paper moves it as close as the next better type requires.
 """
 

@@ -32,7 +32,7 @@ class JointPrecision:
     """AP of each joint under a protocol.
 
     Attributes:
-        threshold: In reference lengths.
+        threshold: Threshold of the distance in reference lengths.
         per_joint: (K,) percent; NaN for a joint that is never labeled.
         counts: (K,) labeled keypoints; 0 for a joint that the protocol ignores.
         value: mAP, the mean over the joints with a count above 0, in percent.
@@ -53,7 +53,7 @@ def joint_precision(
         labels: The ground truth.
         predictions: One `Poses` per image of the labels, in their order.
         protocol: Defines the reference length and the joints that the mean ignores.
-        threshold: In reference lengths; None takes the protocol's default.
+        threshold: Threshold of the distance in reference lengths; None takes the protocol's default.
 
     Raises:
         LabelError: Labels and predictions do not match, or the labels lack the protocol's reference length.

@@ -22,8 +22,8 @@ class SizeBin:
     """The instances whose bounding box has a longer side from `min_side` to `max_side` pixels.
 
     Attributes:
-        min_side: In pixels.
-        max_side: In pixels.
+        min_side: Minimum longer side in pixels.
+        max_side: Maximum longer side in pixels.
         instances: Number of annotated instances.
         pck: Percentage of their keypoints within the threshold of the evaluation; NaN if none can be measured.
         nme: NME of their detected keypoints in percent; NaN if none can be measured.

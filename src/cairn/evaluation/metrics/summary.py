@@ -52,7 +52,7 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def name_of(pck: Pck) -> str:
-    """Returns `PCKh@0.5`, `PCK@0.2` and the like."""
+    """Returns the name of a PCK with its threshold, such as `PCKh@0.5`."""
     return f"{'PCKh' if pck.protocol.name == 'mpii' else 'PCK'}@{pck.threshold:g}"
 
 
@@ -130,7 +130,7 @@ def joint_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
 
 
 def number(value: float, digits: int = 1) -> str:
-    """Returns the value with so many decimals; "-" for NaN and infinity."""
+    """Returns the value with the given number of decimals; "-" for NaN and infinity."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import MissingExtra, OutputError
+from cairn.errors import MissingExtra
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
@@ -26,7 +26,7 @@ from cairn.evaluation.metrics.summary import (
 from cairn.evaluation.reports.diagnosis import Diagnosis, diagnose, diagnosis_sections
 from cairn.evaluation.reports.plots import joint_bars, pck_plot
 from cairn.evaluation.reports.worst import worst_instances, worst_sheet
-from cairn.files import atomic_write, ensure_writable_folder
+from cairn.files import atomic_write, ensure_unused_names
 from cairn.media.images import write_image
 from cairn.visualization.page import heading, image, numbered, page, paragraph, table
 
@@ -116,10 +116,7 @@ def prepare_report_folder(folder: Path) -> Path:
     Raises:
         OutputError: The folder cannot be written to, or contains an earlier report.
     """
-    taken = [name for name in FILES if (folder / name).exists()]
-    if taken:
-        raise OutputError(f"{folder / taken[0]} already exists: give another folder with --out")
-    return ensure_writable_folder(folder)
+    return ensure_unused_names(folder, FILES)
 
 
 def title_of(about: Mapping[str, Any]) -> str:

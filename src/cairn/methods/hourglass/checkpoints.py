@@ -33,11 +33,11 @@ class Port:
     """A port, with its names of the network's weights.
 
     Attributes:
-        name: Of the port.
+        name: Name of the port.
         source: Address of its repository.
-        mark: A name that every file of the port has, after the prefix of its trainer.
-        mean: Subtracted from images in [0, 1], RGB.
-        rename: A name without prefix, and the depth of the hourglass -> our name.
+        mark: Name of a weight in every file of the port, without the prefix of its trainer.
+        mean: RGB mean that is subtracted from images in [0, 1].
+        rename: (name of a weight without prefix, depth of the hourglass) -> name in `model.Hourglass`.
     """
 
     name: str
@@ -109,8 +109,8 @@ def _filled(weights: dict[str, Tensor], mean: Sequence[float], what: str) -> tup
     """The arguments of a network, and the network, with weights under our names.
 
     Args:
-        weights: By our names.
-        mean: Subtracted from images in [0, 1].
+        weights: Weights by their names in `model.Hourglass`.
+        mean: RGB mean that is subtracted from images in [0, 1].
         what: The file, for messages.
     """
 

@@ -20,8 +20,8 @@ def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = 
 
     Args:
         heatmaps: (K, h, w).
-        skeleton: Its joints.
-        refinement: Of each highest cell: "log-parabola", "quarter" as in the paper, or "none".
+        skeleton: The K joints.
+        refinement: Refinement of each highest cell: "log-parabola", "quarter" as in the paper, or "none".
 
     Raises:
         ModelError: The heatmaps do not fit the skeleton, or the refinement is unknown.

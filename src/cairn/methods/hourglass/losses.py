@@ -23,9 +23,9 @@ def squared_error(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
     labeled, both are equal. Without any labeled joint the loss is 0.
 
     Args:
-        predictions: Of all stacks.
-        targets: (B, K, h, w).
-        weights: (B, K).
+        predictions: Heatmaps (B, K, h, w) of each stack.
+        targets: (B, K, h, w) target heatmaps.
+        weights: (B, K) 1 for labeled joints, 0 for others.
     """
     targets = targets.float()
     return sum(
@@ -41,9 +41,9 @@ def cross_entropy(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
     as unlabeled. From scratch, training leaves the all-zero solution at once, where the squared error stays for epochs.
 
     Args:
-        predictions: Of all stacks.
-        targets: (B, K, h, w).
-        weights: (B, K).
+        predictions: Heatmaps (B, K, h, w) of each stack.
+        targets: (B, K, h, w) target heatmaps.
+        weights: (B, K) 1 for labeled joints, 0 for others.
     """
     targets = targets.float()
     mass = targets.sum(dim=(2, 3), keepdim=True)  # (B, K, 1, 1)

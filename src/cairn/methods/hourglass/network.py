@@ -26,7 +26,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     """Returns the `network` table of the recipe for a network with these weights: the inverse of `build_network`.
 
     Args:
-        weights: Of the network, by name.
+        weights: Weights of the network by name.
         joints: Number K of joints that the network predicts.
 
     Raises:
@@ -34,7 +34,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     """
     inner = "stacks.0.hourglass."
     if f"{inner}low1.0.convs.0.weight" not in weights or "stacks.0.conv.weight" not in weights:
-        raise ModelError("the weights are of no hourglass")
+        raise ModelError("the weights do not belong to an hourglass network")
     depth = 1
     while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
         depth += 1

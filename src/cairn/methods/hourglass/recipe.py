@@ -23,7 +23,7 @@ class Input(Section):
     """The input of the network: a square.
 
     Attributes:
-        size: Its side, in pixels.
+        size: Side of the square in pixels.
         margin: Side of a crop, relative to the longer side of the bounding box.
     """
 
@@ -35,7 +35,7 @@ class NetworkSettings(BackboneSettings):
     """The network, as `model.Hourglass` takes it; the paper's has 8 stacks and 256 features, with `input.size` 256.
 
     Attributes:
-        backbone: By default the paper's layers before the first hourglass.
+        backbone: Name of the backbone; by default the paper's layers before the first hourglass.
         stacks: Number S of hourglasses in sequence.
         features: Channels C throughout.
         depth: Number of times that an hourglass halves its resolution.
@@ -55,7 +55,7 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def multiple(self) -> int:
-        """Pixels of which the side of a crop must be a multiple."""
+        """The side of a crop must be a multiple of this number of pixels."""
         return math.lcm(STRIDE * 2**self.depth, *self.facts.strides)
 
 

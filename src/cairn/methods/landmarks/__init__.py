@@ -15,7 +15,7 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 
 Departures from the paper: convolutions use reflection padding instead of zero padding (see `model`); the default
 network is an hourglass of one level; both images of a pair get random color changes. The decision record 0042 measures
-what each is worth.
+the effect of each.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ __all__ = ["METHOD", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, **settings: Any) -> TopDownPredictor:
-    """A predictor over a network with the outputs `keypoints` and `confidence`.
+    """Returns a predictor for a network with the outputs `keypoints` and `confidence`.
 
     Args:
         network: The network, with its specification.
         size: Input side in pixels; only the model's own is possible.
-        **settings: None: `decode` has no settings.
+        **settings: Must be empty: `decode` has no settings.
 
     Raises:
         ModelError: The specification is not of this method, the size is not the model's own, or a setting is given.

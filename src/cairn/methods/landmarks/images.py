@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, Sources, Labels]:
     """Reads the images of a discovery; the split is stored in the run.
 
-    A source is a folder of images, or a label file of which only the list of images is used.
+    A source is a folder of images, or a label file, whose list of images is used alone.
 
     Args:
-        recipe: Of the run.
+        recipe: Recipe of the run.
         run: Folder of the run.
 
     Returns:
@@ -70,12 +70,12 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, Sources, Labels]:
 
 
 def landmark_skeleton(count: int) -> Skeleton:
-    """A skeleton of numbered landmarks, without limbs."""
+    """Returns a skeleton of numbered landmarks, without limbs."""
     return Skeleton(f"landmarks-{count}", tuple(f"landmark_{i}" for i in range(count)))
 
 
 def paths_of(source: LabelSource) -> list[Path]:
-    """Images of a folder and its subfolders, sorted by name, or the images that a label file lists."""
+    """Returns the images of a folder and its subfolders, sorted by name, or the images that a label file lists."""
     if not source.labels.is_dir():
         return [image.path for image in read_labels(source.labels, source.images)]
     paths = walk_folder(source.labels, IMAGE_SUFFIXES)
@@ -85,7 +85,7 @@ def paths_of(source: LabelSource) -> list[Path]:
 
 
 def without_labels(paths: Sequence[Path], skeleton: Skeleton) -> Labels:
-    """Labels without annotations.
+    """Returns labels without annotations.
 
     Raises:
         ImageError: An image is missing or too small.
@@ -120,7 +120,7 @@ def check_images(images: Sequence[LabeledImage]) -> None:
     if 2 * len(empty) > len(sampled):
         raise ImageError(
             f"{len(empty)} of {len(sampled)} sampled images are of one color, such as {empty[0].path}: "
-            f"they hold nothing to discover"
+            "landmarks need visible structure"
         )
 
 

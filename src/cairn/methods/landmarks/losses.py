@@ -1,11 +1,11 @@
 """The loss of section 3.3: landmarks follow the object (alignment) and do not coincide (diversity). Thewlis et al.
 
-Symbols, here and in the equations:
-
-    p (B, K, h, w)      probability maps of image x; each map sums to 1
-    q (B, K, h, w)      probability maps of x' = x∘g
-    u (N, 2), N = h·w   positions of the cells of p
-    gv (B, N, 2)        where g moves the cells v of q: positions in x
+| symbol | shape | meaning |
+|---|---|---|
+| p | (B, K, h, w) | probability maps of image x; each map sums to 1 |
+| q | (B, K, h, w) | probability maps of x' = x∘g |
+| u | (N, 2), N = h·w | positions of the cells of p |
+| gv | (B, N, 2) | positions in x to which g moves the cells v of q |
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def consistency(landmarks: WarpedLandmarks, middle: float) -> dict[str, float]:
     """Measures landmarks under random warps.
 
     Args:
-        landmarks: Of M images.
+        landmarks: Landmarks of M images and of their warps.
         middle: Side of the network's view over the side of the image.
 
     Returns:
@@ -66,7 +66,11 @@ def consistency(landmarks: WarpedLandmarks, middle: float) -> dict[str, float]:
 
 
 def coverage(points: NDArray[Any]) -> float:
-    """Percentage of the blocks that K landmarks could occupy that they do occupy; points (M, K, 2) in [-1, 1]."""
+    """Returns the percentage of occupied blocks, of those that K landmarks could occupy.
+
+    Args:
+        points: (M, K, 2) in [-1, 1].
+    """
     blocks = np.clip(((points + 1) / 2 * BLOCKS).astype(int), 0, BLOCKS - 1)
     numbers = np.sort(blocks[..., 0] + BLOCKS * blocks[..., 1], axis=1)
     occupied = 1 + (np.diff(numbers, axis=1) > 0).sum(axis=1)

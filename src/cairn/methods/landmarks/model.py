@@ -25,7 +25,7 @@ from cairn.methods.landmarks.warp import centers
 from cairn.training.backbones.layers import Normalize
 
 MEAN, STD = (127.5, 127.5, 127.5), (63.75, 63.75, 63.75)
-"""Of each channel: maps pixel values from 0..255 to -2..2."""
+"""Mean and standard deviation of each channel: they map pixel values from 0..255 to -2..2."""
 
 CONFIDENCE_RADIUS = 0.1
 """Half image sides: a landmark's confidence is its probability within this radius, or within one cell if larger."""
@@ -134,7 +134,7 @@ class ResidualBlock(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size (over the stride), batch normalization and ReLU."""
+    """Returns a convolution that keeps the size (over the stride), batch normalization and ReLU."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False, padding_mode="reflect"),
@@ -181,7 +181,7 @@ class Detector(LandmarkDetector):
             network: Scores landmarks in images of `size` by `size` pixels.
             size: Side of the middle of the image that is the network's input, in pixels.
             frame: Side of the square image, in pixels.
-            stride: Of the network.
+            stride: Stride of the network in pixels.
         """
         super().__init__()
         self.network = network
@@ -204,7 +204,7 @@ class Detector(LandmarkDetector):
 class MirroredDetector(LandmarkDetector):
     """Runs a detector on the image and on its mirror image: 2K landmarks for K.
 
-    Landmarks of the mirror image are landmarks of their own: they lie on the other side of the object.
+    Landmarks of the mirror image are additional landmarks: they lie on the other side of the object.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -231,9 +231,9 @@ class Taught(LandmarkDetector):
         """Adds a regressor to a detector.
 
         Args:
-            detector: Gives the landmarks.
-            matrix: (2K, 2N), for coordinates in [-1, 1] across the image.
-            offset: (2N,), likewise.
+            detector: The landmark detector.
+            matrix: (2K, 2N) matrix of the regression, for coordinates in [-1, 1] across the image.
+            offset: (2N,) offset of the regression in the same coordinates.
         """
         super().__init__()
         self.detector = detector
@@ -254,5 +254,5 @@ class Taught(LandmarkDetector):
 
 
 def in_cells(points: Tensor, cells: float) -> Tensor:
-    """[-1, 1] across an image of so many cells -> cells, whose centers are integers."""
+    """Returns points from [-1, 1] across an image of `cells` cells in cells, whose centers are integers."""
     return (points + 1) * (cells / 2) - 0.5

@@ -55,11 +55,11 @@ class NetworkSettings(Section):
 
     @property
     def multiple(self) -> int:
-        """Pixels of which the input side must be a multiple."""
+        """The input side must be a multiple of this number of pixels."""
         return self.stride * 2 ** (len(self.widths) - 1) if self.kind == "hourglass" else self.stride
 
     def build(self) -> HourglassNetwork | PaperNetwork:
-        """The network, with random weights."""
+        """Returns the network with random weights."""
         if self.kind == "hourglass":
             return HourglassNetwork(self.landmarks, self.widths)
         return PaperNetwork(self.landmarks, self.kind == "dilated")
@@ -69,10 +69,10 @@ class Warps(Section):
     """Standard deviations of both warps of a pair; see `warp.Spread`.
 
     Attributes:
-        rotation: Degrees.
-        scale: Factor around 1.
-        shift: Half image sides.
-        bend: Weights of the spline.
+        rotation: Rotation in degrees.
+        scale: Factor on the size, around 1.
+        shift: Shift in half image sides.
+        bend: Weights of the spline in half image sides.
         first: Weights of a random half of the first warp's spline.
         second: Weights of a random half of the second warp's spline.
     """
@@ -85,7 +85,7 @@ class Warps(Section):
     second: Annotated[float, Field(ge=0)] = 0.01
 
     def spread(self, half: float) -> Spread:
-        """The distribution of a warp whose random half of the weights deviates by `half`."""
+        """Returns the distribution of a warp whose random half of the weights deviates by `half`."""
         return Spread(self.rotation, self.scale, self.shift, self.bend, half)
 
 
@@ -131,7 +131,7 @@ class ColorAugmentation(Augmentation):
 
 
 class Recipe(SharedRecipe):
-    """Everything that a discovery is made of.
+    """A training run of landmarks.
 
     `augmentation` changes the image from which both views are taken; its color changes are drawn for each view.
     """
@@ -156,8 +156,8 @@ class Recipe(SharedRecipe):
         room = (-(-self.cells // self.loss.patch)) ** 2
         if landmarks > room:
             raise ValueError(
-                f"{landmarks} landmarks have no room in maps of {self.cells} x {self.cells} cells, patches of "
-                f"{self.loss.patch}: at most {room}; ask for fewer, or raise input.size"
+                f"{landmarks} landmarks do not fit into maps of {self.cells} x {self.cells} cells, patches of "
+                f"{self.loss.patch}: the maximum is {room}; request fewer, or increase input.size"
             )
         return self
 

@@ -15,7 +15,7 @@ from cairn.media.images import read_image, write_image
 from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.training.engine.module import KeypointModule
-from cairn.visualization.overlay import joint_colors
+from cairn.visualization.colors import joint_colors
 from cairn.visualization.sheet import compose_sheet
 
 TILES = 24
@@ -32,7 +32,7 @@ def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.
     """Draws landmarks on the first images.
 
     Args:
-        paths: Of the images.
+        paths: Paths of the images.
         poses: Landmarks of each image, in its pixels.
 
     Returns:

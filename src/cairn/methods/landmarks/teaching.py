@@ -152,7 +152,7 @@ def fit(examples: Examples, kind: Kind) -> Regressor:
 
 
 def error(regressor: Regressor, examples: Examples, protocol: Protocol) -> float:
-    """NME of a regressor, in percent of the protocol's length."""
+    """Returns the NME of a regressor, in percent of the protocol's length."""
     points = regressor(examples.landmarks).reshape(len(examples), -1, 2)
     pixels = points * examples.half[:, None, None] + examples.centers[:, None]
     pairs = Pairs(examples.ground_truth, pixels.astype(np.float32), np.arange(len(examples)), examples.skeleton)
@@ -160,7 +160,7 @@ def error(regressor: Regressor, examples: Examples, protocol: Protocol) -> float
 
 
 def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol, seed: int) -> list[Row]:
-    """Error against the number of labeled images.
+    """Measures the error against the number of labeled images.
 
     Args:
         train: Examples to fit on.
@@ -189,7 +189,7 @@ def table(train: Examples, val: Examples | None, kind: Kind, protocol: Protocol,
 
 
 def default_length(examples: Examples) -> Protocol:
-    """The protocol whose length is the default for such labels."""
+    """Returns the protocol whose length is the default for such labels."""
     protocol = default_protocol(examples.ground_truth, examples.skeleton)
     return protocol.nme_protocol or protocol
 
@@ -199,7 +199,7 @@ def load_run(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, Mod
 
     Args:
         run: Folder of the run.
-        recipe: Of the run.
+        recipe: Recipe of the run.
         name: Name of the model in the specification.
 
     Returns:
@@ -215,7 +215,7 @@ def load_run(run: Path, recipe: Recipe, name: str) -> tuple[LandmarksModule, Mod
 
 
 def landmark_predictor(detector: LandmarkDetector, spec: ModelSpec) -> TopDownPredictor:
-    """A predictor over a torch detector, with the specification of its run."""
+    """Returns a predictor for a torch detector, with the specification of its run."""
     count = len(spec.skeleton) * (2 if isinstance(detector, MirroredDetector) else 1)
     return predictor(TorchNetwork(detector, spec.model_copy(update={"skeleton": landmark_skeleton(count)})))
 
@@ -230,8 +230,8 @@ def export_taught(
     """Writes one .onnx file that predicts the labeled points.
 
     Args:
-        detector: Gives the landmarks.
-        regressor: From landmarks to points.
+        detector: The landmark detector.
+        regressor: Maps landmarks to points.
         spec: Specification of the model, with the skeleton of the points.
         stated: Entries to add to its provenance.
         target: File to write.

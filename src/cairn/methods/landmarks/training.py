@@ -73,7 +73,7 @@ class LandmarksModule(KeypointModule):
         """Builds the network and the maker of its pairs.
 
         Args:
-            recipe: Of the run.
+            recipe: Recipe of the run.
             skeleton: Names of the landmarks.
             val: Images to measure on.
         """
@@ -211,7 +211,7 @@ def recolored(views: Tensor, colors: Tensor) -> Tensor:
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """All images of all sources, each as often as its source repeats."""
+    """Returns all images of all sources, each as often as its source repeats."""
     samples = [
         Sample(image, labels.labeled_joints)
         for labels, source in sources
@@ -222,19 +222,19 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> LandmarksModule:
-    """The network of a recipe with its losses and metrics."""
+    """Returns the network of a recipe with its losses and metrics."""
     return LandmarksModule(recipe, skeleton, val)
 
 
 def repeated(recipe: Recipe, minimum: int) -> list[dict[str, Any]]:
-    """The recipe's sources, repeated until an epoch has about `minimum` images."""
+    """Returns the recipe's sources, repeated until an epoch has about `minimum` images."""
     counts = [len(paths_of(source)) for source in recipe.data.train]
     times = max(1, round(minimum / sum(counts)))
     return [source.model_dump(mode="json") | {"repeat": times * source.repeat} for source in recipe.data.train]
 
 
 def summary(run: Path) -> str:
-    """What the last metrics of a run mean, in a few lines."""
+    """Returns an interpretation of the last metrics of a run in a few lines."""
     last = read_metrics(run / "metrics.csv")[-1]
     sheets = sorted((run / "sheets").glob("*.png"))
     return "\n".join([

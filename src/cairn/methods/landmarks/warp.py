@@ -91,9 +91,9 @@ class Spread:
     """Standard deviations of random warps; the defaults are those of the authors' code.
 
     Attributes:
-        rotation: Degrees.
-        scale: Factor around 1.
-        shift: Half image sides.
+        rotation: Rotation in degrees.
+        scale: Factor on the size, around 1.
+        shift: Shift in half image sides.
         bend: Spline weights, half image sides.
         bend_half: A random half of the spline weights, instead of `bend`.
     """

@@ -61,8 +61,8 @@ class Published:
     """A released network, with the settings of the released code.
 
     Attributes:
-        name: As messages and the exported file have it.
-        form: Its architecture.
+        name: Name in messages and in the exported file.
+        form: Architecture of the network.
         skeleton: Name of its skeleton.
         draw_threshold: The released render_threshold.
         decode: Settings of `decoder.decode`.
@@ -217,7 +217,7 @@ def _published(
     published = next((one for one in same if one.stages == stages), (same or of_form)[0])
     if joints is None and not same:
         raise ModelError(
-            f"{path} has {_described(widths)}, as no released network: name their skeleton with --skeleton"
+            f"{path} has {_described(widths)}, unlike every released network: name their skeleton with --skeleton"
         )
     joints = joints or load_skeleton(published.skeleton)
     if not fits(joints):

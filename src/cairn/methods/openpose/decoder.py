@@ -86,7 +86,7 @@ def decode(
         min_parts: Minimum number of parts of a person; of a component of the skeleton with fewer, all.
         min_score: Minimum score of a person per detected part.
         ignore_keypoints: Joints, separated by spaces, that do not count for `min_parts`, such as the feet of BODY_25.
-        matching: Of each limb's candidates: "greedy", by decreasing confidence, or "hungarian", by maximum sum.
+        matching: Matching of each limb's candidates: "greedy" (decreasing confidence) or "hungarian" (maximum sum).
         order: Order in which limbs are assembled: "global" or "limb", as in `cairn.ops.grouping.assemble`.
         second_try: Whether an image without detections is decoded again with the thresholds of "maximize positives".
         max_peaks: Maximum number of candidates per joint.
@@ -121,8 +121,8 @@ def decode_crop(heatmaps: NDArray[Any], skeleton: Skeleton, *, refinement: Refin
 
     Args:
         heatmaps: (K or K + 1, h, w), background last.
-        skeleton: Its joints.
-        refinement: Of each highest cell: "log-parabola", "quarter" or "none".
+        skeleton: The K joints.
+        refinement: Refinement of each highest cell: "log-parabola", "quarter" or "none".
 
     Raises:
         SkeletonError: The heatmaps do not fit the skeleton.

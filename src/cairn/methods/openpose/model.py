@@ -1,9 +1,11 @@
 """The networks of OpenPose: nn.Modules only. Cao et al., CVPR 2017 (section 2) and TPAMI 2019 (section 3).
 
-    backbone and neck   (B, 3, H, W) -> F (B, C, h, w), h = H / 8
-    TPAMI               L^1 = φ(F), L^t = φ(F, L^(t-1))                 t = 2..T_P    eq. 1
-                        S^1 = ρ(F, L^T_P), S^t = ρ(F, L^T_P, S^(t-1))   t = 2..T_C    eq. 2, 3
-    CVPR                L^t, S^t = φ(F, L^(t-1), S^(t-1)), ρ(F, L^(t-1), S^(t-1))
+| part | computation | stages |
+|---|---|---|
+| backbone and neck | (B, 3, H, W) -> F (B, C, h, w), h = H / 8 | |
+| TPAMI, eq. 1 | L^1 = φ(F), L^t = φ(F, L^(t-1)) | t = 2..T_P |
+| TPAMI, eq. 2 and 3 | S^1 = ρ(F, L^T_P), S^t = ρ(F, L^T_P, S^(t-1)) | t = 2..T_C |
+| CVPR | L^t, S^t = φ(F, L^(t-1), S^(t-1)), ρ(F, L^(t-1), S^(t-1)) | t = 2..T |
 
 L are part affinity fields (PAFs), S confidence maps (heatmaps). Images are RGB from 0 to 255; the backbone normalizes.
 """
@@ -79,7 +81,7 @@ class TwoBranchOpenPose(nn.Module):
         backbone: The backbone.
         neck: Joins the backbone's feature maps to F.
         paf_branches: The first takes F; the others take the previous PAFs, the previous heatmaps and F.
-        heatmap_branches: As `paf_branches`, and as many.
+        heatmap_branches: Inputs as for `paf_branches`; one for each of them.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     """Returns the `network` table of the recipe for a network with these weights: the inverse of `build_network`.
 
     Args:
-        weights: Of the network, by name.
+        weights: Weights of the network by name.
         joints: Number K of joints that the network predicts.
 
     Raises:
@@ -56,7 +56,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     """
     kind = next((kind for kind, head in HEADS.items() if head in weights), None)
     if kind is None:
-        raise ModelError("the weights are of no network of openpose")
+        raise ModelError("the weights do not belong to an openpose network")
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     stages = "branches" if kind == "cvpr" else "stages"
     features, axis = FEATURES[kind]
@@ -90,14 +90,14 @@ def _light_backbone(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[in
 
 
 def channels_of(network: nn.Module, skeleton: Skeleton, background: bool) -> Channels:
-    """Returns what the channels of weights stand for that depend on the skeleton.
+    """Returns the weights whose channels depend on the skeleton, with the joint or limb of each channel.
 
     These are the outputs of each stage's last convolution, and the inputs of its first one, which takes the
     predictions of other stages.
 
     Args:
         network: An `OpenPose` or `TwoBranchOpenPose`.
-        skeleton: Its joints and limbs.
+        skeleton: The skeleton of its outputs.
         background: Whether the heatmaps have a background channel.
     """
     joints: list[Hashable] = [*skeleton.joints, *["background"] * background]

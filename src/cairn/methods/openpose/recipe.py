@@ -46,7 +46,7 @@ class NetworkSettings(BackboneSettings):
 
     Attributes:
         kind: "light" (stages for CPUs), "paper" (TPAMI's stages) or "cvpr" (CVPR's stages).
-        backbone: By default "light" for light stages, "vgg19" for the papers'.
+        backbone: Name of the backbone; by default "light" for light stages, "vgg19" for the papers'.
         widths: Channels of the stages of backbone "light".
         depths: Residual blocks of the stages of backbone "light", without the stem.
         features: Channels C of F; by default 64 for light stages, 128 for the papers'.
@@ -97,7 +97,7 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def multiple(self) -> int:
-        """Pixels of which the sides of an image must be a multiple."""
+        """The sides of an image must be multiples of this number of pixels."""
         return math.lcm(32, *self.facts.strides)
 
 

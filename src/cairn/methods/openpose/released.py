@@ -45,7 +45,7 @@ class Convolution:
     """A convolution and its activation.
 
     Attributes:
-        name: Of the layer.
+        name: Name of the layer.
         inputs: Layers whose outputs are concatenated, in this order, to its input.
         channels: Output channels.
         kernel: Kernel size.

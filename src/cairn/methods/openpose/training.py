@@ -76,8 +76,8 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
     """Returns the mask W(p) (h, w): False in boxes of crowds and of people without keypoints, and in no labeled box.
 
     Args:
-        annotation: In image pixels.
-        affine: From image pixels to pixels of the network's input.
+        annotation: The annotated instances in image pixels.
+        affine: Map from image pixels to pixels of the network's input.
         size: (h, w) in cells.
     """
     to_image = field_affine(STRIDE).then(affine.inverse())

@@ -63,7 +63,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
         batch.
 
     Raises:
-        CairnError: As training by the recipe would.
+        CairnError: The recipe cannot be used for training.
     """
     group = processes()
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)

@@ -1,4 +1,4 @@
-"""What every backbone is, and the neck that joins its feature maps for a method."""
+"""The base class of all backbones, and the neck that joins its feature maps for a method."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Backbone(nn.Module):
     Attributes:
         strides: Strides s of the feature maps in pixels, finest first.
         channels: Channels C of the feature maps, finest first.
-        stages: Its layers in order, the first being the stem. Stages can be frozen, and have a learning rate of their
+        stages: Layers in order, the first being the stem. Stages can be frozen, and have a learning rate of their
             own.
-        name: Its name in the registry.
+        name: Name in the registry.
         frozen_stages: Number of stages, counted from the stem, that keep their weights and statistics.
-        lr_factor: Learning rate of its stages, relative to that of the rest of the network.
+        lr_factor: Learning rate of the stages, relative to that of the rest of the network.
         has_pretrained: Whether `load_pretrained` has weights to load.
     """
 

@@ -92,7 +92,7 @@ class EfficientNetBackbone(Backbone):
         """Replaces the weights of the stages by a classifier's, whose layers are in the same order.
 
         Args:
-            weights: Of the classifier, by their names, in the order of its layers.
+            weights: Weights of the classifier by name, in the order of its layers.
 
         Raises:
             ModelError: The weights are of another network.

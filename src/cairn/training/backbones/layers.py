@@ -15,8 +15,8 @@ class Normalize(nn.Module):
     """Subtracts a mean and divides by a standard deviation, per channel: (B, 3, H, W) from 0 to 255 -> the same shape.
 
     Args:
-        mean: Of the three channels, in the range from 0 to 255.
-        std: Of the three channels, in the range from 0 to 255.
+        mean: Mean of the three channels, in the range from 0 to 255.
+        std: Standard deviation of the three channels, in the range from 0 to 255.
     """
 
     mean: Tensor

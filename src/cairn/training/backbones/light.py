@@ -15,7 +15,7 @@ class LightBackbone(Backbone):
     """A 7×7 convolution of stride 4, then stages of strides 8, 16 and so on, each a convolution and residual blocks.
 
     On a CPU a plain 3×3 convolution computes several times more multiply-adds per second than a depthwise one. The
-    plain block is therefore the default; the depthwise one is for machines on which multiply-adds decide.
+    plain block is therefore the default; the depthwise one is for machines whose speed is limited by multiply-adds.
 
     Args:
         widths: Channels of the stem and of each stage after it.

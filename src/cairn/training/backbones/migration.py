@@ -1,4 +1,4 @@
-"""Old `network` tables of recipes, and old names of weights, as those of today."""
+"""Migration of old `network` tables of recipes, and of old names of weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ VGG_STAGES = (1, 5, 10, 19, 24)
 
 
 def migrate_network(method: str | None, network: Any) -> tuple[Any, tuple[str, ...]]:
-    """Returns the `network` table of an old recipe as today's.
+    """Migrates the `network` table of an old recipe.
 
     Version 0.1 named EfficientNet by two settings (`kind` or `trunk` = "efficientnet", `lite` = 2), and frozen stages
     by `frozen`.
 
     Args:
         method: Name of the recipe's method; None where it names none.
-        network: The table, its keys renamed by `cairn.training.recipe.RENAMED`. Not changed.
+        network: The table, its keys renamed by `cairn.training.recipe_tables.RENAMED`. Not changed.
 
     Returns:
         The table, and `old -> new` for each setting that was changed.
@@ -49,7 +49,7 @@ def migrate_network(method: str | None, network: Any) -> tuple[Any, tuple[str, .
 
 
 def current_name(name: str) -> str:
-    """Returns the name that a weight of a run or of an exported file has today."""
+    """Returns the name that a weight of a run or of an exported file has in present networks."""
     for old, new in RENAMED_WEIGHTS:
         name = re.sub(old, new, name)
     return name
@@ -79,4 +79,4 @@ RENAMED_WEIGHTS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = 
     (r"^network\.backbone\.levels\.(\d+)\.", _level),
     (r"^network\.backbone\.layers\.(\d+)\.", _vgg),
 )
-"""Beginnings of the names that weights had -> those of today, applied one after another."""
+"""Old prefixes of names of weights -> present prefixes, applied one after another."""

@@ -1,4 +1,4 @@
-"""The table of backbones, and what is known of each without its weights."""
+"""The table of backbones, and the properties of each that do not depend on its weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
 
 @dataclass(frozen=True)
 class BackboneFacts:
-    """What is known of a backbone without its weights.
+    """Properties of a backbone that do not depend on its weights.
 
     Attributes:
         strides: Strides of its feature maps in pixels, finest first.
@@ -52,8 +52,8 @@ def build_backbone(name: str, **options: Any) -> Backbone:
     """Returns a new backbone, with random weights.
 
     Args:
-        name: As the table has it.
-        **options: Of its constructor.
+        name: Name in the table.
+        **options: Arguments of its constructor.
 
     Raises:
         RecipeError: There is no backbone of that name.
@@ -64,11 +64,11 @@ def build_backbone(name: str, **options: Any) -> Backbone:
 
 
 def describe_backbone(name: str, **options: Any) -> BackboneFacts:
-    """Returns what is known of a backbone without its weights.
+    """Returns the properties of a backbone that do not depend on its weights.
 
     Args:
-        name: As the table has it.
-        **options: Of its constructor; hashable.
+        name: Name in the table.
+        **options: Arguments of its constructor; hashable.
 
     Raises:
         RecipeError: There is no backbone of that name.
@@ -80,7 +80,7 @@ def recognize_backbone(weights: Mapping[str, Tensor]) -> str | None:
     """Returns the name of the backbone of a network, with default options; None where none of the table fits.
 
     Args:
-        weights: Of the network, by name. Biases and batch normalizations may be absent.
+        weights: Weights of the network by name. Biases and batch normalizations may be absent.
     """
     return next((name for name in BACKBONES if has_backbone(weights, name)), None)
 

@@ -14,7 +14,7 @@ from cairn.training.recipe import Section
 
 
 class BackboneSettings(Section):
-    """What every method with a backbone has in its `network` table.
+    """Settings that the `network` table of every method with a backbone has.
 
     Attributes:
         backbone: Name of the backbone.
@@ -51,7 +51,7 @@ class BackboneSettings(Section):
 
     @property
     def facts(self) -> BackboneFacts:
-        """What is known of the backbone without its weights."""
+        """Properties of the backbone that do not depend on its weights."""
         return describe_backbone(self.backbone, **self.backbone_options)
 
     def build_backbone(self) -> Backbone:

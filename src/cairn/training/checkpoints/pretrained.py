@@ -22,7 +22,7 @@ from cairn.inference.model_spec import METADATA_KEY, ModelSpec
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import current_names, read_weights
 from cairn.training.engine.module import Channels
-from cairn.training.recipe import read_recipe
+from cairn.training.recipe_tables import read_recipe
 
 FOLDED_BIAS = ".weight_bias"
 """Suffix that torch's exporter gives the bias of a convolution that had none before folding."""
@@ -36,10 +36,10 @@ class Start:
     """Pretrained weights.
 
     Attributes:
-        name: As the recipe has it.
+        name: Name in the recipe.
         method: Method of the model.
         skeleton: Skeleton of the model.
-        weights: Of the network, by name.
+        weights: Weights of the network by name.
     """
 
     name: str
@@ -74,8 +74,8 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
     Args:
         network: The network.
         start: The pretrained weights.
-        now: What the channels of weights stand for in `network`.
-        then: The same in the pretrained model.
+        now: Joint or limb of each channel of the weights of `network`.
+        then: Joint or limb of each channel in the pretrained model.
 
     Returns:
         Number of channels of joints and limbs that were copied, and of all of them.
@@ -207,7 +207,7 @@ def _of_onnx(source: str, path: Path) -> Start:
 
 
 def _within(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of the network, by today's names in it."""
+    """The weights of the network, by their present names in it."""
     return {
         name.removeprefix(PREFIX): value for name, value in current_names(weights).items() if name.startswith(PREFIX)
     }

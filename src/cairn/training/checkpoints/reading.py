@@ -20,7 +20,7 @@ from cairn.training.checkpoints.caffe import read_caffemodel
 
 
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the weights of a run or of an exported file under the names that they have in today's modules."""
+    """Returns the weights of a run or of an exported file under their names in present modules."""
     return {current_name(name): value for name, value in weights.items()}
 
 

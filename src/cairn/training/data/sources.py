@@ -63,7 +63,7 @@ def read_source(source: LabelSource, skeleton: Skeleton | None) -> Labels:
     """Reads one set of labels, in the given skeleton if there is one.
 
     Raises:
-        LabelError: As the reader of the format does.
+        LabelError: The labels cannot be read.
     """
     return read_labels(source.labels, source.images, skeleton)
 

@@ -26,7 +26,7 @@ def translated_errors() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: Lightning turned an interrupt into `SystemExit(1)`.
         RecipeError: A data loading process ended without a signal to this one.
-        CairnError: As a data loading process raised it.
+        CairnError: The error that a data loading process raised.
     """
     try:
         with redirect_stdout(sys.stderr):

@@ -31,7 +31,7 @@ def build_module(
 
     Args:
         method: The method of the recipe.
-        recipe: Its `pretrained` names the initial weights; without it they are random, drawn by `seed`.
+        recipe: The recipe. `pretrained` names the initial weights; without it they are random, drawn by `seed`.
         skeleton: What the network predicts.
         val: The validation set.
         training: The training set, from which statistics of normalization are estimated.

@@ -130,7 +130,7 @@ def _fits(module: KeypointModule, training: TrainingSet, run: Path, resumed: boo
             trainer.fit(
                 module,
                 loader,
-                DataLoader(_share(len(module.val), group), batch_size=1, collate_fn=list),  # type: ignore[arg-type]
+                DataLoader(_share(len(module.val), group), batch_size=1, collate_fn=list),  # type: ignore[arg-type]  # list is a valid collate_fn
                 ckpt_path=last if resumed else None,
                 weights_only=True,
             )

@@ -169,8 +169,8 @@ def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone |
     Weight decay applies to weights, not to biases and scales of normalization.
 
     Args:
-        network: Its parameters are trained.
-        settings: Of the recipe.
+        network: The network to train.
+        settings: Optimizer settings of the recipe.
         backbone: The part of the network whose stages have a learning rate of their own.
     """
     rate = settings.learning_rate
@@ -194,7 +194,7 @@ def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone |
 
 
 def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:
-    """Returns a function: step -> its learning rate divided by that of the recipe.
+    """Returns a function: step -> its learning rate relative to the learning rate of the recipe.
 
     Args:
         settings: The schedule.

@@ -86,7 +86,7 @@ def on_first(work: Callable[[], T]) -> T:
     If it fails, the first process raises the error and the others exit without a message.
 
     Args:
-        work: Its result is pickled, and should be small.
+        work: The function to run. Its result is pickled, and should be small.
     """
     if not _several():
         return work()

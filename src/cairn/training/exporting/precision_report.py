@@ -1,4 +1,4 @@
-"""What lower precision costs and gains: metric before and after, speed, size."""
+"""Costs and gains of lower precision: metric before and after, speed, size."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ AGREEMENT = "keypoints of fp32 detected again, %:"
 
 @dataclass(frozen=True)
 class PrecisionReport:
-    """What a model loses and gains in lower precision.
+    """Costs and gains of a model in lower precision.
 
     Attributes:
         metric: Name of the metric; "" if nothing could be measured.
-        before: Its value for the original model, in percent.
-        after: Its value for the quantized model, in percent.
+        before: Value of the metric for the original model, in percent.
+        after: Value of the metric for the quantized model, in percent.
         speed: Speed relative to the original: the network alone, on one core of this machine.
         megabytes: Size of the file.
     """

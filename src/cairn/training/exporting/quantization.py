@@ -1,4 +1,4 @@
-"""Quantize an exported model to fp16 or int8, and report what that costs before the file is written."""
+"""Quantizes an exported model to fp16 or int8, and reports the cost before the file is written."""
 
 from __future__ import annotations
 
@@ -164,6 +164,8 @@ class _Recorder:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.spec = network.spec
+        self.device = network.device
+        self.threads = network.threads
         self.inputs: list[NDArray[np.float32]] = []
 
     def __call__(self, images: NDArray[np.float32]) -> Maps:

@@ -17,11 +17,19 @@ class TorchNetwork:
     Attributes:
         module: (B, 3, h, w) float32 RGB from 0 to 255 -> a tuple in the order of `spec.outputs`.
         spec: The specification of the model.
+        threads: Number of CPU cores for one image; 0: torch decides.
     """
+
+    threads = 0
 
     def __init__(self, module: nn.Module, spec: ModelSpec) -> None:
         self.module = module
         self.spec = spec
+
+    @property
+    def device(self) -> str:
+        """The device of the module's weights, such as "cpu" or "cuda:0"."""
+        return str(next(self.module.parameters()).device)
 
     @torch.inference_mode()
     def __call__(self, images: NDArray[np.float32]) -> Maps:

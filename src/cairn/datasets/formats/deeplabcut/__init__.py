@@ -1,10 +1,12 @@
 """DeepLabCut's labels: CollectedData_SCORER.csv (or .h5) in each labeled-data/VIDEO, and the project's config.yaml.
 
-scorer,,,me,me,me,me
-individuals,,,mouse1,mouse1,mouse2,mouse2      only in projects with several animals
-bodyparts,,,snout,snout,snout,snout
-coords,,,x,y,x,y
-labeled-data,video,img001.png,10.5,20.25,,     older files have the path in one column
+    scorer,,,me,me,me,me
+    individuals,,,mouse1,mouse1,mouse2,mouse2
+    bodyparts,,,snout,snout,snout,snout
+    coords,,,x,y,x,y
+    labeled-data,video,img001.png,10.5,20.25,,
+
+Only projects with several animals have the line `individuals`. Older files have the path in one column.
 """
 
 from __future__ import annotations

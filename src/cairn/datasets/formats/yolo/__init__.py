@@ -1,8 +1,10 @@
 """YOLO-pose folders (https://docs.ultralytics.com/datasets/pose): a YAML file, images, and a text file for each.
 
-    data.yaml           train: images/train    kpt_shape: [13, 3]    flip_idx: [...]    names: {0: fly}
-    images/train/a.jpg
-    labels/train/a.txt  one line per instance: class, box center x and y, width, height, then x, y, v of each joint
+| file | content |
+|---|---|
+| data.yaml | `train: images/train`, `kpt_shape: [13, 3]`, `flip_idx: [...]`, `names: {0: fly}` |
+| images/train/a.jpg | an image |
+| labels/train/a.txt | a line per instance: class, box center x and y, width, height, then x, y, v of each joint |
 
 All lengths are fractions of the width or height of the image.
 """

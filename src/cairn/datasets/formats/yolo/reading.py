@@ -17,6 +17,7 @@ from cairn.datasets.image_files import SUFFIXES, locate_images
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError, SkeletonError
+from cairn.media.folders import walk_folder
 from cairn.media.images import image_size
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Limb, Skeleton
@@ -130,7 +131,7 @@ def _images(table: dict[str, Any], split: str, path: Path, images: Path | None, 
             raise LabelError(f"{path}: {split} must be a folder of images or a list in a .txt file, got {place!r:.60}")
         where = _place(path, table.get("path"), place, split, images)
         if where.is_dir():
-            yield from sorted(file for file in where.rglob("*") if file.suffix.lower() in SUFFIXES)
+            yield from sorted(walk_folder(where, SUFFIXES))
         else:
             try:
                 lines = [line.strip() for line in where.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
