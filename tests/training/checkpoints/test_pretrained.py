@@ -131,7 +131,7 @@ def test_weights_of_another_network_raise_model_error_and_change_nothing():
     with pytest.raises(ModelError, match="person is of another network than the recipe describes"):
         carry_over(module.network, start, module.channels(), module.channels())
     assert all(torch.equal(value, before[name]) for name, value in module.network.state_dict().items())
-    with pytest.raises(ModelError, match="no hourglass"):
+    with pytest.raises(ModelError, match="do not belong to an hourglass network"):
         hourglass.network_of(start.weights, 17)
 
 
