@@ -49,7 +49,7 @@ def test_a_check_reports_data_leakage_between_splits(labels: Path, tmp_path: Pat
     made_labels(tmp_path / "val", 3)  # the same images
     report = cairn.check([labels, tmp_path / "val" / "labels.json"])
     assert report.status >= 1
-    assert {"leak"} & {finding.kind for finding in report.findings}
+    assert {"leakage"} & {finding.kind for finding in report.findings}
     with pytest.raises(LabelError, match="a label file is given twice"):
         cairn.check(labels, val=labels)
 
@@ -112,3 +112,18 @@ def test_an_impossible_share_is_an_error_and_leaves_no_files(labels: Path, tmp_p
     with pytest.raises(LabelError, match="cannot be split"):
         cairn.split(labels, tmp_path / "out", share=0.99)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_file_leaves_no_share_to_choose(labels: Path, tmp_path: Path) -> None:
+    parts = cairn.split(labels, tmp_path / "first")
+    for given in ({"share": 0.5}, {"seed": 0}):
+        with pytest.raises(CairnError, match=f"give either {next(iter(given))} or a split file"):
+            cairn.split(labels, tmp_path / "out", split_file=parts.split_file, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_of_the_user_stays_where_the_command_fails(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(LabelError, match="cannot be split"):
+        cairn.split(labels, tmp_path / "mine", share=0.99)
+    assert (tmp_path / "mine").is_dir()

@@ -104,11 +104,12 @@ def export(
     data = _Data(_path(calibrate), _path(labels), _path(images), max_metric_drop)
     data.check(precision)
     if not Path(model).is_dir():
+        source = _file_of(str(model))
         if checkpoint or settings:
             raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
         if precision == "fp32":
             raise CairnError(f"{model} is a finished model: give --precision fp16 or int8, or the folder of a run")
-        return _quantize(_file_of(str(model)), target, precision, data)
+        return _quantize(source, target, precision, data)
     run = Path(model)
     if precision == "fp32":
         written = _export_run(run, target, checkpoint, settings)
@@ -139,9 +140,9 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     require_training()
     from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import export_from
-    from cairn.training.recipe import check_recipe, read_recipe
+    from cairn.training.recipe import check_recipe
 
-    tables = with_settings(read_recipe(run / "recipe.toml"), settings)
+    tables = with_settings(Run(run).recipe, settings)
     training = training_of(tables)
     return export_from(training, check_recipe(training.recipe, tables), run, checkpoint or "best", target)
 
@@ -215,9 +216,9 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
 def _labels_of(run: Path) -> tuple[Labels, Labels]:
     """Returns the training labels of a run, and its validation labels."""
     from cairn.methods.autoconfig import training_of
-    from cairn.training.recipe import check_recipe, read_recipe
+    from cairn.training.recipe import check_recipe
 
-    tables = read_recipe(run / "recipe.toml")
+    tables = Run(run).recipe
     training = training_of(tables)
     try:
         _, sources, held_out = training.read_data(check_recipe(training.recipe, tables), run)
