@@ -48,6 +48,10 @@ def test_contradicting_arguments_are_errors(totem_model: Path, tmp_path: Path) -
         cairn.export(totem_model, tmp_path / "x.onnx", precision="int4")
     with pytest.raises(CairnError, match="is a finished model"):
         cairn.export(totem_model, tmp_path / "x.onnx")
+    with pytest.raises(ModelError, match="no model 'runs/typo'"):
+        cairn.export("runs/typo", tmp_path / "x.onnx")
+    with pytest.raises(OutputError, match="is not a training run: it has no recipe"):
+        cairn.export(tmp_path, tmp_path / "x.onnx")
     with pytest.raises(OutputError, match=r"must end in \.onnx"):
         cairn.export(totem_model, tmp_path / "x.pt", precision="fp16")
     with pytest.raises(OutputError, match=r"must end in \.onnx"):

@@ -112,3 +112,18 @@ def test_an_impossible_share_is_an_error_and_leaves_no_files(labels: Path, tmp_p
     with pytest.raises(LabelError, match="cannot be split"):
         cairn.split(labels, tmp_path / "out", share=0.99)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_split_file_leaves_no_share_to_choose(labels: Path, tmp_path: Path) -> None:
+    parts = cairn.split(labels, tmp_path / "first")
+    for given in ({"share": 0.5}, {"seed": 0}):
+        with pytest.raises(CairnError, match=f"give either {next(iter(given))} or a split file"):
+            cairn.split(labels, tmp_path / "out", split_file=parts.split_file, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_of_the_user_stays_where_the_command_fails(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(LabelError, match="cannot be split"):
+        cairn.split(labels, tmp_path / "mine", share=0.99)
+    assert (tmp_path / "mine").is_dir()

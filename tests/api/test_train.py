@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 
 import cairn
 from cairn.cli import main
-from cairn.errors import ModelError, OutputError, RecipeError
+from cairn.errors import LabelError, ModelError, OutputError, RecipeError
 from support.made_data import made_labels
 
 SETTINGS = {"run.cache": 100, "network.features": 8, "network.depth": 2, "run.threads": 1, "run.workers": 0}
@@ -102,11 +102,20 @@ def test_contradicting_arguments_are_errors(run: cairn.Run, labels: Path, tmp_pa
         cairn.train(run.folder / "recipe.toml", recipe=run.folder / "recipe.toml")
     with pytest.raises(RecipeError, match="give no other option"):
         cairn.train(labels, out=run.folder, resume=True)
+    with pytest.raises(OutputError, match="no run to resume"):
+        cairn.train(out=tmp_path, resume=True)
     with pytest.raises(OutputError, match="is not empty"):
         cairn.train(labels, out=run.folder, settings=SETTINGS, **OPTIONS)
     with pytest.raises(RecipeError, match=r"no setting network\.feature"):
         cairn.train(labels, out=tmp_path / "new", settings={"network.feature": 8}, **OPTIONS)
     assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_folder_of_the_user_stays_where_training_fails(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(LabelError, match=r"missing\.json"):
+        cairn.train(labels, val=tmp_path / "missing.json", out=tmp_path / "mine", settings=SETTINGS, **OPTIONS)
+    assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path, run: cairn.Run) -> None:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from cairn.media.images import read_image, write_image
 from cairn.media.video import write_video
+from cairn.structures.skeleton import load_skeleton
 from support.made_data import made_labels
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +25,7 @@ PORTRAITS = ROOT / "examples" / "portraits.jpg"
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A folder with photo.jpg, images/, clip.mp4, boxes.json, labels.json and val.json."""
+    """A folder with photo.jpg, images/, clip.mp4, boxes.json, and the labels of labels, train, val and people.json."""
     image = cv2.resize(read_image(PORTRAITS), (480, 360))
     for name in ("photo.jpg", "images/a.jpg", "images/b.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -32,18 +34,49 @@ def workspace(tmp_path: Path) -> Path:
     write_clip(tmp_path / "clip.mp4")
     for name, seed in (("labels", 0), ("val", 1)):
         write_labels(tmp_path, name, seed)
+    write_labels(tmp_path, "train", seed=2, images=5, people=4)
+    write_people(tmp_path / "people.json")
     return tmp_path
 
 
-def write_labels(folder: Path, name: str, seed: int, images: int = 6) -> None:
+def write_labels(folder: Path, name: str, seed: int, images: int = 6, people: int = 1) -> None:
     """NAME.json, and its images in images/."""
-    made_labels(folder / ".made" / name, images, seed=seed)
+    made_labels(folder / ".made" / name, images, people, seed=seed)
     labels = json.loads((folder / ".made" / name / "labels.json").read_text())
     for entry in labels["images"]:
         source = folder / ".made" / name / "images" / Path(entry["file_name"]).name
         entry["file_name"] = f"{name}-{source.name}"
         shutil.copy(source, folder / "images" / entry["file_name"])
     (folder / f"{name}.json").write_text(json.dumps(labels))
+
+
+def write_people(path: Path) -> None:
+    """Labels of the two people of images/a.jpg, with COCO's keypoints: the same rough shape for both."""
+    shape = np.array(
+        [
+            *([0, -8], [3, -11], [-3, -11], [7, -9], [-7, -9], [20, 15], [-20, 15], [25, 45], [-25, 45]),
+            *([20, 60], [-20, 60], [12, 65], [-12, 65], [12, 95], [-12, 95], [12, 120], [-12, 120]),
+        ]
+    )
+    annotations = []
+    for number, center in enumerate([(120, 110), (360, 110)], start=1):
+        points = shape + center
+        low, extent = points.min(axis=0), np.ptp(points, axis=0)
+        annotations.append(
+            {
+                "id": number,
+                "image_id": 1,
+                "category_id": 1,
+                "iscrowd": 0,
+                "bbox": [*low.tolist(), *extent.tolist()],
+                "area": float(extent.prod()),
+                "keypoints": [int(value) for x, y in points for value in (x, y, 2)],
+                "num_keypoints": len(shape),
+            }
+        )
+    image = {"id": 1, "file_name": "a.jpg", "width": 480, "height": 360}
+    category = {"id": 1, "name": "person", "keypoints": list(load_skeleton("coco17").joints)}
+    path.write_text(json.dumps({"images": [image], "annotations": annotations, "categories": [category]}))
 
 
 def write_clip(path: Path, frames: int = 4) -> None:

@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "IMAGES": 24,
         "EPOCHS": 1,
         "SETTINGS": {
-            "input.size": 48, "network.widths": [8, 8, 8], "run.batch_size": 8, "run.threads": 1, "run.workers": 0,
+            "input.size": 48, "network.widths": [8, 8, 8], "run.batch_size": 64, "run.threads": 1, "run.workers": 0,
         },
     },
 }  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cairn.api.progress import Progress, counter, removed_if_empty
+from cairn.api.progress import Progress, counter, output_folder
 from cairn.errors import LabelError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def check(
     read = _read(files, images, skeleton)
     if out is None:
         return _checked(*read, progress)
-    with removed_if_empty(prepare_check_folder(Path(out))):
+    with output_folder(Path(out), prepare_check_folder):
         return _checked(*read, progress).save(out)
 
 

@@ -61,7 +61,7 @@ def discover(
         OutputError: The run folder is in use or cannot be written to.
     """
     require_training()
-    from cairn.api.training import run_plan
+    from cairn.api.training import recipe_to_resume, run_plan
     from cairn.methods.landmarks.training import summary
 
     paths = [sources] if isinstance(sources, str | Path) else list(sources or ())
@@ -70,7 +70,7 @@ def discover(
     if resume:
         if out is None or paths or recipe or images or settings or values:
             raise RecipeError("resume needs --out RUN and no other option: it uses the recipe of the run")
-        recipe = Path(out) / "recipe.toml"
+        recipe = recipe_to_resume(Path(out))
     if images and not any(Path(path).is_file() for path in paths):
         raise RecipeError("--images goes with a label file: it is the folder of the images that the file lists")
 

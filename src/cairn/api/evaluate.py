@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cairn.api.models import open_model
-from cairn.api.progress import Progress, counter, removed_if_empty
+from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
 from cairn.api.settings import Settings
@@ -109,7 +109,7 @@ def evaluate(
         return measured()
     from cairn.evaluation.reports.report import prepare_report_folder
 
-    with removed_if_empty(prepare_report_folder(Path(out))):
+    with output_folder(Path(out), prepare_report_folder):
         return measured().save(out)
 
 

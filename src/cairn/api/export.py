@@ -142,9 +142,9 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     require_training()
     from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import export_from
-    from cairn.training.recipe_tables import check_recipe, read_recipe
+    from cairn.training.recipe_tables import check_recipe
 
-    tables = with_settings(read_recipe(run / "recipe.toml"), settings)
+    tables = with_settings(Run(run).recipe, settings)
     training = training_of(tables)
     return export_from(training, check_recipe(training.recipe, tables), run, checkpoint or "best", target)
 
@@ -218,9 +218,9 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
 def _labels_of(run: Path) -> tuple[Labels, Labels]:
     """Returns the training labels of a run, and its validation labels."""
     from cairn.methods.autoconfig import training_of
-    from cairn.training.recipe_tables import check_recipe, read_recipe
+    from cairn.training.recipe_tables import check_recipe
 
-    tables = read_recipe(run / "recipe.toml")
+    tables = Run(run).recipe
     training = training_of(tables)
     try:
         _, sources, held_out = training.read_data(check_recipe(training.recipe, tables), run)

@@ -19,11 +19,14 @@ def counter(progress: Progress | None, task: str, total: int) -> Callable[[int],
 
 
 @contextmanager
-def removed_if_empty(folder: Path) -> Iterator[None]:
-    """Removes the folder if the block fails before anything is written into it."""
+def output_folder(folder: Path, prepare: Callable[[Path], Path]) -> Iterator[None]:
+    """Prepares a folder, and removes it again if it is new and the block fails before anything is written into it."""
+    is_new = not folder.exists()
+    prepare(folder)
     try:
         yield
     except BaseException:
-        with suppress(OSError):  # not empty, or it is not there
-            folder.rmdir()
+        if is_new:
+            with suppress(OSError):  # not empty, or it is not there
+                folder.rmdir()
         raise

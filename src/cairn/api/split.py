@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cairn.api.progress import Progress, counter, removed_if_empty
+from cairn.api.progress import Progress, counter, output_folder
 from cairn.errors import CairnError, OutputError
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def split(
     out: str | Path,
     *,
     images: str | Path | None = None,
-    share: float = 0.1,
-    seed: int = 0,
+    share: float | None = None,
+    seed: int | None = None,
     split_file: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Split:
@@ -73,13 +73,14 @@ def split(
         labels: Labels in any format that Cairn reads.
         out: Folder to write into.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
-        share: Share of the images to validate on.
-        seed: Random seed of the split.
-        split_file: A split.json, of a training run too, to divide the labels by.
+        share: Share of the images to validate on. Default: 0.1.
+        seed: Random seed of the split. Default: 0.
+        split_file: A split.json, of a training run too, to divide the labels by; it goes with neither `share` nor
+            `seed`.
         progress: Called with the task, the number of images done, and their total.
 
     Raises:
-        CairnError: `share` is not between 0 and 1.
+        CairnError: `share` is not between 0 and 1, or given with `split_file`, as `seed` may not be either.
         LabelError: The labels cannot be used, or the split is of other labels.
         OutputError: The folder holds a split already, or cannot be written to.
     """
@@ -88,14 +89,18 @@ def split(
     from cairn.datasets.split import write_split
     from cairn.files import ensure_writable_folder
 
+    if split_file is not None and (share is not None or seed is not None):
+        given = "share" if share is not None else "seed"
+        raise CairnError(f"give either {given} or a split file: the file {split_file} states the images of the split")
+    share = 0.1 if share is None else share
     if not 0 < share < 1:
         raise CairnError(f"share must be between 0 and 1, got {share:g}")
     read = read_labels(Path(labels), Path(images) if images else None)
     folder = Path(out)
     if taken := [folder / name for name in FILES if (folder / name).exists()]:
         raise OutputError(f"{taken[0]} exists: give another folder")
-    with removed_if_empty(ensure_writable_folder(folder)):
-        division = _divided(read, share, seed, split_file, progress)
+    with output_folder(folder, ensure_writable_folder):
+        division = _divided(read, share, seed or 0, split_file, progress)
         train, val = division.apply(read)
         result = Split(train, val, division.cut, folder)
         write_coco(train, result.train_file)

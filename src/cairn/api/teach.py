@@ -159,11 +159,12 @@ def teach(
 
 def _landmarks_recipe(run: Path) -> Any:
     """Returns the recipe of a run of `cairn.discover`. Raises RecipeError where it is a run of another method."""
+    from cairn.api.run import Run
     from cairn.methods.autoconfig import training_of
     from cairn.methods.landmarks import METHOD
-    from cairn.training.recipe_tables import check_recipe, read_recipe
+    from cairn.training.recipe_tables import check_recipe
 
-    tables = read_recipe(run / "recipe.toml")
+    tables = Run(run).recipe
     if tables.get("method") != METHOD.name:
         raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
     return check_recipe(training_of(tables).recipe, tables)

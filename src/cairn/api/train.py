@@ -134,14 +134,14 @@ def _plan(request: _Request) -> TrainingPlan:
 
 def _tables(request: _Request) -> dict[str, Any]:
     """Returns the values that were given. Raises RecipeError where they contradict one another."""
-    from cairn.api.training import label_source
+    from cairn.api.training import label_source, recipe_to_resume
     from cairn.training.recipe_tables import put, read_recipe
 
     data, recipe = request.data, request.recipe
     if (data.images and not data.train) or (data.val_images and not data.val):
         raise RecipeError("--images needs labels to train on, and --val-images needs --val")
     if request.resume and request.out:
-        recipe = request.out / "recipe.toml"
+        recipe = recipe_to_resume(request.out)
     if recipe and request.method:
         raise RecipeError("give a recipe or --method, not both")
     if not (recipe or request.method or data.train):

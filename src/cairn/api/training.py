@@ -10,6 +10,7 @@ from shlex import quote
 from typing import Any
 
 from cairn.api.run import Run
+from cairn.errors import OutputError
 from cairn.extras import require_training
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,18 @@ class TrainingPlan:
     reasons: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path("runs")
     resume: bool = False
+
+
+def recipe_to_resume(run: Path) -> Path:
+    """Returns the recipe of a run that is resumed.
+
+    Raises:
+        OutputError: The folder holds no run.
+    """
+    recipe = run / "recipe.toml"
+    if not recipe.is_file():
+        raise OutputError(f"there is no run to resume in {run}: it has no recipe.toml; give the folder of a run")
+    return recipe
 
 
 def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:

@@ -16,8 +16,10 @@ def split(
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
-    share: Annotated[float, typer.Option(help="Share of the images to validate on.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed of the split.")] = 0,
+    share: Annotated[
+        float | None, typer.Option(help="Share of the images to validate on. [0.1]", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random seed of the split. [0]", show_default=False)] = None,
     split_file: Annotated[
         Path | None,
         typer.Option(

@@ -123,12 +123,13 @@ def write_recipe(recipe: Recipe, run: Path, reasons: Mapping[str, str] | None = 
 
 
 @contextmanager
-def removed_on_failure(run: Path, keep: bool) -> Iterator[None]:
-    """Removes the folder of a new run that fails before its first step, so that the same command can run again.
+def removed_on_failure(run: Path, keep: bool, is_new: bool) -> Iterator[None]:
+    """Removes the files of a new run that fails before its first step, so that the same command can run again.
 
     Args:
         run: The folder of the run.
         keep: Whether to leave the folder as it is, because the run is resumed or another process owns the folder.
+        is_new: Whether the run created the folder, which then goes, too; an empty folder of the user stays.
     """
     try:
         yield
@@ -137,6 +138,7 @@ def removed_on_failure(run: Path, keep: bool) -> Iterator[None]:
             folder = RunFolder(run)
             for path in (folder.recipe, folder.skeleton, folder.split):
                 path.unlink(missing_ok=True)
-            with suppress(OSError):  # the folder holds other files
-                run.rmdir()
+            if is_new:
+                with suppress(OSError):  # the folder holds other files
+                    run.rmdir()
         raise

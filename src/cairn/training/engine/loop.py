@@ -61,8 +61,9 @@ def train(
     reasons = dict(reasons or {})
     folder = RunFolder(run)
     with joined() as group:
+        is_new = not run.exists()
         on_first(lambda: start_run(recipe, run, resume, reasons))
-        with removed_on_failure(run, keep=resume or not group.first):
+        with removed_on_failure(run, keep=resume or not group.first, is_new=is_new):
             torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             if group.first:
@@ -175,4 +176,5 @@ def _log_data(module: KeypointModule, training: TrainingSet, skeleton: Skeleton)
 
 def _log_device(trainer: lightning.Trainer, group: Processes) -> None:
     device, threads = trainer.strategy.root_device, torch.get_num_threads()
-    log.info("device %s, %d threads, precision %s, %d processes", device, threads, trainer.precision, group.count)
+    processes = f", {group.count} processes" if group.count > 1 else ""
+    log.info("device %s, %d threads, precision %s%s", device, threads, trainer.precision, processes)
