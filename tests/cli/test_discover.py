@@ -148,7 +148,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([images, "--out", old], "is not empty"),
         (["--resume"], "resume needs --out RUN and no other option"),
         (["--resume", "--out", old], "the recipe is of hourglass"),
-        (["--resume", "--out", empty], "cannot read recipe"),
+        (["--resume", "--out", empty], "no run to resume"),
         (["--resume", "--out", old, "--landmarks", "3"], "and no other option"),
         (["--resume", "--out", old, "--epochs", "3"], "and no other option"),
         ([images, "--resume", "--out", old], "and no other option"),

@@ -138,8 +138,8 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
     listed = ("--images", images)
     out = ("--out", tmp_path / "taught.onnx")
     cases: list[tuple[list[str | Path], str]] = [
-        ([nothing, labels], "cannot read recipe"),
-        ([tmp_path / "none", labels], "cannot read recipe"),
+        ([nothing, labels], "is not a training run"),
+        ([tmp_path / "none", labels], "is not a training run"),
         ([other, labels], "is a run of hourglass: cairn teach takes one of cairn discover"),
         ([bare, labels], "cannot read checkpoint"),
         ([broken, labels], "best.ckpt is damaged"),

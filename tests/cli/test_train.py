@@ -68,9 +68,9 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([*hourglass, "--out", taken], "is not empty"),
         ([*hourglass, "--out", labels], "cannot write into the folder"),
         (["train", "--resume"], "resume needs the folder of the run: --out RUN"),
-        (["train", "--resume", "--out", taken], "cannot read recipe"),
+        (["train", "--resume", "--out", taken], "no run to resume"),
         (["train", "--resume", "--out", taken, "--epochs", "3"], "give no other option beside --out"),
-        (["export", taken, "model.onnx"], "cannot read recipe"),
+        (["export", taken, "model.onnx"], "is not a training run"),
         (["export", taken, "model.pt"], "must end in .onnx"),
         (["import", labels, "--out", labels], "must end in .onnx"),
     ]
