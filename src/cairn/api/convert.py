@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.settings import optional_path
 from cairn.errors import CairnError, OutputError
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def convert(
     if part is None and form == "yolo":
         part = source.stem if source.stem in SPLITS else "train"
     _check_free(target / "images" / part if form == "yolo" and part else target, source, overwrite)
-    return _converted(source, target, _Options(form, _path(images), skeleton, skip_bad, split, part, overwrite))
+    return _converted(source, target, _Options(form, optional_path(images), skeleton, skip_bad, split, part, overwrite))
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,3 @@ def _is_present(skeleton: Skeleton, path: Path, options: _Options) -> bool:
     if options.overwrite:
         return False
     raise OutputError(f"{path} exists with another skeleton: pass it as --skeleton, or pass --overwrite")
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from cairn.api.run import Run
-from cairn.api.settings import Settings, with_settings
+from cairn.api.settings import Settings, optional_path, with_settings
 from cairn.errors import CairnError, LabelError, ModelError, OutputError
 from cairn.extras import require, require_training
 
@@ -101,7 +101,7 @@ def export(
         raise OutputError(f"the file to write must end in .onnx, got {target}")
     if precision not in ("fp32", "fp16", "int8"):
         raise CairnError(f"precision must be fp32, fp16 or int8, got {precision!r}")
-    data = _Data(_path(calibrate), _path(labels), _path(images), max_metric_drop)
+    data = _Data(optional_path(calibrate), optional_path(labels), optional_path(images), max_metric_drop)
     data.check(precision)
     if not Path(model).is_dir():
         if checkpoint or settings:
@@ -234,7 +234,3 @@ def _file_of(model: str) -> Path:
     from cairn.inference import zoo
 
     return Path(model) if model.endswith(".onnx") or Path(model).is_file() else zoo.path_to_learn_from(model)
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cairn.errors import CairnError
+from cairn.results import FORMATS, Writer, WriterOptions, create_writers
 
 if TYPE_CHECKING:
     from cairn.inference.model_spec import ModelSpec
     from cairn.media.sources import Source
-    from cairn.results import Writer
 
 RESULTS_FOLDER = "cairn-results"
 """Default output folder for several images."""
-
-FORMATS = ("json", "coco", "openpose", "csv", "parquet", "maps")
 
 DRAWING_FORMATS = ("mp4", "webm", "jpg")
 """Formats of drawn clips; the same as `cairn.results.overlays.FORMATS`, which needs numpy to import."""
@@ -31,7 +29,7 @@ class OutputOptions:
 
     Attributes:
         out: Output folder; None is the current one for one image or clip, else `RESULTS_FOLDER`.
-        write: Formats, of `FORMATS`; None is JSON, or nothing with `lines`.
+        write: Formats, of `cairn.results.FORMATS`; None is JSON, or nothing with `lines`.
         keypoint_scale: Scale of OpenPose's keypoints: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
         part_candidates: Whether OpenPose's files list every peak of every heatmap too.
         lines: Stream that gets one line of JSON for each image.
@@ -61,7 +59,7 @@ class OutputOptions:
     @property
     def maps(self) -> bool:
         """Whether the output maps of the network are needed."""
-        return self.part_candidates or "maps" in self.formats
+        return self.part_candidates or any(FORMATS[each].needs_maps for each in self.formats)
 
 
 @dataclass(frozen=True)
@@ -112,24 +110,14 @@ def make_writers(options: OutputOptions, folder: Path, images: Sequence[Path], s
         images: All images that are not part of a clip.
         spec: The specification of the model.
     """
-    from cairn.results.cairn_json import JsonLinesWriter, JsonWriter
-    from cairn.results.coco import CocoWriter, image_ids
-    from cairn.results.csv_table import CsvWriter
-    from cairn.results.maps import MapsWriter
-    from cairn.results.openpose import OpenPoseWriter
-    from cairn.results.parquet import ParquetWriter
-
     candidates = float(spec.decode.get("peak_threshold", 0.05)) if options.part_candidates else None
-    table: dict[str, Callable[[], Writer]] = {
-        "json": lambda: JsonWriter(folder, spec.name),
-        "coco": lambda: CocoWriter(folder, image_ids(images)),
-        "openpose": lambda: OpenPoseWriter(folder, options.keypoint_scale, candidates),
-        "csv": lambda: CsvWriter(folder),
-        "parquet": lambda: ParquetWriter(folder),
-        "maps": lambda: MapsWriter(folder),
-    }
-    writers = [table[each]() for each in options.formats]
-    return [*writers, JsonLinesWriter(options.lines, spec.name)] if options.lines else writers
+    values = WriterOptions(folder, spec.name, images, options.keypoint_scale, candidates)
+    writers = create_writers(options.formats, values)
+    if options.lines:
+        from cairn.results.cairn_json import JsonLinesWriter
+
+        writers.append(JsonLinesWriter(options.lines, spec.name))
+    return writers
 
 
 def result_paths(folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None) -> tuple[Path, ...]:

@@ -49,3 +49,8 @@ def decode_settings(settings: Settings) -> dict[str, Any]:
     if taken := LOAD_OPTIONS & set(values):
         raise CairnError(f"settings are for the decoder, got {', '.join(sorted(taken))}: pass it as its own option")
     return values
+
+
+def optional_path(path: str | Path | None) -> Path | None:
+    """Returns an optional argument as a path."""
+    return None if path is None else Path(path)

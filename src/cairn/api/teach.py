@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.settings import optional_path
 from cairn.errors import OutputError, RecipeError
 from cairn.extras import require_training
 
@@ -131,7 +132,7 @@ def teach(
     recipe = _landmarks_recipe(folder)
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
-    ground_truth = read_labels(Path(labels), _path(images), load_skeleton(skeleton) if skeleton else None)
+    ground_truth = read_labels(Path(labels), optional_path(images), load_skeleton(skeleton) if skeleton else None)
     if limit:
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
     detector = MirroredDetector(module.detector) if mirror else module.detector
@@ -140,7 +141,7 @@ def teach(
     held_out = None
     if val is not None:
         held_out = teaching.examples_of(
-            predict, read_labels(Path(val), _path(val_images or images), ground_truth.skeleton)
+            predict, read_labels(Path(val), optional_path(val_images or images), ground_truth.skeleton)
         )
     protocol = protocol_of(metric) if metric else teaching.default_length(examples if held_out is None else held_out)
     kind: Kind = "ridge" if ridge else "paper"
@@ -176,7 +177,3 @@ def _tables(
     from cairn.methods.landmarks import teaching
 
     return {kind: tuple(teaching.table(examples, held_out, kind, protocol, seed)) for kind in kinds}
-
-
-def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
