@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate
 from cairn.evaluation.prediction import predict_all_boxes, predict_all_images
@@ -43,8 +44,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     source = given.model
     spec = OnnxNetwork(source, threads=1).spec
-    calibration = read_labels(given.calibration, None, spec.skeleton)
-    labels = read_labels(given.labels, None, spec.skeleton)
+    calibration = read_labels(given.calibration, ReadOptions(skeleton=spec.skeleton))
+    labels = read_labels(given.labels, ReadOptions(skeleton=spec.skeleton))
     with tempfile.TemporaryDirectory() as folder:
         files = {"fp32": source, "fp16": Path(folder) / "fp16.onnx", "int8": Path(folder) / "int8.onnx"}
         quantize(source, files["fp16"], "fp16", predictor_of, calibration)

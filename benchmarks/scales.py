@@ -19,6 +19,7 @@ import cv2
 
 import cairn
 from cairn import Resolution
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import evaluate
 from cairn.inference.predictor import BottomUpPredictor
@@ -57,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     skeleton = cairn.load(given.model, threads=1).spec.skeleton
-    labels = read_labels(given.labels, None, skeleton)
+    labels = read_labels(given.labels, ReadOptions(skeleton=skeleton))
     labels = replace(labels, images=labels.images[: given.limit])
     print(f"{given.model} on {len(labels)} images\n")
     print(f"{'setting':40s}{'AP':>7s}{'APM':>7s}{'APL':>7s}{'AR':>7s}{'ms':>8s}")

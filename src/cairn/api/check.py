@@ -122,6 +122,7 @@ def _read(
     files: list[Path], images: str | Path | None, skeleton: str | None
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Returns labels and skipped records by the names of the files."""
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
@@ -133,7 +134,7 @@ def _read(
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
         problems = Problems(skip=True)
-        sets[name] = read_labels(file, folder, joints, missing_ok=True, problems=problems)
+        sets[name] = read_labels(file, ReadOptions(folder, skeleton=joints, missing_ok=True, problems=problems))
         skipped[name] = problems.skipped
         joints = joints or sets[name].skeleton
     return sets, skipped

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
     from cairn.structures.skeleton import Skeleton
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Conversion:
@@ -99,6 +97,7 @@ def convert(
         OutputError: A file exists or cannot be written.
         MissingExtra: Reading or writing the format needs an extra.
     """
+    from cairn.datasets.labels import SPLITS
     from cairn.datasets.writing import form_by_name
 
     source, target = Path(source), Path(target)
@@ -138,6 +137,7 @@ def _skeleton_alone(source: Path, target: Path, form: str, overwrite: bool) -> C
 
 def _converted(source: Path, target: Path, options: _Options) -> Conversion:
     """Converts labels, and writes their skeleton."""
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
     from cairn.datasets.limbs import infer_limbs, skeleton_origins
     from cairn.datasets.problems import Problems
@@ -149,7 +149,9 @@ def _converted(source: Path, target: Path, options: _Options) -> Conversion:
     problems = Problems(options.skip_bad)
     split: Any = options.split
     with _frames_folder(target, keep=options.form not in ("yolo", "toml")) as frames:
-        labels = read_labels(source, options.images, given, split, problems=problems, frames=frames)
+        labels = read_labels(
+            source, ReadOptions(options.images, skeleton=given, split=split, problems=problems, frames=frames)
+        )
         limbs_given = bool(labels.skeleton.limbs) or given is not None
         if given is None:
             labels = infer_limbs(labels)

@@ -146,11 +146,12 @@ def _ground_truth(
     labels: Path, images: str | Path | None, skeleton: Any, split: Literal["train", "val"] | None, limit: int | None
 ) -> Labels:
     """Reads the ground truth in the joints to measure."""
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
 
     joints = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
-    ground_truth = read_labels(labels, Path(images) if images else None, joints, split)
+    ground_truth = read_labels(labels, ReadOptions(Path(images) if images else None, skeleton=joints, split=split))
     if not limit:
         return ground_truth
     ground_truth = replace(ground_truth, images=ground_truth.images[:limit])

@@ -180,9 +180,10 @@ def _images(
 
     As given; otherwise those of the run; otherwise one set of labels is divided.
     """
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
 
-    validation = read_labels(data.labels, data.images, spec.skeleton) if data.labels else None
+    validation = read_labels(data.labels, ReadOptions(data.images, skeleton=spec.skeleton)) if data.labels else None
     calibration, rest = _calibration(spec, data, divide=validation is None)
     validation = validation or rest
     if run and not (data.calibrate and data.labels):
@@ -196,6 +197,7 @@ def _images(
 
 def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibration | None, Labels | None]:
     """Returns the images of `calibrate`, and the labels among them that are kept to measure on."""
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
     from cairn.media.sources import find_sources
     from cairn.training.exporting.quantization import spread
@@ -204,7 +206,7 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
         return None, None
     if data.calibrate.is_dir():
         return [each.name.path for each in find_sources([str(data.calibrate)]) if not each.is_clip], None
-    given = read_labels(data.calibrate, data.images, spec.skeleton)
+    given = read_labels(data.calibrate, ReadOptions(data.images, skeleton=spec.skeleton))
     if not divide:
         return given, None
     calibration: Any = spread(given, max(1, len(given) // 2))  # labels stay labels

@@ -84,6 +84,7 @@ def split(
         LabelError: The labels cannot be used, or the split is of other labels.
         OutputError: The folder holds a split already, or cannot be written to.
     """
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.formats.coco import write_coco
     from cairn.datasets.reading import read_labels
     from cairn.datasets.split import write_split
@@ -95,7 +96,7 @@ def split(
     share = 0.1 if share is None else share
     if not 0 < share < 1:
         raise CairnError(f"share must be between 0 and 1, got {share:g}")
-    read = read_labels(Path(labels), Path(images) if images else None)
+    read = read_labels(Path(labels), ReadOptions(Path(images) if images else None))
     folder = Path(out)
     if taken := [folder / name for name in FILES if (folder / name).exists()]:
         raise OutputError(f"{taken[0]} exists: give another folder")

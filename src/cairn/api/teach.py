@@ -117,6 +117,7 @@ def teach(
         OutputError: The model cannot be written.
     """
     require_training()
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
     from cairn.evaluation.protocols import protocol_of
     from cairn.methods.landmarks import teaching
@@ -132,7 +133,9 @@ def teach(
     recipe = _landmarks_recipe(folder)
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
-    ground_truth = read_labels(Path(labels), optional_path(images), load_skeleton(skeleton) if skeleton else None)
+    ground_truth = read_labels(
+        Path(labels), ReadOptions(optional_path(images), skeleton=load_skeleton(skeleton) if skeleton else None)
+    )
     if limit:
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
     detector = MirroredDetector(module.detector) if mirror else module.detector
@@ -141,7 +144,8 @@ def teach(
     held_out = None
     if val is not None:
         held_out = teaching.examples_of(
-            predict, read_labels(Path(val), optional_path(val_images or images), ground_truth.skeleton)
+            predict,
+            read_labels(Path(val), ReadOptions(optional_path(val_images or images), skeleton=ground_truth.skeleton)),
         )
     protocol = protocol_of(metric) if metric else teaching.default_length(examples if held_out is None else held_out)
     kind: Kind = "ridge" if ridge else "paper"

@@ -18,6 +18,9 @@ from cairn.structures.skeleton import Skeleton
 AREA_PER_BOX = 0.53
 """Share of a bounding box that a person covers: the area where none is annotated, as in xtcocotools."""
 
+SPLITS = ("train", "val", "test")
+"""Names of the splits of a data set."""
+
 MAX_NAMES = 20  # joints in an error message
 
 
@@ -33,6 +36,7 @@ class LabeledImage:
         groups: Names of the groups that the image belongs to, such as `video clip1` or `subject 7`. Images of one
             group stay on one side of a split.
         frame: Frame number in its video; None where the label file has none.
+        split: Split that the label file puts it into: train, val or test; None where it states none.
     """
 
     id: int
@@ -41,6 +45,7 @@ class LabeledImage:
     annotation: Annotation
     groups: tuple[str, ...] = ()
     frame: int | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +57,30 @@ class Labels:
         images: The images, in the order of the label file.
         labeled_joints: (K,) bool, joints that this data set annotates at all. The other joints are unknown rather
             than absent, so they must not contribute to a loss.
+        classes: Names of the categories, where several share the skeleton; empty where there is one, whose name is
+            that of the skeleton.
     """
 
     skeleton: Skeleton
     images: tuple[LabeledImage, ...]
     labeled_joints: NDArray[np.bool_]
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __iter__(self) -> Iterator[LabeledImage]:
         return iter(self.images)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that the images belong to, in order; empty where the labels state none."""
+        present = {image.split for image in self.images}
+        return tuple(name for name in SPLITS if name in present)
+
+    def of_split(self, split: str) -> Labels:
+        """Returns the labels of the images of one split."""
+        return replace(self, images=tuple(image for image in self.images if image.split == split))
 
     def mapped(self, skeleton: Skeleton) -> Labels:
         """Returns the same labels in the joints of another skeleton, matched by name.
@@ -90,7 +108,7 @@ class Labels:
             return replace(annotation, keypoints=keypoints, visibility=visibility)
 
         images = tuple(replace(image, annotation=mapped_annotation(image.annotation)) for image in self.images)
-        return Labels(skeleton, images, labeled)
+        return Labels(skeleton, images, labeled, self.classes)
 
 
 def _shortened(skeleton: Skeleton) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from cairn.datasets.formats.format import first_bytes
 from cairn.datasets.formats.matlab import variable_names
 from cairn.datasets.formats.yaml_file import yaml_in
 from cairn.datasets.labels import Labels
-from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
-from cairn.structures.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
 
 LABEL_STUDIO = re.compile(rb'\s*\[\s*\{(?s:.)*"(annotations|data|drafts|predictions)"\s*:')
 SKELETON = re.compile(rb"(?s:.)*\bdataset_info\s*=|\s*(#.*\s+)*name\s*=\s*[\"']")
@@ -22,44 +23,35 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 def read_labels(
     path: str | Path,
-    images: str | Path | None = None,
-    skeleton: Skeleton | None = None,
-    split: str | None = None,
-    missing_ok: bool = False,
-    problems: Problems | None = None,
-    frames: Path | None = None,
+    options: ReadOptions | None = None,
     formats: Sequence[Format] = FORMATS,
 ) -> Labels:
     """Reads labels of any registered format.
 
     Args:
         path: File or folder.
-        images: Folder of the images; None searches where the tools put them.
-        skeleton: Skeleton to map the labels to, matched by joint name; None takes the labels' own. Labels without
-            joint names take its names in order, where it has as many joints.
-        split: Split of a data set that has several in one file; None takes all.
-        missing_ok: Whether a listed image may be missing, where the labels state its size (COCO).
-        problems: Collects skipped records; None raises at the first.
-        frames: Folder to write images to that are frames of videos or embedded in the label file (SLEAP); None
-            raises for such files.
+        options: What to read and how; None takes the defaults.
         formats: The registered formats.
 
     Raises:
         LabelError: The labels cannot be used. Names the file and the record.
         MissingExtra: Reading needs a package that is not installed.
     """
-    path, folder = Path(path), Path(images) if images is not None else None
-    if folder is not None and not folder.is_dir():
-        raise LabelError(f"{path}: no folder of images at {folder}")
+    path, options = Path(path), options or ReadOptions()
+    if options.images is not None and not options.images.is_dir():
+        raise LabelError(f"{path}: no folder of images at {options.images}")
     source = detect_format(path, formats)
     if source.read is None:
         raise LabelError(f"{path}: {source.title} can be written but not read")
-    if split and split not in source.splits:
+    if options.split and options.split not in source.splits:
         splits = f"the splits {', '.join(source.splits)}" if source.splits else "no splits"
-        raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {split}")
-    labels = source.read(path, ReadOptions(folder, skeleton, split, missing_ok, problems or Problems(), frames))
+        raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {options.split}")
+    labels = source.read(path, options)
+    if options.problems.log_notes:
+        for note in options.problems.notes:
+            log.warning("%s: %s", path, note)
     try:
-        return labels if skeleton is None else labels.mapped(skeleton)
+        return labels if options.skeleton is None else labels.mapped(options.skeleton)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from None
 

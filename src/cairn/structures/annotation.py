@@ -24,6 +24,7 @@ class Annotation:
             box, None where the data set has none at all.
         tracks: (P,) int64, track IDs of the label file, unique within a video; -1 where an instance has none, None
             where the data set has none at all.
+        classes: (P,) int64, index of each instance's category in `Labels.classes`; None where there is one category.
     """
 
     keypoints: NDArray[np.float32]
@@ -33,6 +34,7 @@ class Annotation:
     crowd: NDArray[np.bool_]
     heads: NDArray[np.float32] | None = None
     tracks: NDArray[np.int64] | None = None
+    classes: NDArray[np.int64] | None = None
 
     @classmethod
     def concatenate(cls, items: Sequence[Annotation]) -> Annotation:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
@@ -85,7 +86,7 @@ def test_names_with_spaces_non_ascii_letters_and_folders_of_another_machine(tmp_
     draw_images(tmp_path / "p", ("a b ü/Ä 1.png", "a.png"))
     values = content()
     values["images"][0]["file_name"] = name
-    (image,) = read_labels(put(tmp_path / "x y.json", values), tmp_path / "p")
+    (image,) = read_labels(put(tmp_path / "x y.json", values), ReadOptions(tmp_path / "p"))
     assert image.path.is_file()
 
 
@@ -106,7 +107,7 @@ def test_invalid_names_are_errors(tmp_path: Path, name: str, message: str) -> No
     values = content()
     values["images"][0]["file_name"] = name
     with pytest.raises(LabelError, match=message):
-        read_labels(put(tmp_path / "labels.json", values), tmp_path / "p")
+        read_labels(put(tmp_path / "labels.json", values), ReadOptions(tmp_path / "p"))
 
 
 def test_an_image_that_is_listed_twice_is_an_error(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_invalid_records_are_skipped_and_counted(tmp_path: Path) -> None:
         row | {"id": 7, "image_id": 2},
     ]
     problems = Problems(skip=True)
-    labels = read_labels(put(tmp_path / "labels.json", values), problems=problems)
+    labels = read_labels(put(tmp_path / "labels.json", values), ReadOptions(problems=problems))
     assert [len(entry.annotation) for entry in labels] == [1, 1]
     assert len(problems.skipped) == 10
     assert all("labels.json" in line and "\n" not in line for line in problems.skipped)

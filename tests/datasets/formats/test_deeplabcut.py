@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
@@ -151,7 +152,7 @@ def test_invalid_rows_are_skipped_and_counted(tmp_path: Path) -> None:
     rows = "img0007.png,1,2\nimg0012.png,inf,2\nimg0100.png,x,2\nimg9.png,1,2\nimg0007.png,4,4\n"
     (tmp_path / "labels.csv").write_text(HEADER + rows)
     problems = Problems(skip=True)
-    labels = read_labels(tmp_path / "labels.csv", problems=problems)
+    labels = read_labels(tmp_path / "labels.csv", ReadOptions(problems=problems))
     assert [image.path.name for image in labels] == ["img0007.png"]
     assert len(labels.images[0].annotation) == 1
     assert len(problems.skipped) == 4

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS
@@ -67,7 +68,7 @@ def test_an_invalid_mat_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"mpii\.mat: 1 of 2 images are missing, the first is .*b\.jpg"):
         read_labels(path)
     with pytest.raises(LabelError, match="has no validation split"):
-        read_labels(path, split="val")
+        read_labels(path, ReadOptions(split="val"))
     short = save(tmp_path / "short.mat", RELEASE={**release(), "img_train": np.array([[1, 0]])})
     with pytest.raises(LabelError, match=r"as many annolist \(4\) as img_train \(2\)"):
         read_labels(short)
@@ -117,7 +118,7 @@ def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
         )  # fmt: skip
     path = tmp_path / "mpii_annotations.json"
     path.write_text(json.dumps({"root": people} if root else people))
-    both, train, val = (read_labels(path, split=split) for split in (None, "train", "val"))
+    both, train, val = (read_labels(path, ReadOptions(split=split)) for split in (None, "train", "val"))
     assert [[image.path.name for image in part] for part in (both, train, val)] == [
         ["a.jpg", "b.jpg"],
         ["a.jpg"],
@@ -144,7 +145,7 @@ def test_invalid_json_is_a_one_line_error(tmp_path: Path, corrupt: dict[str, Any
     with pytest.raises(LabelError, match=rf"train\.json: {message}"):
         read_labels(path)
     with pytest.raises(LabelError, match="does not state which people are for training"):
-        read_labels(path, split="val")
+        read_labels(path, ReadOptions(split="val"))
     path.write_text(json.dumps([{"name": 1}]))
     with pytest.raises(LabelError, match=r"entry 0 is not in a format of MPII .*joints"):
         read_labels(path)

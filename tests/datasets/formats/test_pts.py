@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
@@ -34,7 +35,7 @@ def test_other_numbers_of_points_take_the_given_names(tmp_path: Path) -> None:
     draw_images(tmp_path, ("a.png",))
     (tmp_path / "a.pts").write_text(text(POINTS[:2]))
     assert read_labels(tmp_path / "a.pts").skeleton.joints == ("point_0", "point_1")
-    assert read_labels(tmp_path / "a.pts", skeleton=Skeleton("leaf", ("stem", "tip"))).skeleton.joints == (
+    assert read_labels(tmp_path / "a.pts", ReadOptions(skeleton=Skeleton("leaf", ("stem", "tip")))).skeleton.joints == (
         "stem",
         "tip",
     )
@@ -59,7 +60,7 @@ def test_an_invalid_file_is_a_one_line_error_or_skipped(tmp_path: Path, content:
         read_labels(tmp_path)
     assert "\n" not in str(caught.value)
     problems = Problems(skip=True)
-    assert len(read_labels(tmp_path, problems=problems)) == 1
+    assert len(read_labels(tmp_path, ReadOptions(problems=problems))) == 1
     assert len(problems.skipped) == 1
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -43,8 +44,8 @@ def test_flic(tmp_path: Path, count: int) -> None:
 def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
-    assert [image.path.name for image in read_labels(path, split="train")] == ["1.jpg"]
-    assert [image.path.name for image in read_labels(path, split="val")] == ["0.jpg"]
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="train"))] == ["1.jpg"]
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="val"))] == ["0.jpg"]
     corrupted = flic()
     corrupted["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
@@ -71,7 +72,7 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
     with pytest.raises(LabelError, match="no validation split"):
-        read_labels(path, split="val")
+        read_labels(path, ReadOptions(split="val"))
 
 
 def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> None:
@@ -85,13 +86,13 @@ def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> N
     joints[2] = 0
     joints[:, 4, 1001] = 8, 9, 1
     path = save(tmp_path / "joints.mat", joints=joints)
-    labels = read_labels(path, folder)
+    labels = read_labels(path, ReadOptions(folder))
     assert len(labels) == 1002
     last = labels.images[-1].annotation
     np.testing.assert_array_equal(last.visibility[0], [2] * 4 + [1] + [2] * 9)
     np.testing.assert_array_equal(last.keypoints[0, 4], [7, 8])
-    assert len(read_labels(path, folder, split="train")) == 1000
-    assert [p.path.name for p in read_labels(path, folder, split="val")] == names[1000:]
+    assert len(read_labels(path, ReadOptions(folder, split="train"))) == 1000
+    assert [p.path.name for p in read_labels(path, ReadOptions(folder, split="val"))] == names[1000:]
 
 
 def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
@@ -104,18 +105,18 @@ def test_a_split_that_the_format_lacks_is_an_error(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
     with pytest.raises(LabelError, match="labels in flic format have the splits train, val, got split test"):
-        read_labels(path, split="test")
+        read_labels(path, ReadOptions(split="test"))
 
 
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
     images(tmp_path, ["im00001.jpg"])
     path = save(tmp_path / "joints.mat", joints=np.full((14, 3, 1), 5.0))
     assert read_labels(path).skeleton.name == "lsp14"
-    labels = read_labels(path, skeleton=load_skeleton("coco17"))
+    labels = read_labels(path, ReadOptions(skeleton=load_skeleton("coco17")))
     assert labels.skeleton.name == "coco17"
     assert labels.labeled_joints.sum() == 12
     with pytest.raises(LabelError, match=r"joints\.mat: .*share none"):
-        read_labels(path, skeleton=Skeleton("hand", ("thumb",)))
+        read_labels(path, ReadOptions(skeleton=Skeleton("hand", ("thumb",))))
 
 
 def test_another_mat_file_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +132,7 @@ def test_another_mat_file_is_a_one_line_error(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(LabelError, match="cannot read labels"):
         read_labels(tmp_path / "none.mat")
     with pytest.raises(LabelError, match="no folder of images"):
-        read_labels(other, tmp_path / "nowhere")
+        read_labels(other, ReadOptions(tmp_path / "nowhere"))
     monkeypatch.setitem(sys.modules, "scipy.io", None)
     with pytest.raises(MissingExtra, match="scipy"):
         read_labels(other)
@@ -149,4 +150,4 @@ def test_coco_has_no_splits(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     assert read_labels(path).skeleton.joints == ("dot",)
     with pytest.raises(LabelError, match="have no splits"):
-        read_labels(path, split="val")
+        read_labels(path, ReadOptions(split="val"))

@@ -71,13 +71,13 @@ def test_a_new_format_has_the_options_of_the_others(tmp_path: Path) -> None:
     path = tmp_path / "labels.dots"
     path.write_text("dots\na.png 3 4\na.png 10\n")
     with pytest.raises(LabelError, match="line 3: expected IMAGE X Y"):
-        read_labels(path, tmp_path / "elsewhere", formats=WITH_DOTS)
+        read_labels(path, ReadOptions(tmp_path / "elsewhere"), formats=WITH_DOTS)
     problems = Problems(skip=True)
-    assert len(read_labels(path, tmp_path / "elsewhere", problems=problems, formats=WITH_DOTS)) == 1
+    assert len(read_labels(path, ReadOptions(tmp_path / "elsewhere", problems=problems), formats=WITH_DOTS)) == 1
     assert len(problems.skipped) == 1
     with pytest.raises(LabelError, match="labels in dots format have no splits, got split val"):
-        read_labels(path, split="val", formats=WITH_DOTS)
-    labels = read_labels(path, tmp_path / "elsewhere", problems=problems, formats=WITH_DOTS)
+        read_labels(path, ReadOptions(split="val"), formats=WITH_DOTS)
+    labels = read_labels(path, ReadOptions(tmp_path / "elsewhere", problems=problems), formats=WITH_DOTS)
     with pytest.raises(OutputError, match="labels in dots format have no splits, got val"):
         write_labels(labels, path, "dots", "val", WITH_DOTS)
     with pytest.raises(LabelError, match=r"unknown format: expected .*COCO"):

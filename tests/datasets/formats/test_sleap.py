@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
@@ -73,14 +74,14 @@ def test_images_with_paths_of_another_machine_are_found(tmp_path: Path) -> None:
     (tmp_path / "there").rename(tmp_path / "here")
     with pytest.raises(LabelError, match="2 of 2 images are missing"):
         read_labels(tmp_path / "bugs.slp")
-    check(read_labels(tmp_path / "bugs.slp", tmp_path / "here"))
+    check(read_labels(tmp_path / "bugs.slp", ReadOptions(tmp_path / "here")))
 
 
 def test_embedded_images_are_written(tmp_path: Path) -> None:
     labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
     with pytest.raises(LabelError, match="its images are in the file itself: cairn convert"):
         read_labels(tmp_path / "bugs.pkg.slp")
-    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    result = read_labels(tmp_path / "bugs.pkg.slp", ReadOptions(frames=tmp_path / "frames"))
     check(result)
     for image, name in zip(result, IMAGES[1:], strict=True):
         assert image.path.is_relative_to(tmp_path / "frames")
@@ -98,14 +99,14 @@ def test_frames_of_a_video_are_written(tmp_path: Path) -> None:
     labels(tmp_path, sio.Video.from_filename(str(path))).save(str(tmp_path / "bugs.slp"))
     with pytest.raises(LabelError, match=r"its images are in clip one\.avi: cairn convert"):
         read_labels(tmp_path / "bugs.slp")
-    result = read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
     check(result)
     assert result.images[0].groups == ("video clip one.avi",)
     for image, value in zip(result, (120, 220), strict=True):
         assert abs(float(read_image(image.path).mean()) - value) < 3
     path.unlink()
     with pytest.raises(LabelError, match="no video at"):
-        read_labels(tmp_path / "bugs.slp", frames=tmp_path / "frames")
+        read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
 
 
 def test_videos_with_the_same_name_have_separate_frames(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_videos_with_the_same_name_have_separate_frames(tmp_path: Path) -> None:
     content.videos.append(other)
     content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
     content.save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
-    result = read_labels(tmp_path / "bugs.pkg.slp", frames=tmp_path / "frames")
+    result = read_labels(tmp_path / "bugs.pkg.slp", ReadOptions(frames=tmp_path / "frames"))
     assert [image.groups for image in result] == [("video cam-1",), ("video cam-1",), ("video cam-2",)]
     grays = [int(read_image(image.path)[0, 0, 0]) for image in result]
     assert grays == [30, 50, 50]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.skeleton_file import write_skeleton
 from cairn.datasets.formats.table import write_csv, write_parquet
@@ -95,7 +96,7 @@ def test_an_invalid_row_is_a_one_line_error_or_skipped(tmp_path: Path, row: str,
     again = "a.png,0,root,1,2,2\n" if "occurs twice" in message else ""
     (tmp_path / "t.csv").write_text(f"{HEADER}{good}{row}\n{again}")
     problems = Problems(skip=True)
-    assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", problems=problems)]
+    assert "b.png" in [image.path.name for image in read_labels(tmp_path / "t.csv", ReadOptions(problems=problems))]
     assert len(problems.skipped) == 1
 
 

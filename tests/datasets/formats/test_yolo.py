@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.yolo import write_yolo
 from cairn.datasets.problems import Problems
@@ -73,10 +74,10 @@ def test_splits_share_one_data_yaml(tmp_path: Path) -> None:
     write_yolo(labels, tmp_path / "yolo", "train")
     write_yolo(replace(labels, images=labels.images[:1]), tmp_path / "yolo", "val")
     assert len(read_labels(tmp_path / "yolo")) == 4
-    assert len(read_labels(tmp_path / "yolo", split="train")) == 3
-    assert len(read_labels(tmp_path / "yolo/data.yaml", split="val")) == 1
+    assert len(read_labels(tmp_path / "yolo", ReadOptions(split="train"))) == 3
+    assert len(read_labels(tmp_path / "yolo/data.yaml", ReadOptions(split="val"))) == 1
     with pytest.raises(LabelError, match="lists no images under test"):
-        read_labels(tmp_path / "yolo", split="test")  # type: ignore[arg-type]
+        read_labels(tmp_path / "yolo", ReadOptions(split="test"))  # type: ignore[arg-type]
     other = replace(labels, skeleton=replace(MOTH, joints=("a", "b", "c", "d", "e")))
     with pytest.raises(OutputError, match="has other joints"):
         write_yolo(other, tmp_path / "yolo", "test")
@@ -105,7 +106,7 @@ def test_two_numbers_per_joint_and_paths_of_another_tool(tmp_path: Path) -> None
     assert labels.skeleton.joints == ("point_0", "point_1")
     assert labels.images[0].annotation.visibility.tolist() == [[2, 0]]
     np.testing.assert_allclose(labels.images[0].annotation.keypoints[0, 0], [15, 20])
-    named = read_labels(root, skeleton=Skeleton("leaf", ("stem", "tip")))
+    named = read_labels(root, ReadOptions(skeleton=Skeleton("leaf", ("stem", "tip"))))
     assert named.skeleton.joints == ("stem", "tip")
 
 
@@ -141,7 +142,7 @@ def test_an_invalid_line_is_named_or_skipped(tmp_path: Path, line: str, message:
         read_labels(root)
     assert "\n" not in str(caught.value)
     problems = Problems(skip=True)
-    assert len(read_labels(root, problems=problems).images[0].annotation) == 1
+    assert len(read_labels(root, ReadOptions(problems=problems)).images[0].annotation) == 1
     assert len(problems.skipped) == 1
 
 
@@ -201,4 +202,4 @@ def test_a_split_is_added_to_a_folder_of_an_earlier_version(tmp_path: Path) -> N
     lines = [f"{line} # another comment" if line.startswith("flip_idx") else line for line in lines]
     path.write_text("\n".join([*lines, "# limbs and sigmas"]) + "\n")
     write_yolo(labels, tmp_path / "yolo", "val")
-    assert len(read_labels(tmp_path / "yolo", split="val")) == len(labels)
+    assert len(read_labels(tmp_path / "yolo", ReadOptions(split="val"))) == len(labels)

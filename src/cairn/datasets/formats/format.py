@@ -13,6 +13,9 @@ from cairn.structures.skeleton import Skeleton
 
 FIRST_BYTES = 512
 
+MIN_CONFIDENCE = 0.5
+"""Default confidence at which a predicted keypoint counts as labeled."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -20,12 +23,16 @@ class ReadOptions:
 
     Attributes:
         images: Folder of the images; None searches where the tools put them (see `image_files`).
-        skeleton: Skeleton whose joint names a format without names takes, in order; None numbers the joints.
+        skeleton: Skeleton to map the labels to, matched by joint name; None takes the labels' own. Labels without
+            joint names take its names in order, where it has as many joints, and otherwise number the joints.
         split: Split to read where one file holds several; None reads all.
-        missing_ok: Whether a listed image may be missing (COCO, whose files state the sizes of images).
-        problems: Collects skipped records.
+        missing_ok: Whether a listed image may be missing, where the labels state its size (COCO).
+        problems: Collects skipped records and notes.
         frames: Folder to write images to that are frames of videos or embedded in the label file (SLEAP); None
             raises for such files.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, for files that hold
+            predictions.
+        category: Name of the category to read, where a file has several; None reads all that share their keypoints.
     """
 
     images: Path | None = None
@@ -34,6 +41,8 @@ class ReadOptions:
     missing_ok: bool = False
     problems: Problems = field(default_factory=Problems)
     frames: Path | None = None
+    confidence: float = MIN_CONFIDENCE
+    category: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Instance:
         area: Area in square pixels, as OKS uses it; None takes a share of the box of the keypoints.
         track: Track ID in the images of a video; -1 where unknown.
         crowd: Whether it is a region of several unlabeled instances.
+        category: Index of its category, where the labels have several.
     """
 
     image: str
@@ -53,6 +54,7 @@ class Instance:
     area: float | None = None
     track: int = -1
     crowd: bool = False
+    category: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ class ListedImage:
         size: (height, width) where the file states it; None reads it from the image.
         groups: Groups of the image; see `LabeledImage`.
         frame: Frame number; see `LabeledImage`.
+        split: Split of the image; see `LabeledImage`.
     """
 
     name: str
     size: Size | None = None
     groups: tuple[str, ...] = ()
     frame: int | None = None
+    split: str | None = None
 
 
 def collect(
@@ -80,6 +84,7 @@ def collect(
     listed: Iterable[ListedImage] = (),
     heads: bool = False,
     problems: Problems | None = None,
+    classes: Sequence[str] = (),
 ) -> Labels:
     """Returns labels image by image: the listed images, then the others in order of first appearance.
 
@@ -91,6 +96,7 @@ def collect(
         listed: Images that the file lists.
         heads: Whether the file has head boxes.
         problems: Collects skipped records; None raises at the first.
+        classes: Names of the categories, where the labels have several.
 
     Raises:
         LabelError: No instance has a labeled joint, or images are missing.
@@ -111,14 +117,14 @@ def collect(
         entry = entries.get(name, ListedImage(name))
         with problems:
             size = entry.size or _size_of(path, source)
-            annotation = _annotation(group, heads, len(skeleton))
-            result.append(LabeledImage(number, path, size, annotation, entry.groups, entry.frame))
+            annotation = _annotation(group, heads, len(skeleton), several_classes=len(classes) > 1)
+            result.append(LabeledImage(number, path, size, annotation, entry.groups, entry.frame, entry.split))
     if not any(image.annotation.labeled.any() for image in result):
         raise LabelError(f"{source}: no instance has a labeled joint in a readable image")
     if any(image.annotation.tracks is not None for image in result):
         result = [replace(image, annotation=_with_tracks(image.annotation)) for image in result]
     labeled = np.any([np.any(image.annotation.visibility > 0, axis=0) for image in result], axis=0)
-    return Labels(skeleton, tuple(result), np.asarray(labeled))
+    return Labels(skeleton, tuple(result), np.asarray(labeled), tuple(classes) if len(classes) > 1 else ())
 
 
 def checked_points(points: NDArray[Any], record: str) -> NDArray[np.float64]:
@@ -154,7 +160,7 @@ def of_split(entries: Iterable[tuple[bool, Instance]], split: str | None) -> Ite
     return (instance for training, instance in entries if split is None or training == (split == "train"))
 
 
-def _annotation(group: list[Instance], heads: bool, joints: int) -> Annotation:
+def _annotation(group: list[Instance], heads: bool, joints: int, several_classes: bool) -> Annotation:
     keypoints = np.array([instance.keypoints for instance in group], np.float64).reshape(-1, joints, 2)
     labeled = np.all(np.isfinite(keypoints), axis=2)
     occluded = np.array([instance.occluded for instance in group], bool).reshape(-1, joints)
@@ -175,6 +181,7 @@ def _annotation(group: list[Instance], heads: bool, joints: int) -> Annotation:
         crowd=np.array([instance.crowd for instance in group], bool),
         heads=np.array([instance.head for instance in group], np.float32) if heads else None,
         tracks=tracks if (tracks >= 0).any() else None,
+        classes=np.array([instance.category for instance in group], np.int64) if several_classes else None,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.reading import read_labels
 from cairn.errors import ImageError, LabelError, RecipeError
@@ -77,7 +78,7 @@ def landmark_skeleton(count: int) -> Skeleton:
 def paths_of(source: LabelSource) -> list[Path]:
     """Returns the images of a folder and its subfolders, sorted by name, or the images that a label file lists."""
     if not source.labels.is_dir():
-        return [image.path for image in read_labels(source.labels, source.images)]
+        return [image.path for image in read_labels(source.labels, ReadOptions(source.images))]
     paths = walk_folder(source.labels, IMAGE_SUFFIXES)
     if not paths:
         raise ImageError(f"no image in the folder {source.labels} (looked for {' '.join(IMAGE_SUFFIXES)})")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import Labels
 from cairn.datasets.limbs import infer_limbs
 from cairn.datasets.reading import read_labels
@@ -65,7 +66,7 @@ def read_source(source: LabelSource, skeleton: Skeleton | None) -> Labels:
     Raises:
         LabelError: The labels cannot be read.
     """
-    return read_labels(source.labels, source.images, skeleton)
+    return read_labels(source.labels, ReadOptions(source.images, skeleton=skeleton))
 
 
 def _with_limbs(labels: Labels) -> Labels:

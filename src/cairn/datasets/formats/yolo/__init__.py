@@ -15,8 +15,9 @@ from pathlib import Path
 
 from cairn.datasets.formats.format import Format
 from cairn.datasets.formats.yaml_file import has_key
-from cairn.datasets.formats.yolo.reading import SPLITS, read_yolo
+from cairn.datasets.formats.yolo.reading import read_yolo
 from cairn.datasets.formats.yolo.writing import write_yolo
+from cairn.datasets.labels import SPLITS
 
 __all__ = ["FORMAT", "read_yolo", "write_yolo"]
 

@@ -14,7 +14,7 @@ from cairn.datasets.formats.format import ReadOptions, read_text
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.yaml_file import read_yaml, yaml_in
 from cairn.datasets.image_files import SUFFIXES, locate_images
-from cairn.datasets.labels import Labels
+from cairn.datasets.labels import SPLITS, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError, SkeletonError
 from cairn.media.folders import walk_folder
@@ -22,7 +22,6 @@ from cairn.media.images import image_size
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Limb, Skeleton
 
-SPLITS = ("train", "val", "test")
 BOX = 5  # numbers before the joints: class and bounding box
 
 

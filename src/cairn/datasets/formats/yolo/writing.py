@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.formats.yolo.reading import SPLITS
 from cairn.datasets.image_files import SUFFIXES
-from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.labels import SPLITS, LabeledImage, Labels
 from cairn.errors import OutputError
 from cairn.files import atomic_write
 from cairn.structures.annotation import Annotation
