@@ -97,12 +97,13 @@ def convert(
         OutputError: A file exists or cannot be written.
         MissingExtra: Reading or writing the format needs an extra.
     """
+    from cairn.datasets.formats import mmpose
     from cairn.datasets.labels import SPLITS
     from cairn.datasets.writing import form_by_name
 
     source, target = Path(source), Path(target)
     form = to or ("toml" if target.suffix == ".toml" else form_by_name(target))
-    if source.suffix == ".py":
+    if source.suffix == ".py" and (form == "toml" or not mmpose.FORMAT.sniff(source)):
         return _skeleton_alone(source, target, form, overwrite)
     if part is None and form == "yolo":
         part = source.stem if source.stem in SPLITS else "train"

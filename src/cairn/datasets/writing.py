@@ -37,7 +37,8 @@ def write_labels(
         labels: The labels.
         path: File or folder.
         form: Name of the format; None selects it by the suffix of the path.
-        split: Split of a folder that has several (YOLO); None is train.
+        split: Split of a folder that has several (YOLO); None writes each image to its own split, where the labels
+            state them, and otherwise to train.
         formats: The registered formats.
 
     Returns:
@@ -56,4 +57,4 @@ def write_labels(
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
     lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
-    return lost + target.write(labels, path, split or "train")
+    return lost + target.write(labels, path, split or "")

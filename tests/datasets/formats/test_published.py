@@ -45,7 +45,8 @@ def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
     assert [image.path.name for image in read_labels(path, ReadOptions(split="train"))] == ["1.jpg"]
-    assert [image.path.name for image in read_labels(path, ReadOptions(split="val"))] == ["0.jpg"]
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="test"))] == ["0.jpg"]
+    assert [image.split for image in read_labels(path)] == ["test", "train"]
     corrupted = flic()
     corrupted["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
@@ -71,8 +72,9 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.visibility[0], [0] * 3 + [2] * 11)
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
-    with pytest.raises(LabelError, match="no validation split"):
-        read_labels(path, ReadOptions(split="val"))
+    assert labels.splits == ("train",)
+    with pytest.raises(LabelError, match="LSPET, which has no test split"):
+        read_labels(path, ReadOptions(split="test"))
 
 
 def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> None:
@@ -92,7 +94,9 @@ def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> N
     np.testing.assert_array_equal(last.visibility[0], [2] * 4 + [1] + [2] * 9)
     np.testing.assert_array_equal(last.keypoints[0, 4], [7, 8])
     assert len(read_labels(path, ReadOptions(folder, split="train"))) == 1000
-    assert [p.path.name for p in read_labels(path, ReadOptions(folder, split="val"))] == names[1000:]
+    assert [p.path.name for p in read_labels(path, ReadOptions(folder, split="test"))] == names[1000:]
+    assert labels.splits == ("train", "test")
+    assert [image.path.name for image in labels.of_split("test")] == names[1000:]
 
 
 def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
@@ -104,8 +108,8 @@ def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
 def test_a_split_that_the_format_lacks_is_an_error(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
-    with pytest.raises(LabelError, match="labels in flic format have the splits train, val, got split test"):
-        read_labels(path, ReadOptions(split="test"))
+    with pytest.raises(LabelError, match="labels in flic format have the splits train, test, got split val"):
+        read_labels(path, ReadOptions(split="val"))
 
 
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:

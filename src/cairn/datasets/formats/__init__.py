@@ -1,15 +1,15 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `category`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
-labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
+modules are shared by formats: `instances`, `splits`, `category`, `coco_files`, `matlab`, `hdf5`, `yaml_file`; or they
+are files that are not labels: `skeleton_file` (skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """
 
 from __future__ import annotations
 
-from cairn.datasets.formats import coco, deeplabcut, flic, lsp, mpii, pts, sleap, table, yolo
+from cairn.datasets.formats import coco, coco_folder, deeplabcut, flic, lsp, mmpose, mpii, pts, sleap, table, yolo
 from cairn.datasets.formats.format import Format, ReadOptions
 
 __all__ = ["FORMATS", "Format", "ReadOptions"]
@@ -20,6 +20,8 @@ FORMATS: tuple[Format, ...] = (
     yolo.FORMAT,
     sleap.FORMAT,
     coco.FORMAT,
+    coco_folder.FORMAT,
+    mmpose.FORMAT,
     table.CSV,
     table.PARQUET,
     pts.FORMAT,
