@@ -149,6 +149,10 @@ def _instance(row: Row, columns: Columns, image: str, size: Size, options: ReadO
         first = shares[np.abs(shares) > MAX_SHARE][0]
         raise LabelError(f"{record}: coordinates must be fractions of the image size, got {first:g}")
     points = checked_points(shares * (size[1], size[0]), record)
+    if columns.extra and columns.track != columns.count - columns.extra:
+        score = values[columns.count - columns.extra]
+        if not 0 <= score <= 1:
+            raise LabelError(f"{record}: the confidence of the box must be from 0 to 1, got {score:g}")
     track = -1 if columns.track is None else int(values[columns.track])
     return Instance(image, points, flags == 1, box, track=track, category=category)
 

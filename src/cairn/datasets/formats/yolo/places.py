@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import reprlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from cairn.datasets.formats.format import ReadOptions, read_text
-from cairn.datasets.formats.splits import images_apart
+from cairn.datasets.formats.splits import ORDER, images_apart
 from cairn.datasets.image_files import DRIVE, SUFFIXES, locate_images
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
@@ -19,6 +20,7 @@ from cairn.media.folders import walk_folder
 SPLIT_KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Split by key of data.yaml."""
 
+ABOVE = re.compile(r"^(\.{1,2}/)+")  # folders above, at the start of a name
 SAMPLE = 100  # names of a list by which its folder is determined
 
 
@@ -35,12 +37,17 @@ def images_of_splits(table: dict[str, Any], path: Path, options: ReadOptions) ->
     if not places or (options.split and options.split not in places):
         raise LabelError(f"{path} lists no images under {options.split or 'train, val or test'}")
     roots, problems = _roots(table.get("path"), path, options.images), options.problems
+    single = sum(len(names) for names in places.values()) == 1
+    needed = ORDER[: ORDER.index(options.split) + 1] if options.split else ORDER
     found: dict[str, list[Path]] = {}
     for split, names in places.items():
-        single = len(places) == 1 and len(names) == 1
+        if split not in needed:
+            continue
         images: dict[Path, None] = {}
         for name in names:
             of_place = list(_images(name, roots, path, single, problems))
+            if not of_place and single and options.images is not None:
+                of_place = walk_folder(options.images, SUFFIXES)
             if not of_place and split != options.split:
                 problems.note("folders and lists of splits without an image are skipped", f"{split} is {name}")
             if len(of_place) > len(of_place_once := dict.fromkeys(of_place)) or of_place_once.keys() & images.keys():
@@ -51,7 +58,8 @@ def images_of_splits(table: dict[str, Any], path: Path, options: ReadOptions) ->
     asked = [options.split] if options.split else list(places)
     if not any(split in found for split in asked):
         tried = ", ".join(f"{names[0]} ({split})" for split, names in places.items() if split in asked)
-        raise LabelError(f"{path}: no images at {tried}: give their folder with --images")
+        where = f"below {options.images}" if options.images else "give their folder with --images"
+        raise LabelError(f"{path}: no images at {tried}: {where}")
     return images_apart(found, path, options.split, problems)
 
 
@@ -158,7 +166,7 @@ def _listed(where: Path, roots: list[Path], path: Path, problems: Problems) -> l
         raise LabelError(f"{path}: {where} must be a folder of images, or a text file of their names") from None
     numbered: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
-        if name := line.strip():
+        if name := ABOVE.sub("", line.strip().replace("\\", "/")):
             if name in numbered:
                 problems.note("images that a split lists several times are read once", f"{where} line {number}")
             numbered.setdefault(name, number)
