@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats import ReadOptions
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -155,3 +156,45 @@ def test_coco_has_no_splits(tmp_path: Path) -> None:
     assert read_labels(path).skeleton.joints == ("dot",)
     with pytest.raises(LabelError, match="have no splits"):
         read_labels(path, ReadOptions(split="val"))
+
+
+def test_incomplete_examples_of_flic_are_read(tmp_path: Path) -> None:
+    """Neither a torso box nor a split is needed."""
+    images(tmp_path, ["0.jpg", "1.jpg", "2.jpg"])
+    coords = np.full((2, 29), 5.0)
+    coords[0, 1] = np.nan  # one coordinate is missing
+    examples = [
+        {"filepath": "0.jpg", "coords": coords, "istrain": 1.0},
+        {"filepath": "1.jpg", "coords": coords.astype(np.float32), "torsobox": np.full((1, 4), np.nan), "istest": True},
+        {"filepath": "2.jpg", "coords": coords, "torsobox": np.array([[11.0, 21, 31, 61]])},
+    ]
+    path = save(tmp_path / "examples.mat", examples=struct_array(examples))
+    labels = read_labels(path)
+    assert [image.split for image in labels] == ["train", "test", None]
+    np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0, :2], [[4, 4], [np.nan, np.nan]])
+    np.testing.assert_array_equal([image.annotation.boxes[0, 2] for image in labels], [0, 0, 352])
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="train"))] == ["0.jpg"]
+
+
+def test_an_invalid_example_is_skipped_where_asked(tmp_path: Path) -> None:
+    images(tmp_path, ["0.jpg", "1.jpg"])
+    corrupted = flic()
+    corrupted["coords"][0, 0] = np.full((2, 29), np.inf)
+    path = save(tmp_path / "examples.mat", examples=corrupted)
+    with pytest.raises(LabelError, match=r"example 1: joint 1 is at \[inf, inf\]"):
+        read_labels(path)
+    problems = Problems(skip=True)
+    assert [image.path.name for image in read_labels(path, ReadOptions(problems=problems))] == ["1.jpg"]
+    assert len(problems.skipped) == 1
+
+
+def test_a_joint_of_lsp_without_a_coordinate_is_not_labeled(tmp_path: Path) -> None:
+    images(tmp_path, ["im0001.jpg", "im0002.jpg"])
+    joints = np.full((3, 14, 2), 5.0)
+    joints[2] = 0
+    joints[0, 3, 0] = np.nan
+    labels = read_labels(save(tmp_path / "joints.mat", joints=joints))
+    first = labels.images[0].annotation
+    assert first.visibility[0].tolist() == [2] * 3 + [0] + [2] * 10
+    assert np.isnan(first.keypoints[0, 3]).all()
+    assert labels.splits == ("train",)

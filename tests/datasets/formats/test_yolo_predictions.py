@@ -1,4 +1,4 @@
-"""Files that `yolo predict save_txt` writes are read as labels, told per file."""
+"""Files that `yolo predict save_txt` writes are read as labels; each file decides what its numbers are."""
 
 from pathlib import Path
 
@@ -65,7 +65,9 @@ def test_a_file_may_have_corrected_lines_beside_predicted_ones(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("trailing", "tracks"), [(("0.91", "0.5"), None), (("3", "12"), [3, 12]), (("0.91 3", "0.5 12"), [3, 12])]
 )
-def test_numbers_after_joints_of_two_numbers(tmp_path: Path, trailing: tuple[str, str], tracks: list[int] | None) -> None:
+def test_numbers_after_joints_of_two_numbers(
+    tmp_path: Path, trailing: tuple[str, str], tracks: list[int] | None
+) -> None:
     lines = "\n".join(f"{PAIRS} {end}" for end in trailing)
     root = yolo_set(tmp_path, FLAT, {"a": lines, "b": PAIRS})
     (root / "labels/val/c.txt").write_text(PAIRS)

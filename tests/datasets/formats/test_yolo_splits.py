@@ -1,6 +1,5 @@
 """Splits of YOLO-pose data sets: each image is in one, in all spellings of their places."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,8 @@ SPELLINGS = {
     "Roboflow": ("{}/images", ["train: ../train/images", "val: ../val/images", "test: ../test/images"]),
     "valid": ("images/{}", ["train: images/train", "valid: images/val", "test: images/test"]),
     "validation": ("images/{}", ["train: images/train", "validation: images/val", "test: images/test"]),
-    "Windows": ("images/{}", ["path: D:\\data\\set", "train: images\\train", "val: .\\images\\val", "test: images\\test"]),
+    "Windows": ("images/{}", ["path: D:\\data\\set", "train: images\\train", "val: .\\images\\val",
+                              "test: images\\test"]),
     "Windows, absolute": ("images/{}", ["train: 'D:\\set\\images\\train'", "val: 'D:\\set\\images\\val'",
                                         "test: 'D:\\set\\images\\test'"]),
     "path of another machine": ("images/{}", ["path: /content/set", "train: images/train", "val: images/val",
@@ -111,7 +111,9 @@ def test_text_files_list_images(tmp_path: Path) -> None:
         read_labels(root)
 
 
-@pytest.mark.parametrize("place", ["../test/images", "/content/set/test/images", "images/none", "none.txt", "images/q*"])
+@pytest.mark.parametrize(
+    "place", ["../test/images", "/content/set/test/images", "images/none", "none.txt", "images/q*"]
+)
 def test_a_split_without_images_is_skipped_unless_it_is_asked_for(tmp_path: Path, place: str) -> None:
     root = yolo_set(tmp_path / "set", f"{POSE}test: {place}\n")
     put_images(tmp_path, "test/images/other.png")  # of another data set
@@ -161,7 +163,7 @@ def test_an_image_of_several_splits_is_not_trained_on(tmp_path: Path) -> None:
 
 def test_a_link_to_a_validation_image_is_that_image(tmp_path: Path) -> None:
     root = yolo_set(tmp_path)
-    os.symlink(root / "images/val/c.png", root / "images/train/linked.png")
+    (root / "images/train/linked.png").symlink_to(root / "images/val/c.png")
     assert splits_of(root) == {"train": ["a", "b"], "val": ["c"]}
 
 
@@ -173,7 +175,7 @@ def test_splits_that_are_the_same_are_not_used_twice(tmp_path: Path) -> None:
         read_labels(root, ReadOptions(split="test"))
     write(root, "train: images/train", "val: images/train")
     for split in (None, "train"):
-        with pytest.raises(LabelError, match="all images of train are also in val, such as .*--split val"):
+        with pytest.raises(LabelError, match=r"all images of train are also in val, such as .*--split val"):
             read_labels(root, ReadOptions(split=split))
     assert splits_of(root, ReadOptions(split="val")) == {"val": ["a", "b"]}
 

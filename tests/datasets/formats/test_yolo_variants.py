@@ -31,7 +31,9 @@ def test_flip_pairs_follow_from_names_where_flip_idx_has_none(tmp_path: Path, fl
     assert notes == ()
 
 
-@pytest.mark.parametrize("flips", ["[1, 2, 0]", "[0, 2, 3]", "[0, 2, 2]", "[0, 2]", "[0, -1, 1]", "[a, b, c]", "5", "{}"])
+@pytest.mark.parametrize(
+    "flips", ["[1, 2, 0]", "[0, 2, 3]", "[0, 2, 2]", "[0, 2]", "[0, -1, 1]", "[a, b, c]", "5", "{}"]
+)
 def test_an_invalid_flip_idx_is_noted(tmp_path: Path, flips: str) -> None:
     labels, (note,) = read(yolo_set(tmp_path, f"{WINGS}flip_idx: {flips}\n"))
     assert labels.skeleton.flip_pairs == ((1, 2),)
@@ -109,11 +111,13 @@ BEE = "1" + LINE[1:]
 
 
 def test_classes_stay_apart(tmp_path: Path) -> None:
-    labels, (note,) = read(yolo_set(tmp_path, FLIES, {"a": f"{BEE}\n{LINE}\n{BEE} \n".replace("0.25 1", "0.3 1", 1), "b": ""}))
+    labels, (note,) = read(
+        yolo_set(tmp_path, FLIES, {"a": f"{BEE}\n{LINE}\n{BEE} \n".replace("0.25 1", "0.3 1", 1), "b": ""})
+    )
     assert labels.classes == ("fly", "bee")
     classes = [image.annotation.classes for image in labels]
     assert [None if own is None else own.tolist() for own in classes] == [[1, 0, 1], [], [0]]
-    assert note == "classes without labels are left out: moth"
+    assert note == "classes without labels are ignored: moth"
 
 
 def test_one_class_is_chosen_by_category(tmp_path: Path) -> None:
@@ -132,7 +136,9 @@ def test_one_class_is_chosen_by_category(tmp_path: Path) -> None:
 def test_classes_with_different_joints_need_a_choice(tmp_path: Path) -> None:
     data = FLIES + "kpt_names: {0: [head, w1, w2], 1: [head, w1, sting], 2: [x, y, z]}\n"
     root = yolo_set(tmp_path, data, {"a": BEE})
-    with pytest.raises(LabelError, match=r"classes fly \(head, w1, w2\) and bee \(.*sting\) have different .*--category"):
+    with pytest.raises(
+        LabelError, match=r"classes fly \(head, w1, w2\) and bee \(.*sting\) have different .*--category"
+    ):
         read(root)
     assert read(root, category="bee")[0].skeleton.joints == ("head", "w1", "sting")
     assert read(root, category="fly")[0].skeleton.joints == ("head", "w1", "w2")
@@ -176,7 +182,9 @@ def test_blank_lines_and_spaces_do_not_matter(tmp_path: Path, text: str) -> None
     assert notes == ()
 
 
-@pytest.mark.parametrize("joint", ["nan nan 0", "0.5 0.5 -1", "NaN nan nan", "None None None", "null null 0", "-1 -1 0"])
+@pytest.mark.parametrize(
+    "joint", ["nan nan 0", "0.5 0.5 -1", "NaN nan nan", "None None None", "null null 0", "-1 -1 0"]
+)
 def test_a_joint_that_is_not_labeled_has_many_spellings(tmp_path: Path, joint: str) -> None:
     labels, notes = read(yolo_set(tmp_path, POSE, {"a": LINE.replace("0.25 0.5 2", joint)}))
     assert labels.images[0].annotation.visibility.tolist() == [[0, 1, 0]]

@@ -90,6 +90,14 @@ def first_bytes(path: Path) -> bytes:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
 
 
+def exists(path: Path) -> bool:
+    """Returns whether a path exists; false where its name is too long or its folder cannot be read."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def read_text(path: Path) -> str:
     """Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
 

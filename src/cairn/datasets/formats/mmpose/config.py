@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cairn.datasets.formats.coco_files import AnnotationFile, read_files
-from cairn.datasets.formats.format import ReadOptions
+from cairn.datasets.formats.format import ReadOptions, exists
 from cairn.datasets.formats.mmpose.dataset_info import skeleton_of_info
 from cairn.datasets.formats.mmpose.python_file import Unknown, read_values
 from cairn.datasets.image_files import locate_images
@@ -117,7 +117,7 @@ def _existing(sources: list[Source], path: Path, options: ReadOptions) -> Iterat
     for source, file in located:
         if file is None and (options.split or not any(other for _, other in located)):
             raise LabelError(
-                f"{path}: no annotation file at {source.file} ({source.split}): run in the folder that it is in"
+                f"{path}: no annotation file at {source.file:.200} ({source.split}): run in the folder that it is in"
             )
         if file is None:
             options.problems.note("annotation files that do not exist are skipped", f"{source.split} is {source.file}")
@@ -133,7 +133,7 @@ def _folders(path: Path) -> list[Path]:
 def _located(name: str, path: Path) -> Path | None:
     exact = [Path(name)] if Path(name).is_absolute() else [folder / name for folder in _folders(path)]
     for candidate in exact:
-        if candidate.is_file():
+        if exists(candidate) and candidate.is_file():
             return candidate
     for folder in (path.parent, Path.cwd()):
         found = locate_images([name], path, folder, Problems(skip=True, log_notes=False))[0]
@@ -146,9 +146,13 @@ def _image_folder(name: str, path: Path, given: Path | None) -> Path | None:
     """The folder of images of a split; None searches for it as for any COCO file."""
     if given is not None:
         below = given / Path(name).name
-        return below if name and below.is_dir() else given
+        return below if name and exists(below) and below.is_dir() else given
     candidates = [Path(name)] if Path(name).is_absolute() else [folder / name for folder in _folders(path)]
-    return next((candidate for candidate in candidates if candidate.is_dir()), None) if name else None
+    return (
+        next((candidate for candidate in candidates if exists(candidate) and candidate.is_dir()), None)
+        if name
+        else None
+    )
 
 
 def _skeleton(info: Any, path: Path, options: ReadOptions) -> Skeleton | None:
@@ -160,7 +164,7 @@ def _skeleton(info: Any, path: Path, options: ReadOptions) -> Skeleton | None:
         if isinstance(info, dict) and isinstance(info.get("from_file"), str):
             found = _located(info["from_file"], path)
             if found is None:
-                raise SkeletonError(f"{path}: no file at {info['from_file']}")
+                raise SkeletonError(f"{path}: no file at {info['from_file']:.200}")
             where, info = found, read_values(found).get("dataset_info")
         return skeleton_of_info(info, where)
     except SkeletonError as error:

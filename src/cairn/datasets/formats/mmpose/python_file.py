@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cairn.datasets.formats.format import exists
 from cairn.errors import SkeletonError
 
 MAX_ITEMS = 10_000  # of a repeated or joined list or text; a body with face and hands has 133 joints
@@ -70,7 +71,7 @@ def _inherited(value: Any, path: Path, depth: int) -> dict[str, Any]:
     for name in value if isinstance(value, list) else [value]:
         if isinstance(name, str) and depth < MAX_DEPTH and "\0" not in name:
             file = path.parent / name
-            if file.is_file():
+            if exists(file) and file.is_file():
                 merged = _merged(merged, read_values(file, depth + 1))
     return merged
 

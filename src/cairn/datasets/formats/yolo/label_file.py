@@ -37,7 +37,7 @@ class Columns:
         shape: Numbers of the joints.
         extra: How many numbers follow the joints.
         predicted: Whether v is a confidence in the whole file; None where lines of flags and lines of confidences are
-            mixed, so that each line is told by itself.
+            mixed, so that each line decides for itself.
         track: Column of the track ID; None where there is none.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from cairn.datasets.formats.format import ReadOptions, read_text
+from cairn.datasets.formats.format import ReadOptions, exists, read_text
 from cairn.datasets.formats.splits import ORDER, images_apart
 from cairn.datasets.image_files import DRIVE, SUFFIXES, locate_images
 from cairn.datasets.problems import Problems
@@ -100,7 +100,7 @@ def _roots(root: Any, path: Path, images: Path | None) -> list[Path]:
         roots += [path.parent / stated, Path.cwd() / stated]
         roots += [path.parent / tail for tail in _tails(root)]
     roots.append(path.parent)
-    return list(dict.fromkeys(folder for folder in roots if _exists(folder) and folder.is_dir()))
+    return list(dict.fromkeys(folder for folder in roots if exists(folder) and folder.is_dir()))
 
 
 def _images(name: str, roots: list[Path], path: Path, single: bool, problems: Problems) -> Iterator[Path]:
@@ -128,7 +128,7 @@ def _resolved(name: str, roots: list[Path], single: bool) -> list[Path]:
             if i == 0 or single or tail != "images":
                 candidates += [(root, tail) for root in roots]
     for root, tail in candidates:
-        if _exists(root / tail):
+        if exists(root / tail):
             return [root / tail]
         if matches := _matches(root, tail):
             return matches
@@ -176,10 +176,3 @@ def _listed(where: Path, roots: list[Path], path: Path, problems: Problems) -> l
         if any(locate_images(sample, path, folder, Problems(skip=True, log_notes=False))):
             return [file for file in locate_images(names, path, folder, problems, records=records) if file]
     return []
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is too long, or a folder without permission
-        return False

@@ -20,7 +20,7 @@ def read_yolo(path: Path, options: ReadOptions) -> Labels:
     """Reads the labels of a data set by its YAML file or folder. Images without a text file have no instances.
 
     A split in which no image has a text file is not labeled: it is noted and skipped. Classes without labels are
-    noted and left out.
+    noted and ignored.
 
     Raises:
         LabelError: Anything is missing or contradictory. Names the file and the line.
@@ -115,5 +115,5 @@ def _classes(
         return chosen, [instance for instance in instances if instance.category in chosen]
     unused = [name for number, name in names.items() if number not in classes]
     if unused and used and options.split is None:
-        options.problems.note("classes without labels are left out", f"{', '.join(unused):.80}")
+        options.problems.note("classes without labels are ignored", f"{', '.join(unused):.80}")
     return classes or names, instances
