@@ -134,13 +134,13 @@ def test_one_class_is_chosen_by_category(tmp_path: Path) -> None:
 
 
 def test_classes_with_different_joints_need_a_choice(tmp_path: Path) -> None:
-    data = FLIES + "kpt_names: {0: [head, w1, w2], 1: [head, w1, sting], 2: [x, y, z]}\n"
+    data = FLIES + "kpt_names: {0: [head, w1, w2], 1: [head, w1, tail], 2: [x, y, z]}\n"
     root = yolo_set(tmp_path, data, {"a": BEE})
     with pytest.raises(
-        LabelError, match=r"classes fly \(head, w1, w2\) and bee \(.*sting\) have different .*--category"
+        LabelError, match=r"classes fly \(head, w1, w2\) and bee \(.*tail\) have different .*--category"
     ):
         read(root)
-    assert read(root, category="bee")[0].skeleton.joints == ("head", "w1", "sting")
+    assert read(root, category="bee")[0].skeleton.joints == ("head", "w1", "tail")
     assert read(root, category="fly")[0].skeleton.joints == ("head", "w1", "w2")
     alone = yolo_set(tmp_path / "alone", data)  # only flies are labeled
     assert read(alone)[0].skeleton.joints == ("head", "w1", "w2")
