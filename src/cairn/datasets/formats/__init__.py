@@ -1,15 +1,32 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `category`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
-labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
+modules are shared by formats: `instances`, `marks`, `category`, `visibility`, `stems`, `losses`, `matlab`, `hdf5`,
+`json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file`, `mmpose` (skeletons) and
+`boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """
 
 from __future__ import annotations
 
-from cairn.datasets.formats import coco, deeplabcut, flic, lsp, mpii, pts, sleap, table, yolo
+from cairn.datasets.formats import (
+    alphapose,
+    coco,
+    cvat,
+    deeplabcut,
+    flic,
+    label_studio,
+    labelme,
+    lsp,
+    mpii,
+    openpose_json,
+    pts,
+    sleap,
+    table,
+    via,
+    yolo,
+)
 from cairn.datasets.formats.format import Format, ReadOptions
 
 __all__ = ["FORMATS", "Format", "ReadOptions"]
@@ -19,6 +36,12 @@ FORMATS: tuple[Format, ...] = (
     deeplabcut.FORMAT,
     yolo.FORMAT,
     sleap.FORMAT,
+    cvat.FORMAT,
+    labelme.FORMAT,
+    via.FORMAT,
+    label_studio.FORMAT,
+    alphapose.FORMAT,
+    openpose_json.FORMAT,
     coco.FORMAT,
     table.CSV,
     table.PARQUET,
