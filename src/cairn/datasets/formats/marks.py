@@ -190,7 +190,10 @@ def _contains(outline: Mark, point: Mark) -> bool:
 
 
 def _categories(instances: list[Marked], source: Path, options: ReadOptions) -> tuple[str, ...]:
-    """Names of the categories that have keypoints, which must share some; the given one alone."""
+    """Names of the categories that have keypoints, which must share some; the given one alone.
+
+    They are sorted, so that files of one project agree although their first instances differ.
+    """
     joints: dict[str, dict[str, None]] = {}
     for instance in instances:
         if instance.category is not None and instance.points:
@@ -200,7 +203,7 @@ def _categories(instances: list[Marked], source: Path, options: ReadOptions) -> 
             known = ", ".join(list(joints)[:MAX_NAMES]) or "no categories with keypoints"
             raise LabelError(f"{source} has no category {options.category!r:.60}: it has {known}")
         return (options.category,)
-    names = list(joints)
+    names = sorted(joints)
     related, rest = set(joints[names[0]]) if names else set(), names[1:]
     while near := [name for name in rest if not related.isdisjoint(joints[name])]:
         related.update(*(joints[name] for name in near))

@@ -9,7 +9,8 @@ from typing import Any
 OCCLUDED = ("occluded", "occlusion", "hidden", "invisible", "not_visible")
 VISIBLE = ("visible", "visibility")
 ABSENT = ("absent", "not_labeled", "unlabeled", "outside")
-FALSE = ("", "0", "false", "no", "off", "none", "null", "undefined")
+UNKNOWN = ("", "none", "null", "undefined")
+FALSE = (*UNKNOWN, "0", "false", "no", "off")
 
 
 def visibility_of(attributes: Mapping[str, Any]) -> int:
@@ -23,12 +24,12 @@ def visibility_of(attributes: Mapping[str, Any]) -> int:
     """
     visibility = 2
     for name, value in attributes.items():
-        choices = [_word(choice) for choice in _choices(value)]
-        if is_visibility(name) and _word(name) in OCCLUDED:
+        choices = [word(choice) for choice in _choices(value)]
+        if word(name) in OCCLUDED:
             visibility = min(visibility, 1 if any(choice not in FALSE for choice in choices) else 2)
-        elif _word(name) == "visibility" and choices and choices[0] in ("0", "1", "2"):
+        elif word(name) == "visibility" and choices and choices[0] in ("0", "1", "2"):
             visibility = min(visibility, int(choices[0]))
-        elif _word(name) in VISIBLE and choices and all(choice in FALSE for choice in choices):
+        elif word(name) in VISIBLE and choices and all(choice in FALSE and choice not in UNKNOWN for choice in choices):
             visibility = min(visibility, 1)
         if any(choice in ABSENT for choice in choices):
             visibility = 0
@@ -39,17 +40,17 @@ def visibility_of(attributes: Mapping[str, Any]) -> int:
 
 def is_visibility(name: str) -> bool:
     """Returns whether an attribute states visibility by its name."""
-    return _word(name) in OCCLUDED + VISIBLE
+    return word(name) in OCCLUDED + VISIBLE
 
 
 def _choices(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
-        return [choice for choice, chosen in value.items() if _word(chosen) not in FALSE]
+        return [choice for choice, chosen in value.items() if word(chosen) not in FALSE]
     return value if isinstance(value, list) else [value]
 
 
-def _word(value: Any) -> str:
-    """A value in lower case: True and 1.0 are `true` and `1`."""
+def word(value: Any) -> str:
+    """Returns a name or value in lower case with underscores: True and 1.0 are `true` and `1`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "" if value is None else re.sub(r"[\s-]+", "_", str(value).strip().lower())

@@ -11,13 +11,12 @@ It is an error where two attributes have the same role.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.visibility import is_visibility
+from cairn.datasets.formats.visibility import is_visibility, word
 from cairn.errors import LabelError
 
 JOINT = ("joint", "keypoint", "key_point", "landmark", "part", "body_part", "bodypart", "point", "joint_name", "kp")
@@ -97,9 +96,8 @@ def texts(attributes: Any, options: Mapping[str, Mapping[str, str]]) -> dict[str
 
 
 def _usual_role(name: str) -> str:
-    word = re.sub(r"[\s-]+", "_", name.strip().lower())
     known = {"joint": JOINT, "instance": INSTANCE, "category": CATEGORY}
-    return next((role for role, names in known.items() if word in names), "")
+    return next((role for role, names in known.items() if word(name) in names), "")
 
 
 def _is_number(value: str) -> bool:

@@ -17,7 +17,7 @@ from cairn.datasets.formats.json_file import finite, json_start
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
 from cairn.datasets.formats.via.attributes import Roles, roles, texts
 from cairn.datasets.formats.via.tables import CSV_COLUMNS, Image, Table, read_table
-from cairn.datasets.formats.visibility import visibility_of
+from cairn.datasets.formats.visibility import visibility_of, word
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 
@@ -95,7 +95,7 @@ def _mark(shape: Any, attributes: dict[str, str], names: Roles, record: str, opt
     if kind in POINTS and joint is None:
         options.problems.note("points without a joint are ignored", record)
         return None
-    is_track = names.instance is not None and names.instance.strip().lower() in TRACKS
+    is_track = names.instance is not None and word(names.instance) in TRACKS
     track = int(group) if is_track and group is not None and group.isdecimal() and len(group) < 19 else -1
     is_point = kind in POINTS
     label = joint if is_point else category or joint
