@@ -21,7 +21,8 @@ SVG = (
     '&lt;line x1="1" y1="2" data-type="edge" data-node-from="2" data-node-to="1"&gt;&lt;/line&gt;'
     '&lt;circle r="0.75" data-type="element node" data-element-id="1" data-node-id="1" '
     'data-label-name="tail &amp;amp; tip"&gt;&lt;/circle&gt;'
-    '&lt;circle r="0.75" data-type="element node" data-element-id="2" data-node-id="2" data-label-name="nose"&gt;&lt;/circle&gt;'
+    '&lt;circle r="0.75" data-type="element node" data-element-id="2" data-node-id="2" '
+    'data-label-name="nose"&gt;&lt;/circle&gt;'
 )
 META = f"""<meta><task><id>4</id><name>bugs</name><labels>
   <label><name>bug</name><color>#ff0000</color><type>skeleton</type><attributes></attributes><svg>{SVG}</svg></label>
@@ -50,8 +51,8 @@ def image(*shapes: str, name: str = "a.png", number: int = 0, more: str = "") ->
 
 def file(path: Path, *content: str, meta: str = META) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = f'<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version>{meta}{"".join(content)}</annotations>'
-    path.write_text(text, encoding="utf-8")
+    body = f"<annotations><version>1.1</version>{meta}{''.join(content)}</annotations>"
+    path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{body}', encoding="utf-8")
     return path
 
 

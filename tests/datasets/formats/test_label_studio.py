@@ -197,7 +197,7 @@ def test_a_missing_size_is_read_from_the_image(folder: Path) -> None:
         (task(annotation(keypoint("k", "a", 1, 2, image_rotation=90))), "the image was rotated in Label Studio"),
         (task(annotation(keypoint("k", "a", 1, 2, item_index=1))), "another image of the task"),
         (task(annotation(keypoint("k", "a", float("inf"), 2))), "task 7: region k: x must be a finite number"),
-        (task(annotation({"id": "k", "value": {"y": 1, "x": None, "keypointlabels": ["a"]}, **SIDES})), "must be a number"),
+        (task(annotation({"id": "k", "value": {"y": 1, "x": "", "keypointlabels": "a"}, **SIDES})), "must be a number"),
         (task(annotation(3)), "result 0 must be a region, got 3"),
         (task(annotation(keypoint("k", "a", 1, 2)), data={"video": "/data/a.mp4"}), "is of a video"),
         (task(annotation(keypoint("k", "a", 1, 2)), data=None), "has no image"),

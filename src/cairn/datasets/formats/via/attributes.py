@@ -1,8 +1,8 @@
 """Which region attribute names the joint, the instance and the category: VIA leaves the names to the user.
 
-Attributes that are empty on all points, and those that state visibility, are left out. Of the others:
+Attributes that are empty on all points, and those that state visibility, are ignored. Of the others:
 
-1. A name that is usual for a role has it: `joint`, `keypoint` and so on; `id`, `instance` and so on; `class`, ...
+1. A name that is common for a role has it: `joint`, `keypoint` and so on; `id`, `instance` and so on; `class`, ...
 2. Of the rest, an attribute whose values are all numbers names the instance, and one with other values the joint.
 3. A single attribute names the joint, whatever its name is.
 
