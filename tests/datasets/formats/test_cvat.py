@@ -276,11 +276,18 @@ def test_classes_and_splits_are_written(tmp_path: Path) -> None:
     labels = Labels(
         dot, (LabeledImage(1, tmp_path / "a.png", SIZE, annotation, split="val"),), np.ones(1, bool), ("cat", "dog")
     )
-    assert write_labels(labels, tmp_path / "out.xml") == ()
+    assert write_labels(labels, tmp_path / "out.xml", split="test") == ()
     again = read_labels(tmp_path / "out.xml")
     assert again.images[0].split == "val"
     assert again.classes == ("cat", "dog")
     assert_same(labels, again)
+
+
+def test_images_without_a_split_have_the_given_subset(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    for split, expected in ((None, None), ("val", "val")):
+        write_labels(labels, tmp_path / "out.xml", split=split)
+        assert {image.split for image in read_labels(tmp_path / "out.xml")} == {expected}
 
 
 def test_the_written_file_is_what_cvat_imports(tmp_path: Path) -> None:

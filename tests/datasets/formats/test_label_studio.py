@@ -105,18 +105,18 @@ def test_names_are_decoded_and_uploads_may_keep_their_digits(folder: Path) -> No
 def test_the_annotation_that_counts(folder: Path) -> None:
     old, new = annotation(keypoint("k", "nose", 10, 10)), annotation(keypoint("k", "nose", 20, 20))
     new["updated_at"] = "2024-03-01T00:00:00Z"
-    cancelled = annotation(keypoint("k", "nose", 90, 90), was_cancelled=True, updated_at="2025-01-01T00:00:00Z")
+    canceled = annotation(keypoint("k", "nose", 90, 90), was_cancelled=True, updated_at="2025-01-01T00:00:00Z")
     truth = annotation(keypoint("k", "nose", 50, 50), ground_truth=True, updated_at="2020-01-01T00:00:00Z")
     for annotations, x in (
         ((new, old), 12),
-        ((old, new, cancelled), 12),
+        ((old, new, canceled), 12),
         ((old, truth, new), 30),
-        ((cancelled, old), 6),
+        ((canceled, old), 6),
     ):
         problems = Problems(log_notes=False)
         labels = read_labels(file(folder / "project.json", task(*annotations)), ReadOptions(problems=problems))
         assert labels.images[0].annotation.keypoints[0, 0, 0] == pytest.approx(x)
-        assert any("latest" in note for note in problems.notes) == (len(annotations) - (cancelled in annotations) > 1)
+        assert any("latest" in note for note in problems.notes) == (len(annotations) - (canceled in annotations) > 1)
 
 
 def test_unlabeled_tasks_are_skipped_and_empty_annotations_are_images_without_instances(folder: Path) -> None:

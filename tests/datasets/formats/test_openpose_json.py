@@ -9,7 +9,7 @@ import pytest
 
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
-from cairn.datasets.reading import read_labels
+from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.made_labels import draw_images
@@ -108,6 +108,20 @@ def test_an_invalid_file_is_a_one_line_error(tmp_path: Path, people: list[Any], 
     with pytest.raises(LabelError, match=message) as caught:
         read_labels(file(tmp_path / "a_keypoints.json", *people))
     assert "\n" not in str(caught.value)
+
+
+def test_results_of_cairn_are_another_format(tmp_path: Path) -> None:
+    content = {"format": "cairn", "version": 1, "image": "a.png", "people": []}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert detect_format(tmp_path / "a.json").name != "openpose"
+
+
+def test_there_is_one_category(tmp_path: Path) -> None:
+    draw_images(tmp_path, ("a.png",))
+    path = file(tmp_path / "a_keypoints.json", person())
+    assert len(read_labels(path, ReadOptions(category="person"))) == 1
+    with pytest.raises(LabelError, match="no category 'dog': it has person"):
+        read_labels(path, ReadOptions(category="dog"))
 
 
 def test_two_images_with_the_name_are_ambiguous(tmp_path: Path) -> None:

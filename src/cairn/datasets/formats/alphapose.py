@@ -21,7 +21,7 @@ from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import Box, Instance, collect
 from cairn.datasets.formats.json_file import finite, json_start, read_json
-from cairn.datasets.formats.openpose_json import POSE, labeled_instance, triplets
+from cairn.datasets.formats.openpose_json import POSE, check_category, labeled_instance, triplets
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.structures.flip_pairs import flip_pairs_by_name
@@ -57,6 +57,7 @@ def read_alphapose(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: An entry is invalid, or an image is missing.
     """
+    check_category(path, options)
     instances: list[Instance] = []
     count = 0
     for record, entry, name in _entries(read_json(path), path):

@@ -24,6 +24,7 @@ from cairn.media.folders import walk_folder
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 ENDING = "_keypoints"
+PERSON = "person"
 SKELETONS = {25: "body25", 18: "coco18", 15: "mpii15"}
 """Number of keypoints -> skeleton: OpenPose's models BODY_25, COCO and MPI."""
 
@@ -43,6 +44,7 @@ def read_openpose(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: A file is invalid, or its image is missing.
     """
+    check_category(path, options)
     problems = options.problems
     files = sorted(walk_folder(path, (".json",))) if path.is_dir() else [path]
     people: dict[str, list[Person]] = {}
@@ -83,7 +85,13 @@ def sniff(path: Path) -> bool:
     if path.is_dir():
         return any(map(sniff, walk_folder(path, (".json",))[:MAX_SNIFFED]))
     keys = json_start(path).keys
-    return bool(keys & {"people", "bodies"}) and "images" not in keys
+    return bool(keys & {"people", "bodies"}) and not keys & {"images", "format"}  # Cairn's results state a format
+
+
+def check_category(path: Path, options: ReadOptions) -> None:
+    """Raises LabelError where another category than the only one is chosen."""
+    if options.category not in (None, PERSON):
+        raise LabelError(f"{path} has no category {options.category!r:.60}: it has {PERSON}")
 
 
 def labeled_instance(

@@ -32,6 +32,6 @@ FORMAT = Format(
     (".xml",),
     sniff,
     read_cvat,
-    lambda labels, path, split: write_cvat(labels, path),
+    write_cvat,
     SPLITS,
 )

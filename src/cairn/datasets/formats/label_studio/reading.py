@@ -34,17 +34,18 @@ def read_label_studio(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: A task is invalid, or its keypoints cannot be assigned to instances.
     """
+    tasks = read_tasks(path, options.problems)
     images = []
-    for task in read_tasks(path, options.problems):
+    for task, file in zip(tasks, _located(tasks, path, options), strict=True):
         with options.problems:
-            images.append(_image(task, path, options))
+            images.append(_image(task, file, options))
     return collect_marks(images, path, options, "parentID")
 
 
-def _image(task: Task, path: Path, options: ReadOptions) -> MarkedImage:
+def _image(task: Task, file: Path | None, options: ReadOptions) -> MarkedImage:
     regions = _merged(task.results, task.record)
     groups = _groups(task.results, regions)
-    name, file = _located(task, path, options)
+    name = task.names[-1] if file is None else str(file.absolute())
     marks: list[Mark] = []
     size: Size | None = None
     for key, region in regions.items():
@@ -57,13 +58,16 @@ def _image(task: Task, path: Path, options: ReadOptions) -> MarkedImage:
     return MarkedImage(ListedImage(name, size), tuple(marks), task.record)
 
 
-def _located(task: Task, path: Path, options: ReadOptions) -> tuple[str, Path | None]:
-    """The name under which the image exists, and its file; the likeliest name where it does not exist."""
-    for name in task.names:
-        (file,) = locate_images([name], path, options.images, Problems(skip=True), missing_ok=True)
-        if file is not None and file.is_file():
-            return str(file.absolute()), file
-    return task.names[-1], None
+def _located(tasks: list[Task], path: Path, options: ReadOptions) -> list[Path | None]:
+    """The image of each task under the first of its names that exists; None where none does."""
+    files: list[Path | None] = [None] * len(tasks)
+    for choice in range(max(len(task.names) for task in tasks)):
+        open_tasks = [i for i, task in enumerate(tasks) if files[i] is None and choice < len(task.names)]
+        names = [tasks[i].names[choice] for i in open_tasks]
+        found = locate_images(names, path, options.images, Problems(skip=True), missing_ok=True)
+        for i, file in zip(open_tasks, found, strict=True):
+            files[i] = file if file is not None and file.is_file() else None
+    return files
 
 
 def _merged(results: list[Any], record: str) -> dict[Hashable, dict[str, Any]]:

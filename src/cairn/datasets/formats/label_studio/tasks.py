@@ -49,7 +49,7 @@ def sniff(path: Path) -> bool:
 def read_tasks(path: Path, problems: Problems) -> list[Task]:
     """Returns the annotated tasks.
 
-    A task counts with its ground truth, or else with its latest annotation; cancelled annotations do not. Where no task
+    A task counts with its ground truth, or else with its latest annotation; canceled annotations do not. Where no task
     has an annotation, the predictions count, as in a file of pre-annotations.
 
     Raises:
