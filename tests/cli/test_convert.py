@@ -171,3 +171,10 @@ def test_invalid_input_is_one_line(run: Run, tmp_path: Path, arguments: tuple[st
     assert any(part in error for part in message.split("|")), error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("out*"))
+
+
+def test_every_writable_format_can_be_chosen() -> None:
+    from cairn.cli.convert import Format
+    from cairn.datasets.formats import FORMATS
+
+    assert {choice.value for choice in Format} == {known.name for known in FORMATS if known.write} | {"toml"}

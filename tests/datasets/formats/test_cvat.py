@@ -223,6 +223,7 @@ def test_images_without_a_suffix_are_frames_of_a_video(tmp_path: Path) -> None:
         (skeleton(points("nose", "1,2;3,4")), "has 2 places: expected one"),
         (skeleton(points("nose", "")), 'needs points="x,y;...", got \'\''),
         (skeleton(points("", "1,2")), "needs a label"),
+        ("</image><image>", "image 1 needs a name"),
         (skeleton(points("nose", "1,2"), points("nose", "3,4")), "has the point 'nose' twice"),
         (skeleton(points("nose", "1,2", outside=1)), "no instance has a labeled joint"),
         (box("cage"), "no instance has a labeled joint"),

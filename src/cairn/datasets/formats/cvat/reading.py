@@ -142,7 +142,7 @@ def _images(root: Element, schema: Schema, path: Path, options: ReadOptions) -> 
         with options.problems:
             name = element.get("name", "").strip()
             if not name:
-                raise LabelError(f"{path}: image {element.get('id', i):.20} needs a name")
+                raise LabelError(f"{path}: image {element.get('id', str(i)):.20} needs a name")
             subset = element.get("subset", "").strip()
             named.append((element, f"{subset}/{name}" if subset and subset != "default" else name))
     bare = [name for _, name in named if PurePosixPath(name).suffix.lower() not in SUFFIXES]
