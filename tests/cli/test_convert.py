@@ -157,7 +157,7 @@ def test_extracted_frames_are_removed_after_a_failure(run: Run, tmp_path: Path) 
     [
         (("none.json", "out.json"), "cannot read labels none.json"),
         (("bugs.json", "bugs.json"), "is the source of the conversion"),
-        (("bugs.json", "out.txt"), "cannot determine the format of out.xml by its suffix"),
+        (("bugs.json", "out.abc"), "cannot determine the format of out.abc by its suffix"),
         (("bugs.json", "out.json", "--part", "val"), "labels in coco format have no splits"),
         (("bugs.json", "out.json", "--skeleton", "none.toml"), "no skeleton file at none.toml"),
         (("bugs.json", "out.json", "--skeleton", "hand21"), "share none with skeleton hand21"),

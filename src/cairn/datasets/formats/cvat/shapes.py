@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.json_file import finite
 from cairn.datasets.formats.marks import Mark
-from cairn.datasets.formats.visibility import visibility_of
+from cairn.datasets.formats.visibility_attributes import visibility_of
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 

@@ -14,7 +14,7 @@ from cairn.datasets.formats.instances import ListedImage
 from cairn.datasets.formats.json_file import finite, pixels
 from cairn.datasets.formats.label_studio.tasks import Task, read_tasks
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
-from cairn.datasets.formats.visibility import visibility_of
+from cairn.datasets.formats.visibility_attributes import visibility_of
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems

@@ -14,7 +14,7 @@ from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
 from cairn.datasets.formats.json_file import finite, json_start, pixels, read_json
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
-from cairn.datasets.formats.visibility import visibility_of
+from cairn.datasets.formats.visibility_attributes import visibility_of
 from cairn.datasets.labels import Labels
 from cairn.errors import ImageError, LabelError
 from cairn.media.folders import walk_folder

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.visibility import is_visibility, word
+from cairn.datasets.formats.visibility_attributes import is_visibility, word
 from cairn.errors import LabelError
 
 JOINT = ("joint", "keypoint", "key_point", "landmark", "part", "body_part", "bodypart", "point", "joint_name", "kp")

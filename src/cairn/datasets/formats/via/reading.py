@@ -17,7 +17,7 @@ from cairn.datasets.formats.json_file import finite, json_start
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
 from cairn.datasets.formats.via.attributes import Roles, roles, texts
 from cairn.datasets.formats.via.tables import CSV_COLUMNS, Image, Table, read_table
-from cairn.datasets.formats.visibility import visibility_of, word
+from cairn.datasets.formats.visibility_attributes import visibility_of, word
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cairn.datasets.formats.visibility import visibility_of
+from cairn.datasets.formats.visibility_attributes import visibility_of
 
 
 @pytest.mark.parametrize(
