@@ -1,5 +1,6 @@
 """CVAT's XML for images and for video."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -282,6 +283,14 @@ def test_classes_and_splits_are_written(tmp_path: Path) -> None:
     assert again.images[0].split == "val"
     assert again.classes == ("cat", "dog")
     assert_same(labels, again)
+
+
+def test_all_splits_are_in_one_file(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    splits = ("train", "test", "val")
+    images = tuple(replace(image, split=split) for image, split in zip(labels, splits, strict=True))
+    write_labels(replace(labels, images=images), tmp_path / "out.xml")
+    assert tuple(image.split for image in read_labels(tmp_path / "out.xml")) == splits
 
 
 def test_images_without_a_split_have_the_given_subset(tmp_path: Path) -> None:

@@ -14,19 +14,20 @@ from cairn.datasets.formats.losses import losses
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.files import atomic_write
 
-NO_SUBSET = "train"  # what `write_labels` passes where the user chooses none
+NO_SUBSET = ("", "train")
+"""What `write_labels` passes where the user chooses no split."""
 
 BOX_TOLERANCE = 0.5
 """Pixels by which a bounding box may differ from that of the keypoints before its loss is reported."""
 
 
-def write_cvat(labels: Labels, path: Path, split: str = NO_SUBSET) -> tuple[str, ...]:
+def write_cvat(labels: Labels, path: Path, split: str = "") -> tuple[str, ...]:
     """Writes one skeleton for each instance; the task must have the labels that `<meta>` lists.
 
     Args:
         labels: The labels.
         path: The file.
-        split: Subset of the images without a split; the default gives them none.
+        split: Subset of the images without a split; NO_SUBSET gives them none.
 
     Returns:
         A message for each kind of information that the format cannot hold.
@@ -50,7 +51,7 @@ def write_cvat(labels: Labels, path: Path, split: str = NO_SUBSET) -> tuple[str,
     for number, image in enumerate(labels):
         height, width = image.size
         attributes = {"id": str(number), "name": name_in(folder, image.path)}
-        subset = image.split or (split if split != NO_SUBSET else None)
+        subset = image.split or (split if split not in NO_SUBSET else None)
         attributes |= {"subset": subset} if subset else {}
         element = SubElement(root, "image", {**attributes, "width": str(width), "height": str(height)})
         _add_skeletons(element, image, names, labels.skeleton.joints, lost)
