@@ -89,6 +89,7 @@ def test_points_without_a_group_belong_to_the_only_box_around_them(tmp_path: Pat
         ([point("nose", "x", 2)], "must be a number, got 'x'"),
         ([{"label": "nose", "points": []}], r"shapes\[0\] needs points"),
         ([{"points": [[1, 2]]}], r"shapes\[0\] needs a label"),
+        ([point(" ", 1, 2)], r"a point at \[1\.0, 2\.0\] has no label"),
         (["nose"], r"shapes\[0\] needs a label"),
         ([point("nose", 1, 2, {})], "group_id must be a number or a text"),
         ([], "no instance has a labeled joint"),

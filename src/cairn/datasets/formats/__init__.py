@@ -2,8 +2,8 @@
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
 modules are shared by formats: `instances`, `marks`, `category`, `visibility_attributes`, `stems`, `losses`, `matlab`,
-`hdf5`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file`, `mmpose` (skeletons)
-and `boxes` (bounding boxes).
+`hdf5`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file`, `mmpose`
+(skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """

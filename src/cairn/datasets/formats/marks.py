@@ -141,6 +141,8 @@ def _instances(image: MarkedImage, tie: str) -> list[Marked]:
     groups: dict[Hashable, Marked] = {}
     loose: list[Mark] = []
     for mark in image.marks:
+        if mark.is_point and not mark.label:
+            raise LabelError(f"{image.record}: a point at {mark.points[0].tolist()} has no label: name its joint")
         if mark.group is None:
             loose.append(mark)
         else:
