@@ -80,10 +80,12 @@ def convert(
         cairn.convert("labels.slp", "mice.json")
 
     Args:
-        source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, 300-W, MPII, LSP, FLIC
-            or Cairn's tables; or mmpose's dataset_info (.py), where `target` is a .toml.
-        target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .toml for the skeleton alone.
-        to: Format of `target`: coco, yolo, csv, parquet or toml. Default: by its name.
+        source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, CVAT's
+            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC or Cairn's tables; or mmpose's
+            dataset_info (.py), where `target` is a .toml.
+        target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT,
+            .label_studio.json, a folder .labelme, .toml for the skeleton alone.
+        to: Format of `target`: coco, yolo, csv, parquet, cvat, labelme, label_studio or toml. Default: by its name.
         images: Folder of the images. Default: where the annotation tool puts them.
         skeleton: Name of a skeleton, .toml, or mmpose's .py: joints by name, limbs, flip pairs, sigmas.
         skip_bad: Whether to skip records that cannot be used.
