@@ -1,6 +1,6 @@
 """Execution of `detect`: consumes the stream of a predictor, draws and writes.
 
-Drawing overlaps with inference of later frames. What cannot be read is reported and skipped.
+Drawing overlaps with inference of later frames. What cannot be read or written is reported and skipped.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
     """Runs a job: the writers are opened, and closed at the end or at an error.
 
     Raises:
-        CairnError: Nothing could be read, or a result cannot be written.
+        CairnError: A file has the results of other sources, nothing could be read, or nothing could be written.
     """
     run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results)
     started = time.perf_counter()
@@ -144,13 +144,9 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
         _consume(job, hooks, run, outputs, report)
     read = run.images + run.frames
     if run.errors and not (read and outputs.written):
-        raise (
-            run.errors[0]
-            if deferred
-            else OutputError("nothing could be written")
-            if read
-            else ImageError("nothing could be read")
-        )
+        if deferred:
+            raise run.errors[0]
+        raise OutputError("nothing could be written") if read else ImageError("nothing could be read")
     if deferred:
         for error in run.errors:
             hooks.notice(str(error))

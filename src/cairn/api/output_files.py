@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,12 +29,12 @@ class OutputFiles:
     """
 
     def __init__(self, writers: Sequence[Writer], on_fault: Callable[[CairnError], None]) -> None:
-        """Takes writers that are not yet opened, and what to do with the first error of each source."""
+        """Takes writers that are not yet opened, and what to do with the first error of a format for each source."""
         self.written = False
         self._writers = writers
         self._on_fault = on_fault
         self._source: PurePath | None = None
-        self._failed = False  # a result of the current source
+        self._failed: set[Writer] = set()  # for the current source
 
     def __enter__(self) -> Self:
         for writer in self._writers:
@@ -46,9 +46,11 @@ class OutputFiles:
         source = detections.name.clip or detections.name.output
         if source != self._source:
             self._end_source()
-            self._source, self._failed = source, False
+            self._source = source
+            self._failed.clear()
         for writer in self._writers:
-            if self._succeeds(lambda writer=writer: writer.write(detections)):  # type: ignore[misc]
+            with self._faults(writer):
+                writer.write(detections)
                 self.written = True
 
     def __exit__(
@@ -61,23 +63,25 @@ class OutputFiles:
                 closing.__exit__(kind, error, trace)
             return
         self._end_source()
+        self._failed.clear()
         for writer in self._writers:
-            self._failed = False
-            self._succeeds(lambda writer=writer: writer.__exit__(None, None, None))  # type: ignore[misc]
+            with self._faults(writer):
+                writer.__exit__(None, None, None)
 
     def _end_source(self) -> None:
         for writer in self._writers:
-            self._succeeds(writer.end_clip)
+            with self._faults(writer):
+                writer.end_clip()
 
-    def _succeeds(self, action: Callable[[], None]) -> bool:
+    @contextmanager
+    def _faults(self, writer: Writer) -> Iterator[None]:
+        """Reports an error of a writer, unless it has failed for this source before."""
         try:
-            action()
+            yield
         except OutputError as error:
-            if not self._failed:
+            if writer not in self._failed:
+                self._failed.add(writer)
                 self._on_fault(error)
-            self._failed = True
-            return False
-        return True
 
 
 def claimed_files(
@@ -91,8 +95,8 @@ def claimed_files(
         named: The sources as the user named them: those of a file with the results of all images.
         folder: The output folder.
     """
-    clips = {str(source.name.path) for source in found if source.is_clip}
-    of_run = {source_id(name, folder) for name in named if name not in clips}
+    clips = {source.name.path for source in found if source.is_clip}
+    of_run = {source_id(name, folder) for name in named if Path(name) not in clips}
     shared = {path for writer in writers for path in writer.paths(ANY)}
     files: dict[Path, set[str]] = {}
     for source in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -95,7 +96,9 @@ def plan_detection(
     writers = make_writers(output, values, predictor.spec)
     drawings = Drawings(folder, drawing.format, run.threads) if draw else None
     files = claimed_files([*writers, drawings] if drawings else writers, found, [str(name) for name in names], folder)
-    if files and all(path.is_dir() for path in files):
+    if output.overwrite and not files:
+        raise CairnError("overwrite is for files, and none are written: turn on write or draw")
+    if files and all(os.path.isdir(path) for path in files):  # noqa: PTH112 (Path.is_dir may raise)
         raise OutputError(f"cannot write {next(iter(files))}: a folder has that name")
     job = DetectionJob(
         sources=found,

@@ -69,7 +69,7 @@ class CocoWriter(SpanningWriter["_Lists"]):
 
 
 class LabeledCocoWriter(CocoWriter):
-    """Writes COCO results with the image IDs and the category ID of a label file; other images are left out."""
+    """Writes COCO results with the image IDs and the category ID of a label file; ignores other images."""
 
     def __init__(self, options: WriterOptions, labels: LabelIds) -> None:
         super().__init__(options.folder, labels.ids, options.single)

@@ -30,7 +30,7 @@ RECORD = ".cairn.sources.json"
 LOCK = ".cairn.sources.lock"
 """Exists while a run changes the record."""
 
-STALE = 10.0
+STALE = 30.0
 """Seconds after which a lock is that of a run that was killed."""
 
 
@@ -67,7 +67,7 @@ class Claims:
             for name, entry in [(name, record.get(name, {})) for name in self._files]:
                 if entry.get("run") == self._run:
                     del entry["run"]
-                    if not (self._folder / name).is_file():
+                    if not _is_file(self._folder / name):
                         del record[name]
 
     def _check(self, record: Mapping[str, Any]) -> None:
@@ -80,7 +80,8 @@ class Claims:
             first, *others = entry["sources"]
             owner = f"has the results of {os.path.normpath(self._folder / first)}"
             owner += f" and {len(others)} other source{'s' * (len(others) > 1)}" if others else ""
-        more = f" (and {len(foreign) - 1} more files)" if len(foreign) > 1 else ""
+        rest = len(foreign) - 1
+        more = f" (and {rest} more file{'s' * (rest > 1)})" if rest else ""
         raise OutputError(
             f"{self._folder / foreign[0]} {owner}{more}: choose another folder with --out, or pass --overwrite"
         )
@@ -89,7 +90,7 @@ class Claims:
         entry = record.get(name)
         if entry and set(entry["sources"]) <= set(sources):
             return True
-        return not (self._folder / name).is_file() and not (entry and _is_running(entry.get("run")))
+        return not _is_file(self._folder / name) and not (entry and _is_running(entry.get("run")))
 
     @contextmanager
     def _record(self) -> Iterator[dict[str, Any]]:
@@ -105,19 +106,30 @@ class Claims:
                 path.unlink(missing_ok=True)
 
 
-def source_id(path: str | Path, folder: Path, is_file: bool = True) -> str:
+def _is_file(path: Path) -> bool:
+    """Returns whether a path is a file; not where that cannot be known, without permission."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def source_id(path: str | Path, folder: Path, local: bool = True) -> str:
     """Returns what a record calls a source: the path of a file relative to the output folder, or its name.
 
     Args:
         path: The source, as the user named it.
         folder: The output folder.
-        is_file: Whether the source is a file or folder; otherwise it is a webcam or stream.
+        local: Whether the source is a file or folder; otherwise it is a webcam or stream.
     """
-    if not is_file:
+    if not local:
         return str(path)
+    # Links to the folder of a file are followed; a file that is a link itself is another source than its target.
+    place, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow all links)
+    full = Path(place).resolve() / name
     with suppress(ValueError):  # on another drive, on Windows
-        return Path(os.path.relpath(path, folder)).as_posix()
-    return Path(path).absolute().as_posix()
+        return Path(os.path.relpath(full, folder.resolve())).as_posix()
+    return full.as_posix()
 
 
 def _read(path: Path) -> dict[str, Any]:
