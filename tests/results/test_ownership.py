@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cairn.errors import OutputError
-from cairn.results.ownership import LOCK, RECORD, Claims, source_id
+from cairn.results.ownership import LOCK, RECORD, Claims, SourceIds
 
 
 def write(folder: Path, name: str, *sources: str, overwrite: bool = False) -> None:
@@ -65,7 +65,7 @@ def test_all_files_in_the_way_are_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_results_that_were_removed_are_in_nobodys_way(tmp_path: Path) -> None:
+def test_results_that_were_removed_do_not_count(tmp_path: Path) -> None:
     write(tmp_path, "a.cairn.json", "x/a.jpg")
     (tmp_path / "a.cairn.json").unlink()
     write(tmp_path, "a.cairn.json", "y/a.jpg")
@@ -160,9 +160,9 @@ def test_a_source_has_one_name_however_it_is_spelled(tmp_path: Path, monkeypatch
     (tmp_path / "data" / "b.jpg").symlink_to("a.jpg")
     monkeypatch.chdir(tmp_path)
     spellings = ["data/a.jpg", "./data/../data/a.jpg", tmp_path / "data" / "a.jpg", "link/a.jpg"]
-    assert {source_id(each, Path("out")) for each in spellings} == {"../data/a.jpg"}
-    assert source_id("data/b.jpg", tmp_path / "out") == "../data/b.jpg"
-    assert source_id("data", tmp_path / "out") == "../data"
-    assert source_id("0", Path("out"), local=False) == "0"
+    assert {SourceIds(Path("out")).of(each) for each in spellings} == {"../data/a.jpg"}
+    assert SourceIds(tmp_path / "out").of("data/b.jpg") == "../data/b.jpg"
+    assert SourceIds(tmp_path / "out").of("data") == "../data"
+    assert SourceIds(Path("out")).of("0", local=False) == "0"
     monkeypatch.chdir(tmp_path / "data")
-    assert source_id("a.jpg", Path("../out")) == "../data/a.jpg"
+    assert SourceIds(Path("../out")).of("a.jpg") == "../data/a.jpg"

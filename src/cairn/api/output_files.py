@@ -12,7 +12,7 @@ from cairn.errors import CairnError, OutputError
 from cairn.media.names import ImageName
 from cairn.media.reading import first_name
 from cairn.results import Detections, Writer
-from cairn.results.ownership import source_id
+from cairn.results.ownership import SourceIds
 
 if TYPE_CHECKING:
     from cairn.media.sources import Source
@@ -96,10 +96,11 @@ def claimed_files(
         folder: The output folder.
     """
     clips = {source.name.path for source in found if source.is_clip}
-    of_run = {source_id(name, folder) for name in named if Path(name) not in clips}
+    ids = SourceIds(folder)
+    of_run = {ids.of(name) for name in named if Path(name) not in clips}
     shared = {path for writer in writers for path in writer.paths(ANY)}
     files: dict[Path, set[str]] = {}
     for source in found:
-        own, name = {source_id(source.name.path, folder, source.kind != "camera")}, first_name(source)
+        own, name = {ids.of(source.name.path, source.kind != "camera")}, first_name(source)
         files |= {path: of_run if path in shared else own for writer in writers for path in writer.paths(name)}
     return files

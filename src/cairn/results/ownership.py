@@ -39,7 +39,7 @@ class Claims:
 
     Args:
         folder: The output folder; it exists.
-        files: File -> the sources whose results it holds, as `source_id` returns them.
+        files: File -> the sources whose results it holds, as `SourceIds` has them.
         overwrite: Whether to replace the results of other sources too.
     """
 
@@ -78,7 +78,7 @@ class Claims:
         owner = "is not a result that Cairn wrote here"
         if entry:
             first, *others = entry["sources"]
-            owner = f"has the results of {os.path.normpath(self._folder / first)}"
+            owner = f"has the results of {os.path.normpath(self._folder / first) if '/' in first else first}"
             owner += f" and {len(others)} other source{'s' * (len(others) > 1)}" if others else ""
         rest = len(foreign) - 1
         more = f" (and {rest} more file{'s' * (rest > 1)})" if rest else ""
@@ -114,22 +114,36 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def source_id(path: str | Path, folder: Path, local: bool = True) -> str:
-    """Returns what a record calls a source: the path of a file relative to the output folder, or its name.
+class SourceIds:
+    """What a record calls a source: the path of a file relative to the output folder, or its name.
 
     Args:
-        path: The source, as the user named it.
         folder: The output folder.
-        local: Whether the source is a file or folder; otherwise it is a webcam or stream.
     """
-    if not local:
-        return str(path)
-    # Links to the folder of a file are followed; a file that is a link itself is another source than its target.
-    place, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow all links)
-    full = Path(place).resolve() / name
-    with suppress(ValueError):  # on another drive, on Windows
-        return Path(os.path.relpath(full, folder.resolve())).as_posix()
-    return full.as_posix()
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._places: dict[str, str] = {}
+
+    def of(self, path: str | Path, local: bool = True) -> str:
+        """Returns the ID of a source.
+
+        Args:
+            path: The source, as the user named it.
+            local: Whether it is a file or folder; otherwise it is a webcam or stream.
+        """
+        if not local:
+            return str(path)
+        # Links to the folder of a file are followed; a file that is a link itself is another source than its target.
+        place, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (resolve() would follow all links)
+        if place not in self._places:
+            self._places[place] = self._relative(Path(place).resolve())
+        return f"{self._places[place]}/{name}"
+
+    def _relative(self, place: Path) -> str:
+        with suppress(ValueError):  # on another drive, on Windows
+            return Path(os.path.relpath(place, self._folder)).as_posix()
+        return place.as_posix()
 
 
 def _read(path: Path) -> dict[str, Any]:
