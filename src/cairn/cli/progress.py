@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cairn.errors import VideoError
+from cairn.errors import OutputError, VideoError
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
@@ -98,8 +98,11 @@ def summary(run: DetectionRun) -> str:
     if run.tracks is not None:
         parts.append(count(run.tracks, "track", "tracks"))
     parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
-    if run.errors:
-        truncated = run.frames and all(isinstance(error, VideoError) for error in run.errors)
-        parts.append(f"{len(run.errors)} could not be read" + (" to the end" if truncated else ""))
+    if run.unread:
+        unread = [error for error in run.errors if not isinstance(error, OutputError)]
+        truncated = run.frames and all(isinstance(error, VideoError) for error in unread)
+        parts.append(f"{run.unread} could not be read" + (" to the end" if truncated else ""))
+    if unwritten := len(run.errors) - run.unread:
+        parts.append(f"{unwritten} could not be written")
     results = " and ".join(map(str, run.results))
     return ", ".join(parts) + (f" -> {results}" if results else "") + (", interrupted" if run.interrupted else "")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cairn.errors import CairnError, ImageError, VideoError
 from cairn.media.images import read_image
 from cairn.media.inputs import ImageLike, as_image, describe, is_batch
-from cairn.media.names import ImageName
+from cairn.media.names import ImageName, short_stem
 from cairn.media.sources import Source, find_sources, numbered_images
 from cairn.media.video import Video, open_camera, open_video
 from cairn.media.video.frames import DEFAULT_RATE
@@ -108,6 +108,15 @@ def read_frames(source: Source, threads: int = 0, rate: float = DEFAULT_RATE) ->
         yield SourceFrame(_frame_name(source.name, count, None), error=error)
 
 
+def first_name(source: Source) -> ImageName:
+    """Returns the name of an image, or of the first frame of a clip, without reading it."""
+    if source.kind == "image":
+        return source.name
+    if source.kind == "sequence" and (numbered := numbered_images(source.name.path)):
+        return _numbered_name(source.name, *numbered[0], 0.0)
+    return _frame_name(source.name, 0, 0.0)
+
+
 def _one(image: NDArray[np.uint8], description: str) -> Iterator[SourceFrame]:
     yield SourceFrame(ImageName(Path(description), PurePath("image")), image)
 
@@ -133,8 +142,7 @@ def _open(source: Source, threads: int) -> Video:
 def _sequence(source: Source, rate: float) -> Iterator[SourceFrame]:
     numbered = numbered_images(source.name.path)
     for number, path in numbered:
-        output, seconds = source.name.output.with_name(path.stem), (number - numbered[0][0]) / rate
-        name = ImageName(path, output, source.name.output, number, round(seconds, 6))
+        name = _numbered_name(source.name, number, path, round((number - numbered[0][0]) / rate, 6))
         yield _read(SourceFrame(name, rate=rate, count=len(numbered)))
 
 
@@ -143,6 +151,10 @@ def _read(frame: SourceFrame) -> SourceFrame:
         return replace(frame, image=read_image(frame.name.path))
     except ImageError as error:
         return replace(frame, error=error)
+
+
+def _numbered_name(clip: ImageName, number: int, path: Path, seconds: float) -> ImageName:
+    return ImageName(path, clip.output.with_name(short_stem(path.stem)), clip.output, number, seconds)
 
 
 def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:

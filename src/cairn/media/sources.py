@@ -15,7 +15,7 @@ from cairn.errors import ImageError
 from cairn.media.folders import is_input, walk_folder
 from cairn.media.images import IMAGE_SUFFIXES
 from cairn.media.inputs import is_url
-from cairn.media.names import ImageName
+from cairn.media.names import ImageName, short_stem
 from cairn.media.video import VIDEO_SUFFIXES
 
 LIST_SUFFIX = ".txt"
@@ -75,7 +75,7 @@ def find_sources(sources: Sequence[str]) -> list[Source]:
     base = _common_folder(roots)
     outputs = [_output(each, base) for each in found.values()]
     return [
-        replace(each, name=ImageName(each.name.path, output))
+        replace(each, name=ImageName(each.name.path, output.with_name(short_stem(output.name))))
         for each, output in zip(found.values(), _without_suffix(outputs), strict=True)
     ]
 
