@@ -14,16 +14,13 @@ from cairn.media.images import write_image
 from cairn.media.names import ImageName
 from cairn.media.video import write_video
 
-FORMATS = ("mp4", "webm", "jpg")
-"""Formats of drawn clips. Images are drawn as .jpg."""
-
 
 class Drawings:
     """Writes a drawn copy of each image, and one drawn video, or images, for each clip. Used in a with block.
 
     Attributes:
         folder: The output folder.
-        format: One of `FORMATS`, for clips.
+        format: One of `cairn.results.DRAWING_FORMATS`, for clips.
         threads: Number of CPU cores for encoding video; 0 is all.
     """
 
