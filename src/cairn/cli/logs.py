@@ -20,6 +20,8 @@ def show_log(*informing: str) -> None:
     logger = logging.getLogger("cairn")
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
+        # A root logger without handlers gets one as soon as any package logs by it, and would print each line again.
+        logging.getLogger().addHandler(logging.NullHandler())
     first = os.environ.get("RANK", "0") == "0"
     logger.setLevel(logging.WARNING if first else logging.ERROR)
     for name in (API, METHODS, TRAINING):
