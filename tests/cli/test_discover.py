@@ -175,3 +175,11 @@ def test_widely_different_image_sizes_are_logged(
     assert run("discover", images, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
     assert "images are from 20 to 260 pixels wide or high; all are resized to one size" in caplog.messages
     assert finished == [tmp_path / "run"]
+
+
+def test_a_setting_of_another_method_is_an_error_without_a_notice_of_old_names(
+    figures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("discover", figures / "images", "--set", "network.backbone=paper") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("cairn: recipe: there is no setting network.backbone; network has ")
