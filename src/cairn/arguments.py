@@ -41,7 +41,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @cache
     def kinds() -> dict[str, tuple[type, ...]]:  # at the first call: a method may name its own class
-        scope = inspect.unwrap(function).__globals__  # type: ignore[attr-defined]
+        scope = inspect.unwrap(function).__globals__
         named = {name: _classes(each.annotation, scope) for name, each in signature.parameters.items()}
         return {name: found for name, found in named.items() if found}
 

@@ -39,10 +39,10 @@ def show_training_log() -> None:
     from cairn.extras import require_training
 
     require_training()
-    import lightning.pytorch  # sets log levels at import, so it comes first  # noqa: F401
+    from cairn.training.engine.quiet import ADVISING
 
     show_log(API, METHODS, TRAINING)
-    for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
+    for other in ADVISING:
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they concern authors of training code
 
