@@ -81,10 +81,12 @@ def test_annotations_that_are_no_classes_are_not_checked() -> None:
     function(kind=3, anything=3, later=3, unknown=3, other="text")
 
 
-def test_a_long_value_is_cut() -> None:
+@pytest.mark.parametrize("value", [list(range(1000)), np.zeros((9, 9))])
+def test_a_long_value_is_cut_to_one_line(value: object) -> None:
     with pytest.raises(CairnError) as error:
-        function(count=list(range(1000)))
+        function(count=value)
     assert len(str(error.value)) < 150
+    assert "\n" not in str(error.value)
 
 
 def test_name_and_documentation_are_kept_and_an_unknown_argument_is_pythons_error() -> None:

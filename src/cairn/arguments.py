@@ -50,7 +50,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         values = dict(zip(signature.parameters, args, strict=False)) | kwargs
         for name, accepted in kinds().items():
             if name in values and not _is_one_of(values[name], accepted):
-                raise CairnError(f"{name} must be {_described(accepted)}, got {values[name]!r:.80}")
+                got = " ".join(repr(values[name]).split())
+                raise CairnError(f"{name} must be {_described(accepted)}, got {got:.80}")
         return function(*args, **kwargs)
 
     return call
