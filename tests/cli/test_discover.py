@@ -131,7 +131,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([], "a discovery needs images: cairn discover FOLDER"),
         ([one], "a discovery needs at least 10 images, got 1"),
         ([empty], "no image in the folder"),
-        ([tmp_path / "none"], "none: No such file"),
+        ([tmp_path / "none"], f"no folder of images, and no label file, at {tmp_path / 'none'}"),
         ([images / "00.png"], "00.png"),
         ([tiny], "11.png is 12 x 64 pixels: each side must be at least 16"),
         ([black], "12 of 12 sampled images are of one color"),

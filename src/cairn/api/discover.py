@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.settings import Settings, with_settings
 from cairn.arguments import checked
-from cairn.errors import RecipeError
+from cairn.errors import LabelError, RecipeError
 from cairn.extras import require_training
 
 if TYPE_CHECKING:
@@ -92,9 +92,11 @@ def _read(recipe: str | Path) -> dict[str, Any]:
     return read_recipe(recipe)
 
 
-def _sources(paths: Iterable[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
+def _sources(paths: Sequence[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
     from cairn.api.training import label_source
 
+    if missing := [path for path in paths if not Path(path).exists()]:
+        raise LabelError(f"no folder of images, and no label file, at {missing[0]}")
     return [label_source(path, None if Path(path).is_dir() else images) for path in paths]
 
 
