@@ -51,7 +51,7 @@ def test_one_image_gives_an_overlay_and_json(photo: Path, totem_model: Path) -> 
     assert (run.images, run.frames, run.people, run.tracks, run.errors) == (1, 0, 2, None, [])
     assert run.results == (Path("photo.cairn.jpg"), Path("photo.cairn.json"))
     assert all(path.is_file() for path in run.results)
-    assert repr(run) == "DetectionRun(1 images, 0 frames, 2 people, 0 errors -> photo.cairn.jpg and photo.cairn.json)"
+    assert repr(run) == "DetectionRun(1 image, 0 frames, 2 people, 0 errors -> photo.cairn.jpg and photo.cairn.json)"
 
 
 def test_folder_gives_json(folder: Path, totem_model: Path) -> None:

@@ -9,6 +9,7 @@ import cairn
 from cairn.cli import main
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.errors import CairnError, LabelError, OutputError
+from cairn.wording import counted
 from support.made_data import made_labels
 from support.made_labels import assert_same, make_labels
 
@@ -42,7 +43,8 @@ def test_a_check_has_the_findings_of_the_command_line(labels: Path, tmp_path: Pa
         assert (tmp_path / "saved" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     assert saved.folder == tmp_path / "saved"
     assert report.verdict in (tmp_path / "saved" / "check.html").read_text()
-    assert repr(report).startswith(f"CheckReport(labels.json: status {status}, {len(report.findings)} findings")
+    found = counted(len(report.findings), "finding")
+    assert repr(report).startswith(f"CheckReport(labels.json: status {status}, {found}, ")
 
 
 def test_a_check_reports_data_leakage_between_splits(labels: Path, tmp_path: Path) -> None:

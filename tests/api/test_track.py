@@ -34,6 +34,9 @@ class FakePredictor:
         self.frames = frames
         self.options: dict[str, Any] = {}
 
+    def __call__(self, image: Any) -> Poses:
+        raise NotImplementedError
+
     def stream(self, source: Any, **options: Any) -> Iterator[FakeFrame]:
         self.options = options
         yield from self.frames

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 
 import cairn
 from cairn.cli import main
-from cairn.errors import LabelError, ModelError, OutputError, RecipeError
+from cairn.errors import CairnError, LabelError, ModelError, OutputError, RecipeError
 from support.made_data import made_labels
 
 SETTINGS = {"run.cache": 100, "network.features": 8, "network.depth": 2, "run.threads": 1, "run.workers": 0}
@@ -127,3 +128,36 @@ def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path, run: cairn.Run) -> 
     assert repr(unfinished).endswith("not finished)")
     with pytest.raises(ModelError, match=r"has no model\.onnx yet"):
         unfinished.load()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cairn.train(5), "data must be a path or None, got 5"),
+        (lambda: cairn.train("a.json", epochs="3"), "epochs must be an integer or None, got '3'"),
+        (lambda: cairn.train("a.json", val=["b.json"]), r"val must be a path or None, got \['b.json'\]"),
+        (lambda: cairn.discover(5), "sources must be a path or a list or None, got 5"),
+        (lambda: cairn.teach("run", 5), "labels must be a path, got 5"),
+        (lambda: cairn.evaluate(5, "a.json"), "model must be a name, an .onnx file, a run or a predictor, got 5"),
+        (lambda: cairn.evaluate([], "a.json"), "no model to evaluate"),
+        (lambda: cairn.export(5, "a.onnx"), "model must be a path or a Run, got 5"),
+        (lambda: cairn.check(5), "labels must be a path or a list, got 5"),
+        (lambda: cairn.detect("a.jpg", model=5), "model must be a name, an .onnx file, a run or a predictor, got 5"),
+        (lambda: cairn.load("person", refine=5), "model must be a path, got 5"),
+        (lambda: cairn.Run(5), "folder must be a path, got 5"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_one_line(
+    call: Callable[[], object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(CairnError, match=f"^{message}"):
+        call()
+
+
+def test_settings_are_one_text_or_several(labels: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no setting network.feature"):
+        cairn.train(labels, out=tmp_path / "new", settings="network.feature=8", **OPTIONS)
+    with pytest.raises(RecipeError, match="no setting 5"):
+        cairn.train(labels, out=tmp_path / "new", settings={5: 1}, **OPTIONS)

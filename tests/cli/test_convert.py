@@ -60,7 +60,7 @@ def test_inferred_skeleton_is_printed_and_can_be_corrected(run: Run, tmp_path: P
     code, out, _ = run(str(nameless(tmp_path)), "out.json")
     assert code == 0
     for line in (
-        "1 images, 1 instances, skeleton bug",
+        "1 image, 1 instance, skeleton bug",
         "limbs: INFERRED: joints near each other",
         "flip pairs: from left and right in the names",
         "sigmas: COCO's for nose; default 0.05 for the other 3, not measured",

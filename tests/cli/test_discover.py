@@ -131,7 +131,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([], "a discovery needs images: cairn discover FOLDER"),
         ([one], "a discovery needs at least 10 images, got 1"),
         ([empty], "no image in the folder"),
-        ([tmp_path / "none"], "none: No such file"),
+        ([tmp_path / "none"], f"no folder of images, and no label file, at {tmp_path / 'none'}"),
         ([images / "00.png"], "00.png"),
         ([tiny], "11.png is 12 x 64 pixels: each side must be at least 16"),
         ([black], "12 of 12 sampled images are of one color"),
@@ -175,3 +175,11 @@ def test_widely_different_image_sizes_are_logged(
     assert run("discover", images, "--out", tmp_path / "run", *SETTINGS, "--epochs", "1") == 0
     assert "images are from 20 to 260 pixels wide or high; all are resized to one size" in caplog.messages
     assert finished == [tmp_path / "run"]
+
+
+def test_a_setting_of_another_method_is_an_error_without_a_notice_of_old_names(
+    figures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("discover", figures / "images", "--set", "network.backbone=paper") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("cairn: recipe: there is no setting network.backbone; network has ")

@@ -244,6 +244,11 @@ def test_above_keeps_keypoints_with_enough_confidence(poses: Poses, low: float, 
     assert same(poses.above(low).above(high), kept)
 
 
+def test_a_threshold_is_a_number() -> None:
+    with pytest.raises(CairnError, match=r"^threshold must be a number, got 'a'$"):
+        Poses.empty(load_skeleton("coco17")).above("a")
+
+
 @given(st.integers(0, 1000), st.integers(0, 4))
 def test_mapping_to_a_larger_skeleton_and_back_is_identity(seed: int, people: int) -> None:
     coco18 = load_skeleton("coco18")

@@ -206,6 +206,13 @@ def test_a_street_of_people_who_occlude_one_another() -> None:
     assert metrics.mota > 85
 
 
+def test_what_is_no_detections_is_an_error() -> None:
+    with pytest.raises(CairnError, match=r"^poses must be a Poses, got 3$"):
+        Tracker()(3)
+    with pytest.raises(CairnError, match=r"^time must be a number or None, got 'a'$"):
+        Tracker()(Poses.empty(load_skeleton("coco17")), "a")
+
+
 @pytest.mark.data
 @pytest.mark.parametrize(("lost", "lost_joints", "min_mota"), [(0.0, 0.0, 100.0), (0.1, 0.1, 85.0), (0.3, 0.1, 60.0)])
 def test_flies_have_no_id_switches(lost: float, lost_joints: float, min_mota: float) -> None:

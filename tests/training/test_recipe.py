@@ -146,6 +146,23 @@ def test_a_key_of_version_0_1_is_renamed_by_method(method, expected):
     # vocabulary: on
 
 
+@pytest.mark.parametrize("method", [None, "openpose", "hourglass"])
+def test_the_order_of_settings_of_version_0_1_does_not_matter(method):
+    tables = {} if method is None else {"method": method}
+    # vocabulary: off
+    settings = [
+        "network.lite=2",
+        "network.trunk=efficientnet" if method == "hourglass" else "network.kind=efficientnet",
+    ]
+    # vocabulary: on
+    networks = [override(tables, order)["network"] for order in (settings, settings[::-1])]
+    assert [network["backbone"] for network in networks] == ["efficientnet-lite2"] * 2
+
+
+def test_the_last_of_two_settings_of_one_key_holds():
+    assert override({}, ["run.epochs=1", "seed=3", "run.epochs=2"]) == {"run": {"epochs": 2}, "seed": 3}
+
+
 def test_an_hourglass_needs_an_input_that_it_can_halve():
     with pytest.raises(RecipeError, match="multiple of 64"):
         check_recipe(HourglassRecipe, {"input": {"size": 100}})

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.progress import Progress, counter, output_folder
+from cairn.arguments import checked
 from cairn.errors import LabelError
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.datasets.checks.check import Check
@@ -31,7 +33,7 @@ class CheckReport:
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
-        counts = f"{len(self.findings)} findings, {len(self.suspects)} suspicious instances"
+        counts = f"{counted(len(self.findings), 'finding')}, {counted(len(self.suspects), 'suspicious instance')}"
         return f"CheckReport({' and '.join(self.result.sets)}: status {self.status}, {counts})"
 
     @property
@@ -76,6 +78,7 @@ class CheckReport:
         return replace(self, folder=Path(folder), files=tuple(write_check(self.result, Path(folder))))
 
 
+@checked
 def check(
     labels: str | Path | Iterable[str | Path],
     *,

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.settings import optional_path
+from cairn.arguments import checked
 from cairn.errors import CairnError, OutputError
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
@@ -54,11 +56,14 @@ class Conversion:
         return str(self.target)
 
     def __repr__(self) -> str:
-        counts = f"{self.num_images} images, {self.num_instances} instances, " if self.labels is not None else ""
-        skipped = f", {len(self.skipped)} records skipped" if self.skipped else ""
+        counts = ""
+        if self.labels is not None:
+            counts = f"{counted(self.num_images, 'image')}, {counted(self.num_instances, 'instance')}, "
+        skipped = f", {counted(len(self.skipped), 'record')} skipped" if self.skipped else ""
         return f"Conversion({self.target}: {counts}skeleton {self.skeleton.name}{skipped})"
 
 
+@checked
 def convert(
     source: str | Path,
     target: str | Path,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from cairn.api.outputs import DrawingOptions, OutputOptions
 from cairn.api.planning import ModelOptions, RunOptions, plan_detection
 from cairn.api.settings import optional_path
+from cairn.arguments import checked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -22,6 +23,7 @@ Sources = str | PathLike[str] | int | Sequence[str | PathLike[str] | int]
 """Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png) or webcam numbers."""
 
 
+@checked
 def detect(
     sources: Sources,
     *,

@@ -20,6 +20,7 @@ from cairn.inference.stream import Frame, StreamOptions, queue_length
 from cairn.media.reading import SourceFrame, read_sources
 from cairn.results import Detections, Writer
 from cairn.visualization.overlay import By, draw
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,11 +110,10 @@ class DetectionRun:
     def __repr__(self) -> str:
         """One line: counts, errors and where the results are."""
         where = " and ".join(map(str, self.results)) or "no files"
-        tracks = "" if self.tracks is None else f"{self.tracks} tracks, "
-        return (
-            f"DetectionRun({self.images} images, {self.frames} frames, {self.people} people, {tracks}"
-            f"{len(self.errors)} errors -> {where})"
-        )
+        counts = [counted(self.images, "image"), counted(self.frames, "frame")]
+        counts += [counted(self.people, "person", "people")]
+        counts += [] if self.tracks is None else [counted(self.tracks, "track")]
+        return f"DetectionRun({', '.join(counts)}, {counted(len(self.errors), 'error')} -> {where})"
 
 
 @dataclass

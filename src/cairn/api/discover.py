@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.settings import Settings, with_settings
-from cairn.errors import RecipeError
+from cairn.arguments import checked
+from cairn.errors import LabelError, RecipeError
 from cairn.extras import require_training
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ PAIRS_PER_EPOCH = 1500
 log = logging.getLogger(__name__)
 
 
+@checked
 def discover(
     sources: str | Path | Iterable[str | Path] | None = None,
     *,
@@ -62,6 +64,7 @@ def discover(
     """
     require_training()
     from cairn.api.training import recipe_to_resume, run_plan
+    from cairn.methods.landmarks import METHOD
     from cairn.methods.landmarks.training import summary
 
     paths = [sources] if isinstance(sources, str | Path) else list(sources or ())
@@ -75,8 +78,8 @@ def discover(
         raise RecipeError("--images goes with a label file: it is the folder of the images that the file lists")
 
     def plan() -> TrainingPlan:
-        tables = with_settings({}, settings) if recipe is None else with_settings(_read(recipe), settings)
-        return _plan({"method": "landmarks", **tables}, _sources(paths, images), values, recipe, out, resume)
+        given = {"method": METHOD.name} | ({} if recipe is None else _read(recipe))
+        return _plan(with_settings(given, settings), _sources(paths, images), values, recipe, out, resume)
 
     run = run_plan(plan, "discover")
     log.info("%s", summary(run.folder))
@@ -89,9 +92,11 @@ def _read(recipe: str | Path) -> dict[str, Any]:
     return read_recipe(recipe)
 
 
-def _sources(paths: Iterable[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
+def _sources(paths: Sequence[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
     from cairn.api.training import label_source
 
+    if missing := [path for path in paths if not Path(path).exists()]:
+        raise LabelError(f"no folder of images, and no label file, at {missing[0]}")
     return [label_source(path, None if Path(path).is_dir() else images) for path in paths]
 
 

@@ -12,7 +12,8 @@ from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
 from cairn.api.settings import Settings
-from cairn.errors import CairnError, LabelError
+from cairn.arguments import checked
+from cairn.errors import CairnError, LabelError, ModelError
 
 if TYPE_CHECKING:
     from cairn.api.models import Model
@@ -25,6 +26,7 @@ SCALE_GAP = 0.25
 """Default difference between two test-time scales."""
 
 
+@checked
 def evaluate(
     model: Model | Sequence[Model],
     labels: str | Path,
@@ -81,6 +83,7 @@ def evaluate(
 
     Raises:
         CairnError: The arguments contradict one another.
+        ModelError: A model cannot be used.
         LabelError: The labels do not fit the model or the metric.
         ImageError: An image cannot be read.
         MissingExtra: OKS is measured and the extra `train` is not installed.
@@ -96,6 +99,8 @@ def evaluate(
     options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
     several = isinstance(model, list | tuple)
     models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
+    if not models:
+        raise ModelError("no model to evaluate: give one, or a list of several")
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
     ground_truth = _ground_truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)

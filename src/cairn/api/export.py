@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path, with_settings
+from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError, OutputError
 from cairn.extras import require, require_training
 
@@ -58,6 +59,7 @@ class ExportReport:
         return f"ExportReport({self.path}: {self.precision}{metric}, {self.megabytes:.1f} MB)"
 
 
+@checked
 def export(
     model: str | Path | Run,
     path: str | Path,

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cairn.arguments import checked
 from cairn.errors import ModelError, OutputError
 from cairn.extras import require
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@checked
 def import_model(
     checkpoint: str | Path,
     *,

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from cairn.arguments import checked
 from cairn.errors import CairnError, ModelError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
+@checked
 def model_path(model: str | Path) -> Path:
     """Returns the .onnx file of a bundled name, a path or a run folder.
 
@@ -115,7 +117,10 @@ def model_path(model: str | Path) -> Path:
         )
     if path.is_dir():
         if not (path / RUN_MODEL).is_file():
-            raise ModelError(f"no {RUN_MODEL} in the folder {path}: expected the folder of a finished training run")
+            raise ModelError(
+                f"no {RUN_MODEL} in the folder {path}: expected the folder of a finished training run; to use the best "
+                f"weights of an unfinished one, write them with `cairn export {path} FILE.onnx`"
+            )
         return path / RUN_MODEL
     if isinstance(model, Path) or path.suffix.lower() == ".onnx" or path.is_file() or len(path.parts) > 1:
         return path

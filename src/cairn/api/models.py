@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cairn.api.run import Run
 from cairn.api.settings import Settings, decode_settings
-from cairn.errors import CairnError
+from cairn.errors import CairnError, ModelError
 
 if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
@@ -29,7 +29,7 @@ def open_model(model: Model, options: Mapping[str, Any], settings: Settings = No
 
     Raises:
         CairnError: Options or settings are given for a predictor that is loaded already.
-        ModelError: The model cannot be used.
+        ModelError: The model cannot be used, or is none of these.
     """
     from cairn.api.load import load
 
@@ -37,8 +37,9 @@ def open_model(model: Model, options: Mapping[str, Any], settings: Settings = No
     if isinstance(model, Run):
         return model.load(**options, **decode)
     if isinstance(model, str | Path):
-        folder = Path(model)
-        return load(folder / "model.onnx" if folder.is_dir() else model, **options, **decode)
+        return load(model, **options, **decode)
+    if not callable(model):
+        raise ModelError(f"model must be a name, an .onnx file, a run or a predictor, got {model!r:.80}")
     if given := [*(name for name, value in options.items() if value != DEFAULTS[name]), *decode]:
         raise CairnError(f"{', '.join(given)}: only for a model that is loaded by name or path, got a predictor")
     return model

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from cairn.errors import CairnError
-from cairn.results import FORMATS, Writer, WriterOptions, create_writers
+from cairn.results import DRAWING_FORMATS, FORMATS, Writer, WriterOptions, create_writers
 
 if TYPE_CHECKING:
     from cairn.inference.model_spec import ModelSpec
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 RESULTS_FOLDER = "cairn-results"
 """Default output folder for several images."""
-
-DRAWING_FORMATS = ("mp4", "webm", "jpg")
-"""Formats of drawn clips; the same as `cairn.results.overlays.FORMATS`, which needs numpy to import."""
 
 MAX_DECIMALS = 9
 """Coordinates are of single precision: more decimals have no meaning."""
@@ -88,7 +85,7 @@ class DrawingOptions:
 
     Attributes:
         draw: Whether to draw; None draws one image or clip, and not several.
-        draw_as: Format of drawn clips, of `DRAWING_FORMATS`; None is the best one available.
+        draw_as: Format of drawn clips, of `cairn.results.DRAWING_FORMATS`; None is the best one available.
         threshold: Minimum keypoint confidence to draw; None is the model's own.
         colors: Whether colors distinguish "limb" or "object".
     """

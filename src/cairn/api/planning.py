@@ -157,6 +157,7 @@ def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) ->
 def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor:
     """Loads the model; where there are several images, each one gets its share of the cores."""
     from cairn.api.load import load
+    from cairn.api.models import open_model
     from cairn.inference.stream import share_cores
     from cairn.inference.zoo import DEFAULT_CROP_MODEL, DEFAULT_MODEL
 
@@ -167,7 +168,7 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     if given is not None and not isinstance(given, str | PathLike):
         if refine or model.hands or model.face or model.size is not None or model.device != "auto":
             raise CairnError("refine, hands, face, size and device are options of cairn.load: the model is loaded")
-        return given
+        return open_model(given, {})
     return load(
         given if given is not None else DEFAULT_CROP_MODEL if model.boxes is not None else DEFAULT_MODEL,
         device=model.device,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.wording import counted
+
 if TYPE_CHECKING:
     from cairn.evaluation.evaluate import Evaluation
     from cairn.evaluation.reports.diagnosis import Diagnosis
@@ -40,7 +42,7 @@ class Report:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.1f}" for name, value in _main(self.metrics).items())
-        return f"Report({self.name} on {self.labels}: {values}, {len(self.evaluation.labels)} images)"
+        return f"Report({self.name} on {self.labels}: {values}, {counted(len(self.evaluation.labels), 'image')})"
 
     @property
     def metrics(self) -> dict[str, float]:

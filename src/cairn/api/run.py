@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.arguments import checked
 from cairn.errors import ModelError, OutputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Run:
 
     folder: Path
 
+    @checked
     def __init__(self, folder: str | Path) -> None:
         """Opens an existing run.
 

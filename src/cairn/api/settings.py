@@ -27,11 +27,13 @@ def with_settings(tables: Mapping[str, Any], settings: Settings) -> dict[str, An
     """
     from cairn.training.recipe_tables import override, put
 
+    if isinstance(settings, str):
+        settings = [settings]
     if not isinstance(settings, Mapping):
         return override(tables, settings or ())
     result = override(tables, ())
     for key, value in settings.items():
-        put(result, key, str(value) if isinstance(value, Path) else value)
+        put(result, str(key), str(value) if isinstance(value, Path) else value)
     return result
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cairn.api.progress import Progress, counter, output_folder
+from cairn.arguments import checked
 from cairn.errors import CairnError, OutputError
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
@@ -48,9 +50,10 @@ class Split:
         return self.folder / FILES[2]
 
     def __repr__(self) -> str:
-        return f"Split({self.folder}: {len(self.train)} images to train on, {len(self.val)} to validate on)"
+        return f"Split({self.folder}: {counted(len(self.train), 'image')} to train on, {len(self.val)} to validate on)"
 
 
+@checked
 def split(
     labels: str | Path,
     out: str | Path,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.settings import optional_path
+from cairn.arguments import checked
 from cairn.errors import OutputError, RecipeError
 from cairn.extras import require_training
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.api.run import Run
@@ -42,7 +44,8 @@ class TaughtModel:
 
     def __repr__(self) -> str:
         nme = f", NME {self.metrics['NME']:.2f} %" if self.metrics else ""
-        return f"TaughtModel({self.path}: {len(self.skeleton)} keypoints from {self.num_images} images{nme})"
+        counts = f"{counted(len(self.skeleton), 'keypoint')} from {counted(self.num_images, 'image')}"
+        return f"TaughtModel({self.path}: {counts}{nme})"
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -73,6 +76,7 @@ class TaughtModel:
         return load(self.path, **options)
 
 
+@checked
 def teach(
     run: str | Path | Run,
     labels: str | Path,

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from cairn.api.settings import Settings
+from cairn.arguments import checked
 from cairn.errors import CairnError, OutputError
 from cairn.files import atomic_write
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.api.run import Run
@@ -63,7 +65,7 @@ class Tracks(Sequence["Poses"]):
         return iter(self.frames)
 
     def __repr__(self) -> str:
-        return f"Tracks({self.source}: {len(self)} frames, {len(self.ids)} track IDs)"
+        return f"Tracks({self.source}: {counted(len(self), 'frame')}, {counted(len(self.ids), 'track ID')})"
 
     @property
     def ids(self) -> list[int]:
@@ -131,6 +133,7 @@ class Tracks(Sequence["Poses"]):
         return path
 
 
+@checked
 def track(
     source: Any,
     *,

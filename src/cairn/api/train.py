@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.api.run import Run
 from cairn.api.settings import Settings, with_settings
+from cairn.arguments import checked
 from cairn.errors import RecipeError
 from cairn.extras import require_training
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@checked
 def train(
     data: str | Path | None = None,
     *,

@@ -59,9 +59,10 @@ def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
     from cairn.methods.autoconfig import training_of
     from cairn.training.engine.loop import train
     from cairn.training.engine.processes import joined, on_first
+    from cairn.training.engine.quiet import without_advice
     from cairn.training.recipe_tables import check_recipe
 
-    with joined() as group:
+    with without_advice(), joined() as group:
         plan = on_first(prepare)
         training = training_of(plan.tables)
         try:

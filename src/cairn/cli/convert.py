@@ -117,6 +117,7 @@ def _print(conversion: Conversion) -> None:
     from rich.table import Column, Table
 
     from cairn.cli.tables import console, print_line
+    from cairn.wording import counted
 
     labels, skeleton = conversion.labels, conversion.skeleton
     assert labels is not None
@@ -130,9 +131,8 @@ def _print(conversion: Conversion) -> None:
         numbers = (str(int((visibility[:, i] > 0).sum())), str(int((visibility[:, i] == 1).sum())))
         table.add_row(joint, mirror, ", ".join(others), *numbers, f"{skeleton.sigmas[i]:g}")
     target = console()
-    print_line(
-        target, f"{conversion.num_images} images, {conversion.num_instances} instances, skeleton {skeleton.name}"
-    )
+    content = f"{counted(conversion.num_images, 'image')}, {counted(conversion.num_instances, 'instance')}"
+    print_line(target, f"{content}, skeleton {skeleton.name}")
     target.print(table)
     for note in conversion.notes:
         print_line(target, note)

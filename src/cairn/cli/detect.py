@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from cairn.api.outputs import DRAWING_FORMATS, MAX_DECIMALS, RESULTS_FOLDER
+from cairn.api.outputs import MAX_DECIMALS, RESULTS_FOLDER
 from cairn.cli.progress import ProgressBar, summary
 from cairn.cli.stopping import graceful_stop
 from cairn.errors import CairnError
-from cairn.results import FORMATS
+from cairn.results import DRAWING_FORMATS, FORMATS
 
 
 def detect(

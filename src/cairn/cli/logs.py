@@ -20,6 +20,8 @@ def show_log(*informing: str) -> None:
     logger = logging.getLogger("cairn")
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
+        # A root logger without handlers gets one as soon as any package logs by it, and would print each line again.
+        logging.getLogger().addHandler(logging.NullHandler())
     first = os.environ.get("RANK", "0") == "0"
     logger.setLevel(logging.WARNING if first else logging.ERROR)
     for name in (API, METHODS, TRAINING):
@@ -37,10 +39,10 @@ def show_training_log() -> None:
     from cairn.extras import require_training
 
     require_training()
-    import lightning.pytorch  # sets log levels at import, so it comes first  # noqa: F401
+    from cairn.training.engine.quiet import ADVISING
 
     show_log(API, METHODS, TRAINING)
-    for other in ("torch.onnx", "lightning", "lightning.pytorch", "lightning.fabric"):
+    for other in ADVISING:
         logging.getLogger(other).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # they concern authors of training code
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cairn.api.report import Comparison, Report
     from cairn.evaluation.evaluate import Evaluation
 
-WITHOUT_ERRORS = "(in brackets: OKS AP without errors of this kind)"
+WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
 
 
 def print_report(report: Report) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cairn.errors import OutputError, VideoError
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
@@ -88,15 +89,11 @@ def _new_bar() -> Any:
 
 def summary(run: DetectionRun) -> str:
     """Returns a run in one line."""
-
-    def count(number: int, one: str, more: str) -> str:
-        return f"{number} {one if number == 1 else more}"
-
-    parts = [count(run.images, "image", "images")] if run.images or not run.frames else []
-    parts += [count(run.frames, "frame", "frames")] if run.frames else []
-    parts.append(count(run.people, "person", "people"))
+    parts = [counted(run.images, "image")] if run.images or not run.frames else []
+    parts += [counted(run.frames, "frame")] if run.frames else []
+    parts.append(counted(run.people, "person", "people"))
     if run.tracks is not None:
-        parts.append(count(run.tracks, "track", "tracks"))
+        parts.append(counted(run.tracks, "track"))
     parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
     if run.unread:
         unread = [error for error in run.errors if not isinstance(error, OutputError)]

@@ -38,10 +38,12 @@ def split(
     """
     from cairn.api.split import split as divide
     from cairn.cli.progress import bars
+    from cairn.wording import counted
 
     with bars() as progress:
         result = divide(labels, out, images=images, share=share, seed=seed, split_file=split_file, progress=progress)
-    print(f"{len(result.train)} images -> {result.train_file}\n{len(result.val)} images -> {result.val_file}")
+    print(f"{counted(len(result.train), 'image')} -> {result.train_file}")
+    print(f"{counted(len(result.val), 'image')} -> {result.val_file}")
     if result.num_cut:
         total = len(result.train) + len(result.val)
         print(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cairn.errors import LabelError
+from cairn.errors import ImageError, LabelError
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Maps, MapsOfImage, Network
 from cairn.inference.stream import Frame, OnError, StreamBoxes, StreamOptions, open_stream
-from cairn.media.inputs import ImageLike, as_image, as_images, is_batch
+from cairn.media.inputs import ImageLike, as_image, as_images, describe, is_batch
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -126,10 +126,12 @@ class BasePredictor(ABC, Generic[Raw]):
             boxes: Boxes of each image, as `__call__` takes them.
 
         Raises:
-            ImageError: An image is invalid.
+            ImageError: An image is invalid, or `images` is no batch.
             LabelError: A box is invalid, or `boxes` has another length than `images`.
             ModelError: The model takes no boxes.
         """
+        if isinstance(images, str | bytes) or not isinstance(images, Sequence | np.ndarray):
+            raise ImageError(f"a batch is a list of images, or an array (B, H, W, 3); got {describe(images)}")
         given = [None] * len(images) if boxes is None else list(boxes)
         if len(given) != len(images):
             raise LabelError(f"a batch of {len(images)} images needs boxes for each image, got boxes for {len(given)}")

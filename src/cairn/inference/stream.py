@@ -26,6 +26,7 @@ from cairn.media.reading import SourceFrame, SourceLike, open_source
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.tracking.tracker import Tracker
+from cairn.wording import counted
 
 OnError: TypeAlias = Literal["warn", "raise", "yield"]
 """What happens with a frame that cannot be read."""
@@ -74,7 +75,7 @@ class Frame:
         """One line: number, time, size, number of poses."""
         where = "" if self.time is None else f", time={self.time:.3f}"
         size = "no image" if self.image is None else f"{self.image.shape[1]}x{self.image.shape[0]}"
-        return f"Frame({self.index}{where}, {self.path.name!r}, {size}, {len(self.poses)} poses)"
+        return f"Frame({self.index}{where}, {self.path.name!r}, {size}, {counted(len(self.poses), 'pose')})"
 
 
 @dataclass(frozen=True)

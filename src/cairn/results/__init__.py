@@ -13,7 +13,10 @@ from types import MappingProxyType
 from cairn.errors import CairnError
 from cairn.results.writer import Detections, Writer, WriterOptions
 
-__all__ = ["FORMATS", "Detections", "Format", "Writer", "WriterOptions", "create_writers"]
+__all__ = ["DRAWING_FORMATS", "FORMATS", "Detections", "Format", "Writer", "WriterOptions", "create_writers"]
+
+DRAWING_FORMATS = ("mp4", "webm", "jpg")
+"""Formats of drawn clips, for `cairn.results.overlays`. Images are drawn as .jpg."""
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,13 @@ from cairn.media.video import VideoWriter, write_video
 from cairn.results.spanning import SpanningWriter
 from cairn.results.writer import Detections
 
-FORMATS = ("mp4", "webm", "jpg")
-"""Formats of drawn clips. Images are drawn as .jpg."""
-
 
 class Drawings(SpanningWriter[VideoWriter]):
     """Writes a drawn copy of each image, and one drawn video, or images, for each clip.
 
     Attributes:
         folder: The output folder.
-        format: One of `FORMATS`, for clips.
+        format: One of `cairn.results.DRAWING_FORMATS`, for clips.
         threads: Number of CPU cores for encoding video; 0 is all.
     """
 

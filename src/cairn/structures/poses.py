@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.arguments import checked
 from cairn.errors import CairnError, OutputError, SkeletonError
 from cairn.structures import conversions
 from cairn.structures.geometry import Affine
 from cairn.structures.pose import Pose, bounding_boxes, named_keypoint
 from cairn.structures.skeleton import Skeleton
+from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.visualization.plot import Plot
@@ -133,7 +135,7 @@ class Poses:
         return (self._pose(row) for row in range(len(self)))
 
     def __repr__(self) -> str:
-        instances = f"{len(self)} instance{'' if len(self) == 1 else 's'} of {self.skeleton.name}"
+        instances = f"{counted(len(self), 'instance')} of {self.skeleton.name}"
         return f"Poses({instances}, {int(self.detected.sum())} of {self.detected.size} keypoints)"
 
     @property
@@ -146,10 +148,12 @@ class Poses:
         """(P, 4) x, y, width, height of the bounding boxes of the detected keypoints; NaN where none is detected."""
         return bounding_boxes(self.keypoints, self.detected)
 
+    @checked
     def transformed(self, affine: Affine) -> Poses:
         """Returns the instances with keypoints mapped by `affine`, without the image."""
         return replace(self, keypoints=affine.apply(self.keypoints), image=None)
 
+    @checked
     def above(self, threshold: float) -> Poses:
         """Returns the keypoints with at least this confidence, without instances that have none left."""
         kept = self.detected & (self.confidence >= threshold)
@@ -157,6 +161,7 @@ class Poses:
         confidence = np.where(kept, self.confidence, np.float32(0))
         return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]
 
+    @checked
     def mapped(self, skeleton: Skeleton) -> Poses:
         """Returns the instances in the joints of another skeleton, matched by name.
 
@@ -206,6 +211,7 @@ class Poses:
         """
         return conversions.to_coco(self, image_id, category_id)
 
+    @checked
     def plot(self, image: Any = None, threshold: float = 0.0, by: Literal["limb", "object"] = "limb") -> Plot:
         """Returns the instances drawn on an image.
 
@@ -225,6 +231,7 @@ class Poses:
             raise CairnError("the image of these poses is unknown: pass it, as in poses.plot('photo.jpg')")
         return Plot.of(image, self, threshold, by)
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Writes the poses to a file; the suffix selects the format.
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.arguments import checked
 from cairn.errors import CairnError, SkeletonError
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
@@ -58,6 +59,7 @@ class Tracker:
         self._tolerance = np.zeros(0)  # (K,) squared OKS sigmas
         self._count = 0  # of track IDs
 
+    @checked
     def __call__(self, poses: Poses, time: float | None = None) -> Poses:
         """Returns the same instances in the same order, with track IDs, and smoothed if `smooth` is set.
 

@@ -93,6 +93,8 @@ def migrate(tables: Mapping[str, Any], method: str | None = None) -> tuple[dict[
 def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
     """Applies settings to the tables of a recipe. Old keys are migrated with one line of warning.
 
+    Settings are migrated together, because some old keys are read with others; their order does not matter.
+
     Args:
         tables: The tables. Not changed.
         settings: `section.name=value`; the value is TOML, or a bare word for a string.
@@ -101,20 +103,21 @@ def override(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, An
         RecipeError: A setting has no `=`, or its section is not a table.
     """
     result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in tables.items()}
+    values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
-        key, value = key.strip(), _parse(text.strip())
-        if not equals or not key:
+        if not equals or not key.strip():
             raise RecipeError(f"a setting is section.name=value, got {setting!r}")
-        given: dict[str, Any] = {}
+        values[key.strip()] = _parse(text.strip())
+    given: dict[str, Any] = {}
+    for key, value in values.items():
         put(given, key, value)
-        migrated, renamed = migrate(given, tables.get("method"))
-        if renamed:
-            log.warning("old name of a setting: %s", ", ".join(renamed))
-            for new, value in _leaves(migrated):
-                put(result, new, value)
-        else:
-            put(result, key, value)
+    migrated, renamed = migrate(given, tables.get("method"))
+    if renamed:
+        log.warning("old name of a setting: %s", ", ".join(renamed))
+        values = dict(_leaves(migrated))
+    for key, value in values.items():
+        put(result, key, value)
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.arguments import checked
 from cairn.errors import CairnError
 from cairn.media.inputs import ImageLike, as_image
 from cairn.structures.poses import Poses
@@ -33,6 +34,7 @@ FRACTION_BITS = 4
 """Fractional bits of OpenCV's fixed-point coordinates."""
 
 
+@checked
 def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb") -> NDArray[np.uint8]:
     """Draws limbs and joints of all instances on a copy of an image.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cairn.datasets.checks.findings import LEVELS, Finding, counted, examples
+from cairn.datasets.checks.findings import LEVELS, Finding, examples
 from cairn.datasets.checks.image_checks import check_images, check_keypoints
 from cairn.datasets.checks.joint_checks import check_joints
 from cairn.datasets.checks.leakage import check_leakage
 from cairn.datasets.checks.suspicious import SuspiciousAnnotation, suspicious_annotations
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import Signatures, read_signatures
+from cairn.wording import counted
 
 SUSPICIOUS = {
     "swap": "with a possible left-right swap",

@@ -39,11 +39,6 @@ def examples(values: Sequence[object], separator: str = ", ", count: int = MAX_E
     return separator.join(map(str, values[:count])) + (f"{separator}and {more} more" if more > 0 else "")
 
 
-def counted(number: int, noun: str) -> str:
-    """Returns the number with its noun, in the plural unless it is 1."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def width_by_height(size: Sequence[int]) -> str:
     """Returns a (width, height) as text."""
     return f"{size[0]}×{size[1]}"

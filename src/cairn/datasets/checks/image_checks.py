@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cairn.datasets.checks.findings import Finding, counted, examples, width_by_height
+from cairn.datasets.checks.findings import Finding, examples, width_by_height
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import Signatures
+from cairn.wording import counted
 
 TOLERANCE = 1.0
 """Distance in pixels that a keypoint may lie outside its image because of rounding."""

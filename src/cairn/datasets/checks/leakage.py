@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from cairn.datasets.checks.findings import Finding, counted, examples
+from cairn.datasets.checks.findings import Finding, examples
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, most_similar
 from cairn.datasets.split import declared_groups
+from cairn.wording import counted
 
 Set = tuple[str, Labels, Signatures]
 """Name of a set of labels, the labels, and the signatures of their images."""

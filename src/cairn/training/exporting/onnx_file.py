@@ -45,7 +45,7 @@ def export(module: nn.Module, spec: ModelSpec, path: Path) -> None:
         onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
         onnx.save(proto, str(beside))
         _check(module, spec, beside)
-    log.info("exported %s (%.1f MB), equal to torch within %g", path, path.stat().st_size / 1e6, TOLERANCE)
+    log.info("exported %s (%.1f MB), equal to torch within %g", path.name, path.stat().st_size / 1e6, TOLERANCE)
 
 
 def _trace(module: nn.Module, spec: ModelSpec) -> Any:

@@ -1,0 +1,19 @@
+"""Numbers in messages."""
+
+import pytest
+
+from cairn.wording import counted
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((0, "image"), "0 images"),
+        ((1, "image"), "1 image"),
+        ((2, "image"), "2 images"),
+        ((1, "person", "people"), "1 person"),
+        ((3, "person", "people"), "3 people"),
+    ],
+)
+def test_a_number_has_its_noun_in_the_singular_or_plural(values: tuple[int, str], text: str) -> None:
+    assert counted(*values) == text
