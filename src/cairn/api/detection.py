@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
-from cairn.errors import CairnError, ImageError
+from cairn.errors import CairnError, DamagedVideo, ImageError
 from cairn.inference.pipeline import overlap
 from cairn.inference.stream import Frame, StreamOptions, queue_length
-from cairn.media.reading import SourceFrame, read_sources
+from cairn.media.folders import SkippedFiles
+from cairn.media.reading import ReadOptions, SourceFrame, read_sources
 from cairn.results import Detections, Writer
 from cairn.visualization.overlay import By, draw
 
@@ -60,6 +61,7 @@ class DetectionJob:
         draw_by: What colors distinguish.
         single: The one source that was named, if there is one: its error is the error of the run.
         results: Files or folder with the results.
+        skipped: Files in the folders that are not read.
     """
 
     sources: Sequence[Source]
@@ -71,6 +73,7 @@ class DetectionJob:
     draw_by: By = "limb"
     single: Source | None = None
     results: tuple[Path, ...] = ()
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
 
 @dataclass
@@ -79,23 +82,27 @@ class DetectionRun:
 
     Attributes:
         images: Number of images that are not part of a clip.
-        frames: Number of frames of clips.
+        frames: Number of frames of clips, damaged ones included.
+        damaged: Number of damaged frames, which have no detections.
         people: Number of detected instances.
         tracks: Number of track IDs; None without tracking.
         errors: What could not be read, or not to its end.
         seconds: Seconds per image or frame.
         results: Files with the results where they are few, else the output folder.
         interrupted: Whether the run was stopped before its end.
+        skipped: Files in the folders that are neither an image nor a video that can be read, by type.
     """
 
     images: int = 0
     frames: int = 0
+    damaged: int = 0
     people: int = 0
     tracks: int | None = None
     errors: list[CairnError] = field(default_factory=list)
     seconds: float = 0.0
     results: tuple[Path, ...] = ()
     interrupted: bool = False
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
     def __repr__(self) -> str:
         """One line: counts, errors and where the results are."""
@@ -121,9 +128,9 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
     Raises:
         CairnError: Nothing could be read, or a result cannot be written.
     """
-    run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results)
+    run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results, skipped=job.skipped)
     started = time.perf_counter()
-    deferred = job.single is not None and job.single.kind != "sequence"  # has one error at most
+    deferred = job.single is not None and job.single.kind != "sequence"  # has one error at most, at its end
     with ExitStack() as outputs:
         for writer in job.writers:
             outputs.enter_context(writer)
@@ -135,7 +142,8 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
             raise run.errors[0] if deferred else ImageError("nothing could be read")
         if deferred and run.errors:
             hooks.notice(str(run.errors[0]))
-    run.seconds = (time.perf_counter() - started) / max(read + len(run.errors), 1)
+    unread = [error for error in run.errors if not isinstance(error, DamagedVideo)]
+    run.seconds = (time.perf_counter() - started) / max(read + len(unread), 1)
     run.interrupted = hooks.stopped()
     return run
 
@@ -144,6 +152,7 @@ def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool)
     """Writes every frame of the stream, and counts."""
     expected = _Expected(len(job.sources))
     tracks: set[tuple[PurePath | None, int]] = set()
+    noted: set[str] = set()
     with closing(_items(job, hooks)) as items:
         for item in items:
             frame = item.frame
@@ -151,8 +160,12 @@ def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool)
                 run.errors.append(frame.error)
                 if not deferred:
                     hooks.notice(str(frame.error))
-            elif frame.image is not None:
+            else:
+                if frame.note and frame.note not in noted:  # each kind once
+                    noted.add(frame.note)
+                    hooks.notice(f"{frame.name.text} {frame.note}")
                 _write(job, item)
+                run.damaged += frame.is_damaged
                 run.people += len(frame.poses)
                 run.images += frame.name.clip is None
                 run.frames += frame.name.clip is not None
@@ -165,13 +178,11 @@ def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool)
 
 def _write(job: DetectionJob, item: _Item) -> None:
     frame = item.frame
-    if frame.image is None:
-        return
-    detections = Detections(frame.name, (frame.image.shape[0], frame.image.shape[1]), frame.poses, frame.maps)
+    detections = Detections(frame.name, frame.size or (0, 0), frame.poses, frame.maps, frame.is_damaged)
     for writer in job.writers:
         writer.write(detections)
     if job.drawings is not None and item.drawn is not None:
-        job.drawings.write(frame.name, frame.rate, item.drawn)
+        job.drawings.write(frame.name, frame.rate, item.drawn, frame.pixel_aspect)
 
 
 def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
@@ -185,9 +196,14 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
                 del frame
         return
 
+    previous = _Previous()
+
     def drawn(item: _Item) -> _Item:
         if item.frame.image is not None:
             item.drawn = draw(item.frame.image, item.frame.poses, job.draw_threshold, job.draw_by)
+        elif item.frame.is_damaged:
+            item.drawn = previous.image_for(item.frame)
+        previous.keep(item.frame)
         return item
 
     def wrapped() -> Generator[_Item, None, None]:
@@ -201,12 +217,34 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
 
 
 def _reading(job: DetectionJob, hooks: Hooks) -> Iterator[SourceFrame]:
-    with closing(read_sources(job.sources, job.stream.threads, job.stream.rate)) as frames:
+    options = ReadOptions(job.stream.threads, job.stream.rate, job.stream.reconnect)
+    with closing(read_sources(job.sources, options)) as frames:
         for frame in frames:
             if hooks.stopped():
                 return
             yield frame
             del frame
+
+
+class _Previous:
+    """The last good frame of a clip, which is drawn in place of damaged ones, without poses."""
+
+    def __init__(self) -> None:
+        self._clip: PurePath | None = None
+        self._image: NDArray[np.uint8] | None = None
+
+    def keep(self, frame: Frame) -> None:
+        """Keeps the image of a frame, if it has one and is part of a clip."""
+        if frame.name.clip is not None and frame.image is not None:
+            self._clip, self._image = frame.name.clip, frame.image
+
+    def image_for(self, frame: Frame) -> NDArray[np.uint8]:
+        """Returns the image before a damaged frame; black at the start of a clip."""
+        import numpy as np
+
+        if self._image is not None and self._clip == frame.name.clip:
+            return self._image
+        return np.zeros((*(frame.size or (2, 2)), 3), np.uint8)
 
 
 class _Expected:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cairn.errors import VideoError
+from cairn.errors import DamagedVideo, VideoError
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
@@ -94,12 +94,16 @@ def summary(run: DetectionRun) -> str:
 
     parts = [count(run.images, "image", "images")] if run.images or not run.frames else []
     parts += [count(run.frames, "frame", "frames")] if run.frames else []
+    parts += [f"{run.damaged} damaged"] if run.damaged else []
     parts.append(count(run.people, "person", "people"))
     if run.tracks is not None:
         parts.append(count(run.tracks, "track", "tracks"))
     parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
-    if run.errors:
-        truncated = run.frames and all(isinstance(error, VideoError) for error in run.errors)
-        parts.append(f"{len(run.errors)} could not be read" + (" to the end" if truncated else ""))
+    unread = [error for error in run.errors if not isinstance(error, DamagedVideo)]
+    if unread:
+        truncated = run.frames and all(isinstance(error, VideoError) for error in unread)
+        parts.append(f"{len(unread)} could not be read" + (" to the end" if truncated else ""))
+    if run.skipped:
+        parts.append(str(run.skipped))
     results = " and ".join(map(str, run.results))
     return ", ".join(parts) + (f" -> {results}" if results else "") + (", interrupted" if run.interrupted else "")

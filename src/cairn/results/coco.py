@@ -41,7 +41,7 @@ class CocoWriter(Writer):
     def write(self, detections: Detections) -> None:
         """Adds the image and its detections to the lists."""
         name, (height, width) = detections.name, detections.size
-        image: dict[str, Any] = {"id": self._id(name), "file_name": name.path.as_posix()}
+        image: dict[str, Any] = {"id": self._id(name), "file_name": name.text}
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         self._images.add({**image, "width": width, "height": height})

@@ -51,7 +51,7 @@ class CsvWriter(Writer):
         for person, (track_id, score, keypoints, confidence) in enumerate(
             zip(ids, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
         ):
-            prefix = (name.path.as_posix(), name.frame, seconds, person, track_id if track_id >= 0 else None)
+            prefix = (name.text, name.frame, seconds, person, track_id if track_id >= 0 else None)
             for joint, (x, y), c in zip(poses.skeleton.joints, keypoints, confidence, strict=True):
                 position = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
                 self._table.writerow([*prefix, round(score, 4), joint, *position, round(c, 4)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from cairn.media.images import write_image
 from cairn.media.names import ImageName
 from cairn.media.video import write_video
+from cairn.media.video.frames import SQUARE
 
 FORMATS = ("mp4", "webm", "jpg")
 """Formats of drawn clips. Images are drawn as .jpg."""
@@ -37,13 +39,16 @@ class Drawings:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, name: ImageName, rate: float, drawn: NDArray[np.uint8]) -> None:
+    def write(
+        self, name: ImageName, rate: float, drawn: NDArray[np.uint8], pixel_aspect: Fraction = SQUARE
+    ) -> None:
         """Writes the next image.
 
         Args:
             name: Name of the image.
             rate: Frames per second of its clip.
             drawn: (H, W, 3) uint8 RGB.
+            pixel_aspect: Width of a pixel of its clip divided by its height.
 
         Raises:
             OutputError: The file cannot be written.
@@ -54,7 +59,7 @@ class Drawings:
             if name.clip and self.format != "jpg":
                 path = name.beside_clip(self.folder, f".cairn.{self.format}")
                 size = drawn.shape[0], drawn.shape[1]
-                self._video = self._open.enter_context(write_video(path, size, rate, self.threads))
+                self._video = self._open.enter_context(write_video(path, size, rate, self.threads, pixel_aspect))
         if name.clip and self.format != "jpg":
             self._video.write(drawn, name.seconds)
         else:

@@ -54,7 +54,7 @@ class ParquetWriter(Writer):
         ids = np.full(people, -1) if poses.ids is None else poses.ids
         not_detected = ~poses.detected.ravel()
         # A file name need not be valid UTF-8, but the table must be.
-        image = name.path.as_posix().encode(errors="backslashreplace").decode()
+        image = name.text.encode(errors="backslashreplace").decode()
         columns = (
             [image] * rows,
             [name.frame] * rows,

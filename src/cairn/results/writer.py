@@ -26,12 +26,14 @@ class Detections:
         poses: The poses in pixels of the image.
         maps: Output of the network by name, each (C, h, w), and the affine transform from its cells to pixels of the
             image; None unless a writer needs them.
+        damaged: Whether this is a frame of a video that could not be decoded: it has neither poses nor maps.
     """
 
     name: ImageName
     size: Size
     poses: Poses
     maps: tuple[Maps, Affine] | None = None
+    damaged: bool = False
 
 
 @dataclass(frozen=True)

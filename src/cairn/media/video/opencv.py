@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import VideoError
-from cairn.media.video.frames import VideoFrame, sane_rate
+from cairn.media.orientation import mp4_orientation, oriented, swaps_axes
+from cairn.media.video.frames import SQUARE, VideoFrame, sane_aspect, sane_rate
 from cairn.structures.geometry import Size
 
 
@@ -35,6 +37,26 @@ class Cv2Video:
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
         count = 0 if self._live else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frames = int(count) if count > 0 else None
+        self._orientation = None if isinstance(source, int) else mp4_orientation(source)
+        self.pixel_aspect = SQUARE
+        if not self._live:
+            self._read_display(self._orientation)
+        self.size: Size = (
+            int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        )
+
+    def _read_display(self, orientation: int | None) -> None:
+        """Reads the pixel aspect ratio. OpenCV rotates itself, but knows no mirrors: it is turned off where it can be."""
+        import cv2
+
+        across, down = (int(self._capture.get(each)) for each in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+        stored = sane_aspect(Fraction(across, down) if across > 0 and down > 0 else None)
+        quarter = self._capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90
+        swapped = quarter if orientation is None else swaps_axes(orientation)
+        self.pixel_aspect = 1 / stored if swapped else stored
+        if orientation is not None:
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +75,11 @@ class Cv2Video:
             at = time.monotonic() if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             first = first if index else at
             seconds = max(seconds, at - first)
-            yield VideoFrame(index, seconds, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+            if self._orientation is not None:
+                pixels = np.ascontiguousarray(oriented(pixels, self._orientation))
+            self.size = pixels.shape[0], pixels.shape[1]
+            yield VideoFrame(index, seconds, pixels)
             index += 1
         if self._live:
             raise VideoError(f"{self._name} stopped after {index} frames")
@@ -62,10 +88,14 @@ class Cv2Video:
 
 
 class Cv2Encoder:
-    """VP9 in WebM at a constant frame rate: frames are repeated or dropped to keep time."""
+    """VP9 in WebM at a constant frame rate: frames are repeated or dropped to keep time.
 
-    def __init__(self, rate: float) -> None:
+    OpenCV cannot write the pixel aspect ratio: frames are stretched to square pixels.
+    """
+
+    def __init__(self, rate: float, pixel_aspect: Fraction = SQUARE) -> None:
         self._rate = sane_rate(rate)
+        self._aspect = pixel_aspect
         self._written = 0
 
     def open(self, path: Path, size: Size) -> None:
@@ -74,16 +104,26 @@ class Cv2Encoder:
 
         self._path = path
         self._writer = cv2.VideoWriter(
-            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, size[::-1]
+            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, self._stretched(size)
         )
+        self._width_and_height = self._stretched(size)
         if not self._writer.isOpened():
             raise OSError("this OpenCV cannot encode VP9; pip install 'cairn-pose[video]'")
+
+    def _stretched(self, size: Size) -> tuple[int, int]:
+        """Returns even width and height with square pixels; the longer side grows."""
+        height, width = size
+        if self._aspect >= 1:
+            return 2 * round(width * self._aspect / 2), height
+        return width, 2 * round(height / self._aspect / 2)
 
     def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
         """Encodes a frame; see `Encoder`."""
         import cv2
 
         turned = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        if self._aspect != SQUARE:
+            turned = cv2.resize(turned, self._width_and_height)
         until = self._written if seconds is None else round(seconds * self._rate)
         for _ in range(until + 1 - self._written):
             self._writer.write(turned)
