@@ -157,7 +157,7 @@ def _gif_images(data: bytes, limit: int) -> int:
     def table(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
-    images, at = 0, 13 + table(data[10])
+    images, at = 0, 13 + table(data[10]) if len(data) > 10 else len(data)
     while at < len(data) and images < limit:
         kind = data[at]
         if kind == 0x2C:

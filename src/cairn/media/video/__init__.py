@@ -6,8 +6,7 @@ files with the same times, and with the same orientation in MP4 and MOV, with th
 - a truncated video is not noticed; damaged frames are returned, or left out, and the next ones get their numbers;
 - in other containers than MP4 and MOV it rotates frames and does not mirror them;
 - transparency is not composited, and streams (rtsp://...) are not read;
-- it writes VP9 in WebM and no H.264, at a constant frame rate: frames are repeated or dropped to keep time, and
-  stretched to square pixels.
+- it writes VP9 in WebM and no H.264, at a constant frame rate: frames are repeated or dropped to keep time.
 
 Webcams are read by OpenCV in both cases. Audio is neither read nor written. Frames have the pixels that are stored,
 rotated and mirrored; where these are not square (`Video.pixel_aspect`), a player stretches them.
@@ -114,7 +113,8 @@ def write_video(
         size: (height, width) of the frames.
         rate: Frames per second, for frames without a time.
         threads: Number of CPU cores for encoding; 0 is all.
-        pixel_aspect: Width of a pixel divided by its height, as players show it.
+        pixel_aspect: Width of a pixel divided by its height, as players show it. An .mp4 states it; the frames of a
+            .webm are stretched to square pixels.
 
     Raises:
         OutputError: The suffix is another one.
@@ -126,12 +126,14 @@ def write_video(
     if has_pyav():
         from cairn.media.video.pyav_writer import AvEncoder
 
-        return VideoWriter(path, size, AvEncoder(path.suffix.lower(), rate, threads, pixel_aspect))
+        if path.suffix.lower() == ".mp4":
+            return VideoWriter(path, size, AvEncoder(".mp4", rate, threads, pixel_aspect))
+        return VideoWriter(path, size, AvEncoder(path.suffix.lower(), rate, threads), pixel_aspect)
     if path.suffix.lower() == ".mp4":
         raise MissingExtra("PyAV", "video", purpose="H.264 video (.mp4; .webm works without)")
     from cairn.media.video.opencv import Cv2Encoder
 
-    return VideoWriter(path, size, Cv2Encoder(rate, pixel_aspect))
+    return VideoWriter(path, size, Cv2Encoder(rate), pixel_aspect)
 
 
 def has_pyav() -> bool:

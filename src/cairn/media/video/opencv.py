@@ -88,14 +88,10 @@ class Cv2Video:
 
 
 class Cv2Encoder:
-    """VP9 in WebM at a constant frame rate: frames are repeated or dropped to keep time.
+    """VP9 in WebM at a constant frame rate: frames are repeated or dropped to keep time."""
 
-    OpenCV cannot write the pixel aspect ratio: frames are stretched to square pixels.
-    """
-
-    def __init__(self, rate: float, pixel_aspect: Fraction = SQUARE) -> None:
+    def __init__(self, rate: float) -> None:
         self._rate = sane_rate(rate)
-        self._aspect = pixel_aspect
         self._written = 0
 
     def open(self, path: Path, size: Size) -> None:
@@ -104,26 +100,16 @@ class Cv2Encoder:
 
         self._path = path
         self._writer = cv2.VideoWriter(
-            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, self._stretched(size)
+            str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP90"), self._rate, size[::-1]
         )
-        self._width_and_height = self._stretched(size)
         if not self._writer.isOpened():
             raise OSError("this OpenCV cannot encode VP9; pip install 'cairn-pose[video]'")
-
-    def _stretched(self, size: Size) -> tuple[int, int]:
-        """Returns even width and height with square pixels; the longer side grows."""
-        height, width = size
-        if self._aspect >= 1:
-            return 2 * round(width * self._aspect / 2), height
-        return width, 2 * round(height / self._aspect / 2)
 
     def write(self, image: NDArray[np.uint8], seconds: float | None) -> None:
         """Encodes a frame; see `Encoder`."""
         import cv2
 
         turned = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        if self._aspect != SQUARE:
-            turned = cv2.resize(turned, self._width_and_height)
         until = self._written if seconds is None else round(seconds * self._rate)
         for _ in range(until + 1 - self._written):
             self._writer.write(turned)

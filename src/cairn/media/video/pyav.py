@@ -43,8 +43,8 @@ class AvVideo:
                 opened, metadata_errors="replace", options=options, timeout=TIMEOUT if live else None
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            wrong = "" if live else "it has another format, or its start or index is missing "
-            raise VideoError(f"{source} cannot be opened as a video: {wrong}({reason(error)})") from None
+            wrong = "" if live else " as a video: it has another format, or its start or index is missing"
+            raise VideoError(f"{source} cannot be opened{wrong} ({reason(error)})") from None
         streams = self._container.streams.video
         if not streams or streams[0].codec_context is None:
             self._container.close()
