@@ -120,6 +120,8 @@ class _Tree:
     def __contains__(self, path: str) -> bool:
         """Whether what a link names is met without the link too, or is a loop."""
         target = os.path.realpath(path)
+        if not os.path.exists(target):  # noqa: PTH110
+            return False
         if self.root == target or self.root.startswith(os.path.join(target, "")):  # noqa: PTH118
             return True
         below = target.removeprefix(os.path.join(self.root, ""))  # noqa: PTH118

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import DamagedVideo, VideoError
 from cairn.media.address import Address
+from cairn.media.content import content_of_file
 from cairn.media.orientation import orientation_of_matrix, oriented, swaps_axes
 from cairn.media.video.damage import FramePlaces
 from cairn.media.video.frames import VideoFrame, sane_aspect, sane_rate
@@ -23,8 +23,14 @@ TS_PACKETS = (188, 192, 204)
 TIMEOUT = (10.0, 20.0)
 """Seconds to wait for an address to open, and for the next data of a stream."""
 
-UNORDERED = ("avi",)
-"""Containers whose times follow the order of decoding, not that of display."""
+UNORDERED = ("avi", "h264", "hevc", "mpegvideo", "m4v", "mjpeg")
+"""Formats whose times follow the order of decoding, not that of display, or that state none."""
+
+DEMUXERS = {
+    **{"JPEG": "mjpeg", "H.264": "h264", "H.265": "hevc", "MPEG video": "mpegvideo", "MPEG-4 video": "m4v"},
+    **{"MPEG program stream": "mpeg", "MPEG-TS": "mpegts", "multipart Motion JPEG": "mpjpeg"},
+}
+"""Format -> demuxer of FFmpeg, which would otherwise believe the suffix of some files."""
 
 MAX_REORDER = 16  # frames, of H.264 and H.265
 
@@ -37,10 +43,12 @@ class AvVideo:
         self._path = source
         live = isinstance(source, Address)
         opened = source.url if isinstance(source, Address) else f"file:{source}"  # a name may look like an address
+        content = None if isinstance(source, Address) else content_of_file(source)
+        demuxer = None if content is None else DEMUXERS.get(content.name)
         options = {"rtsp_flags": "prefer_tcp"} if live else {"protocol_whitelist": "file"}
         try:
             self._container = av.open(
-                opened, metadata_errors="replace", options=options, timeout=TIMEOUT if live else None
+                opened, format=demuxer, metadata_errors="replace", options=options, timeout=TIMEOUT if live else None
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             wrong = "" if live else " as a video: it has another format, or its start or index is missing"
@@ -68,7 +76,7 @@ class AvVideo:
     def __iter__(self) -> Iterator[VideoFrame]:
         """See `Video`. Damaged frames wait for the next good one: at the end of a truncated file they are not frames."""
         self._packets = self._failed = 0
-        self._broken, self._reason = False, ""
+        self._broken, self._reason, self._broke_off = False, "", ""
         clock, index = _Clock(self.rate), 0
         lost: list[tuple[int, Any]] = []
         damaged, first = 0, 0
@@ -96,6 +104,8 @@ class AvVideo:
         if damaged:
             read += f", frame {first} has" if damaged == 1 else f", {damaged} of them, the first {first}, have"
             read += " no image"
+        if self._broke_off and isinstance(self._path, Address):
+            raise VideoError(f"{self._path} broke off: {read} ({self._broke_off})")
         if truncated:
             raise VideoError(f"{self._path} is truncated: {read}")
         if self._failed:
@@ -129,7 +139,16 @@ class AvVideo:
             for frame in frames:
                 yield from places.came(frame.pts, frame)
         if places is not None:
+            for frame in self._delayed() if self._broke_off else ():
+                yield from places.came(frame.pts, frame)
             yield from places.rest()
+
+    def _delayed(self) -> list[Any]:
+        """Returns the frames that the decoder still holds where no empty packet ended it."""
+        try:
+            return list(self._stream.codec_context.decode(None))
+        except import_av().error.FFmpegError:
+            return []
 
     def _reorder_depth(self) -> int:
         context = self._stream.codec_context
@@ -185,8 +204,9 @@ class AvVideo:
                 packet = next(packets)
             except StopIteration:
                 return
-            except (import_av().error.FFmpegError, OSError):
+            except (import_av().error.FFmpegError, OSError) as error:
                 self._failed += 1
+                self._broke_off = reason(error)
                 return
             self._packets += packet.size > 0
             yield packet
