@@ -160,7 +160,9 @@ def test_animated_webp_and_avif_are_clips_with_their_times(tmp_path: Path, suffi
 )
 def test_other_formats_are_named(tmp_path: Path, start: bytes, name: str) -> None:
     (tmp_path / "file.jpg").write_bytes(start)
-    with pytest.raises(ImageError, match=rf"file\.jpg is not an image in a supported format \(JPEG.*: it is an? .*{name}"):
+    with pytest.raises(
+        ImageError, match=rf"file\.jpg is not an image in a supported format \(JPEG.*: it is an? .*{name}"
+    ):
         read_image(tmp_path / "file.jpg")
     (frame,) = read(tmp_path / "file.jpg")
     assert name in str(frame.error)

@@ -13,7 +13,6 @@ from cairn.media.images import write_image
 from cairn.media.sources import find_sources
 
 
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     for name in ("set/a.jpg", "set/sub/b.jpg", "other/c.jpg", "other/deep/d.jpg"):

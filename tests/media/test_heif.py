@@ -1,6 +1,7 @@
 """AVIF: the transforms of its container are applied, as viewers do. JPEG 2000 and HEIC."""
 
 import struct
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -48,9 +49,7 @@ def avif(properties: list[bytes]) -> bytes:
         box(kind, iprp if kind == b"iprp" else shifted(body, grown) if kind == b"iloc" else body)
         for kind, body in boxes(top[b"meta"][4:])
     )
-    return b"".join(
-        box(kind, top[b"meta"][:4] + parts if kind == b"meta" else body) for kind, body in boxes(data)
-    )
+    return b"".join(box(kind, top[b"meta"][:4] + parts if kind == b"meta" else body) for kind, body in boxes(data))
 
 
 def shifted(iloc: bytes, by: int) -> bytes:
@@ -86,7 +85,7 @@ def test_truncated_files_raise(suffix: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     data = cv2.imencode(suffix, noise)[1].tobytes()
     assert decode_image(data).shape == (64, 96, 3)
-    with pytest.raises(ImageError, match="truncated|not an image"):
+    with pytest.raises(ImageError, match=r"truncated|not an image"):
         decode_image(data[: int(len(data) * share)])
 
 
@@ -94,10 +93,8 @@ def test_truncated_files_raise(suffix: str, share: float) -> None:
 def test_flipped_byte_gives_an_image_or_image_error(suffix: str, data: st.DataObject) -> None:
     damaged = bytearray(cv2.imencode(suffix, corners())[1].tobytes())
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
-    try:
+    with suppress(ImageError):
         assert decode_image(bytes(damaged)).ndim == 3
-    except ImageError:
-        pass
 
 
 @given(st.binary(max_size=300))

@@ -1,4 +1,4 @@
-"""Damaged frames keep their numbers: the frames after them are those of the whole video."""
+"""Damaged frames are counted: the frames after them are those of the whole video, with number and time."""
 
 from pathlib import Path
 

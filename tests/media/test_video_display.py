@@ -101,9 +101,7 @@ def test_all_eight_matrices_are_applied_once(tmp_path: Path, backend: str, orien
 
 
 @pytest.mark.parametrize(("track", "movie"), [(6, 2), (2, 8), (1, 4), (3, 3)])
-def test_matrix_of_the_movie_acts_after_that_of_the_track(
-    tmp_path: Path, backend: str, track: int, movie: int
-) -> None:
+def test_matrix_of_the_movie_acts_after_that_of_the_track(tmp_path: Path, backend: str, track: int, movie: int) -> None:
     path = write(tmp_path / "turned.mp4")
     set_matrix(path, b"tkhd", 40, MATRICES[track])
     set_matrix(path, b"mvhd", 36, MATRICES[movie])
@@ -166,5 +164,3 @@ def test_matrix_of_a_cut_off_header_is_none_or_the_default(tmp_path: Path, cut: 
     data = path.read_bytes()
     path.write_bytes(data[: data.index(b"moov") + cut])
     assert mp4_orientation(path) in (None, 1)
-
-

@@ -56,7 +56,8 @@ class Frame:
         count: Approximate number of frames of the clip; None where it is unknown.
         error: Why the image, or the rest of the clip, could not be read.
         maps: Output maps of the network, where they were requested.
-        size: (height, width) of the image in pixels, of a damaged frame that of the frames before it; None with `error`.
+        size: (height, width) of the image in pixels; of a damaged frame that of the frames before it; None with
+            `error`.
         pixel_aspect: Width of a pixel divided by its height, as a player shows the clip.
         note: What was done to the range or pages of the image, in words that start with a verb; or "".
     """
@@ -76,7 +77,7 @@ class Frame:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether this is a frame of a video that could not be decoded; it keeps its number and has no poses."""
+        """Whether this is a frame of a video that could not be decoded: it is counted and has no poses."""
         return self.image is None and self.error is None
 
     @property
@@ -87,7 +88,13 @@ class Frame:
     def __repr__(self) -> str:
         """One line: number, time, size, number of poses."""
         where = "" if self.time is None else f", time={self.time:.3f}"
-        size = "damaged" if self.is_damaged else "no image" if self.image is None else f"{self.image.shape[1]}x{self.image.shape[0]}"
+        size = (
+            "damaged"
+            if self.is_damaged
+            else "no image"
+            if self.image is None
+            else f"{self.image.shape[1]}x{self.image.shape[0]}"
+        )
         return f"Frame({self.index}{where}, {self.path.name!r}, {size}, {len(self.poses)} poses)"
 
 

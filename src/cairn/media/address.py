@@ -118,7 +118,7 @@ def download(address: Address, limit: int | None = None) -> bytes:
         coded = base64.b64encode(unquote(credentials).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {coded}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 (the scheme is checked)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             data: bytes = answer.read(MAX_BYTES + 1 if limit is None else limit)
     except urllib.error.HTTPError as error:
         raise ImageError(f"cannot open {address}: the server answers {error.code} {error.reason}") from None

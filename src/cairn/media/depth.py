@@ -33,7 +33,7 @@ def to_8_bits(pixels: NDArray[Any], peak: int | None = None) -> tuple[NDArray[np
             return _scaled(pixels, FULL), ""
         return _stretched(pixels, peak), f"has {peak.bit_length()}-bit data in 16 bits: 0 to {peak} is stretched"
     if pixels.dtype.kind == "f":
-        if not (pixels.size and 0 <= pixels.min() and pixels.max() <= 1):  # not a number is neither
+        if not (pixels.size and bool(((pixels >= 0) & (pixels <= 1)).all())):  # not a number is neither
             raise ImageError(f"has {pixels.dtype} pixels beyond 0 to 1, whose range is unknown: scale them to 0 to 1")
         return (pixels * 255 + 0.5).astype(np.uint8), f"has {pixels.dtype} data: 0 to 1 is stretched"
     raise ImageError(f"has {pixels.dtype} pixels, whose range is unknown: expected 8 or 16 bits a channel")

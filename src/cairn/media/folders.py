@@ -76,7 +76,7 @@ def walk_folder(folder: str | Path, suffixes: Sequence[str]) -> list[Path]:
 def files_below(folder: str | Path, links: bool = False) -> Iterator[Path]:
     """Yields the files below a folder, of whatever type, as `walk_folder` sorts and skips them.
 
-    A link into the folder itself is left out: what it names is yielded under its own name.
+    A link into the folder itself is skipped: its target is yielded under its own name.
 
     Args:
         folder: The folder.
@@ -126,7 +126,7 @@ class _Tree:
             return True
         below = target.removeprefix(os.path.join(self.root, ""))  # noqa: PTH118
         return below != target and not any(
-            is_hidden_or_result(part) or part in RESULT_FOLDERS for part in below.split(os.sep)
+            is_hidden_or_result(part) or part in RESULT_FOLDERS for part in Path(below).parts
         )
 
 

@@ -214,7 +214,9 @@ def _jpeg_2000_header(data: bytes) -> Header:
     right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
     bits = (data[at + 42] & 0x7F) + 1
     return Header(
-        (bottom - top, right - left), complete=data.rfind(b"\xff\xd9", at) > 0, peak=(1 << bits) - 1 if bits > 8 else None
+        (bottom - top, right - left),
+        complete=data.rfind(b"\xff\xd9", at) > 0,
+        peak=(1 << bits) - 1 if bits > 8 else None,
     )
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
 ImageLike: TypeAlias = Union[str, Path, bytes, NDArray[np.uint8], "PilImage"]
-"""A path, an http(s) address, an encoded file as bytes, a PIL image, or a uint8 array (H, W), (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4)."""
+"""A path, an http(s) address, an encoded file as bytes, a PIL image, or a uint8 array.
+
+An array is (H, W), (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4).
+"""
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +71,8 @@ def read_address(address: Address) -> tuple[NDArray[np.uint8], str]:
     try:
         return EncodedImage.parse(download(address)).decode()
     except ImageError as error:
-        told = str(error)
-        raise ImageError(told if str(address) in told else f"{address} {told}") from None
+        message = str(error)
+        raise ImageError(message if str(address) in message else f"{address} {message}") from None
 
 
 def is_batch(images: Any) -> bool:

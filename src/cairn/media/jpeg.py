@@ -103,7 +103,7 @@ def without_end(data: bytes, jpeg: Jpeg) -> NDArray[Any] | None:
     data = data.rstrip(b"\xff")  # half an end marker
     if not _has_all_scans(jpeg) or not _has_all_restarts(data, jpeg):
         return None
-    decoded = []
+    decoded: list[NDArray[Any]] = []
     with _silent_stderr():  # libjpeg prints what it thinks of the continuations
         for pad in (b"", *_PADS):
             try:
@@ -112,7 +112,7 @@ def without_end(data: bytes, jpeg: Jpeg) -> NDArray[Any] | None:
                 return None
             if pixels is None or (decoded and not np.array_equal(pixels, decoded[0])):
                 return None
-            decoded.append(pixels)
+            decoded.append(np.asarray(pixels))
     return decoded[0]
 
 

@@ -76,7 +76,7 @@ class ReadOptions:
 
 
 SourceLike: TypeAlias = int | ImageLike | Iterable[Any]
-"""What `open_source` reads: a path, folder, glob, image sequence, webcam number, address, image, or an iterable of these."""
+"""What `open_source` reads: a path, folder, glob, image sequence, webcam, address, image, or an iterable of these."""
 
 
 def open_source(source: SourceLike, options: ReadOptions) -> Iterator[SourceFrame]:
@@ -105,9 +105,7 @@ def open_source(source: SourceLike, options: ReadOptions) -> Iterator[SourceFram
     return _one(as_image(value), describe(value))
 
 
-def read_sources(
-    sources: Iterable[Source], options: ReadOptions = ReadOptions()
-) -> Generator[SourceFrame, None, None]:
+def read_sources(sources: Iterable[Source], options: ReadOptions = ReadOptions()) -> Generator[SourceFrame, None, None]:
     """Yields the frames of several sources, one source after another; see `read_frames`."""
     for source in sources:
         with closing(read_frames(source, options)) as frames:
@@ -165,8 +163,8 @@ def _pages(name: ImageName, stack: Stack, rate: float) -> Iterator[SourceFrame]:
             yield SourceFrame(frame, each.image, rate=rate, count=stack.frames, note=stack.note)
             count += 1
     except (ImageError, VideoError) as error:
-        told = str(error) if isinstance(error, VideoError) else f"{name.path} {error}"
-        yield SourceFrame(_frame_name(name, count, None), error=VideoError(told))
+        message = str(error) if isinstance(error, VideoError) else f"{name.path} {error}"
+        yield SourceFrame(_frame_name(name, count, None), error=VideoError(message))
 
 
 def _at_address(source: Source, options: ReadOptions) -> Iterator[SourceFrame]:
@@ -183,7 +181,9 @@ def _at_address(source: Source, options: ReadOptions) -> Iterator[SourceFrame]:
 
 
 def _opener(opener: Callable[[], Video], options: ReadOptions) -> Callable[[], Video]:
-    return partial(Reconnecting, opener, options.reconnect) if options.reconnect else opener
+    if not options.reconnect:
+        return opener
+    return lambda: Reconnecting(opener, options.reconnect)
 
 
 def _clip(name: ImageName, opener: Callable[[], Video]) -> Iterator[SourceFrame]:

@@ -34,7 +34,7 @@ def directories(data: bytes) -> Iterator[Tags]:
 
 
 def pages(data: bytes) -> list[tuple[int, Tags]]:
-    """Returns number and directory of each page; reduced copies and masks, which repeat a page, are left out.
+    """Returns number and directory of each page; reduced copies and masks, which repeat a page, are omitted.
 
     Pages after a directory that is cut off are missing.
     """

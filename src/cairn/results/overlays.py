@@ -39,9 +39,7 @@ class Drawings:
     def __enter__(self) -> Self:
         return self
 
-    def write(
-        self, name: ImageName, rate: float, drawn: NDArray[np.uint8], pixel_aspect: Fraction = SQUARE
-    ) -> None:
+    def write(self, name: ImageName, rate: float, drawn: NDArray[np.uint8], pixel_aspect: Fraction = SQUARE) -> None:
         """Writes the next image.
 
         Args:

@@ -3,7 +3,7 @@
 PyAV (FFmpeg) is used where it is installed, `pip install 'cairn-pose[video]'`, else OpenCV. OpenCV reads the same
 files with the same times, and with the same orientation in MP4 and MOV, with these limits:
 
-- a truncated video is not noticed; damaged frames are returned, or left out, and the next ones get their numbers;
+- a truncated video is not noticed; damaged frames are returned, or missing and not counted;
 - in other containers than MP4 and MOV it rotates frames and does not mirror them;
 - transparency is not composited, and streams (rtsp://...) are not read;
 - it writes VP9 in WebM and no H.264, at a constant frame rate: frames are repeated or dropped to keep time.

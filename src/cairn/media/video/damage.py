@@ -1,4 +1,4 @@
-"""Places of damaged frames: which packets gave no frame, so that the frames after them keep their numbers."""
+"""Places of damaged frames: which packets gave no frame, so that the frames after them are numbered right."""
 
 from __future__ import annotations
 

@@ -37,22 +37,30 @@ class VideoFrame:
 
 
 class Video(Protocol):
-    """An open file or webcam, used in a with block; its frames can be iterated over once.
+    """An open file, stream or webcam, used in a with block; its frames can be iterated over once."""
 
-    Attributes:
-        rate: Average number of frames per second.
-        frames: Approximate number of frames; None where it is unknown.
-        size: (height, width) of the frames in pixels.
-        pixel_aspect: Width of a pixel of the frames divided by its height, as a player shows it.
-    """
+    @property
+    def rate(self) -> float:
+        """Average number of frames per second."""
+        ...
 
-    rate: float
-    frames: int | None
-    size: Size
-    pixel_aspect: Fraction
+    @property
+    def frames(self) -> int | None:
+        """Approximate number of frames; None where it is unknown."""
+        ...
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the frames in pixels."""
+        ...
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel of the frames divided by its height, as a player shows it."""
+        ...
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """Yields the frames; a damaged one keeps its number and has no image.
+        """Yields the frames; a damaged one is counted and has no image.
 
         Raises:
             VideoError: After the last good frame, where the video is truncated.

@@ -83,8 +83,8 @@ class Reconnecting:
                 return
             failed += 1
             if failed > self._attempts:
-                told = str(error or f"the stream ended after {index} frames")
-                raise VideoError(f"{told}; {_times(self._attempts)} to open it again")
+                ended = error or f"the stream ended after {index} frames"
+                raise VideoError(f"{ended}; {_times(self._attempts)} to open it again")
             self._close()
             time.sleep(min(PAUSE * 2 ** (failed - 1), MAX_PAUSE))
             seconds = max(seconds, time.monotonic() - started)

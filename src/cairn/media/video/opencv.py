@@ -47,7 +47,7 @@ class Cv2Video:
         )
 
     def _read_display(self, orientation: int | None) -> None:
-        """Reads the pixel aspect ratio. OpenCV rotates itself, but knows no mirrors: it is turned off where it can be."""
+        """Reads the pixel aspect ratio. OpenCV rotates and never mirrors: where the matrix is known, it must not."""
         import cv2
 
         across, down = (int(self._capture.get(each)) for each in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))

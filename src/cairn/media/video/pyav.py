@@ -74,7 +74,7 @@ class AvVideo:
         self._container.close()
 
     def __iter__(self) -> Iterator[VideoFrame]:
-        """See `Video`. Damaged frames wait for the next good one: at the end of a truncated file they are not frames."""
+        """See `Video`. Damaged frames wait for the next good one: at the end of a truncated file they do not count."""
         self._packets = self._failed = 0
         self._broken, self._reason, self._broke_off = False, "", ""
         clock, index = _Clock(self.rate), 0
