@@ -49,7 +49,7 @@ class SkippedFiles:
     @property
     def types(self) -> str:
         """The numbers by type, such as `3 .txt, 1 without a suffix`."""
-        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], not item[0], item[0]))
         named = [f"{number} {suffix or 'without a suffix'}" for suffix, number in ranked[:MAX_NAMED]]
         if rest := sum(number for _, number in ranked[MAX_NAMED:]):
             named.append(f"{rest} of other types")

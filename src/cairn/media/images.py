@@ -137,8 +137,8 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Reads an image file as (H, W, 3) uint8 RGB.
 
     EXIF orientation is applied, transparency is composited on white, grayscale is expanded, 16 bits are scaled to 8,
-    10-, 12- and 14-bit data in
-    16-bit files is stretched (`cairn.media.depth`). Of several frames or pages the first is read.
+    10-, 12- and 14-bit data in 16-bit files is stretched (`cairn.media.depth`). Of several frames or pages the first is
+    read.
 
     Raises:
         ImageError: The file is missing, is not an image, is truncated, or is larger than `MAX_PIXELS`.
