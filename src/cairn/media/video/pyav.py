@@ -65,7 +65,9 @@ class AvVideo:
         self.frames = self._stream.frames or round(length * self.rate) or None
         self.size: Size = (self._stream.codec_context.height, self._stream.codec_context.width)
         self.pixel_aspect = sane_aspect(self._stream.sample_aspect_ratio)
-        self._stored_aspect = self.pixel_aspect
+        self._swapped = False  # whether the axes of the pixel aspect ratio are exchanged
+        self._alpha: dict[str, bool] = {}
+        self._displayed: tuple[int, int] | None = None  # rotation in degrees and orientation of the last frame
 
     def __enter__(self) -> Self:
         return self
@@ -166,18 +168,32 @@ class AvVideo:
         """Returns the frame as (H, W, 3) uint8 RGB as players show it: oriented, transparency on white."""
         from cairn.media.images import on_white
 
-        matrix = next((each for each in frame.side_data if each.type.name == "DISPLAYMATRIX"), None)
-        orientation = 1 if matrix is None else orientation_of_matrix(bytes(matrix))
-        if any(component.is_alpha for component in frame.format.components):
+        orientation = self._orientation_of(frame)
+        if self._has_alpha(frame):
             pixels = frame.to_ndarray(format="rgba")
             image = on_white(pixels[..., :3], pixels[..., 3:])
         else:
             image = frame.to_ndarray(format="rgb24")
         image = np.ascontiguousarray(oriented(image, orientation))
+        if swaps_axes(orientation) != self._swapped:
+            self._swapped = not self._swapped
+            self.pixel_aspect = 1 / self.pixel_aspect
         self.size = image.shape[0], image.shape[1]
-        aspect = self._stored_aspect
-        self.pixel_aspect = 1 / aspect if swaps_axes(orientation) else aspect
         return image
+
+    def _orientation_of(self, frame: Any) -> int:
+        """Returns the EXIF orientation; the matrix, which takes long to get, is read where it may have changed."""
+        if self._displayed is None or frame.key_frame or frame.rotation != self._displayed[0]:
+            matrix = next((each for each in frame.side_data if each.type.name == "DISPLAYMATRIX"), None)
+            self._displayed = frame.rotation, 1 if matrix is None else orientation_of_matrix(bytes(matrix))
+        return self._displayed[1]
+
+    def _has_alpha(self, frame: Any) -> bool:
+        """Whether a frame may be transparent; the format of the frames rarely changes."""
+        name = frame.format.name
+        if name not in self._alpha:
+            self._alpha[name] = any(component.is_alpha for component in frame.format.components)
+        return self._alpha[name]
 
     def _checked(self) -> Iterator[tuple[Any, bool]]:
         """Yields each packet and whether it is damaged; the last one is empty."""
