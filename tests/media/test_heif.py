@@ -2,6 +2,7 @@
 
 import struct
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError
+from cairn.media import heif
 from cairn.media.heif import HEIC_PACKAGES, can_read_heic
 from cairn.media.images import decode_image, image_size
 from cairn.media.orientation import boxes, oriented, swaps_axes
@@ -102,6 +104,25 @@ def test_random_container_raises_image_error(rest: bytes) -> None:
     for brand in (b"avif", b"heic", b"mif1"):
         with pytest.raises(ImageError):
             decode_image(b"\0\0\0\x18ftyp" + brand + bytes(12) + rest)
+
+
+def test_heic_is_decoded_by_the_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that gives the memory of its decoder, as pi-heif does, which ends with the decoder."""
+    (tmp_path / "made_heif.py").write_text(
+        "import numpy as np\n"
+        "class Decoded:\n"
+        "    def __init__(self): self.pixels = np.full((64, 32, 4), 200, np.uint8)\n"
+        "    def __array__(self, dtype=None, copy=None): return self.pixels\n"
+        "    def __del__(self): self.pixels[:] = 0\n"
+        "def open_heif(file, convert_hdr_to_8bit): return Decoded()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(heif, "HEIC_PACKAGES", ("made_heif",))
+    data = avif([box(b"irot", b"\1")]).replace(b"ftypavif\0\0\0\0avif", b"ftypheic\0\0\0\0heic")
+    (tmp_path / "photo.heic").write_bytes(data)
+    image = decode_image(data)
+    assert image_size(tmp_path / "photo.heic") == image.shape[:2] == (64, 32)  # the package rotates
+    assert set(np.unique(image)) == {(200 * 200 + 255 * 55 + 127) // 255}
 
 
 @pytest.mark.skipif(not can_read_heic(), reason=f"none of {HEIC_PACKAGES} is installed")

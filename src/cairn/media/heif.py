@@ -99,7 +99,7 @@ def decode_heic(data: bytes) -> NDArray[np.uint8]:
         raise ImageError("is a HEIC image, which needs pi-heif, which is not installed: pip install 'cairn-pose[heif]'")
     try:
         decoded = importlib.import_module(name).open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
-        pixels = np.array(decoded)  # a copy: the memory is that of the decoder
+        pixels = np.asarray(decoded).copy()  # the memory is that of the decoder
     except (ValueError, OSError, RuntimeError, SyntaxError, EOFError) as error:
         raise ImageError(f"is a HEIC image that is damaged or truncated ({str(error).splitlines()[0]})") from None
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
