@@ -46,6 +46,26 @@ def test_unwritable_paths_raise_an_output_error(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", "", "." + "s" * 200])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / ("n" * (255 - len(suffix)) + suffix)
+    with atomic_write(path) as beside:
+        beside.write_text("whole")
+    assert path.read_text() == "whole"
+    with pytest.raises(OutputError, match=r"cannot write .*: File name too long"), atomic_write(f"{path}s"):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.txt") as one, atomic_write(tmp_path / "a.txt") as other:
+        one.write_text("one")
+        other.write_text("other")
+        assert one.read_text() == "one"
+    assert (tmp_path / "a.txt").read_text() == "one"  # whole: the last one to end
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_checking_a_folder_leaves_nothing_in_it(tmp_path: Path) -> None:
     assert list(ensure_writable_folder(tmp_path / "new" / "folder").iterdir()) == []
 

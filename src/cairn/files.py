@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cairn.errors import OutputError
+
+MAX_SUFFIX = 16
+"""Maximum length in bytes of a suffix that a temporary name keeps: those of all formats are shorter."""
 
 
 @contextmanager
@@ -22,11 +26,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         OutputError: If the file cannot be written, or a folder has that name.
     """
     path = Path(path)
-    if path.is_dir():  # checked before the work, not when the file is replaced
-        raise OutputError(f"cannot write {path}: a folder has that name")
-    # The suffix stays last, because encoders select the format by it.
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    beside = path.with_name(_temporary_name(path.suffix))
     try:
+        if path.is_dir():  # checked before the work, not when the file is replaced
+            raise OutputError(f"cannot write {path}: a folder has that name")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
@@ -39,6 +42,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def _temporary_name(suffix: str) -> str:
+    """Returns a hidden name that is short, whatever the final name is, and that no other thread or process uses."""
+    # The suffix stays last, because encoders select the format by it.
+    kept = suffix if len(os.fsencode(suffix)) <= MAX_SUFFIX else ""
+    return f".cairn.{os.getpid()}.{secrets.token_hex(4)}.partial{kept}"
+
+
 def ensure_writable_folder(path: str | Path) -> Path:
     """Creates a folder and checks that files can be written there, before work starts.
 
@@ -46,7 +56,7 @@ def ensure_writable_folder(path: str | Path) -> Path:
         OutputError: If the path is not a folder, or the folder cannot be created or written to.
     """
     path = Path(path)
-    trial = path / f".cairn.{os.getpid()}.partial"
+    trial = path / _temporary_name("")
     try:
         path.mkdir(parents=True, exist_ok=True)
         trial.touch()

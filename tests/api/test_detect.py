@@ -14,6 +14,7 @@ from cairn.api.load import load
 from cairn.errors import CairnError, ImageError
 from cairn.inference.model_spec import InputSpec
 from cairn.media.images import write_image
+from cairn.results.ownership import RECORD
 from support.fake_network import SPEC, totems, write_totem_model
 
 CROP = {
@@ -41,7 +42,8 @@ def folder(photo: Path) -> Path:
 
 
 def files(place: Path) -> set[str]:
-    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    """The files there, without the record of whose results they are."""
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file() and path.name != RECORD}
 
 
 def test_one_image_gives_an_overlay_and_json(photo: Path, totem_model: Path) -> None:

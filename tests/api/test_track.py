@@ -123,3 +123,15 @@ def test_json_lines_have_a_line_for_each_frame(predictor: FakePredictor, tmp_pat
 def test_options_of_loading_need_a_name_or_path(predictor: FakePredictor) -> None:
     with pytest.raises(CairnError, match="device: only for a model that is loaded by name or path"):
         cairn.track("clip.mp4", model=predictor, device="cuda")
+
+
+def test_frames_without_detections_have_a_row_where_it_is_asked_for(tmp_path: Path) -> None:
+    frames = [FakeFrame(0, 0.0, Poses.empty(SPEC.skeleton)), FakeFrame(1, 0.04, poses([1], 0))]
+    tracks = cairn.track("clip.mp4", model=FakePredictor(frames))
+    assert len(list(tracks.rows())) == 3
+    first, *others = tracks.rows(empty=True)
+    assert first == (0, 0.0, *[None] * (len(COLUMNS) - 2))
+    assert others == list(tracks.rows())
+    with tracks.save(tmp_path / "tracks.csv", empty=True).open(newline="") as file:
+        assert [row["frame"] for row in csv.DictReader(file)] == ["0", "1", "1", "1"]
+    assert len(tracks.save(tmp_path / "tracks.jsonl").read_text().splitlines()) == 2

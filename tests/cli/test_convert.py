@@ -157,7 +157,7 @@ def test_extracted_frames_are_removed_after_a_failure(run: Run, tmp_path: Path) 
     [
         (("none.json", "out.json"), "cannot read labels none.json"),
         (("bugs.json", "bugs.json"), "is the source of the conversion"),
-        (("bugs.json", "out.xml"), "cannot determine the format of out.xml by its suffix"),
+        (("bugs.json", "out.abc"), "cannot determine the format of out.abc by its suffix"),
         (("bugs.json", "out.json", "--part", "val"), "labels in coco format have no splits"),
         (("bugs.json", "out.json", "--skeleton", "none.toml"), "no skeleton file at none.toml"),
         (("bugs.json", "out.json", "--skeleton", "hand21"), "share none with skeleton hand21"),
@@ -171,3 +171,10 @@ def test_invalid_input_is_one_line(run: Run, tmp_path: Path, arguments: tuple[st
     assert any(part in error for part in message.split("|")), error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("out*"))
+
+
+def test_every_writable_format_can_be_chosen() -> None:
+    from cairn.cli.convert import Format
+    from cairn.datasets.formats import FORMATS
+
+    assert {choice.value for choice in Format} == {known.name for known in FORMATS if known.write} | {"toml"}

@@ -48,9 +48,10 @@ def image(i: int = 0) -> NDArray[np.uint8]:
     return totems(SIZE, [(60 + 10 * i, 120), (260, 110)])
 
 
-def damaged_video(path: Path, aspect: Any = None) -> Path:
+def damaged_video(path: Path) -> Path:
     """Writes Motion JPEG in AVI, with one packet of zeros."""
-    with av.open(str(path), "w") as container:
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream("mjpeg", rate=10)
         stream.height, stream.width = SIZE
         stream.pix_fmt = "yuvj420p"
@@ -95,9 +96,9 @@ def test_a_damaged_frame_is_empty_in_every_output(cairn_: Cairn, tmp_path: Path)
         for i in range(FRAMES)
     ]
     assert people == [0 if i == BAD else 2 for i in range(FRAMES)]
-    with (tmp_path / "o" / "cairn.csv").open() as table:
+    with (tmp_path / "o" / "cut.cairn.csv").open() as table:
         assert {int(row["frame"]) for row in csv.DictReader(table)} == set(range(FRAMES)) - {BAD}
-    images = json.loads((tmp_path / "o" / "cairn.coco-images.json").read_text())["images"]
+    images = json.loads((tmp_path / "o" / "cut.cairn.coco-images.json").read_text())["images"]
     assert len(images) == FRAMES
     assert len(list((tmp_path / "o" / "cairn.maps").iterdir())) == FRAMES - 1
     drawn, plain = frames_of(tmp_path / "o" / "cut.cairn.mp4"), image(BAD - 1)
@@ -165,6 +166,18 @@ def test_summary_counts_what_a_folder_run_skips(cairn_: Cairn, tmp_path: Path) -
         assert "3 images, 6 people" in ended.stderr
         assert "4 files skipped: 2 .txt, 1 .heic, 1 without a suffix -> mix" in ended.stderr
     assert "skipped" not in cairn_("mix/a.jpg", "--out", "x").stderr
+
+
+def test_wrongly_named_files_of_a_folder_have_results_in_every_format(cairn_: Cairn, tmp_path: Path) -> None:
+    damaged_video(tmp_path / "mix" / "a.jpg")
+    cv2.imwrite(str(tmp_path / "photo.png"), image()[..., ::-1])
+    for name in ("b.png", "c.mp4"):
+        (tmp_path / "mix" / name).write_bytes((tmp_path / "photo.png").read_bytes())
+    ended = cairn_("mix", "--write", "json,coco,csv,openpose", "--draw", "--out", "o")
+    assert f"2 images, {FRAMES} frames, 1 damaged" in ended.stderr
+    ids = [each["id"] for each in json.loads((tmp_path / "o" / "cairn.coco-images.json").read_text())["images"]]
+    assert len(set(ids)) == 2
+    assert len(lines_of(tmp_path / "o" / "a.cairn.jsonl")) == FRAMES
 
 
 def test_range_of_images_is_stated_once(cairn_: Cairn, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from cairn.media.video import VideoFrame, open_video, write_video
 from cairn.methods import get_method
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
+from cairn.results.ownership import RECORD
 from cairn.structures.geometry import image_to_field
 from support import DATA
 from support.ended import Cairn, Ended, run_cairn
@@ -80,7 +81,8 @@ def clip(tmp_path: Path) -> Path:
 
 
 def files(place: Path) -> set[str]:
-    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    """The files there, without the record of whose results they are."""
+    return {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file() and path.name != RECORD}
 
 
 def lines_of(path: Path) -> list[dict]:
@@ -135,12 +137,12 @@ def test_all_formats_of_a_tracked_video_agree(cairn_: Cairn, clip: Path, tmp_pat
         assert len(form["part_candidates"][0]["0"]) == 2 * 3  # both tops
         with np.load(out / "cairn.maps" / f"{name}.npz") as maps:
             assert maps["heatmaps"].shape[0] == 3
-    assert [row["track_id"] for row in json.loads((out / "cairn.coco.json").read_text())] == every_id
-    with (out / "cairn.csv").open() as table:
+    assert [row["track_id"] for row in json.loads((out / "clip.cairn.coco.json").read_text())] == every_id
+    with (out / "clip.cairn.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert [int(row["id"]) for row in rows[::3]] == every_id
     assert {float(row["seconds"]) for row in rows} == {line["seconds"] for line in lines}
-    assert parquet.read_table(out / "cairn.parquet").column("id").to_pylist()[::3] == every_id
+    assert parquet.read_table(out / "clip.cairn.parquet").column("id").to_pylist()[::3] == every_id
     by_place = [{person["keypoints"]["top"][0] > 200: person["id"] for person in line["people"]} for line in lines]
     assert len({tuple(sorted(each.items())) for each in by_place}) == 1  # the left one stays left
 
@@ -294,8 +296,8 @@ def test_interrupt_leaves_a_playable_video_and_results_of_the_same_frames(
     assert 4 <= len(lines) < 60
     assert f"{len(lines)} frames" in ended.stderr
     assert len(read(tmp_path / "clip.cairn.mp4")) == len(lines)
-    assert parquet.read_table(tmp_path / "cairn.parquet").num_rows == 6 * len(lines)
-    assert len(json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]) == len(lines)
+    assert parquet.read_table(tmp_path / "clip.cairn.parquet").num_rows == 6 * len(lines)
+    assert len(json.loads((tmp_path / "clip.cairn.coco-images.json").read_text())["images"]) == len(lines)
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -408,7 +410,7 @@ def test_two_flies_keep_their_track_ids_through_a_whole_clip(
     ended = cairn_("flies.mp4", "--track", "--write", "openpose,parquet", "--draw")
     assert ended.status == 0
     assert "2 tracks" in ended.stderr
-    rows = parquet.read_table(tmp_path / "cairn.parquet").to_pylist()
+    rows = parquet.read_table(tmp_path / "flies.cairn.parquet").to_pylist()
     thoraxes = [row for row in rows if row["joint"] == "thorax" and row["x"] is not None]
     assert len(thoraxes) == 2 * len(labels)
     k = labels.skeleton.index("thorax")

@@ -318,41 +318,51 @@ def test_two_clips_have_two_files(tmp_path: Path) -> None:
     assert [len((tmp_path / f"{clip}.cairn.jsonl").read_text().splitlines()) for clip in ("clip", "b")] == [3, 3]
 
 
-def test_coco_numbers_frames_after_images_and_has_track_ids(tmp_path: Path) -> None:
+def test_coco_results_of_a_clip_number_its_frames_and_have_track_ids(tmp_path: Path) -> None:
     write(CocoWriter(tmp_path, image_ids([RUN[0][0].path])), [*CLIP, *RUN[:1]])
-    images = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
-    assert [(image["id"], image.get("frame")) for image in images] == [(2, 0), (3, 1), (4, 2), (1, None)]
-    results = json.loads((tmp_path / "cairn.coco.json").read_text())
-    assert [(each["image_id"], each.get("track_id")) for each in results[:3]] == [(2, 7), (2, -1), (3, 7)]
-    assert "track_id" not in results[-1]
+    images = json.loads((tmp_path / "clip.cairn.coco-images.json").read_text())["images"]
+    assert [(image["id"], image["frame"]) for image in images] == [(1, 0), (2, 1), (3, 2)]
+    results = json.loads((tmp_path / "clip.cairn.coco.json").read_text())
+    assert [(each["image_id"], each["track_id"]) for each in results[:3]] == [(1, 7), (1, -1), (2, 7)]
+    own = json.loads((tmp_path / "cairn.coco-images.json").read_text())["images"]
+    assert [(image["id"], image.get("frame")) for image in own] == [(1, None)]
+    assert "track_id" not in json.loads((tmp_path / "cairn.coco.json").read_text())[0]
 
 
-def test_csv_and_parquet_have_the_same_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_csv_and_parquet_have_the_same_rows(tmp_path: Path, empty: bool) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    for writer in (CsvWriter(tmp_path), ParquetWriter(tmp_path)):
+    for writer in (CsvWriter(tmp_path, empty=empty), ParquetWriter(tmp_path, empty=empty)):
         write(writer, [*RUN, *CLIP])
-    with (tmp_path / "cairn.csv").open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    rows = parquet.read_table(tmp_path / "cairn.parquet").to_pylist()
-    assert len(lines) == len(rows) == 17 * sum(len(poses) for _, poses in [*RUN, *CLIP])
-    for line, row in zip(lines, rows, strict=True):
-        assert tuple(line) == tuple(row) == COLUMNS
-        for column, value in row.items():
-            if value is None:
-                assert line[column] == ""
-            elif isinstance(value, str):
-                assert line[column] == value
-            else:
-                assert float(line[column]) == pytest.approx(value, abs=0.006)
+    assert files(tmp_path) == {f"{stem}.{suffix}" for stem in ("cairn", "clip.cairn") for suffix in ("csv", "parquet")}
+    rows = []
+    for stem, run in (("cairn", RUN), ("clip.cairn", CLIP)):
+        with (tmp_path / f"{stem}.csv").open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+        own = parquet.read_table(tmp_path / f"{stem}.parquet").to_pylist()
+        assert len(lines) == len(own) == sum(17 * len(poses) or empty for _, poses in run)
+        for line, row in zip(lines, own, strict=True):
+            assert tuple(line) == tuple(row) == COLUMNS
+            for column, value in row.items():
+                if value is None:
+                    assert line[column] == ""
+                elif isinstance(value, str):
+                    assert line[column] == value
+                else:
+                    assert float(line[column]) == pytest.approx(value, abs=0.006)
+        rows += own
     assert {row["id"] for row in rows} == {None, 7}
     assert {row["frame"] for row in rows} == {None, 0, 1, 2}
+    alone = [row for row in rows if row["joint"] is None]
+    assert [row["image"] for row in alone] == ["images/none.jpg"] * empty
+    assert all(row[column] is None for row in alone for column in COLUMNS[1:])
 
 
 def test_a_long_parquet_table_is_written_in_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("cairn.results.parquet.ROWS", 60)
     write(ParquetWriter(tmp_path), CLIP * 7)
-    file = parquet.ParquetFile(tmp_path / "cairn.parquet")
+    file = parquet.ParquetFile(tmp_path / "clip.cairn.parquet")
     assert file.metadata.num_row_groups == 11  # 68 rows each but for the last
     assert file.metadata.num_rows == 7 * 3 * 2 * 17
 

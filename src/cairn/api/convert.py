@@ -80,10 +80,12 @@ def convert(
         cairn.convert("labels.slp", "mice.json")
 
     Args:
-        source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, 300-W, MPII, LSP, FLIC
-            or Cairn's tables; or mmpose's dataset_info (.py), where `target` is a .toml.
-        target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .toml for the skeleton alone.
-        to: Format of `target`: coco, yolo, csv, parquet or toml. Default: by its name.
+        source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, CVAT's
+            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC or Cairn's tables; or mmpose's
+            dataset_info (.py), where `target` is a .toml.
+        target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT,
+            .label_studio.json, a folder .labelme, .toml for the skeleton alone.
+        to: Format of `target`: coco, yolo, csv, parquet, cvat, labelme, label_studio or toml. Default: by its name.
         images: Folder of the images. Default: where the annotation tool puts them.
         skeleton: Name of a skeleton, .toml, or mmpose's .py: joints by name, limbs, flip pairs, sigmas.
         skip_bad: Whether to skip records that cannot be used.
@@ -97,12 +99,13 @@ def convert(
         OutputError: A file exists or cannot be written.
         MissingExtra: Reading or writing the format needs an extra.
     """
+    from cairn.datasets.formats import mmpose
     from cairn.datasets.labels import SPLITS
     from cairn.datasets.writing import form_by_name
 
     source, target = Path(source), Path(target)
     form = to or ("toml" if target.suffix == ".toml" else form_by_name(target))
-    if source.suffix == ".py":
+    if source.suffix == ".py" and (form == "toml" or not mmpose.FORMAT.sniff(source)):
         return _skeleton_alone(source, target, form, overwrite)
     if part is None and form == "yolo":
         part = source.stem if source.stem in SPLITS else "train"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from cairn.api.outputs import DrawingOptions, OutputOptions
 from cairn.api.planning import ModelOptions, RunOptions, plan_detection
+from cairn.api.settings import optional_path
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,6 +46,10 @@ def detect(
     reconnect: int = 0,
     keypoint_scale: int = 0,
     part_candidates: bool = False,
+    overwrite: bool = False,
+    decimals: int | None = None,
+    empty: bool = False,
+    image_ids: str | Path | None = None,
     lines: TextIO | None = None,
     hooks: Hooks | None = None,
 ) -> DetectionRun:
@@ -76,6 +81,10 @@ def detect(
         reconnect: Number of attempts to open a stream or webcam again that broke off.
         keypoint_scale: Scale of keypoints in the format openpose: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
         part_candidates: List every peak of every heatmap in the format openpose.
+        overwrite: Replace results of other sources in the output folder, too.
+        decimals: Decimals of coordinates in the formats json, csv and openpose. None is 2, and 4 for openpose.
+        empty: Give an image without detections a row in the formats csv and parquet.
+        image_ids: COCO label file whose image IDs the format coco takes. None numbers the images.
         lines: Stream that gets one line of JSON for each image.
         hooks: How the run reports progress; None logs warnings.
 
@@ -83,7 +92,8 @@ def detect(
         Counts, errors, and where the results are.
 
     Raises:
-        CairnError: An option is invalid, nothing could be read, or a result cannot be written.
+        CairnError: An option is invalid, the output folder has results of other sources in the way, nothing could be
+            read, or nothing could be written.
     """
     from cairn.api.detection import Hooks, run_detection
 
@@ -91,7 +101,17 @@ def detect(
     job = plan_detection(
         [sources] if isinstance(sources, str | PathLike | int) else list(sources),
         ModelOptions(model, boxes, refine, hands, face, size, device),
-        OutputOptions(None if out is None else Path(out), formats, keypoint_scale, part_candidates, lines),
+        OutputOptions(
+            optional_path(out),
+            formats,
+            keypoint_scale,
+            part_candidates,
+            lines,
+            overwrite,
+            decimals,
+            empty,
+            optional_path(image_ids),
+        ),
         DrawingOptions(draw, draw_as, draw_threshold, draw_colors),
         RunOptions(track, smooth, min_confidence, threads, fps, reconnect),
         hooks or Hooks(),

@@ -1,6 +1,6 @@
 """Execution of `detect`: consumes the stream of a predictor, draws and writes.
 
-Drawing overlaps with inference of later frames. What cannot be read is reported and skipped.
+Drawing overlaps with inference of later frames. What cannot be read or written is reported and skipped.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
-from cairn.errors import CairnError, DamagedVideo, ImageError
+from cairn.api.output_files import OutputFiles
+from cairn.errors import CairnError, DamagedVideo, ImageError, OutputError
 from cairn.inference.pipeline import overlap
 from cairn.inference.stream import Frame, StreamOptions, queue_length
 from cairn.media.folders import SkippedFiles
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.media.sources import Source
     from cairn.results.overlays import Drawings
+    from cairn.results.ownership import Claims
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class DetectionJob:
         draw_by: What colors distinguish.
         single: The one source that was named, if there is one: its error is the error of the run.
         results: Files or folder with the results.
+        claims: Keeps the results of other sources from being replaced; None where no file is written.
         skipped: Files in the folders that are not read.
     """
 
@@ -73,6 +76,7 @@ class DetectionJob:
     draw_by: By = "limb"
     single: Source | None = None
     results: tuple[Path, ...] = ()
+    claims: Claims | None = None
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
 
@@ -86,7 +90,7 @@ class DetectionRun:
         damaged: Number of damaged frames, which have no detections.
         people: Number of detected instances.
         tracks: Number of track IDs; None without tracking.
-        errors: What could not be read, or not to its end.
+        errors: What could not be read, or not to its end, and results that could not be written (`OutputError`).
         seconds: Seconds per image or frame.
         results: Files with the results where they are few, else the output folder.
         interrupted: Whether the run was stopped before its end.
@@ -103,6 +107,11 @@ class DetectionRun:
     results: tuple[Path, ...] = ()
     interrupted: bool = False
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
+
+    @property
+    def unread(self) -> int:
+        """Number of sources that could not be read, or not to their end; damaged frames are counted apart."""
+        return sum(not isinstance(error, OutputError | DamagedVideo) for error in self.errors)
 
     def __repr__(self) -> str:
         """One line: counts, errors and where the results are."""
@@ -126,29 +135,36 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
     """Runs a job: the writers are opened, and closed at the end or at an error.
 
     Raises:
-        CairnError: Nothing could be read, or a result cannot be written.
+        CairnError: A file has the results of other sources, nothing could be read, or nothing could be written.
     """
     run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results, skipped=job.skipped)
     started = time.perf_counter()
-    deferred = job.single is not None and job.single.kind != "sequence"  # has one error at most, at its end
-    with ExitStack() as outputs:
-        for writer in job.writers:
-            outputs.enter_context(writer)
-        if job.drawings is not None:
-            outputs.enter_context(job.drawings)
-        _consume(job, hooks, run, deferred)
-        read = run.images + run.frames
-        if not read and run.errors:
-            raise run.errors[0] if deferred else ImageError("nothing could be read")
-        if deferred and run.errors:
-            hooks.notice(str(run.errors[0]))
-    unread = [error for error in run.errors if not isinstance(error, DamagedVideo)]
-    run.seconds = (time.perf_counter() - started) / max(read + len(unread), 1)
+    deferred = job.single is not None and job.single.kind != "sequence"  # has few errors
+
+    def report(error: CairnError) -> None:
+        run.errors.append(error)
+        if not deferred:
+            hooks.notice(str(error))
+
+    writers = job.writers if job.drawings is None else [*job.writers, job.drawings]
+    with job.claims or nullcontext(), OutputFiles(writers, report) as outputs:
+        _consume(job, hooks, run, outputs, report)
+    read = run.images + run.frames
+    if run.errors and not (read and outputs.written):
+        if deferred:
+            raise run.errors[0]
+        raise OutputError("nothing could be written") if read else ImageError("nothing could be read")
+    if deferred:
+        for error in run.errors:
+            hooks.notice(str(error))
+    run.seconds = (time.perf_counter() - started) / max(read + run.unread, 1)
     run.interrupted = hooks.stopped()
     return run
 
 
-def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool) -> None:
+def _consume(
+    job: DetectionJob, hooks: Hooks, run: DetectionRun, outputs: OutputFiles, report: Callable[[CairnError], None]
+) -> None:
     """Writes every frame of the stream, and counts."""
     expected = _Expected(len(job.sources))
     tracks: set[tuple[PurePath | None, int]] = set()
@@ -157,14 +173,12 @@ def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool)
         for item in items:
             frame = item.frame
             if frame.error is not None:
-                run.errors.append(frame.error)
-                if not deferred:
-                    hooks.notice(str(frame.error))
+                report(frame.error)
             else:
                 if frame.note and frame.note not in noted:  # each kind once
                     noted.add(frame.note)
                     hooks.notice(f"{frame.name.text} {frame.note}")
-                _write(job, item)
+                outputs.write(_detections(item))
                 run.damaged += frame.is_damaged
                 run.people += len(frame.poses)
                 run.images += frame.name.clip is None
@@ -172,17 +186,16 @@ def _consume(job: DetectionJob, hooks: Hooks, run: DetectionRun, deferred: bool)
                 if frame.poses.ids is not None:
                     tracks |= {(frame.name.clip, i) for i in frame.poses.ids.tolist() if i >= 0}
                     run.tracks = len(tracks)
-            hooks.advance(run.images + run.frames + len(run.errors), expected.after(frame))
+            hooks.advance(run.images + run.frames + run.unread, expected.after(frame))
             del item, frame  # while the next one is awaited
 
 
-def _write(job: DetectionJob, item: _Item) -> None:
+def _detections(item: _Item) -> Detections:
     frame = item.frame
-    detections = Detections(frame.name, frame.size or (0, 0), frame.poses, frame.maps, frame.is_damaged)
-    for writer in job.writers:
-        writer.write(detections)
-    if job.drawings is not None and item.drawn is not None:
-        job.drawings.write(frame.name, frame.rate, item.drawn, frame.pixel_aspect)
+    size = frame.size or (0, 0)
+    return Detections(
+        frame.name, size, frame.poses, frame.maps, item.drawn, frame.rate, frame.pixel_aspect, frame.is_damaged
+    )
 
 
 def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,6 +20,9 @@ RESULTS_FOLDER = "cairn-results"
 DRAWING_FORMATS = ("mp4", "webm", "jpg")
 """Formats of drawn clips; the same as `cairn.results.overlays.FORMATS`, which needs numpy to import."""
 
+MAX_DECIMALS = 9
+"""Coordinates are of single precision: more decimals have no meaning."""
+
 COLORS = ("limb", "object")
 
 
@@ -33,6 +36,10 @@ class OutputOptions:
         keypoint_scale: Scale of OpenPose's keypoints: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
         part_candidates: Whether OpenPose's files list every peak of every heatmap too.
         lines: Stream that gets one line of JSON for each image.
+        overwrite: Whether to replace the results of other sources.
+        decimals: Decimals of coordinates in json, csv and openpose; None is the default of each format.
+        empty: Whether csv and parquet have a row for an image without detections.
+        image_ids: Label file whose image IDs COCO results take; None numbers the images.
     """
 
     out: Path | None = None
@@ -40,6 +47,10 @@ class OutputOptions:
     keypoint_scale: int = 0
     part_candidates: bool = False
     lines: TextIO | None = None
+    overwrite: bool = False
+    decimals: int | None = None
+    empty: bool = False
+    image_ids: Path | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -54,6 +65,15 @@ class OutputOptions:
             raise CairnError(f"write: expected formats of {','.join(FORMATS)}, got {','.join(unknown)}")
         if (self.keypoint_scale or self.part_candidates) and "openpose" not in formats:
             raise CairnError("keypoint-scale and part-candidates need the format openpose: write openpose too")
+        if self.image_ids is not None and "coco" not in formats:
+            raise CairnError("image-ids is for the format coco: write coco too")
+        if self.empty and not {"csv", "parquet"} & set(formats):
+            raise CairnError("empty is for the formats csv and parquet: write one of them; the others have every image")
+        if self.decimals is not None:
+            if not 0 <= self.decimals <= MAX_DECIMALS:
+                raise CairnError(f"decimals must be from 0 to {MAX_DECIMALS}, got {self.decimals}")
+            if not ({"json", "csv", "openpose"} & set(formats) or self.lines):
+                raise CairnError("decimals is for the formats json, csv and openpose: write one of them")
         return formats
 
     @property
@@ -101,22 +121,20 @@ class DrawingOptions:
         return self.draw_as or (DRAWING_FORMATS[0] if has_pyav() else "webm")
 
 
-def make_writers(options: OutputOptions, folder: Path, images: Sequence[Path], spec: ModelSpec) -> list[Writer]:
+def make_writers(options: OutputOptions, values: WriterOptions, spec: ModelSpec) -> list[Writer]:
     """Returns the writers, not yet opened.
 
     Args:
         options: What to write.
-        folder: The output folder.
-        images: All images that are not part of a clip.
+        values: Options of all writers.
         spec: The specification of the model.
     """
     candidates = float(spec.decode.get("peak_threshold", 0.05)) if options.part_candidates else None
-    values = WriterOptions(folder, spec.name, images, options.keypoint_scale, candidates)
-    writers = create_writers(options.formats, values)
+    writers = create_writers(options.formats, replace(values, part_candidates=candidates))
     if options.lines:
         from cairn.results.cairn_json import JsonLinesWriter
 
-        writers.append(JsonLinesWriter(options.lines, spec.name))
+        writers.append(JsonLinesWriter(options.lines, spec.name, options.decimals))
     return writers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.outputs import RESULTS_FOLDER, DrawingOptions, OutputOptions, make_writers, result_paths
-from cairn.errors import CairnError, ImageError
+from cairn.errors import CairnError, ImageError, OutputError
+from cairn.results import WriterOptions
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionJob, Hooks
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from cairn.inference.stream import StreamBoxes, StreamOptions
     from cairn.media.folders import SkippedFiles
     from cairn.media.sources import Source
+    from cairn.results.writer import LabelIds
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,11 @@ def plan_detection(
         CairnError: An option is invalid or would be ignored, or a source names nothing.
     """
     from cairn.api.detection import DetectionJob
+    from cairn.api.output_files import claimed_files
     from cairn.files import ensure_writable_folder
     from cairn.media.folders import SkippedFiles
     from cairn.results.overlays import Drawings
+    from cairn.results.ownership import Claims
 
     formats = output.formats
     skipped = SkippedFiles()
@@ -81,17 +86,36 @@ def plan_detection(
         raise CairnError(
             f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops"
         )
+    values = WriterOptions(
+        folder,
+        predictor.spec.name,
+        images,
+        output.keypoint_scale,
+        single=single is not None,
+        decimals=output.decimals,
+        empty=output.empty,
+        label_ids=_label_ids(output, found, predictor, hooks),
+        notice=hooks.notice,
+    )
+    writers = make_writers(output, values, predictor.spec)
+    drawings = Drawings(folder, drawing.format, run.threads) if draw else None
+    files = claimed_files([*writers, drawings] if drawings else writers, found, [str(name) for name in names], folder)
+    if output.overwrite and not files:
+        raise CairnError("overwrite is for files, and none are written: turn on write or draw")
+    if files and all(os.path.isdir(path) for path in files):  # noqa: PTH112 (Path.is_dir may raise)
+        raise OutputError(f"cannot write {next(iter(files))}: a folder has that name")
     job = DetectionJob(
         sources=found,
         predictor=predictor,
         stream=_stream_options(run, output, _boxes(model, predictor, images)),
-        writers=make_writers(output, folder, images, predictor.spec),
-        drawings=Drawings(folder, drawing.format, run.threads) if draw else None,
+        writers=writers,
+        drawings=drawings,
         draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
         draw_by="object" if drawing.colors == "object" else "limb",
         single=single,
         results=result_paths(folder, formats, single, drawing.format if draw else None),
         skipped=skipped,
+        claims=Claims(folder, files, output.overwrite) if files else None,
     )
     if formats or draw:
         ensure_writable_folder(folder)
@@ -186,6 +210,24 @@ def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) ->
     if len(images) != 1:
         raise CairnError(f"an array of boxes is for one image, and there are {len(images)}: give path -> boxes")
     return {images[0]: boxes}
+
+
+def _label_ids(output: OutputOptions, found: Sequence[Source], predictor: Predictor, hooks: Hooks) -> LabelIds | None:
+    """Returns the image IDs of the label file, where one is given."""
+    from cairn.api.label_ids import read_label_ids
+    from cairn.media.sources import numbered_images
+
+    if output.image_ids is None:
+        return None
+    images: list[Path] = []
+    for source in found:
+        if source.kind == "sequence":
+            images += [path for _, path in numbered_images(source.name.path)]
+        elif source.is_clip:
+            raise CairnError(f"image-ids is for images: {source.name.path} has frames, which have no file names")
+        else:
+            images.append(source.name.path)
+    return read_label_ids(output.image_ids, images, predictor.skeleton, hooks.notice)
 
 
 def _stream_options(run: RunOptions, output: OutputOptions, boxes: StreamBoxes) -> StreamOptions:

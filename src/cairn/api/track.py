@@ -70,9 +70,15 @@ class Tracks(Sequence["Poses"]):
         """The track IDs of all frames, sorted."""
         return sorted({number for poses in self.frames for number in _ids(poses) if number is not None})
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yields a row for each keypoint, as `COLUMNS`; x and y are None where a keypoint was not detected."""
+    def rows(self, *, empty: bool = False) -> Iterator[tuple[Any, ...]]:
+        """Yields a row for each keypoint, as `COLUMNS`; x and y are None where a keypoint was not detected.
+
+        Args:
+            empty: Whether a frame without detections has a row, in which all but frame and time are None.
+        """
         for index, time, poses in zip(self.indices, self.times, self.frames, strict=True):
+            if empty and not len(poses):
+                yield (index, time, *[None] * (len(COLUMNS) - 2))
             arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
             for number, score, points, confidence in zip(_ids(poses), *arrays, strict=True):
                 for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True):
@@ -86,8 +92,11 @@ class Tracks(Sequence["Poses"]):
             for index, time, poses in zip(self.indices, self.times, self.frames, strict=True)
         ]
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self, *, empty: bool = False) -> Any:
         """Returns a pandas DataFrame with the columns `COLUMNS`.
+
+        Args:
+            empty: Whether a frame without detections has a row; see `rows`.
 
         Raises:
             CairnError: pandas is not installed.
@@ -97,13 +106,14 @@ class Tracks(Sequence["Poses"]):
         except ImportError:
             message = "to_dataframe needs pandas, which is not installed: pip install pandas"
             raise CairnError(message) from None
-        return pandas.DataFrame(list(self.rows()), columns=list(COLUMNS))
+        return pandas.DataFrame(list(self.rows(empty=empty)), columns=list(COLUMNS))
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, empty: bool = False) -> Path:
         """Writes the tracks to a file, and returns its path.
 
         Args:
             path: File to write: .csv (a row for each keypoint) or .jsonl (a line for each frame).
+            empty: Whether a frame without detections has a row in a .csv; a .jsonl has a line for every frame.
 
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
@@ -115,7 +125,7 @@ class Tracks(Sequence["Poses"]):
             if path.suffix == ".csv":
                 table = csv.writer(file)
                 table.writerow(COLUMNS)
-                table.writerows(self.rows())
+                table.writerows(self.rows(empty=empty))
             else:
                 file.writelines(json.dumps(frame) + "\n" for frame in self.to_dicts())
         return path

@@ -24,6 +24,9 @@ class Format(StrEnum):
     YOLO = "yolo"
     CSV = "csv"
     PARQUET = "parquet"
+    CVAT = "cvat"
+    LABELME = "labelme"
+    LABEL_STUDIO = "label_studio"
     TOML = "toml"
 
 
@@ -40,15 +43,17 @@ def convert(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, 300-W, MPII, LSP, "
-            "FLIC, Cairn's tables; or mmpose's dataset_info, where TARGET is a .toml.",
+            help="Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, "
+            "CVAT's XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC, Cairn's tables; or mmpose's "
+            "dataset_info, where TARGET is a .toml.",
         ),
     ],
     target: Annotated[
         Path,
         typer.Argument(
             metavar="TARGET",
-            help=".json for COCO, .csv, .parquet, a folder for YOLO-pose, .toml for the skeleton alone.",
+            help=".json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT, .label_studio.json, a folder "
+            ".labelme, .toml for the skeleton alone.",
         ),
     ],
     to: Annotated[Format | None, typer.Option(help="Format of TARGET. [by its name]", show_default=False)] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.api.outputs import DRAWING_FORMATS, RESULTS_FOLDER
+from cairn.api.outputs import DRAWING_FORMATS, MAX_DECIMALS, RESULTS_FOLDER
 from cairn.cli.progress import ProgressBar, summary
 from cairn.cli.stopping import graceful_stop
 from cairn.errors import CairnError
@@ -81,6 +81,25 @@ def detect(
     part_candidates: Annotated[
         bool, typer.Option("--part-candidates", help="All heatmap peaks in --write openpose.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results of other sources in the output folder.")
+    ] = False,
+    decimals: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_DECIMALS,
+            help="Decimals of coordinates in --write json, csv and openpose. [2; openpose: 4]",
+            show_default=False,
+        ),
+    ] = None,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="A row for each image without detections in --write csv and parquet.")
+    ] = False,
+    image_ids: Annotated[
+        Path | None,
+        typer.Option(help="COCO label file with the image IDs for --write coco. [numbers]", show_default=False),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(min=32, help="Longest side of the network input. [the model's]", show_default=False)
     ] = None,
@@ -130,8 +149,8 @@ def detect(
     """Detect keypoints in images and videos.
 
     One image: writes photo.cairn.jpg and photo.cairn.json; one video: clip.cairn.mp4 and clip.cairn.jsonl. Several:
-    writes one JSON file each to cairn-results, in the same subfolders. Exit status: 0 all were read, 1 some could not
-    be read, or not to the end, 2 none could be read.
+    writes one JSON file each to cairn-results, in the same subfolders. Results of other sources are not replaced. Exit
+    status: 0 all were read and written, 1 some were not, or not to the end, 2 none were.
     """
     from cairn.api.detect import detect as run_detect
     from cairn.api.detection import Hooks
@@ -163,6 +182,10 @@ def detect(
             reconnect=reconnect,
             keypoint_scale=keypoint_scale,
             part_candidates=part_candidates,
+            overwrite=overwrite,
+            decimals=decimals,
+            empty=empty,
+            image_ids=image_ids,
             lines=sys.stdout if json else None,
             hooks=Hooks(lambda line: progress.notice(f"cairn: {line}"), progress.advance, stop),
         )

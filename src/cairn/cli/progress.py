@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cairn.errors import DamagedVideo, VideoError
+from cairn.errors import DamagedVideo, OutputError, VideoError
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
@@ -99,10 +99,12 @@ def summary(run: DetectionRun) -> str:
     if run.tracks is not None:
         parts.append(count(run.tracks, "track", "tracks"))
     parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
-    unread = [error for error in run.errors if not isinstance(error, DamagedVideo)]
-    if unread:
+    if run.unread:
+        unread = [error for error in run.errors if not isinstance(error, OutputError | DamagedVideo)]
         truncated = run.frames and all(isinstance(error, VideoError) for error in unread)
-        parts.append(f"{len(unread)} could not be read" + (" to the end" if truncated else ""))
+        parts.append(f"{run.unread} could not be read" + (" to the end" if truncated else ""))
+    if unwritten := sum(isinstance(error, OutputError) for error in run.errors):
+        parts.append(f"{unwritten} could not be written")
     if run.skipped:
         parts.append(str(run.skipped))
     results = " and ".join(map(str, run.results))

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cairn.datasets.formats import FORMATS, Format, ReadOptions
-from cairn.datasets.formats.format import first_bytes
+from cairn.datasets.formats.format import UTF16, first_bytes
 from cairn.datasets.formats.matlab import variable_names
 from cairn.datasets.formats.yaml_file import yaml_in
+from cairn.datasets.formats.yolo import missing_yaml
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 
 log = logging.getLogger(__name__)
 
-LABEL_STUDIO = re.compile(rb'\s*\[\s*\{(?s:.)*"(annotations|data|drafts|predictions)"\s*:')
 SKELETON = re.compile(rb"(?s:.)*\bdataset_info\s*=|\s*(#.*\s+)*name\s*=\s*[\"']")
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_labels(
@@ -66,8 +65,6 @@ def detect_format(path: Path, formats: Sequence[Format] = FORMATS) -> Format:
     start = first_bytes(path)
     if not path.is_dir() and not start.strip():
         raise LabelError(f"{path} is empty")
-    if LABEL_STUDIO.match(start):
-        raise LabelError(f"{path} is Label Studio's own JSON: export as COCO, with boxes around the keypoints")
     match = next((candidate for candidate in formats if candidate.sniff(path)), None)
     if match is None:
         raise LabelError(_reason(path, start, formats))
@@ -78,8 +75,13 @@ def _reason(path: Path, start: bytes, formats: Sequence[Format]) -> str:
     """Returns why a path is of no registered format, and what is expected."""
     if (table := yaml_in(path)) is not None:
         return f"{table} has neither kpt_shape (YOLO-pose) nor bodyparts (DeepLabCut): it describes no keypoints"
+    if (reason := missing_yaml(path)) is not None:
+        return reason
     if path.is_dir():
-        return f"{path} is a folder without data.yaml (YOLO), labeled-data (DeepLabCut) or .pts files (300-W)"
+        return (
+            f"{path} is a folder without data.yaml (YOLO), labeled-data (DeepLabCut), annotations.xml (CVAT), .pts "
+            "files (300-W), or .json files of LabelMe or OpenPose"
+        )
     if start.startswith(b"MATLAB"):
         names = ", ".join(variable_names(path)) or "no variables"
         return f"{path} has {names}: expected RELEASE of MPII, examples of FLIC, or joints of LSP or LSPET"

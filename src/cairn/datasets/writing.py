@@ -11,13 +11,20 @@ from cairn.errors import OutputError
 
 
 def form_by_name(path: Path, formats: Sequence[Format] = FORMATS) -> str:
-    """Returns the name of the writable format of a target: by its suffix, a folder having none.
+    """Returns the name of the writable format of a target: by its longest known suffix, a folder having none.
 
     Raises:
         OutputError: No writable format has the suffix.
     """
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    match = next((candidate for candidate in formats if candidate.write and suffix in candidate.suffixes), None)
+    endings = {
+        suffix: known
+        for known in reversed(formats)  # the first of the table wins
+        if known.write and ("" in known.suffixes or not path.is_dir())
+        for suffix in known.suffixes
+    }
+    fitting = [suffix for suffix in endings if suffix and path.name.lower().endswith(suffix)]
+    plain = "" if path.is_dir() or not path.suffix else None
+    match = endings.get(max(fitting, key=len) if fitting else plain)  # type: ignore[arg-type]
     if match is None:
         writable = (f"{known.suffixes[0] or 'a folder'} ({known.name})" for known in formats if known.write)
         raise OutputError(f"cannot determine the format of {path} by its suffix: expected {', '.join(writable)}")
@@ -37,7 +44,8 @@ def write_labels(
         labels: The labels.
         path: File or folder.
         form: Name of the format; None selects it by the suffix of the path.
-        split: Split of a folder that has several (YOLO); None is train.
+        split: Split of a folder that has several (YOLO); None writes each image to its own split, where the labels
+            state them, and otherwise to train.
         formats: The registered formats.
 
     Returns:
@@ -56,4 +64,4 @@ def write_labels(
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
     lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
-    return lost + target.write(labels, path, split or "train")
+    return lost + target.write(labels, path, split or "")

@@ -18,7 +18,7 @@ from cairn.errors import CairnError, ImageError, MissingExtra, VideoError
 from cairn.media.content import content_of_file
 from cairn.media.images import open_image, read_with_note
 from cairn.media.inputs import ImageLike, as_image, describe, is_batch, read_address
-from cairn.media.names import ImageName
+from cairn.media.names import ImageName, short_stem
 from cairn.media.sources import Source, find_sources, numbered_images
 from cairn.media.stacks import Stack
 from cairn.media.video import Video, open_address, open_camera, open_video
@@ -206,6 +206,15 @@ def _clip(name: ImageName, opener: Callable[[], Video]) -> Iterator[SourceFrame]
         yield SourceFrame(_frame_name(name, count, None), error=error)
 
 
+def first_name(source: Source) -> ImageName:
+    """Returns the name of an image, or of the first frame of a clip, without reading it."""
+    if source.kind == "image":
+        return source.name
+    if source.kind == "sequence" and (numbered := numbered_images(source.name.path)):
+        return _numbered_name(source.name, *numbered[0], 0.0)
+    return _frame_name(source.name, 0, 0.0)
+
+
 def _one(image: NDArray[np.uint8], description: str) -> Iterator[SourceFrame]:
     yield SourceFrame(ImageName(Path(description), PurePath("image")), image)
 
@@ -226,8 +235,7 @@ def _in_memory(images: Iterable[Any], rate: float) -> Iterator[SourceFrame]:
 def _sequence(source: Source, rate: float) -> Iterator[SourceFrame]:
     numbered = numbered_images(source.name.path)
     for number, path in numbered:
-        output, seconds = source.name.output.with_name(path.stem), (number - numbered[0][0]) / rate
-        name = ImageName(path, output, source.name.output, number, round(seconds, 6))
+        name = _numbered_name(source.name, number, path, round((number - numbered[0][0]) / rate, 6))
         yield _read(SourceFrame(name, rate=rate, count=len(numbered)))
 
 
@@ -237,6 +245,10 @@ def _read(frame: SourceFrame) -> SourceFrame:
         return replace(frame, image=image, note=note)
     except ImageError as error:
         return replace(frame, error=error)
+
+
+def _numbered_name(clip: ImageName, number: int, path: Path, seconds: float) -> ImageName:
+    return ImageName(path, clip.output.with_name(short_stem(path.stem)), clip.output, number, seconds)
 
 
 def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:

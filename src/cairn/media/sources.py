@@ -19,7 +19,7 @@ from cairn.media.content import content_of, content_of_file
 from cairn.media.folders import SkippedFiles, files_below, is_hidden_or_result
 from cairn.media.heif import can_read_heic
 from cairn.media.images import IMAGE_SUFFIXES, open_image
-from cairn.media.names import ImageName
+from cairn.media.names import ImageName, short_stem
 from cairn.media.path_lists import LIST_SUFFIX, read_list
 from cairn.media.video import VIDEO_SUFFIXES
 
@@ -102,7 +102,7 @@ def find_sources(sources: Sequence[str], skipped: SkippedFiles | None = None) ->
     base = _common_folder(roots)
     outputs = [_output(each, base) for each in found.values()]
     return [
-        replace(each, name=replace(each.name, output=output))
+        replace(each, name=replace(each.name, output=output.with_name(short_stem(output.name))))
         for each, output in zip(found.values(), _without_suffix(list(_distinct(outputs))), strict=True)
     ]
 

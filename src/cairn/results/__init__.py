@@ -1,7 +1,7 @@
 """Results in files, one module per output format.
 
-Every file or folder that a writer creates has `cairn` in its name. It replaces the file of an earlier run, and no other
-file. A new format is one module and one entry in `FORMATS`.
+Every file or folder that a writer creates has `cairn` in its name. `cairn.results.ownership` keeps a run from replacing
+the results of other sources. A new format is one module and one entry in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -57,31 +57,33 @@ def create_writers(
 def _json(options: WriterOptions) -> Writer:
     from cairn.results.cairn_json import JsonWriter
 
-    return JsonWriter(options.folder, options.model)
+    return JsonWriter(options.folder, options.model, options.decimals)
 
 
 def _coco(options: WriterOptions) -> Writer:
-    from cairn.results.coco import CocoWriter, image_ids
+    from cairn.results.coco import CocoWriter, LabeledCocoWriter, image_ids
 
-    return CocoWriter(options.folder, image_ids(options.images))
+    if options.label_ids is not None:
+        return LabeledCocoWriter(options, options.label_ids)
+    return CocoWriter(options.folder, image_ids(options.images), options.single)
 
 
 def _openpose(options: WriterOptions) -> Writer:
     from cairn.results.openpose import OpenPoseWriter
 
-    return OpenPoseWriter(options.folder, options.keypoint_scale, options.part_candidates)
+    return OpenPoseWriter(options.folder, options.keypoint_scale, options.part_candidates, options.decimals)
 
 
 def _csv(options: WriterOptions) -> Writer:
     from cairn.results.csv_table import CsvWriter
 
-    return CsvWriter(options.folder)
+    return CsvWriter(options.folder, options.single, options.decimals, options.empty)
 
 
 def _parquet(options: WriterOptions) -> Writer:
     from cairn.results.parquet import ParquetWriter
 
-    return ParquetWriter(options.folder)
+    return ParquetWriter(options.folder, options.single, options.empty)
 
 
 def _maps(options: WriterOptions) -> Writer:
@@ -95,10 +97,10 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         entry.name: entry
         for entry in (
             Format("json", "NAME.cairn.json for each image, NAME.cairn.jsonl for each clip", _json),
-            Format("coco", "cairn.coco.json and cairn.coco-images.json", _coco),
+            Format("coco", "cairn.coco.json and cairn.coco-images.json, NAME.cairn.coco.json for each clip", _coco),
             Format("openpose", "cairn.openpose/NAME_keypoints.json for each image", _openpose),
-            Format("csv", "cairn.csv", _csv),
-            Format("parquet", "cairn.parquet", _parquet),
+            Format("csv", "cairn.csv, NAME.cairn.csv for each clip", _csv),
+            Format("parquet", "cairn.parquet, NAME.cairn.parquet for each clip", _parquet),
             Format("maps", "cairn.maps/NAME.npz for each image", _maps, needs_maps=True),
         )
     }

@@ -18,78 +18,82 @@ person has the track "id" before "score"; it is null for a person without a trac
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
-from pathlib import Path, PurePath
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 from cairn.errors import OutputError
 from cairn.files import atomic_write
-from cairn.results.writer import Detections, Writer
+from cairn.media.names import ImageName
+from cairn.results.spanning import SpanningWriter
+from cairn.results.writer import Detections, Writer, rounding
 
 FORMAT_VERSION = 1
 
 
-class JsonWriter(Writer):
+class JsonWriter(SpanningWriter[TextIO]):
     """Writes `photo.cairn.json` for each photo, and `clip.cairn.jsonl` with a line per frame for each clip."""
 
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, decimals: int | None = None) -> None:
+        super().__init__()
         self.folder = folder
         self.model = model
-        self._clip: PurePath | None = None
-        self._open = ExitStack()
+        self.decimals = decimals
+
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the file of a photo or clip."""
+        if name.clip:
+            return (name.beside_clip(self.folder, ".cairn.jsonl"),)
+        return (name.beside(self.folder, ".cairn.json"),)
 
     def write(self, detections: Detections) -> None:
-        """Writes the file of a photo, or the next line of a clip."""
-        if detections.name.clip != self._clip:
-            self._close()
-            self._clip = detections.name.clip
-            if self._clip:
-                self._lines = self._open_file(detections.name.beside_clip(self.folder, ".cairn.jsonl"))
-        if self._clip:
-            self._lines.write(json.dumps(to_json(detections, self.model)) + "\n")
+        """Writes the file of a photo, or the next line of a clip. Raises OutputError."""
+        if detections.name.clip:
+            super().write(detections)
             return
-        with atomic_write(detections.name.beside(self.folder, ".cairn.json")) as beside:
-            text = _in_lines(to_json(detections, self.model))
+        self.end_clip()
+        with atomic_write(*self.paths(detections.name)) as beside:
+            text = _in_lines(to_json(detections, self.model, self.decimals))
             # A file name need not be valid UTF-8; JSON then has it escaped.
             beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+    @contextmanager
+    def _opened(self, detections: Detections) -> Iterator[TextIO]:
+        with atomic_write(*self.paths(detections.name)) as beside, beside.open("w", encoding="utf-8") as file:
+            yield file
 
-    def _open_file(self, path: Path) -> TextIO:
-        with ExitStack() as opening:
-            file = opening.enter_context(opening.enter_context(atomic_write(path)).open("w", encoding="utf-8"))
-            self._open = opening.pop_all()
-        return file
-
-    def _close(self) -> None:
-        """Ends the file of the previous clip."""
-        self._open.close()
-        self._open = ExitStack()
+    def _add(self, file: TextIO, detections: Detections) -> None:
+        file.write(json.dumps(to_json(detections, self.model, self.decimals)) + "\n")
 
 
 class JsonLinesWriter(Writer):
     """Writes one line per image to a stream, flushed at once."""
 
-    def __init__(self, stream: TextIO, model: str) -> None:
+    def __init__(self, stream: TextIO, model: str, decimals: int | None = None) -> None:
         self.stream = stream
         self.model = model
+        self.decimals = decimals
 
     def write(self, detections: Detections) -> None:
         """Writes one line. Raises OutputError if the stream cannot be written to."""
         try:
-            print(json.dumps(to_json(detections, self.model)), file=self.stream, flush=True)
+            print(json.dumps(to_json(detections, self.model, self.decimals)), file=self.stream, flush=True)
         except BrokenPipeError:  # the reader has closed the pipe
             raise
         except OSError as error:
             raise OutputError(f"cannot write to stdout: {error.strerror or error}") from None
 
 
-def to_json(detections: Detections, model: str) -> dict[str, Any]:
-    """Returns the content of a file as plain values."""
+def to_json(detections: Detections, model: str, decimals: int | None = None) -> dict[str, Any]:
+    """Returns the content of a file as plain values.
+
+    Args:
+        detections: The results for one image.
+        model: Name of the model.
+        decimals: Decimals of coordinates; None is 2. Scores have at least 4.
+    """
+    of_pixels, of_scores = rounding(decimals, 2)
     name, poses, skeleton = detections.name, detections.poses, detections.poses.skeleton
     ids = [{}] * len(poses) if poses.ids is None else [{"id": _id_or_none(number)} for number in poses.ids.tolist()]
     timed = {} if name.frame is None else {"frame": name.frame, "seconds": name.seconds}
@@ -103,11 +107,11 @@ def to_json(detections: Detections, model: str) -> dict[str, Any]:
         strict=True,
     ):
         keypoints_by_name = {
-            joint: [round(x, 2), round(y, 2), round(c, 4)] if c > 0 else None
+            joint: [round(x, of_pixels), round(y, of_pixels), round(c, of_scores)] if c > 0 else None
             for joint, (x, y), c in zip(skeleton.joints, keypoints, confidence, strict=True)
         }
-        box = [round(side, 2) for side in box] if any(keypoints_by_name.values()) else None
-        people.append({**id_entry, "score": round(score, 4), "box": box, "keypoints": keypoints_by_name})
+        box = [round(side, of_pixels) for side in box] if any(keypoints_by_name.values()) else None
+        people.append({**id_entry, "score": round(score, of_scores), "box": box, "keypoints": keypoints_by_name})
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,

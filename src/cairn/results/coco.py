@@ -1,66 +1,110 @@
-"""COCO's result format: one list of detections per run, and the list of images with their IDs."""
+"""COCO's result format: a list of detections, and the list of images with their IDs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from cairn.files import atomic_write
 from cairn.media.names import ImageName
-from cairn.results.writer import Detections, Writer
+from cairn.results.spanning import SpanningWriter, table_path
+from cairn.results.writer import Detections, LabelIds, WriterOptions
+from cairn.structures.geometry import Size
 
 CATEGORY = 1
 """COCO's category "person", and the only category of files with one class."""
 
 
-class CocoWriter(Writer):
+class CocoWriter(SpanningWriter["_Lists"]):
     """Writes `cairn.coco.json`, the detections, and `cairn.coco-images.json`, the IDs of the images.
 
+    These are of all images outside clips. A clip has its own, `clip.cairn.coco.json` and `clip.cairn.coco-images.json`.
+
     Args:
-        folder: Folder of both files.
-        ids: Image ID of each image, as `image_ids` returns them. Frames of clips get the next numbers, in order.
+        folder: The output folder.
+        ids: Image ID of each image, as `image_ids` returns them. Frames of a clip count from 1.
+        single: Whether the run is of one image, whose name the files get: `photo.cairn.coco.json`.
     """
 
-    def __init__(self, folder: Path, ids: dict[Path, int]) -> None:
+    def __init__(self, folder: Path, ids: Mapping[Path, int | float | str], single: bool = False) -> None:
+        super().__init__()
         self.folder = folder
-        self.ids = ids
-        self._next = max(ids.values(), default=0) + 1
-        self._open = ExitStack()
+        self.ids = dict(ids)
+        self.single = single
+        self.category = CATEGORY
 
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            self._results = _JsonList(opening, self.folder / "cairn.coco.json", "[", "]\n")
-            self._images = _JsonList(opening, self.folder / "cairn.coco-images.json", '{"images": [', "]}\n")
-            self._open = opening.pop_all()
-        return self
+    def paths(self, name: ImageName) -> tuple[Path, Path]:
+        """Returns the files of the detections and of the image IDs."""
+        return (
+            table_path(self.folder, name, ".cairn.coco.json", self.single),
+            table_path(self.folder, name, ".cairn.coco-images.json", self.single),
+        )
 
-    def write(self, detections: Detections) -> None:
+    @contextmanager
+    def _opened(self, detections: Detections) -> Iterator[_Lists]:
+        results, images = self.paths(detections.name)
+        with _json_list(results, "[", "]\n") as found, _json_list(images, '{"images": [', "]}\n") as listed:
+            yield _Lists(found, listed)
+
+    def _add(self, file: _Lists, detections: Detections) -> None:
         """Adds the image and its detections to the lists."""
         name, (height, width) = detections.name, detections.size
-        image: dict[str, Any] = {"id": self._id(name), "file_name": name.text}
+        file.frames += name.frame is not None
+        image: dict[str, Any] = {"id": self._id(name, file.frames), "file_name": name.text}
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
-        self._images.add({**image, "width": width, "height": height})
-        for row in detections.poses.to_coco(image["id"], CATEGORY):
-            self._results.add(row)
+        file.images.add({**image, "width": width, "height": height})
+        # The category of each instance belongs here.
+        for row in detections.poses.to_coco(image["id"], self.category):
+            file.detections.add(row)
+
+    def _id(self, name: ImageName, number: int) -> int | float | str:
+        """Returns the ID of an image, or of the frame that has this number in its clip, from 1."""
+        if name.frame is not None:
+            return number
+        if name.path not in self.ids:  # its name is that of a video
+            self.ids[name.path] = 1 + max((each for each in self.ids.values() if isinstance(each, int)), default=0)
+        return self.ids[name.path]
+
+
+class LabeledCocoWriter(CocoWriter):
+    """Writes COCO results with the image IDs and the category ID of a label file; ignores other images."""
+
+    def __init__(self, options: WriterOptions, labels: LabelIds) -> None:
+        super().__init__(options.folder, labels.ids, options.single)
+        self.category = labels.category
+        self.labels = labels
+        self.notice = options.notice
+        self._resized: list[tuple[Path, Size, Size]] = []
+
+    def write(self, detections: Detections) -> None:
+        """Adds an image that the label file has. Raises OutputError."""
+        path = detections.name.path
+        if path not in self.ids:
+            return
+        if (stated := self.labels.sizes.get(path, detections.size)) != detections.size:
+            self._resized.append((path, stated, detections.size))
+        super().write(detections)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._results.end()
-            self._images.end()
-        self._open.__exit__(kind, error, trace)
+        if self._resized and kind is None:
+            path, (height, width), (own_height, own_width) = self._resized[0]
+            self.notice(
+                f"{self.labels.labels}: {len(self._resized)} of {len(self.ids)} images have another size, the first is "
+                f"{path}: {width}x{height} in the labels, {own_width}x{own_height} on disk; check that the labels are "
+                "those of these images"
+            )
+        super().__exit__(kind, error, trace)
 
-    def _id(self, name: ImageName) -> int:
-        if name.frame is None:
-            return self.ids[name.path]
-        self._next += 1
-        return self._next - 1
+    def _id(self, name: ImageName, number: int) -> int | float | str:
+        return self.ids[name.path]
 
 
 def image_ids(images: Iterable[Path]) -> dict[Path, int]:
@@ -72,19 +116,36 @@ def image_ids(images: Iterable[Path]) -> dict[Path, int]:
     return {image: number for number, image in enumerate(images, start=1)}
 
 
+@dataclass
+class _Lists:
+    """Open files.
+
+    Attributes:
+        detections: The detections.
+        images: The images.
+        frames: Number of frames of a clip so far.
+    """
+
+    detections: _JsonList
+    images: _JsonList
+    frames: int = 0
+
+
 class _JsonList:
     """A JSON list that is written entry by entry, one per line, so that a long run needs no memory."""
 
-    def __init__(self, opening: ExitStack, path: Path, start: str, end: str) -> None:
-        beside = opening.enter_context(atomic_write(path))
-        self._file: TextIO = opening.enter_context(beside.open("w", encoding="utf-8"))
-        self._file.write(start)
-        self._end = end
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
         self._separator = "\n"
 
     def add(self, entry: dict[str, Any]) -> None:
         self._file.write(self._separator + json.dumps(entry))
         self._separator = ",\n"
 
-    def end(self) -> None:
-        self._file.write("\n" + self._end)
+
+@contextmanager
+def _json_list(path: Path, start: str, end: str) -> Iterator[_JsonList]:
+    with atomic_write(path) as beside, beside.open("w", encoding="utf-8") as file:
+        file.write(start)
+        yield _JsonList(file)
+        file.write("\n" + end)

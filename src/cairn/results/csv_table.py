@@ -1,15 +1,20 @@
-"""One CSV table per run, with a row for each keypoint of each instance, for spreadsheets and data frames."""
+"""CSV tables with a row for each keypoint of each instance, for spreadsheets and data frames.
+
+Each clip has a table, and all images outside clips have one together.
+"""
 
 from __future__ import annotations
 
 import csv
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Protocol
 
 from cairn.files import atomic_write
-from cairn.results.writer import Detections, Writer
+from cairn.media.names import ImageName
+from cairn.results.spanning import SpanningWriter, table_path
+from cairn.results.writer import Detections, rounding
 
 COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
 """Columns of the table, in CSV and in Parquet.
@@ -26,37 +31,63 @@ COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "
 """
 
 
-class CsvWriter(Writer):
-    """Writes `cairn.csv`; missing values are empty."""
+class CsvWriter(SpanningWriter["Table"]):
+    """Writes `clip.cairn.csv` for each clip and `cairn.csv` for all images outside clips; missing values are empty.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The output folder.
+        single: Whether the run is of one image, whose name the table gets: `photo.cairn.csv`.
+        decimals: Decimals of coordinates; None is 2. Scores have at least 4.
+        empty: Whether an image without detections has a row, in which only the image, frame and seconds are known.
+    """
+
+    def __init__(self, folder: Path, single: bool = False, decimals: int | None = None, empty: bool = False) -> None:
+        super().__init__()
         self.folder = folder
-        self._open = ExitStack()
+        self.single = single
+        self.decimals = rounding(decimals, 2)
+        self.empty = empty
 
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            beside = opening.enter_context(atomic_write(self.folder / "cairn.csv"))
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the table that the results of an image go into."""
+        return (table_path(self.folder, name, ".cairn.csv", self.single),)
+
+    @contextmanager
+    def _opened(self, detections: Detections) -> Iterator[Table]:
+        with (
+            atomic_write(*self.paths(detections.name)) as beside,
             # A file name need not be valid UTF-8, but the table must be.
-            file = beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-            self._table = csv.writer(opening.enter_context(file))
-            self._table.writerow(COLUMNS)
-            self._open = opening.pop_all()
-        return self
+            beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            yield table
 
-    def write(self, detections: Detections) -> None:
+    def _add(self, file: Table, detections: Detections) -> None:
         """Adds a row for each keypoint."""
         name, poses = detections.name, detections.poses
-        seconds = None if name.seconds is None else round(name.seconds, 6)
+        of_pixels, of_scores = self.decimals
+        image = (name.text, name.frame, None if name.seconds is None else fixed(name.seconds, 6))
+        if self.empty and not len(poses):
+            file.writerow([*image, *[None] * (len(COLUMNS) - len(image))])
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
         for person, (track_id, score, keypoints, confidence) in enumerate(
             zip(ids, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
         ):
-            prefix = (name.text, name.frame, seconds, person, track_id if track_id >= 0 else None)
+            # Columns of the instance; its class belongs here too.
+            instance = (person, track_id if track_id >= 0 else None, fixed(score, of_scores))
             for joint, (x, y), c in zip(poses.skeleton.joints, keypoints, confidence, strict=True):
-                position = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
-                self._table.writerow([*prefix, round(score, 4), joint, *position, round(c, 4)])
+                position = (fixed(x, of_pixels), fixed(y, of_pixels)) if c > 0 else (None, None)
+                file.writerow([*image, *instance, joint, *position, fixed(c, of_scores)])
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+
+class Table(Protocol):
+    """A writer of the module csv."""
+
+    def writerow(self, row: Iterable[Any], /) -> Any:
+        """Writes a row."""
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Returns a number with a fixed number of decimals after a point, in every locale; without an exponent."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no negative zero

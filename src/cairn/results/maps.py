@@ -9,6 +9,7 @@ import numpy as np
 
 from cairn.errors import OutputError
 from cairn.files import atomic_write
+from cairn.media.names import ImageName
 from cairn.results.writer import Detections, Writer
 
 FOLDER = "cairn.maps"
@@ -24,6 +25,10 @@ class MapsWriter(Writer):
     def __init__(self, folder: Path) -> None:
         self.folder = folder / FOLDER
 
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the file of an image or frame."""
+        return (name.beside(self.folder, ".npz"),)
+
     def write(self, detections: Detections) -> None:
         """Writes the file of an image, none for a damaged frame. Raises OutputError without `Detections.maps`."""
         if detections.damaged:
@@ -33,5 +38,5 @@ class MapsWriter(Writer):
         maps, to_image = detections.maps
         # Sums over stages may exceed the range of float16; they are clipped, so that no value is infinite.
         arrays: dict[str, Any] = {name: np.clip(m, -65504, 65504).astype(np.float16) for name, m in maps.items()}
-        with atomic_write(detections.name.beside(self.folder, ".npz")) as beside:
+        with atomic_write(*self.paths(detections.name)) as beside:
             np.savez_compressed(beside, affine=to_image.matrix, **arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from cairn.errors import CairnError
 from cairn.files import atomic_write
 from cairn.inference.network import Maps
+from cairn.media.names import ImageName
 from cairn.ops.heatmaps import find_peaks
-from cairn.results.writer import Detections, Writer
+from cairn.results.writer import Detections, Writer, rounding
 from cairn.structures.geometry import Affine, Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -35,37 +37,44 @@ class OpenPoseWriter(Writer):
         folder: The parent of `cairn.openpose`.
         scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
         candidates: Minimum height of the peaks that are written as OpenPose's `part_candidates`; None writes none.
+        decimals: Decimals of coordinates; None is 4. Scores have at least 4.
 
     Raises:
         CairnError: The scale is not supported.
     """
 
-    def __init__(self, folder: Path, scale: int = 0, candidates: float | None = None) -> None:
+    def __init__(
+        self, folder: Path, scale: int = 0, candidates: float | None = None, decimals: int | None = None
+    ) -> None:
         if scale not in SCALES:
             known = ", ".join(f"{number} ({what})" for number, what in SCALES.items())
             raise CairnError(f"the keypoint scale must be {known}, got {scale}")
         self.folder = folder / FOLDER
         self.scale = scale
         self.candidates = candidates
+        self.decimals = decimals
+
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the file of an image or frame."""
+        return (name.beside(self.folder, "_keypoints.json"),)
 
     def write(self, detections: Detections) -> None:
         """Writes the file of an image. Raises CairnError if candidates are requested and `Detections.maps` is None."""
-        content = to_openpose(detections.poses, detections.size, self.scale)
+        content = to_openpose(detections.poses, detections.size, self.scale, self.decimals)
         if self.candidates is not None and detections.damaged:
             content["part_candidates"] = [{}]
         elif self.candidates is not None:
             if detections.maps is None:
                 raise CairnError("this model has no heatmaps of the whole image: part candidates cannot be written")
+            maps, skeleton = detections.maps, detections.poses.skeleton
             content["part_candidates"] = [
-                part_candidates(
-                    *detections.maps, detections.poses.skeleton, self.candidates, detections.size, self.scale
-                )
+                part_candidates(*maps, skeleton, self.candidates, detections.size, self.scale, self.decimals)
             ]
-        with atomic_write(detections.name.beside(self.folder, "_keypoints.json")) as beside:
+        with atomic_write(*self.paths(detections.name)) as beside:
             beside.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
-def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
+def to_openpose(poses: Poses, size: Size, scale: int = 0, decimals: int | None = None) -> dict[str, Any]:
     """Returns the content of a file, with the keys in OpenPose's order.
 
     Keypoints are flat x, y, confidence; 0, 0, 0 where not detected. COCO's 17 joints become OpenPose's 18, whose neck
@@ -75,6 +84,7 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
         poses: The poses in pixels of the image.
         size: (height, width) of the image in pixels.
         scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
+        decimals: Decimals of coordinates; None is 4. Confidences have at least 4.
     """
     joints = poses.skeleton.parts
     body = poses.mapped(load_skeleton("coco18")) if _is_coco(poses.skeleton) else poses
@@ -84,7 +94,7 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
     people = [
         {
             "person_id": [track_id],
-            **{f"{part}_keypoints_2d": _rounded(triplets[part][row]) for part in PARTS},
+            **{f"{part}_keypoints_2d": _rounded(triplets[part][row], decimals) for part in PARTS},
             **{f"{part}_keypoints_3d": [] for part in PARTS},
         }
         for row, track_id in enumerate(ids)
@@ -93,7 +103,13 @@ def to_openpose(poses: Poses, size: Size, scale: int = 0) -> dict[str, Any]:
 
 
 def part_candidates(
-    maps: Maps, to_image: Affine, skeleton: Skeleton, threshold: float, size: Size, scale: int = 0
+    maps: Maps,
+    to_image: Affine,
+    skeleton: Skeleton,
+    threshold: float,
+    size: Size,
+    scale: int = 0,
+    decimals: int | None = None,
 ) -> dict[str, list[float]]:
     """Returns flat x, y, confidence of all peaks by part index, also of peaks that are in no person.
 
@@ -104,12 +120,13 @@ def part_candidates(
         threshold: Minimum height of a peak.
         size: (height, width) of the image in pixels.
         scale: OpenPose's `keypoint_scale`, a key of `SCALES`.
+        decimals: Decimals of coordinates; None is 4. Confidences have at least 4.
     """
     peaks = find_peaks(maps["heatmaps"][: len(skeleton)], threshold)
     flat = np.column_stack([_scaled(to_image.apply(peaks.positions), size, scale), peaks.scores])
     written = load_skeleton("coco18") if _is_coco(skeleton) else skeleton
     index = np.array([written.index(joint) for joint in skeleton.joints])[peaks.joints]
-    return {str(part): _rounded(flat[index == part].ravel()) for part in range(len(written))}
+    return {str(part): _rounded(flat[index == part].ravel(), decimals) for part in range(len(written))}
 
 
 def _is_coco(skeleton: Skeleton) -> bool:
@@ -132,5 +149,8 @@ def _scaled(points: NDArray[np.float32], size: Size, scale: int) -> NDArray[np.f
     return (shares if scale == 3 else 2 * shares - 1).astype(np.float32)
 
 
-def _rounded(values: NDArray[Any]) -> list[float]:
-    return [round(value, 4) for value in values.tolist()]
+def _rounded(triplets: NDArray[Any], decimals: int | None) -> list[float]:
+    """Rounds flat x, y, confidence."""
+    of_pixels, of_scores = rounding(decimals, 4)
+    digits = cycle((of_pixels, of_pixels, of_scores))
+    return [round(value, places) for value, places in zip(triplets.tolist(), digits, strict=False)]

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from fractions import Fraction
-from pathlib import Path, PurePath
-from types import TracebackType
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
+from pathlib import Path
 
 from cairn.media.images import write_image
 from cairn.media.names import ImageName
-from cairn.media.video import write_video
-from cairn.media.video.frames import SQUARE
+from cairn.media.video import VideoWriter, write_video
+from cairn.results.spanning import SpanningWriter
+from cairn.results.writer import Detections
 
 FORMATS = ("mp4", "webm", "jpg")
 """Formats of drawn clips. Images are drawn as .jpg."""
 
 
-class Drawings:
-    """Writes a drawn copy of each image, and one drawn video, or images, for each clip. Used in a with block.
+class Drawings(SpanningWriter[VideoWriter]):
+    """Writes a drawn copy of each image, and one drawn video, or images, for each clip.
 
     Attributes:
         folder: The output folder.
@@ -30,40 +24,32 @@ class Drawings:
     """
 
     def __init__(self, folder: Path, format: str, threads: int) -> None:
+        super().__init__()
         self.folder = folder
         self.format = format
         self.threads = threads
-        self._clip: PurePath | None = None
-        self._open = ExitStack()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def write(self, name: ImageName, rate: float, drawn: NDArray[np.uint8], pixel_aspect: Fraction = SQUARE) -> None:
-        """Writes the next image.
-
-        Args:
-            name: Name of the image.
-            rate: Frames per second of its clip.
-            drawn: (H, W, 3) uint8 RGB.
-            pixel_aspect: Width of a pixel of its clip divided by its height.
-
-        Raises:
-            OutputError: The file cannot be written.
-        """
-        if name.clip != self._clip:
-            self._open.close()  # the previous clip has ended
-            self._open, self._clip = ExitStack(), name.clip
-            if name.clip and self.format != "jpg":
-                path = name.beside_clip(self.folder, f".cairn.{self.format}")
-                size = drawn.shape[0], drawn.shape[1]
-                self._video = self._open.enter_context(write_video(path, size, rate, self.threads, pixel_aspect))
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the file that the drawing of an image or frame goes into."""
         if name.clip and self.format != "jpg":
-            self._video.write(drawn, name.seconds)
-        else:
-            write_image(name.beside(self.folder, ".cairn.jpg"), drawn)
+            return (name.beside_clip(self.folder, f".cairn.{self.format}"),)
+        return (name.beside(self.folder, ".cairn.jpg"),)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
+    def write(self, detections: Detections) -> None:
+        """Writes the next drawing, where there is one. Raises OutputError."""
+        if detections.drawn is None:
+            return
+        if detections.name.clip and self.format != "jpg":
+            super().write(detections)
+        else:
+            self.end_clip()
+            write_image(*self.paths(detections.name), detections.drawn)
+
+    def _opened(self, detections: Detections) -> VideoWriter:
+        return write_video(
+            *self.paths(detections.name), detections.size, detections.rate, self.threads, detections.pixel_aspect
+        )
+
+    def _add(self, file: VideoWriter, detections: Detections) -> None:
+        if detections.drawn is not None:
+            file.write(detections.drawn, detections.name.seconds)

@@ -1,50 +1,65 @@
-"""The table of `csv_table` as a Parquet file, with typed columns."""
+"""The tables of `csv_table` as Parquet files, with typed columns."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from cairn.errors import MissingExtra
 from cairn.files import atomic_write
+from cairn.media.names import ImageName
 from cairn.results.csv_table import COLUMNS
-from cairn.results.writer import Detections, Writer
+from cairn.results.spanning import SpanningWriter, table_path
+from cairn.results.writer import Detections
 
 ROWS = 1 << 16
 """Rows that are collected in memory before they are written."""
 
 
-class ParquetWriter(Writer):
-    """Writes `cairn.parquet`; missing values are null. Raises MissingExtra without pyarrow."""
+class ParquetWriter(SpanningWriter["_Table"]):
+    """Writes `clip.cairn.parquet` for each clip and `cairn.parquet` for all images outside clips.
 
-    def __init__(self, folder: Path) -> None:
+    Missing values are null. Raises MissingExtra without pyarrow.
+
+    Args:
+        folder: The output folder.
+        single: Whether the run is of one image, whose name the table gets: `photo.cairn.parquet`.
+        empty: Whether an image without detections has a row, in which only the image, frame and seconds are known.
+    """
+
+    def __init__(self, folder: Path, single: bool = False, empty: bool = False) -> None:
+        super().__init__()
         try:
             import pyarrow
         except ImportError:
             raise MissingExtra("pyarrow", "parquet", purpose="the format parquet") from None
         self.folder = folder
+        self.single = single
+        self.empty = empty
         types = (
             *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),
             *(pyarrow.float32(), pyarrow.string(), pyarrow.float32(), pyarrow.float32(), pyarrow.float32()),
         )
         self._schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
-        self._batches: list[Any] = []
-        self._open = ExitStack()
 
-    def __enter__(self) -> Self:
-        from pyarrow.parquet import ParquetWriter as Table
+    def paths(self, name: ImageName) -> tuple[Path]:
+        """Returns the table that the results of an image go into."""
+        return (table_path(self.folder, name, ".cairn.parquet", self.single),)
 
-        with ExitStack() as opening:
-            beside = opening.enter_context(atomic_write(self.folder / "cairn.parquet"))
-            self._table = opening.enter_context(Table(beside, self._schema))
-            self._open = opening.pop_all()
-        return self
+    @contextmanager
+    def _opened(self, detections: Detections) -> Iterator[_Table]:
+        from pyarrow.parquet import ParquetWriter as Rows
 
-    def write(self, detections: Detections) -> None:
+        with atomic_write(*self.paths(detections.name)) as beside, Rows(beside, self._schema) as rows:
+            table = _Table(rows, self._schema)
+            yield table
+            table.flush()
+
+    def _add(self, file: _Table, detections: Detections) -> None:
         """Adds a row for each keypoint."""
         import pyarrow
 
@@ -54,38 +69,47 @@ class ParquetWriter(Writer):
         ids = np.full(people, -1) if poses.ids is None else poses.ids
         not_detected = ~poses.detected.ravel()
         # A file name need not be valid UTF-8, but the table must be.
-        image = name.text.encode(errors="backslashreplace").decode()
-        columns = (
-            [image] * rows,
-            [name.frame] * rows,
-            [name.seconds] * rows,
-            np.repeat(np.arange(people), joints),
-            pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
-            np.repeat(poses.scores, joints),
-            list(poses.skeleton.joints) * people,
-            pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),
-            pyarrow.array(poses.keypoints[..., 1].ravel(), mask=not_detected),
-            poses.confidence.ravel(),
+        image = (name.text.encode(errors="backslashreplace").decode(), name.frame, name.seconds)
+        if self.empty and not people:
+            file.add([[value] for value in image] + [[None]] * (len(COLUMNS) - len(image)))
+        # Columns of the image, of the instance (its class belongs here too) and of the keypoint.
+        file.add(
+            [
+                *([value] * rows for value in image),
+                np.repeat(np.arange(people), joints),
+                pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
+                np.repeat(poses.scores, joints),
+                list(poses.skeleton.joints) * people,
+                pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),
+                pyarrow.array(poses.keypoints[..., 1].ravel(), mask=not_detected),
+                poses.confidence.ravel(),
+            ]
         )
+
+
+class _Table:
+    """An open table; rows are collected and written in groups."""
+
+    def __init__(self, rows: Any, schema: Any) -> None:
+        self._rows = rows
+        self._schema = schema
+        self._batches: list[Any] = []
+
+    def add(self, columns: list[Any]) -> None:
+        """Adds rows, as one array or list for each column."""
+        import pyarrow
+
         arrays = [
             pyarrow.array(column, kind) if not isinstance(column, pyarrow.Array) else column.cast(kind)
             for column, kind in zip(columns, self._schema.types, strict=True)
         ]
         self._batches.append(pyarrow.record_batch(arrays, schema=self._schema))
         if sum(batch.num_rows for batch in self._batches) >= ROWS:
-            self._flush()
+            self.flush()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._open.__exit__(kind, error, trace)
-            return
-        with self._open:
-            self._flush()
-
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Writes the collected rows."""
         import pyarrow
 
-        self._table.write_table(pyarrow.Table.from_batches(self._batches, self._schema).combine_chunks())
+        self._rows.write_table(pyarrow.Table.from_batches(self._batches, self._schema).combine_chunks())
         self._batches.clear()

@@ -57,12 +57,6 @@ def test_label_studio(tmp_path: Path) -> None:
     assert labels.images[0].annotation.areas[0] == pytest.approx(AREA_PER_BOX * 100)
 
 
-def test_label_studio_json_is_an_error_that_names_the_export_format(tmp_path: Path) -> None:
-    own = [{"id": 1, "annotations": [{"result": []}], "data": {"image": "/data/upload/a.png"}}]
-    with pytest.raises(LabelError, match="Label Studio's own JSON: export as COCO"):
-        read_labels(put(tmp_path / "project.json", own))
-
-
 def test_coco_annotator(tmp_path: Path) -> None:
     """Boxes and areas of 0 for points without an outline; outlines without points; colors; paths of its server."""
     draw_images(tmp_path, ("a.png",))
@@ -173,6 +167,13 @@ def test_the_format_is_detected_by_content(tmp_path: Path) -> None:
         (b'\xef\xbb\xbf{"images": []}', "coco"),
         (b'[{"joints": [[1, 2]]}]', "mpii"),
         (b'{"root": []}', "mpii"),
+        (b'[{"id": 1, "annotations": [], "data": {"image": "a.png"}}]', "label_studio"),
+        (b'[{"image_id": "a.png", "category_id": 1, "keypoints": [1, 2, 3], "score": 1}]', "alphapose"),
+        (b'{"version": 1.3, "people": []}', "openpose"),
+        (b'{"version": "5.4.1", "flags": {}, "shapes": []}', "labelme"),
+        (b'{"_via_settings": {}, "_via_img_metadata": {}}', "via"),
+        (b'{"a.png12": {"filename": "a.png", "size": 12, "regions": []}}', "via"),
+        (b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n', "cvat"),
         (b"scorer,,,me\n", "deeplabcut"),
         (b"version: 1\nn_points: 68\n", "pts"),
         (b"PAR1", "parquet"),

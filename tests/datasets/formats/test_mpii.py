@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats import ReadOptions
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS
@@ -48,6 +49,7 @@ def test_the_published_mat_is_read(tmp_path: Path) -> None:
     labels = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
     assert labels.skeleton.name == "mpii16"
     assert [image.path.name for image in labels] == ["a.jpg", "b.jpg"]
+    assert labels.splits == ("train",)
     first, second = (image.annotation for image in labels)
     assert labels.images[0].size == (30, 40)
     assert len(first) == 2
@@ -124,6 +126,7 @@ def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
         ["a.jpg"],
         ["b.jpg"],
     ]
+    assert [image.split for image in both] == ["train", "val"]
     annotation = val.images[0].annotation
     np.testing.assert_array_equal(annotation.keypoints[0, [2, 7]], [[4, 5], [7, 8]])
     np.testing.assert_array_equal(annotation.visibility[0, [2, 7, 0]], [2, 1, 0])
@@ -151,4 +154,53 @@ def test_invalid_json_is_a_one_line_error(tmp_path: Path, corrupt: dict[str, Any
         read_labels(path)
     path.write_text("[1, 2")
     with pytest.raises(LabelError, match="is not valid JSON"):
+        read_labels(path)
+
+
+def test_an_image_with_people_of_both_splits_is_not_trained_on(tmp_path: Path) -> None:
+    images(tmp_path, NAMES)
+    people = [
+        person(name, 3, 5, 1) | {"isValidation": validation}
+        for name, validation in (("a.jpg", 0.0), ("b.jpg", 0), ("a.jpg", "1.0"))
+    ]
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps(people))
+    problems = Problems()
+    labels = read_labels(path, ReadOptions(problems=problems))
+    assert [(image.path.name, image.split, len(image.annotation)) for image in labels] == [
+        ("a.jpg", "val", 2),
+        ("b.jpg", "train", 1),
+    ]
+    (note,) = problems.notes
+    assert note.endswith("a.jpg")
+    train, val = (read_labels(path, ReadOptions(split=split)) for split in ("train", "val"))
+    assert [[image.path.name for image in part] for part in (train, val)] == [["b.jpg"], ["a.jpg"]]
+
+
+@pytest.mark.parametrize("missing", [("center",), ("scale",), ("joints_vis",), ("center", "scale", "joints_vis")])
+def test_fields_of_json_that_are_not_needed_may_be_missing_or_null(tmp_path: Path, missing: tuple[str, ...]) -> None:
+    images(tmp_path, NAMES)
+    full = person("a.jpg", 3, 5, 1) | {"isValidation": False}
+    path = tmp_path / "people.json"
+    for values in ({key: value for key, value in full.items() if key not in missing}, full | dict.fromkeys(missing)):
+        if values.get("joints_vis", ()) is None:
+            continue
+        path.write_text(json.dumps([values]))
+        annotation = read_labels(path).images[0].annotation
+        assert annotation.visibility[0].tolist() == [0] * 3 + [2] + [0] * 12
+        expected = [0, 11.5, 20, 20] if missing == ("joints_vis",) else [4, 9, 0, 0]  # of the joints
+        np.testing.assert_allclose(annotation.boxes[0], expected, atol=1e-5)
+
+
+def test_joints_without_numbers_are_not_labeled(tmp_path: Path) -> None:
+    images(tmp_path, NAMES)
+    entry = person("a.jpg", 3, 5, 1)
+    entry["joints"][4:7] = [[float("nan"), 3], [None, None], [0, 0]]
+    path = tmp_path / "people.json"
+    path.write_text(json.dumps([entry]))
+    annotation = read_labels(path).images[0].annotation
+    assert np.flatnonzero(annotation.visibility[0]).tolist() == [3]
+    entry["joints"][5] = [float("inf"), 2]
+    path.write_text(json.dumps([entry]))
+    with pytest.raises(LabelError, match=r"entry 0: joint 6 is at \[inf"):
         read_labels(path)

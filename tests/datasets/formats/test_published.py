@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats import ReadOptions
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -45,7 +46,8 @@ def test_flic_splits_and_invalid_examples(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
     assert [image.path.name for image in read_labels(path, ReadOptions(split="train"))] == ["1.jpg"]
-    assert [image.path.name for image in read_labels(path, ReadOptions(split="val"))] == ["0.jpg"]
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="test"))] == ["0.jpg"]
+    assert [image.split for image in read_labels(path)] == ["test", "train"]
     corrupted = flic()
     corrupted["coords"][0, 1] = np.zeros((2, 14))
     with pytest.raises(LabelError, match=r"example 2: coords must be \(2, 29\) numbers, got \(2, 14\)"):
@@ -71,8 +73,9 @@ def test_lspet_flags_the_labeled_joints(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.visibility[0], [0] * 3 + [2] * 11)
     np.testing.assert_array_equal(first.keypoints[0, 3:, 0], np.arange(3, 14))
     np.testing.assert_array_equal(first.boxes[0], [3, 4, 10, 0])
-    with pytest.raises(LabelError, match="no validation split"):
-        read_labels(path, ReadOptions(split="val"))
+    assert labels.splits == ("train",)
+    with pytest.raises(LabelError, match="LSPET, which has no test split"):
+        read_labels(path, ReadOptions(split="test"))
 
 
 def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> None:
@@ -92,7 +95,9 @@ def test_lsp_flags_the_occluded_joints_and_has_a_test_split(tmp_path: Path) -> N
     np.testing.assert_array_equal(last.visibility[0], [2] * 4 + [1] + [2] * 9)
     np.testing.assert_array_equal(last.keypoints[0, 4], [7, 8])
     assert len(read_labels(path, ReadOptions(folder, split="train"))) == 1000
-    assert [p.path.name for p in read_labels(path, ReadOptions(folder, split="val"))] == names[1000:]
+    assert [p.path.name for p in read_labels(path, ReadOptions(folder, split="test"))] == names[1000:]
+    assert labels.splits == ("train", "test")
+    assert [image.path.name for image in labels.of_split("test")] == names[1000:]
 
 
 def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
@@ -104,8 +109,8 @@ def test_mat_files_are_detected_by_their_variables(tmp_path: Path) -> None:
 def test_a_split_that_the_format_lacks_is_an_error(tmp_path: Path) -> None:
     images(tmp_path, ["0.jpg", "1.jpg"])
     path = save(tmp_path / "examples.mat", examples=flic())
-    with pytest.raises(LabelError, match="labels in flic format have the splits train, val, got split test"):
-        read_labels(path, ReadOptions(split="test"))
+    with pytest.raises(LabelError, match="labels in flic format have the splits train, test, got split val"):
+        read_labels(path, ReadOptions(split="val"))
 
 
 def test_a_skeleton_is_mapped_by_name(tmp_path: Path) -> None:
@@ -151,3 +156,45 @@ def test_coco_has_no_splits(tmp_path: Path) -> None:
     assert read_labels(path).skeleton.joints == ("dot",)
     with pytest.raises(LabelError, match="have no splits"):
         read_labels(path, ReadOptions(split="val"))
+
+
+def test_incomplete_examples_of_flic_are_read(tmp_path: Path) -> None:
+    """Neither a torso box nor a split is needed."""
+    images(tmp_path, ["0.jpg", "1.jpg", "2.jpg"])
+    coords = np.full((2, 29), 5.0)
+    coords[0, 1] = np.nan  # one coordinate is missing
+    examples = [
+        {"filepath": "0.jpg", "coords": coords, "istrain": 1.0},
+        {"filepath": "1.jpg", "coords": coords.astype(np.float32), "torsobox": np.full((1, 4), np.nan), "istest": True},
+        {"filepath": "2.jpg", "coords": coords, "torsobox": np.array([[11.0, 21, 31, 61]])},
+    ]
+    path = save(tmp_path / "examples.mat", examples=struct_array(examples))
+    labels = read_labels(path)
+    assert [image.split for image in labels] == ["train", "test", None]
+    np.testing.assert_array_equal(labels.images[0].annotation.keypoints[0, :2], [[4, 4], [np.nan, np.nan]])
+    np.testing.assert_array_equal([image.annotation.boxes[0, 2] for image in labels], [0, 0, 352])
+    assert [image.path.name for image in read_labels(path, ReadOptions(split="train"))] == ["0.jpg"]
+
+
+def test_an_invalid_example_is_skipped_where_asked(tmp_path: Path) -> None:
+    images(tmp_path, ["0.jpg", "1.jpg"])
+    corrupted = flic()
+    corrupted["coords"][0, 0] = np.full((2, 29), np.inf)
+    path = save(tmp_path / "examples.mat", examples=corrupted)
+    with pytest.raises(LabelError, match=r"example 1: joint 1 is at \[inf, inf\]"):
+        read_labels(path)
+    problems = Problems(skip=True)
+    assert [image.path.name for image in read_labels(path, ReadOptions(problems=problems))] == ["1.jpg"]
+    assert len(problems.skipped) == 1
+
+
+def test_a_joint_of_lsp_without_a_coordinate_is_not_labeled(tmp_path: Path) -> None:
+    images(tmp_path, ["im0001.jpg", "im0002.jpg"])
+    joints = np.full((3, 14, 2), 5.0)
+    joints[2] = 0
+    joints[0, 3, 0] = np.nan
+    labels = read_labels(save(tmp_path / "joints.mat", joints=joints))
+    first = labels.images[0].annotation
+    assert first.visibility[0].tolist() == [2] * 3 + [0] + [2] * 10
+    assert np.isnan(first.keypoints[0, 3]).all()
+    assert labels.splits == ("train",)

@@ -11,8 +11,10 @@ import pytest
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.yolo import write_yolo
+from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
+from cairn.datasets.writing import write_labels
 from cairn.errors import LabelError, OutputError
 from cairn.structures.skeleton import Skeleton
 from support.made_labels import MOTH, assert_same, draw_images, make_labels
@@ -77,7 +79,7 @@ def test_splits_share_one_data_yaml(tmp_path: Path) -> None:
     assert len(read_labels(tmp_path / "yolo", ReadOptions(split="train"))) == 3
     assert len(read_labels(tmp_path / "yolo/data.yaml", ReadOptions(split="val"))) == 1
     with pytest.raises(LabelError, match="lists no images under test"):
-        read_labels(tmp_path / "yolo", ReadOptions(split="test"))  # type: ignore[arg-type]
+        read_labels(tmp_path / "yolo", ReadOptions(split="test"))
     other = replace(labels, skeleton=replace(MOTH, joints=("a", "b", "c", "d", "e")))
     with pytest.raises(OutputError, match="has other joints"):
         write_yolo(other, tmp_path / "yolo", "test")
@@ -128,10 +130,10 @@ INVALID_LINES = [
     (LINE.replace("0.25", "nan", 1), r"labels/train/a\.txt line 2: expected finite numbers, got nan"),
     (LINE.replace("0.25", "inf", 1), r"a\.txt line 2: expected finite numbers, got inf"),
     (LINE + " 1", r"a\.txt line 2: expected 14 numbers by kpt_shape, got 15"),
-    ("0 0.5 0.5 0.5", r"a\.txt line 2: expected 14 numbers"),
+    ("0 0.5 0.5 0.5", r"a\.txt line 2: expected a class and a bounding box, got 4 numbers"),
     (LINE.replace("0.25 1", "0.25 7"), r"a\.txt line 2: v must be 0 .* got 7"),
     (LINE.replace("0.5 0.5 0.5 0.5", "0.5 0.5 -1 0.5", 1), r"a\.txt line 2: .*negative"),
-    ("head " + LINE, r"a\.txt line 2: expected numbers, got head"),
+    ("head " + LINE, r"a\.txt line 2: expected numbers, got 'head 0"),
 ]
 
 
@@ -149,14 +151,12 @@ def test_an_invalid_line_is_named_or_skipped(tmp_path: Path, line: str, message:
 INVALID_DATA: list[tuple[Callable[[str], str], str]] = [
     (lambda data: data.replace("[3, 3]", "[3, 4]"), "kpt_shape must be"),
     (lambda data: data.replace("[3, 3]", "17"), "kpt_shape must be"),
-    (lambda data: data.replace("[0, 2, 1]", "[0, 2, 2]"), "flip_idx must be the numbers from 0 to 2"),
-    (lambda data: data.replace("[0, 2, 1]", "[1, 2, 0]"), "flip_idx must map each joint to itself"),
-    (lambda data: data.replace("w1, w2", "w1"), "kpt_names must have the 3 names"),
-    (lambda data: data.replace("{0: [head, w1, w2]}", "[[a, b, c], [a, b, d]]"), "classes have different keypoints"),
+    (lambda data: data.replace("[3, 3]", "[1000000000, 3]"), "kpt_shape must be"),
+    (lambda data: data.replace("images/train", "{a: 1}"), "train must be a folder of images"),
     (lambda data: data.replace("images/train", "images/none"), "no images at .*images/none"),
-    (lambda data: data.replace("images/train", "../../x"), "leaves the folder"),
+    (lambda data: data.replace("images/train", "../../x"), r"no images at \.\./\.\./x \(train\): .*--images"),
     (lambda data: data.replace("train: images/train", ""), "lists no images"),
-    (lambda data: data + "val: images/train\n", r"lists .*a\.png twice"),
+    (lambda data: data + "val: images/train\n", r"all images of train are also in val, such as .*a\.png"),
     (lambda data: data + "names: [", "is not valid YAML"),
     (lambda data: "!!python/object/apply:os.system ['true']", "is not valid YAML"),
     (lambda data: data.replace("kpt_shape", "shape"), "describes no keypoints"),
@@ -203,3 +203,87 @@ def test_a_split_is_added_to_a_folder_of_an_earlier_version(tmp_path: Path) -> N
     path.write_text("\n".join([*lines, "# limbs and sigmas"]) + "\n")
     write_yolo(labels, tmp_path / "yolo", "val")
     assert len(read_labels(tmp_path / "yolo", ReadOptions(split="val"))) == len(labels)
+
+
+def with_splits(labels: Labels, *splits: str | None) -> Labels:
+    images = (replace(image, split=split) for image, split in zip(labels, splits, strict=True))
+    return replace(labels, images=tuple(images))
+
+
+def test_each_image_goes_to_its_own_split(tmp_path: Path) -> None:
+    labels = with_splits(make_labels(tmp_path), "val", "train", "test")
+    assert write_labels(labels, tmp_path / "yolo", "yolo") == ("4 track IDs are skipped: YOLO has no field for them",)
+    again = read_labels(tmp_path / "yolo")
+    assert again.splits == ("train", "val", "test")
+    again = read_labels(tmp_path / "yolo", ReadOptions(split="val"))
+    assert_same(labels.of_split("val"), again, 1e-4, but=("areas", "tracks"))
+
+
+def test_splits_round_trip(tmp_path: Path) -> None:
+    names = ("a.png", "b.png", "c.png", "sub/d.png")
+    labels = with_splits(make_labels(tmp_path, names), "test", "val", "train", "train")
+    write_labels(labels, tmp_path / "yolo", "yolo")
+    again = read_labels(tmp_path / "yolo")
+    assert again.splits == ("train", "val", "test")
+    for split in again.splits:
+        assert_same(labels.of_split(split), again.of_split(split), 1e-4, but=("areas", "tracks"))
+    write_labels(again, tmp_path / "all", "yolo", "val")
+    assert read_labels(tmp_path / "all").splits == ("val",)
+
+
+def test_images_without_a_split_beside_others_are_reported(tmp_path: Path) -> None:
+    labels = with_splits(make_labels(tmp_path), "val", None, "val")
+    lost = write_labels(labels, tmp_path / "yolo", "yolo")
+    assert "1 images without a split are written to train" in lost
+    assert len(read_labels(tmp_path / "yolo").of_split("train")) == 1
+
+
+def with_classes(labels: Labels, *classes: str) -> Labels:
+    """Instances are of the classes in turn."""
+    images = tuple(
+        replace(image, annotation=replace(image.annotation, classes=np.arange(len(image.annotation)) % len(classes)))
+        for image in labels
+    )
+    return replace(labels, images=images, classes=classes)
+
+
+def test_classes_round_trip_and_splits_agree_on_their_numbers(tmp_path: Path) -> None:
+    labels = with_classes(make_labels(tmp_path), "moth", 'b"e, 1: e')
+    write_yolo(labels, tmp_path / "yolo", "train")
+    again = read_labels(tmp_path / "yolo")
+    assert again.classes == labels.classes
+    assert_same(labels, again, 1e-4, but=("areas", "tracks"))
+    swapped = with_classes(make_labels(tmp_path), 'b"e, 1: e', "wasp")
+    write_yolo(swapped, tmp_path / "yolo", "val")
+    table = yaml.safe_load((tmp_path / "yolo/data.yaml").read_text(encoding="utf-8"))
+    assert table["names"] == {0: "moth", 1: 'b"e, 1: e', 2: "wasp"}
+    assert table["kpt_names"] == {i: list(MOTH.joints) for i in range(3)}
+    both = read_labels(tmp_path / "yolo")
+    assert both.classes == ("moth", 'b"e, 1: e', "wasp")
+    for part, names in ((labels, labels.classes), (swapped, swapped.classes)):
+        own = both.of_split("train" if part is labels else "val")
+        numbers = [int(number) for image in own for number in image.annotation.classes]  # type: ignore[union-attr]
+        assert [both.classes[number] for number in numbers] == [*names, *names]
+    one = replace(make_labels(tmp_path), skeleton=replace(MOTH, name="wasp"))
+    write_yolo(one, tmp_path / "yolo", "test")
+    lines = (tmp_path / "yolo/labels/test/a.txt").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["2", "2"]
+
+
+def test_one_class_of_another_name_is_no_further_class(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    write_yolo(labels, tmp_path / "yolo", "train")
+    other = replace(labels, skeleton=replace(MOTH, name="bee"))
+    with pytest.raises(OutputError, match="has the class moth, the labels have bee"):
+        write_yolo(other, tmp_path / "yolo", "val")
+    assert not (tmp_path / "yolo/images/val").exists()
+
+
+def test_regions_to_ignore_round_trip(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    first = labels.images[0].annotation
+    first.visibility[1], first.keypoints[1] = 0, np.nan
+    write_yolo(labels, tmp_path / "yolo")
+    again = read_labels(tmp_path / "yolo")
+    assert again.images[0].annotation.labeled.tolist() == [True, False]
+    assert_same(labels, again, 1e-4, but=("areas", "tracks"))

@@ -1,15 +1,34 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `category`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
-labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
+modules are shared by formats: `instances`, `marks`, `splits`, `category`, `visibility_attributes`, `stems`, `losses`,
+`coco_files`, `matlab`, `hdf5`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels:
+`skeleton_file` (skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """
 
 from __future__ import annotations
 
-from cairn.datasets.formats import coco, deeplabcut, flic, lsp, mpii, pts, sleap, table, yolo
+from cairn.datasets.formats import (
+    alphapose,
+    coco,
+    coco_folder,
+    cvat,
+    deeplabcut,
+    flic,
+    label_studio,
+    labelme,
+    lsp,
+    mmpose,
+    mpii,
+    openpose_json,
+    pts,
+    sleap,
+    table,
+    via,
+    yolo,
+)
 from cairn.datasets.formats.format import Format, ReadOptions
 
 __all__ = ["FORMATS", "Format", "ReadOptions"]
@@ -19,7 +38,15 @@ FORMATS: tuple[Format, ...] = (
     deeplabcut.FORMAT,
     yolo.FORMAT,
     sleap.FORMAT,
+    cvat.FORMAT,
+    labelme.FORMAT,
+    via.FORMAT,
+    label_studio.FORMAT,
+    alphapose.FORMAT,
+    openpose_json.FORMAT,
     coco.FORMAT,
+    coco_folder.FORMAT,
+    mmpose.FORMAT,
     table.CSV,
     table.PARQUET,
     pts.FORMAT,

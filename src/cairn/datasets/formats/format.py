@@ -13,6 +13,9 @@ from cairn.structures.skeleton import Skeleton
 
 FIRST_BYTES = 512
 
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16."""
+
 MIN_CONFIDENCE = 0.5
 """Default confidence at which a predicted keypoint counts as labeled."""
 
@@ -57,8 +60,9 @@ class Format:
         sniff: Whether a path is of this format, by its content. May raise `LabelError` or `MissingExtra` for a file
             that belongs to the format and cannot be read.
         read: Reader; None for a format that is only written.
-        write: Writer of one split, which returns a message for each kind of information that the format cannot
-            hold; None for a format that is only read. Formats without splits ignore the split.
+        write: Writer, which returns a message for each kind of information that the format cannot hold; None for a
+            format that is only read. The split is that of all images; if it is empty, each image goes to its own, or to
+            train. Formats without splits ignore it.
         splits: Names of the splits that one file or folder may hold.
     """
 
@@ -86,14 +90,23 @@ def first_bytes(path: Path) -> bytes:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
 
 
+def exists(path: Path) -> bool:
+    """Returns whether a path exists; false where its name is too long or its folder cannot be read."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def read_text(path: Path) -> str:
-    """Returns the text of a UTF-8 file without a byte order mark.
+    """Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
 
     Raises:
-        LabelError: The file cannot be read, or is not UTF-8 text.
+        LabelError: The file cannot be read, or is not such text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
     except UnicodeDecodeError:

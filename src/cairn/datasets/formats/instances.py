@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def collect(
     entries = {entry.name: entry for entry in listed}
     by_image: dict[str, list[Instance]] = {name: [] for name in entries}
     for instance in instances:
-        if np.isfinite(instance.keypoints).all(axis=1).any() or instance.box is not None:
+        if is_annotated(instance):
             by_image.setdefault(instance.image, []).append(instance)
     if not any(np.isfinite(instance.keypoints).any() for group in by_image.values() for instance in group):
         raise LabelError(f"{source}: no instance has a labeled joint")
@@ -150,14 +150,9 @@ def square(center: tuple[float, float], side: float) -> Box:
     return center[0] - side / 2, center[1] - side / 2, side, side
 
 
-def of_split(entries: Iterable[tuple[bool, Instance]], split: str | None) -> Iterator[Instance]:
-    """Returns the instances of a split.
-
-    Args:
-        entries: (whether it belongs to the training split, instance).
-        split: `train`, `val`, or None for all.
-    """
-    return (instance for training, instance in entries if split is None or training == (split == "train"))
+def is_annotated(instance: Instance) -> bool:
+    """Returns whether an instance has a labeled joint or a box."""
+    return instance.box is not None or bool(np.isfinite(instance.keypoints).all(axis=1).any())
 
 
 def _annotation(group: list[Instance], heads: bool, joints: int, several_classes: bool) -> Annotation:

@@ -13,8 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
-from cairn.datasets.formats.instances import PERSON_HEIGHT, Box, Instance, collect, of_split, square
+from cairn.datasets.formats.instances import (
+    PERSON_HEIGHT,
+    Box,
+    Instance,
+    checked_points,
+    collect,
+    square,
+)
 from cairn.datasets.formats.matlab import elements, field, has_variable, number, numbers, read_mat
+from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
@@ -53,15 +61,16 @@ def _read_mat(path: Path, options: ReadOptions) -> Labels:
     training = elements(field(release, "img_train"))
     if len(entries) != len(training):
         raise LabelError(f"{path}: RELEASE needs as many annolist ({len(entries)}) as img_train ({len(training)})")
-    instances = (
-        _instance_of_struct(name, rect)
+    entries_of_training = (
+        ("train", _instance_of_struct(str(name), rect))
         for image, trained_on in zip(entries, training, strict=True)
         if trained_on == 1 and (name := field(field(image, "image"), "name")) is not None
         for rect in elements(field(image, "annorect"))
         if rect is not None
     )
+    instances, listed = by_split(entries_of_training, options.split, options.problems)
     skeleton = load_skeleton("mpii16")
-    return collect(instances, skeleton, path, options.images, heads=True, problems=options.problems)
+    return collect(instances, skeleton, path, options.images, listed, True, options.problems)
 
 
 def _read_json(path: Path, options: ReadOptions) -> Labels:
@@ -83,9 +92,10 @@ def _read_json(path: Path, options: ReadOptions) -> Labels:
     heads = _head_sizes(path.with_name(f"gt_{path.stem}.mat"), len(entries))
     if options.split and not all(isinstance(entry, dict) and "isValidation" in entry for entry in entries):
         raise LabelError(f"{path} does not state which people are for training: omit the split")
-    instances = of_split(_instances_of_json(path, entries, heads, options.problems), options.split)
+    people = _instances_of_json(path, entries, heads, options.problems)
+    instances, listed = by_split(people, options.split, options.problems)
     skeleton = load_skeleton("mpii16")
-    return collect(instances, skeleton, path, options.images, heads=heads is not None, problems=options.problems)
+    return collect(instances, skeleton, path, options.images, listed, heads is not None, options.problems)
 
 
 def _instance_of_struct(name: str, rect: Any) -> Instance:
@@ -102,39 +112,39 @@ def _instance_of_struct(name: str, rect: Any) -> Instance:
     head = math.hypot(corners[2] - corners[0], corners[3] - corners[1])
     center = field(rect, "objpos")
     box = _crop_box((number(center, "x"), number(center, "y")), number(rect, "scale"))
-    return Instance(str(name), keypoints, occluded, box, head)
+    return Instance(name, keypoints, occluded, box, head)
 
 
 def _instances_of_json(
     path: Path, entries: list[Any], heads: NDArray[np.float64] | None, problems: Problems
-) -> Iterator[tuple[bool, Instance]]:
-    """(whether it belongs to the training split, instance) of each entry."""
+) -> Iterator[tuple[str | None, Instance]]:
+    """(split where it is stated, instance) of each entry."""
     for i, entry in enumerate(entries):
-        instance = None
         with problems:
             try:
                 head = float("nan") if heads is None else float(heads[i])
-                instance = _instance_of_entry(entry, head, f"{path}: entry {i}")
+                split = ("val" if float(entry["isValidation"]) else "train") if "isValidation" in entry else None
+                yield split, _instance_of_entry(entry, head, f"{path}: entry {i}")
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 reason = f"no {error}" if isinstance(error, KeyError) else error
                 raise LabelError(f"{path}: entry {i} is not in a format of MPII ({reason})") from None
-        if instance is not None:
-            yield not entry.get("isValidation"), instance
 
 
 def _instance_of_entry(entry: Any, head: float, record: str) -> Instance:
     if "joint_self" in entry:
         table = np.array(entry["joint_self"], np.float64)
         points, visible = table[:, :2], table[:, 2]
-        name, center, scale = entry["img_paths"], entry["objpos"], entry["scale_provided"]
+        name, center, scale = entry["img_paths"], entry.get("objpos"), entry.get("scale_provided")
     else:
-        points, visible = np.array(entry["joints"], np.float64), np.array(entry["joints_vis"], np.float64)
-        name, center, scale = entry["image"], entry["center"], entry["scale"]
+        points = np.array(entry["joints"], np.float64)
+        visible = np.array(entry["joints_vis"] if "joints_vis" in entry else [1] * len(points), np.float64)
+        name, center, scale = entry["image"], entry.get("center"), entry.get("scale")
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
     # (0, 0) or (-1, -1) is not labeled; another point with the flag 0 is occluded.
-    keypoints = np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan)
-    box = _crop_box((float(center[0]), float(center[1])), float(scale))
+    keypoints = checked_points(np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan), record)
+    missing = center is None or scale is None
+    box = None if missing else _crop_box((float(center[0]), float(center[1])), float(scale))
     return Instance(str(name), keypoints, visible == 0, box, head)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from cairn.datasets.formats.format import read_text
 from cairn.errors import LabelError, MissingExtra
 
 SUFFIXES = (".yaml", ".yml")
+
+NAMES = ("data", "dataset")
+"""Names of a YAML file that describes the data set of its folder."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -22,11 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ImportError:
         raise MissingExtra("pyyaml", "io") from None
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise LabelError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LabelError(f"{path} is not valid YAML: it is not UTF-8 text") from None
+        content = yaml.safe_load(read_text(path))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise LabelError(f"{path} is not valid YAML: {reason:.160}") from None
@@ -41,23 +42,52 @@ def yaml_in(path: Path) -> Path | None:
     Raises:
         LabelError: The folder has several YAML files, and none or several are named data or dataset.
     """
-    if not path.is_dir():
-        return path if path.suffix.lower() in SUFFIXES else None
-    files = sorted(file for suffix in SUFFIXES for file in path.glob(f"*{suffix}"))
-    if not files:
-        return None
-    named = [file for file in files if file.stem in ("data", "dataset")] or files
-    if len(named) != 1:
+    files = _yaml_files(path)
+    named = [file for file in files if file.stem in NAMES] or files
+    if len(named) > 1:
         raise LabelError(f"{path} has {len(files)} .yaml files: give the one that describes the data set")
-    return named[0]
+    return named[0] if named else None
+
+
+def yaml_with(path: Path, key: str, others: Collection[str] = ()) -> Path | None:
+    """Returns the YAML file that a path is, or the one of a folder, whose table has a key; None without one.
+
+    Of several such files of a folder, those that also have one of the other keys are preferred, then those that are
+    named data or dataset. Files of a folder that are no YAML tables are skipped, unless they have such a name or there
+    is no other file.
+
+    Raises:
+        LabelError: The YAML file cannot be read, or a folder has several of them.
+        MissingExtra: PyYAML is not installed.
+    """
+    files = _yaml_files(path)
+    tables: dict[Path, dict[str, Any]] = {}
+    for file in files:
+        try:
+            tables[file] = read_yaml(file)
+        except LabelError:
+            if file.stem in NAMES or len(files) == 1:
+                raise
+    found = [file for file, table in tables.items() if key in table]
+    found = [file for file in found if any(other in tables[file] for other in others)] or found
+    found = [file for file in found if file.stem in NAMES] or found
+    if len(found) > 1:
+        raise LabelError(f"{path} has {len(found)} .yaml files with {key}: give one of them, such as {found[0]}")
+    return found[0] if found else None
 
 
 def has_key(path: Path, key: str) -> bool:
     """Returns whether a path is a YAML file, or a folder described by one, whose table has a key.
 
     Raises:
-        LabelError: The YAML file cannot be read.
+        LabelError: The YAML file cannot be read, or a folder has several of them.
         MissingExtra: PyYAML is not installed.
     """
-    file = yaml_in(path)
-    return file is not None and key in read_yaml(file)
+    return yaml_with(path, key) is not None
+
+
+def _yaml_files(path: Path) -> list[Path]:
+    """The file itself, or the files in a folder."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    return [path] if path.suffix.lower() in SUFFIXES else []

@@ -2,205 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions, read_text
-from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
-from cairn.datasets.formats.yaml_file import read_yaml, yaml_in
-from cairn.datasets.image_files import SUFFIXES, locate_images
-from cairn.datasets.labels import SPLITS, Labels
-from cairn.datasets.problems import Problems
-from cairn.errors import ImageError, LabelError, SkeletonError
-from cairn.media.folders import walk_folder
+from cairn.datasets.formats.instances import Instance, ListedImage, collect
+from cairn.datasets.formats.yaml_file import read_yaml, yaml_with
+from cairn.datasets.formats.yolo.data_yaml import KeypointShape, class_names, keypoint_shape, skeleton_of
+from cairn.datasets.formats.yolo.label_file import BOX, read_instances
+from cairn.datasets.formats.yolo.places import SPLIT_KEYS, images_of_splits, label_file
+from cairn.datasets.labels import Labels
+from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
-from cairn.structures.geometry import Size
-from cairn.structures.skeleton import Limb, Skeleton
-
-BOX = 5  # numbers before the joints: class and bounding box
-
-
-@dataclass(frozen=True)
-class KeypointShape:
-    """`kpt_shape`: the number of joints, and of numbers for each (2 or 3)."""
-
-    joints: int
-    numbers: int
 
 
 def read_yolo(path: Path, options: ReadOptions) -> Labels:
     """Reads the labels of a data set by its YAML file or folder. Images without a text file have no instances.
 
-    A given skeleton of as many joints names them in order, where the file does not.
+    A split in which no image has a text file is not labeled: it is noted and skipped. Classes without labels are
+    noted and ignored.
 
     Raises:
         LabelError: Anything is missing or contradictory. Names the file and the line.
         MissingExtra: PyYAML is not installed.
     """
-    path, problems = yaml_in(path) or path, options.problems
+    path = yaml_with(path, "kpt_shape", SPLIT_KEYS) or path
     table = read_yaml(path)
-    shape = _shape(table, path)
-    skeleton = _skeleton(table, shape.joints, options.skeleton, path)
-    splits = [options.split] if options.split else [name for name in SPLITS if table.get(name)]
-    if not splits or not table.get(splits[0]):
-        raise LabelError(f"{path} lists no images under {options.split or 'train, val or test'}")
-    entries = [image for name in splits for image in _images(table, name, path, options.images, problems)]
+    shape = keypoint_shape(table, path)
+    names = class_names(table, path, options.problems)
     instances: list[Instance] = []
-    listed: dict[Path, ListedImage] = {}
-    for image in entries:
-        with problems:
-            if image in listed:
-                raise LabelError(f"{path} lists {image} twice: keep train, val and test apart")
-            try:
-                size = image_size(image)
-            except ImageError as error:
-                raise LabelError(f"{path}: {error}") from None
-            instances += _instances(image, size, shape, problems)
-            listed[image] = ListedImage(str(image), size)
-    return collect(instances, skeleton, path, None, listed.values(), problems=problems)
+    listed: list[ListedImage] = []
+    for split, images in _labeled_splits(images_of_splits(table, path, options), path, options).items():
+        for image in images:
+            with options.problems:
+                entry, own = _read_image(image, split, shape, path, options)
+                listed.append(entry)
+                instances += own
+    classes, instances = _classes(instances, names, path, options)
+    skeleton = skeleton_of(table, classes, shape.joints, options.skeleton, path, options.problems)
+    unique = list(dict.fromkeys(classes.values()))
+    index_of = {number: unique.index(name) for number, name in classes.items()}
+    instances = [replace(instance, category=index_of[instance.category]) for instance in instances]
+    return collect(instances, skeleton, path, None, listed, problems=options.problems, classes=unique)
 
 
-def _shape(table: dict[str, Any], path: Path) -> KeypointShape:
-    shape = table.get("kpt_shape")
-    if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(n, int) for n in shape)):
-        raise LabelError(f"{path}: kpt_shape must be [joints, 2 or 3], got {shape!r:.60}")
-    if shape[0] < 1 or shape[1] not in (2, 3):
-        raise LabelError(f"{path}: kpt_shape must be [joints, 2 or 3], got {shape}")
-    return KeypointShape(*shape)
+def missing_yaml(path: Path) -> str | None:
+    """Returns what to add to a folder of label files, or to one of them, that has no data.yaml; None for others.
+
+    `yolo predict save_txt` writes such folders.
+    """
+    files = [path] if path.suffix == ".txt" else []
+    if path.is_dir():
+        files = next((found for depth in ("*", "labels/*", "labels/*/*", "*/labels/*")
+                      if (found := sorted(path.glob(f"{depth}.txt")))), [])  # fmt: skip
+    for file in files:
+        try:
+            values = [float(field) for field in read_text(file).split("\n", 1)[0].split()]
+        except (LabelError, ValueError):
+            continue
+        if len(values) >= BOX and values[0].is_integer() and all(0 <= value <= 1 for value in values[1:BOX]):
+            folder = path if path.is_dir() else path.parent
+            guess = f"[{(len(values) - BOX) // 3}, 3]"
+            return (
+                f"{path} has label files of YOLO but no data.yaml: write {folder / 'data.yaml'} with the lines "
+                f"'train: FOLDER_OF_IMAGES', 'kpt_shape: {guess}' (joints, numbers of each) and 'names: [NAME]', where "
+                "the label files are in labels/ beside images/, or beside the images"
+            )
+    return None
 
 
-def _skeleton(table: dict[str, Any], joints: int, names: Skeleton | None, path: Path) -> Skeleton:
-    """Names from `kpt_names`, otherwise from the given skeleton, otherwise numbers; flip pairs from `flip_idx`."""
-    own_names = _joint_names(table.get("kpt_names"), joints, path)
-    classes = table.get("names")
-    classes = list(classes.values()) if isinstance(classes, dict) else classes
-    name = str(classes[0]) if isinstance(classes, list) and classes else "object"
-    if not own_names and names is not None and len(names) == joints:
-        return names
-    pairs = _flip_pairs(table.get("flip_idx"), joints, path)
-    if not pairs and own_names:  # many tools write 0, 1, 2, ...: then the names decide
-        pairs = None
-    limbs = table.get("skeleton") or []
-    try:
-        if not all(isinstance(limb, list) and len(limb) == 2 and set(limb) <= set(range(joints)) for limb in limbs):
-            raise SkeletonError(f"skeleton must be pairs of joint numbers from 0 to {joints - 1}, got {limbs!r:.60}")
-        joint_names = own_names or [f"point_{i}" for i in range(joints)]
-        return make_skeleton(name, joint_names, ((a, b) for a, b in limbs), pairs, table.get("sigmas"))
-    except (SkeletonError, TypeError) as error:
-        raise LabelError(f"{path}: {error}") from None
-
-
-def _flip_pairs(flips: Any, joints: int, path: Path) -> list[Limb] | None:
-    """Pairs of `flip_idx`; None where it is missing."""
-    if flips is None:
-        return None
-    if not isinstance(flips, list) or sorted(flips, key=str) != sorted(range(joints), key=str):
-        raise LabelError(f"{path}: flip_idx must be the numbers from 0 to {joints - 1} in some order, got {flips}")
-    if any(flips[flips[i]] != i for i in range(joints)):
-        raise LabelError(f"{path}: flip_idx must map each joint to itself when applied twice, got {flips}")
-    return [(i, j) for i, j in enumerate(flips) if i < j]
-
-
-def _joint_names(value: Any, joints: int, path: Path) -> list[str]:
-    """Names of `kpt_names`: a list, or one list for each class, which must agree."""
-    if value is None:
-        return []
-    lists = list(value.values()) if isinstance(value, dict) else value
-    if isinstance(lists, list) and lists and not isinstance(lists[0], list):
-        lists = [lists]
-    if not isinstance(lists, list) or not lists or any(not isinstance(names, list) for names in lists):
-        raise LabelError(f"{path}: kpt_names must be a list of names for each class, got {value!r:.60}")
-    if any(names != lists[0] for names in lists):
-        raise LabelError(f"{path}: classes have different keypoints: keep one class in each data set")
-    if len(lists[0]) != joints:
-        raise LabelError(f"{path}: kpt_names must have the {joints} names of kpt_shape, got {len(lists[0])}")
-    return [str(name) for name in lists[0]]
-
-
-def _images(table: dict[str, Any], split: str, path: Path, images: Path | None, problems: Problems) -> Iterator[Path]:
-    """The images of a split: of one folder, of several, or of text files that list them."""
-    places = table[split] if isinstance(table[split], list) else [table[split]]
-    for place in places:
-        if not isinstance(place, str):
-            raise LabelError(f"{path}: {split} must be a folder of images or a list in a .txt file, got {place!r:.60}")
-        where = _place(path, table.get("path"), place, split, images)
-        if where.is_dir():
-            yield from sorted(walk_folder(where, SUFFIXES))
+def _labeled_splits(splits: dict[str, list[Path]], path: Path, options: ReadOptions) -> dict[str, list[Path]]:
+    """The splits in which an image has a label file."""
+    labeled = {}
+    for split, images in splits.items():
+        if any(label_file(image).is_file() for image in images):
+            labeled[split] = images
         else:
-            try:
-                lines = [line.strip() for line in where.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-            except (OSError, UnicodeDecodeError):
-                raise LabelError(f"{path}: {split} is {where}: expected a folder, or a text file of names") from None
-            records = [f"{where.name} line {i}" for i in range(1, len(lines) + 1)]
-            names = [line.removeprefix("./") for line in lines]
-            paths = locate_images(names, path, images or where.parent, problems, records=records)
-            yield from (file for file in paths if file)
+            options.problems.note("splits without a label file are skipped", f"{split} has no {label_file(images[0])}")
+    if not labeled:
+        image = next(iter(splits.values()))[0]
+        raise LabelError(f"{path}: no image has a label file: expected {label_file(image)} for {image}")
+    return labeled
 
 
-def _place(path: Path, root: Any, place: str, split: str, images: Path | None) -> Path:
-    """The folder or list of a split: below `path` of the file, which is often of another machine, or beside it."""
-    roots = [path.parent / str(root)] if root else []
-    if images is not None:
-        roots, place = [images, images.parent], place.removeprefix("images/")
-    trimmed = place.replace("\\", "/")
-    while trimmed.startswith("../"):  # Roboflow writes one too many
-        trimmed = trimmed[3:]
-    candidates = [folder / trimmed for folder in (*roots, path.parent)]
-    existing = next((folder for folder in candidates if folder.exists()), None)
-    if existing is not None:
-        return existing
-    if trimmed != place:
-        raise LabelError(f"{path}: {split} has a name that leaves the folder: {place}")
-    if images is not None:
-        return images
-    raise LabelError(f"{path}: no images at {candidates[0]} ({split}): give their folder with --images")
-
-
-def _label_file(image: Path) -> Path:
-    """images/a.jpg -> labels/a.txt, by the last folder named images; otherwise the text file beside the image."""
-    parts = list(image.parts[:-1])
-    if "images" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    return Path(*parts, f"{image.stem}.txt")
-
-
-def _instances(image: Path, size: Size, shape: KeypointShape, problems: Problems) -> Iterator[Instance]:
-    """The instances of an image; without a text file it has none."""
-    path = _label_file(image)
-    lines = read_text(path).splitlines() if path.is_file() else []
-    for i, line in enumerate(lines, start=1):
-        instance = None
-        with problems:
-            if fields := line.split():
-                instance = _instance(fields, f"{path} line {i}", str(image), size, shape)
-        if instance is not None:
-            yield instance
-
-
-def _instance(fields: list[str], record: str, image: str, size: Size, shape: KeypointShape) -> Instance:
+def _read_image(
+    image: Path, split: str, shape: KeypointShape, path: Path, options: ReadOptions
+) -> tuple[ListedImage, list[Instance]]:
     try:
-        values = np.array([float(field) for field in fields])
-    except ValueError:
-        raise LabelError(f"{record}: expected numbers, got {' '.join(fields):.60}") from None
-    count = BOX + shape.joints * shape.numbers
-    if len(values) != count:
-        raise LabelError(f"{record}: expected {count} numbers by kpt_shape, got {len(values)}")
-    if not np.isfinite(values).all():
-        raise LabelError(f"{record}: expected finite numbers, got {fields[int(np.argmin(np.isfinite(values)))]}")
-    height, width = size
-    table = values[BOX:].reshape(-1, shape.numbers)
-    points = table[:, :2] * (width, height)
-    flags = table[:, 2] if shape.numbers == 3 else np.where((table > 0).any(axis=1), 2, 0)
-    if not np.isin(flags, (0, 1, 2)).all():
-        bad = flags[~np.isin(flags, (0, 1, 2))][0]
-        raise LabelError(f"{record}: v must be 0 (not labeled), 1 (occluded) or 2 (visible), got {bad:g}")
-    x, y, w, h = (values[1:BOX] * (width, height, width, height)).tolist()
-    if w < 0 or h < 0:
-        raise LabelError(f"{record}: the bounding box has a negative width or height")
-    points = checked_points(np.where(flags[:, None] > 0, points, np.nan), record)
-    return Instance(image, points, flags == 1, (x - w / 2, y - h / 2, w, h))
+        size = image_size(image)
+    except ImageError as error:
+        raise LabelError(f"{path}: {error}") from None
+    text = label_file(image)
+    instances = read_instances(text, str(image), size, shape, options) if text.is_file() else []
+    return ListedImage(str(image), size, split=split), instances
+
+
+def _classes(
+    instances: list[Instance], names: dict[int, str], path: Path, options: ReadOptions
+) -> tuple[dict[int, str], list[Instance]]:
+    """Names of the classes that have instances, by number; and the instances. A chosen category is the only one."""
+    used = sorted({instance.category for instance in instances})
+    for number in used:
+        if number not in names:
+            first = next(instance.image for instance in instances if instance.category == number)
+            options.problems.note("classes without a name are named by their number", f"class {number} of {first}")
+    classes = {number: names.get(number, f"class_{number}") for number in used}
+    if options.category is not None:
+        chosen = {number: name for number, name in (names | classes).items() if name == options.category}
+        if not chosen:
+            known = ", ".join(dict.fromkeys((names | classes).values()))
+            raise LabelError(f"{path} has no category {options.category}: expected one of {known:.200}")
+        return chosen, [instance for instance in instances if instance.category in chosen]
+    unused = [name for number, name in names.items() if number not in classes]
+    if unused and used and options.split is None:
+        options.problems.note("classes without labels are ignored", f"{', '.join(unused):.80}")
+    return classes or names, instances
