@@ -13,6 +13,10 @@ class VideoError(CairnError):
     """A video, camera or image sequence cannot be opened, or not read or written to its end."""
 
 
+class DamagedVideo(VideoError):
+    """A video was read to its end, but frames are damaged."""
+
+
 class SkeletonError(CairnError):
     """A skeleton is inconsistent, or keypoints do not match a skeleton."""
 

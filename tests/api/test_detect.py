@@ -102,7 +102,9 @@ def test_errors_are_logged_and_counted(folder: Path, totem_model: Path, caplog: 
     (folder / "1.png").write_text("not an image")
     run = detect(folder, model=totem_model, threads=1)
     assert (run.images, len(run.errors), run.people) == (2, 1, 1)
-    assert caplog.messages == ["pics/1.png is not an image in a supported format (JPEG, PNG, WebP, TIFF, BMP, GIF)"]
+    assert caplog.messages == [
+        "pics/1.png is not an image in a supported format (JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000, HEIC)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_track_ids_restart_for_each_clip(model: Predictor, folder: Path, tmp_pat
 
 def test_webcam_is_read_until_the_stream_is_closed(model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     class Webcam:
-        rate, frames = 30.0, None
+        rate, frames, size, pixel_aspect = 30.0, None, (240, 320), 1
         closed = False
 
         def __enter__(self) -> "Webcam":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import ImageError
-from cairn.media.reading import read_frames
+from cairn.media.reading import ReadOptions, read_frames
 from cairn.media.sources import _without_suffix, find_sources
 
 
@@ -68,7 +68,7 @@ def test_explicit_file_is_returned_whether_or_not_it_exists(tree: Path) -> None:
 
 def test_folders_and_globs_without_images_raise(tree: Path) -> None:
     (tree / "empty").mkdir()
-    with pytest.raises(ImageError, match=r"no image or video in the folder empty \(looked for \.jpg"):
+    with pytest.raises(ImageError, match=r"no image or video in the folder empty$"):
         find_sources(["pics", "empty"])
     with pytest.raises(ImageError, match=r"no image or video matches pics/\*\.gif"):
         find_sources(["pics/*.gif"])
@@ -79,13 +79,13 @@ def test_folders_and_globs_without_images_raise(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("https://example.org/a.jpg", "https://example.org/a.jpg is a URL: download"),
-        ("http://10.0.0.1/cam.cgi?ch=1", "is a URL: download"),
-        ("rtsp://10.0.0.1:554/s", "is a URL: download"),
-        ("/dev/video2", "is a webcam: pass its number, 2"),
+        ("s3://bucket/a.jpg", "s3://bucket/a.jpg has a scheme that is not read"),
+        ("-", "- is stdin, which is not read"),
+        ("/dev/stdin", "/dev/stdin is stdin, which is not read"),
+        ("a\0b.jpg", "contains a null character"),
     ],
 )
-def test_urls_and_device_files_state_what_to_pass(source: str, message: str) -> None:
+def test_sources_that_are_not_read_state_what_to_pass(source: str, message: str) -> None:
     with pytest.raises(ImageError, match=re.escape(message)):
         find_sources([source])
 
@@ -139,7 +139,7 @@ def test_frames_of_a_sequence_are_sorted_by_number(tree: Path) -> None:
         (tree / f"{number}.png").write_text("no image")
     (tree / "03.png").touch()  # which %d never writes
     (source,) = find_sources(["%d.png"])
-    numbered = list(read_frames(source, rate=10))
+    numbered = list(read_frames(source, ReadOptions(rate=10)))
     assert [(each.name.frame, each.name.seconds, each.name.output.as_posix()) for each in numbered] == [
         (1, 0.0, "1"),
         (2, 0.1, "2"),

@@ -167,8 +167,10 @@ def test_damaged_video_gives_frames_or_one_error(tmp_path: Path, where: int, len
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
     frames, said = read(damaged)
-    assert all(frame.image.ndim == 3 and frame.image.shape[2] == 3 for frame in frames)
-    assert "damaged.mp4" in said or frames
+    images = [frame.image for frame in frames if frame.image is not None]
+    assert all(image.ndim == 3 and image.shape[2] == 3 for image in images)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert "damaged.mp4" in said or len(images) == len(frames) > 0
 
 
 @pytest.mark.parametrize("backend", ["pyav", "opencv"])
@@ -230,7 +232,7 @@ def test_full_disk_is_one_error_with_the_name_of_the_video(tmp_path: Path, monke
 
     for step in ("write", "finish"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"cairn.media.video.pyav.AvEncoder.{step}", full)
+            patch.setattr(f"cairn.media.video.pyav_writer.AvEncoder.{step}", full)
             with pytest.raises(OutputError, match=r"cannot write .*clip\.mp4: No space left on device"):
                 write(tmp_path / "clip.mp4", [gray(1)])
     assert list(tmp_path.iterdir()) == []
@@ -305,7 +307,7 @@ class Camera:
 
 
 def test_clock_is_a_multiple_of_the_common_rates() -> None:
-    from cairn.media.video.pyav import CLOCK
+    from cairn.media.video.pyav_writer import CLOCK
 
     for rate in (24, 25, 30, 50, 60, Fraction(30000, 1001)):
         assert (CLOCK / Fraction(rate)).denominator == 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cairn.inference.resolution import Resolution
 
 Sources = str | PathLike[str] | int | Sequence[str | PathLike[str] | int]
-"""Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png) or webcam numbers."""
+"""Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png), webcam numbers or addresses."""
 
 
 @checked
@@ -45,6 +45,7 @@ def detect(
     device: str = "auto",
     threads: int = 0,
     fps: float | None = None,
+    reconnect: int = 0,
     keypoint_scale: int = 0,
     part_candidates: bool = False,
     overwrite: bool = False,
@@ -57,7 +58,8 @@ def detect(
     """Detects keypoints in images and videos and writes the results to files.
 
     Args:
-        sources: Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png) or webcam numbers.
+        sources: Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png), webcam numbers, or
+            addresses (rtsp://, rtmp://, http://).
         model: Bundled model, .onnx file, run folder, or a loaded predictor. None is "person", and "person-single"
             with `boxes`.
         boxes: Bounding boxes for a model of one instance per crop: a JSON file, (P, 4) x, y, width, height for one
@@ -77,7 +79,8 @@ def detect(
         size: Input size; see `cairn.load`.
         device: Device; see `cairn.load`.
         threads: Number of CPU cores; 0 is all.
-        fps: Frames per second of numbered images; None is 25.
+        fps: Frames per second of numbered images, and of the pages of TIFF files; None is 25.
+        reconnect: Number of attempts to open a stream or webcam again that broke off.
         keypoint_scale: Scale of keypoints in the format openpose: 0 pixels, 3 from 0 to 1, 4 from -1 to 1.
         part_candidates: List every peak of every heatmap in the format openpose.
         overwrite: Replace results of other sources in the output folder, too.
@@ -112,7 +115,7 @@ def detect(
             optional_path(image_ids),
         ),
         DrawingOptions(draw, draw_as, draw_threshold, draw_colors),
-        RunOptions(track, smooth, min_confidence, threads, fps),
+        RunOptions(track, smooth, min_confidence, threads, fps, reconnect),
         hooks or Hooks(),
     )
     return run_detection(job, hooks or Hooks())

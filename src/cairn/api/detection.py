@@ -14,10 +14,11 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
 from cairn.api.output_files import OutputFiles
-from cairn.errors import CairnError, ImageError, OutputError
+from cairn.errors import CairnError, DamagedVideo, ImageError, OutputError
 from cairn.inference.pipeline import overlap
 from cairn.inference.stream import Frame, StreamOptions, queue_length
-from cairn.media.reading import SourceFrame, read_sources
+from cairn.media.folders import SkippedFiles
+from cairn.media.reading import ReadOptions, SourceFrame, read_sources
 from cairn.results import Detections, Writer
 from cairn.visualization.overlay import By, draw
 from cairn.wording import counted
@@ -64,6 +65,7 @@ class DetectionJob:
         single: The one source that was named, if there is one: its error is the error of the run.
         results: Files or folder with the results.
         claims: Keeps the results of other sources from being replaced; None where no file is written.
+        skipped: Files in the folders that are not read.
     """
 
     sources: Sequence[Source]
@@ -76,6 +78,7 @@ class DetectionJob:
     single: Source | None = None
     results: tuple[Path, ...] = ()
     claims: Claims | None = None
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
 
 @dataclass
@@ -84,28 +87,32 @@ class DetectionRun:
 
     Attributes:
         images: Number of images that are not part of a clip.
-        frames: Number of frames of clips.
+        frames: Number of frames of clips, damaged ones included.
+        damaged: Number of damaged frames, which have no detections.
         people: Number of detected instances.
         tracks: Number of track IDs; None without tracking.
         errors: What could not be read, or not to its end, and results that could not be written (`OutputError`).
         seconds: Seconds per image or frame.
         results: Files with the results where they are few, else the output folder.
         interrupted: Whether the run was stopped before its end.
+        skipped: Files in the folders that are neither an image nor a video that can be read, by type.
     """
 
     images: int = 0
     frames: int = 0
+    damaged: int = 0
     people: int = 0
     tracks: int | None = None
     errors: list[CairnError] = field(default_factory=list)
     seconds: float = 0.0
     results: tuple[Path, ...] = ()
     interrupted: bool = False
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
 
     @property
     def unread(self) -> int:
-        """Number of sources that could not be read, or not to their end."""
-        return sum(not isinstance(error, OutputError) for error in self.errors)
+        """Number of sources that could not be read, or not to their end; damaged frames are counted apart."""
+        return sum(not isinstance(error, OutputError | DamagedVideo) for error in self.errors)
 
     def __repr__(self) -> str:
         """One line: counts, errors and where the results are."""
@@ -130,7 +137,7 @@ def run_detection(job: DetectionJob, hooks: Hooks) -> DetectionRun:
     Raises:
         CairnError: A file has the results of other sources, nothing could be read, or nothing could be written.
     """
-    run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results)
+    run = DetectionRun(tracks=0 if job.stream.track else None, results=job.results, skipped=job.skipped)
     started = time.perf_counter()
     deferred = job.single is not None and job.single.kind != "sequence"  # has few errors
 
@@ -161,13 +168,18 @@ def _consume(
     """Writes every frame of the stream, and counts."""
     expected = _Expected(len(job.sources))
     tracks: set[tuple[PurePath | None, int]] = set()
+    noted: set[str] = set()
     with closing(_items(job, hooks)) as items:
         for item in items:
             frame = item.frame
             if frame.error is not None:
                 report(frame.error)
-            elif frame.image is not None:
+            else:
+                if frame.note and frame.note not in noted:  # each kind once
+                    noted.add(frame.note)
+                    hooks.notice(f"{frame.name.text} {frame.note}")
                 outputs.write(_detections(item))
+                run.damaged += frame.is_damaged
                 run.people += len(frame.poses)
                 run.images += frame.name.clip is None
                 run.frames += frame.name.clip is not None
@@ -180,8 +192,10 @@ def _consume(
 
 def _detections(item: _Item) -> Detections:
     frame = item.frame
-    size = (0, 0) if frame.image is None else (frame.image.shape[0], frame.image.shape[1])
-    return Detections(frame.name, size, frame.poses, frame.maps, item.drawn, frame.rate)
+    size = frame.size or (0, 0)
+    return Detections(
+        frame.name, size, frame.poses, frame.maps, item.drawn, frame.rate, frame.pixel_aspect, frame.is_damaged
+    )
 
 
 def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
@@ -195,9 +209,14 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
                 del frame
         return
 
+    previous = _Previous()
+
     def drawn(item: _Item) -> _Item:
         if item.frame.image is not None:
             item.drawn = draw(item.frame.image, item.frame.poses, job.draw_threshold, job.draw_by)
+        elif item.frame.is_damaged:
+            item.drawn = previous.image_for(item.frame)
+        previous.keep(item.frame)
         return item
 
     def wrapped() -> Generator[_Item, None, None]:
@@ -211,12 +230,34 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
 
 
 def _reading(job: DetectionJob, hooks: Hooks) -> Iterator[SourceFrame]:
-    with closing(read_sources(job.sources, job.stream.threads, job.stream.rate)) as frames:
+    options = ReadOptions(job.stream.threads, job.stream.rate, job.stream.reconnect)
+    with closing(read_sources(job.sources, options)) as frames:
         for frame in frames:
             if hooks.stopped():
                 return
             yield frame
             del frame
+
+
+class _Previous:
+    """The last good frame of a clip, which is drawn in place of damaged ones, without poses."""
+
+    def __init__(self) -> None:
+        self._clip: PurePath | None = None
+        self._image: NDArray[np.uint8] | None = None
+
+    def keep(self, frame: Frame) -> None:
+        """Keeps the image of a frame, if it has one and is part of a clip."""
+        if frame.name.clip is not None and frame.image is not None:
+            self._clip, self._image = frame.name.clip, frame.image
+
+    def image_for(self, frame: Frame) -> NDArray[np.uint8]:
+        """Returns the image before a damaged frame; black at the start of a clip."""
+        import numpy as np
+
+        if self._image is not None and self._clip == frame.name.clip:
+            return self._image
+        return np.zeros((*(frame.size or (2, 2)), 3), np.uint8)
 
 
 class _Expected:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cairn.errors import CairnError, OutputError
+from cairn.media.address import is_url, without_credentials
 from cairn.media.names import ImageName
 from cairn.media.reading import first_name
 from cairn.results import Detections, Writer
@@ -97,10 +98,11 @@ def claimed_files(
     """
     clips = {source.name.path for source in found if source.is_clip}
     ids = SourceIds(folder)
-    of_run = {ids.of(name) for name in named if Path(name) not in clips}
+    of_run = {ids.of(without_credentials(name), not is_url(name)) for name in named if Path(name) not in clips}
     shared = {path for writer in writers for path in writer.paths(ANY)}
     files: dict[Path, set[str]] = {}
     for source in found:
-        own, name = {ids.of(source.name.path, source.kind != "camera")}, first_name(source)
+        local = source.kind != "camera" and source.name.address is None
+        own, name = {ids.of(source.name.path, local)}, first_name(source)
         files |= {path: of_run if path in shared else own for writer in writers for path in writer.paths(name)}
     return files

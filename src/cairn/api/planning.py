@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.inference.stream import StreamBoxes, StreamOptions
+    from cairn.media.folders import SkippedFiles
     from cairn.media.sources import Source
     from cairn.results.writer import LabelIds
 
@@ -44,6 +45,7 @@ class RunOptions:
     min_confidence: float = 0.0
     threads: int = 0
     fps: float | None = None
+    reconnect: int = 0
 
 
 def plan_detection(
@@ -62,11 +64,13 @@ def plan_detection(
     from cairn.api.detection import DetectionJob
     from cairn.api.output_files import claimed_files
     from cairn.files import ensure_writable_folder
+    from cairn.media.folders import SkippedFiles
     from cairn.results.overlays import Drawings
     from cairn.results.ownership import Claims
 
     formats = output.formats
-    found, single = _find(names)
+    skipped = SkippedFiles()
+    found, single = _find(names, skipped)
     draw = (single is not None and output.lines is None) if drawing.draw is None else drawing.draw
     folder = output.out or Path("." if single else RESULTS_FOLDER)
     if not (formats or draw or output.lines):
@@ -110,6 +114,7 @@ def plan_detection(
         draw_by="object" if drawing.colors == "object" else "limb",
         single=single,
         results=result_paths(folder, formats, single, drawing.format if draw else None),
+        skipped=skipped,
         claims=Claims(folder, files, output.overwrite) if files else None,
     )
     if formats or draw:
@@ -121,7 +126,7 @@ def plan_detection(
     return job
 
 
-def _find(names: Sequence[Any]) -> tuple[list[Source], Source | None]:
+def _find(names: Sequence[Any], skipped: SkippedFiles) -> tuple[list[Source], Source | None]:
     """Returns all sources, and the one image or clip that was named itself, if there is one."""
     from cairn.media.inputs import describe
     from cairn.media.sources import find_sources
@@ -133,9 +138,13 @@ def _find(names: Sequence[Any]) -> tuple[list[Source], Source | None]:
     texts = [str(name) for name in names]
     if not texts:
         raise ImageError("there are no sources: name an image, a video or a folder")
-    found = find_sources(texts)
-    single = len(found) == len(texts) == 1 and found[0].name.path == Path(texts[0])
+    found = find_sources(texts, skipped)
+    single = len(found) == len(texts) == 1 and (found[0].kind in _NAMED or found[0].name.path == Path(texts[0]))
     return found, found[0] if single else None
+
+
+_NAMED = ("camera", "address")
+"""Kinds of sources that no folder or list of one file contains."""
 
 
 def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) -> None:
@@ -145,12 +154,16 @@ def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) ->
     image = next((source for source in found if not source.is_clip), None)
     if run.track and image:
         raise CairnError(
-            f"track is for videos, webcams and numbered images (frame_%05d.png): {image.name.path} is one image"
+            f"track is for videos, webcams and numbered images (frame_%05d.png): {image.name.text} is one image"
         )
     clip = next((source for source in found if source.is_clip), None)
     if model.boxes is not None and clip:
-        raise CairnError(f"boxes are for images: {clip.name.path} has frames")
-    if run.fps is not None and not any(source.kind == "sequence" for source in found):
+        raise CairnError(f"boxes are for images: {clip.name.text} has frames")
+    if run.reconnect < 0:
+        raise CairnError(f"reconnect must be 0, for never, or more, got {run.reconnect}")
+    if run.reconnect and not any(source.is_live for source in found):
+        raise CairnError("reconnect is for streams (rtsp://...) and webcams, and there are none")
+    if run.fps is not None and not any(source.kind in ("sequence", "pages") for source in found):
         raise CairnError("fps is for numbered images (frame_%05d.png), and there are none")
 
 
@@ -231,6 +244,7 @@ def _stream_options(run: RunOptions, output: OutputOptions, boxes: StreamBoxes) 
         boxes=boxes,
         on_error="yield",
         maps=output.maps,
+        reconnect=run.reconnect,
     )
 
 

@@ -155,7 +155,8 @@ def track(
         tracks.ids
 
     Args:
-        source: A video, a folder, glob or list of numbered images, or the number of a webcam.
+        source: A video, a folder, glob or list of numbered images, the number of a webcam, or an address
+            (rtsp://, http://).
         model: Name of a bundled model, .onnx file, run, or predictor.
         smooth: Strength of temporal smoothing: 0 for none, 1 for the default strength.
         min_confidence: Minimum keypoint confidence; keypoints below it are dropped.
@@ -169,6 +170,7 @@ def track(
         VideoError: The source cannot be opened.
     """
     from cairn.api.models import open_model
+    from cairn.media.address import without_credentials
 
     predictor: Any = open_model(model, {"device": device, "threads": threads}, settings)
     options = {"smooth": smooth, "min_confidence": min_confidence, "threads": threads, "rate": rate}
@@ -179,7 +181,7 @@ def track(
         frames.append(_without_image(frame.poses))
         times.append(frame.time)
         indices.append(frame.index)
-    return Tracks(tuple(frames), tuple(times), tuple(indices), str(source), predictor.spec.name)
+    return Tracks(tuple(frames), tuple(times), tuple(indices), without_credentials(source), predictor.spec.name)
 
 
 def _without_image(poses: Poses) -> Poses:

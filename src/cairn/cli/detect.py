@@ -19,8 +19,8 @@ def detect(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Images, videos, folders, quoted globs, lists (.txt), numbered images (frame_%05d.png), or webcam "
-            "numbers.",
+            help="Images, videos, folders, quoted globs, lists (.txt), numbered images (frame_%05d.png), webcam "
+            "numbers, or addresses (rtsp://, rtmp://, http://).",
             show_default=False,
         ),
     ],
@@ -142,6 +142,9 @@ def detect(
         float | None,
         typer.Option(min=0.01, max=1000, help="Frames per second of numbered images. [25]", show_default=False),
     ] = None,
+    reconnect: Annotated[
+        int, typer.Option(min=0, help="Number of attempts to open a stream or webcam again that broke off.")
+    ] = 0,
 ) -> None:
     """Detect keypoints in images and videos.
 
@@ -176,6 +179,7 @@ def detect(
             device=device,
             threads=threads,
             fps=fps,
+            reconnect=reconnect,
             keypoint_scale=keypoint_scale,
             part_candidates=part_candidates,
             overwrite=overwrite,

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cairn.errors import OutputError, VideoError
+from cairn.errors import DamagedVideo, OutputError, VideoError
 from cairn.wording import counted
 
 if TYPE_CHECKING:
@@ -91,15 +91,18 @@ def summary(run: DetectionRun) -> str:
     """Returns a run in one line."""
     parts = [counted(run.images, "image")] if run.images or not run.frames else []
     parts += [counted(run.frames, "frame")] if run.frames else []
+    parts += [f"{run.damaged} damaged"] if run.damaged else []
     parts.append(counted(run.people, "person", "people"))
     if run.tracks is not None:
         parts.append(counted(run.tracks, "track"))
     parts.append(f"{1000 * run.seconds:.0f} ms per {'image' if run.images else 'frame'}")
     if run.unread:
-        unread = [error for error in run.errors if not isinstance(error, OutputError)]
+        unread = [error for error in run.errors if not isinstance(error, OutputError | DamagedVideo)]
         truncated = run.frames and all(isinstance(error, VideoError) for error in unread)
         parts.append(f"{run.unread} could not be read" + (" to the end" if truncated else ""))
-    if unwritten := len(run.errors) - run.unread:
+    if unwritten := sum(isinstance(error, OutputError) for error in run.errors):
         parts.append(f"{unwritten} could not be written")
+    if run.skipped:
+        parts.append(str(run.skipped))
     results = " and ".join(map(str, run.results))
     return ", ".join(parts) + (f" -> {results}" if results else "") + (", interrupted" if run.interrupted else "")

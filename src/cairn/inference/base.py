@@ -154,14 +154,15 @@ class BasePredictor(ABC, Generic[Raw]):
         boxes: StreamBoxes = None,
         on_error: OnError = "warn",
         maps: bool = False,
+        reconnect: int = 0,
     ) -> Iterator[Frame]:
         """Returns an iterator over the frames of a source, with poses.
 
         Reading, inference and decoding of different frames overlap. Closing the iterator stops all threads.
 
         Args:
-            source: A video, webcam number, image, folder, glob, numbered images (`frame_%05d.png`), a list of these,
-                or images in memory.
+            source: A video, webcam number, address (rtsp://, rtmp://, http://), image, folder, glob, numbered images
+                (`frame_%05d.png`), a list of these, or images in memory.
             track: Assign track IDs; they restart for each clip.
             smooth: Strength of temporal smoothing with `track`: 0 is none, 1 the default of the command line's docs.
             min_confidence: Minimum keypoint confidence to keep.
@@ -169,14 +170,16 @@ class BasePredictor(ABC, Generic[Raw]):
             rate: Frames per second of numbered images and images in memory.
             boxes: Boxes for models of one instance per crop: (P, 4) for every image, or path -> (P, 4).
             on_error: "warn" logs what cannot be read and skips it, and raises the last error where no frame can be
-                read; "raise" raises each error; "yield" yields a frame with `error` set.
+                read; "raise" raises each error; "yield" yields a frame with `error` set. A damaged frame of a video is
+                yielded in each case, without image and poses.
             maps: Keep the output maps of the network in `Frame.maps`.
+            reconnect: Number of attempts to open a stream or webcam again that broke off.
 
         Raises:
             ImageError: The source names nothing.
             CairnError: An option is invalid for this predictor.
         """
-        options = StreamOptions(track, smooth, min_confidence, threads, rate, boxes, on_error, maps)
+        options = StreamOptions(track, smooth, min_confidence, threads, rate, boxes, on_error, maps, reconnect)
         return open_stream(self, source, options)
 
     def __repr__(self) -> str:

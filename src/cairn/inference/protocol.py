@@ -85,6 +85,7 @@ class Predictor(Protocol):
         boxes: StreamBoxes = None,
         on_error: OnError = "warn",
         maps: bool = False,
+        reconnect: int = 0,
     ) -> Iterator[Frame]:
         """Returns an iterator over the frames of a source, with poses."""
         ...

@@ -1,4 +1,4 @@
-"""Streams: poses of every frame of videos, webcams, folders and images in memory.
+"""Streams: poses of every frame of videos, network streams, webcams, folders and images in memory.
 
 Reading, inference, decoding and tracking of different frames overlap (`cairn.inference.pipeline`).
 """
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, Literal, Protocol, TypeAlias
@@ -22,7 +23,9 @@ from cairn.errors import CairnError, ImageError, LabelError, ModelError
 from cairn.inference.network import MapsOfImage
 from cairn.inference.pipeline import AHEAD, Parallel, overlap
 from cairn.media.names import ImageName
-from cairn.media.reading import SourceFrame, SourceLike, open_source
+from cairn.media.reading import ReadOptions, SourceFrame, SourceLike, open_source
+from cairn.media.video.frames import SQUARE
+from cairn.structures.geometry import Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.tracking.tracker import Tracker
@@ -47,13 +50,17 @@ class Frame:
     Attributes:
         index: Number of the frame in its clip, from 0; of an image that is not part of a clip, in the stream.
         time: Seconds since the first frame of the clip; None for an image that is not part of a clip.
-        image: (H, W, 3) uint8 RGB; None with `error`.
-        poses: The poses in image pixels; empty with `error`.
+        image: (H, W, 3) uint8 RGB; None with `error`, and for a damaged frame of a video.
+        poses: The poses in image pixels; empty without an image.
         name: What the image and its results are called.
         rate: Frames per second of the clip.
         count: Approximate number of frames of the clip; None where it is unknown.
         error: Why the image, or the rest of the clip, could not be read.
         maps: Output maps of the network, where they were requested.
+        size: (height, width) of the image in pixels; of a damaged frame that of the frames before it; None with
+            `error`.
+        pixel_aspect: Width of a pixel divided by its height, as a player shows the clip.
+        note: What was done to the range or pages of the image, in words that start with a verb; or "".
     """
 
     index: int
@@ -65,16 +72,30 @@ class Frame:
     count: int | None = None
     error: CairnError | None = None
     maps: MapsOfImage | None = None
+    size: Size | None = None
+    pixel_aspect: Fraction = SQUARE
+    note: str = ""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether this is a frame of a video that could not be decoded: it is counted and has no poses."""
+        return self.image is None and self.error is None
 
     @property
     def path(self) -> Path:
-        """The file of the image or video."""
+        """The file of the image or video; of an address its text, without credentials."""
         return self.name.path
 
     def __repr__(self) -> str:
         """One line: number, time, size, number of poses."""
         where = "" if self.time is None else f", time={self.time:.3f}"
-        size = "no image" if self.image is None else f"{self.image.shape[1]}x{self.image.shape[0]}"
+        size = (
+            "damaged"
+            if self.is_damaged
+            else "no image"
+            if self.image is None
+            else f"{self.image.shape[1]}x{self.image.shape[0]}"
+        )
         return f"Frame({self.index}{where}, {self.path.name!r}, {size}, {counted(len(self.poses), 'pose')})"
 
 
@@ -90,6 +111,7 @@ class StreamOptions:
     boxes: StreamBoxes = None
     on_error: OnError = "warn"
     maps: bool = False
+    reconnect: int = 0
 
     def __post_init__(self) -> None:
         """Raises CairnError for an invalid value."""
@@ -103,6 +125,8 @@ class StreamOptions:
             raise CairnError(f"rate must be a positive number of frames per second, got {self.rate}")
         if self.threads < 0:
             raise CairnError(f"threads must be 0, for all, or more, got {self.threads}")
+        if self.reconnect < 0:
+            raise CairnError(f"reconnect must be 0, for never, or more, got {self.reconnect}")
         Tracker(smooth=self.smooth)
 
 
@@ -162,7 +186,8 @@ def open_stream(predictor: StreamPredictor, source: SourceLike, options: StreamO
     """
     if options.maps and not predictor.has_maps:
         raise ModelError(f"{predictor.name} has no output maps of the whole image")
-    return _frames(predictor, open_source(source, options.threads, options.rate), options)
+    reading = ReadOptions(options.threads, options.rate, options.reconnect)
+    return _frames(predictor, open_source(source, reading), options)
 
 
 def share_cores(threads: int) -> tuple[int, int]:
@@ -186,6 +211,7 @@ def _frames(
 ) -> Generator[Frame, None, None]:
     stages = _stages(predictor, options)
     alone = 0  # images that are not part of a clip
+    noted: set[str] = set()
     empty, failed = True, None  # the last error before the first frame: raised where no frame follows
     works = overlap((_Work(frame, frame.error) for frame in frames), *stages, ahead=queue_length(options.threads))
     with closing(works):
@@ -197,6 +223,7 @@ def _frames(
                 failed = None
             if work.error is None or options.on_error == "yield":
                 empty = False
+                _log_note(work.frame, noted, options)
                 yield _frame_of(work, alone, predictor)
             elif empty:
                 failed = work.error
@@ -206,6 +233,13 @@ def _frames(
             del work  # while the next one is awaited
     if failed is not None:
         raise failed
+
+
+def _log_note(frame: SourceFrame, noted: set[str], options: StreamOptions) -> None:
+    """Logs each kind of note once; with "yield" the caller gets them."""
+    if frame.note and frame.note not in noted and options.on_error != "yield":
+        noted.add(frame.note)
+        log.warning("%s %s", frame.name.text, frame.note)
 
 
 def _frame_of(work: _Work, alone: int, predictor: StreamPredictor) -> Frame:
@@ -220,6 +254,9 @@ def _frame_of(work: _Work, alone: int, predictor: StreamPredictor) -> Frame:
         count=frame.count,
         error=work.error,
         maps=work.maps,
+        size=frame.size if frame.image is None else (frame.image.shape[0], frame.image.shape[1]),
+        pixel_aspect=frame.pixel_aspect,
+        note=frame.note,
     )
 
 
@@ -234,21 +271,24 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         try:
             work.raw = predictor.infer(frame.image, _boxes_of(frame.name, options.boxes))
         except (ImageError, LabelError) as error:  # with the name of the image
-            work.error = type(error)(f"{frame.name.path}: {error}")
+            work.error = type(error)(f"{frame.name.text}: {error}")
         return work
 
     def decode(work: _Work) -> _Work:
         nonlocal tracker, clip
-        if work.raw is None:
+        if work.frame.is_damaged:
+            poses = Poses.empty(predictor.skeleton)
+        elif work.raw is None:
             return work
-        poses = predictor.decode_raw(work.raw).above(options.min_confidence)
-        work.maps = predictor.maps_of(work.raw) if options.maps else None
+        else:
+            poses = predictor.decode_raw(work.raw).above(options.min_confidence)
+            work.maps = predictor.maps_of(work.raw) if options.maps else None
         work.raw = None
         if options.track:
             name = work.frame.name
             if name.clip is None:
                 raise CairnError(
-                    f"tracking is for videos, webcams and numbered images (frame_%05d.png): {name.path} is one image"
+                    f"tracking is for videos, webcams and numbered images (frame_%05d.png): {name.text} is one image"
                 )
             if tracker is None or name.clip != clip:
                 tracker, clip = Tracker(smooth=options.smooth), name.clip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import ImageError
-from cairn.media.images import bgr_to_rgb, decode_image, on_white, read_image, to_8_bits
+from cairn.media.address import Address, download, is_url, parse_address
+from cairn.media.depth import to_8_bits
+from cairn.media.images import EncodedImage, bgr_to_rgb, decode_image, on_white, read_with_note
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
 ImageLike: TypeAlias = Union[str, Path, bytes, NDArray[np.uint8], "PilImage"]
-"""A path, an encoded file as bytes, a PIL image, or a uint8 array (H, W), (H, W, 1), RGB (H, W, 3), RGBA (H, W, 4)."""
+"""A path, an http(s) address, an encoded file as bytes, a PIL image, or a uint8 array.
+
+An array is (H, W), (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4).
+"""
+
+log = logging.getLogger(__name__)
 
 EXPECTED = "a path, bytes, a PIL image or a uint8 array (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA"
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/\\]")  # pathlib merges the two slashes
-
-
-def is_url(source: str | Path) -> bool:
-    """Whether a source is a URL such as https://... or rtsp://..., which Cairn does not read."""
-    return _URL.match(str(source)) is not None
 
 
 def as_image(image: ImageLike) -> NDArray[np.uint8]:
@@ -36,16 +36,18 @@ def as_image(image: ImageLike) -> NDArray[np.uint8]:
     contiguous is returned as it is.
 
     Args:
-        image: A path, an encoded file, a PIL image or a uint8 array.
+        image: A path, an http(s) address, an encoded file, a PIL image or a uint8 array.
 
     Raises:
         ImageError: The image cannot be read, has no pixels, or is something else.
     """
     value: Any = image
     if isinstance(value, str | Path):
-        if is_url(value):
-            raise ImageError(f"{value} is a URL: download the image and pass its path")
-        return read_image(value)
+        address = parse_address(value) if is_url(value) else None
+        image, note = read_with_note(value) if address is None else read_address(address)
+        if note:
+            log.warning("%s %s", address or value, note)
+        return image
     if isinstance(value, bytes | bytearray | memoryview):
         try:
             return decode_image(bytes(value))
@@ -56,6 +58,21 @@ def as_image(image: ImageLike) -> NDArray[np.uint8]:
     if _is_pil(value):
         return _from_pil(value)
     raise ImageError(f"expected an image ({EXPECTED}), got {describe(value)}{_hint(value)}")
+
+
+def read_address(address: Address) -> tuple[NDArray[np.uint8], str]:
+    """Downloads and decodes an image; returns it with a note about its range or pages, or "".
+
+    Raises:
+        ImageError: The address is no image, or cannot be opened.
+    """
+    if address.scheme not in ("http", "https"):
+        raise ImageError(f"{address} is a stream, not an image: use the method stream of the model, or cairn.detect")
+    try:
+        return EncodedImage.parse(download(address)).decode()
+    except ImageError as error:
+        message = str(error)
+        raise ImageError(message if str(address) in message else f"{address} {message}") from None
 
 
 def is_batch(images: Any) -> bool:
@@ -129,7 +146,7 @@ def _from_pil(image: PilImage) -> NDArray[np.uint8]:
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):
-            return bgr_to_rgb(to_8_bits(np.asarray(image).astype(np.uint16)))
+            return bgr_to_rgb(to_8_bits(np.asarray(image).astype(np.uint16))[0])
         if image.mode in ("I", "F"):
             raise ImageError(f"expected a PIL image of 8 or 16 bits a channel, got mode {image.mode}")
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

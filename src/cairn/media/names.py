@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from cairn.media.address import Address
+
 MAX_STEM = 205
 """Maximum length in bytes of a stem: file systems allow 255 for a name, and 50 are left for the number of a frame and
 an ending."""
@@ -21,11 +23,13 @@ class ImageName:
     """Name of an image, or of a frame of a clip.
 
     Attributes:
-        path: The path as the user named it; of a frame that of its video, or its own file in an image sequence.
+        path: The path as the user named it; of a frame that of its video, or its own file in an image sequence. Of an
+            address its text, without credentials.
         output: Path of its results relative to the output folder, without a suffix; unique in a run.
         clip: The same for results of the whole clip; None for an image that is not part of a clip.
         frame: Number of the frame in its clip, from 0.
         seconds: Time since the first frame of the clip, in seconds.
+        address: The address of a stream, or of a video or image on a server; None for a file.
     """
 
     path: Path
@@ -33,6 +37,12 @@ class ImageName:
     clip: PurePath | None = None
     frame: int | None = None
     seconds: float | None = None
+    address: Address | None = None
+
+    @property
+    def text(self) -> str:
+        """The path with forward slashes, or the address without credentials."""
+        return self.path.as_posix() if self.address is None else str(self.address)
 
     def beside(self, folder: Path, ending: str) -> Path:
         """Returns `folder`/`output` with `ending` appended; dots in the name are kept."""

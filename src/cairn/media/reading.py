@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
 from numbers import Integral
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
@@ -12,13 +14,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import CairnError, ImageError, VideoError
-from cairn.media.images import read_image
-from cairn.media.inputs import ImageLike, as_image, describe, is_batch
+from cairn.errors import CairnError, ImageError, MissingExtra, VideoError
+from cairn.media.content import content_of_file
+from cairn.media.images import open_image, read_with_note
+from cairn.media.inputs import ImageLike, as_image, describe, is_batch, read_address
 from cairn.media.names import ImageName, short_stem
 from cairn.media.sources import Source, find_sources, numbered_images
-from cairn.media.video import Video, open_camera, open_video
-from cairn.media.video.frames import DEFAULT_RATE
+from cairn.media.stacks import Stack
+from cairn.media.video import Video, open_address, open_camera, open_video
+from cairn.media.video.frames import DEFAULT_RATE, SQUARE
+from cairn.media.video.live import Reconnecting
+from cairn.structures.geometry import Size
 
 MEMORY = "frames"
 """Name of the clip that images in memory form."""
@@ -34,6 +40,9 @@ class SourceFrame:
         error: What is wrong with it, or with the clip from there on.
         rate: Frames per second of the clip.
         count: Approximate number of frames of the clip; None where it is unknown.
+        size: (height, width) of a damaged frame of a video, which has no image and no error, as the frames before it.
+        pixel_aspect: Width of a pixel divided by its height, as a player shows the clip.
+        note: What was done to the range or pages of an image, in words that start with a verb; or "".
     """
 
     name: ImageName
@@ -41,13 +50,36 @@ class SourceFrame:
     error: CairnError | None = None
     rate: float = DEFAULT_RATE
     count: int | None = None
+    size: Size | None = None
+    pixel_aspect: Fraction = SQUARE
+    note: str = ""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it is a frame of a video that could not be decoded; the next ones can."""
+        return self.image is None and self.error is None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How sources are read.
+
+    Attributes:
+        threads: Number of CPU cores for decoding video; 0 uses all.
+        rate: Frames per second of image sequences, of pages, and of images in memory, which do not state it.
+        reconnect: Number of attempts to open a stream or webcam again that broke off.
+    """
+
+    threads: int = 0
+    rate: float = DEFAULT_RATE
+    reconnect: int = 0
 
 
 SourceLike: TypeAlias = int | ImageLike | Iterable[Any]
-"""What `open_source` reads: a path, folder, glob, image sequence, webcam number, image, or an iterable of these."""
+"""What `open_source` reads: a path, folder, glob, image sequence, webcam, address, image, or an iterable of these."""
 
 
-def open_source(source: SourceLike, threads: int = 0, rate: float = DEFAULT_RATE) -> Iterator[SourceFrame]:
+def open_source(source: SourceLike, options: ReadOptions) -> Iterator[SourceFrame]:
     """Returns the frames of any source.
 
     A path, or a list of paths, names images and clips as on the command line (`find_sources`). An array (B, H, W, C),
@@ -55,57 +87,123 @@ def open_source(source: SourceLike, threads: int = 0, rate: float = DEFAULT_RATE
 
     Args:
         source: What to read. An iterable of `SourceFrame` is passed through.
-        threads: Number of CPU cores for decoding video; 0 uses all.
-        rate: Frames per second of image sequences and of images in memory.
+        options: How to read it.
 
     Raises:
         ImageError: The source names nothing, or is something else.
     """
     value: Any = source
     if isinstance(value, str | Path | Integral):
-        return read_sources(find_sources([str(value)]), threads, rate)
+        return read_sources(find_sources([str(value)]), options)
     if isinstance(value, list | tuple):
         if not value:
             raise ImageError("the list of sources is empty: expected paths or images")
         if all(isinstance(each, str | Path | Integral) for each in value):
-            return read_sources(find_sources([str(each) for each in value]), threads, rate)
+            return read_sources(find_sources([str(each) for each in value]), options)
     if is_batch(value) or (isinstance(value, Iterable) and not isinstance(value, bytes | np.ndarray)):
-        return _in_memory(value, rate)
+        return _in_memory(value, options.rate)
     return _one(as_image(value), describe(value))
 
 
-def read_sources(
-    sources: Iterable[Source], threads: int = 0, rate: float = DEFAULT_RATE
-) -> Generator[SourceFrame, None, None]:
+def read_sources(sources: Iterable[Source], options: ReadOptions = ReadOptions()) -> Generator[SourceFrame, None, None]:
     """Yields the frames of several sources, one source after another; see `read_frames`."""
     for source in sources:
-        with closing(read_frames(source, threads, rate)) as frames:
+        with closing(read_frames(source, options)) as frames:
             yield from frames
 
 
-def read_frames(source: Source, threads: int = 0, rate: float = DEFAULT_RATE) -> Generator[SourceFrame, None, None]:
+def read_frames(source: Source, options: ReadOptions = ReadOptions()) -> Generator[SourceFrame, None, None]:
     """Yields the frames of a source, read on demand. An error is yielded as a frame; it ends a video.
 
-    Args:
-        source: An image or a clip.
-        threads: Number of CPU cores for decoding video; 0 uses all.
-        rate: Frames per second of image sequences, whose files do not state it.
+    A file is read as what it is by its content, whatever its name.
     """
-    if source.kind == "image":
-        yield _read(SourceFrame(source.name))
+    path = source.name.path
+    if source.name.address is not None:
+        yield from _at_address(source, options)
+    elif source.kind == "sequence":
+        yield from _sequence(source, options.rate)
+    elif source.kind == "camera":
+        yield from _clip(source.name, _opener(partial(open_camera, int(str(path))), options))
+    else:
+        content = content_of_file(path) if source.kind == "video" else None
+        if source.kind == "video" and (content is None or content.kind != "image"):
+            yield from _clip(source.name, partial(open_video, path, options.threads))
+        else:
+            yield from _image_file(source.name, options)
+
+
+def _image_file(name: ImageName, options: ReadOptions) -> Iterator[SourceFrame]:
+    """Yields the image or the frames of a file that should be an image."""
+    try:
+        encoded = open_image(name.path)
+    except ImageError as error:
+        content = content_of_file(name.path)
+        if content is not None and content.kind == "video":
+            yield from _clip(name, partial(open_video, name.path, options.threads))
+        else:
+            yield SourceFrame(name, error=error)
         return
-    if source.kind == "sequence":
-        yield from _sequence(source, rate)
-        return
+    if encoded.header.frames == "video":
+        yield from _clip(name, partial(open_video, name.path, options.threads))
+    elif encoded.header.frames == "pages":
+        yield from _pages(name, Stack(name.path, encoded, options.rate), options.rate)
+    else:
+        try:
+            image, note = encoded.decode()
+            yield SourceFrame(name, image, note=note)
+        except ImageError as error:
+            yield SourceFrame(name, error=ImageError(f"{name.path} {error}"))
+
+
+def _pages(name: ImageName, stack: Stack, rate: float) -> Iterator[SourceFrame]:
     count = 0
     try:
-        with _open(source, threads) as video:
+        for each in stack:
+            frame = _frame_name(name, each.index, each.seconds)
+            yield SourceFrame(frame, each.image, rate=rate, count=stack.frames, note=stack.note)
+            count += 1
+    except (ImageError, VideoError) as error:
+        message = str(error) if isinstance(error, VideoError) else f"{name.path} {error}"
+        yield SourceFrame(_frame_name(name, count, None), error=VideoError(message))
+
+
+def _at_address(source: Source, options: ReadOptions) -> Iterator[SourceFrame]:
+    address = source.name.address
+    assert address is not None
+    if source.kind == "address":
+        yield from _clip(source.name, _opener(partial(open_address, address, options.threads), options))
+        return
+    try:
+        image, note = read_address(address)
+        yield SourceFrame(source.name, image, note=note)
+    except ImageError as error:
+        yield SourceFrame(source.name, error=error)
+
+
+def _opener(opener: Callable[[], Video], options: ReadOptions) -> Callable[[], Video]:
+    if not options.reconnect:
+        return opener
+    return lambda: Reconnecting(opener, options.reconnect)
+
+
+def _clip(name: ImageName, opener: Callable[[], Video]) -> Iterator[SourceFrame]:
+    count = 0
+    try:
+        with opener() as video:
             for each in video:
-                name = _frame_name(source.name, each.index, each.seconds)
-                yield SourceFrame(name, each.image, rate=video.rate, count=video.frames)
+                frame = SourceFrame(
+                    _frame_name(name, each.index, each.seconds),
+                    each.image,
+                    rate=video.rate,
+                    count=video.frames,
+                    size=video.size if each.image is None else None,
+                    pixel_aspect=video.pixel_aspect,
+                )
+                yield frame
                 count += 1
-    except VideoError as error:
-        yield SourceFrame(_frame_name(source.name, count, None), error=error)
+                del frame, each
+    except (VideoError, MissingExtra) as error:
+        yield SourceFrame(_frame_name(name, count, None), error=error)
 
 
 def first_name(source: Source) -> ImageName:
@@ -134,11 +232,6 @@ def _in_memory(images: Iterable[Any], rate: float) -> Iterator[SourceFrame]:
             yield SourceFrame(name, error=ImageError(f"image {index}: {error}"), rate=rate)
 
 
-def _open(source: Source, threads: int) -> Video:
-    path = source.name.path
-    return open_camera(int(str(path))) if source.kind == "camera" else open_video(path, threads)
-
-
 def _sequence(source: Source, rate: float) -> Iterator[SourceFrame]:
     numbered = numbered_images(source.name.path)
     for number, path in numbered:
@@ -148,7 +241,8 @@ def _sequence(source: Source, rate: float) -> Iterator[SourceFrame]:
 
 def _read(frame: SourceFrame) -> SourceFrame:
     try:
-        return replace(frame, image=read_image(frame.name.path))
+        image, note = read_with_note(frame.name.path)
+        return replace(frame, image=image, note=note)
     except ImageError as error:
         return replace(frame, error=error)
 
@@ -159,4 +253,5 @@ def _numbered_name(clip: ImageName, number: int, path: Path, seconds: float) -> 
 
 def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:
     output = clip.output.with_name(f"{clip.output.name}_{index:012d}")  # as OpenPose
-    return ImageName(clip.path, output, clip.output, index, None if seconds is None else round(seconds, 6))
+    time = None if seconds is None else round(seconds, 6)
+    return ImageName(clip.path, output, clip.output, index, time, clip.address)

@@ -115,7 +115,7 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,
-        "image": name.path.as_posix(),
+        "image": name.text,
         **timed,
         "width": detections.size[1],
         "height": detections.size[0],

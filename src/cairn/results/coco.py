@@ -34,7 +34,7 @@ class CocoWriter(SpanningWriter["_Lists"]):
     def __init__(self, folder: Path, ids: Mapping[Path, int | float | str], single: bool = False) -> None:
         super().__init__()
         self.folder = folder
-        self.ids = ids
+        self.ids = dict(ids)
         self.single = single
         self.category = CATEGORY
 
@@ -55,7 +55,7 @@ class CocoWriter(SpanningWriter["_Lists"]):
         """Adds the image and its detections to the lists."""
         name, (height, width) = detections.name, detections.size
         file.frames += name.frame is not None
-        image: dict[str, Any] = {"id": self._id(name, file.frames), "file_name": name.path.as_posix()}
+        image: dict[str, Any] = {"id": self._id(name, file.frames), "file_name": name.text}
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         file.images.add({**image, "width": width, "height": height})
@@ -65,7 +65,11 @@ class CocoWriter(SpanningWriter["_Lists"]):
 
     def _id(self, name: ImageName, number: int) -> int | float | str:
         """Returns the ID of an image, or of the frame that has this number in its clip, from 1."""
-        return number if name.frame is not None else self.ids[name.path]
+        if name.frame is not None:
+            return number
+        if name.path not in self.ids:  # its name is that of a video
+            self.ids[name.path] = 1 + max((each for each in self.ids.values() if isinstance(each, int)), default=0)
+        return self.ids[name.path]
 
 
 class LabeledCocoWriter(CocoWriter):

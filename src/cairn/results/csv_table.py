@@ -67,7 +67,7 @@ class CsvWriter(SpanningWriter["Table"]):
         """Adds a row for each keypoint."""
         name, poses = detections.name, detections.poses
         of_pixels, of_scores = self.decimals
-        image = (name.path.as_posix(), name.frame, None if name.seconds is None else fixed(name.seconds, 6))
+        image = (name.text, name.frame, None if name.seconds is None else fixed(name.seconds, 6))
         if self.empty and not len(poses):
             file.writerow([*image, *[None] * (len(COLUMNS) - len(image))])
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()

@@ -30,7 +30,9 @@ class MapsWriter(Writer):
         return (name.beside(self.folder, ".npz"),)
 
     def write(self, detections: Detections) -> None:
-        """Writes the file of an image. Raises OutputError without `Detections.maps`."""
+        """Writes the file of an image, none for a damaged frame. Raises OutputError without `Detections.maps`."""
+        if detections.damaged:
+            return
         if detections.maps is None:
             raise OutputError("this model has no network output for the whole image: remove maps from --write")
         maps, to_image = detections.maps

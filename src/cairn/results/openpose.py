@@ -61,7 +61,9 @@ class OpenPoseWriter(Writer):
     def write(self, detections: Detections) -> None:
         """Writes the file of an image. Raises CairnError if candidates are requested and `Detections.maps` is None."""
         content = to_openpose(detections.poses, detections.size, self.scale, self.decimals)
-        if self.candidates is not None:
+        if self.candidates is not None and detections.damaged:
+            content["part_candidates"] = [{}]
+        elif self.candidates is not None:
             if detections.maps is None:
                 raise CairnError("this model has no heatmaps of the whole image: part candidates cannot be written")
             maps, skeleton = detections.maps, detections.poses.skeleton

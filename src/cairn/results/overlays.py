@@ -43,7 +43,9 @@ class Drawings(SpanningWriter[VideoWriter]):
             write_image(*self.paths(detections.name), detections.drawn)
 
     def _opened(self, detections: Detections) -> VideoWriter:
-        return write_video(*self.paths(detections.name), detections.size, detections.rate, self.threads)
+        return write_video(
+            *self.paths(detections.name), detections.size, detections.rate, self.threads, detections.pixel_aspect
+        )
 
     def _add(self, file: VideoWriter, detections: Detections) -> None:
         if detections.drawn is not None:

@@ -69,7 +69,7 @@ class ParquetWriter(SpanningWriter["_Table"]):
         ids = np.full(people, -1) if poses.ids is None else poses.ids
         not_detected = ~poses.detected.ravel()
         # A file name need not be valid UTF-8, but the table must be.
-        image = (name.path.as_posix().encode(errors="backslashreplace").decode(), name.frame, name.seconds)
+        image = (name.text.encode(errors="backslashreplace").decode(), name.frame, name.seconds)
         if self.empty and not people:
             file.add([[value] for value in image] + [[None]] * (len(COLUMNS) - len(image)))
         # Columns of the image, of the instance (its class belongs here too) and of the keypoint.

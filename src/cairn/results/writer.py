@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -34,6 +35,8 @@ class Detections:
             image; None unless a writer needs them.
         drawn: (H, W, 3) uint8 RGB, the image with its poses drawn on it; None where nothing is drawn.
         rate: Frames per second of the clip.
+        pixel_aspect: Width of a pixel of the clip divided by its height, as a player shows it.
+        damaged: Whether this is a frame of a video that could not be decoded: it has neither poses nor maps.
     """
 
     name: ImageName
@@ -42,6 +45,8 @@ class Detections:
     maps: tuple[Maps, Affine] | None = None
     drawn: NDArray[np.uint8] | None = None
     rate: float = 25.0
+    pixel_aspect: Fraction = Fraction(1)
+    damaged: bool = False
 
 
 @dataclass(frozen=True)

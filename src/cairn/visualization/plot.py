@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import OutputError
-from cairn.media.images import IMAGE_SUFFIXES, write_image
+from cairn.media.images import WRITTEN_SUFFIXES, write_image
 from cairn.media.inputs import ImageLike
 from cairn.structures.poses import Poses
 from cairn.visualization.overlay import By, draw
 
-SUFFIXES = IMAGE_SUFFIXES
+SUFFIXES = WRITTEN_SUFFIXES
 """Suffixes of the files that `Plot.save` writes."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import VideoError
-from cairn.media.video.frames import VideoFrame, sane_rate
+from cairn.media.orientation import mp4_orientation, oriented, swaps_axes
+from cairn.media.video.frames import SQUARE, VideoFrame, sane_aspect, sane_rate
 from cairn.structures.geometry import Size
 
 
@@ -35,6 +37,26 @@ class Cv2Video:
         self.rate = sane_rate(self._capture.get(cv2.CAP_PROP_FPS))
         count = 0 if self._live else self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frames = int(count) if count > 0 else None
+        self._orientation = None if isinstance(source, int) else mp4_orientation(source)
+        self.pixel_aspect = SQUARE
+        if not self._live:
+            self._read_display(self._orientation)
+        self.size: Size = (
+            int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        )
+
+    def _read_display(self, orientation: int | None) -> None:
+        """Reads the pixel aspect ratio. OpenCV rotates and never mirrors: where the matrix is known, it must not."""
+        import cv2
+
+        across, down = (int(self._capture.get(each)) for each in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN))
+        stored = sane_aspect(Fraction(across, down) if across > 0 and down > 0 else None)
+        quarter = self._capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90
+        swapped = quarter if orientation is None else swaps_axes(orientation)
+        self.pixel_aspect = 1 / stored if swapped else stored
+        if orientation is not None:
+            self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +75,11 @@ class Cv2Video:
             at = time.monotonic() if self._live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             first = first if index else at
             seconds = max(seconds, at - first)
-            yield VideoFrame(index, seconds, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            pixels = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+            if self._orientation is not None:
+                pixels = np.ascontiguousarray(oriented(pixels, self._orientation))
+            self.size = pixels.shape[0], pixels.shape[1]
+            yield VideoFrame(index, seconds, pixels)
             index += 1
         if self._live:
             raise VideoError(f"{self._name} stopped after {index} frames")

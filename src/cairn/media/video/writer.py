@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import OutputError
 from cairn.files import atomic_write
+from cairn.media.video.frames import SQUARE
 from cairn.structures.geometry import Affine, Size
 
 
@@ -47,15 +49,16 @@ class VideoWriter:
         frames: Number of frames written.
     """
 
-    def __init__(self, path: Path, size: Size, encoder: Encoder) -> None:
+    def __init__(self, path: Path, size: Size, encoder: Encoder, stretch: Fraction = SQUARE) -> None:
         self.path = path
         self.size = size
         self.frames = 0
         self._encoder = encoder
+        self._stretch = stretch
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        height, width = (side + side % 2 for side in self.size)  # 4:2:0 needs even sides
+        height, width = (side + side % 2 for side in _stretched(self.size, self._stretch))  # 4:2:0 needs even sides
         with ExitStack() as opening:
             beside = opening.enter_context(atomic_write(self.path))
             self._encoder.open(beside, (height, width))
@@ -74,7 +77,10 @@ class VideoWriter:
             OutputError: The file cannot be written.
         """
         try:
-            self._encoder.write(_evened(_fitted(image, self.size)), seconds)
+            image = _fitted(image, self.size)
+            if self._stretch != SQUARE:
+                image = _resized(image, _stretched(self.size, self._stretch))
+            self._encoder.write(_evened(image), seconds)
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror or error}") from None
         self.frames += 1
@@ -102,6 +108,18 @@ def _fitted(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
         .then(Affine.translation((size[1] - 1) / 2, (size[0] - 1) / 2))
     )
     return onto.warp(image, size, border=0)
+
+
+def _stretched(size: Size, pixel_aspect: Fraction) -> Size:
+    """Returns the size with square pixels; one side grows, none shrinks."""
+    height, width = size
+    return (height, round(width * pixel_aspect)) if pixel_aspect >= 1 else (round(height / pixel_aspect), width)
+
+
+def _resized(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _evened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -56,7 +56,7 @@ def _extracted(numbers: Sequence[int], video: Path, path: Path, options: ReadOpt
     try:
         with open_video(video) as frames:
             for frame in frames:
-                if frame.index in wanted:
+                if frame.index in wanted and frame.image is not None:
                     target = options.frames / video.name / f"{frame.index:06d}.png"
                     write_image(target, frame.image)
                     written[frame.index] = str(target.absolute())
