@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cairn.datasets.formats import FORMATS, Format
-from cairn.datasets.labels import Labels
+from cairn.datasets.labels import SPLITS, LabeledImage, Labels
 from cairn.errors import OutputError
 
 
@@ -37,7 +38,8 @@ def write_labels(
         labels: The labels.
         path: File or folder.
         form: Name of the format; None selects it by the suffix of the path.
-        split: Split of a folder that has several (YOLO); None is train.
+        split: Split of a folder that has several (YOLO), for all images; None keeps the splits of the labels, and
+            writes images without one as train.
         formats: The registered formats.
 
     Returns:
@@ -56,4 +58,19 @@ def write_labels(
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
     lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
-    return lost + target.write(labels, path, split or "train")
+    if split is None and len(labels.splits) > 1 and not target.splits:
+        lost += (f"splits are not kept: {form} has no field for them, and all images are in one file",)
+    for name in [split] if split else written_splits(labels) if target.splits else ["train"]:
+        images = labels.images if split or not target.splits else _images_of(labels, name)
+        lost += target.write(replace(labels, images=images), path, name)
+    return tuple(dict.fromkeys(lost))
+
+
+def written_splits(labels: Labels) -> list[str]:
+    """Returns the splits that labels are written in: their own; train for images without one."""
+    present = {image.split or "train" for image in labels} or {"train"}
+    return [name for name in SPLITS if name in present]
+
+
+def _images_of(labels: Labels, split: str) -> tuple[LabeledImage, ...]:
+    return tuple(image for image in labels if (image.split or "train") == split)

@@ -60,6 +60,7 @@ class Format:
         write: Writer of one split, which returns a message for each kind of information that the format cannot
             hold; None for a format that is only read. Formats without splits ignore the split.
         splits: Names of the splits that one file or folder may hold.
+        relative: Whether it states coordinates as shares of the image size, so that the size must be right.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Format:
     read: Callable[[Path, ReadOptions], Labels] | None = None
     write: Callable[[Labels, Path, str], tuple[str, ...]] | None = None
     splits: tuple[str, ...] = ()
+    relative: bool = False
 
 
 def first_bytes(path: Path) -> bytes:

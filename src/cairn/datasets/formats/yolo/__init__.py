@@ -26,4 +26,13 @@ def _sniff(path: Path) -> bool:
     return has_key(path, "kpt_shape")
 
 
-FORMAT = Format("yolo", "a YOLO data.yaml or its folder", ("", ".yaml", ".yml"), _sniff, read_yolo, write_yolo, SPLITS)
+FORMAT = Format(
+    "yolo",
+    "a YOLO data.yaml or its folder",
+    ("", ".yaml", ".yml"),
+    _sniff,
+    read_yolo,
+    write_yolo,
+    SPLITS,
+    relative=True,
+)
