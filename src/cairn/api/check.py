@@ -131,9 +131,7 @@ def check(
         return _checked(*read, progress).save(out)
 
 
-def _read(
-    files: list[Path], options: ReadOptions, skeleton: str | None
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def _read(files: list[Path], options: ReadOptions, skeleton: str | None) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Returns labels by the names of the files, or of their splits where they have several; and skipped records."""
     from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels

@@ -15,8 +15,8 @@ from cairn.api.reading import read_options
 from cairn.errors import CairnError, LabelError, OutputError
 
 if TYPE_CHECKING:
-    from cairn.datasets.labels import Labels
     from cairn.datasets.formats import ReadOptions
+    from cairn.datasets.labels import Labels
     from cairn.structures.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
@@ -179,8 +179,8 @@ def _checked(labels: Labels, source: Path, options: _Options) -> Labels:
     Raises:
         LabelError: An image has another size, and invalid records are not skipped.
     """
-    from cairn.datasets.checks.image_sizes import check_sizes, differs, read_sizes
     from cairn.datasets.checks.findings import width_by_height
+    from cairn.datasets.checks.image_sizes import check_sizes, differs, read_sizes
     from cairn.datasets.checks.sanity import WRONG_PLACE
     from cairn.datasets.formats import FORMATS
 

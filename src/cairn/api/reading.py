@@ -36,10 +36,11 @@ def read_options(
         CairnError: A value is impossible.
     """
     from cairn.datasets.formats import ReadOptions
+    from cairn.datasets.formats.format import MIN_CONFIDENCE
 
     check_label_values(split, confidence)
-    given = {} if confidence is None else {"confidence": confidence}
-    return ReadOptions(optional_path(images), split=split, category=category, **given, **others)
+    least = MIN_CONFIDENCE if confidence is None else confidence
+    return ReadOptions(optional_path(images), split=split, confidence=least, category=category, **others)
 
 
 def check_label_values(split: str | None, confidence: float | None) -> None:
@@ -74,7 +75,9 @@ def teaching_labels(labels: Labels, source: str | Path) -> tuple[Labels, Labels 
     """
     from cairn.datasets.splits import split_counts, training_splits, without_test
 
-    fit, held_out = training_splits(labels, source) if "train" in labels.splits else (without_test(labels, source), None)
+    fit, held_out = (
+        training_splits(labels, source) if "train" in labels.splits else (without_test(labels, source), None)
+    )
     if len(labels.splits) > 1:
         used = "train and val" if held_out is not None else " and ".join(fit.splits)
         log.info("%s has %s: using %s", source, split_counts(labels), used)

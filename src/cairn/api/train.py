@@ -108,7 +108,7 @@ class _Labels:
     images: str | Path | None
     val: str | Path | None
     val_images: str | Path | None
-    reading: Mapping[str, Any]
+    reading: dict[str, Any]
 
 
 def _reading_values(split: str | None, confidence: float | None, category: str | None) -> dict[str, Any]:

@@ -68,7 +68,10 @@ def convert(
     category: Category = None,
     part: Annotated[
         SplitName | None,
-        typer.Option(help="Split of a YOLO folder to write. [the split of each image; without splits, the name of SOURCE, or train]", show_default=False),
+        typer.Option(
+            help="Split of a YOLO folder to write all images to. [their own, or else the name of SOURCE, or train]",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
 ) -> None:

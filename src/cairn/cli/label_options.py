@@ -30,6 +30,8 @@ Confidence = Annotated[
 
 Category = Annotated[
     str | None,
-    typer.Option(help="Category to read, where the labels have several. [all with the same keypoints]", show_default=False),
+    typer.Option(
+        help="Category to read, where the labels have several. [all with the same keypoints]", show_default=False
+    ),
 ]
 """`--category`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cairn.datasets.formats import FORMATS, Format
-from cairn.datasets.labels import SPLITS, LabeledImage, Labels
+from cairn.datasets.labels import SPLITS, Labels
 from cairn.errors import OutputError
 
 
@@ -57,11 +57,13 @@ def write_labels(
         splits = f"the splits {', '.join(target.splits)}" if target.splits else "no splits"
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
-    lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
-    if split is None and len(labels.splits) > 1 and not target.splits:
-        lost += (f"splits are not kept: {form} has no field for them, and all images are in one file",)
-    for name in [split] if split else written_splits(labels) if target.splits else ["train"]:
-        images = labels.images if split or not target.splits else _images_of(labels, name)
+    lost = [f"head sizes are skipped: {form} has no field for them"] if heads else []
+    if split is not None or not target.splits:
+        if split is None and len(labels.splits) > 1:
+            lost.append(f"splits are not kept: {form} has no field for them, so all images are in one file")
+        return (*lost, *target.write(labels, path, split or "train"))
+    for name in written_splits(labels):
+        images = tuple(image for image in labels if (image.split or "train") == name)
         lost += target.write(replace(labels, images=images), path, name)
     return tuple(dict.fromkeys(lost))
 
@@ -70,7 +72,3 @@ def written_splits(labels: Labels) -> list[str]:
     """Returns the splits that labels are written in: their own; train for images without one."""
     present = {image.split or "train" for image in labels} or {"train"}
     return [name for name in SPLITS if name in present]
-
-
-def _images_of(labels: Labels, split: str) -> tuple[LabeledImage, ...]:
-    return tuple(image for image in labels if (image.split or "train") == split)

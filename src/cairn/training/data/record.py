@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def record_of(images: Iterable[LabeledImage]) -> dict[str, Any]:
-    """Returns the number of images and instances, and a digest of their names, keypoints, visibility, boxes and classes.
+    """Returns the number of images and instances, and a digest of their names, keypoints, boxes and classes.
 
     The order and the folder of the images do not matter: a data set may be moved.
     """
