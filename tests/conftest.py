@@ -33,10 +33,7 @@ def signals_of_a_terminal() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def log_levels_of_a_library() -> Iterator[None]:
     """As in a program that imports Cairn: commands set levels and a handler for their process."""
-    loggers = [
-        logging.getLogger("cairn"),
-        *(logging.getLogger(f"cairn.{name}") for name in ("api", "methods", "training")),
-    ]
+    loggers = [logging.getLogger(name) for name in ("cairn", "cairn.api", "cairn.methods", "cairn.training")]
     before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     yield
     for logger, level, handlers in before:

@@ -24,10 +24,13 @@ def is_label_folder(path: Path) -> bool:
 def split_counts(labels: Labels) -> str:
     """Returns the splits with their numbers of images, such as `train (8 images), val (4) and test (3)`."""
     counts = [(name, len(labels.of_split(name))) for name in labels.splits]
+    if not counts:
+        return "no splits"
     if loose := sum(image.split is None for image in labels):
         counts.append(("no split", loose))
-    parts = [f"{name} ({count}{' images' if i == 0 else ''})" for i, (name, count) in enumerate(counts)]
-    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]])) if parts else "no splits"
+    (first, number), *others = counts
+    parts = [f"{first} ({number} image{'' if number == 1 else 's'})", *(f"{name} ({count})" for name, count in others)]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 def split_of(labels: Labels, split: str, source: str | Path) -> Labels:

@@ -133,15 +133,17 @@ class _Instances:
         """(N,) index of the image of each instance."""
         return self._places[0]
 
+    def number(self, row: int) -> int:
+        """Returns the number of an instance in its image, from 1."""
+        return int(self._places[1][row]) + 1
+
     def where(self, row: int) -> str:
         """Returns the image of an instance, and its number in there."""
-        images, within = self._places
-        return f"{self.labels.images[images[row]].path.name} (instance {within[row] + 1})"
+        return f"{self.labels.images[self.images[row]].path.name} (instance {self.number(row)})"
 
     def case(self, row: int) -> dict[str, object]:
         """Returns the place of an instance for JSON."""
-        images, within = self._places
-        return {"image": str(self.labels.images[images[row]].path), "instance": int(within[row])}
+        return {"image": str(self.labels.images[self.images[row]].path), "instance": int(self._places[1][row])}
 
     def finding(self, kind: str, what: str, rows: Iterable[int], lines: list[str]) -> Finding:
         """Returns a warning about instances, with one text for each."""
@@ -162,7 +164,7 @@ def _duplicates(table: _Instances) -> list[Finding]:
     copies = duplicate_instances(table.rows, table.images)
     if not copies:
         return []
-    lines = [f"{table.where(row)} = instance {table.case(first)['instance'] + 1}" for row, first in copies.items()]  # type: ignore[operator]
+    lines = [f"{table.where(row)} = instance {table.number(first)}" for row, first in copies.items()]
     verb = "occurs" if len(copies) == 1 else "occur"
     what = f"{counted(len(copies), 'instance')} {verb} twice; a copy is never detected, and counts as missed"
     return [table.finding("duplicate_instances", what, copies, lines)]
@@ -234,7 +236,7 @@ def _corner_boxes(table: _Instances) -> list[int]:
     fit = positive & boxes_fit(annotation, np.where(positive[:, None], as_corners, 0))
     sizes = np.array([image.size[::-1] for image in table.labels], np.float64)[table.images]
     overhang = boxes[:, :2] + boxes[:, 2:] - sizes
-    beyond = np.any(overhang > MIN_OVERHANG * boxes[:, 2:], axis=1) & np.all(boxes[:, :2] >= 0, axis=1)
+    beyond: NDArray[np.bool_] = np.any(overhang > MIN_OVERHANG * boxes[:, 2:], axis=1) & np.all(boxes[:, :2] >= 0, axis=1)
     if not beyond.any() or fit.mean() < MIN_SHARE_OF_CORNERS or fit[beyond].mean() < MIN_SHARE_OF_CORNERS:
         return []
     return np.flatnonzero(beyond & fit).tolist()

@@ -53,7 +53,7 @@ def check_unchanged(sources: Sources, val: Labels, folder: RunFolder, resume: bo
         for name, title in (("train", "training"), ("val", "validation")):
             if before is not None and before[name] != now[name]:
                 raise LabelError(
-                    f"the labels are not those that the run {folder.path} began with: {_counts(now[name], title)}, "
+                    f"{folder.path}: the labels are not those that the run began with: {_counts(now[name], title)}, "
                     f"{_difference(before[name], now[name])}; restore them, or start a new run with "
                     f"--from {quote(str(folder.path))}"
                 )
