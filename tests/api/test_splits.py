@@ -225,7 +225,10 @@ def test_evaluate_warns_of_copies_and_stops_at_other_sizes(
     path.write_text(json.dumps(content))
     assert run("evaluate", evaluated, path, "--out", tmp_path / "wrong") == 2
     error = capsys.readouterr().err
-    assert "labels.json: 1 of 2 images of another size than in the labels: 0.png is 320×320, in the labels 640×320" in error
+    assert (
+        "labels.json: 1 of 2 images of another size than in the labels: 0.png is 320×320, in the labels 640×320"
+        in error
+    )
     assert not (tmp_path / "wrong").exists()
 
 

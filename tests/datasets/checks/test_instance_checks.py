@@ -78,7 +78,10 @@ def test_copies_are_counted_with_the_first_example(right):
     (finding,) = check_instances("set", twice)
     assert finding.kind == "duplicate_instances"
     assert finding.line.startswith("set: 3 instances occur twice")
-    assert "1.png (instance 3) = instance 2; 1.png (instance 4) = instance 1; 1.png (instance 5) = instance 2" in finding.line
+    assert (
+        "1.png (instance 3) = instance 2; 1.png (instance 4) = instance 1; 1.png (instance 5) = instance 2"
+        in finding.line
+    )
     assert [case["instance"] for case in finding.cases] == [2, 3, 4]
 
 
@@ -232,9 +235,7 @@ def test_the_reference_box_is_the_annotated_one_unless_it_does_not_fit(right):
     wrong = replace(rows, boxes=np.zeros_like(rows.boxes))
     assert not boxes_fit(wrong).any()
     np.testing.assert_array_equal(reference_boxes(wrong), keypoint_boxes(rows))
-    np.testing.assert_allclose(
-        keypoint_boxes(rows)[:, 2:], np.ptp(rows.keypoints, axis=1), rtol=1e-5
-    )
+    np.testing.assert_allclose(keypoint_boxes(rows)[:, 2:], np.ptp(rows.keypoints, axis=1), rtol=1e-5)
 
 
 def test_reference_areas_depend_on_no_annotated_area(right):
@@ -249,7 +250,11 @@ def test_reference_areas_depend_on_no_annotated_area(right):
 def test_instances_without_keypoints_have_no_keypoint_box():
     points = np.full((1, len(ANIMAL), 2), np.nan, np.float32)
     nothing = Annotation(
-        points, np.zeros((1, len(ANIMAL)), np.uint8), np.ones((1, 4), np.float32), np.ones(1, np.float32), np.ones(1, bool)
+        points,
+        np.zeros((1, len(ANIMAL)), np.uint8),
+        np.ones((1, 4), np.float32),
+        np.ones(1, np.float32),
+        np.ones(1, bool),
     )
     assert np.isnan(keypoint_boxes(nothing)).all()
     assert boxes_fit(nothing).all()

@@ -100,7 +100,18 @@ def test_a_run_writes_a_model_that_detects(finished, things):
 
 def test_the_names_of_the_files_are_those_of_the_run_folder(finished):
     folder = RunFolder(finished)
-    names = ("recipe", "skeleton", "split", "data", "metrics", "tensorboard", "checkpoints", "model", "curves", "report")
+    names = (
+        "recipe",
+        "skeleton",
+        "split",
+        "data",
+        "metrics",
+        "tensorboard",
+        "checkpoints",
+        "model",
+        "curves",
+        "report",
+    )
     assert {getattr(folder, name) for name in names} == set(finished.iterdir())
     assert {folder.best, folder.last} == set(folder.checkpoints.iterdir())
     assert folder.checkpoint("best") == folder.best

@@ -236,7 +236,9 @@ def _corner_boxes(table: _Instances) -> list[int]:
     fit = positive & boxes_fit(annotation, np.where(positive[:, None], as_corners, 0))
     sizes = np.array([image.size[::-1] for image in table.labels], np.float64)[table.images]
     overhang = boxes[:, :2] + boxes[:, 2:] - sizes
-    beyond: NDArray[np.bool_] = np.any(overhang > MIN_OVERHANG * boxes[:, 2:], axis=1) & np.all(boxes[:, :2] >= 0, axis=1)
+    beyond: NDArray[np.bool_] = np.any(overhang > MIN_OVERHANG * boxes[:, 2:], axis=1) & np.all(
+        boxes[:, :2] >= 0, axis=1
+    )
     if not beyond.any() or fit.mean() < MIN_SHARE_OF_CORNERS or fit[beyond].mean() < MIN_SHARE_OF_CORNERS:
         return []
     return np.flatnonzero(beyond & fit).tolist()
