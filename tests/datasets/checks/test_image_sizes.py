@@ -47,9 +47,7 @@ def test_right_sizes_have_no_findings(labels: Labels) -> None:
 def test_resized_and_cropped_images_are_an_error_with_count_and_example(labels: Labels, size: tuple[int, int]) -> None:
     for image in labels.images[2:4]:
         write_image(image.path, random_image(0, size))
-    message = (
-        rf"set: 2 of 6 images of another size than in the labels: p2x.png is {size[1]}×{size[0]}, in the labels 260×200"
-    )
+    message = rf"set: 2 of 6 images of another size than in the labels: p2x.png is {size[1]}×{size[0]}, in .* 260×200"
     with pytest.raises(LabelError, match=message) as error:
         check_before_use("set", labels)
     assert "\n" not in str(error.value)

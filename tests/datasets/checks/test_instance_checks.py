@@ -220,7 +220,7 @@ def test_areas_from_thin_objects_to_the_whole_box_are_right(right, share):
 
 
 def test_a_line_of_keypoints_may_have_an_area():
-    points = np.zeros((1, len(ANIMAL), 2)) + [100, 80]
+    points = np.zeros((1, len(ANIMAL), 2)) + np.array([100, 80])
     points[0, :, 0] += np.arange(len(ANIMAL)) * 10
     rows = replace(rows_of(points, margin=0), areas=np.array([500], np.float32))
     assert areas_fit(rows).all()
@@ -249,12 +249,7 @@ def test_reference_areas_depend_on_no_annotated_area(right):
 
 def test_instances_without_keypoints_have_no_keypoint_box():
     points = np.full((1, len(ANIMAL), 2), np.nan, np.float32)
-    nothing = Annotation(
-        points,
-        np.zeros((1, len(ANIMAL)), np.uint8),
-        np.ones((1, 4), np.float32),
-        np.ones(1, np.float32),
-        np.ones(1, bool),
-    )
+    hidden, box, one = np.zeros((1, len(ANIMAL)), np.uint8), np.ones((1, 4), np.float32), np.ones(1, np.float32)
+    nothing = Annotation(points, hidden, box, one, np.zeros(1, bool))
     assert np.isnan(keypoint_boxes(nothing)).all()
     assert boxes_fit(nothing).all()

@@ -87,8 +87,8 @@ def epochs_of(run):
 
 def test_a_run_writes_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
-        "recipe.toml", "skeleton.toml", "split.json", "data.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
-        "curves.png", "report",
+        "recipe.toml", "skeleton.toml", "split.json", "data.json", "metrics.csv", "tensorboard", "checkpoints",
+        "model.onnx", "curves.png", "report",
     }  # fmt: skip
     assert epochs_of(finished) == [1, 2, 3]
     model = load(finished / "model.onnx", threads=1)
