@@ -232,12 +232,12 @@ def _corner_boxes(table: _Instances) -> list[int]:
     annotation = table.rows
     boxes = annotation.boxes.astype(np.float64)
     as_corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    positive = (as_corners[:, 2:] > 0).all(axis=1)
-    fit = np.asarray(positive & boxes_fit(annotation, np.where(positive[:, None], as_corners, 0)))
+    positive: NDArray[np.bool_] = np.all(as_corners[:, 2:] > 0, axis=1)
+    fit = positive & boxes_fit(annotation, np.where(positive[:, None], as_corners, 0))
     sizes = np.array([image.size[::-1] for image in table.labels], np.float64)[table.images]
     overhang = boxes[:, :2] + boxes[:, 2:] - sizes
-    far = (overhang > MIN_OVERHANG * boxes[:, 2:]).any(axis=1)
-    beyond = np.asarray(far & (boxes[:, :2] >= 0).all(axis=1))
+    far: NDArray[np.bool_] = np.any(overhang > MIN_OVERHANG * boxes[:, 2:], axis=1)
+    beyond = far & np.all(boxes[:, :2] >= 0, axis=1)
     if not beyond.any() or fit.mean() < MIN_SHARE_OF_CORNERS or fit[beyond].mean() < MIN_SHARE_OF_CORNERS:
         return []
     return np.flatnonzero(beyond & fit).tolist()
