@@ -1,5 +1,6 @@
 """Fixtures that several tests share."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -27,6 +28,17 @@ def signals_of_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def log_levels_of_a_library() -> Iterator[None]:
+    """As in a program that imports Cairn: commands set levels and a handler for their process."""
+    loggers = [logging.getLogger(name) for name in ("cairn", "cairn.api", "cairn.methods", "cairn.training")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_contradicting_arguments_are_errors(totem_model: Path, labels: Path) -> 
         ({"size": 320}, "size: only for a model that is loaded by name or path"),
         ({"settings": {"flip": True}}, "flip: only for a model"),
         ({"mean": "geometric"}, "mean must be joints or pooled"),
-        ({"split": "test"}, "split must be train or val"),
+        ({"split": "dev"}, "split must be train, val or test, got 'dev'"),
         ({"threshold": -1}, "threshold must be positive"),
         ({"settings": {"threads": 3}}, "settings are for the decoder, got threads"),
     ):

@@ -243,7 +243,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([model, longer, "--skeleton", tall], "keypoints of tall that the model's skeleton totem does not have: hat"),
         ([model, labels, "--mean", "geometric"], "mean must be joints or pooled"),
         ([model, labels, "--threshold", "-1"], "threshold must be positive"),
-        ([model, labels, "--split", "test"], "split must be train or val"),
+        ([model, labels, "--split", "dev"], "'dev' is not one of 'train', 'val', 'test'"),
         ([model, labels, "--split", "val"], "have no splits"),
         ([model, labels, "--set", "flip"], "a decoder setting is NAME=VALUE"),
         ([model, labels, "--set", "color=3"], "color"),

@@ -1,6 +1,7 @@
 """Pairing, and the metrics of an evaluation, worked by hand."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,6 +13,7 @@ from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
 from cairn.evaluation.evaluate import evaluate, measure
 from cairn.evaluation.keypoint_metrics import measure_error, measure_pck
+from cairn.evaluation.metrics.oks import match
 from cairn.evaluation.pairing import pair_instances
 from cairn.evaluation.prediction import Predict, predict_all_boxes, predict_in_skeleton
 from cairn.evaluation.protocols import PROTOCOLS, protocol_of
@@ -68,6 +70,30 @@ def test_multiple_instances_pair_by_similarity_and_missed_ones_are_nan() -> None
     np.testing.assert_array_equal(pairs.ground_truth.keypoints[1], [[50, 50], [60, 50]])
     np.testing.assert_array_equal(pairs.predicted, [np.full((2, 2), np.nan), near_last])
     np.testing.assert_array_equal(pairs.matched, [False, True])
+
+
+@pytest.mark.parametrize("area", [0.0, 1e-4, 0.3, 1e7])
+def test_pairs_and_pck_do_not_depend_on_a_wrong_area(area: float) -> None:
+    predictions = [poses([[[12, 10], [21, 11]], [[51, 52], [61, 50]]]), poses([])]
+    right = measure_pck(pair_instances(LABELS, predictions), PROTOCOLS["diagonal"], threshold=0.5)
+    wrong = []
+    for entry in LABELS:
+        areas = np.full(len(entry.annotation), area, np.float32)
+        wrong.append(replace(entry, annotation=replace(entry.annotation, areas=areas)))
+    pairs = pair_instances(replace(LABELS, images=tuple(wrong)), predictions)
+    assert pairs.matched.all()
+    np.testing.assert_array_equal(measure_pck(pairs, PROTOCOLS["diagonal"], threshold=0.5).errors, right.errors)
+
+
+def test_possible_areas_pair_as_annotated() -> None:
+    """A threshold of OKS between the scales of two areas shows which one was used."""
+    rows = LABELS.images[0].annotation[[0]]
+    boxes = np.array([[0, 0, 40, 40]], np.float32)
+    far = poses([[[20, 17], [30, 17]]])
+    matched = {
+        area: match(replace(rows, boxes=boxes, areas=np.array([area], np.float32)), far)[0] for area in (60, 1500)
+    }
+    assert matched == {60: -1, 1500: 0}
 
 
 def test_crops_pair_row_by_row_and_get_the_boxes_of_labeled_instances() -> None:

@@ -255,6 +255,18 @@ def test_image_size_equals_the_size_of_the_image(tmp_path: Path) -> None:
         image_size(tmp_path / "text.jpg")
 
 
+def test_image_size_of_a_webp_whose_orientation_follows_its_pixels(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3)).astype(np.uint8)  # longer than a header is read
+    body = encode(noise, ".webp")[12:]
+    extended = b"VP8X" + struct.pack("<I", 10) + bytes([8, 0, 0, 0]) + (599).to_bytes(3, "little")
+    extended += (399).to_bytes(3, "little")
+    exif = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, 6, 0, 0)
+    content = b"WEBP" + extended + body + b"EXIF" + struct.pack("<I", len(exif)) + exif
+    path = tmp_path / "turned.webp"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+    assert image_size(path) == read_image(path).shape[:2] == (600, 400)
+
+
 def test_image_size_of_a_rotated_tiff(tmp_path: Path) -> None:
     plain = bytearray(encode(corners(), ".tif"))
     (directory,) = struct.unpack_from("<I", plain, 4)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cairn.api.progress import Progress, counter, output_folder
+from cairn.api.reading import read_options
 from cairn.arguments import checked
 from cairn.errors import LabelError
 from cairn.wording import counted
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from cairn.datasets.checks.check import Check
     from cairn.datasets.checks.findings import Finding
     from cairn.datasets.checks.suspicious import SuspiciousAnnotation
+    from cairn.datasets.formats import ReadOptions
+    from cairn.datasets.labels import Labels
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +91,9 @@ def check(
     val: str | Path | None = None,
     images: str | Path | None = None,
     skeleton: str | None = None,
+    split: str | None = None,
+    confidence: float | None = None,
+    category: str | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
@@ -99,6 +108,10 @@ def check(
         val: Labels to validate on; the same as another item of `labels`.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         skeleton: Joints to check: name of a skeleton, or a .toml file. Default: the labels'.
+        split: Split to check: train, val or test. Default: each split of a file as a set of its own.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
+            predictions. Default: 0.5.
+        category: Category to check, where the labels have several. Default: all with the same keypoints.
         out: Folder to write the report into. Default: none is written; see `CheckReport.save`.
         progress: Called with the task, the number of images done, and their total.
 
@@ -114,33 +127,43 @@ def check(
     files += [Path(val)] if val else []
     if len({file.resolve() for file in files}) < len(files):
         raise LabelError("a label file is given twice: each of its images would be in both splits")
-    read = _read(files, images, skeleton)
+    read = _read(files, read_options(images, split, confidence, category), skeleton)
     if out is None:
         return _checked(*read, progress)
     with output_folder(Path(out), prepare_check_folder):
         return _checked(*read, progress).save(out)
 
 
-def _read(
-    files: list[Path], images: str | Path | None, skeleton: str | None
-) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Returns labels and skipped records by the names of the files."""
-    from cairn.datasets.formats import ReadOptions
+def _read(files: list[Path], options: ReadOptions, skeleton: str | None) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Returns labels by the names of the files, or of their splits where they have several; and skipped records."""
     from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
 
     joints = load_skeleton(skeleton) if skeleton else None
-    folder = Path(images) if images else None
     sets: dict[str, Any] = {}
     skipped: dict[str, list[str]] = {}
     for file in files:
         name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
         problems = Problems(skip=True)
-        sets[name] = read_labels(file, ReadOptions(folder, skeleton=joints, missing_ok=True, problems=problems))
+        labels = read_labels(file, replace(options, skeleton=joints, missing_ok=True, problems=problems))
+        sets.update(_by_split(name, labels))
         skipped[name] = problems.skipped
-        joints = joints or sets[name].skeleton
+        joints = joints or labels.skeleton
     return sets, skipped
+
+
+def _by_split(name: str, labels: Labels) -> dict[str, Labels]:
+    """Returns the splits of labels as sets of their own, if there are several; logs them."""
+    from cairn.datasets.splits import split_counts
+
+    if len(labels.splits) < 2:
+        return {name: labels}
+    log.info("%s has %s: checked as separate sets", name, split_counts(labels))
+    sets = {f"{name} {split}": labels.of_split(split) for split in labels.splits}
+    if loose := tuple(image for image in labels if image.split is None):
+        sets[f"{name} without split"] = replace(labels, images=loose)
+    return sets
 
 
 def _checked(sets: dict[str, Any], skipped: dict[str, list[str]], progress: Progress | None) -> CheckReport:

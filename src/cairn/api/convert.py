@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cairn.api.settings import optional_path
+from cairn.api.reading import read_options
 from cairn.arguments import checked
-from cairn.errors import CairnError, OutputError
+from cairn.errors import CairnError, LabelError, OutputError
 from cairn.wording import counted
 
 if TYPE_CHECKING:
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.labels import Labels
     from cairn.structures.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,6 +77,8 @@ def convert(
     skeleton: str | None = None,
     skip_bad: bool = False,
     split: str | None = None,
+    confidence: float | None = None,
+    category: str | None = None,
     part: str | None = None,
     overwrite: bool = False,
 ) -> Conversion:
@@ -94,8 +100,13 @@ def convert(
         images: Folder of the images. Default: where the annotation tool puts them.
         skeleton: Name of a skeleton, .toml, or mmpose's .py: joints by name, limbs, flip pairs, sigmas.
         skip_bad: Whether to skip records that cannot be used.
-        split: Split of `source` to convert, where one file holds several: train, val or test.
-        part: Split of a YOLO folder to write. Default: the name of `source`, or train.
+        split: Split of `source` to convert, where it has several: train, val or test. Default: all; a YOLO folder
+            keeps them apart.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
+            predictions. Default: 0.5.
+        category: Category to convert, where the labels have several. Default: all with the same keypoints.
+        part: Split of a YOLO folder to write all images to. Default: their own; for labels without splits, the name
+            of `source`, or train.
         overwrite: Whether to overwrite existing files.
 
     Raises:
@@ -105,17 +116,18 @@ def convert(
         MissingExtra: Reading or writing the format needs an extra.
     """
     from cairn.datasets.formats import mmpose
-    from cairn.datasets.labels import SPLITS
+    from cairn.datasets.problems import Problems
     from cairn.datasets.writing import form_by_name
 
     source, target = Path(source), Path(target)
     form = to or ("toml" if target.suffix == ".toml" else form_by_name(target))
     if source.suffix == ".py" and (form == "toml" or not mmpose.FORMAT.sniff(source)):
         return _skeleton_alone(source, target, form, overwrite)
-    if part is None and form == "yolo":
-        part = source.stem if source.stem in SPLITS else "train"
-    _check_free(target / "images" / part if form == "yolo" and part else target, source, overwrite)
-    return _converted(source, target, _Options(form, optional_path(images), skeleton, skip_bad, split, part, overwrite))
+    problems = Problems(skip_bad)
+    reading = read_options(images, split, confidence, category, problems=problems)
+    if form != "yolo":  # the splits of a YOLO folder are known after reading
+        _check_free(target, source, overwrite)
+    return _converted(source, target, _Options(form, reading, skeleton, part, overwrite))
 
 
 @dataclass(frozen=True)
@@ -123,10 +135,8 @@ class _Options:
     """The options of a conversion."""
 
     form: str
-    images: Path | None
+    reading: ReadOptions
     skeleton: str | None
-    skip_bad: bool
-    split: str | None
     part: str | None
     overwrite: bool
 
@@ -145,21 +155,18 @@ def _skeleton_alone(source: Path, target: Path, form: str, overwrite: bool) -> C
 
 def _converted(source: Path, target: Path, options: _Options) -> Conversion:
     """Converts labels, and writes their skeleton."""
-    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.formats.skeleton_file import read_skeleton, skeleton_beside, write_skeleton
     from cairn.datasets.limbs import infer_limbs, skeleton_origins
-    from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.datasets.writing import write_labels
 
     given = read_skeleton(options.skeleton) if options.skeleton else None
     only_skeleton = options.form == "toml"
-    problems = Problems(options.skip_bad)
-    split: Any = options.split
+    problems = options.reading.problems
     with _frames_folder(target, keep=options.form not in ("yolo", "toml")) as frames:
-        labels = read_labels(
-            source, ReadOptions(options.images, skeleton=given, split=split, problems=problems, frames=frames)
-        )
+        labels = read_labels(source, replace(options.reading, skeleton=given, frames=frames))
+        labels = labels if only_skeleton else _checked(labels, source, options)
+        part = _part(labels, source, target, options)
         limbs_given = bool(labels.skeleton.limbs) or given is not None
         if given is None:
             labels = infer_limbs(labels)
@@ -167,11 +174,62 @@ def _converted(source: Path, target: Path, options: _Options) -> Conversion:
         title = f"Skeleton of {source.name}. Correct what is wrong here."
         notes = tuple(skeleton_origins(labels.skeleton, limbs_given))
         is_new = not _is_present(labels.skeleton, definition, options)
-        lost = () if only_skeleton else write_labels(labels, target, options.form, options.part)
+        lost = () if only_skeleton else write_labels(labels, target, options.form, part)
     if is_new:
         write_skeleton(labels.skeleton, definition, (title, *notes))
     written = definition if is_new else None
     return Conversion(target, labels.skeleton, labels, written, notes, tuple(lost), tuple(problems.skipped))
+
+
+def _checked(labels: Labels, source: Path, options: _Options) -> Labels:
+    """Returns the labels whose images have the size that the labels state, where the target needs it.
+
+    Raises:
+        LabelError: An image has another size, and invalid records are not skipped.
+    """
+    from cairn.datasets.checks.findings import width_by_height
+    from cairn.datasets.checks.image_sizes import check_sizes, differs, read_sizes
+    from cairn.datasets.checks.sanity import WRONG_PLACE
+    from cairn.datasets.formats import FORMATS
+
+    sizes = read_sizes(labels)
+    wrong = [finding for finding in check_sizes(source.name, labels, sizes) if finding.level == "error"]
+    relative = any(known.relative for known in FORMATS if known.name == options.form)
+    if not wrong or not relative:
+        for finding in wrong:
+            log.warning("%s", finding.line)
+        return labels
+    problems = options.reading.problems
+    if not problems.skip:
+        raise LabelError(f"{wrong[0].line}: {WRONG_PLACE}, or pass --skip-bad")
+    problems.skipped += [
+        f"{case['image']} is {width_by_height(case['size_of_file'])}, in the labels "
+        f"{width_by_height(case['size_in_labels'])}"
+        for case in wrong[0].cases
+    ]
+    kept = [image for image, size in zip(labels, sizes, strict=True) if not differs(image, size)]
+    if not any(image.annotation.labeled.any() for image in kept):
+        raise LabelError(f"{wrong[0].line}: {WRONG_PLACE}; no other image has an annotated instance")
+    return replace(labels, images=tuple(kept))
+
+
+def _part(labels: Labels, source: Path, target: Path, options: _Options) -> str | None:
+    """Returns the split to write all images to; None keeps their own splits.
+
+    Raises:
+        OutputError: A split of a YOLO folder exists and is not to be overwritten.
+    """
+    from cairn.datasets.labels import SPLITS
+    from cairn.datasets.writing import written_splits
+
+    part = options.part
+    if options.form != "yolo":
+        return part
+    if part is None and not labels.splits:
+        part = source.stem if source.stem in SPLITS else "train"
+    for name in [part] if part else written_splits(labels):
+        _check_free(target / "images" / name, source, options.overwrite)
+    return part
 
 
 @contextmanager

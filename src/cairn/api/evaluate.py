@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, output_folder
+from cairn.api.reading import evaluation_labels, read_options
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
 from cairn.api.settings import Settings
@@ -17,10 +19,13 @@ from cairn.errors import CairnError, LabelError, ModelError
 
 if TYPE_CHECKING:
     from cairn.api.models import Model
+    from cairn.datasets.formats import ReadOptions
     from cairn.datasets.labels import Labels
     from cairn.evaluation.metrics.pck import Mean
     from cairn.evaluation.protocols import Protocol
     from cairn.inference.predictor import Predictor
+
+log = logging.getLogger(__name__)
 
 SCALE_GAP = 0.25
 """Default difference between two test-time scales."""
@@ -37,6 +42,8 @@ def evaluate(
     mean: str = "joints",
     skeleton: str | None = None,
     split: str | None = None,
+    confidence: float | None = None,
+    category: str | None = None,
     limit: int | None = None,
     size: int | None = None,
     net_resolution: str | None = None,
@@ -66,7 +73,10 @@ def evaluate(
         threshold: Threshold of PCK, as a share of that length. Default: the published one.
         mean: Mean of PCK: "joints" (equal weights) or "pooled".
         skeleton: Joints to measure: name of a skeleton, or a .toml file. Default: the model's.
-        split: Split of a published set that has several in one file: "train" or "val".
+        split: Split of the labels: train, val or test. Default: val, otherwise test, otherwise all images.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
+            predictions. Default: 0.5.
+        category: Category to measure, where the labels have several. Default: all with the same keypoints.
         limit: Maximum number of images.
         size: Input size: longest side in pixels. Default: the model's.
         net_resolution: Input width and height, "WxH"; -1 for a side that follows from the image.
@@ -84,7 +94,7 @@ def evaluate(
     Raises:
         CairnError: The arguments contradict one another.
         ModelError: A model cannot be used.
-        LabelError: The labels do not fit the model or the metric.
+        LabelError: The labels do not fit the model, the metric or their images.
         ImageError: An image cannot be read.
         MissingExtra: OKS is measured and the extra `train` is not installed.
         OutputError: The folder cannot be written to, or holds a report.
@@ -92,7 +102,7 @@ def evaluate(
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
 
-    part = _split(split)
+    source = _Source(Path(labels), read_options(images, split, confidence, category), limit)
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:
         raise CairnError(f"threshold must be positive, got {threshold:g}")
@@ -103,7 +113,7 @@ def evaluate(
         raise ModelError("no model to evaluate: give one, or a list of several")
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
-    ground_truth = _ground_truth(Path(labels), images, skeleton or predictors[0].spec.skeleton, part, limit)
+    ground_truth = _ground_truth(source, skeleton or predictors[0].spec.skeleton)
     named = dict(zip(names, predictors, strict=True))
 
     def measured() -> Report | Comparison:
@@ -116,6 +126,15 @@ def evaluate(
 
     with output_folder(Path(out), prepare_report_folder):
         return measured().save(out)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The ground truth: a file or folder, how it is read, and the maximum number of its images."""
+
+    labels: Path
+    options: ReadOptions
+    limit: int | None
 
 
 @dataclass(frozen=True)
@@ -133,12 +152,6 @@ def _mean(mean: str) -> Mean:
     return "pooled" if mean == "pooled" else "joints"
 
 
-def _split(split: str | None) -> Literal["train", "val"] | None:
-    if split not in (None, "train", "val"):
-        raise CairnError(f"split must be train or val, got {split!r}")
-    return None if split is None else "train" if split == "train" else "val"
-
-
 def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     """Returns unique names: the models' own, or the paths where two models have the same."""
     paths = [str(model.folder if isinstance(model, Run) else model) for model in given]
@@ -147,21 +160,22 @@ def _names(own: Sequence[str], given: Sequence[Model]) -> list[str]:
     return [name if own.count(name) == 1 else path for name, path in zip(own, paths, strict=True)]
 
 
-def _ground_truth(
-    labels: Path, images: str | Path | None, skeleton: Any, split: Literal["train", "val"] | None, limit: int | None
-) -> Labels:
-    """Reads the ground truth in the joints to measure."""
-    from cairn.datasets.formats import ReadOptions
+def _ground_truth(source: _Source, skeleton: Any) -> Labels:
+    """Reads and checks the ground truth in the joints to measure."""
+    from cairn.datasets.checks.sanity import check_before_use
     from cairn.datasets.reading import read_labels
     from cairn.structures.skeleton import load_skeleton
 
     joints = load_skeleton(skeleton) if isinstance(skeleton, str) else skeleton
-    ground_truth = read_labels(labels, ReadOptions(Path(images) if images else None, skeleton=joints, split=split))
-    if not limit:
-        return ground_truth
-    ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
-    if not any(image.annotation.labeled.any() for image in ground_truth):
-        raise LabelError(f"the first {limit} images of {labels} have no labeled instance: raise --limit")
+    ground_truth = read_labels(source.labels, replace(source.options, skeleton=joints))
+    if source.options.split is None:
+        ground_truth = evaluation_labels(ground_truth, source.labels)
+    if limit := source.limit:
+        ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
+        if not any(image.annotation.labeled.any() for image in ground_truth):
+            raise LabelError(f"the first {limit} images of {source.labels} have no labeled instance: raise --limit")
+    for line in check_before_use(source.labels.name, ground_truth):
+        log.warning("%s", line)
     return ground_truth
 
 

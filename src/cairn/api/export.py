@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
+from cairn.api.reading import calibration_labels, evaluation_labels
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path, with_settings
 from cairn.arguments import checked
@@ -185,7 +186,10 @@ def _images(
     from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
 
-    validation = read_labels(data.labels, ReadOptions(data.images, skeleton=spec.skeleton)) if data.labels else None
+    validation = None
+    if data.labels:
+        given = read_labels(data.labels, ReadOptions(data.images, skeleton=spec.skeleton))
+        validation = evaluation_labels(given, data.labels)
     calibration, rest = _calibration(spec, data, divide=validation is None)
     validation = validation or rest
     if run and not (data.calibrate and data.labels):
@@ -201,14 +205,16 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
     """Returns the images of `calibrate`, and the labels among them that are kept to measure on."""
     from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
+    from cairn.datasets.splits import is_label_folder
     from cairn.media.sources import find_sources
     from cairn.training.exporting.quantization import spread
 
     if data.calibrate is None:
         return None, None
-    if data.calibrate.is_dir():
+    if data.calibrate.is_dir() and not is_label_folder(data.calibrate):
         return [each.name.path for each in find_sources([str(data.calibrate)]) if not each.is_clip], None
     given = read_labels(data.calibrate, ReadOptions(data.images, skeleton=spec.skeleton))
+    given = calibration_labels(given, data.calibrate)
     if not divide:
         return given, None
     calibration: Any = spread(given, max(1, len(given) // 2))  # labels stay labels

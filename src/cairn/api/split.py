@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from cairn.api.progress import Progress, counter, output_folder
 from cairn.arguments import checked
-from cairn.errors import CairnError, OutputError
+from cairn.errors import CairnError, LabelError, OutputError
 from cairn.wording import counted
 
 if TYPE_CHECKING:
@@ -84,13 +85,14 @@ def split(
 
     Raises:
         CairnError: `share` is not between 0 and 1, or given with `split_file`, as `seed` may not be either.
-        LabelError: The labels cannot be used, or the split is of other labels.
+        LabelError: The labels cannot be used or have several splits already, or the split is of other labels.
         OutputError: The folder holds a split already, or cannot be written to.
     """
     from cairn.datasets.formats import ReadOptions
     from cairn.datasets.formats.coco import write_coco
     from cairn.datasets.reading import read_labels
     from cairn.datasets.split import write_split
+    from cairn.datasets.splits import split_counts, training_splits
     from cairn.files import ensure_writable_folder
 
     if split_file is not None and (share is not None or seed is not None):
@@ -100,6 +102,13 @@ def split(
     if not 0 < share < 1:
         raise CairnError(f"share must be between 0 and 1, got {share:g}")
     read = read_labels(Path(labels), ReadOptions(Path(images) if images else None))
+    if split_file is not None:
+        read, _ = training_splits(read, labels)  # what a run divides
+    elif len(read.splits) > 1:
+        raise LabelError(
+            f"{labels} is divided already, into {split_counts(read)}: cairn train uses these splits; to divide one of "
+            f"them, convert it first: cairn convert {quote(str(labels))} train.json --split train"
+        )
     folder = Path(out)
     if taken := [folder / name for name in FILES if (folder / name).exists()]:
         raise OutputError(f"{taken[0]} exists: give another folder")

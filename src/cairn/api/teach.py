@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.reading import evaluation_labels, teaching_labels
 from cairn.api.settings import optional_path
 from cairn.arguments import checked
 from cairn.errors import OutputError, RecipeError
@@ -101,9 +102,9 @@ def teach(
 
     Args:
         run: Run of `cairn.discover`.
-        labels: Labels of some images, with one instance each.
+        labels: Labels of some images, with one instance each; of labels with splits, those of train.
         images: Folder of the images of `labels`. Default: images/ beside the labels, or their own folder.
-        val: Labels to measure the error on. Default: cross-validation on `labels`.
+        val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
         ridge: Whether to use ridge regression toward nearby landmarks instead of the paper's least squares.
@@ -137,20 +138,18 @@ def teach(
     recipe = _landmarks_recipe(folder)
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
-    ground_truth = read_labels(
-        Path(labels), ReadOptions(optional_path(images), skeleton=load_skeleton(skeleton) if skeleton else None)
-    )
+    joints = load_skeleton(skeleton) if skeleton else None
+    given = read_labels(Path(labels), ReadOptions(optional_path(images), skeleton=joints))
+    ground_truth, measured_on = teaching_labels(given, labels)
     if limit:
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
     detector = MirroredDetector(module.detector) if mirror else module.detector
     predict = teaching.landmark_predictor(detector, spec)
     examples = teaching.examples_of(predict, ground_truth)
-    held_out = None
     if val is not None:
-        held_out = teaching.examples_of(
-            predict,
-            read_labels(Path(val), ReadOptions(optional_path(val_images or images), skeleton=ground_truth.skeleton)),
-        )
+        options = ReadOptions(optional_path(val_images or images), skeleton=ground_truth.skeleton)
+        measured_on = evaluation_labels(read_labels(Path(val), options), val)
+    held_out = None if measured_on is None else teaching.examples_of(predict, measured_on)
     protocol = protocol_of(metric) if metric else teaching.default_length(examples if held_out is None else held_out)
     kind: Kind = "ridge" if ridge else "paper"
     regressor = teaching.fit(examples, kind)

@@ -27,6 +27,9 @@ def train(
     val: str | Path | None = None,
     images: str | Path | None = None,
     val_images: str | Path | None = None,
+    split: str | None = None,
+    confidence: float | None = None,
+    category: str | None = None,
     method: str | None = None,
     recipe: str | Path | None = None,
     pretrained: str | Path | Run | None = None,
@@ -49,9 +52,14 @@ def train(
 
     Args:
         data: Labels to train on, a file or a folder; or a recipe (.toml).
-        val: Labels to validate on. Default: a held-out split of `data`.
+        val: Labels to validate on. Default: the split val of `data`, or where it has none, a held-out share.
         images: Folder of the images of `data`. Default: images/ beside the labels, or their own folder.
         val_images: Folder of the images of `val`. Default: as `images`.
+        split: Split of `data` to train on: train, val or test. Default: train, or all images where `data` has no
+            splits.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
+            predictions. Default: 0.5.
+        category: Category to train on, where the labels have several. Default: all with the same keypoints.
         method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, "imagenet", or "none" to train from
@@ -85,7 +93,7 @@ def train(
     request = _Request(
         recipe=recipe,
         method=method,
-        data=_Labels(data, images, val, val_images),
+        data=_Labels(data, images, val, val_images, _reading_values(split, confidence, category)),
         values={key: value for key, value in values.items() if value is not None},
         settings=settings,
         out=None if out is None else Path(out),
@@ -96,12 +104,22 @@ def train(
 
 @dataclass(frozen=True)
 class _Labels:
-    """Label files and the folders of their images."""
+    """Label files, the folders of their images, and how they are read (`LabelSource`)."""
 
     train: str | Path | None
     images: str | Path | None
     val: str | Path | None
     val_images: str | Path | None
+    reading: dict[str, Any]
+
+
+def _reading_values(split: str | None, confidence: float | None, category: str | None) -> dict[str, Any]:
+    """Returns how labels are read, as values of a source of a recipe."""
+    from cairn.api.reading import check_label_values
+
+    check_label_values(split, confidence)
+    values = {"split": split, "confidence": confidence, "category": category}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -125,7 +143,9 @@ def _plan(request: _Request) -> TrainingPlan:
     if request.resume:
         if request.out is None:
             raise RecipeError("resume needs the folder of the run: --out RUN")
-        others = (request.values, request.recipe, request.method, data.train, data.val, request.settings)
+        others = (
+            request.values, request.recipe, request.method, data.train, data.val, data.reading, request.settings
+        )  # fmt: skip
         if any(bool(value) for value in others):
             raise RecipeError("resume uses the recipe of the run: give no other option beside --out")
     tables = _tables(request)
@@ -142,6 +162,8 @@ def _tables(request: _Request) -> dict[str, Any]:
     data, recipe = request.data, request.recipe
     if (data.images and not data.train) or (data.val_images and not data.val):
         raise RecipeError("--images needs labels to train on, and --val-images needs --val")
+    if data.reading and not data.train:
+        raise RecipeError(f"--{next(iter(data.reading))} needs labels to train on: set it in data.train of the recipe")
     if request.resume and request.out:
         recipe = recipe_to_resume(request.out)
     if recipe and request.method:
@@ -152,10 +174,11 @@ def _tables(request: _Request) -> dict[str, Any]:
     if request.method:
         put(tables, "method", request.method)
     if data.train:
-        put(tables, "data.train", [label_source(data.train, data.images)])
+        put(tables, "data.train", [label_source(data.train, data.images) | data.reading])
         put(tables, "data.val", [])
     if data.val:
-        put(tables, "data.val", [label_source(data.val, data.val_images or data.images)])
+        reading = {key: value for key, value in data.reading.items() if key != "split"}
+        put(tables, "data.val", [label_source(data.val, data.val_images or data.images) | reading])
     return tables
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.label_options import Category, Confidence, SplitName
+
 if TYPE_CHECKING:
     from cairn.datasets.checks.check import Check
 
@@ -27,6 +29,12 @@ def check(
         str | None,
         typer.Option(help="Joints to check: name of a skeleton, or a .toml file. [the labels']", show_default=False),
     ] = None,
+    split: Annotated[
+        SplitName | None,
+        typer.Option(help="Split to check. [each split of LABELS as a set of its own]", show_default=False),
+    ] = None,
+    confidence: Confidence = None,
+    category: Category = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report. [a new one: check-LABELS]", show_default=False)
     ] = None,
@@ -40,12 +48,24 @@ def check(
     cairn check train.json --val val.json
     """
     from cairn.api.check import check as validate
+    from cairn.cli.logs import API, show_log
     from cairn.cli.progress import bars
     from cairn.files import unused_folder
 
+    show_log(API)
     folder = out or unused_folder(f"check-{labels[0].stem}")
     with bars() as progress:
-        report = validate(labels, val=val, images=images, skeleton=skeleton, out=folder, progress=progress)
+        report = validate(
+            labels,
+            val=val,
+            images=images,
+            skeleton=skeleton,
+            split=split.value if split else None,
+            confidence=confidence,
+            category=category,
+            out=folder,
+            progress=progress,
+        )
     _print(report.result)
     print(f"{', '.join(entry.name for entry in report.files)} -> {folder}", file=sys.stderr)
     if report.status:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.label_options import Category, Confidence, SplitName
+
 if TYPE_CHECKING:
     from cairn.api.convert import Conversion
 
@@ -28,14 +30,6 @@ class Format(StrEnum):
     LABELME = "labelme"
     LABEL_STUDIO = "label_studio"
     TOML = "toml"
-
-
-class SplitName(StrEnum):
-    """Splits of a data set."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
 
 
 def convert(
@@ -73,11 +67,16 @@ def convert(
     ] = False,
     split: Annotated[
         SplitName | None,
-        typer.Option(help="Split of SOURCE to convert, where one file holds several. [all]", show_default=False),
+        typer.Option(help="Split of SOURCE to convert, where it has several. [all]", show_default=False),
     ] = None,
+    confidence: Confidence = None,
+    category: Category = None,
     part: Annotated[
         SplitName | None,
-        typer.Option(help="Split of a YOLO folder to write. [the name of SOURCE, or train]", show_default=False),
+        typer.Option(
+            help="Split of a YOLO folder to write all images to. [their own, or else the name of SOURCE, or train]",
+            show_default=False,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
 ) -> None:
@@ -90,6 +89,9 @@ def convert(
     cairn convert labels.slp mice.json --skeleton mice.skeleton.toml --overwrite
     """
     from cairn.api.convert import convert as run
+    from cairn.cli.logs import API, show_log
+
+    show_log(API)
 
     conversion = run(
         source,
@@ -99,6 +101,8 @@ def convert(
         skeleton=skeleton,
         skip_bad=skip_bad,
         split=split.value if split else None,
+        confidence=confidence,
+        category=category,
         part=part.value if part else None,
         overwrite=overwrite,
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cairn.cli.label_options import Category, Confidence, SplitName
 from cairn.errors import CairnError
 
 
@@ -45,9 +46,11 @@ def evaluate(
         typer.Option(help="Joints to measure: name of a skeleton, or a .toml file. [the model's]", show_default=False),
     ] = None,
     split: Annotated[
-        str | None,
-        typer.Option(help="Split of a published set with several in one file: train or val.", show_default=False),
+        SplitName | None,
+        typer.Option(help="Split of the labels. [val, otherwise test, otherwise all images]", show_default=False),
     ] = None,
+    confidence: Confidence = None,
+    category: Category = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default=False)] = None,
     size: Annotated[
         int | None,
@@ -83,10 +86,12 @@ def evaluate(
     """
     from cairn.api.evaluate import evaluate as measure
     from cairn.api.report import Comparison
+    from cairn.cli.logs import API, show_log
     from cairn.cli.metrics import print_comparison, print_report
     from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
 
+    show_log(API)
     *models, labels = given
     if not models:
         raise CairnError(f"expected one or several models and, last, the labels to measure on; got only {labels}")
@@ -101,7 +106,9 @@ def evaluate(
             threshold=threshold,
             mean=mean,
             skeleton=skeleton,
-            split=split,
+            split=split.value if split else None,
+            confidence=confidence,
+            category=category,
             limit=limit,
             size=size,
             net_resolution=net_resolution,

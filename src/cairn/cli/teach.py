@@ -24,7 +24,9 @@ def teach(
     ] = None,
     val: Annotated[
         Path | None,
-        typer.Option(help="Labels to measure the error on. [cross-validation on LABELS]", show_default=False),
+        typer.Option(
+            help="Labels to measure the error on. [the split val of LABELS, or cross-validation]", show_default=False
+        ),
     ] = None,
     val_images: Annotated[
         Path | None, typer.Option(help="Folder of the validation images. [as --images]", show_default=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cairn.cli.label_options import Category, Confidence, SplitName
 from cairn.errors import RecipeError
 
 
@@ -21,11 +22,20 @@ def train(
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
     val: Annotated[
-        Path | None, typer.Option(help="Labels to validate on. [a held-out split of LABELS]", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Labels to validate on. [the split val of LABELS, or a held-out share of them]", show_default=False
+        ),
     ] = None,
     val_images: Annotated[
         Path | None, typer.Option(help="Folder of the validation images. [as --images]", show_default=False)
     ] = None,
+    split: Annotated[
+        SplitName | None,
+        typer.Option(help="Split of LABELS to train on. [train, or all images without splits]", show_default=False),
+    ] = None,
+    confidence: Confidence = None,
+    category: Category = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -90,6 +100,9 @@ def train(
         images=images,
         val=val,
         val_images=val_images,
+        split=split.value if split else None,
+        confidence=confidence,
+        category=category,
         method=method,
         pretrained=pretrained,
         out=out,

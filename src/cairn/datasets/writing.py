@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cairn.datasets.formats import FORMATS, Format
-from cairn.datasets.labels import Labels
+from cairn.datasets.labels import SPLITS, Labels
 from cairn.errors import OutputError
 
 
@@ -63,5 +63,13 @@ def write_labels(
         splits = f"the splits {', '.join(target.splits)}" if target.splits else "no splits"
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
     heads = any(image.annotation.heads is not None for image in labels)
-    lost = (f"head sizes are skipped: {form} has no field for them",) if heads else ()
-    return lost + target.write(labels, path, split or "")
+    lost = [f"head sizes are skipped: {form} has no field for them"] if heads else []
+    if split is None and not target.splits and len(labels.splits) > 1:
+        lost.append(f"splits are not kept: {form} has no field for them, so all images are in one file")
+    return tuple(dict.fromkeys((*lost, *target.write(labels, path, split or ""))))
+
+
+def written_splits(labels: Labels) -> list[str]:
+    """Returns the splits that labels are written in: their own; train for images without one."""
+    present = {image.split or "train" for image in labels} or {"train"}
+    return [name for name in SPLITS if name in present]

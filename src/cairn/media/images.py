@@ -6,9 +6,10 @@ OpenCV accepts truncated files silently.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ MAX_PIXELS = 200_000_000
 JPEG_QUALITY = 92
 
 HEADER_BYTES = 1 << 17  # contains the size of nearly every image
+FIRST_BYTES = 1 << 12  # contains that of most JPEG files
 
 
 @dataclass(frozen=True)
@@ -173,16 +175,27 @@ def image_size(path: str | Path) -> Size:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
-            try:
-                header = read_header(start)
-            except ImageError:  # a large preview may precede the size
-                header = read_header(start + file.read())
+            header = _header_of(file)
     except OSError as error:
         raise ImageError(f"cannot read {path}: {error.strerror or error}") from None
     except ImageError as error:
         raise ImageError(f"{path} {error}") from None
     return header.size[::-1] if swaps_axes(header.orientation) else header.size
+
+
+def _header_of(file: BinaryIO) -> Header:
+    """Returns the header of an image file; reads no more of it than size and orientation need."""
+    start = file.read(FIRST_BYTES)
+    if start.startswith(b"\xff\xd8"):  # in a JPEG, the orientation precedes the size
+        with suppress(ImageError):
+            return read_header(start)
+    start += file.read(HEADER_BYTES - len(start))
+    if start.startswith(b"RIFF"):  # in a WebP, the orientation follows the pixels
+        return read_header(start + file.read())
+    try:
+        return read_header(start)
+    except ImageError:  # a large preview may precede the size
+        return read_header(start + file.read())
 
 
 def write_image(path: str | Path, image: NDArray[np.uint8]) -> None:

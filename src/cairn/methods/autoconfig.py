@@ -45,13 +45,13 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     from cairn.training.autoconfig.machine import measure_machine
     from cairn.training.backbones.imagenet import IMAGENET
     from cairn.training.checkpoints.pretrained import read_start
-    from cairn.training.data.sources import read_source
+    from cairn.training.data.sources import read_training_images
     from cairn.training.recipe import NOTHING, LabelSource
     from cairn.training.recipe_tables import check_recipe
 
     source = LabelSource.model_validate(tables["data"]["train"][0])
     skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
-    facts = measure_labels(read_source(source, skeleton))
+    facts = measure_labels(read_training_images(source, skeleton))
     named = tables.get("pretrained") not in (None, NOTHING, IMAGENET)
     start = read_start(str(tables["pretrained"])) if named else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")

@@ -9,12 +9,16 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from cairn.datasets.formats.format import MIN_CONFIDENCE
 from cairn.inference.network import MAX_THREADS
 from cairn.training.data.augmentation import Augmentation
 from cairn.training.toml import to_toml
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+
+SplitName = Literal["train", "val", "test"]
+"""A split of a data set (`cairn.datasets.labels.SPLITS`)."""
 
 NOTHING = "none"
 """Value of `pretrained` for training from scratch."""
@@ -34,6 +38,10 @@ class LabelSource(Section):
     Attributes:
         labels: The label file.
         images: The folder of its images; None for the default of the format.
+        split: Split of the labels to use. None trains on train and validates on val, where the labels have splits.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled, where the labels are
+            predictions.
+        category: Name of the category to use, where the labels have several; None takes all.
         unlabeled: Meaning of a keypoint without a label: "absent" (COCO: it is not visible, its heatmap is empty) or
             "unknown" (it may be visible, so its heatmap adds no loss in that image).
         repeat: Number of times that an epoch contains each image.
@@ -43,6 +51,9 @@ class LabelSource(Section):
 
     labels: Path
     images: Path | None = None
+    split: SplitName | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] = MIN_CONFIDENCE
+    category: str | None = None
     unlabeled: Literal["absent", "unknown"] = "absent"
     repeat: Count = 1
     scale: Positive = 1.0
@@ -53,8 +64,9 @@ class Data(Section):
 
     Attributes:
         train: Sets to train on.
-        val: Sets to validate on. Without them a share of the first training set is held out.
-        holdout: Share of the first training set that is held out without `val`.
+        val: Sets to validate on. Without them it is the split val of the training sets; where they have none, a share
+            of the first one is held out.
+        holdout: Share of the first training set that is held out.
     """
 
     train: tuple[LabelSource, ...] = ()

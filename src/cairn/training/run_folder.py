@@ -16,7 +16,8 @@ from cairn.training.recipe import Recipe
 class RunFolder:
     """The files of a training run.
 
-    A run that is interrupted resumes from this folder: `recipe`, `split` and `last` hold all of its state.
+    A run that is interrupted resumes from this folder: `recipe`, `split` and `last` hold all of its state, and `data`
+    tells whether the labels are still the same.
 
     Attributes:
         path: The folder.
@@ -38,6 +39,11 @@ class RunFolder:
     def split(self) -> Path:
         """IDs of the training and validation images, where the recipe names no validation set."""
         return self.path / "split.json"
+
+    @property
+    def data(self) -> Path:
+        """Numbers of images and instances, and digests of the labels that the run began with."""
+        return self.path / "data.json"
 
     @property
     def metrics(self) -> Path:
@@ -136,7 +142,7 @@ def removed_on_failure(run: Path, keep: bool, is_new: bool) -> Iterator[None]:
     except BaseException:
         if not keep:
             folder = RunFolder(run)
-            for path in (folder.recipe, folder.skeleton, folder.split):
+            for path in (folder.recipe, folder.skeleton, folder.split, folder.data):
                 path.unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):  # the folder holds other files

@@ -99,7 +99,7 @@ def test_keypoints_outside_wrong_sizes_duplicates_and_unlabeled_images(train: La
     assert "p4x.png is 200×200, in the labels 640×200" in lines["size"]
     assert "p5x.png = p6x.png" in lines["duplicates"]
     assert "1 of 40 images without a labeled keypoint" in lines["unlabeled_images"]
-    assert result.status == 1
+    assert result.status == 2  # of the size
 
 
 def test_joints_without_labels_flip_pairs_or_sigmas(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cairn.datasets.checks.instance_checks import areas_fit, reference_areas
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.evaluation.metrics.oks import check_parallel, match, oks_metrics, similarity
@@ -203,6 +205,9 @@ def test_similarity_and_match_equal_loops(seed: int) -> None:
                 expected = brute_oks(predicted.keypoints[i], predicted.detected[i], rows, j) if rows.labeled[j] else 0
                 assert similarities[i, j] == pytest.approx(expected, abs=1e-6)
         partner = match(rows, predicted)
+        # An area that the instance cannot have is replaced: the pairs are those of the areas that it can have.
+        rows = replace(rows, areas=np.where(areas_fit(rows), rows.areas, reference_areas(rows).astype(np.float32)))
+        similarities = similarity(rows, predicted.keypoints, TOY.sigmas)
         pairs = [(int(i), j) for j, i in enumerate(partner) if i >= 0]
         assert len({i for i, _ in pairs}) == len(pairs)
         for i, j in pairs:  # the matching is stable

@@ -87,8 +87,8 @@ def epochs_of(run):
 
 def test_a_run_writes_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
-        "recipe.toml", "skeleton.toml", "split.json", "metrics.csv", "tensorboard", "checkpoints", "model.onnx",
-        "curves.png", "report",
+        "recipe.toml", "skeleton.toml", "split.json", "data.json", "metrics.csv", "tensorboard", "checkpoints",
+        "model.onnx", "curves.png", "report",
     }  # fmt: skip
     assert epochs_of(finished) == [1, 2, 3]
     model = load(finished / "model.onnx", threads=1)
@@ -100,7 +100,18 @@ def test_a_run_writes_a_model_that_detects(finished, things):
 
 def test_the_names_of_the_files_are_those_of_the_run_folder(finished):
     folder = RunFolder(finished)
-    names = ("recipe", "skeleton", "split", "metrics", "tensorboard", "checkpoints", "model", "curves", "report")
+    names = (
+        "recipe",
+        "skeleton",
+        "split",
+        "data",
+        "metrics",
+        "tensorboard",
+        "checkpoints",
+        "model",
+        "curves",
+        "report",
+    )
     assert {getattr(folder, name) for name in names} == set(finished.iterdir())
     assert {folder.best, folder.last} == set(folder.checkpoints.iterdir())
     assert folder.checkpoint("best") == folder.best

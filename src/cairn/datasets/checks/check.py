@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cairn.datasets.checks.findings import LEVELS, Finding, examples
 from cairn.datasets.checks.image_checks import check_images, check_keypoints
+from cairn.datasets.checks.instance_checks import check_instances
 from cairn.datasets.checks.joint_checks import check_joints
 from cairn.datasets.checks.leakage import check_leakage
 from cairn.datasets.checks.suspicious import SuspiciousAnnotation, suspicious_annotations
@@ -68,6 +69,7 @@ def check(
     for name, labels in sets.items():
         result.findings.extend(check_images(name, labels, signatures[name]))
         result.findings.extend(check_keypoints(name, labels))
+        result.findings.extend(check_instances(name, labels))
     names = list(sets)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:

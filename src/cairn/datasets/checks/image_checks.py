@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cairn.datasets.checks.findings import Finding, examples, width_by_height
+from cairn.datasets.checks.image_sizes import check_sizes
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import Signatures
 from cairn.wording import counted
@@ -37,7 +38,7 @@ def check_images(name: str, labels: Labels, signatures: Signatures) -> list[Find
         line = f"{name}: {counted(len(broken), 'image')} cannot be read: {examples(reasons, '; ')}"
         cases = tuple({"image": str(paths[i]), "reason": reason} for i, reason in zip(broken, reasons, strict=True))
         findings.append(Finding("error", "unreadable", line, cases))
-    findings += _sizes(name, labels, signatures)
+    findings += check_sizes(name, labels, signatures.sizes)
     findings += _duplicates(name, labels, signatures)
     return findings
 
@@ -81,24 +82,6 @@ def check_keypoints(name: str, labels: Labels) -> list[Finding]:
         line = f"{name}: {unlabeled} of {counted(len(labels), 'image')} without a labeled keypoint"
         findings.append(Finding("info", "unlabeled_images", line))
     return findings
-
-
-def _sizes(name: str, labels: Labels, signatures: Signatures) -> list[Finding]:
-    """Images whose size differs from the size in the labels."""
-    cases: tuple[dict[str, Any], ...] = tuple(
-        {"image": str(image.path), "size_in_labels": list(image.size[::-1]), "size_of_file": list(size[::-1])}
-        for image, size in zip(labels, signatures.sizes, strict=True)
-        if size != (0, 0) and size != tuple(image.size)
-    )
-    if not cases:
-        return []
-    lines = [
-        f"{case['image']} is {width_by_height(case['size_of_file'])}, in the labels "
-        f"{width_by_height(case['size_in_labels'])}"
-        for case in cases
-    ]
-    line = f"{name}: {counted(len(cases), 'image')} of another size than in the labels: {examples(lines, '; ')}"
-    return [Finding("warning", "size", line, cases)]
 
 
 def _duplicates(name: str, labels: Labels, signatures: Signatures) -> list[Finding]:

@@ -64,6 +64,7 @@ class Format:
             format that is only read. The split is that of all images; if it is empty, each image goes to its own, or to
             train. Formats without splits ignore it.
         splits: Names of the splits that one file or folder may hold.
+        relative: Whether it states coordinates as shares of the image size, so that the size must be right.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Format:
     read: Callable[[Path, ReadOptions], Labels] | None = None
     write: Callable[[Labels, Path, str], tuple[str, ...]] | None = None
     splits: tuple[str, ...] = ()
+    relative: bool = False
 
 
 def first_bytes(path: Path) -> bytes:

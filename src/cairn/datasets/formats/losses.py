@@ -17,12 +17,11 @@ def losses(labels: Labels, title: str, held: Collection[str] = ()) -> tuple[str,
     Args:
         labels: The labels.
         title: Name of the format in the messages.
-        held: Kinds that the format holds: `splits`, `track IDs`, `crowd regions`, `frames` (also videos and subjects),
+        held: Kinds that the format holds: `track IDs`, `crowd regions`, `frames` (also videos and subjects),
             `areas` and `joints` that are never labeled.
     """
     rows = [image.annotation for image in labels]
     counts = {
-        "splits": sum(image.split is not None for image in labels),
         "track IDs": sum(int((row.tracks >= 0).sum()) for row in rows if row.tracks is not None),
         "crowd regions": sum(int(row.crowd.sum()) for row in rows),
         "frames": sum(bool(image.groups) or image.frame is not None for image in labels),
@@ -30,7 +29,6 @@ def losses(labels: Labels, title: str, held: Collection[str] = ()) -> tuple[str,
         "joints": int((~labels.labeled_joints).sum()),
     }
     names = {
-        "splits": "images lose their split",
         "frames": "images lose their video, subject and frame number",
         "joints": "joints without any label are skipped",
     }

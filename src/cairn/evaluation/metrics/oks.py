@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.checks.instance_checks import areas_fit, reference_areas
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.annotation import Annotation
@@ -121,10 +123,12 @@ def match(annotation: Annotation, poses: Poses, min_similarity: float = 0.1) -> 
     """Returns (G,) the row of the prediction of each annotated instance; -1 for none.
 
     Pairs are formed by decreasing similarity, down to `min_similarity`. Scores are not used: the pairs serve to measure
-    distances.
+    distances. An area that the instance cannot have is replaced by that of its box or keypoints, so that PCK does not
+    depend on a wrong area.
     """
     partner = np.full(len(annotation), -1)
-    similarities = similarity(annotation, poses.keypoints, poses.skeleton.sigmas)
+    areas = np.where(areas_fit(annotation), annotation.areas, reference_areas(annotation).astype(np.float32))
+    similarities = similarity(replace(annotation, areas=areas), poses.keypoints, poses.skeleton.sigmas)
     for _ in range(min(similarities.shape)):
         predicted, annotated = np.unravel_index(int(similarities.argmax()), similarities.shape)
         if similarities[predicted, annotated] < min_similarity:

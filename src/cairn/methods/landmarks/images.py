@@ -12,6 +12,7 @@ import numpy as np
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.reading import read_labels
+from cairn.datasets.splits import is_label_folder, split_counts, split_of, without_test
 from cairn.errors import ImageError, LabelError, RecipeError
 from cairn.inference.predictor import MIN_CROP
 from cairn.media.folders import walk_folder
@@ -76,13 +77,25 @@ def landmark_skeleton(count: int) -> Skeleton:
 
 
 def paths_of(source: LabelSource) -> list[Path]:
-    """Returns the images of a folder and its subfolders, sorted by name, or the images that a label file lists."""
-    if not source.labels.is_dir():
-        return [image.path for image in read_labels(source.labels, ReadOptions(source.images))]
+    """Returns the images of a folder and its subfolders, sorted by name, or the images that labels list; never test."""
+    if not source.labels.is_dir() or is_label_folder(source.labels):
+        return [image.path for image in _listed(source)]
     paths = walk_folder(source.labels, IMAGE_SUFFIXES)
     if not paths:
         raise ImageError(f"no image in the folder {source.labels} (looked for {' '.join(IMAGE_SUFFIXES)})")
     return paths
+
+
+def _listed(source: LabelSource) -> Labels:
+    """The labels of a source: its split, or else all images but those of test."""
+    options = ReadOptions(source.images, confidence=source.confidence, category=source.category)
+    labels = read_labels(source.labels, options)
+    if source.split:
+        return split_of(labels, source.split, source.labels)
+    kept = without_test(labels, source.labels)
+    if len(kept) < len(labels):
+        log.info("%s has %s: test is not used", source.labels, split_counts(labels))
+    return kept
 
 
 def without_labels(paths: Sequence[Path], skeleton: Skeleton) -> Labels:

@@ -1,4 +1,8 @@
-"""Training and validation labels of a recipe; without a validation set, a share of the training labels is held out."""
+"""Training and validation labels of a recipe.
+
+Labels with splits are trained on by train and validated on by val. Without a validation set, a share of the training
+labels is held out.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from cairn.datasets.checks.sanity import check_before_use
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import Labels
 from cairn.datasets.limbs import infer_limbs
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.datasets.split import read_split, split, write_split
+from cairn.datasets.splits import split_counts, split_of, training_splits, validation_split
 from cairn.errors import LabelError, RecipeError
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.recipe import LabelSource, Recipe
@@ -40,17 +47,21 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     if not recipe.data.train:
         raise RecipeError("the recipe has no training labels: give labels.json, or set data.train")
     skeleton = load_skeleton(recipe.skeleton) if recipe.skeleton else None
-    sources = []
+    sources, own = [], []
     for source in recipe.data.train:
-        labels = read_source(source, skeleton)
-        if not labels.skeleton.limbs:
-            labels = _with_limbs(labels)
-        skeleton = labels.skeleton
-        sources.append((labels, source))
+        every = read_source(source, skeleton)
+        if not every.skeleton.limbs:
+            every = _with_limbs(every)
+        skeleton = every.skeleton
+        train, val = training_splits(every, source.labels, source.split)
+        _say_splits(every, source, validate=val is not None and not recipe.data.val)
+        sources.append((train, source))
+        own += [val] if val is not None else []
     assert skeleton is not None
     if recipe.data.val:
-        sets = [read_source(source, skeleton) for source in recipe.data.val]
-        val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
+        val = _merged([_read_validation(source, skeleton) for source in recipe.data.val])
+    elif own:
+        val = _merged(own)
     else:
         (first, source), *others = sources
         train, val = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
@@ -60,13 +71,73 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     return skeleton, sources, val
 
 
-def read_source(source: LabelSource, skeleton: Skeleton | None) -> Labels:
-    """Reads one set of labels, in the given skeleton if there is one.
+def read_source(source: LabelSource, skeleton: Skeleton | None, log_notes: bool = True) -> Labels:
+    """Reads all splits of a set of labels, in the given skeleton if there is one.
+
+    Args:
+        source: The set.
+        skeleton: Skeleton to map the labels to.
+        log_notes: Whether to log notes about what cannot be used.
 
     Raises:
         LabelError: The labels cannot be read.
     """
-    return read_labels(source.labels, ReadOptions(source.images, skeleton=skeleton))
+    options = ReadOptions(
+        source.images,
+        skeleton=skeleton,
+        problems=Problems(log_notes=log_notes),
+        confidence=source.confidence,
+        category=source.category,
+    )
+    return read_labels(source.labels, options)
+
+
+def read_training_images(source: LabelSource, skeleton: Skeleton | None) -> Labels:
+    """Reads the images of a source that are trained on, without log lines: they follow when the run begins.
+
+    Raises:
+        LabelError: The labels cannot be read, or do not have the split.
+    """
+    return training_splits(read_source(source, skeleton, log_notes=False), source.labels, source.split)[0]
+
+
+def check_data(sources: Sources, val: Labels) -> None:
+    """Logs what makes the labels of a run worse than they should be (`check_before_use`).
+
+    Raises:
+        LabelError: Images have another size than in their labels.
+    """
+    for labels, source in sources:
+        for line in check_before_use(source.labels.name, labels):
+            log.warning("%s", line)
+    for line in check_before_use("validation", val):
+        log.warning("%s", line)
+
+
+def _merged(sets: Sequence[Labels]) -> Labels:
+    """Returns the images of several sets of one skeleton as one set."""
+    return replace(sets[0], images=tuple(image for labels in sets for image in labels))
+
+
+def _read_validation(source: LabelSource, skeleton: Skeleton) -> Labels:
+    """Reads labels that are given to validate on: their split, or by default val."""
+    every = read_source(source, skeleton)
+    if source.split:
+        return split_of(every, source.split, source.labels)
+    selected, name = validation_split(every, source.labels)
+    if len(every.splits) > 1:
+        log.info("%s has %s: validating on %s", source.labels, split_counts(every), name)
+    return selected
+
+
+def _say_splits(labels: Labels, source: LabelSource, validate: bool) -> None:
+    """Logs which of several splits are used."""
+    if len(labels.splits) > 1:
+        train = source.split or "train"
+        used = [f"training on {train}", *(["validating on val"] if validate else [])]
+        unused = [name for name in labels.splits if name != train and not (validate and name == "val")]
+        used += [f"{' and '.join(unused)} not used"] if unused else []
+        log.info("%s has %s: %s", source.labels, split_counts(labels), ", ".join(used))
 
 
 def _with_limbs(labels: Labels) -> Labels:

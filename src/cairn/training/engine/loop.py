@@ -18,6 +18,8 @@ from cairn.files import atomic_write
 from cairn.machine import available_cores
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
+from cairn.training.data.record import check_unchanged
+from cairn.training.data.sources import Sources, check_data
 from cairn.training.engine.error_translation import translated_errors
 from cairn.training.engine.initial_weights import build_module
 from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
@@ -66,6 +68,7 @@ def train(
         with removed_on_failure(run, keep=resume or not group.first, is_new=is_new):
             torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
+            on_first(lambda: _check_data(sources, val, folder, resume))
             if group.first:
                 with atomic_write(folder.skeleton) as beside:
                     beside.write_text(to_toml(skeleton.to_dict()), encoding="utf-8")
@@ -87,6 +90,12 @@ def train(
             module = build_module(method, recipe, skeleton, val, training, resumed)
         log.info("trained for %.1f minutes", (time.time() - started) / 60)
         return _finish(module, run) if group.first else folder.model
+
+
+def _check_data(sources: Sources, val: Labels, folder: RunFolder, resume: bool) -> None:
+    """Checks the labels, and that they are those that a resumed run began with."""
+    check_unchanged(sources, val, folder, resume)
+    check_data(sources, val)
 
 
 def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: str, target: Path) -> Path:

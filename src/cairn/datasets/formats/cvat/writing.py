@@ -59,7 +59,7 @@ def write_cvat(labels: Labels, path: Path, split: str = "") -> tuple[str, ...]:
     with atomic_write(path) as beside:
         ElementTree(root).write(beside, encoding="utf-8", xml_declaration=True)
     own = (f"{count} {what}" for what, count in lost.items())
-    return (*losses(labels, "CVAT", ("splits", "joints", "crowd regions")), *own)
+    return (*losses(labels, "CVAT", ("joints", "crowd regions")), *own)
 
 
 def _add_label(labels: Element, name: str, kind: str, **texts: str) -> None:

@@ -25,4 +25,5 @@ FORMAT = Format(
     sniff,
     read_label_studio,
     lambda labels, path, split: write_label_studio(labels, path),
+    relative=True,
 )

@@ -35,4 +35,13 @@ def _sniff(path: Path) -> bool:
     return yaml_with(path, "kpt_shape", SPLIT_KEYS) is not None
 
 
-FORMAT = Format("yolo", "a YOLO data.yaml or its folder", ("", ".yaml", ".yml"), _sniff, read_yolo, write_yolo, SPLITS)
+FORMAT = Format(
+    "yolo",
+    "a YOLO data.yaml or its folder",
+    ("", ".yaml", ".yml"),
+    _sniff,
+    read_yolo,
+    write_yolo,
+    SPLITS,
+    relative=True,
+)

@@ -1,0 +1,37 @@
+"""Options of labels that several commands take."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class SplitName(StrEnum):
+    """Splits of a data set."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+Confidence = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Minimum confidence at which a predicted keypoint counts as labeled, for labels that are predictions. "
+        "[0.5]",
+        show_default=False,
+    ),
+]
+"""`--confidence`."""
+
+Category = Annotated[
+    str | None,
+    typer.Option(
+        help="Category to read, where the labels have several. [all with the same keypoints]", show_default=False
+    ),
+]
+"""`--category`."""
