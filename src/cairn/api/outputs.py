@@ -111,7 +111,7 @@ def make_writers(options: OutputOptions, folder: Path, images: Sequence[Path], s
         spec: The specification of the model.
     """
     candidates = float(spec.decode.get("peak_threshold", 0.05)) if options.part_candidates else None
-    values = WriterOptions(folder, spec.name, images, options.keypoint_scale, candidates)
+    values = WriterOptions(folder, spec.name, images, options.keypoint_scale, candidates, spec.classes)
     writers = create_writers(options.formats, values)
     if options.lines:
         from cairn.results.cairn_json import JsonLinesWriter

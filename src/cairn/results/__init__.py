@@ -63,7 +63,7 @@ def _json(options: WriterOptions) -> Writer:
 def _coco(options: WriterOptions) -> Writer:
     from cairn.results.coco import CocoWriter, image_ids
 
-    return CocoWriter(options.folder, image_ids(options.images))
+    return CocoWriter(options.folder, image_ids(options.images), options.classes)
 
 
 def _openpose(options: WriterOptions) -> Writer:
@@ -75,13 +75,13 @@ def _openpose(options: WriterOptions) -> Writer:
 def _csv(options: WriterOptions) -> Writer:
     from cairn.results.csv_table import CsvWriter
 
-    return CsvWriter(options.folder)
+    return CsvWriter(options.folder, options.classes)
 
 
 def _parquet(options: WriterOptions) -> Writer:
     from cairn.results.parquet import ParquetWriter
 
-    return ParquetWriter(options.folder)
+    return ParquetWriter(options.folder, options.classes)
 
 
 def _maps(options: WriterOptions) -> Writer:

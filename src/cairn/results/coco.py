@@ -14,7 +14,7 @@ from cairn.media.names import ImageName
 from cairn.results.writer import Detections, Writer
 
 CATEGORY = 1
-"""COCO's category "person", and the only category of files with one class."""
+"""COCO's category "person", the only category of files with one class, and the first of several."""
 
 
 class CocoWriter(Writer):
@@ -23,18 +23,24 @@ class CocoWriter(Writer):
     Args:
         folder: Folder of both files.
         ids: Image ID of each image, as `image_ids` returns them. Frames of clips get the next numbers, in order.
+        classes: Names of the classes, where there are several. Their category IDs count from `CATEGORY`, in this order;
+            the list of images has them as its categories.
     """
 
-    def __init__(self, folder: Path, ids: dict[Path, int]) -> None:
+    def __init__(self, folder: Path, ids: dict[Path, int], classes: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.ids = ids
+        self.classes = classes
         self._next = max(ids.values(), default=0) + 1
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             self._results = _JsonList(opening, self.folder / "cairn.coco.json", "[", "]\n")
-            self._images = _JsonList(opening, self.folder / "cairn.coco-images.json", '{"images": [', "]}\n")
+            categories = [{"id": i, "name": name} for i, name in enumerate(self.classes, start=CATEGORY)]
+            start = f'{{"categories": {json.dumps(categories)}, ' if categories else "{"
+            path = self.folder / "cairn.coco-images.json"
+            self._images = _JsonList(opening, path, start + '"images": [', "]}\n")
             self._open = opening.pop_all()
         return self
 
@@ -45,7 +51,7 @@ class CocoWriter(Writer):
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         self._images.add({**image, "width": width, "height": height})
-        for row in detections.poses.to_coco(image["id"], CATEGORY):
+        for row in detections.poses.in_classes(self.classes).to_coco(image["id"], CATEGORY):
             self._results.add(row)
 
     def __exit__(

@@ -10,6 +10,7 @@ from typing import Self
 
 from cairn.files import atomic_write
 from cairn.results.writer import Detections, Writer
+from cairn.structures.conversions import with_class
 
 COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
 """Columns of the table, in CSV and in Parquet.
@@ -19,6 +20,7 @@ COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "
 - seconds: time since the first frame of the clip; missing for an image that is no frame.
 - person: number from 0 in the image.
 - id: track ID; missing without a track.
+- class: name of the class, a column after id where the model has several.
 - score: of the person.
 - joint: name of the keypoint.
 - x, y: in pixels; missing for a keypoint that was not detected.
@@ -29,8 +31,9 @@ COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "
 class CsvWriter(Writer):
     """Writes `cairn.csv`; missing values are empty."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, classes: tuple[str, ...] = ()) -> None:
         self.folder = folder
+        self.classes = classes
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -39,7 +42,7 @@ class CsvWriter(Writer):
             # A file name need not be valid UTF-8, but the table must be.
             file = beside.open("w", encoding="utf-8", errors="backslashreplace", newline="")
             self._table = csv.writer(opening.enter_context(file))
-            self._table.writerow(COLUMNS)
+            self._table.writerow(with_class(COLUMNS, self.classes))
             self._open = opening.pop_all()
         return self
 
@@ -48,10 +51,12 @@ class CsvWriter(Writer):
         name, poses = detections.name, detections.poses
         seconds = None if name.seconds is None else round(name.seconds, 6)
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
-        for person, (track_id, score, keypoints, confidence) in enumerate(
-            zip(ids, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
+        classes = [(pose.class_name,) if self.classes else () for pose in poses]
+        for person, (track_id, of_class, score, keypoints, confidence) in enumerate(
+            zip(ids, classes, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
         ):
-            prefix = (name.path.as_posix(), name.frame, seconds, person, track_id if track_id >= 0 else None)
+            identity = (track_id if track_id >= 0 else None, *of_class)
+            prefix = (name.path.as_posix(), name.frame, seconds, person, *identity)
             for joint, (x, y), c in zip(poses.skeleton.joints, keypoints, confidence, strict=True):
                 position = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
                 self._table.writerow([*prefix, round(score, 4), joint, *position, round(c, 4)])

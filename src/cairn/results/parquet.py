@@ -13,6 +13,7 @@ from cairn.errors import MissingExtra
 from cairn.files import atomic_write
 from cairn.results.csv_table import COLUMNS
 from cairn.results.writer import Detections, Writer
+from cairn.structures.conversions import with_class
 
 ROWS = 1 << 16
 """Rows that are collected in memory before they are written."""
@@ -21,7 +22,7 @@ ROWS = 1 << 16
 class ParquetWriter(Writer):
     """Writes `cairn.parquet`; missing values are null. Raises MissingExtra without pyarrow."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, classes: tuple[str, ...] = ()) -> None:
         try:
             import pyarrow
         except ImportError:
@@ -29,9 +30,11 @@ class ParquetWriter(Writer):
         self.folder = folder
         types = (
             *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),
+            *([pyarrow.string()] if classes else []),
             *(pyarrow.float32(), pyarrow.string(), pyarrow.float32(), pyarrow.float32(), pyarrow.float32()),
         )
-        self._schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
+        self.classes = classes
+        self._schema = pyarrow.schema(list(zip(with_class(COLUMNS, classes), types, strict=True)))
         self._batches: list[Any] = []
         self._open = ExitStack()
 
@@ -61,6 +64,7 @@ class ParquetWriter(Writer):
             [name.seconds] * rows,
             np.repeat(np.arange(people), joints),
             pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
+            *([[pose.class_name for pose in poses for _ in range(joints)]] if self.classes else []),
             np.repeat(poses.scores, joints),
             list(poses.skeleton.joints) * people,
             pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),

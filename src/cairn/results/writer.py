@@ -44,6 +44,7 @@ class WriterOptions:
         images: All images that are not frames of a clip, in their order.
         keypoint_scale: OpenPose's `keypoint_scale`: 0 for pixels, 3 for 0 to 1, 4 for -1 to 1.
         part_candidates: Minimum peak height of OpenPose's `part_candidates`; None writes none.
+        classes: Names of the classes of the model; empty for one class.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class WriterOptions:
     images: Sequence[Path] = ()
     keypoint_scale: int = 0
     part_candidates: float | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Writer(ABC):

@@ -15,6 +15,7 @@ from cairn.datasets.reading import read_labels
 from cairn.datasets.split import read_split, split, write_split
 from cairn.errors import LabelError, RecipeError
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.data.classes import with_shared_classes
 from cairn.training.recipe import LabelSource, Recipe
 from cairn.training.run_folder import RunFolder
 
@@ -50,11 +51,12 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
     assert skeleton is not None
     if recipe.data.val:
         sets = [read_source(source, skeleton) for source in recipe.data.val]
-        val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
     else:
         (first, source), *others = sources
-        train, val = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
-        sources = [(train, source), *others]
+        train, held_out = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
+        sources, sets = [(train, source), *others], [held_out]
+    sources, sets = with_shared_classes(sources, sets)
+    val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
     if not any(image.annotation.labeled.any() for image in val):
         raise LabelError(f"none of the {len(val)} validation images has an annotated instance: give others with --val")
     return skeleton, sources, val
