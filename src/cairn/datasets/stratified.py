@@ -38,16 +38,17 @@ def stratified(
     sums = np.array([instances[rows].sum(axis=0) for rows in groups]).reshape(len(groups), instances.shape[1])
     total = sums.sum(axis=0)
     wanted, rest = share * total, total.copy()
-    taken: list[int] = []
+    taken: dict[int, NDArray[np.int64]] = {}
     size = 0
 
     def fits(group: int) -> bool:
-        left = rest - sums[group]
-        return size + len(groups[group]) <= count and not ((sums[group] > 0) & (left <= 0)).any()
+        if group in taken or size + len(groups[group]) > count:
+            return False
+        return not ((sums[group] > 0) & (rest <= sums[group])).any()
 
     def take(group: int) -> None:
         nonlocal size, rest
-        taken.append(group)
+        taken[group] = groups[group]
         size, rest = size + len(groups[group]), rest - sums[group]
 
     waiting = {index: iter(np.flatnonzero(sums[:, index]).tolist()) for index in np.flatnonzero(total).tolist()}
@@ -56,13 +57,12 @@ def stratified(
         index = min(waiting, key=lambda index: (-lacking[index], total[index]))
         if lacking[index] <= 0:
             break
-        used = set(taken)
-        group = next((group for group in waiting[index] if group not in used and fits(group)), None)
+        group = next(filter(fits, waiting[index]), None)
         if group is None:
             del waiting[index]
         else:
             take(group)
     for group in range(len(groups)):
-        if group not in taken and fits(group):
+        if fits(group):
             take(group)
-    return [groups[group] for group in taken]
+    return list(taken.values())

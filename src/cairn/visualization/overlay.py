@@ -73,7 +73,8 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
         thick = float(widths[row].max())
         words = [str(word) for word in (pose.id, pose.class_name) if word is not None]
         if words:
-            _write(canvas, " ".join(words), (x + width / 2, y - 3 * thick), thick, own[row])
+            ink = own[row] if poses.ids is not None or poses.classes is None else object_color(int(poses.classes[row]))
+            _write(canvas, " ".join(words), (x + width / 2, y - 3 * thick), thick, ink)
     return canvas
 
 
