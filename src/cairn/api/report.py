@@ -44,7 +44,7 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME, class accuracy; undefined ones are omitted."""
+        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME and class accuracy, where defined."""
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cairn.datasets.classes import UNKNOWN, class_counts, in_classes
-from cairn.datasets.labels import Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.evaluation.keypoint_metrics import Pck
 from cairn.evaluation.metrics.oks import oks_by_class
 from cairn.evaluation.metrics.pck import average, count, pck
@@ -72,7 +72,7 @@ def align(labels: Labels, predictions: Sequence[Poses]) -> Aligned:
         note = f"the model has the classes {', '.join(theirs)}, the labels have none"
     elif not set(ours) & set(theirs):
         note = f"the labels have the classes {', '.join(ours)}, the model has {', '.join(theirs)}: no name is the same"
-    elif any((annotated_instances(image).classes == UNKNOWN).any() for image in in_classes(labels, ours)):
+    elif any(UNKNOWN in _classes_of(image) for image in in_classes(labels, ours)):
         note = "some labeled instances have no class"
     if note:
         plain = tuple(poses.in_classes(()) for poses in predictions)
@@ -84,6 +84,12 @@ def align(labels: Labels, predictions: Sequence[Poses]) -> Aligned:
     if lacking:
         note = f"the model does not have these classes, whose labeled instances count as missed: {', '.join(lacking)}"
     return Aligned(aligned, tuple(poses.in_classes(names) for poses in predictions), note)
+
+
+def _classes_of(image: LabeledImage) -> list[int]:
+    """The classes of the annotated instances."""
+    classes = annotated_instances(image).classes
+    return [] if classes is None else classes.tolist()
 
 
 def by_class(labels: Labels, predictions: Sequence[Poses], pairs: Pairs, result: Pck, oks: bool) -> list[ClassResult]:
@@ -129,5 +135,3 @@ def class_accuracy(labels: Labels, predictions: Sequence[Poses], task: Task) -> 
         detected += len(matched)
         right += int((poses.classes[partner[matched]] == instances.classes[matched]).sum())
     return 100 * right / detected if detected else float("nan")
-
-

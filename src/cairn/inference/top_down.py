@@ -132,7 +132,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         unflipped = {
             name: values if name == CLASSES else flip_heatmaps(values, order) for name, values in mirrored.items()
         }
-        return {name: (values + unflipped[name]) / 2 for name, values in maps.items()}
+        return {name: ((values + unflipped[name]) / 2).astype(np.float32) for name, values in maps.items()}
 
 
 def _side(size: int | Resolution | None, spec: ModelSpec) -> int:

@@ -335,9 +335,8 @@ def _check_classes(classes: NDArray[np.int64], instances: int, names: tuple[str,
         got = f"{classes.dtype} {classes.shape}"
         raise SkeletonError(f"classes must be one integer for each of {instances} instances, got {got}")
     if instances and not 0 <= classes.min() <= classes.max() < len(names):
-        raise SkeletonError(
-            f"classes must be from 0 to {len(names) - 1}, for {', '.join(names)}, got {classes.min()} to {classes.max()}"
-        )
+        got = f"{classes.min()} to {classes.max()}"
+        raise SkeletonError(f"classes must be from 0 to {len(names) - 1}, for {', '.join(names)}, got {got}")
 
 
 def gathered(values: NDArray[Any], parts: Sequence[Sequence[int]], reduce: Callable[..., NDArray[Any]]) -> NDArray[Any]:

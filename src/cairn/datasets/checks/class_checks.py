@@ -56,7 +56,7 @@ def class_rows(sets: Mapping[str, Labels]) -> list[tuple[str, ...]]:
 
 def _splits(sets: Mapping[str, Labels]) -> dict[str, Labels]:
     """The sets by name, each with several splits divided into these."""
-    parts = {}
+    parts: dict[str, Labels] = {}
     for name, labels in sets.items():
         splits = labels.splits
         if len(splits) > 1:

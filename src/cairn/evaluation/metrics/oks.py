@@ -98,7 +98,7 @@ def oks_by_class(labels: Labels, predictions: Sequence[Poses]) -> dict[str, dict
         if not any(image.annotation.labeled.any() for image in images):
             results[name] = dict.fromkeys(NAMES, float("nan"))
             continue
-        own = [poses[poses.classes == index].in_classes(()) for poses in predictions]
+        own = [poses[_rows_of(poses, index)].in_classes(()) for poses in predictions]
         results[name] = oks_metrics(replace(labels, images=images, classes=()), own)
     return results
 
@@ -182,6 +182,11 @@ def _of_class(image: LabeledImage, index: int) -> LabeledImage:
     classes = image.annotation.classes
     rows = np.flatnonzero(np.zeros(0) if classes is None else classes == index)
     return replace(image, annotation=image.annotation[rows])
+
+
+def _rows_of(poses: Poses, index: int) -> NDArray[np.intp]:
+    """The rows of one class."""
+    return np.zeros(0, np.intp) if poses.classes is None else np.flatnonzero(poses.classes == index)
 
 
 def _annotation_rows(image: int, annotation: Annotation) -> list[dict[str, Any]]:

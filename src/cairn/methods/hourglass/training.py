@@ -87,7 +87,9 @@ class HourglassModule(KeypointModule):
     network: Hourglass
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        network: Any = build_network(recipe.network, len(skeleton), len(val.classes))  # torch's types lack memory_format
+        network: Any = build_network(
+            recipe.network, len(skeleton), len(val.classes)
+        )  # torch's types lack memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
 
@@ -114,9 +116,7 @@ class HourglassModule(KeypointModule):
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """The loss of heatmaps, and of classes if there are several."""
-        stacks, logits = self.network.outputs(
-            batch["image"].float().contiguous(memory_format=torch.channels_last)
-        )
+        stacks, logits = self.network.outputs(batch["image"].float().contiguous(memory_format=torch.channels_last))
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
         losses = {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
         if logits is not None:

@@ -111,9 +111,7 @@ def _light_backbone(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[in
     }
 
 
-def channels_of(
-    network: nn.Module, skeleton: Skeleton, background: bool, classes: tuple[str, ...] = ()
-) -> Channels:
+def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classes: tuple[str, ...] = ()) -> Channels:
     """Returns the weights whose channels depend on the labels, with the joint, limb or class of each channel.
 
     These are the outputs of each stage's last convolution, and the inputs of its first one, which takes the

@@ -99,7 +99,8 @@ def class_targets(
     """
 
     def together(index: int) -> NDArray[np.float32]:
-        return render_gaussians(keypoints[classes == index].reshape(-1, 1, 2), size, sigma)[0]
+        (maps,) = render_gaussians(keypoints[classes == index].reshape(-1, 1, 2), size, sigma)
+        return maps
 
     return np.stack([together(index) for index in range(count)]), together(UNKNOWN) == 0
 
