@@ -99,8 +99,8 @@ def class_targets(
     """
 
     def together(index: int) -> NDArray[np.float32]:
-        (maps,) = render_gaussians(keypoints[classes == index].reshape(-1, 1, 2), size, sigma)
-        return maps
+        one: NDArray[np.float32] = render_gaussians(keypoints[classes == index].reshape(-1, 1, 2), size, sigma)[0]
+        return one
 
     return np.stack([together(index) for index in range(count)]), together(UNKNOWN) == 0
 
