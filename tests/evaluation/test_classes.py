@@ -96,7 +96,9 @@ def test_the_metrics_are_those_of_coco_for_several_categories():
         classes = rng.integers(0, 3, count).tolist()
         images.append((places, classes))
         noisy = [(x + rng.normal(0, 4), y + rng.normal(0, 4)) for x, y in places] + [(350.0, 300.0)]
-        kinds = [int(rng.integers(0, 3)) if rng.random() < 0.3 else kind for kind in classes] + [int(rng.integers(0, 3))]
+        kinds = [int(rng.integers(0, 3)) if rng.random() < 0.3 else kind for kind in classes] + [
+            int(rng.integers(0, 3))
+        ]
         found.append(poses_of(noisy, kinds, rng.uniform(0.1, 1, count + 1).tolist()))
     labels = labels_of(*images)
     got = oks_metrics(labels, found)
@@ -155,9 +157,7 @@ def test_labels_without_classes_names_in_common_or_known_ones_are_measured_regar
 
 
 def test_a_class_that_the_model_lacks_is_said_and_counts_as_missed():
-    found = tuple(
-        poses[np.flatnonzero(poses.classes == 0)].in_classes(("cat", "hen")) for poses in FOUND
-    )
+    found = tuple(poses[np.flatnonzero(poses.classes == 0)].in_classes(("cat", "hen")) for poses in FOUND)
     evaluation = measure(TRUTH, found)
     assert evaluation.class_note == (
         "the model does not have these classes, whose labeled instances count as missed: dog (3)"

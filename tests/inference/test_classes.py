@@ -40,7 +40,11 @@ def planted(points: np.ndarray, classes: list[int]) -> dict[str, np.ndarray]:
         render_gaussians(points[np.array(classes) == index].reshape(-1, 1, 2), size, 1.0)[0] for index in range(3)
     ])  # fmt: skip
     maps = np.maximum(maps, 0.4 * heatmaps.max(axis=0))
-    return {"heatmaps": heatmaps[None], "pafs": render_pafs(points, TOTEM.limbs, size, 1.0)[None], "classes": maps[None]}
+    return {
+        "heatmaps": heatmaps[None],
+        "pafs": render_pafs(points, TOTEM.limbs, size, 1.0)[None],
+        "classes": maps[None],
+    }
 
 
 def test_an_instance_has_the_class_with_the_largest_sum_at_its_keypoints():

@@ -12,7 +12,9 @@ NAMES = ("cat", "dog", "cow")
 
 
 def frame(classes: list[int], step: int) -> Poses:
-    points = np.array([[[60 * i, y] for y in (0, 20, 40)] for i in range(len(classes))], np.float32).reshape(-1, 3, 2) + step
+    points = (
+        np.array([[[60 * i, y] for y in (0, 20, 40)] for i in range(len(classes))], np.float32).reshape(-1, 3, 2) + step
+    )
     confidence = np.ones((len(classes), 3), np.float32)
     scores = np.ones(len(classes), np.float32)
     return Poses(points, confidence, scores, TOTEM, classes=np.array(classes, np.int64), class_names=NAMES)

@@ -40,7 +40,7 @@ SMALL = {
     "hourglass": {"input": {"size": 64}, "network": {"features": 16, "depth": 1}, "task": "crop"},
 }
 METHODS = {"openpose": OPENPOSE, "hourglass": HOURGLASS}
-EPOCHS = {"openpose": 16, "hourglass": 8}
+EPOCHS = {"openpose": 10, "hourglass": 5}
 
 
 def method_of(name: str, labels: Labels, val: Labels):
@@ -85,8 +85,9 @@ def test_detections_have_the_right_class(trained, labels):
     assert {pose.class_name for poses in evaluation.predictions for pose in poses} == set(CLASSES)
     assert all(poses.class_names == CLASSES for poses in evaluation.predictions)
     assert '"classes": {' in (run / "report" / "metrics.json").read_text()
-    target = export_from(METHODS[name], recipe_of(name), run, "last", run / "again.onnx")
-    assert OnnxNetwork(target).spec.classes == CLASSES
+    if name == "hourglass":  # the faster export
+        target = export_from(METHODS[name], recipe_of(name), run, "last", run / "again.onnx")
+        assert OnnxNetwork(target).spec.classes == CLASSES
 
 
 def test_a_run_is_not_resumed_with_other_classes(trained, labels):
