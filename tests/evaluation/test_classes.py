@@ -67,7 +67,7 @@ def test_metrics_of_each_class_are_those_computed_by_hand():
     assert (dog.name, dog.instances) == ("dog", 3)
     # One of two cats at precision 1: COCO's 101 recall thresholds from 0 to 0.5, which are 51, have precision 1.
     assert cat.ap == pytest.approx(100 * 51 / 101)
-    # Dogs by score: right, wrong, right, right, wrong; precision 1, then 3/4 up to recall 1. Recall 1/3 is 34 thresholds.
+    # Dogs by score: right, wrong, right, right, wrong: precision 1 up to recall 1/3, 34 thresholds, then 3/4.
     assert dog.ap == pytest.approx(100 * (34 + 67 * 0.75) / 101)
     assert evaluation.oks["AP"] == pytest.approx((cat.ap + dog.ap) / 2)
     assert evaluation.oks["AR"] == pytest.approx((50 + 100) / 2)
@@ -152,8 +152,8 @@ def test_labels_without_classes_names_in_common_or_known_ones_are_measured_regar
     unknown = replace(image, annotation=replace(image.annotation, classes=np.array([-1, 0, 1])))
     labels = replace(TRUTH, images=(unknown, TRUTH.images[1]))
     assert align(labels, FOUND).note == "some labeled instances have no class: measured regardless of class"
-    for labels, poses in ((plain, FOUND), (TRUTH, other), (labels, FOUND)):
-        assert measure(labels, poses).pck.value == 100
+    for truth, poses in ((plain, FOUND), (TRUTH, other), (labels, FOUND)):
+        assert measure(truth, poses).pck.value == 100
 
 
 def test_a_class_that_the_model_lacks_is_said_and_counts_as_missed():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cairn.structures.poses import Poses
 
 COLUMNS = ("frame", "time", "id", "score", "keypoint", "x", "y", "confidence")
-"""Columns of the table: a row for each keypoint of each instance of each frame. Of several classes, class follows id."""
+"""Columns of the table: a row for each keypoint of each instance of each frame. With classes, class follows id."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

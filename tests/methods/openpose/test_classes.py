@@ -52,7 +52,7 @@ def test_class_maps_move_with_the_image(tmp_path):
         arrays = Encoder(recipe, SHAPE, 2)(
             np.zeros((64, 64, 3), np.uint8), Sample(image, np.ones(3, bool)), np.random.default_rng(0)
         )
-        # Each cell belongs to the class of the keypoint that is nearest, so the maximum over classes is that over joints.
+        # A cell belongs to the nearest keypoint, so that the maximum over classes is that over joints.
         assert np.allclose(arrays["classes"].max(axis=0), arrays["heatmaps"].max(axis=0))
         present = set(image.annotation.classes.tolist())
         assert [bool(maps.any()) for maps in arrays["classes"]] == [kind in present for kind in (0, 1)]

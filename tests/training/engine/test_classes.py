@@ -171,7 +171,7 @@ def built(name, recipe, train_labels, val):
 
 def test_a_damaged_file_of_classes_is_one_line(tmp_path):
     (tmp_path / "classes.toml").write_text("classes = 3\n")
-    with pytest.raises(ModelError, match="classes.toml is damaged: expected the names of the classes of the run"):
+    with pytest.raises(ModelError, match=r"classes\.toml is damaged: expected the names of the classes of the run"):
         read_classes(tmp_path)
     assert read_classes(tmp_path / "none") == ()
 
