@@ -40,7 +40,7 @@ SMALL = {
     "hourglass": {"input": {"size": 64}, "network": {"features": 16, "depth": 1}, "task": "crop"},
 }
 METHODS = {"openpose": OPENPOSE, "hourglass": HOURGLASS}
-EPOCHS = {"openpose": 10, "hourglass": 5}
+EPOCHS = {"openpose": 12, "hourglass": 8}
 
 
 def method_of(name: str, labels: Labels, val: Labels):
