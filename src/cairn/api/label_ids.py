@@ -12,16 +12,17 @@ from typing import Any
 from urllib.parse import unquote
 
 from cairn.errors import LabelError
+from cairn.inference.model_spec import ModelSpec
 from cairn.results.coco import CATEGORY
 from cairn.results.writer import LabelIds
 from cairn.structures.geometry import Size
-from cairn.structures.skeleton import Skeleton
+from cairn.wording import counted
 
 Tail = tuple[str, ...]
 """Parts of a path, the file name first."""
 
 
-def read_label_ids(labels: Path, images: Sequence[Path], skeleton: Skeleton, notice: Callable[[str], None]) -> LabelIds:
+def read_label_ids(labels: Path, images: Sequence[Path], spec: ModelSpec, notice: Callable[[str], None]) -> LabelIds:
     """Returns the IDs that a COCO label file gives to images.
 
     An image is the record whose name has the longest common tail with its path: the file name, then its folder, and
@@ -30,7 +31,7 @@ def read_label_ids(labels: Path, images: Sequence[Path], skeleton: Skeleton, not
     Args:
         labels: The label file.
         images: The images.
-        skeleton: The keypoints of the detections.
+        spec: The model.
         notice: Gets one line about images that the file lacks; they get no ID.
 
     Raises:
@@ -51,8 +52,8 @@ def read_label_ids(labels: Path, images: Sequence[Path], skeleton: Skeleton, not
         )
     found = {image: records[i] for image, i in owners.items()}
     sizes = {image: size for image, row in found.items() if (size := _size(row))}
-    category = _category(labels, content.get("categories"), len(skeleton), notice)
-    return LabelIds(labels, {image: row["id"] for image, row in found.items()}, sizes, category)
+    categories = _categories(labels, content.get("categories"), spec, notice)
+    return LabelIds(labels, {image: row["id"] for image, row in found.items()}, sizes, categories)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -122,16 +123,27 @@ def _size(row: Mapping[str, Any]) -> Size | None:
     return (round(height), round(width)) if numbers else None  # type: ignore[arg-type]
 
 
-def _category(labels: Path, categories: Any, joints: int, notice: Callable[[str], None]) -> int:
-    """Returns the ID of the category with keypoints; of several, the first with as many as the model."""
+def _categories(
+    labels: Path, categories: Any, spec: ModelSpec, notice: Callable[[str], None]
+) -> tuple[int | None, ...]:
+    """Returns the ID of the category of each class by its name; without classes, that of the category with keypoints.
+
+    Of several categories with keypoints, it is the first with as many as the model.
+    """
     rows = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
     rows = [row for row in rows if isinstance(row.get("id"), int)]
+    by_name = {str(row.get("name")): int(row["id"]) for row in rows}
+    if any(name in by_name for name in spec.classes):
+        if missing := [name for name in spec.classes if name not in by_name]:
+            notice(f"{labels} has no category {', '.join(missing)}: the COCO results leave such detections out")
+        return tuple(by_name.get(name) for name in spec.classes)
     rows = [row for row in rows if row.get("keypoints")] or rows
+    joints = len(spec.skeleton)
     fitting = [row for row in rows if isinstance(own := row.get("keypoints"), list) and len(own) == joints] or rows
-    if len(fitting) > 1:
+    if len(fitting) > 1 or (fitting and spec.classes):
         names = ", ".join(str(row.get("name", row["id"])) for row in fitting[:3])
         notice(
-            f"{labels} has {len(fitting)} categories with keypoints ({names}), and the detections have none: they are "
-            f"written as {fitting[0].get('name', fitting[0]['id'])}"
+            f"{labels} has {counted(len(fitting), 'category', 'categories')} with keypoints ({names}), and the "
+            f"detections none of that name: they are written as {fitting[0].get('name', fitting[0]['id'])}"
         )
-    return fitting[0]["id"] if fitting else CATEGORY
+    return (int(fitting[0]["id"]) if fitting else CATEGORY,) * max(1, len(spec.classes))

@@ -127,7 +127,8 @@ def make_writers(options: OutputOptions, values: WriterOptions, spec: ModelSpec)
         spec: The specification of the model.
     """
     candidates = float(spec.decode.get("peak_threshold", 0.05)) if options.part_candidates else None
-    writers = create_writers(options.formats, replace(values, part_candidates=candidates))
+    values = replace(values, part_candidates=candidates, classes=spec.classes)
+    writers = create_writers(options.formats, values)
     if options.lines:
         from cairn.results.cairn_json import JsonLinesWriter
 

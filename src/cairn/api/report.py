@@ -46,7 +46,7 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC and NME; undefined ones are omitted."""
+        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME and class accuracy, where defined."""
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation
@@ -55,7 +55,20 @@ class Report:
             metrics["mAP"] = float(evaluation.ap.value)
         metrics[name_of(evaluation.pck)] = float(evaluation.pck.value)
         metrics |= {"AUC": float(evaluation.pck.area), "NME": float(evaluation.error.value)}
+        if evaluation.classes:
+            metrics["class accuracy"] = evaluation.class_accuracy
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+    @property
+    def per_class(self) -> list[dict[str, Any]]:
+        """A row for each class: its name, the number of labeled instances, OKS AP and PCK in percent.
+
+        Empty where the labels or the model have one class.
+        """
+        return [
+            {"class": each.name, "instances": each.instances, "ap": each.ap, "pck": each.pck}
+            for each in self.evaluation.classes
+        ]
 
     @property
     def per_keypoint(self) -> list[dict[str, Any]]:

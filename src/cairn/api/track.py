@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cairn.structures.poses import Poses
 
 COLUMNS = ("frame", "time", "id", "score", "keypoint", "x", "y", "confidence")
-"""Columns of the table: a row for each keypoint of each instance of each frame."""
+"""Columns of the table: a row for each keypoint of each instance of each frame. With classes, class follows id."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,30 +72,38 @@ class Tracks(Sequence["Poses"]):
         """The track IDs of all frames, sorted."""
         return sorted({number for poses in self.frames for number in _ids(poses) if number is not None})
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        from cairn.structures.conversions import with_class
+
+        return with_class(COLUMNS, self.frames[0].class_names if self.frames else ())
+
     def rows(self, *, empty: bool = False) -> Iterator[tuple[Any, ...]]:
-        """Yields a row for each keypoint, as `COLUMNS`; x and y are None where a keypoint was not detected.
+        """Yields a row for each keypoint, as `columns`; x and y are None where a keypoint was not detected.
 
         Args:
             empty: Whether a frame without detections has a row, in which all but frame and time are None.
         """
         for index, time, poses in zip(self.indices, self.times, self.frames, strict=True):
             if empty and not len(poses):
-                yield (index, time, *[None] * (len(COLUMNS) - 2))
+                yield (index, time, *[None] * (len(self.columns) - 2))
             arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
-            for number, score, points, confidence in zip(_ids(poses), *arrays, strict=True):
+            classes = [() if pose.class_name is None else (pose.class_name,) for pose in poses]
+            for number, own, score, points, confidence in zip(_ids(poses), classes, *arrays, strict=True):
                 for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True):
                     place = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
-                    yield (index, time, number, round(score, 4), joint, *place, round(c, 4))
+                    yield (index, time, number, *own, round(score, 4), joint, *place, round(c, 4))
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Returns a JSON value for each frame: frame, time, and poses with id, score and keypoints by name."""
+        """Returns a JSON value for each frame: frame, time, and poses with id, class, score and keypoints by name."""
         return [
             {"frame": index, "time": time, "poses": _poses_as_dicts(poses)}
             for index, time, poses in zip(self.indices, self.times, self.frames, strict=True)
         ]
 
     def to_dataframe(self, *, empty: bool = False) -> Any:
-        """Returns a pandas DataFrame with the columns `COLUMNS`.
+        """Returns a pandas DataFrame with the columns `columns`.
 
         Args:
             empty: Whether a frame without detections has a row; see `rows`.
@@ -108,7 +116,7 @@ class Tracks(Sequence["Poses"]):
         except ImportError:
             message = "to_dataframe needs pandas, which is not installed: pip install pandas"
             raise CairnError(message) from None
-        return pandas.DataFrame(list(self.rows(empty=empty)), columns=list(COLUMNS))
+        return pandas.DataFrame(list(self.rows(empty=empty)), columns=list(self.columns))
 
     def save(self, path: str | Path, *, empty: bool = False) -> Path:
         """Writes the tracks to a file, and returns its path.
@@ -126,7 +134,7 @@ class Tracks(Sequence["Poses"]):
         with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
                 table = csv.writer(file)
-                table.writerow(COLUMNS)
+                table.writerow(self.columns)
                 table.writerows(self.rows(empty=empty))
             else:
                 file.writelines(json.dumps(frame) + "\n" for frame in self.to_dicts())
@@ -202,11 +210,12 @@ def _poses_as_dicts(poses: Poses) -> list[dict[str, Any]]:
     return [
         {
             "id": number,
+            **({} if pose.class_name is None else {"class": pose.class_name}),
             "score": round(score, 4),
             "keypoints": {
                 joint: [round(x, 2), round(y, 2), round(c, 4)] if c > 0 else None
                 for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True)
             },
         }
-        for number, score, points, confidence in zip(_ids(poses), *arrays, strict=True)
+        for pose, number, score, points, confidence in zip(poses, _ids(poses), *arrays, strict=True)
     ]

@@ -74,10 +74,13 @@ def check(
 
 def _print(result: Check) -> None:
     from cairn.cli.tables import console, print_line, print_table
+    from cairn.datasets.checks.class_checks import class_rows
     from cairn.datasets.checks.report import VERDICTS, finding_rows, joint_rows, size_rows
 
     target = console()
     print_table(target, joint_rows(result), ("joint", *result.sets))
+    if rows := class_rows(result.sets):
+        print_table(target, rows, ("class: instances", *result.sets))
     print_table(target, size_rows(result), ("", *result.sets))
     for level, line in finding_rows(result):
         print_line(target, f"{level}  {line}")

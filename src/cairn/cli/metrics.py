@@ -17,11 +17,13 @@ WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
 
 def print_report(report: Report) -> None:
     """Prints the metrics of one model."""
-    from cairn.evaluation.metrics.summary import NME, headline, joint_rows, name_of
+    from cairn.evaluation.metrics.summary import NME, class_rows, headline, joint_rows, name_of
     from cairn.evaluation.reports.diagnosis import error_rows
 
     target, evaluation = console(), report.evaluation
     print_table(target, joint_rows(evaluation), ("joint", "keypoints", name_of(evaluation.pck), NME, "sigma"))
+    if evaluation.classes:
+        print_table(target, class_rows(evaluation), ("class", "instances", "OKS AP", name_of(evaluation.pck)))
     print_table(target, list(headline(evaluation).items()))
     print_table(target, error_rows({"": report.diagnosis}))
     _print_definitions(target, evaluation)
@@ -32,12 +34,14 @@ def print_report(report: Report) -> None:
 def print_comparison(comparison: Comparison) -> None:
     """Prints the metrics of several models, a column for each."""
     from cairn.evaluation.metrics.summary import name_of
-    from cairn.evaluation.reports.compare import given_boxes, joint_comparison, metric_rows
+    from cairn.evaluation.reports.compare import class_comparison, given_boxes, joint_comparison, metric_rows
     from cairn.evaluation.reports.diagnosis import error_rows
 
     target, models = console(), comparison.evaluations
     first = next(iter(models.values()))
     print_table(target, joint_comparison(models), (name_of(first.pck), "keypoints", "sigma", *models))
+    if rows := class_comparison(models):
+        print_table(target, rows, ("class: OKS AP / PCK", "instances", *models))
     print_table(target, metric_rows(models), ("", *models))
     print_table(target, error_rows(comparison.diagnoses), ("", *models))
     _print_definitions(target, first)
@@ -48,9 +52,11 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _print_definitions(target: Console, evaluation: Evaluation) -> None:
-    from cairn.evaluation.metrics.summary import NME, definition_of, definition_of_nme, name_of
+    from cairn.evaluation.metrics.summary import NME, definition_of, definition_of_classes, definition_of_nme, name_of
 
     print_line(target, f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}")
     print_line(target, f"{NME}: {definition_of_nme(evaluation.error)}")
     if evaluation.oks is not None:
         print_line(target, "OKS with the sigmas of the table, at most 20 detections per image")
+    if classes := definition_of_classes(evaluation):
+        print_line(target, f"classes: {classes}")

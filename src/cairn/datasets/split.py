@@ -2,7 +2,7 @@
 
 The two sets share no video, subject or near-duplicate: a model that is trained on a frame of a video predicts its
 neighbor too well. Where all images are of one video, such a split does not exist; then the frames at one end of the
-video are the validation set, and the two sets are neighbors at one place only.
+video are the validation set, and the two sets are neighbors at one place only. Classes are divided evenly.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, read_signatures
+from cairn.datasets.stratified import instances_by_class, stratified
 from cairn.errors import LabelError
 from cairn.files import atomic_write
 
@@ -66,6 +67,8 @@ def split(
 ) -> Split:
     """Returns a split with about `share` of the images in the validation set, by whole groups with labeled instances.
 
+    Of labels with several classes, each class has about `share` of its instances there (`stratified`).
+
     Args:
         labels: The labels.
         share: Fraction of the images for validation.
@@ -85,9 +88,13 @@ def split(
     shuffled = [members[i] for i in np.random.default_rng(seed).permutation(len(members)).tolist()]
     candidates = [rows for rows in shuffled if labeled[rows].any()]
     val: list[int] = []
-    for rows in candidates:
-        if len(val) + len(rows) <= count:
-            val += rows.tolist()
+    if labels.classes:
+        selected = stratified(candidates, instances_by_class(labels), share, count)
+        val += [row for rows in selected for row in rows.tolist()]
+    else:
+        for rows in candidates:
+            if len(val) + len(rows) <= count:
+                val += rows.tolist()
     cut = 0
     if len(val) < (count + 1) // 2:
         rest = [rows for rows in candidates if rows[0] not in val]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cairn.datasets.labels import Labels
+from cairn.evaluation.classes import ClassResult, align, by_class, class_accuracy
 from cairn.evaluation.keypoint_metrics import MeanError, Pck, measure_error, measure_pck
 from cairn.evaluation.metrics.mpii import JointPrecision, joint_precision
 from cairn.evaluation.metrics.oks import library, oks_metrics
@@ -36,6 +37,10 @@ class Evaluation:
         ap: MPII's mAP of joints, under its protocol; None under another protocol or where `oks` is None.
         pck_detected: PCK over the detected instances; None where `oks` is None or no instance can be measured.
         seconds: Time per image, with reading it; NaN for predictions that were made elsewhere.
+        classes: Metrics of each class with annotated instances; none where labels or predictions have one class.
+        class_accuracy: Percentage of detected instances with the right class, matched regardless of class; NaN without
+            classes.
+        class_note: Why classes are ignored, or which of them the model lacks; empty where there is nothing to say.
     """
 
     labels: Labels
@@ -48,6 +53,9 @@ class Evaluation:
     ap: JointPrecision | None
     pck_detected: Pck | None
     seconds: float
+    classes: tuple[ClassResult, ...] = ()
+    class_accuracy: float = float("nan")
+    class_note: str = ""
 
 
 def evaluate(
@@ -100,6 +108,8 @@ def measure(
 ) -> Evaluation:
     """Returns the metrics of given predictions; see `evaluate`.
 
+    Instances are matched within classes where labels and predictions have some; see `evaluation.classes`.
+
     Args:
         labels: The ground truth.
         predictions: One `Poses` per image of the labels, in their order.
@@ -113,20 +123,26 @@ def measure(
         LabelError: The labels do not suit the predictions or the protocol.
         MissingExtra: OKS is measured and faster-coco-eval is not installed.
     """
+    aligned = align(labels, predictions)
+    labels, predictions = aligned.labels, aligned.predictions
     pairs = pair_instances(labels, predictions, task)
     selected = protocol or default_protocol(pairs.ground_truth, labels.skeleton)
     detected = pairs[np.flatnonzero(pairs.matched)]
     oks = TASKS[task].measures_oks
     measurable = oks and bool((selected.length(detected.ground_truth, labels.skeleton) > 0).any())
+    result = measure_pck(pairs, selected, threshold, mean)
     return Evaluation(
         labels=labels,
         predictions=predictions,
         task=task,
         pairs=pairs,
-        pck=measure_pck(pairs, selected, threshold, mean),
+        pck=result,
         error=measure_error(pairs, selected.nme_protocol or selected),
         oks=oks_metrics(labels, predictions) if oks else None,
         ap=joint_precision(labels, predictions, selected, threshold) if oks and selected.name == "mpii" else None,
         pck_detected=measure_pck(detected, selected, threshold, mean) if measurable else None,
         seconds=seconds,
+        classes=tuple(by_class(labels, predictions, pairs, result, oks)),
+        class_accuracy=class_accuracy(labels, predictions, task),
+        class_note=aligned.note,
     )

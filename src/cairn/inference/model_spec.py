@@ -6,7 +6,15 @@ import json
 import logging
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from cairn.errors import CairnError, ModelError
 from cairn.inference.resolution import DEFAULT_GAP
@@ -32,6 +40,9 @@ RENAMED = {
     "provenance.labelled pictures": "provenance.labeled_images",
 }
 """Keys of format 1 -> keys of format 2."""
+
+CLASSES = "classes"
+"""Name of the output for the classes: maps (B, C, h, w) of a whole image, or logits (B, C) of a crop."""
 
 TASK_OF_FIT = {"letterbox": "multi_instance", "whole": "single_instance", "crop": "crop"}
 """`input.fit` of format 1 -> `task` of format 2."""
@@ -89,6 +100,7 @@ class ModelSpec(_Value):
         method: Name of the method that decodes the outputs.
         task: What the model detects.
         skeleton: Keypoints and limbs.
+        classes: Names of the classes, in the order of output "classes"; empty for a model of one class.
         input: How an image becomes network input.
         stride: Input pixels per cell of the output maps.
         outputs: Names of the network's outputs, in order.
@@ -105,6 +117,7 @@ class ModelSpec(_Value):
     method: str
     task: Task
     skeleton: SkeletonField
+    classes: tuple[str, ...] = ()
     input: InputSpec
     stride: Annotated[int, Field(gt=0)]
     outputs: tuple[str, ...]
@@ -116,8 +129,19 @@ class ModelSpec(_Value):
     metrics: dict[str, float] = {}
 
     def to_json(self) -> str:
-        """Returns the specification as JSON, as `from_json` reads it."""
-        return self.model_dump_json()
+        """Returns the specification as JSON, as `from_json` reads it.
+
+        That of a model of one class has no key for classes, so that earlier versions read it, too.
+        """
+        return self.model_dump_json(exclude=None if self.classes else {"classes"})
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> ModelSpec:
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
+            raise ValueError(f"classes must be several different names, or none, got {', '.join(self.classes)}")
+        if bool(self.classes) != (CLASSES in self.outputs):
+            raise ValueError("a model of several classes has their names in classes and the output classes")
+        return self
 
     @classmethod
     def from_json(cls, text: str, where: str = "the model") -> ModelSpec:

@@ -19,6 +19,8 @@ from cairn.structures.poses import Poses
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.
 
+    The second model gives the classes where it distinguishes several; else those of the first are kept.
+
     Attributes:
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
         crops: Predicts the keypoints in each box, and defines the skeleton.
@@ -44,8 +46,9 @@ class RefinedPredictor(BasePredictor[Poses]):
 
     @property
     def spec(self) -> ModelSpec:
-        """The specification of the model of crops."""
-        return self.crops.spec
+        """The specification of the model of crops, with the classes of the poses."""
+        spec, classes = self.crops.spec, self.whole.spec.classes
+        return spec.model_copy(update={"classes": classes}) if classes and not spec.classes else spec
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -65,7 +68,10 @@ class RefinedPredictor(BasePredictor[Poses]):
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
         poses = self.crops(pixels, found[inside])
-        return replace(poses, scores=poses.scores * coarse.scores[inside])
+        poses = replace(poses, scores=poses.scores * coarse.scores[inside])
+        if poses.class_names:
+            return poses
+        return replace(poses, classes=coarse[inside].classes, class_names=coarse.class_names)
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""

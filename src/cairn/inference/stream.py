@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cairn import machine
 from cairn.errors import CairnError, ImageError, LabelError, ModelError
+from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import MapsOfImage
 from cairn.inference.pipeline import AHEAD, Parallel, overlap
 from cairn.media.names import ImageName
@@ -144,6 +145,11 @@ class StreamPredictor(Protocol):
         ...
 
     @property
+    def spec(self) -> ModelSpec:
+        """The specification of the model."""
+        ...
+
+    @property
     def threads(self) -> int:
         """Number of CPU cores that the network uses for one image; 0 is all."""
         ...
@@ -248,7 +254,7 @@ def _frame_of(work: _Work, alone: int, predictor: StreamPredictor) -> Frame:
         index=alone if frame.name.frame is None else frame.name.frame,
         time=frame.name.seconds,
         image=None if work.error else frame.image,
-        poses=Poses.empty(predictor.skeleton) if work.poses is None else work.poses,
+        poses=Poses.empty(predictor.skeleton, predictor.spec.classes) if work.poses is None else work.poses,
         name=frame.name,
         rate=frame.rate,
         count=frame.count,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from cairn.errors import ImageError, LabelError, ModelError
 from cairn.inference.base import BasePredictor, Decode, to_input
 from cairn.inference.boxes import MIN_CROP, box_text, check_boxes
-from cairn.inference.model_spec import ModelSpec
+from cairn.inference.model_spec import CLASSES, ModelSpec
 from cairn.inference.network import Maps, Network
 from cairn.inference.resolution import SIDES, Resolution
 from cairn.ops.heatmaps import flip_heatmaps
@@ -99,7 +99,8 @@ class TopDownPredictor(BasePredictor[Poses]):
             for row, (i, affine) in enumerate(some):
                 pose = self.decode({name: values[row] for name, values in maps.items()})
                 found[i].append(pose.transformed(field_affine(self.spec.stride).then(affine.inverse())))
-        return [Poses.concatenate(poses, self.spec.skeleton) for poses in found]
+        nothing = Poses.empty(self.spec.skeleton, self.spec.classes)
+        return [Poses.concatenate(poses, self.spec.skeleton) if poses else nothing for poses in found]
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""
@@ -128,7 +129,10 @@ class TopDownPredictor(BasePredictor[Poses]):
             return maps
         order = self.spec.skeleton.flip_order
         mirrored = self.network(np.ascontiguousarray(images[..., ::-1]))
-        return {name: (values + flip_heatmaps(mirrored[name], order)) / 2 for name, values in maps.items()}
+        unflipped = {
+            name: values if name == CLASSES else flip_heatmaps(values, order) for name, values in mirrored.items()
+        }
+        return {name: ((values + unflipped[name]) / 2).astype(np.float32) for name, values in maps.items()}
 
 
 def _side(size: int | Resolution | None, spec: ModelSpec) -> int:

@@ -117,6 +117,8 @@ class WholeBodyPredictor(BasePredictor[Poses]):
             body.scores,
             self.skeleton,
             body.ids,
+            classes=body.classes,
+            class_names=body.class_names,
         )
 
     def decode_raw(self, raw: Poses) -> Poses:

@@ -145,6 +145,27 @@ def soft_argmax(heatmaps: NDArray[Any], temperature: float = 1.0) -> NDArray[np.
     return np.stack([x, y], axis=-1).astype(np.float32)
 
 
+def values_at(maps: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns the values of maps at points, interpolated bilinearly; beyond the border those of the border.
+
+    Args:
+        maps: (C, h, w).
+        points: (..., 2), (x, y) in cells; NaN where missing.
+
+    Returns:
+        (..., C); 0 at points that are missing.
+    """
+    *_, height, width = maps.shape
+    there = np.isfinite(points).all(axis=-1, keepdims=True)
+    x, y = np.moveaxis(np.where(there, points, 0).clip(0, (width - 1, height - 1)), -1, 0)
+    left, top = np.minimum(x.astype(np.intp), max(width - 2, 0)), np.minimum(y.astype(np.intp), max(height - 2, 0))
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    x, y = x - left, y - top
+    values = maps[:, top, left] * (1 - x) * (1 - y) + maps[:, top, right] * x * (1 - y)
+    values = values + maps[:, bottom, left] * (1 - x) * y + maps[:, bottom, right] * x * y
+    return np.where(there, np.moveaxis(values, 0, -1), 0).astype(np.float32)
+
+
 def flip_heatmaps(heatmaps: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
     """Returns heatmaps (..., K, h, w) of a flipped image as those of the image; `order` is `Skeleton.flip_order`."""
     return heatmaps[..., list(order), :, ::-1]

@@ -68,7 +68,7 @@ def _coco(options: WriterOptions) -> Writer:
 
     if options.label_ids is not None:
         return LabeledCocoWriter(options, options.label_ids)
-    return CocoWriter(options.folder, image_ids(options.images), options.single)
+    return CocoWriter(options.folder, image_ids(options.images), options.single, options.classes)
 
 
 def _openpose(options: WriterOptions) -> Writer:
@@ -80,13 +80,13 @@ def _openpose(options: WriterOptions) -> Writer:
 def _csv(options: WriterOptions) -> Writer:
     from cairn.results.csv_table import CsvWriter
 
-    return CsvWriter(options.folder, options.single, options.decimals, options.empty)
+    return CsvWriter(options.folder, options.single, options.decimals, options.empty, options.classes)
 
 
 def _parquet(options: WriterOptions) -> Writer:
     from cairn.results.parquet import ParquetWriter
 
-    return ParquetWriter(options.folder, options.single, options.empty)
+    return ParquetWriter(options.folder, options.single, options.empty, options.classes)
 
 
 def _maps(options: WriterOptions) -> Writer:

@@ -12,7 +12,8 @@
 
 Coordinates are pixels of the image with its EXIF orientation applied; integers are pixel centers. A keypoint that was
 not detected is null. A frame of a clip has "frame", its number from 0, and "seconds" after "image". With tracking, a
-person has the track "id" before "score"; it is null for a person without a track.
+person has the track "id" before "score"; it is null for a person without a track. A model with several classes has
+their names as "classes" after "skeleton", and each person the name of its "class" before "score".
 """
 
 from __future__ import annotations
@@ -97,9 +98,11 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
     name, poses, skeleton = detections.name, detections.poses, detections.poses.skeleton
     ids = [{}] * len(poses) if poses.ids is None else [{"id": _id_or_none(number)} for number in poses.ids.tolist()]
     timed = {} if name.frame is None else {"frame": name.frame, "seconds": name.seconds}
+    classes = [{} if pose.class_name is None else {"class": pose.class_name} for pose in poses]
     people = []
-    for id_entry, keypoints, confidence, box, score in zip(
+    for id_entry, class_entry, keypoints, confidence, box, score in zip(
         ids,
+        classes,
         poses.keypoints.tolist(),
         poses.confidence.tolist(),
         poses.boxes.tolist(),
@@ -111,7 +114,8 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
             for joint, (x, y), c in zip(skeleton.joints, keypoints, confidence, strict=True)
         }
         box = [round(side, of_pixels) for side in box] if any(keypoints_by_name.values()) else None
-        people.append({**id_entry, "score": round(score, of_scores), "box": box, "keypoints": keypoints_by_name})
+        own = {**id_entry, **class_entry, "score": round(score, of_scores)}
+        people.append({**own, "box": box, "keypoints": keypoints_by_name})
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,
@@ -125,6 +129,7 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
             "joints": list(skeleton.joints),
             "limbs": [[skeleton.joints[a], skeleton.joints[b]] for a, b in skeleton.limbs],
         },
+        **({"classes": list(poses.class_names)} if poses.class_names else {}),
         "people": people,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from cairn.results.writer import Detections, LabelIds, WriterOptions
 from cairn.structures.geometry import Size
 
 CATEGORY = 1
-"""COCO's category "person", and the only category of files with one class."""
+"""COCO's category "person", the only category of files with one class, and the first of several."""
 
 
 class CocoWriter(SpanningWriter["_Lists"]):
@@ -29,14 +29,23 @@ class CocoWriter(SpanningWriter["_Lists"]):
         folder: The output folder.
         ids: Image ID of each image, as `image_ids` returns them. Frames of a clip count from 1.
         single: Whether the run is of one image, whose name the files get: `photo.cairn.coco.json`.
+        classes: Names of the classes, where there are several. Their category IDs count from `CATEGORY`, in this order;
+            the list of images has them as its categories.
     """
 
-    def __init__(self, folder: Path, ids: Mapping[Path, int | float | str], single: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ids: Mapping[Path, int | float | str],
+        single: bool = False,
+        classes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
         self.folder = folder
         self.ids = dict(ids)
         self.single = single
-        self.category = CATEGORY
+        self.classes = classes
+        self.categories: Sequence[int | None] = range(CATEGORY, CATEGORY + max(1, len(classes)))
 
     def paths(self, name: ImageName) -> tuple[Path, Path]:
         """Returns the files of the detections and of the image IDs."""
@@ -48,7 +57,9 @@ class CocoWriter(SpanningWriter["_Lists"]):
     @contextmanager
     def _opened(self, detections: Detections) -> Iterator[_Lists]:
         results, images = self.paths(detections.name)
-        with _json_list(results, "[", "]\n") as found, _json_list(images, '{"images": [', "]}\n") as listed:
+        categories = [{"id": i, "name": name} for i, name in enumerate(self.classes, start=CATEGORY)]
+        start = f'{{"categories": {json.dumps(categories)}, ' if categories else "{"
+        with _json_list(results, "[", "]\n") as found, _json_list(images, start + '"images": [', "]}\n") as listed:
             yield _Lists(found, listed)
 
     def _add(self, file: _Lists, detections: Detections) -> None:
@@ -59,9 +70,11 @@ class CocoWriter(SpanningWriter["_Lists"]):
         if name.frame is not None:
             image |= {"frame": name.frame, "seconds": name.seconds}
         file.images.add({**image, "width": width, "height": height})
-        # The category of each instance belongs here.
-        for row in detections.poses.to_coco(image["id"], self.category):
-            file.detections.add(row)
+        poses = detections.poses.in_classes(self.classes)
+        classes = [0] * len(poses) if poses.classes is None else poses.classes.tolist()
+        for row, index in zip(poses.to_coco(), classes, strict=True):
+            if (category := self.categories[index]) is not None:
+                file.detections.add({**row, "image_id": image["id"], "category_id": category})
 
     def _id(self, name: ImageName, number: int) -> int | float | str:
         """Returns the ID of an image, or of the frame that has this number in its clip, from 1."""
@@ -73,11 +86,11 @@ class CocoWriter(SpanningWriter["_Lists"]):
 
 
 class LabeledCocoWriter(CocoWriter):
-    """Writes COCO results with the image IDs and the category ID of a label file; ignores other images."""
+    """Writes COCO results with the image IDs and the category IDs of a label file; ignores other images."""
 
     def __init__(self, options: WriterOptions, labels: LabelIds) -> None:
-        super().__init__(options.folder, labels.ids, options.single)
-        self.category = labels.category
+        super().__init__(options.folder, labels.ids, options.single, options.classes)
+        self.categories = labels.categories
         self.labels = labels
         self.notice = options.notice
         self._resized: list[tuple[Path, Size, Size]] = []

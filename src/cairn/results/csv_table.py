@@ -15,6 +15,7 @@ from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results.spanning import SpanningWriter, table_path
 from cairn.results.writer import Detections, rounding
+from cairn.structures.conversions import with_class
 
 COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "y", "confidence")
 """Columns of the table, in CSV and in Parquet.
@@ -24,6 +25,7 @@ COLUMNS = ("image", "frame", "seconds", "person", "id", "score", "joint", "x", "
 - seconds: time since the first frame of the clip; missing for an image that is no frame.
 - person: number from 0 in the image.
 - id: track ID; missing without a track.
+- class: name of the class, a column after id where the model has several.
 - score: of the person.
 - joint: name of the keypoint.
 - x, y: in pixels; missing for a keypoint that was not detected.
@@ -39,14 +41,24 @@ class CsvWriter(SpanningWriter["Table"]):
         single: Whether the run is of one image, whose name the table gets: `photo.cairn.csv`.
         decimals: Decimals of coordinates; None is 2. Scores have at least 4.
         empty: Whether an image without detections has a row, in which only the image, frame and seconds are known.
+        classes: Names of the classes of the model; empty for one class.
     """
 
-    def __init__(self, folder: Path, single: bool = False, decimals: int | None = None, empty: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        single: bool = False,
+        decimals: int | None = None,
+        empty: bool = False,
+        classes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
         self.folder = folder
         self.single = single
         self.decimals = rounding(decimals, 2)
         self.empty = empty
+        self.columns = with_class(COLUMNS, classes)
+        self.classes = classes
 
     def paths(self, name: ImageName) -> tuple[Path]:
         """Returns the table that the results of an image go into."""
@@ -60,7 +72,7 @@ class CsvWriter(SpanningWriter["Table"]):
             beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
         ):
             table = csv.writer(file)
-            table.writerow(COLUMNS)
+            table.writerow(self.columns)
             yield table
 
     def _add(self, file: Table, detections: Detections) -> None:
@@ -69,13 +81,14 @@ class CsvWriter(SpanningWriter["Table"]):
         of_pixels, of_scores = self.decimals
         image = (name.text, name.frame, None if name.seconds is None else fixed(name.seconds, 6))
         if self.empty and not len(poses):
-            file.writerow([*image, *[None] * (len(COLUMNS) - len(image))])
+            file.writerow([*image, *[None] * (len(self.columns) - len(image))])
         ids = [-1] * len(poses) if poses.ids is None else poses.ids.tolist()
-        for person, (track_id, score, keypoints, confidence) in enumerate(
-            zip(ids, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
+        classes = [(pose.class_name,) if self.classes else () for pose in poses]
+        for person, (track_id, of_class, score, keypoints, confidence) in enumerate(
+            zip(ids, classes, poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist(), strict=True)
         ):
-            # Columns of the instance; its class belongs here too.
-            instance = (person, track_id if track_id >= 0 else None, fixed(score, of_scores))
+            identity = (track_id if track_id >= 0 else None, *of_class)
+            instance = (person, *identity, fixed(score, of_scores))
             for joint, (x, y), c in zip(poses.skeleton.joints, keypoints, confidence, strict=True):
                 position = (fixed(x, of_pixels), fixed(y, of_pixels)) if c > 0 else (None, None)
                 file.writerow([*image, *instance, joint, *position, fixed(c, of_scores)])

@@ -15,6 +15,7 @@ from cairn.media.names import ImageName
 from cairn.results.csv_table import COLUMNS
 from cairn.results.spanning import SpanningWriter, table_path
 from cairn.results.writer import Detections
+from cairn.structures.conversions import with_class
 
 ROWS = 1 << 16
 """Rows that are collected in memory before they are written."""
@@ -29,9 +30,10 @@ class ParquetWriter(SpanningWriter["_Table"]):
         folder: The output folder.
         single: Whether the run is of one image, whose name the table gets: `photo.cairn.parquet`.
         empty: Whether an image without detections has a row, in which only the image, frame and seconds are known.
+        classes: Names of the classes of the model; empty for one class.
     """
 
-    def __init__(self, folder: Path, single: bool = False, empty: bool = False) -> None:
+    def __init__(self, folder: Path, single: bool = False, empty: bool = False, classes: tuple[str, ...] = ()) -> None:
         super().__init__()
         try:
             import pyarrow
@@ -42,9 +44,11 @@ class ParquetWriter(SpanningWriter["_Table"]):
         self.empty = empty
         types = (
             *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),
+            *([pyarrow.string()] if classes else []),
             *(pyarrow.float32(), pyarrow.string(), pyarrow.float32(), pyarrow.float32(), pyarrow.float32()),
         )
-        self._schema = pyarrow.schema(list(zip(COLUMNS, types, strict=True)))
+        self.classes = classes
+        self._schema = pyarrow.schema(list(zip(with_class(COLUMNS, classes), types, strict=True)))
 
     def paths(self, name: ImageName) -> tuple[Path]:
         """Returns the table that the results of an image go into."""
@@ -71,13 +75,14 @@ class ParquetWriter(SpanningWriter["_Table"]):
         # A file name need not be valid UTF-8, but the table must be.
         image = (name.text.encode(errors="backslashreplace").decode(), name.frame, name.seconds)
         if self.empty and not people:
-            file.add([[value] for value in image] + [[None]] * (len(COLUMNS) - len(image)))
-        # Columns of the image, of the instance (its class belongs here too) and of the keypoint.
+            file.add([[value] for value in image] + [[None]] * (len(self._schema.types) - len(image)))
+        # Columns of the image, of the instance and of the keypoint.
         file.add(
             [
                 *([value] * rows for value in image),
                 np.repeat(np.arange(people), joints),
                 pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
+                *([[pose.class_name for pose in poses for _ in range(joints)]] if self.classes else []),
                 np.repeat(poses.scores, joints),
                 list(poses.skeleton.joints) * people,
                 pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),

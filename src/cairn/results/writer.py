@@ -57,13 +57,14 @@ class LabelIds:
         labels: The label file.
         ids: Image -> its ID, as the file has it.
         sizes: Image -> its (height, width) in pixels, where the file states it.
-        category: ID of the category of the detections.
+        categories: ID of the category of each class of the model, or of its one class; None for a class that the file
+            lacks, whose detections are left out.
     """
 
     labels: Path
     ids: Mapping[Path, int | float | str]
     sizes: Mapping[Path, Size]
-    category: int
+    categories: Sequence[int | None]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class WriterOptions:
         empty: Whether tables have a row for an image without detections.
         label_ids: IDs of a label file for COCO results; None numbers the images.
         notice: Gets one line about results that may be wrong.
+        classes: Names of the classes of the model; empty for one class.
     """
 
     folder: Path
@@ -93,6 +95,7 @@ class WriterOptions:
     empty: bool = False
     label_ids: LabelIds | None = None
     notice: Callable[[str], None] = log.warning
+    classes: tuple[str, ...] = ()
 
 
 class Writer(ABC):

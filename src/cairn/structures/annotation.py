@@ -24,7 +24,8 @@ class Annotation:
             box, None where the data set has none at all.
         tracks: (P,) int64, track IDs of the label file, unique within a video; -1 where an instance has none, None
             where the data set has none at all.
-        classes: (P,) int64, index of each instance's category in `Labels.classes`; None where there is one category.
+        classes: (P,) int64, index of each instance's category in `Labels.classes`, -1 where it is unknown; None where
+            there is one category.
     """
 
     keypoints: NDArray[np.float32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 COLUMNS = ("pose", "id", "score", "keypoint", "x", "y", "confidence")
 """Columns of tables in long format, one row per keypoint."""
 
-Row = tuple[int, int | None, float, str, float | None, float | None, float]
-"""Values of `COLUMNS`; None where missing."""
+CLASS = "class"
+"""Column after "id", and key of an instance, of models with several classes."""
 
 
 def pose_to_dict(pose: Pose, tracked: bool | None = None) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def pose_to_dict(pose: Pose, tracked: bool | None = None) -> dict[str, Any]:
     box = pose.box.tolist()
     return {
         **({"id": pose.id} if tracked else {}),
+        **({CLASS: pose.class_name} if pose.class_name is not None else {}),
         "score": pose.score,
         "box": box if all(map(math.isfinite, box)) else None,
         "keypoints": {
@@ -54,6 +55,7 @@ def to_dict(poses: Poses) -> dict[str, Any]:
             "joints": list(skeleton.joints),
             "limbs": [[skeleton.joints[a], skeleton.joints[b]] for a, b in skeleton.limbs],
         },
+        **({"classes": list(poses.class_names)} if poses.class_names else {}),
         "people": [pose_to_dict(pose, poses.ids is not None) for pose in poses],
     }
 
@@ -65,7 +67,8 @@ def to_dataframe(poses: Poses) -> Any:
     except ImportError:
         raise MissingPackage("to_dataframe", "pandas") from None
     types = {"pose": int, "id": "Int64", "score": float, "keypoint": object, "x": float, "y": float}
-    return pandas.DataFrame(list(_rows(poses)), columns=list(COLUMNS)).astype({**types, "confidence": float})
+    columns = with_class(COLUMNS, poses.class_names)
+    return pandas.DataFrame(list(_rows(poses)), columns=list(columns)).astype({**types, "confidence": float})
 
 
 def to_supervision(poses: Poses) -> Any:
@@ -79,9 +82,12 @@ def to_supervision(poses: Poses) -> Any:
             xy=np.where(poses.detected[..., None], poses.keypoints, np.float32(0)),
             keypoint_confidence=poses.confidence.copy(),
             detection_confidence=poses.scores.copy(),
-            class_id=np.zeros(len(poses), dtype=int),
+            class_id=np.zeros(len(poses), dtype=int) if poses.classes is None else poses.classes.copy(),
             visible=poses.detected,
-            data={} if poses.ids is None else {"tracker_id": poses.ids.copy()},
+            data={
+                **({} if poses.ids is None else {"tracker_id": poses.ids.copy()}),
+                **({} if poses.classes is None else {"class_name": np.array(poses.class_names)[poses.classes]}),
+            },
         )
     except TypeError:  # the names of the arguments are those of 0.29
         raise CairnError(
@@ -98,15 +104,16 @@ def to_coco(poses: Poses, image_id: int, category_id: int) -> list[dict[str, Any
     flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
     ids: list[dict[str, int]]
     ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
+    classes = [0] * len(poses) if poses.classes is None else poses.classes.tolist()
     return [
         {
             "image_id": image_id,
-            "category_id": category_id,
+            "category_id": category_id + index,
             "keypoints": [round(value, 4) for value in row],
             "score": round(score, 6),
             **identity,
         }
-        for row, score, identity in zip(flat.tolist(), poses.scores.tolist(), ids, strict=True)
+        for row, score, identity, index in zip(flat.tolist(), poses.scores.tolist(), ids, classes, strict=True)
     ]
 
 
@@ -120,16 +127,23 @@ def write_csv(path: Path, poses: Poses) -> None:
     """Writes the table of `to_dataframe` as CSV; missing values are empty."""
     with atomic_write(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(COLUMNS)
+        table.writerow(with_class(COLUMNS, poses.class_names))
         table.writerows(_rows(poses))
 
 
-def _rows(poses: Poses) -> Iterator[Row]:
-    """Yields one row of `COLUMNS` per keypoint."""
+def with_class(columns: tuple[str, ...], class_names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the columns of a table, with that of the class after "id" where there are several classes."""
+    after = columns.index("id") + 1
+    return (*columns[:after], *([CLASS] if class_names else []), *columns[after:])
+
+
+def _rows(poses: Poses) -> Iterator[tuple[Any, ...]]:
+    """Yields one row of `COLUMNS` per keypoint, with the class where there are several; None where missing."""
     for number, pose in enumerate(poses):
+        identity = (pose.id,) if pose.class_name is None else (pose.id, pose.class_name)
         for joint, (x, y, confidence) in pose:
-            known = _is_known(x, y, confidence)
-            yield number, pose.id, pose.score, joint, x if known else None, y if known else None, confidence
+            place = (x, y) if _is_known(x, y, confidence) else (None, None)
+            yield number, *identity, pose.score, joint, *place, confidence
 
 
 def _is_known(x: float, y: float, confidence: float) -> bool:

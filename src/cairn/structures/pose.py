@@ -25,6 +25,7 @@ class Pose:
         score: Overall score of the instance; higher is more confident.
         skeleton: Names and limbs of the K keypoints.
         id: Track ID, from 1; None without tracking and where no ID is assigned (yet).
+        class_name: Name of the class; None where the model has one class.
     """
 
     keypoints: NDArray[np.float32]
@@ -32,6 +33,7 @@ class Pose:
     score: float
     skeleton: Skeleton
     id: int | None = None
+    class_name: str | None = None
 
     def __len__(self) -> int:
         return len(self.skeleton)
@@ -52,6 +54,7 @@ class Pose:
 
     def __repr__(self) -> str:
         identity = "" if self.id is None else f"id {self.id}, "
+        identity += "" if self.class_name is None else f"{self.class_name}, "
         keypoints = f"{int(self.detected.sum())} of {len(self)} keypoints of {self.skeleton.name}"
         return f"Pose({identity}score {self.score:.2f}, {keypoints})"
 

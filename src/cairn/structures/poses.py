@@ -42,9 +42,11 @@ class Poses:
         ids: (P,) int64, track IDs, from 1, unique within a video and never reused; -1 where no ID is assigned (yet);
             None without tracking.
         image: (H, W, 3) uint8 RGB, the image that the instances were detected in, where it is known.
+        classes: (P,) int64, index of each instance's class in `class_names`; None where the model has one class.
+        class_names: Names of the classes that the model distinguishes; empty where it has one.
 
     Raises:
-        SkeletonError: If the shapes contradict one another or the skeleton.
+        SkeletonError: If the shapes contradict one another, the skeleton or the names of the classes.
     """
 
     keypoints: NDArray[np.float32]
@@ -53,6 +55,8 @@ class Poses:
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
     image: NDArray[np.uint8] | None = field(default=None, kw_only=True)
+    classes: NDArray[np.int64] | None = field(default=None, kw_only=True)
+    class_names: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         instances, joints = len(self.scores), len(self.skeleton)
@@ -63,13 +67,22 @@ class Poses:
             )
         if self.ids is not None and self.ids.shape != (instances,):
             raise SkeletonError(f"ids must be one track ID for each of {instances} instances, got {self.ids.shape}")
+        if (self.classes is None) == bool(self.class_names):
+            raise SkeletonError("classes and class_names go together: give both or neither")
+        if self.classes is not None:
+            _check_classes(self.classes, instances, self.class_names)
 
     @classmethod
-    def empty(cls, skeleton: Skeleton) -> Poses:
-        """Returns no instances of a skeleton."""
+    def empty(cls, skeleton: Skeleton, class_names: tuple[str, ...] = ()) -> Poses:
+        """Returns no instances of a skeleton, of a model with these classes."""
         joints = len(skeleton)
         return cls(
-            np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32), np.zeros(0, np.float32), skeleton
+            np.zeros((0, joints, 2), np.float32),
+            np.zeros((0, joints), np.float32),
+            np.zeros(0, np.float32),
+            skeleton,
+            classes=np.zeros(0, np.int64) if class_names else None,
+            class_names=class_names,
         )
 
     @classmethod
@@ -81,12 +94,17 @@ class Poses:
             skeleton: Skeleton of the result.
 
         Returns:
-            The instances with their IDs where all items have IDs, and with the image where all items share it.
+            The instances with their IDs where all items have IDs, and with the image where all items share it. They
+            have classes where all items with instances do, matched by name.
         """
         if not items:
             return cls.empty(skeleton)
         ids = [item.ids for item in items if item.ids is not None]
         image = items[0].image
+        names = tuple(dict.fromkeys(name for item in items for name in item.class_names))
+        if any(len(item) and item.classes is None for item in items):
+            names = ()
+        classes = [item.in_classes(names).classes for item in items if item.classes is not None]
         return cls(
             np.concatenate([item.keypoints for item in items]),
             np.concatenate([item.confidence for item in items]),
@@ -94,6 +112,8 @@ class Poses:
             skeleton,
             np.concatenate(ids) if len(ids) == len(items) else None,
             image=image if all(item.image is image for item in items) else None,
+            classes=np.concatenate([each for each in classes if each is not None]) if names else None,
+            class_names=names,
         )
 
     def __len__(self) -> int:
@@ -129,6 +149,7 @@ class Poses:
             confidence=self.confidence[rows],
             scores=self.scores[rows],
             ids=None if self.ids is None else self.ids[rows],
+            classes=None if self.classes is None else self.classes[rows],
         )
 
     def __iter__(self) -> Iterator[Pose]:
@@ -136,6 +157,10 @@ class Poses:
 
     def __repr__(self) -> str:
         instances = f"{counted(len(self), 'instance')} of {self.skeleton.name}"
+        if self.classes is not None and len(self):
+            counts = np.bincount(self.classes, minlength=len(self.class_names)).tolist()
+            named = (f"{count} {name}" for name, count in zip(self.class_names, counts, strict=True) if count)
+            instances += f" ({', '.join(named)})"
         return f"Poses({instances}, {int(self.detected.sum())} of {self.detected.size} keypoints)"
 
     @property
@@ -175,20 +200,44 @@ class Poses:
         keypoints = np.where(confidence[..., None] > 0, keypoints, np.float32(np.nan))
         return replace(self, keypoints=keypoints, confidence=confidence, skeleton=skeleton)
 
+    def in_classes(self, names: Sequence[str]) -> Poses:
+        """Returns the instances with the classes of `names`, matched by name; without classes where it is empty.
+
+        Raises:
+            SkeletonError: An instance has a class that is not among the names, or has none.
+        """
+        names = tuple(names)
+        if names == self.class_names:
+            return self
+        if not names:
+            return replace(self, classes=None, class_names=())
+        if self.classes is None:
+            if len(self):
+                raise SkeletonError(f"these poses have no classes: expected one of {', '.join(names)} for each")
+            return replace(self, classes=np.zeros(0, np.int64), class_names=names)
+        index = np.array([names.index(name) if name in names else -1 for name in self.class_names], np.int64)
+        classes = index[self.classes]
+        if (classes < 0).any():
+            unknown = self.class_names[int(self.classes[classes < 0][0])]
+            raise SkeletonError(f"class {unknown} is none of {', '.join(names)}")
+        return replace(self, classes=classes, class_names=names)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns plain, JSON-serializable values.
 
         Returns:
             `{"skeleton": {"name", "joints", "limbs"}, "people": [...]}`, the form of Cairn's JSON files. Each entry
-            has "id" (with tracking alone; None where unassigned), "score", "box" ([x, y, width, height] or None) and
-            "keypoints" (name -> [x, y, confidence], None where not detected).
+            has "id" (with tracking alone; None where unassigned), "class" (of a model with several classes alone),
+            "score", "box" ([x, y, width, height] or None) and "keypoints" (name -> [x, y, confidence], None where not
+            detected). Of a model with several classes their names are in "classes".
         """
         return conversions.to_dict(self)
 
     def to_dataframe(self) -> Any:
         """Returns a pandas DataFrame in long format, one row per keypoint.
 
-        Columns are pose (from 0), id, score, keypoint, x, y and confidence; x and y are NaN where not detected.
+        Columns are pose (from 0), id, score, keypoint, x, y and confidence; x and y are NaN where not detected. Of a
+        model with several classes, class follows id.
 
         Raises:
             MissingPackage: If pandas is not installed.
@@ -206,6 +255,7 @@ class Poses:
     def to_coco(self, image_id: int = 0, category_id: int = 1) -> list[dict[str, Any]]:
         """Returns COCO keypoint results, one dict per instance.
 
+        "category_id" is `category_id`, of a model with several classes plus the index of the instance's class.
         "keypoints" is flat: x, y, confidence of each keypoint, 0, 0, 0 where not detected. Instances with a track ID
         have "track_id" too. A skeleton with COCO's 17 joints and more, such as coco18, is mapped to these 17.
         """
@@ -268,6 +318,7 @@ class Poses:
             float(self.scores[row]),
             self.skeleton,
             number if number >= 0 else None,
+            None if self.classes is None else self.class_names[self.classes[row]],
         )
 
     def _rows(self, index: Any) -> NDArray[Any]:
@@ -284,6 +335,15 @@ class Poses:
         if rows.dtype == np.bool_ and len(rows) != len(self):
             raise IndexError(f"a mask of {len(self)} instances must have shape ({len(self)},), got {rows.shape}")
         return rows
+
+
+def _check_classes(classes: NDArray[np.int64], instances: int, names: tuple[str, ...]) -> None:
+    if classes.shape != (instances,) or classes.dtype.kind not in "iu":
+        got = f"{classes.dtype} {classes.shape}"
+        raise SkeletonError(f"classes must be one integer for each of {instances} instances, got {got}")
+    if instances and not 0 <= classes.min() <= classes.max() < len(names):
+        got = f"{classes.min()} to {classes.max()}"
+        raise SkeletonError(f"classes must be from 0 to {len(names) - 1}, for {', '.join(names)}, got {got}")
 
 
 def gathered(values: NDArray[Any], parts: Sequence[Sequence[int]], reduce: Callable[..., NDArray[Any]]) -> NDArray[Any]:

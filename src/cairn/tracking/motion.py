@@ -53,6 +53,7 @@ class Tracks:
         size: (T,) pixels.
         smooth: (T, K, 2) smoothed keypoints at the last detection of each joint; NaN where never.
         speeds: (T, K, 2) velocity estimates of the smoothing filter.
+        votes: (T, C) number of detections of each class; C = 0 without classes.
     """
 
     ids: NDArray[np.int64]
@@ -63,10 +64,11 @@ class Tracks:
     size: NDArray[np.float64]
     smooth: NDArray[np.float64]
     speeds: NDArray[np.float64]
+    votes: NDArray[np.float64]
 
     @classmethod
-    def started(cls, detections: NDArray[np.float64], clock: float) -> Tracks:
-        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds."""
+    def started(cls, detections: NDArray[np.float64], clock: float, votes: NDArray[np.float64] | None = None) -> Tracks:
+        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds, with votes (T, C) for classes."""
         count = len(detections)
         return cls(
             ids=np.full(count, -1),
@@ -77,6 +79,7 @@ class Tracks:
             size=instance_sizes(detections),
             smooth=detections,
             speeds=np.zeros_like(detections),
+            votes=np.zeros((count, 0)) if votes is None else votes,
         )
 
     def __len__(self) -> int:

@@ -24,6 +24,9 @@ from cairn.structures.skeleton import Skeleton
 from cairn.tracking.association import associate
 from cairn.tracking.motion import Tracks
 
+FIRST_VOTE = 1.5
+"""Weight of the class of a track's first detection: of equally frequent classes the first one stays."""
+
 DEFAULT_RATE = 25.0
 """Images per second where no time is known."""
 
@@ -36,6 +39,8 @@ class Tracker:
 
     All instances of the first image that has any get an ID at once. Later, a new instance gets -1 until it is detected
     in the next image too, so that a false positive in a single image gets no ID.
+
+    The class of an instance is the most frequent one of its track so far, and of equally frequent ones the first.
 
     Args:
         gap: Seconds for which an instance may be lost and keeps its track ID.
@@ -53,6 +58,7 @@ class Tracker:
         self.gap = gap
         self.smooth = smooth
         self._skeleton: Skeleton | None = None
+        self._class_names: tuple[str, ...] = ()
         self._tracks = Tracks.started(np.zeros((0, 0, 2)), 0.0)
         self._clock = self._before = 0.0  # seconds from the first image to this one, and to the previous one
         self._time: float | None = None  # of the previous image, as given
@@ -69,10 +75,10 @@ class Tracker:
                 back, the minimum time passes.
 
         Raises:
-            SkeletonError: If the joints are not those of the previous images.
+            SkeletonError: If the joints or the classes are not those of the previous images.
             CairnError: If the time is not finite.
         """
-        self._advance(poses.skeleton, time)
+        self._advance(poses, time)
         visible = poses.detected & np.isfinite(poses.keypoints).all(axis=2)
         there = np.flatnonzero(visible.any(axis=1))
         detections = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)[there]
@@ -85,7 +91,9 @@ class Tracker:
         if self.smooth:
             tracks = tracks.smoothed(detections[partner[matched]], self._clock, self._before, self.smooth)
         tracks = tracks.corrected(detections[partner[matched]], self._clock, self._tolerance)
-        tracks = tracks.concatenated(Tracks.started(detections[new], self._clock))
+        votes = self._votes(poses)[there]
+        tracks = replace(tracks, votes=tracks.votes + votes[partner[matched]])
+        tracks = tracks.concatenated(Tracks.started(detections[new], self._clock, FIRST_VOTE * votes[new]))
         tracks = replace(tracks, ids=self._with_new_ids(tracks.ids, rows, len(matched)))
         lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
         self._tracks = tracks.concatenated(self._tracks[lost])
@@ -95,20 +103,37 @@ class Tracker:
         keypoints = poses.keypoints.copy()
         if self.smooth:
             keypoints[there[rows]] = np.where(np.isnan(detections[rows]), keypoints[there[rows]], tracks.smooth)
-        return replace(poses, keypoints=keypoints, ids=ids)
+        classes = poses.classes
+        if classes is not None:
+            classes = classes.copy()
+            classes[there[rows]] = tracks.votes.argmax(axis=1)
+        return replace(poses, keypoints=keypoints, ids=ids, classes=classes)
 
-    def _advance(self, skeleton: Skeleton, time: float | None) -> None:
+    def _votes(self, poses: Poses) -> NDArray[np.float64]:
+        """Returns (P, C) 1 for the class of each instance."""
+        votes = np.zeros((len(poses), len(self._class_names)))
+        if poses.classes is not None:
+            votes[np.arange(len(poses)), poses.classes] = 1
+        return votes
+
+    def _advance(self, poses: Poses, time: float | None) -> None:
         """Predicts the tracks for this image, and drops those that have been lost for longer than the gap."""
         if time is not None and not math.isfinite(time):
             raise CairnError(f"the time of an image must be seconds or None, got {time}")
+        skeleton = poses.skeleton
         if self._skeleton is None:
-            self._skeleton, self._tracks = skeleton, Tracks.started(np.zeros((0, len(skeleton), 2)), 0.0)
+            self._skeleton, self._class_names = skeleton, poses.class_names
+            nothing = np.zeros((0, len(skeleton), 2))
+            self._tracks = Tracks.started(nothing, 0.0, np.zeros((0, len(poses.class_names))))
             self._tolerance = np.array(skeleton.sigmas) ** 2
         elif skeleton.joints != self._skeleton.joints:
             raise SkeletonError(
                 f"a tracker follows instances of one skeleton, {self._skeleton.name}, got {skeleton.name}: "
                 "make a new tracker for each video"
             )
+        elif poses.class_names != self._class_names:
+            was, now = (", ".join(names) or "none" for names in (self._class_names, poses.class_names))
+            raise SkeletonError(f"a tracker follows instances of one set of classes, {was}; got {now}")
         else:
             elapsed = 1 / DEFAULT_RATE
             if time is not None and self._time is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cairn.errors import OutputError
+from cairn.errors import LabelError, ModelError, OutputError
 from cairn.files import atomic_write, ensure_writable_folder
 from cairn.training.recipe import Recipe
+from cairn.training.toml import to_toml
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class RunFolder:
     def skeleton(self) -> Path:
         """The skeleton that the model predicts."""
         return self.path / "skeleton.toml"
+
+    @property
+    def classes(self) -> Path:
+        """The names of the classes that the model distinguishes, where there are several."""
+        return self.path / "classes.toml"
 
     @property
     def split(self) -> Path:
@@ -128,6 +135,41 @@ def write_recipe(recipe: Recipe, run: Path, reasons: Mapping[str, str] | None = 
         beside.write_text(recipe.to_toml(reasons), encoding="utf-8")
 
 
+def write_classes(classes: tuple[str, ...], run: Path) -> None:
+    """Writes the names of the classes into the folder of a run; a run with one class has no such file."""
+    if classes:
+        with atomic_write(RunFolder(run).classes) as beside:
+            beside.write_text(to_toml({"classes": classes}), encoding="utf-8")
+
+
+def read_classes(run: Path) -> tuple[str, ...]:
+    """Returns the names of the classes of a run; none where it has one.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    path = RunFolder(run).classes
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(str(name) for name in tomllib.loads(path.read_text(encoding="utf-8"))["classes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ModelError(f"{path} is damaged: expected the names of the classes of the run") from None
+
+
+def check_classes(classes: tuple[str, ...], run: Path) -> None:
+    """Checks that the labels of a run that is resumed have the classes that it was started with.
+
+    Raises:
+        LabelError: They have others, or in another order.
+    """
+    if classes != (before := read_classes(run)):
+        then, now = (f"classes {', '.join(names)}" if names else "one class" for names in (before, classes))
+        raise LabelError(
+            f"{run} was started with {then}, and its labels now have {now}: restore the labels, or start a new run"
+        )
+
+
 @contextmanager
 def removed_on_failure(run: Path, keep: bool, is_new: bool) -> Iterator[None]:
     """Removes the files of a new run that fails before its first step, so that the same command can run again.
@@ -142,7 +184,7 @@ def removed_on_failure(run: Path, keep: bool, is_new: bool) -> Iterator[None]:
     except BaseException:
         if not keep:
             folder = RunFolder(run)
-            for path in (folder.recipe, folder.skeleton, folder.split, folder.data):
+            for path in (folder.recipe, folder.skeleton, folder.classes, folder.split, folder.data):
                 path.unlink(missing_ok=True)
             if is_new:
                 with suppress(OSError):  # the folder holds other files

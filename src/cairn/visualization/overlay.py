@@ -39,7 +39,7 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
     """Draws limbs and joints of all instances on a copy of an image.
 
     Opacity grows with the confidence of a keypoint, line width with the size of the instance and of the image. Track
-    IDs are written beside their instances.
+    IDs, and classes where there are several, are written beside their instances.
 
     Args:
         image: Path, array or any other form that `as_image` takes.
@@ -71,11 +71,12 @@ def draw(image: ImageLike, poses: Poses, threshold: float = 0.0, by: By = "limb"
         if not layer.empty:
             _draw_instance(layer, shapes, row, own[row] if by == "object" else None)
             layer.blend()
-    if poses.ids is not None:
-        for row, (x, y, width, _) in enumerate(poses.boxes.tolist()):
-            thick = float(widths[row].max())
-            if names[row] >= 0:
-                _write(canvas, str(names[row]), (x + width / 2, y - 3 * thick), thick, own[row])
+    for row, (pose, (x, y, width, _)) in enumerate(zip(poses, poses.boxes.tolist(), strict=True)):
+        thick = float(widths[row].max())
+        words = [str(word) for word in (pose.id, pose.class_name) if word is not None]
+        if words:
+            ink = own[row] if poses.ids is not None or poses.classes is None else object_color(int(poses.classes[row]))
+            _write(canvas, " ".join(words), (x + width / 2, y - 3 * thick), thick, ink)
     return canvas
 
 

@@ -113,8 +113,8 @@ def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_heig
     logits = (7.0 - squares / (2 * sigma**2)).expand(1, 2, 25, 25)  # any constant may be added to logits
 
     class Perfect(nn.Module):
-        def forward(self, images: Tensor) -> list[Tensor]:
-            return [logits]
+        def outputs(self, images: Tensor) -> tuple[list[Tensor], None]:
+            return [logits], None
 
     (maps,) = LastStack(Perfect(), sigma)(torch.zeros(1, 3, 100, 100))
     expected = torch.exp(-squares / (2 * sigma**2)).expand(1, 2, 25, 25)

@@ -69,7 +69,7 @@ def test_a_bundled_model_has_the_outputs_of_its_file_in_torch_and_can_be_trained
     start, network = read_start(name), OnnxNetwork(zoo.path_to_learn_from(name), threads=1)
     method = {"openpose": openpose, "hourglass": hourglass}[start.method]
     module = module_of(method, {"network": method.network_of(start.weights, len(start.skeleton))}, start.skeleton)
-    folded = folded_norms(module.network, start.weights)
+    folded = folded_norms(module.network, start)
     assert folded
     carried, places = carry_over(module.network, start, module.channels(), module.channels())
     assert carried == places > 0

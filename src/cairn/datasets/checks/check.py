@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cairn.datasets.checks.class_checks import check_classes
 from cairn.datasets.checks.findings import LEVELS, Finding, examples
 from cairn.datasets.checks.image_checks import check_images, check_keypoints
 from cairn.datasets.checks.instance_checks import check_instances
@@ -76,6 +77,7 @@ def check(
             pair = [(name, sets[name], signatures[name]) for name in (first, second)]
             result.findings.extend(check_leakage(*pair))
     result.findings.extend(check_joints(sets))
+    result.findings.extend(check_classes(sets))
     result.suspicious.extend(suspicious_annotations(sets))
     for kind, text in SUSPICIOUS.items():
         annotations = [annotation for annotation in result.suspicious if annotation.kind == kind]

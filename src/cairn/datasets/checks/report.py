@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from cairn.datasets.checks.check import Check
+from cairn.datasets.checks.class_checks import class_rows
+from cairn.datasets.checks.class_checks import instances as instances_of
 from cairn.datasets.checks.findings import Level
 from cairn.datasets.checks.joint_checks import joint_counts, occluded_counts
 from cairn.datasets.checks.sheet import MAX_TILES, example_sheet, suspicious_sheet
@@ -43,11 +45,13 @@ def write_check(check: Check, folder: Path) -> list[Path]:
     with atomic_write(written[0]) as path:
         path.write_text(json.dumps(content(check), indent=2) + "\n", encoding="utf-8")
     write_image(written[1], example_sheet(check))
+    classes = class_rows(check.sets)
     sections = [
         paragraph(VERDICTS[check.status]),
         table(finding_rows(check), ("", "finding")),
         heading("Joints"),
         table(joint_rows(check), ("joint", *check.sets)),
+        *([heading("Classes"), table(classes, ("class", *check.sets))] if classes else []),
         heading("Sizes"),
         table(size_rows(check), ("", *check.sets)),
     ]
@@ -138,6 +142,7 @@ def _statistics(labels: Labels) -> dict[str, Any]:
         "images": len(labels),
         "instances": len(instances),
         "max_instances_per_image": max((len(r) for r in rows), default=0),
+        **({"classes": instances_of(labels)} if labels.classes else {}),
         "joints": dict(zip(labels.skeleton.joints, joint_counts(labels).tolist(), strict=True)),
         "occluded": dict(zip(labels.skeleton.joints, occluded_counts(labels).tolist(), strict=True)),
         "image_side": np.quantile(sides, (0, 0.5, 1)).tolist() if len(sides) else [],

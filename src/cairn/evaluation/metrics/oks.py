@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.checks.instance_checks import areas_fit, reference_areas
-from cairn.datasets.labels import Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
 from cairn.structures.annotation import Annotation
 from cairn.structures.poses import Poses
@@ -39,6 +39,9 @@ NAMES = {
 def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float]:
     """Returns AP, AP50, AP75, APM, APL, AR, AR50, AR75, ARM, ARL in percent; NaN without instances of that size.
 
+    Of labels with several classes, they are the means over the classes with annotated instances, as COCO's; the
+    predictions must have the same classes.
+
     The sigmas are those of the labels' skeleton. Crowds and instances without a labeled keypoint are regions to ignore:
     predictions there count neither as right nor as wrong. Medium is an area of 32² to 96² pixels, large is above.
 
@@ -52,6 +55,10 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
     """
     coco, evaluator = library()
     check_parallel(labels, predictions)
+    if labels.classes:
+        measured = oks_by_class(labels, predictions).values()
+        columns = {name: [each[name] for each in measured if not np.isnan(each[name])] for name in NAMES}
+        return {name: float(np.mean(column)) if column else float("nan") for name, column in columns.items()}
     ground_truth = coco(
         {
             "images": [
@@ -74,6 +81,27 @@ def oks_metrics(labels: Labels, predictions: Sequence[Poses]) -> dict[str, float
     evaluation.summarize()
     values = evaluation.stats_as_dict
     return {name: 100 * values[key] if values[key] >= 0 else float("nan") for name, key in NAMES.items()}
+
+
+def oks_by_class(labels: Labels, predictions: Sequence[Poses]) -> dict[str, dict[str, float]]:
+    """Returns the metrics of `oks_metrics` for each class by name; NaN for a class without annotated instances.
+
+    Raises:
+        LabelError: The predictions have other classes than the labels.
+        MissingExtra: faster-coco-eval is not installed.
+    """
+    check_parallel(labels, predictions)
+    if any(poses.class_names != labels.classes for poses in predictions):
+        raise LabelError(f"the predictions have other classes than the labels: expected {', '.join(labels.classes)}")
+    results = {}
+    for index, name in enumerate(labels.classes):
+        images = tuple(_of_class(image, index) for image in labels)
+        if not any(image.annotation.labeled.any() for image in images):
+            results[name] = dict.fromkeys(NAMES, float("nan"))
+            continue
+        own = [poses[_rows_of(poses, index)].in_classes(()) for poses in predictions]
+        results[name] = oks_metrics(replace(labels, images=images, classes=()), own)
+    return results
 
 
 def library() -> tuple[Any, Any]:
@@ -124,11 +152,13 @@ def match(annotation: Annotation, poses: Poses, min_similarity: float = 0.1) -> 
 
     Pairs are formed by decreasing similarity, down to `min_similarity`. Scores are not used: the pairs serve to measure
     distances. An area that the instance cannot have is replaced by that of its box or keypoints, so that PCK does not
-    depend on a wrong area.
+    depend on a wrong area. Where both have classes, the two of a pair have the same.
     """
     partner = np.full(len(annotation), -1)
     areas = np.where(areas_fit(annotation), annotation.areas, reference_areas(annotation).astype(np.float32))
     similarities = similarity(replace(annotation, areas=areas), poses.keypoints, poses.skeleton.sigmas)
+    if annotation.classes is not None and poses.classes is not None:
+        similarities[poses.classes[:, None] != annotation.classes] = -1
     for _ in range(min(similarities.shape)):
         predicted, annotated = np.unravel_index(int(similarities.argmax()), similarities.shape)
         if similarities[predicted, annotated] < min_similarity:
@@ -148,6 +178,18 @@ def check_parallel(labels: Labels, predictions: Sequence[Poses]) -> None:
                 f"the predictions have the joints of {poses.skeleton.name} ({len(poses.skeleton)}), the labels those "
                 f"of {labels.skeleton.name} ({len(labels.skeleton)}): map the labels first"
             )
+
+
+def _of_class(image: LabeledImage, index: int) -> LabeledImage:
+    """The image with the annotations of one class."""
+    classes = image.annotation.classes
+    rows = np.flatnonzero(np.zeros(0) if classes is None else classes == index)
+    return replace(image, annotation=image.annotation[rows])
+
+
+def _rows_of(poses: Poses, index: int) -> NDArray[np.intp]:
+    """The rows of one class."""
+    return np.zeros(0, np.intp) if poses.classes is None else np.flatnonzero(poses.classes == index)
 
 
 def _annotation_rows(image: int, annotation: Annotation) -> list[dict[str, Any]]:

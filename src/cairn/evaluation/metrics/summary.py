@@ -14,6 +14,7 @@ from cairn.evaluation.tasks import TASKS
 from cairn.structures.skeleton import Skeleton
 
 NME = "NME, %"
+CLASS_ACCURACY = "class of detected instances right, %"
 
 
 def metrics(evaluation: Evaluation) -> dict[str, Any]:
@@ -48,6 +49,13 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
         "instances_without_length": error.unmeasured,
         "per_joint": dict(zip(joints, error.per_joint.tolist(), strict=True)),
     }
+    if evaluation.classes:
+        result["class_accuracy"] = evaluation.class_accuracy
+        result["classes"] = {
+            each.name: {"instances": each.instances, "oks_ap": each.ap, "pck": each.pck} for each in evaluation.classes
+        }
+    if evaluation.class_note:
+        result["class_note"] = evaluation.class_note
     return {key: finite(value) for key, value in result.items()}
 
 
@@ -71,6 +79,16 @@ def definition_of_nme(error: MeanError) -> str:
 def definition_of_ap(ap: JointPrecision) -> str:
     """Returns the definition of MPII's mAP in one line."""
     return f"precision of joints within {ap.threshold:g} of the head, people assigned greedily; mean over joints"
+
+
+def definition_of_classes(evaluation: Evaluation) -> str:
+    """Returns how classes enter the metrics, in one line; empty where labels and model have one."""
+    lines = [evaluation.class_note] if evaluation.class_note else []
+    if evaluation.classes and evaluation.oks is not None:
+        lines.append("instances are matched within classes, and OKS metrics are means over classes")
+    elif evaluation.classes:
+        lines.append("PCK does not depend on the predicted class")
+    return "; ".join(lines)
 
 
 def parts(skeleton: Skeleton) -> dict[str, tuple[int, ...]]:
@@ -107,6 +125,8 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     rows[f"AUC to {pck.threshold:g}"] = number(pck.area)
     rows[NME] = number(error.value, 2)
     rows["keypoints not detected, %"] = number(error.not_detected)
+    if evaluation.classes:
+        rows[CLASS_ACCURACY] = number(evaluation.class_accuracy)
     if math.isfinite(evaluation.seconds):
         rows["ms per image"] = number(1000 * evaluation.seconds, 0)
     return rows
@@ -127,6 +147,11 @@ def joint_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str, str]]:
         (joint, str(n), number(share), number(distance, 2), f"{sigma:.3f}")
         for joint, n, share, distance, sigma in columns
     ]
+
+
+def class_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    """Returns a row for each class: (class, labeled instances, OKS AP, PCK); none where there is one class."""
+    return [(each.name, str(each.instances), number(each.ap), number(each.pck)) for each in evaluation.classes]
 
 
 def number(value: float, digits: int = 1) -> str:

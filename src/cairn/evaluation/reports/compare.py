@@ -93,6 +93,7 @@ def write_comparison(
         paragraph(f"{name_of(first.pck)}, in percent."),
         table(joint_comparison(models), ("joint", "keypoints", "OKS sigma", *models)),
         *([image(bars, "png", "PCK by joint")] if bars else []),
+        *class_sections(models),
         *([heading("PCK curves"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections(diagnoses),
         paragraph(f"Each row of the images below shows one instance, from left to right: {', '.join(models)}."),
@@ -116,6 +117,31 @@ def joint_comparison(models: Models) -> list[tuple[str, ...]]:
     rows = zip(skeleton.joints, first.pck.counts, skeleton.sigmas, values, strict=True)
     return [
         (joint, str(n), f"{sigma:.3f}", *(number(float(value)) for value in each)) for joint, n, sigma, each in rows
+    ]
+
+
+def class_comparison(models: Models) -> list[tuple[str, ...]]:
+    """Returns a row for each class: (class, labeled instances, OKS AP / PCK of each model); none without classes."""
+    results = {name: {each.name: each for each in entry.classes} for name, entry in models.items()}
+    instances = {each.name: each.instances for entry in models.values() for each in entry.classes}
+    rows = []
+    for name, count in instances.items():
+        cells = [
+            f"{number(own[name].ap)} / {number(own[name].pck)}" if name in own else "-" for own in results.values()
+        ]
+        rows.append((name, str(count), *cells))
+    return rows
+
+
+def class_sections(models: Models) -> list[str]:
+    """Returns HTML sections with the metrics of each class; none without classes."""
+    rows = class_comparison(models)
+    if not rows:
+        return []
+    return [
+        heading("Classes"),
+        paragraph("OKS AP / PCK in percent."),
+        table(rows, ("class", "labeled instances", *models)),
     ]
 
 

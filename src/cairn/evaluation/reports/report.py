@@ -15,7 +15,9 @@ from cairn.errors import MissingExtra
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
+    class_rows,
     definition_of,
+    definition_of_classes,
     definition_of_nme,
     headline,
     joint_rows,
@@ -61,12 +63,21 @@ def write_report(
         table(list(headline(evaluation).items())),
         heading("Joints"),
         table(joint_rows(evaluation), ("joint", "keypoints", name_of(pck), NME, "OKS sigma")),
+        *class_sections(evaluation),
         *([image(bars, "png", "PCK by joint")] if bars else []),
         *([heading("PCK curve"), image(plot, "png", "PCK by threshold")] if plot else []),
         *diagnosis_sections({"": diagnosis}),
     ]
     captions = [entry.caption for entry in worst]
     return write_files(folder, content, plot, worst_sheet(evaluation, worst), captions, title_of(about), sections)
+
+
+def class_sections(evaluation: Evaluation) -> list[str]:
+    """Returns HTML sections with the metrics of each class; none where there is one class."""
+    if not evaluation.classes:
+        return []
+    columns = ("class", "labeled instances", "OKS AP", name_of(evaluation.pck))
+    return [heading("Classes"), table(class_rows(evaluation), columns)]
 
 
 def write_files(
@@ -125,8 +136,10 @@ def title_of(about: Mapping[str, Any]) -> str:
 
 
 def definition_line(evaluation: Evaluation) -> str:
-    """Returns the size of the data set and the definitions of PCK and NME."""
+    """Returns the size of the data set, the definitions of PCK and NME, and how classes enter."""
+    classes = definition_of_classes(evaluation)
     return (
         f"{len(evaluation.labels)} images, {len(evaluation.pairs.ground_truth)} labeled instances. "
         f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}. {NME}: {definition_of_nme(evaluation.error)}."
+        + (f" Classes: {classes}." if classes else "")
     )

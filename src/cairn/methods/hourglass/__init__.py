@@ -18,6 +18,8 @@ sections are cited here.
 
 Departures from the paper and the released code:
 
+- Several categories that share a skeleton (none in the paper) add a class head: the mean of the last stack's features
+  over the crop, and a linear layer.
 - An unlabeled joint has no loss, because it may be visible; the release has an empty target for it.
 - The loss is `losses.cross_entropy` by default, which leaves the all-zero solution early in training.
 - The layers before the first hourglass are any registered backbone, pretrained for small data sets
@@ -32,9 +34,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import CLASSES
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
-from cairn.methods.hourglass.decoder import decode
+from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
@@ -42,34 +45,36 @@ from cairn.structures.skeleton import Skeleton
 if TYPE_CHECKING:
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
 
-__all__ = ["METHOD", "decode", "predictor"]
+__all__ = ["METHOD", "classify", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
-    """Returns a predictor for a network with the output `heatmaps`.
+    """Returns a predictor for a network with the output `heatmaps`, and `classes` where it has several.
 
     Args:
         network: The network.
         size: Side of the crop in pixels; None: the specification's.
-        flip: Whether to average the heatmaps of each crop and of its mirror image, in twice the time.
+        flip: Whether to average the outputs for each crop and for its mirror image, in twice the time.
         **settings: Keyword arguments of `decode`, which override the specification's.
 
     Raises:
         ModelError: The specification is of another method, or a setting is unknown or has the wrong type.
     """
     spec = network.spec
-    if spec.outputs != ("heatmaps",) or spec.task == "multi_instance":
+    if set(spec.outputs) - {CLASSES} != {"heatmaps"} or spec.task == "multi_instance":
         raise ModelError(
             f"hourglass needs the output heatmaps for task crop or single_instance; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     settings = {**spec.decode, **settings}
     check_settings("hourglass", decode, settings)
-    return TopDownPredictor(network, partial(_decode_maps, skeleton=spec.skeleton, **settings), size, flip)
+    decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
+    return TopDownPredictor(network, decoder, size, flip)
 
 
-def _decode_maps(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
-    return decode(maps["heatmaps"], skeleton, **settings)
+def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
+    pose = decode(maps["heatmaps"], skeleton, **settings)
+    return classify(pose, maps[CLASSES], classes) if classes else pose
 
 
 def _training() -> TrainingMethod:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from cairn.errors import ModelError
 from cairn.inference.crop_decoder import decode_crop
 from cairn.ops.heatmaps import Refinement
 from cairn.structures.poses import Poses
@@ -27,3 +31,20 @@ def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = 
         ModelError: The heatmaps do not fit the skeleton, or the refinement is unknown.
     """
     return decode_crop(heatmaps, skeleton, refinement)
+
+
+def classify(poses: Poses, logits: NDArray[Any], names: Sequence[str]) -> Poses:
+    """Returns the one instance of a crop with the class of the largest logit (not in the paper).
+
+    Args:
+        poses: The instance.
+        logits: (C,).
+        names: Names of the C classes.
+
+    Raises:
+        ModelError: The logits do not fit the names.
+    """
+    if logits.shape != (len(names),):
+        raise ModelError(f"the output classes must be ({len(names)},) for {', '.join(names)}, got {logits.shape}")
+    classes = np.full(len(poses), int(logits.argmax()), np.int64)
+    return replace(poses, classes=classes, class_names=tuple(names))

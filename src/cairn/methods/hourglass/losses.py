@@ -59,6 +59,18 @@ def cross_entropy(predictions: Stacks, targets: Tensor, weights: Tensor) -> Tens
     )
 
 
+def class_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """Returns the cross-entropy of classes, averaged over crops of a known class; not in the paper.
+
+    Args:
+        logits: (B, C).
+        classes: (B,) from 0 to C - 1; -1 where unknown, without loss.
+    """
+    known = (classes >= 0).sum()
+    total = F.cross_entropy(logits.float(), classes, ignore_index=-1, reduction="sum")
+    return total / known.clamp(min=1)
+
+
 def _each(predictions: Stacks) -> list[Tensor]:
     """The heatmaps of each stack, (B, K, h, w) float32."""
     stacks = predictions.unbind(dim=1) if isinstance(predictions, Tensor) else predictions

@@ -28,6 +28,7 @@ class Hourglass(nn.Module):
         depth: Number of times that an hourglass halves its resolution: H and W must be multiples of 4·2^depth.
         residuals: Residual modules at each place of an hourglass.
         backbone: Layers before the first hourglass; None: the paper's.
+        classes: Number of classes; 0 for one, which needs no class head.
     """
 
     def __init__(
@@ -38,15 +39,21 @@ class Hourglass(nn.Module):
         depth: int = 4,
         residuals: int = 1,
         backbone: Backbone | None = None,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = backbone or HourglassStem(features)
         self.neck = Neck(self.backbone, features, STRIDE)
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
+        self.class_head = nn.Linear(features, classes) if classes else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the heatmaps (B, K, h, w) of each stack."""
+        return self.outputs(images)[0]
+
+    def outputs(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
+        """(B, 3, H, W) -> the heatmaps (B, K, h, w) of each stack, and the logits (B, classes) if there are several."""
         x = self.neck(self.backbone(images))  # (B, C, h, w)
         heatmaps: list[Tensor] = []
         for i, stack in enumerate(self.stacks):
@@ -54,7 +61,7 @@ class Hourglass(nn.Module):
             heatmaps.append(maps)  # (B, K, h, w)
             if i < len(self.merges):
                 x = self.merges[i](x, features, maps)  # (B, C, h, w)
-        return heatmaps
+        return heatmaps, None if self.class_head is None else self.class_head(features.mean(dim=(2, 3)))
 
 
 class Level(nn.Module):
@@ -118,6 +125,8 @@ def several(features: int, residuals: int) -> nn.Sequential:
 class LastStack(nn.Module):
     """The network as exported: (B, 3, H, W) -> (heatmaps,), (B, K, H/4, W/4), whose peaks are confidences.
 
+    A network with a class head has logits (B, classes) as its second output.
+
     `losses.squared_error` trains heatmaps to be Gaussians of height 1: they are returned as they are.
     `losses.cross_entropy` trains their softmax to be a Gaussian of sum 1: it is multiplied by 2πσ², the sum of a
     Gaussian of height 1, so that a perfect heatmap is the same under both losses. Within one or two σ of the border,
@@ -132,9 +141,10 @@ class LastStack(nn.Module):
         super().__init__()
         self.network, self.sigma = network, sigma
 
-    def forward(self, images: Tensor) -> tuple[Tensor]:
-        """(B, 3, H, W) -> (heatmaps,)."""
-        maps = self.network(images)[-1].float()  # (B, K, h, w)
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) -> (heatmaps,), or heatmaps and logits of classes."""
+        stacks, classes = self.network.outputs(images)
+        maps = stacks[-1].float()  # (B, K, h, w)
         if self.sigma is not None:
             maps = maps.flatten(2).softmax(dim=2).reshape(maps.shape) * (2 * math.pi * self.sigma**2)
-        return (maps,)
+        return (maps,) if classes is None else (maps, classes.float())

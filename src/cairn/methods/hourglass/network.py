@@ -16,10 +16,10 @@ IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
 
-def build_network(settings: NetworkSettings, joints: int) -> Hourglass:
-    """Returns the network that a recipe describes, for a number of joints."""
-    backbone = settings.build_backbone()
-    return Hourglass(joints, settings.stacks, settings.features, settings.depth, settings.residuals, backbone)
+def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:
+    """Returns the network that a recipe describes, for a number of joints, and of classes if there are several."""
+    shape = settings.stacks, settings.features, settings.depth, settings.residuals
+    return Hourglass(joints, *shape, settings.build_backbone(), classes)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
 from cairn.evaluation.evaluate import measure
 from cairn.evaluation.prediction import predict_annotated_boxes
-from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
-from cairn.methods.hourglass.losses import cross_entropy, squared_error
+from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
@@ -33,10 +33,13 @@ from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
-from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
 from cairn.training.engine.processes import processes
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
+
+CLASS_WEIGHT = {"cross_entropy": 1.0, "squared": 1e-3}
+"""Loss of the heatmaps -> weight of the cross-entropy of classes beside it: both have about the same size."""
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,7 @@ class Encoder:
             "image": recolored(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": render_gaussians(image_to_field(labels.keypoints, STRIDE), cells, recipe.sigma),
             "weights": (labels.visibility[0] > 0).astype(np.float32),
+            **({} if labels.classes is None else {"classes": labels.classes[0]}),
         }
 
 
@@ -83,7 +87,9 @@ class HourglassModule(KeypointModule):
     network: Hourglass
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        network: Any = build_network(recipe.network, len(skeleton))  # torch's types do not know memory_format
+        network: Any = build_network(
+            recipe.network, len(skeleton), len(val.classes)
+        )  # torch's types lack memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
 
@@ -98,19 +104,24 @@ class HourglassModule(KeypointModule):
         return "AUC"  # PCK is often 100 long before the error stops decreasing
 
     def channels(self) -> Channels:
-        """What the channels of weights stand for that depend on the skeleton."""
+        """What the channels of weights stand for that depend on the labels."""
         joints = self.skeleton.joints
         heads = {
             f"stacks.{i}.heatmaps.{part}": 0 for i in range(self.recipe.network.stacks) for part in ("weight", "bias")
         }
         merges = {f"merges.{i}.heatmaps.weight": 1 for i in range(self.recipe.network.stacks - 1)}
-        return {name: (axis, joints) for name, axis in (heads | merges).items()}
+        classes = tuple(("class", name) for name in self.val.classes)
+        of_classes = {f"class_head.{part}": (0, classes) for part in ("weight", "bias") if classes}
+        return {name: (axis, joints) for name, axis in (heads | merges).items()} | of_classes
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The loss of heatmaps."""
-        stacks = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
+        """The loss of heatmaps, and of classes if there are several."""
+        stacks, logits = self.network.outputs(batch["image"].float().contiguous(memory_format=torch.channels_last))
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
-        return {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
+        losses = {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
+        if logits is not None:
+            losses["classes"] = CLASS_WEIGHT[self.recipe.loss] * class_entropy(logits, batch["classes"])
+        return losses
 
     def export_module(self) -> nn.Module:
         """The last stack, whose peaks are confidences."""
@@ -124,10 +135,11 @@ class HourglassModule(KeypointModule):
             name=self.recipe.name,
             method="hourglass",
             skeleton=self.skeleton,
+            classes=self.val.classes,
             task=self.recipe.task,
             input=InputSpec(resize="square", size=settings.size, multiple=multiple, margin=settings.margin),
             stride=STRIDE,
-            outputs=("heatmaps",),
+            outputs=("heatmaps", *([CLASSES] if self.val.classes else [])),
             decode={"refinement": self.recipe.refinement},
         )
 
@@ -139,10 +151,10 @@ class HourglassModule(KeypointModule):
         return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """PCK, the area under its curve, and the mean error."""
+        """PCK, the area under its curve, the mean error, and the accuracy of classes."""
         evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
         metrics = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
-        return metrics | pck_of_joints(evaluation)
+        return metrics | class_accuracy_of(evaluation) | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:

@@ -18,6 +18,7 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 | 3.4 people assembled from limbs, and redundant limbs | `cairn.ops.grouping` |
 | 3.3 and 3.4 in one call | `decode` |
 | the released networks and their weights | `released`, `checkpoints` |
+| the class of each instance, by class maps | `training.Encoder`, `classify` |
 | hands and faces in a crop (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
 
 Departures from the papers and the released code:
@@ -28,6 +29,8 @@ Departures from the papers and the released code:
 - There is no background channel, except with `network.background`: decoding does not use it.
 - Confidence maps have the weighted cross-entropy of `training.weighted_loss` by default, not the squared error:
   training from scratch converges.
+- Several categories that share a skeleton (none in the papers) add a head for class maps, one per category: its target
+  is the maximum over the keypoints of that category. An instance has the class with the largest sum at its keypoints.
 - The backbone is any registered one, and stages can be light ones, for speed on CPUs; the papers' are VGG-19 and
   `kind = "paper"` or `"cvpr"`.
 """
@@ -38,24 +41,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
+from cairn.inference.model_spec import CLASSES
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor, check_settings
 from cairn.inference.resolution import Resolution
 from cairn.methods.method import Method
-from cairn.methods.openpose.decoder import decode, decode_crop
+from cairn.methods.openpose.decoder import classify, decode, decode_crop
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
 
-__all__ = ["METHOD", "decode", "decode_crop", "predictor"]
+__all__ = ["METHOD", "classify", "decode", "decode_crop", "predictor"]
 
 
 def predictor(
     network: Network, size: int | Resolution | None = None, **settings: Any
 ) -> BottomUpPredictor | TopDownPredictor:
     """Returns a predictor for a network with outputs `heatmaps` and `pafs`, or `heatmaps` of one instance in a crop.
+
+    A network of several classes has the output `classes`, too.
 
     Args:
         network: The network.
@@ -70,17 +76,19 @@ def predictor(
     if spec.outputs == ("heatmaps",) and spec.task == "crop":
         check_settings("openpose", decode_crop, settings)
         return TopDownPredictor(network, partial(_decode_crop, skeleton=spec.skeleton, **settings), size)
-    if set(spec.outputs) != {"heatmaps", "pafs"} or spec.task != "multi_instance":
+    if set(spec.outputs) - {CLASSES} != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
             f"openpose needs the outputs heatmaps and pafs for task multi_instance, or heatmaps for task crop; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     check_settings("openpose", decode, settings)
-    return BottomUpPredictor(network, partial(_decode, skeleton=spec.skeleton, **settings), size)
+    decoder = partial(_decode, skeleton=spec.skeleton, classes=spec.classes, **settings)
+    return BottomUpPredictor(network, decoder, size)
 
 
-def _decode(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:
-    return decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+def _decode(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
+    poses = decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+    return classify(poses, maps[CLASSES], classes) if classes else poses
 
 
 def _decode_crop(maps: Maps, skeleton: Skeleton, **settings: Any) -> Poses:

@@ -6,6 +6,7 @@
 | equation 11: the line integral of a PAF between two candidates | `connect` |
 | equations 12 to 14: the matching of each limb's candidates | `match_greedy`, `match_hungarian` |
 | people from limbs that share a part | `assemble` |
+| the class of each instance (not in the papers) | `classify` |
 
 The released code upsamples all maps eight times before non-maximum suppression. Here a parabola through the logarithms
 of three cells gives the exact top of a Gaussian, for 1/64 of the work.
@@ -13,7 +14,8 @@ of three cells gives the exact top of a Gaussian, for 1/64 of the work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 from cairn.errors import CairnError, SkeletonError
 from cairn.inference.crop_decoder import decode_crop as decode_one
 from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
-from cairn.ops.heatmaps import Peaks, Refinement, find_peaks
+from cairn.ops.heatmaps import Peaks, Refinement, find_peaks, values_at
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -111,6 +113,24 @@ def decode(
         )
         poses = _decode(maps, pafs, skeleton, lower, counted, matching, order, max_peaks)
     return poses
+
+
+def classify(poses: Poses, class_maps: NDArray[Any], names: Sequence[str]) -> Poses:
+    """Returns the poses with the class whose map has the largest sum at the keypoints of each instance.
+
+    Args:
+        poses: The instances, in cells.
+        class_maps: (C, h, w).
+        names: Names of the C classes.
+
+    Raises:
+        SkeletonError: The maps do not fit the names.
+    """
+    if class_maps.ndim != 3 or len(class_maps) != len(names):
+        raise SkeletonError(f"class maps must be ({len(names)}, h, w) for {', '.join(names)}, got {class_maps.shape}")
+    points = np.where(poses.detected[..., None], poses.keypoints, np.nan)
+    sums = values_at(class_maps, points).sum(axis=1)  # (P, C)
+    return replace(poses, classes=sums.argmax(axis=1).astype(np.int64), class_names=tuple(names))
 
 
 def decode_crop(heatmaps: NDArray[Any], skeleton: Skeleton, *, refinement: Refinement = "log-parabola") -> Poses:

@@ -37,10 +37,12 @@ class Stages:
     Attributes:
         heatmaps: (B, K, h, w) each.
         pafs: (B, 2L, h, w) each.
+        classes: Class maps (B, C, h, w); None for a network of one class.
     """
 
     heatmaps: tuple[Tensor, ...]
     pafs: tuple[Tensor, ...]
+    classes: Tensor | None = None
 
 
 class OpenPose(nn.Module):
@@ -51,6 +53,9 @@ class OpenPose(nn.Module):
         neck: Joins the backbone's feature maps to F.
         paf_stages: The first takes F; the others take F and the previous PAFs.
         heatmap_stages: The first takes F and the last PAFs; the others also take the previous heatmaps.
+
+    Attributes:
+        class_head: Predicts class maps from F and the last PAFs; None for one class.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class OpenPose(nn.Module):
         self.neck = neck
         self.paf_stages = nn.ModuleList(paf_stages)
         self.heatmap_stages = nn.ModuleList(heatmap_stages)
+        self.class_head: nn.Module | None = None
 
     def forward(self, image: Tensor) -> Stages:
         """(B, 3, H, W) -> the predictions of all stages."""
@@ -71,7 +77,7 @@ class OpenPose(nn.Module):
         heatmaps: list[Tensor] = []
         for stage in self.heatmap_stages:
             heatmaps.append(stage(torch.cat([features, pafs[-1], *heatmaps[-1:]], dim=1)))  # (B, K, h, w)
-        return Stages(tuple(heatmaps), tuple(pafs))
+        return Stages(tuple(heatmaps), tuple(pafs), class_maps(self.class_head, features, pafs[-1]))
 
 
 class TwoBranchOpenPose(nn.Module):
@@ -82,6 +88,9 @@ class TwoBranchOpenPose(nn.Module):
         neck: Joins the backbone's feature maps to F.
         paf_branches: The first takes F; the others take the previous PAFs, the previous heatmaps and F.
         heatmap_branches: Inputs as for `paf_branches`; one for each of them.
+
+    Attributes:
+        class_head: Predicts class maps from F and the last PAFs; None for one class.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class TwoBranchOpenPose(nn.Module):
         self.neck = neck
         self.paf_branches = nn.ModuleList(paf_branches)
         self.heatmap_branches = nn.ModuleList(heatmap_branches)
+        self.class_head: nn.Module | None = None
 
     def forward(self, image: Tensor) -> Stages:
         """(B, 3, H, W) -> the predictions of all stages."""
@@ -102,7 +112,7 @@ class TwoBranchOpenPose(nn.Module):
             x = torch.cat([*pafs[-1:], *heatmaps[-1:], features], dim=1)
             pafs.append(paf_branch(x))
             heatmaps.append(heatmap_branch(x))
-        return Stages(tuple(heatmaps), tuple(pafs))
+        return Stages(tuple(heatmaps), tuple(pafs), class_maps(self.class_head, features, pafs[-1]))
 
 
 # ---- the papers' networks
@@ -244,12 +254,9 @@ def light_openpose(
         depthwise: Whether the stages' blocks are depthwise-separable.
     """
     backbone = backbone or LightBackbone(depthwise=depthwise)
-    block = block_type(depthwise)
 
     def stage(inputs: int, outputs: int) -> nn.Sequential:
-        return nn.Sequential(
-            conv_bn_relu(inputs, features, 1), block(features), block(features), nn.Conv2d(features, outputs, 1)
-        )
+        return light_stage(inputs, outputs, features, depthwise)
 
     return OpenPose(
         backbone,
@@ -257,3 +264,16 @@ def light_openpose(
         [stage(features + (fields if t else 0), fields) for t in range(paf_stages)],
         [stage(features + fields + (maps if t else 0), maps) for t in range(heatmap_stages)],
     )
+
+
+def light_stage(inputs: int, outputs: int, features: int, depthwise: bool = False) -> nn.Sequential:
+    """Returns a stage of two residual blocks; the class head of every network is one, too."""
+    block = block_type(depthwise)
+    return nn.Sequential(
+        conv_bn_relu(inputs, features, 1), block(features), block(features), nn.Conv2d(features, outputs, 1)
+    )
+
+
+def class_maps(head: nn.Module | None, features: Tensor, pafs: Tensor) -> Tensor | None:
+    """Returns the class maps (B, C, h, w) of F and the last PAFs; None without a class head."""
+    return None if head is None else head(torch.cat([features, pafs], dim=1))

@@ -8,7 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from cairn.errors import ModelError
-from cairn.methods.openpose.model import OpenPose, TwoBranchOpenPose, cvpr_openpose, light_openpose, paper_openpose
+from cairn.methods.openpose.model import (
+    OpenPose,
+    TwoBranchOpenPose,
+    cvpr_openpose,
+    light_openpose,
+    light_stage,
+    paper_openpose,
+)
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.registry import recognize_backbone
@@ -32,8 +39,23 @@ IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
 
-def build_network(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
-    """Returns the network that a recipe describes, for the joints and limbs of a skeleton."""
+def build_network(settings: NetworkSettings, skeleton: Skeleton, classes: int = 0) -> OpenPose | TwoBranchOpenPose:
+    """Returns the network that a recipe describes, for the joints and limbs of a skeleton.
+
+    Args:
+        settings: The `network` table of the recipe.
+        skeleton: Joints and limbs.
+        classes: Number of classes; 0 for one, which needs no class head.
+    """
+    network = _build(settings, skeleton)
+    if classes:
+        inputs = settings.features + 2 * len(skeleton.limbs)
+        network.class_head = light_stage(inputs, classes, settings.features, settings.depthwise)
+    return network
+
+
+def _build(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
+    """The network without a class head."""
     maps, fields = len(skeleton) + settings.background, 2 * len(skeleton.limbs)
     backbone, features = settings.build_backbone(), settings.features
     if settings.kind == "cvpr":
@@ -89,8 +111,8 @@ def _light_backbone(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[in
     }
 
 
-def channels_of(network: nn.Module, skeleton: Skeleton, background: bool) -> Channels:
-    """Returns the weights whose channels depend on the skeleton, with the joint or limb of each channel.
+def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classes: tuple[str, ...] = ()) -> Channels:
+    """Returns the weights whose channels depend on the labels, with the joint, limb or class of each channel.
 
     These are the outputs of each stage's last convolution, and the inputs of its first one, which takes the
     predictions of other stages.
@@ -99,26 +121,34 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool) -> Cha
         network: An `OpenPose` or `TwoBranchOpenPose`.
         skeleton: The skeleton of its outputs.
         background: Whether the heatmaps have a background channel.
+        classes: Names of the classes of its class head; empty where it has none.
     """
     joints: list[Hashable] = [*skeleton.joints, *["background"] * background]
     limbs: list[Hashable] = [(skeleton.joints[a], skeleton.joints[b], axis) for a, b in skeleton.limbs for axis in "xy"]
     cvpr = isinstance(network, TwoBranchOpenPose)
     stages = "branches" if cvpr else "stages"
     result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
+
+    def add(name: str, given: list[Hashable], outputs: list[Hashable], given_first: bool) -> None:
+        stage = network.get_submodule(name)
+        convolutions = {part: layer for part, layer in stage.named_modules() if isinstance(layer, nn.Conv2d)}
+        first, last = next(iter(convolutions)), list(convolutions)[-1]
+        features: list[Hashable] = list(range(convolutions[first].in_channels - len(given)))
+        result[f"{name}.{first}.weight"] = (1, tuple([*given, *features] if given_first else [*features, *given]))
+        result[f"{name}.{last}.weight"] = (0, tuple(outputs))
+        result[f"{name}.{last}.bias"] = (0, tuple(outputs))
+
     for kind, outputs in ((f"paf_{stages}", limbs), (f"heatmap_{stages}", joints)):
-        for t, stage in enumerate(network.get_submodule(kind).children()):
-            convolutions = {name: layer for name, layer in stage.named_modules() if isinstance(layer, nn.Conv2d)}
-            first, last = next(iter(convolutions)), list(convolutions)[-1]
+        for t, _ in enumerate(network.get_submodule(kind).children()):
             if cvpr:
                 given = [*limbs, *joints] if t else []
             elif kind == "paf_stages":
                 given = limbs if t else []
             else:
                 given = [*limbs, *joints] if t else limbs
-            features: list[Hashable] = list(range(convolutions[first].in_channels - len(given)))
-            result[f"{kind}.{t}.{first}.weight"] = (1, tuple([*given, *features] if cvpr else [*features, *given]))
-            result[f"{kind}.{t}.{last}.weight"] = (0, tuple(outputs))
-            result[f"{kind}.{t}.{last}.bias"] = (0, tuple(outputs))
+            add(f"{kind}.{t}", given, outputs, given_first=cvpr)
+    if classes:
+        add("class_head", limbs, [("class", name) for name in classes], given_first=False)
     return result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cairn.datasets.classes import UNKNOWN
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import SkeletonError
 from cairn.evaluation.evaluate import measure
-from cairn.inference.model_spec import InputSpec, ModelSpec
+from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, OpenPose, Stages, TwoBranchOpenPose
@@ -30,7 +32,7 @@ from cairn.training.backbones.backbone import Backbone
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
-from cairn.training.engine.module import Channels, KeypointModule, pck_of_joints
+from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
 
@@ -44,10 +46,12 @@ class Encoder:
     Attributes:
         recipe: Sizes, augmentation and targets.
         skeleton: Joints and limbs.
+        classes: Number of classes; 0 for one, which has no class maps.
     """
 
     recipe: Recipe
     skeleton: Skeleton
+    classes: int = 0
 
     def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
@@ -62,14 +66,43 @@ class Encoder:
         if recipe.network.background:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
         pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
+        mask = supervised_cells(annotation, view.affine, cells)
+        of_classes = {}
+        if self.classes and labels.classes is not None:
+            maps, known = class_targets(keypoints, labels.classes, self.classes, cells, recipe.targets.sigma)
+            # Where keypoints may be unlabeled, the places without any are unknown.
+            of_classes = {"classes": maps, "known_classes": mask & known & (sample.known.all() | maps.any(axis=0))}
         return {
             "image": recolored(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
             "heatmaps": heatmaps,
             "pafs": render_pafs(keypoints, self.skeleton.limbs, cells, recipe.targets.width),
-            "mask": supervised_cells(annotation, view.affine, cells),
+            "mask": mask,
             "known_joints": np.append(sample.known, np.repeat(sample.known.all(), recipe.network.background)),
             "known_limbs": np.repeat(sample.known[pairs].all(axis=1), 2),
+            **of_classes,
         }
+
+
+def class_targets(
+    keypoints: NDArray[Any], classes: NDArray[np.int64], count: int, size: Size, sigma: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Returns class maps (C, h, w), and a mask (h, w) that is False at the keypoints of instances of unknown class.
+
+    A class map is the maximum over all keypoints of all instances of that class, as rendered into heatmaps.
+
+    Args:
+        keypoints: (P, K, 2) in cells; NaN where missing.
+        classes: (P,) from 0 to C - 1; -1 where unknown.
+        count: Number C of classes.
+        size: (h, w) in cells.
+        sigma: σ in cells.
+    """
+
+    def together(index: int) -> NDArray[np.float32]:
+        one: NDArray[np.float32] = render_gaussians(keypoints[classes == index].reshape(-1, 1, 2), size, sigma)[0]
+        return one
+
+    return np.stack([together(index) for index in range(count)]), together(UNKNOWN) == 0
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
@@ -126,24 +159,26 @@ def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, foreground: fl
 
 
 def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tensor]:
-    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6)."""
+    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6), and of class maps if there are any.
+
+    The loss of class maps is that of heatmaps.
+    """
     mask = batch["mask"][:, None].float()  # (B, 1, h, w)
     joints = mask * batch["known_joints"][:, :, None, None]  # (B, K, h, w)
     limbs = mask * batch["known_limbs"][:, :, None, None]  # (B, 2L, h, w)
     heatmaps, pafs = batch["heatmaps"], batch["pafs"]
-    if settings.kind == "squared":
-        return {
-            "heatmaps": sum_of(squared_loss(stage.float(), heatmaps, joints) for stage in stages.heatmaps),
-            "pafs": settings.paf * sum_of(squared_loss(stage.float(), pafs, limbs) for stage in stages.pafs),
-        }
-    x, y = pafs[:, 0::2], pafs[:, 1::2]
-    limbs = limbs * (1 + settings.foreground * torch.hypot(x, y).repeat_interleave(2, dim=1))
-    return {
-        "heatmaps": sum_of(
-            weighted_loss(stage.float(), heatmaps, joints, settings.foreground) for stage in stages.heatmaps
-        ),
+    loss = squared_loss
+    if settings.kind == "weighted":
+        loss = partial(weighted_loss, foreground=settings.foreground)
+        x, y = pafs[:, 0::2], pafs[:, 1::2]
+        limbs = limbs * (1 + settings.foreground * torch.hypot(x, y).repeat_interleave(2, dim=1))
+    losses = {
+        "heatmaps": sum_of(loss(stage.float(), heatmaps, joints) for stage in stages.heatmaps),
         "pafs": settings.paf * sum_of(squared_loss(stage.float(), pafs, limbs) for stage in stages.pafs),
     }
+    if stages.classes is not None:
+        losses["classes"] = loss(stages.classes.float(), batch["classes"], batch["known_classes"][:, None].float())
+    return losses
 
 
 def sum_of(losses: Iterable[Tensor]) -> Tensor:
@@ -157,9 +192,11 @@ def sum_of(losses: Iterable[Tensor]) -> Tensor:
 class LastStage(nn.Module):
     """The network as exported: (B, 3, H, W) -> heatmaps (B, K, H/8, W/8) from 0 to 1, PAFs (B, 2L, H/8, W/8).
 
+    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output.
+
     Args:
         network: The network.
-        logits: Whether the network predicts logits of heatmaps.
+        logits: Whether the network predicts logits of heatmaps and class maps.
     """
 
     def __init__(self, network: nn.Module, logits: bool) -> None:
@@ -167,11 +204,13 @@ class LastStage(nn.Module):
         self.network = network
         self.logits = logits
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> heatmaps, PAFs of the last stage."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps if there are any."""
         stages = self.network(image)
-        heatmaps = stages.heatmaps[-1]
-        return (heatmaps.sigmoid() if self.logits else heatmaps), stages.pafs[-1]
+        outputs = stages.heatmaps[-1], stages.pafs[-1], *([] if stages.classes is None else [stages.classes])
+        if not self.logits:
+            return outputs
+        return tuple(maps if i == 1 else maps.sigmoid() for i, maps in enumerate(outputs))
 
 
 class OpenPoseModule(KeypointModule):
@@ -190,7 +229,7 @@ class OpenPoseModule(KeypointModule):
                 f"openpose connects joints along limbs, and skeleton {skeleton.name} has none: list limbs under "
                 '"skeleton" in the category of the labels, or set skeleton in the recipe'
             )
-        network: Any = build_network(recipe.network, skeleton)  # torch's types do not know memory_format
+        network: Any = build_network(recipe.network, skeleton, len(val.classes))  # torch's types lack memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         if recipe.loss.kind == "weighted":
@@ -207,11 +246,11 @@ class OpenPoseModule(KeypointModule):
         return self.network.backbone
 
     def channels(self) -> Channels:
-        """What the channels of weights stand for that depend on the skeleton."""
-        return channels_of(self.network, self.skeleton, self.recipe.network.background)
+        """What the channels of weights stand for that depend on the labels."""
+        return channels_of(self.network, self.skeleton, self.recipe.network.background, self.val.classes)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The losses of heatmaps and PAFs."""
+        """The losses of heatmaps, PAFs and class maps."""
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
 
@@ -226,6 +265,7 @@ class OpenPoseModule(KeypointModule):
             name=self.recipe.name,
             method="openpose",
             skeleton=self.skeleton,
+            classes=self.val.classes,
             task="multi_instance",
             input=InputSpec(
                 resize="letterbox",
@@ -235,7 +275,7 @@ class OpenPoseModule(KeypointModule):
                 scale_gap=sizes.scale_gap,
             ),
             stride=STRIDE,
-            outputs=("heatmaps", "pafs"),
+            outputs=("heatmaps", "pafs", *([CLASSES] if self.val.classes else [])),
             decode=dict(self.recipe.decode),
         )
 
@@ -244,9 +284,10 @@ class OpenPoseModule(KeypointModule):
         return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """AP and AR by OKS, and PCK."""
+        """AP and AR by OKS, PCK, and the accuracy of classes."""
         evaluation = measure(self.val, tuple(predictions))
-        return {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **pck_of_joints(evaluation)}
+        metrics = {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **class_accuracy_of(evaluation)}
+        return metrics | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
@@ -257,7 +298,8 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         for image in labels
         for _ in range(source.repeat)
     ]
-    return TrainingSet(samples, Encoder(recipe, skeleton), recipe.seed, recipe.run.cache)
+    encode = Encoder(recipe, skeleton, len(sources[0][0].classes))
+    return TrainingSet(samples, encode, recipe.seed, recipe.run.cache)
 
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
@@ -272,8 +314,10 @@ def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[
 
 
 def _expect_empty(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
-    """Sets the biases of the heads so that the initial heatmaps have this value, instead of 0.5."""
-    for head in heads_of(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches):
+    """Sets the biases of the heads so that the initial heatmaps and class maps have this value, instead of 0.5."""
+    stages = [*(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches)]
+    stages += [] if network.class_head is None else [network.class_head]
+    for head in heads_of(stages):
         assert head.bias is not None
         nn.init.constant_(head.bias, float(np.log(share / (1 - share))))
 

@@ -23,12 +23,16 @@ from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import current_names, read_weights
 from cairn.training.engine.module import Channels
 from cairn.training.recipe_tables import read_recipe
+from cairn.training.run_folder import read_classes
 
 FOLDED_BIAS = ".weight_bias"
 """Suffix that torch's exporter gives the bias of a convolution that had none before folding."""
 
 PREFIX = "network."
 """Prefix of a network's weights in checkpoints and exported files."""
+
+CLASS_HEAD = "class_head."
+"""Prefix of the weights of a network's class head; a network of one class has none."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,18 @@ class Start:
         method: Method of the model.
         skeleton: Skeleton of the model.
         weights: Weights of the network by name.
+        classes: Names of its classes; empty for a model of one class.
     """
 
     name: str
     method: str
     skeleton: Skeleton
     weights: dict[str, Tensor]
+    classes: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a part with this weight; only its class head may be missing."""
+        return bool(self.classes) or not name.startswith(CLASS_HEAD)
 
 
 def read_start(source: str) -> Start:
@@ -71,6 +81,8 @@ def read_start(source: str) -> Start:
 def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) -> tuple[int, int]:
     """Copies pretrained weights into a network; channels of joints and limbs that they lack keep their values.
 
+    So do the channels of classes that they lack, and the whole class head where they have none.
+
     Args:
         network: The network.
         start: The pretrained weights.
@@ -83,12 +95,12 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
     Raises:
         ModelError: The weights are of another network, which is then unchanged.
     """
-    weights = _unfolded(network, start.weights)
+    weights = _unfolded(network, start)
     state = network.state_dict()
     filled: dict[str, Tensor] = {}
     carried = places = 0
     for name, value in state.items():
-        if name.endswith("num_batches_tracked"):
+        if name.endswith("num_batches_tracked") or not start.has(name):
             continue
         if name not in weights:
             raise ModelError(f"{start.name} has no weights {name}: it is of another network than the recipe describes")
@@ -104,7 +116,8 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
         if before:
             where = {meaning: i for i, meaning in enumerate(before)}
             pairs = [(i, where[meaning]) for i, meaning in enumerate(meanings) if meaning in where]
-            carried, places = carried + len(pairs), places + len(meanings)
+            if not name.startswith(CLASS_HEAD):
+                carried, places = carried + len(pairs), places + len(meanings)
             to, source = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
             given = value.clone().index_copy(axis, to, given.index_select(axis, source))
         filled[name] = given
@@ -112,10 +125,10 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
     return carried, places
 
 
-def folded_norms(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+def folded_norms(network: nn.Module, start: Start) -> list[str]:
     """Returns the names of a network's BatchNorms that are not in the weights: they were folded into convolutions."""
     norms = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
-    return [name for name in norms if f"{name}.weight" not in weights]
+    return [name for name in norms if f"{name}.weight" not in start.weights and start.has(name)]
 
 
 @torch.no_grad()
@@ -159,10 +172,10 @@ def restore_norms(network: nn.Module, names: Iterable[str], batches: Iterable[Te
         norm.bias.add_(mean)
 
 
-def _unfolded(network: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _unfolded(network: nn.Module, start: Start) -> dict[str, Tensor]:
     """Weights with identity BatchNorms where they were folded; a convolution's new bias becomes their offset."""
-    result = dict(weights)
-    folded = set(folded_norms(network, weights))
+    result = dict(start.weights)
+    folded = set(folded_norms(network, start))
     convolution = ""
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
@@ -180,7 +193,7 @@ def _of_run(source: str, path: Path) -> Start:
     run = path.parent.parent
     weights = read_weights(path).weights
     method = str(read_recipe(run / "recipe.toml").get("method"))
-    return Start(source, method, load_skeleton(str(run / "skeleton.toml")), _within(weights))
+    return Start(source, method, load_skeleton(str(run / "skeleton.toml")), _within(weights), read_classes(run))
 
 
 def _of_onnx(source: str, path: Path) -> Start:
@@ -203,7 +216,7 @@ def _of_onnx(source: str, path: Path) -> Start:
     weights = _within({name: torch.from_numpy(array) for name, array in floats.items()})
     if not weights:
         raise ModelError(f"{path} contains no weights by the names of a network of Cairn: it cannot be fine-tuned")
-    return Start(source, spec.method, spec.skeleton, weights)
+    return Start(source, spec.method, spec.skeleton, weights, spec.classes)
 
 
 def _within(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

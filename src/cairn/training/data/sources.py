@@ -22,6 +22,7 @@ from cairn.datasets.split import read_split, split, write_split
 from cairn.datasets.splits import split_counts, split_of, training_splits, validation_split
 from cairn.errors import LabelError, RecipeError
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.data.classes import with_shared_classes
 from cairn.training.recipe import LabelSource, Recipe
 from cairn.training.run_folder import RunFolder
 
@@ -59,13 +60,15 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
         own += [val] if val is not None else []
     assert skeleton is not None
     if recipe.data.val:
-        val = _merged([_read_validation(source, skeleton) for source in recipe.data.val])
+        sets = [_read_validation(source, skeleton) for source in recipe.data.val]
     elif own:
-        val = _merged(own)
+        sets = own
     else:
         (first, source), *others = sources
-        train, val = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
-        sources = [(train, source), *others]
+        train, held_out = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
+        sources, sets = [(train, source), *others], [held_out]
+    sources, sets = with_shared_classes(sources, sets)
+    val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
     if not any(image.annotation.labeled.any() for image in val):
         raise LabelError(f"none of the {len(val)} validation images has an annotated instance: give others with --val")
     return skeleton, sources, val
@@ -112,11 +115,6 @@ def check_data(sources: Sources, val: Labels) -> None:
             log.warning("%s", line)
     for line in check_before_use("validation", val):
         log.warning("%s", line)
-
-
-def _merged(sets: Sequence[Labels]) -> Labels:
-    """Returns the images of several sets of one skeleton as one set."""
-    return replace(sets[0], images=tuple(image for labels in sets for image in labels))
 
 
 def _read_validation(source: LabelSource, skeleton: Skeleton) -> Labels:

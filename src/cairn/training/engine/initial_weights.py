@@ -63,12 +63,15 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
         raise ModelError(
             f"{start.name} is a model of {start.method}: {recipe.method} cannot be fine-tuned from its weights"
         )
-    empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool))
+    empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool), start.classes)
     pretrained_channels = method.module(recipe, start.skeleton, empty).channels()
     copied, total = carry_over(module.network, start, channels, pretrained_channels)
     images = (training[i]["image"][None] for i in range(min(NORM_SAMPLES, len(training))))
-    folded = folded_norms(module.network, start.weights)
+    folded = folded_norms(module.network, start)
     restore_norms(module.network, folded, (torch.from_numpy(image).float() for image in images))
     log.info(
         "pretrained weights of %s: all features, %d of %d channels of keypoints and limbs", start.name, copied, total
     )
+    if new := [name for name in module.val.classes if name not in start.classes]:
+        head = ", ".join(new) if start.classes else f"the whole class head ({', '.join(new)})"
+        log.info("trained from scratch, because %s lacks these classes: %s", start.name, head)

@@ -29,7 +29,15 @@ from cairn.training.engine.results import export_run, load_weights, write_curves
 from cairn.training.engine.trainer import make_trainer
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
-from cairn.training.run_folder import RunFolder, removed_on_failure, start_run, write_recipe
+from cairn.training.run_folder import (
+    RunFolder,
+    check_classes,
+    read_classes,
+    removed_on_failure,
+    start_run,
+    write_classes,
+    write_recipe,
+)
 from cairn.training.toml import to_toml
 
 log = logging.getLogger(__name__)
@@ -69,11 +77,14 @@ def train(
             torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             on_first(lambda: _check_data(sources, val, folder, resume))
+            resumed = resume and folder.last.is_file()
+            if resumed:
+                check_classes(val.classes, run)
             if group.first:
                 with atomic_write(folder.skeleton) as beside:
                     beside.write_text(to_toml(skeleton.to_dict()), encoding="utf-8")
+                write_classes(val.classes, run)
             training = method.training_set(recipe, skeleton, sources)
-            resumed = resume and folder.last.is_file()
             module = build_module(method, recipe, skeleton, val, training, resumed)
         _log_data(module, training, skeleton)
         started = time.time()
@@ -113,7 +124,8 @@ def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: s
     """
     folder = RunFolder(run)
     skeleton = load_skeleton(str(folder.skeleton))
-    module = method.module(recipe, skeleton, Labels(skeleton, (), np.ones(len(skeleton), bool)))
+    none = Labels(skeleton, (), np.ones(len(skeleton), bool), read_classes(run))
+    module = method.module(recipe, skeleton, none)
     return export_run(module, folder.checkpoint(checkpoint), run, target)
 
 

@@ -163,6 +163,11 @@ def pck_of_joints(evaluation: Evaluation) -> dict[str, float]:
     return {f"{PER_JOINT}{joint}": value for joint, value in pairs}
 
 
+def class_accuracy_of(evaluation: Evaluation) -> dict[str, float]:
+    """Returns the percentage of detected instances with the right class, where there are several classes."""
+    return {"class accuracy": evaluation.class_accuracy} if evaluation.labels.classes else {}
+
+
 def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone | None = None) -> torch.optim.Optimizer:
     """Returns the optimizer of a network.
 

@@ -117,9 +117,10 @@ def pseudo_labels(predictor: Callable[[Path], Poses], spec: ModelSpec, images: C
             boxes=boxes,
             areas=AREA_PER_BOX * boxes[:, 2] * boxes[:, 3],
             crowd=np.zeros(len(poses), bool),
+            classes=poses.classes,
         )
         labeled.append(LabeledImage(i, path, image_size(path), annotation))
-    return Labels(spec.skeleton, tuple(labeled), np.ones(len(spec.skeleton), bool))
+    return Labels(spec.skeleton, tuple(labeled), np.ones(len(spec.skeleton), bool), spec.classes)
 
 
 def path_of(image: LabeledImage | Path) -> Path:
