@@ -62,7 +62,7 @@ def write_labels(
     if split is not None and split not in target.splits:
         splits = f"the splits {', '.join(target.splits)}" if target.splits else "no splits"
         raise OutputError(f"labels in {form} format have {splits}, got {split}")
-    heads = any(image.annotation.heads is not None for image in labels)
+    heads = not target.heads and any(image.annotation.heads is not None for image in labels)
     lost = [f"head sizes are skipped: {form} has no field for them"] if heads else []
     if split is None and not target.splits and len(labels.splits) > 1:
         lost.append(f"splits are not kept: {form} has no field for them, so all images are in one file")

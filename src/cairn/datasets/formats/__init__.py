@@ -1,7 +1,7 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `marks`, `splits`, `category`, `visibility_attributes`, `stems`, `losses`,
+modules are shared by formats: `instances`, `marks`, `splits`, `category`, `point_rows`, `visibility_attributes`, `stems`, `losses`,
 `coco_files`, `matlab`, `hdf5`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels:
 `skeleton_file` (skeletons) and `boxes` (bounding boxes).
 
@@ -11,17 +11,22 @@ Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they a
 from __future__ import annotations
 
 from cairn.datasets.formats import (
+    aflw,
     alphapose,
+    cat,
+    celeba,
     coco,
     coco_folder,
     cvat,
     deeplabcut,
+    face_csv,
     flic,
     label_studio,
     labelme,
     lsp,
     mmpose,
     mpii,
+    mtfl,
     openpose_json,
     pts,
     sleap,
@@ -49,7 +54,12 @@ FORMATS: tuple[Format, ...] = (
     mmpose.FORMAT,
     table.CSV,
     table.PARQUET,
+    aflw.FORMAT,
+    celeba.FORMAT,
+    mtfl.FORMAT,
+    face_csv.FORMAT,
     pts.FORMAT,
+    cat.FORMAT,
     mpii.FORMAT,
     flic.FORMAT,
     lsp.FORMAT,

@@ -65,6 +65,7 @@ class Format:
             train. Formats without splits ignore it.
         splits: Names of the splits that one file or folder may hold.
         relative: Whether it states coordinates as shares of the image size, so that the size must be right.
+        heads: Whether it holds head sizes.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Format:
     write: Callable[[Labels, Path, str], tuple[str, ...]] | None = None
     splits: tuple[str, ...] = ()
     relative: bool = False
+    heads: bool = False
 
 
 def first_bytes(path: Path) -> bytes:

@@ -141,8 +141,9 @@ def _instance_of_entry(entry: Any, head: float, record: str) -> Instance:
         name, center, scale = entry["image"], entry.get("center"), entry.get("scale")
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
-    # (0, 0) or (-1, -1) is not labeled; another point with the flag 0 is occluded.
-    keypoints = checked_points(np.where(np.all(points > 0, axis=1, keepdims=True), points - 1, np.nan), record)
+    # (0, 0) or (-1, -1) is not labeled; another point with the flag 0 is occluded. Joints may be outside the image.
+    missing_joint = np.all(points == 0, axis=1) | np.all(points == -1, axis=1)
+    keypoints = checked_points(np.where(missing_joint[:, None], np.nan, points - 1), record)
     missing = center is None or scale is None
     box = None if missing else _crop_box((float(center[0]), float(center[1])), float(scale))
     return Instance(str(name), keypoints, visible == 0, box, head)

@@ -31,4 +31,4 @@ def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:
     return ()
 
 
-FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write)
+FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write, heads=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.formats.coco.heads import head_sizes
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
@@ -101,6 +102,7 @@ def _annotation(rows: list[Record], joints: int, error: MakeError) -> Annotation
         boxes=boxes.astype(np.float32),
         areas=areas.astype(np.float32),
         crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool),
+        heads=head_sizes(rows, error),
         tracks=_tracks(rows),
     )
 

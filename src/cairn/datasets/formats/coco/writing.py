@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import category_from_skeleton
+from cairn.datasets.formats.coco.heads import head_field
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.files import atomic_write
 
@@ -43,6 +44,7 @@ def write_coco(labels: Labels, path: Path) -> None:
                     "area": decimals(rows.areas[i : i + 1])[0],
                     "iscrowd": int(rows.crowd[i]),
                     **({"track_id": track} if track >= 0 else {}),
+                    **head_field(rows.heads, i),
                 }
             )
     categories = [category_from_skeleton(labels.skeleton)]

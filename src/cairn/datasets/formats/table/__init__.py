@@ -1,6 +1,6 @@
 """Labels as a table, in CSV or Parquet: one row for each joint of each instance, for spreadsheets and data frames.
 
-    image,width,height,video,subject,frame,object,track,crowd,box_x,box_y,box_width,box_height,area,joint,x,y,v
+    image,width,height,video,subject,frame,object,track,crowd,box_x,box_y,box_width,box_height,area,head_size,joint,x,y,v
 
 `object` numbers the instances of an image from 0; v is COCO's visibility. Missing values are empty; an image without
 instances has one row with nothing after `frame`. A Parquet file contains the skeleton; that of a CSV is in

@@ -73,4 +73,4 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-FORMAT = Format("csv", "Cairn's table (.csv)", (".csv",), _sniff, read_csv, _write)
+FORMAT = Format("csv", "Cairn's table (.csv)", (".csv",), _sniff, read_csv, _write, heads=True)

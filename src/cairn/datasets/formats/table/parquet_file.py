@@ -85,4 +85,4 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, parquet
 
 
-FORMAT = Format("parquet", "Cairn's table (.parquet)", (".parquet",), _sniff, read_parquet, _write)
+FORMAT = Format("parquet", "Cairn's table (.parquet)", (".parquet",), _sniff, read_parquet, _write, heads=True)

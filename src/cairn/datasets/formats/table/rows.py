@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cairn.datasets.formats.category import make_skeleton
+from cairn.datasets.formats.coco.heads import HEAD, head_field
 from cairn.datasets.formats.coco.writing import decimals, groups_of, image_folder, name_in
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Box, Instance, ListedImage, checked_points, collect
@@ -21,7 +22,7 @@ STRINGS = ("image", "video", "subject", "joint")
 INTEGERS = ("width", "height", "frame", "object", "track", "crowd", "v")
 COLUMNS = (
     *("image", "width", "height", "video", "subject", "frame", "object", "track", "crowd"),
-    *("box_x", "box_y", "box_width", "box_height", "area", "joint", "x", "y", "v"),
+    *("box_x", "box_y", "box_width", "box_height", "area", HEAD, "joint", "x", "y", "v"),
 )
 REQUIRED = ("image", "object", "joint", "x", "y", "v")
 
@@ -70,7 +71,8 @@ def labels_from_rows(
     for joints in by_instance.values():
         with options.problems:
             instances.append(_instance(joints, skeleton, path))
-    return collect(instances, skeleton, path, options.images, listed.values(), problems=options.problems)
+    heads = any(np.isfinite(instance.head) for instance in instances)
+    return collect(instances, skeleton, path, options.images, listed.values(), heads, options.problems)
 
 
 def rows_of(labels: Labels, path: Path) -> Iterator[dict[str, Any]]:
@@ -86,6 +88,7 @@ def rows_of(labels: Labels, path: Path) -> Iterator[dict[str, Any]]:
             x, y, w, h, area = decimals(np.append(rows.boxes[i], rows.areas[i]))
             track = -1 if rows.tracks is None else int(rows.tracks[i])
             instance = {"object": i, "track": track if track >= 0 else None, "crowd": int(rows.crowd[i])}
+            instance |= head_field(rows.heads, i)
             box = {"box_x": x, "box_y": y, "box_width": w, "box_height": h, "area": area}
             for joint, point, v in zip(
                 labels.skeleton.joints, rows.keypoints[i], rows.visibility[i].tolist(), strict=True
@@ -130,6 +133,7 @@ def _instance(joints: list[tuple[int, Row]], skeleton: Skeleton, path: Path) -> 
         occluded,
         _box(row, record),
         area=_area(row, record),
+        head=_head(row, record),
         track=-1 if track is None else track,
         crowd=bool(row["crowd"]),
     )
@@ -149,6 +153,13 @@ def _area(row: Row, record: str) -> float | None:
     if area is not None and not (area >= 0 and np.isfinite(area)):
         raise LabelError(f"{record}: area must be a number of square pixels, got {area}")
     return area
+
+
+def _head(row: Row, record: str) -> float:
+    head: float | None = row.get(HEAD)
+    if head is not None and not (head > 0 and np.isfinite(head)):
+        raise LabelError(f"{record}: {HEAD} must be a positive number of pixels, got {head}")
+    return float("nan") if head is None else head
 
 
 def _integer(row: Row, key: str, record: str) -> int | None:
