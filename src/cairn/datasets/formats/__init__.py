@@ -38,8 +38,12 @@ from cairn.datasets.formats.format import Format, ReadOptions
 
 __all__ = ["FORMATS", "Format", "ReadOptions"]
 
-# In the order in which `sniff` is asked.
+# In the order in which `sniff` is asked: first those that need not walk a folder of many images.
 FORMATS: tuple[Format, ...] = (
+    aflw.FORMAT,
+    celeba.FORMAT,
+    mtfl.FORMAT,
+    face_csv.FORMAT,
     deeplabcut.FORMAT,
     yolo.FORMAT,
     sleap.FORMAT,
@@ -54,10 +58,6 @@ FORMATS: tuple[Format, ...] = (
     mmpose.FORMAT,
     table.CSV,
     table.PARQUET,
-    aflw.FORMAT,
-    celeba.FORMAT,
-    mtfl.FORMAT,
-    face_csv.FORMAT,
     pts.FORMAT,
     cat.FORMAT,
     mpii.FORMAT,

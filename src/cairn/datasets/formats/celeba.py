@@ -203,7 +203,7 @@ def _labels(faces: Faces, source: Path, options: ReadOptions) -> Labels:
         if not files:
             raise LabelError(f"{source}: none of its images is in {folder}")
     paths = [folder / file for file in files]
-    sizes = _sizes([path for path, file in zip(paths, files, strict=True) if file in found], source, aligned)
+    sizes = _sizes(paths, [file in found for file in files], source, aligned)
     low, high = faces.points.min(axis=1), faces.points.max(axis=1)
     tight = np.concatenate([low, high - low], axis=1)
     boxes = np.where(np.isnan(faces.boxes), tight, faces.boxes).astype(np.float32)
@@ -211,10 +211,10 @@ def _labels(faces: Faces, source: Path, options: ReadOptions) -> Labels:
     visible, alone = np.full((len(files), 5), 2, np.uint8), np.zeros(len(files), bool)
     areas = (AREA_PER_BOX * tight[:, 2] * tight[:, 3]).astype(np.float32)
     images = []
-    for i, (path, split) in enumerate(zip(paths, faces.splits, strict=True)):
+    for i, (path, size, split) in enumerate(zip(paths, sizes, faces.splits, strict=True)):
         row = slice(i, i + 1)
         annotation = Annotation(points[row], visible[row], boxes[row], areas[row], alone[row])
-        images.append(LabeledImage(i + 1, path, sizes.get(path, ALIGNED_SIZE), annotation, split=split))
+        images.append(LabeledImage(i + 1, path, size, annotation, split=split))
     return Labels(load_skeleton("face5"), tuple(images), np.ones(5, bool))
 
 
@@ -245,12 +245,13 @@ def _files(names: Sequence[str], folder: Path) -> tuple[list[str], frozenset[str
     return list(names), found
 
 
-def _sizes(paths: Sequence[Path], source: Path, aligned: bool) -> dict[Path, Size]:
-    """The size of each image; none where all are as published."""
+def _sizes(paths: Sequence[Path], there: Sequence[bool], source: Path, aligned: bool) -> list[Size]:
+    """The size of each image: the published one, where a sample of aligned images has it, or where one is missing."""
+    found = [path for path, is_there in zip(paths, there, strict=True) if is_there]
     try:
-        if aligned and all(image_size(path) == ALIGNED_SIZE for path in paths[:: max(1, len(paths) // SAMPLED)]):
-            return {}
-        return {path: image_size(path) for path in paths}
+        if aligned and all(image_size(path) == ALIGNED_SIZE for path in found[:: max(1, len(found) // SAMPLED)]):
+            return [ALIGNED_SIZE] * len(paths)
+        return [image_size(path) if is_there else ALIGNED_SIZE for path, is_there in zip(paths, there, strict=True)]
     except ImageError as error:
         raise LabelError(f"{source}: {error}") from None
 
