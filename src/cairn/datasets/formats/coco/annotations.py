@@ -56,12 +56,13 @@ def reduced(row: Any) -> Any:
     if not isinstance(row, dict):
         return row
     kept = {key: row[key] for key in FIELDS if key in row}
-    keypoints = kept.get("keypoints")
-    if type(keypoints) is list:
-        try:
-            kept["keypoints"] = array("d", keypoints)
-        except (TypeError, OverflowError):  # has null, or is invalid: `_keypoints` tells
-            pass
+    for key in ("keypoints", "bbox"):
+        value = kept.get(key)
+        if type(value) is list and value:
+            try:
+                kept[key] = array("d", value)
+            except (TypeError, OverflowError):  # has null, or is invalid: `_keypoints` and `_box` tell
+                pass
     if row.get("segmentation") and not row.get("bbox"):
         kept[OUTLINE] = _outline_box(row["segmentation"])
     return kept
@@ -93,24 +94,25 @@ def read_annotations(
         with problems:
             if not isinstance(row, dict):
                 raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
-            key = id_of(row.get("id"))
-            name = f"annotations[{i}]" if key is None else f"annotation {key}"
+            key = row.get("id")
+            key = key if type(key) is int else id_of(key)
             if key is None:
-                problems.note("annotations without an id are counted", name)
+                problems.note("annotations without an id are counted", _name(row, i))
             elif key in seen:
-                problems.note("annotations have the id of another, which is kept too", name)
+                problems.note("annotations have the id of another, which is kept too", _name(row, i))
             seen.add(key)
             image = context.images.find(row.get("image_id"))
             if image is not None and image not in context.kept:
                 continue
             if category is None:
-                raise error(f"{name} has category_id {row.get('category_id')!r:.40}, which is not in categories")
+                got = f"{row.get('category_id')!r:.40}"
+                raise error(f"{_name(row, i)} has category_id {got}, which is not in categories")
             if image is None:
-                raise error(f"{name} has image_id {row.get('image_id')!r:.40}, which is not in images")
+                raise error(f"{_name(row, i)} has image_id {row.get('image_id')!r:.40}, which is not in images")
             if category in class_of:
-                columns.add(row, name, context.kept[image], class_of[category])
+                columns.add(row, i, context.kept[image], class_of[category])
             elif row.get("keypoints"):
-                problems.note("annotations of other categories are skipped", name)
+                problems.note("annotations of other categories are skipped", _name(row, i))
     return columns.annotation()
 
 
@@ -119,7 +121,7 @@ class _Columns:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._names: list[str] = []
+        self._rows: list[tuple[Record, int]] = []
         self._keypoints: list[array[float]] = []
         self._boxes: list[array[float]] = []
         self._areas: list[float] = []
@@ -127,17 +129,24 @@ class _Columns:
         self._tracks: list[int] = []
         self._classes: list[int] = []
         self._images: list[int] = []
+        self._blank = array("d", bytes(8 * 3 * len(context.choice.skeleton)))
 
-    def add(self, row: Record, name: str, image: int, category: int) -> None:
+    def add(self, row: Record, position: int, image: int, category: int) -> None:
         """Adds a record. Raises LabelError, and then adds nothing."""
         context = self._context
-        keypoints = _keypoints(row.get("keypoints"), len(context.choice.skeleton), name, context)
-        box = _box(row, name, context)
-        area = _area(row.get("area"), name, context)
+        keypoints = row.get("keypoints")
+        if not keypoints:
+            keypoints = self._blank
+        elif type(keypoints) is not array or len(keypoints) != len(self._blank):
+            keypoints = _keypoints(keypoints, len(self._blank), _name(row, position), context)
+        box = _box(row, position, context)
+        area = row.get("area") or 0.0
+        if type(area) is not float or not 0 <= area <= MAX_VALUE:
+            area = _area(area, _name(row, position), context)
         crowd = row.get("iscrowd") or 0
         if crowd not in (0, 1):
-            raise context.error(f"{name}: iscrowd must be 0 or 1, got {crowd!r:.40}")
-        self._names.append(name)
+            raise context.error(f"{_name(row, position)}: iscrowd must be 0 or 1, got {crowd!r:.40}")
+        self._rows.append((row, position))
         self._keypoints.append(keypoints)
         self._boxes.append(box)
         self._areas.append(area)
@@ -186,7 +195,7 @@ class _Columns:
         unplaced = np.isnan(boxes[:, 0]) & ~(visibility > 0).any(axis=1)
         invalid_rows = wrong.any(axis=1) | nowhere.any(axis=1) | unplaced
         for i in np.flatnonzero(invalid_rows).tolist():
-            name = self._names[i]
+            name = _name(*self._rows[i])
             with context.problems:
                 if wrong[i].any():
                     raise context.error(f"{name}: {invalid_visibility(v[i][wrong[i]][0])}")
@@ -199,27 +208,34 @@ class _Columns:
         return visibility, ~invalid_rows
 
 
-def _keypoints(value: Any, joints: int, name: str, context: Context) -> array[float]:
-    """x, y, v of each joint; all 0 where there are none, NaN for null."""
-    if value is None or (isinstance(value, array | list) and not value):
-        return array("d", bytes(8 * 3 * joints))
-    if isinstance(value, list):
-        value = array("d", [math.nan if v is None else v for v in value]) if all(map(_is_number, value)) else value
+def _name(row: Record, position: int) -> str:
+    """The name of a record in messages."""
+    key = id_of(row.get("id"))
+    return f"annotations[{position}]" if key is None else f"annotation {key}"
+
+
+def _keypoints(value: Any, count: int, name: str, context: Context) -> array[float]:
+    """x, y, v of each joint; NaN for null."""
+    if isinstance(value, list) and all(map(_is_number, value)):
+        value = array("d", [math.nan if v is None else v for v in value])
     if not isinstance(value, array):
         got = next((v for v in value if not _is_number(v)), value) if isinstance(value, list) else value
         raise context.error(f"{name}: keypoints must be a list of finite numbers, got {got!r:.80}")
-    if len(value) != 3 * joints:
-        expected = f"3 numbers for each of the category's {joints} joints, {3 * joints} in all"
+    if len(value) != count:
+        expected = f"3 numbers for each of the category's {count // 3} joints, {count} in all"
         raise context.error(f"{name}: keypoints must be {expected}, got {len(value)}")
     return value
 
 
-def _box(row: Record, name: str, context: Context) -> array[float]:
+def _box(row: Record, position: int, context: Context) -> array[float]:
     """x, y, width, height; that of the outline where there is none, NaN where there is neither."""
     value = row.get("bbox") or row.get(OUTLINE)
     if value is None:
         return array("d", [math.nan] * 4)
-    if not isinstance(value, list) or not all(map(_is_number, value)):
+    if type(value) is array and len(value) == 4 and value[2] >= 0 and value[3] >= 0 and sum(map(abs, value)) <= MAX_VALUE:
+        return value
+    name = _name(row, position)
+    if not isinstance(value, list | array) or not all(map(_is_number, value)):
         raise context.error(f"{name}: bbox must be a list of finite numbers, got {value!r:.80}")
     if len(value) != 4:
         raise context.error(f"{name}: bbox must be x, y, width, height, 4 in all, got {len(value)}")
@@ -227,16 +243,12 @@ def _box(row: Record, name: str, context: Context) -> array[float]:
         context.problems.note("bounding boxes without finite numbers are computed from the keypoints", name)
         return array("d", [math.nan] * 4)
     if value[2] < 0 or value[3] < 0:
-        raise context.error(f"{name}: bbox has a negative width or height: {value}")
-    if max(map(abs, value)) > MAX_VALUE:
-        raise context.error(f"{name}: bbox must be a list of finite numbers, got {max(value, key=abs)}")
-    return array("d", value)
+        raise context.error(f"{name}: bbox has a negative width or height: {list(value)}")
+    raise context.error(f"{name}: bbox must be a list of finite numbers, got {max(value, key=abs)}")
 
 
 def _area(value: Any, name: str, context: Context) -> float:
     """The area; 0 where it is to be computed."""
-    if value is None:
-        return 0.0
     if not _is_number(value) or value < 0 or MAX_VALUE < value < math.inf:
         raise context.error(f"{name}: area must be a number of square pixels, got {value!r:.40}")
     if not math.isfinite(value):
@@ -253,7 +265,7 @@ def _track(row: Record) -> int:
     return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MAX_TRACK), -1)
 
 
-def _outline_box(outline: Any) -> list[float] | None:
+def _outline_box(outline: Any) -> array[float] | None:
     """The bounding box of polygons, each a list x, y, x, y, ...; None for other outlines."""
     try:
         corners = np.concatenate([np.array(ring, np.float64).reshape(-1, 2) for ring in outline])
@@ -262,7 +274,7 @@ def _outline_box(outline: Any) -> list[float] | None:
     if not len(corners) or not np.isfinite(corners).all():
         return None
     low, high = corners.min(axis=0), corners.max(axis=0)
-    return [*low.tolist(), *(high - low).tolist()]
+    return array("d", [*low, *(high - low)])
 
 
 def _is_number(value: Any) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 Id = int | float | str
@@ -35,24 +36,35 @@ class Index:
 
     Args:
         keys: Id of each record; None for one that no id finds.
-        names: (name, position) of records that are also found by a name, where no id matches and no other has it.
+        names: Returns (name, position) of records that are also found by a name, where no id matches and no other
+            has it.
     """
 
-    def __init__(self, keys: Sequence[Id | None], names: Iterable[tuple[str, int]] = ()) -> None:
+    def __init__(
+        self, keys: Sequence[Id | None], names: Callable[[], Iterable[tuple[str, int]]] | None = None
+    ) -> None:
+        self._keys = keys
+        self._names = names
         self._exact = {key: i for i, key in enumerate(keys) if key is not None}
-        self._numbers = _unique((number_in(key), i) for i, key in enumerate(keys))
-        self._names = _unique(names)
 
     def find(self, value: Any) -> int | None:
         """Returns the position of the record with an id; None where there is none."""
-        key = id_of(value)
+        key = value if type(value) is int else id_of(value)
         if key is None:
             return None
         if (exact := self._exact.get(key)) is not None:
             return exact
-        if (number := number_in(key)) is not None and number in self._numbers:
-            return self._numbers[number]
-        return self._names.get(key)
+        if (number := number_in(key)) is not None and number in self._by_number:
+            return self._by_number[number]
+        return self._by_name.get(key)
+
+    @cached_property
+    def _by_number(self) -> dict[int, int]:
+        return _unique((number_in(key), i) for i, key in enumerate(self._keys))
+
+    @cached_property
+    def _by_name(self) -> dict[Id, int]:
+        return _unique(self._names()) if self._names else {}
 
 
 def image_numbers(keys: Sequence[Id | None]) -> list[int]:

@@ -84,7 +84,7 @@ def read_images(records: Sequence[Any], error: MakeError, problems: Problems) ->
     for i, number in zip(valid, numbers, strict=True):
         fields, label = records[i], _label(i, keys[i])
         images.append(ImageRecord(i, number, fields["file_name"], _size(fields), label, fields))
-    return images, Index(keys, _names(images))
+    return images, Index(keys, lambda: _names(images))
 
 
 def size_of(record: ImageRecord, path: Path, error: MakeError, problems: Problems) -> Size:
@@ -123,8 +123,7 @@ def _label(position: int, key: Id | None) -> str:
 
 def _names(images: Sequence[ImageRecord]) -> list[tuple[str, int]]:
     """File names, and those without a suffix, which some tools write as ids."""
-    pairs = [(name, image.position) for image in images for name in {image.name, PurePosixPath(image.name).stem}]
-    return pairs
+    return [(name, image.position) for image in images for name in {image.name, PurePosixPath(image.name).stem}]
 
 
 def _size(fields: dict[str, Any]) -> Size | None:

@@ -123,14 +123,15 @@ def _content(path: Path) -> dict[str, Any]:
 def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems: Problems) -> list[int | None]:
     """Position of the category of each record; None where the file has no such category."""
     index = Index([category.key for category in categories])
+    only = len(categories) == 1
     positions: list[int | None] = []
     for row in rows:
         value = row.get("category_id") if isinstance(row, dict) else None
-        position = index.find(value)
-        if len(categories) == 1 and (value is None or categories[0].key is None):
+        if only and (value is None or categories[0].key is None):
             problems.note("annotations without a category belong to the only one", categories[0].name)
-            position = 0
-        positions.append(position)
+            positions.append(0)
+        else:
+            positions.append(index.find(value))
     return positions
 
 
