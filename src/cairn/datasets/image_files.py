@@ -132,7 +132,7 @@ class _Search:
         """The file that the whole name is, relative to a folder or absolute; None where there is none."""
         for absolute, parts in _spellings(name):
             for root in ("/", *self._roots) if absolute else self._roots:
-                folder = os.path.join(root, *parts[:-1])
+                folder = root if len(parts) == 1 else os.path.join(root, *parts[:-1])
                 if self._folders.has(folder, parts[-1]):
                     return os.path.join(folder, parts[-1])
         return None

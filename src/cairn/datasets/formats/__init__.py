@@ -1,7 +1,7 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `category`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
+modules are shared by formats: `instances`, `category`, `visibility`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
 labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
@@ -9,7 +9,7 @@ Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they a
 
 from __future__ import annotations
 
-from cairn.datasets.formats import coco, deeplabcut, flic, lsp, mpii, pts, sleap, table, yolo
+from cairn.datasets.formats import coco, deeplabcut, flic, lsp, mpii, pts, results, sleap, table, yolo
 from cairn.datasets.formats.format import Format, ReadOptions
 
 __all__ = ["FORMATS", "Format", "ReadOptions"]
@@ -19,6 +19,8 @@ FORMATS: tuple[Format, ...] = (
     deeplabcut.FORMAT,
     yolo.FORMAT,
     sleap.FORMAT,
+    results.CAIRN_JSON,
+    results.COCO_RESULTS,
     coco.FORMAT,
     table.CSV,
     table.PARQUET,

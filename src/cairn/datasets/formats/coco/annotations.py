@@ -23,6 +23,7 @@ MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite 
 MAX_TRACK = np.iinfo(np.int64).max
 
 FIELDS = ("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", "attributes", *TRACKS)
+FIELD_SET = frozenset(FIELDS)
 TRACKED = frozenset(("attributes", *TRACKS))
 OUTLINE = "outline box"
 """Key of the bounding box of the outline of a reduced record."""
@@ -55,7 +56,7 @@ def reduced(row: Any) -> Any:
     """Returns what is read of a record: keypoints as an array, and of an outline its box where there is no other."""
     if not isinstance(row, dict):
         return row
-    kept = {key: row[key] for key in FIELDS if key in row}
+    kept = row if len(row) <= len(FIELDS) and row.keys() <= FIELD_SET else {key: row[key] for key in FIELDS if key in row}
     for key in ("keypoints", "bbox"):
         value = kept.get(key)
         if type(value) is list and value:
@@ -66,6 +67,11 @@ def reduced(row: Any) -> Any:
     if row.get("segmentation") and not row.get("bbox"):
         kept[OUTLINE] = _outline_box(row["segmentation"])
     return kept
+
+
+def has_box(row: Any) -> bool:
+    """Returns whether a record has a box, so that its outline is not needed."""
+    return bool(row.get("bbox"))
 
 
 def has_labeled_keypoint(row: Any) -> bool:

@@ -108,7 +108,7 @@ def choose(
     joints = named[used[0]].joints
     if any(named[i].joints != joints for i in used):
         found = ", ".join(
-            f"{named[i].name} {len(named[i].joints)} keypoints and {labeled[i]} annotations" for i in used[:MAX_NAMES]
+            f"{named[i].name} with {len(named[i].joints)} keypoints in {labeled[i]} annotations" for i in used[:MAX_NAMES]
         )
         raise error(f"categories have different keypoints ({found}): choose one with --category NAME")
     chosen = [i for i in chosen if named[i].joints == joints]

@@ -20,7 +20,7 @@ GROUPS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "s
 FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
 """Fields of an image that hold its frame number."""
 
-FIELDS = ("id", "file_name", "width", "height", *GROUPS, *FRAMES)
+IMAGE_FIELDS = ("id", "file_name", "width", "height", *GROUPS, *FRAMES)
 GROUPED = frozenset((*GROUPS, *FRAMES))
 
 
@@ -47,7 +47,7 @@ class ImageRecord:
 
 def reduced_image(record: Any) -> Any:
     """Returns what is read of a record."""
-    return {key: record[key] for key in FIELDS if key in record} if isinstance(record, dict) else record
+    return {key: record[key] for key in IMAGE_FIELDS if key in record} if isinstance(record, dict) else record
 
 
 def read_images(records: Sequence[Any], error: MakeError, problems: Problems) -> tuple[list[ImageRecord], Index]:

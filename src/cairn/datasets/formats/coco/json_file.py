@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import SchemaValidator, core_schema, from_json
 
 from cairn.errors import LabelError
 
@@ -23,15 +25,48 @@ DECODER = json.JSONDecoder()
 AFTER = tuple(" \t\r\n,:]}")
 SPACE = b"[ \t\r\n]*"
 
-Reduce = Callable[[Any], Any]
 
 
-def read_object(path: Path, lists: Mapping[str, Reduce], chunk: int = CHUNK) -> Any:
+@dataclass(frozen=True)
+class Records:
+    """How the records of a list are read.
+
+    Attributes:
+        fields: Keys that are read; the values of others are parsed and never built.
+        reduce: Returns what is kept of a record with these keys.
+        is_enough: Whether these keys of a record are enough; otherwise all are read, for records nearby too.
+    """
+
+    fields: tuple[str, ...]
+    reduce: Callable[[Any], Any]
+    is_enough: Callable[[Any], bool]
+
+    @cached_property
+    def validator(self) -> SchemaValidator:
+        """Parses a list of objects with the fields, of any type."""
+        field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
+        return SchemaValidator(core_schema.list_schema(core_schema.typed_dict_schema(dict.fromkeys(self.fields, field))))
+
+    def parsed(self, text: bytes) -> list[Any] | None:
+        """The reduced records of a list; None where the text is no valid JSON."""
+        try:
+            records = self.validator.validate_json(text)
+            if not all(map(self.is_enough, records)):
+                records = from_json(text)
+        except ValueError:  # also where a record is no object
+            try:
+                records = json.loads(text)  # accepts surrogates, which stand for bytes of names that are not UTF-8
+            except (ValueError, RecursionError):
+                return None
+        return list(map(self.reduce, records))
+
+
+def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) -> Any:
     """Returns the content of a file; of an object, the records of some of its lists are reduced as they are read.
 
     Args:
         path: The file, in UTF-8.
-        lists: Key of a list -> function that returns what is kept of a record.
+        lists: Key of a list -> how its records are read.
         chunk: Bytes to parse at a time.
 
     Raises:
@@ -61,14 +96,14 @@ class _Parser:
         self.chunk = chunk
         self.at = 0  # of the next byte
 
-    def content(self, lists: Mapping[str, Reduce]) -> Any:
+    def content(self, lists: Mapping[str, Records]) -> Any:
         """The whole content."""
         content = self._object(lists) if self._next() == b"{" else self._value()
         if self._next():
             raise self._error("expected nothing more")
         return content
 
-    def _object(self, lists: Mapping[str, Reduce]) -> dict[str, Any]:
+    def _object(self, lists: Mapping[str, Records]) -> dict[str, Any]:
         content: dict[str, Any] = {}
         self.at += 1
         while self._next() != b"}":
@@ -82,20 +117,20 @@ class _Parser:
         self.at += 1
         return content
 
-    def _records(self, reduce: Reduce) -> list[Any]:
+    def _records(self, kind: Records) -> list[Any]:
         """A list whose records are reduced."""
         self.at += 1
         kept: list[Any] = []
         first = FIRST_KEY.match(self.data, self.at)
         between = re.compile(SPACE + b"," + SPACE + b"(?=[{]" + SPACE + re.escape(first[1]) + b")") if first else None
         while between and (cut := self._last_cut(between)):
-            part = _parsed(b"[" + self.data[self.at : cut[0]] + b"]")
+            part = kind.parsed(b"[" + self.data[self.at : cut[0]] + b"]")
             if part is None:  # the list ends before, or the cut is inside a record
                 break
-            kept += map(reduce, part)
+            kept += part
             self.at = cut[1]
         if kept or self._next() != b"]":
-            kept += map(reduce, self._value("["))
+            kept += map(kind.reduce, self._value("["))
         else:
             self.at += 1
         return kept
@@ -150,15 +185,3 @@ class _Parser:
         line = self.data.count(b"\n", 0, self.at) + 1
         column = self.at - self.data.rfind(b"\n", 0, self.at)
         return ValueError(f"{reason}: line {line} column {column}")
-
-
-def _parsed(text: bytes) -> list[Any] | None:
-    """The records of a list; None where the text is no valid JSON."""
-    try:
-        records: list[Any] = from_json(text)
-    except ValueError:
-        try:
-            records = json.loads(text)  # accepts surrogates, which stand for bytes of names that are not UTF-8
-        except (ValueError, RecursionError):
-            return None
-    return records

@@ -9,17 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco.annotations import Context, has_labeled_keypoint, read_annotations, reduced
+from cairn.datasets.formats.coco.annotations import (
+    FIELDS,
+    Context,
+    has_box,
+    has_labeled_keypoint,
+    read_annotations,
+    reduced,
+)
 from cairn.datasets.formats.coco.categories import Category, choose, read_categories
 from cairn.datasets.formats.coco.ids import Index
 from cairn.datasets.formats.coco.image_records import (
+    IMAGE_FIELDS,
     ImageRecord,
     groups_and_frame,
     read_images,
     reduced_image,
     size_of,
 )
-from cairn.datasets.formats.coco.json_file import read_object
+from cairn.datasets.formats.coco.json_file import Records, read_object
 from cairn.datasets.formats.format import MIN_CONFIDENCE
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import LabeledImage, Labels
@@ -27,6 +35,11 @@ from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
+
+LISTS = {
+    "images": Records(IMAGE_FIELDS, reduced_image, lambda _: True),
+    "annotations": Records(FIELDS, reduced, has_box),
+}
 
 
 def read_coco(
@@ -112,7 +125,7 @@ def read_coco(
 
 
 def _content(path: Path) -> dict[str, Any]:
-    content = read_object(path, {"images": reduced_image, "annotations": reduced})
+    content = read_object(path, LISTS)
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise LabelError(f"{path} is not in COCO format: expected an object with a list {key!r}")
