@@ -1,3 +1,5 @@
+# ruff: noqa: PTH118
+# Paths are text, not objects: 100,000 of them are looked up in a second.
 """Locating the images of a label file: tools write names relative to folders of their own."""
 
 from __future__ import annotations
@@ -17,9 +19,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Suffixes of images, for formats that list a folder instead of naming files."""
 
 PLAIN = re.compile(r"[^/\\%:?]+(?<!^\.)(?<!^\.\.)")
-LOCAL = re.compile(r"(?i)file:(//(localhost)?(?=/))?")
+LOCAL = re.compile(r"(?i)file:(//(localhost(?=/))?)?")
 DRIVE = re.compile(r"^/?[A-Za-z]:(?=/)/*")
-ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+ADDRESS = re.compile(r"(?!(?i:file):)[A-Za-z][A-Za-z0-9+.-]+://")
 
 MAX_LISTED = 4
 """Names in a message about ambiguous names."""
@@ -56,10 +58,10 @@ def locate_images(
     missing_ok: bool = False,
     records: Sequence[str] | None = None,
 ) -> list[Path | None]:
-    """Returns the path of each image; None for a skipped one.
+    r"""Returns the path of each image; None for a skipped one.
 
     A name is looked up below the folders: as it is, then by the longest tail of it that a file there has, so that
-    `images/a.jpg` and `C:\\data\\mine\\a.jpg` of another machine are both found as `a.jpg`, wherever it is below the
+    `images/a.jpg` and `C:\data\mine\a.jpg` of another machine are both found as `a.jpg`, wherever it is below the
     folder. Windows separators, drives and servers, `file://`, `..`, URL encoding, letter case and the composition of
     characters may differ. No file outside the folders is found, except under an absolute path that exists.
 
@@ -81,12 +83,12 @@ def locate_images(
     absent: set[int] = set()
     elsewhere: set[int] = set()
     for i, (name, path) in enumerate(zip(names, found, strict=True)):
-        paths, is_elsewhere = ([path], False) if path else search.by_tail(name)
-        if not paths:
+        tails, is_elsewhere = ([path], False) if path else search.by_tail(name)
+        if not tails:
             absent.add(i)
         if is_elsewhere:
             elsewhere.add(i)
-        matches.append(paths or [search.expected(name)])
+        matches.append(tails or [search.expected(name)])
     ambiguous = [i for i, paths in enumerate(matches) if len(paths) > 1]
     others = _conflicts(names, matches, {path: i for i, path in reversed(list(enumerate(found))) if path})
     missing: list[int] = []

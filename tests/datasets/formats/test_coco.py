@@ -214,7 +214,7 @@ INVALID: list[tuple[Callable[[dict], object], str]] = [
     (set_annotation(keypoints=[0] * 12, bbox=None), "annotation 11 has neither a bbox nor a labeled joint"),
     (drop("annotations", "image_id"), "annotation 11 has image_id None"),
     (drop("annotations", "category_id"), "annotation 11 has category_id None"),
-    (drop("images", "width"), "image 7 needs a width and a height in pixels, got None and 30, and .*a.jpg is empty"),
+    (drop("images", "width"), "image 7 needs a width and a height .*got None and 30, and .*a.jpg is not an image"),
     (drop("images", "file_name"), "image 7 needs a file_name"),
     (drop("images", "id"), "annotation 12 has image_id 7, which is not in images"),
     (lambda content: content["images"][1].update(id=7), "image id 7 occurs twice"),
@@ -224,7 +224,7 @@ INVALID: list[tuple[Callable[[dict], object], str]] = [
     (lambda content: content["categories"].pop(0), "no category has keypoints"),
     (
         lambda content: (content["categories"][1].update(keypoints=["a"]), use_cage(content)),
-        r"different keypoints \(mouse with 4 keypoints in 2 annotations, cage with 1 keypoints in 1 annotations\): .*--category",
+        r"different keypoints \(mouse with 4 keypoints in 2 annotations, cage with 1 .* in 1 .*\): .*--category",
     ),
     (lambda content: content["categories"][1].update(id=1), "category id 1 occurs twice"),
     (lambda content: content["categories"][0].update(keypoints=["a"] * 4), "category 1: .*each name once"),

@@ -1,8 +1,8 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `category`, `visibility`, `matlab`, `hdf5`, `yaml_file`; or they are files that are not
-labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
+modules are shared by formats: `instances`, `category`, `visibility`, `matlab`, `hdf5`, `yaml_file`; or they are files
+that are not labels: `skeleton_file`, `mmpose` (skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """

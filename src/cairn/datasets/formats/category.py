@@ -141,7 +141,9 @@ def _limbs_and_flips(
             value = category[key][unusable] if isinstance(category[key], list) else category[key]
             what = "limbs" if key == "skeleton" else "flip pairs"
             problems.note(f"{what} that do not name two of the joints are ignored", f"{value!r:.60} of category {name}")
-    flips = [(a, b) for i, (a, b) in enumerate(result["flip_pairs"]) if a != b and (b, a) not in result["flip_pairs"][:i]]
+    flips = [
+        (a, b) for i, (a, b) in enumerate(result["flip_pairs"]) if a != b and (b, a) not in result["flip_pairs"][:i]
+    ]
     flips = list(dict.fromkeys(flips))
     if len({joint for pair in flips for joint in pair}) < 2 * len(flips):
         problems.note("flip pairs that pair a joint twice are ignored", f"category {name}")

@@ -40,7 +40,8 @@ def visibility_of(
     labeled = (present >= threshold) & (present > 0)
     low = int(((present > 0) & ~labeled).sum())
     problems.note(
-        f"v is a confidence: {int(labeled.sum())} keypoints of at least {threshold:g} are labeled, {low} are not", example
+        f"v is a confidence: {int(labeled.sum())} keypoints of at least {threshold:g} are labeled, {low} are not",
+        example,
     )
     return np.where(labeled, np.uint8(2), np.uint8(0))
 

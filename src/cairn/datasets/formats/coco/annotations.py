@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +57,14 @@ def reduced(row: Any) -> Any:
     """Returns what is read of a record: keypoints as an array, and of an outline its box where there is no other."""
     if not isinstance(row, dict):
         return row
-    kept = row if len(row) <= len(FIELDS) and row.keys() <= FIELD_SET else {key: row[key] for key in FIELDS if key in row}
+    kept = (
+        row if len(row) <= len(FIELDS) and row.keys() <= FIELD_SET else {key: row[key] for key in FIELDS if key in row}
+    )
     for key in ("keypoints", "bbox"):
         value = kept.get(key)
         if type(value) is list and value:
-            try:
+            with suppress(TypeError, OverflowError):  # has null, or is invalid: `_keypoints` and `_box` tell
                 kept[key] = array("d", value)
-            except (TypeError, OverflowError):  # has null, or is invalid: `_keypoints` and `_box` tell
-                pass
     if row.get("segmentation") and not row.get("bbox"):
         kept[OUTLINE] = _outline_box(row["segmentation"])
     return kept
@@ -238,7 +239,13 @@ def _box(row: Record, position: int, context: Context) -> array[float]:
     value = row.get("bbox") or row.get(OUTLINE)
     if value is None:
         return array("d", [math.nan] * 4)
-    if type(value) is array and len(value) == 4 and value[2] >= 0 and value[3] >= 0 and sum(map(abs, value)) <= MAX_VALUE:
+    if (
+        type(value) is array
+        and len(value) == 4
+        and value[2] >= 0
+        and value[3] >= 0
+        and sum(map(abs, value)) <= MAX_VALUE
+    ):
         return value
     name = _name(row, position)
     if not isinstance(value, list | array) or not all(map(_is_number, value)):

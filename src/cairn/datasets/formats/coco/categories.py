@@ -100,15 +100,16 @@ def choose(
     if wanted is not None:
         chosen = [i for i, category in named.items() if category.name == wanted]
         if not chosen:
-            names = ", ".join(category.name for category in list(named.values())[:MAX_NAMES])
-            raise error(f"no category {wanted!r} has keypoints: expected one of {names}")
+            expected = ", ".join(category.name for category in list(named.values())[:MAX_NAMES])
+            raise error(f"no category {wanted!r} has keypoints: expected one of {expected}")
     else:
         chosen = list(named)
     used = [i for i in chosen if labeled[i]] or chosen[:1]
     joints = named[used[0]].joints
     if any(named[i].joints != joints for i in used):
         found = ", ".join(
-            f"{named[i].name} with {len(named[i].joints)} keypoints in {labeled[i]} annotations" for i in used[:MAX_NAMES]
+            f"{named[i].name} with {len(named[i].joints)} keypoints in {labeled[i]} annotations"
+            for i in used[:MAX_NAMES]
         )
         raise error(f"categories have different keypoints ({found}): choose one with --category NAME")
     chosen = [i for i in chosen if named[i].joints == joints]
@@ -135,4 +136,8 @@ def _skeleton(
 
 def numbered_joints(count: int, given: Skeleton | None) -> Skeleton:
     """Returns the skeleton of keypoints without names: the given one where it has as many, else with numbers."""
-    return given if given is not None and len(given) == count else make_skeleton("object", [str(i) for i in range(1, count + 1)])
+    return (
+        given
+        if given is not None and len(given) == count
+        else make_skeleton("object", [str(i) for i in range(1, count + 1)])
+    )

@@ -40,9 +40,7 @@ class Index:
             has it.
     """
 
-    def __init__(
-        self, keys: Sequence[Id | None], names: Callable[[], Iterable[tuple[str, int]]] | None = None
-    ) -> None:
+    def __init__(self, keys: Sequence[Id | None], names: Callable[[], Iterable[tuple[str, int]]] | None = None) -> None:
         self._keys = keys
         self._names = names
         self._exact = {key: i for i, key in enumerate(keys) if key is not None}
@@ -76,7 +74,7 @@ def image_numbers(keys: Sequence[Id | None]) -> list[int]:
     for i, (key, number) in enumerate(zip(keys, wanted, strict=True)):
         own = number is not None and (isinstance(key, int) or owned.get(number) == i)
         numbers.append(number if own else None)
-    following = max((number for number in (*taken, *numbers) if number is not None), default=0)
+    following = max([0, *taken, *(number for number in numbers if number is not None)])
     result: list[int] = []
     for number in numbers:
         following += number is None

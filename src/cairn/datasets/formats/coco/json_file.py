@@ -26,7 +26,6 @@ AFTER = tuple(" \t\r\n,:]}")
 SPACE = b"[ \t\r\n]*"
 
 
-
 @dataclass(frozen=True)
 class Records:
     """How the records of a list are read.
@@ -45,7 +44,9 @@ class Records:
     def validator(self) -> SchemaValidator:
         """Parses a list of objects with the fields, of any type."""
         field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
-        return SchemaValidator(core_schema.list_schema(core_schema.typed_dict_schema(dict.fromkeys(self.fields, field))))
+        return SchemaValidator(
+            core_schema.list_schema(core_schema.typed_dict_schema(dict.fromkeys(self.fields, field)))
+        )
 
     def parsed(self, text: bytes) -> list[Any] | None:
         """The reduced records of a list; None where the text is no valid JSON."""

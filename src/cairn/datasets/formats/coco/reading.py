@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco.annotations import (
     FIELDS,
@@ -148,13 +147,11 @@ def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems
     return positions
 
 
-def _labeled_of(
-    rows: Sequence[Any], category_of: Sequence[int | None], categories: Sequence[Category]
-) -> NDArray[np.int64]:
+def _labeled_of(rows: Sequence[Any], category_of: Sequence[int | None], categories: Sequence[Category]) -> list[int]:
     """Number of annotations with a labeled keypoint of each category; only counted where keypoints may differ."""
     if len({category.joints for category in categories if category.joints}) < 2:
-        return np.zeros(len(categories), np.int64)
-    counts = np.zeros(len(categories), np.int64)
+        return [0] * len(categories)
+    counts = [0] * len(categories)
     for row, position in zip(rows, category_of, strict=True):
         if position is not None and has_labeled_keypoint(row):
             counts[position] += 1

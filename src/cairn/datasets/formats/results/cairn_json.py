@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cairn.datasets.formats.category import make_skeleton
+from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
 from cairn.datasets.formats.instances import ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
@@ -41,7 +41,9 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
             name = image_name(content.get("image"), options, record)
             size = content.get("height"), content.get("width")
             if not all(type(side) is int and side > 0 for side in size):
-                raise LabelError(f"{record} needs a width and a height in pixels, got {size[1]!r:.40} and {size[0]!r:.40}")
+                raise LabelError(
+                    f"{record} needs a width and a height in pixels, got {size[1]!r:.40} and {size[0]!r:.40}"
+                )
             frame = content.get("frame")
             frames.setdefault(name, []).append(frame if type(frame) is int else -1)
             listed[name] = ListedImage(name, size, frame=frame if type(frame) is int else None)  # type: ignore[arg-type]
@@ -53,7 +55,7 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
                 predictions.add(name, points, person.get("id"), f"{record}, person {i}")
     if skeleton is None:
         raise LabelError(f"{path} has no results of an image")
-    check_frames(frames, path, options.problems)
+    check_frames(frames, path)
     predictions.note()
     return collect(predictions.instances, skeleton, path, options.images, listed.values(), problems=options.problems)
 
@@ -95,11 +97,18 @@ def _contents(path: Path, options: ReadOptions) -> Iterator[tuple[str, dict[str,
 
 def _skeleton(content: dict[str, Any], record: str) -> Skeleton:
     table = content.get("skeleton")
+    joints = table.get("joints") if isinstance(table, dict) else None
+    if (
+        not isinstance(table, dict)
+        or not isinstance(joints, list)
+        or not joints
+        or not all(isinstance(joint, str) for joint in joints)
+    ):
+        raise LabelError(f"{record} needs a skeleton with a list of joints, got {joints!r:.60}")
     try:
-        own = Skeleton.from_dict({key: table[key] for key in ("name", "joints", "limbs") if key in table})  # type: ignore[index,operator]
-        return make_skeleton(own.name, own.joints, own.limbs)
-    except (SkeletonError, TypeError, KeyError) as error:
-        raise LabelError(f"{record} needs a skeleton with names of joints ({error})") from None
+        return skeleton_from_category({"name": table.get("name"), "keypoints": joints, "skeleton": table.get("limbs")})
+    except SkeletonError as error:
+        raise LabelError(f"{record}: {error}") from None
 
 
 def _points(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -120,4 +129,6 @@ def _points(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.
     return points
 
 
-FORMAT = Format("cairn-json", "Cairn's results (.cairn.json, or a folder of them)", (*ENDINGS, ""), _sniff, read_cairn_json)
+FORMAT = Format(
+    "cairn-json", "Cairn's results (.cairn.json, or a folder of them)", (*ENDINGS, ""), _sniff, read_cairn_json
+)

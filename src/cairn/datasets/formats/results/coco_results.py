@@ -40,7 +40,9 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
         with options.problems:
             values = row.get("keypoints") if isinstance(row, dict) else None
             if not isinstance(values, list) or not values or len(values) % 3 or not all(map(_is_number, values)):
-                raise LabelError(f"{path}: result {i} needs keypoints x, y, confidence of each joint, got {values!r:.60}")
+                raise LabelError(
+                    f"{path}: result {i} needs keypoints x, y, confidence of each joint, got {values!r:.60}"
+                )
             if count and len(values) != count:
                 raise LabelError(f"{path}: result {i} has {len(values) // 3} keypoints, those before it {count // 3}")
             position = index.find(row.get("image_id"))
@@ -51,7 +53,7 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
             predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}")
     if not count:
         raise LabelError(f"{path} has no results")
-    check_frames(frames, path, options.problems)
+    check_frames(frames, path)
     predictions.note()
     skeleton = _skeleton(count // 3, options.skeleton)
     return collect(predictions.instances, skeleton, path, options.images, listed, problems=options.problems)
@@ -84,7 +86,9 @@ def _images(path: Path, options: ReadOptions) -> tuple[list[ListedImage], list[A
         name = image_name(record.get("file_name"), options, f"{beside}: image {key}")
         frame = record.get("frame")
         frames.setdefault(name, []).append(frame if type(frame) is int else -1)
-        listed.append(ListedImage(name, size, frame=frame if type(frame) is int else None))
+        listed.append(
+            ListedImage(name, (record["height"], record["width"]), frame=frame if type(frame) is int else None)
+        )
         keys.append(key)
     return listed, keys, frames
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, checked_points
-from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 
 
@@ -77,10 +75,10 @@ def image_name(name: Any, options: ReadOptions, record: str) -> str:
         here = options.images is None and Path(name).is_file()
     except (OSError, ValueError):
         here = False
-    return os.path.abspath(name) if here else name
+    return str(Path(name).absolute()) if here else name
 
 
-def check_frames(frames: Mapping[str, Sequence[Any]], source: Path, problems: Problems) -> None:
+def check_frames(frames: Mapping[str, Sequence[Any]], source: Path) -> None:
     """Checks that no image has several frames, which are those of a video.
 
     Raises:
@@ -88,8 +86,7 @@ def check_frames(frames: Mapping[str, Sequence[Any]], source: Path, problems: Pr
     """
     for name, numbers in frames.items():
         if len(numbers) > 1:
-            with problems:
-                raise LabelError(
-                    f"{source}: {name:.100} has {len(numbers)} frames: labels need images; write the frames of the "
-                    "video as images and detect in those"
-                )
+            raise LabelError(
+                f"{source}: {name:.100} has {len(numbers)} frames: labels need images; write the frames of the video "
+                "as images and detect in those"
+            )

@@ -92,11 +92,11 @@ def labels_from_rows(
             index = _integer(row, "object", f"{path}: row {number}")
             if index is not None:
                 by_instance.setdefault((image, index), []).append((number, row))
+    check_frames(frames, path)
     instances = []
     for joints in by_instance.values():
         with options.problems:
             instances.append(_instance(joints, skeleton, path, classes))
-    check_frames(frames, path, options.problems)
     problems = options.problems
     return collect(instances, skeleton, path, options.images, listed.values(), problems=problems, classes=classes)
 
@@ -113,7 +113,11 @@ def rows_of(labels: Labels, path: Path) -> Iterator[dict[str, Any]]:
         for i in range(len(rows)):
             x, y, w, h, area = decimals(np.append(rows.boxes[i], rows.areas[i]))
             track = -1 if rows.tracks is None else int(rows.tracks[i])
-            instance: dict[str, Any] = {"object": i, "track": track if track >= 0 else None, "crowd": int(rows.crowd[i])}
+            instance: dict[str, Any] = {
+                "object": i,
+                "track": track if track >= 0 else None,
+                "crowd": int(rows.crowd[i]),
+            }
             if rows.classes is not None:
                 instance[CLASS] = labels.classes[rows.classes[i]]
             box = {"box_x": x, "box_y": y, "box_width": w, "box_height": h, "area": area}
