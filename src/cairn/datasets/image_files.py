@@ -126,12 +126,15 @@ def locate_images(
 class _Search:
     """Looks names up in folders, the most likely first."""
 
-    def __init__(self, folders: Sequence[str]) -> None:
-        self._roots = folders
+    def __init__(self, roots: Sequence[str]) -> None:
+        self._roots = roots
+        self._prefixes = [(root, os.path.join(root, "")) for root in roots]
         self._folders = Folders()
 
     def exact(self, name: Any) -> str | None:
         """The file that the whole name is, relative to a folder or absolute; None where there is none."""
+        if isinstance(name, str) and PLAIN.fullmatch(name):
+            return next((prefix + name for root, prefix in self._prefixes if self._folders.has(root, name)), None)
         for absolute, parts in _spellings(name):
             for root in ("/", *self._roots) if absolute else self._roots:
                 folder = root if len(parts) == 1 else os.path.join(root, *parts[:-1])
@@ -165,10 +168,11 @@ def _conflicts(names: Sequence[Any], matches: Sequence[Sequence[str]], exact: Ma
     A file belongs to the first name that it is exactly. Where names only share a tail with it, it belongs to none of
     them, because it is unknown which is right; to the first, where the names are equal.
     """
+    owners: dict[str, int] = {}
     claims: dict[str, list[int]] = {}
     for i, paths in enumerate(matches):
-        if len(paths) == 1:
-            claims.setdefault(paths[0], []).append(i)
+        if len(paths) == 1 and (owner := owners.setdefault(paths[0], i)) != i:
+            claims.setdefault(paths[0], [owner]).append(i)
     others: dict[int, int] = {}
     for path, claimants in claims.items():
         first = exact.get(path, claimants[0])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from cairn.datasets.formats.coco.categories import MakeError
 from cairn.datasets.formats.coco.ids import Id, Index, id_of, image_numbers
@@ -24,8 +23,7 @@ IMAGE_FIELDS = ("id", "file_name", "width", "height", *GROUPS, *FRAMES)
 GROUPED = frozenset((*GROUPS, *FRAMES))
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
+class ImageRecord(NamedTuple):
     """One valid record.
 
     Attributes:
