@@ -79,6 +79,8 @@ def locate_images(
     search = _Search([str(folder) for folder in image_folders(source, images)])
     records = records or [f"image {number}" for number in range(1, len(names) + 1)]
     found = [search.exact(name) for name in names]
+    if None not in found and len(set(found)) == len(found):  # as a rule
+        return [path and Path(path) for path in found]
     matches: list[Sequence[str]] = []
     absent: set[int] = set()
     elsewhere: set[int] = set()

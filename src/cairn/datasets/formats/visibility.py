@@ -48,8 +48,9 @@ def visibility_of(
 
 def invalid(v: NDArray[np.float64], confidences: bool) -> NDArray[Any]:
     """Returns which values are neither COCO's visibility nor, in a file of confidences, a confidence."""
-    whole = np.isin(v, (-1, 0, 1, 2)) | np.isnan(v)
-    return ~(whole | (confidences & (v >= 0) & (v <= 2)))  # networks exceed a confidence of 1 slightly
+    if confidences:  # networks exceed 1 slightly
+        return ~(((v >= 0) & (v <= 2)) | (v == -1) | np.isnan(v))
+    return ~((v == 0) | (v == 1) | (v == 2) | (v == -1) | np.isnan(v))
 
 
 def invalid_visibility(value: float) -> str:

@@ -186,7 +186,7 @@ class _Columns:
         self, points: NDArray[np.float64], boxes: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """(N, K) visibility, and (N,) which records are valid."""
-        context, v = self._context, points[..., 2]
+        context, v = self._context, np.ascontiguousarray(points[..., 2])
         unknown = ~np.isfinite(boxes).all(axis=1)
         for i in np.flatnonzero(unknown & ~np.isnan(boxes).all(axis=1)).tolist():
             what = "bounding boxes without finite numbers are computed from the keypoints"

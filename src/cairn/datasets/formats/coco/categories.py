@@ -8,6 +8,7 @@ from typing import Any
 
 from cairn.datasets.formats.category import make_skeleton, skeleton_from_category
 from cairn.datasets.formats.coco.ids import Id, id_of
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.labels import MAX_NAMES
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError, SkeletonError
@@ -73,23 +74,14 @@ def read_categories(records: list[Any], error: MakeError) -> list[Category]:
     return categories
 
 
-def choose(
-    categories: Sequence[Category],
-    labeled: Sequence[int],
-    wanted: str | None,
-    given: Skeleton | None,
-    error: MakeError,
-    problems: Problems,
-) -> Choice:
+def choose(categories: Sequence[Category], labeled: Sequence[int], options: ReadOptions, error: MakeError) -> Choice:
     """Returns the categories to read: those of one name, or those that share the keypoints of the labeled ones.
 
     Args:
         categories: The categories of the file.
         labeled: Number of annotations with labeled keypoints of each.
-        wanted: Name of the category to read; None reads all with the same keypoints.
-        given: The user's skeleton, which replaces that of the file.
+        options: Their `category` is read; their `skeleton` replaces that of the file, which then needs no notes.
         error: Makes an error that names the file.
-        problems: Collects notes.
 
     Raises:
         LabelError: No category has keypoints, several with different keypoints are used, or none has the name.
@@ -97,7 +89,7 @@ def choose(
     named = {i: category for i, category in enumerate(categories) if category.joints}
     if not named:
         raise error("no category has keypoints: expected a list of joint names under categories[0].keypoints")
-    if wanted is not None:
+    if (wanted := options.category) is not None:
         chosen = [i for i, category in named.items() if category.name == wanted]
         if not chosen:
             expected = ", ".join(category.name for category in list(named.values())[:MAX_NAMES])
@@ -115,7 +107,7 @@ def choose(
     chosen = [i for i in chosen if named[i].joints == joints]
     names = tuple(dict.fromkeys(named[i].name for i in chosen))
     class_of = {i: names.index(named[i].name) for i in chosen}
-    skeleton = _skeleton([named[i] for i in chosen], names, error, None if given else problems)
+    skeleton = _skeleton([named[i] for i in chosen], names, error, None if options.skeleton else options.problems)
     return Choice(skeleton, names if len(names) > 1 else (), class_of)
 
 

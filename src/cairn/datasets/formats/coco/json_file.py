@@ -18,7 +18,7 @@ from pydantic_core import SchemaValidator, core_schema, from_json
 
 from cairn.errors import LabelError
 
-CHUNK = 1 << 21  # bytes; larger ones take longer, because more objects live at a time
+CHUNK = 1 << 16  # bytes; the objects of a larger one leave the cache of the processor
 
 FIRST_KEY = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*("(?:[^"\\]|\\.)*")')
 DECODER = json.JSONDecoder()
