@@ -80,7 +80,7 @@ def locate_images(
     records = records or [f"image {number}" for number in range(1, len(names) + 1)]
     found = [search.exact(name) for name in names]
     if None not in found and len(set(found)) == len(found):  # as a rule
-        return [path and Path(path) for path in found]
+        return [None if path is None else Path(path) for path in found]
     matches: list[Sequence[str]] = []
     absent: set[int] = set()
     elsewhere: set[int] = set()

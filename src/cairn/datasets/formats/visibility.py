@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,11 +44,12 @@ def visibility_of(
     return np.where(labeled, np.uint8(2), np.uint8(0))
 
 
-def invalid(v: NDArray[np.float64], confidences: bool) -> NDArray[Any]:
+def invalid(v: NDArray[np.float64], confidences: bool) -> NDArray[np.bool_]:
     """Returns which values are neither COCO's visibility nor, in a file of confidences, a confidence."""
-    if confidences:  # networks exceed 1 slightly
-        return ~(((v >= 0) & (v <= 2)) | (v == -1) | np.isnan(v))
-    return ~((v == 0) | (v == 1) | (v == 2) | (v == -1) | np.isnan(v))
+    # Networks exceed a confidence of 1 slightly.
+    valid = ((v >= 0) & (v <= 2)) if confidences else ((v == 0) | (v == 1) | (v == 2))
+    wrong: NDArray[np.bool_] = ~(valid | (v == -1) | np.isnan(v))
+    return wrong
 
 
 def invalid_visibility(value: float) -> str:

@@ -152,7 +152,7 @@ class _Columns:
         if crowd not in (0, 1):
             raise context.error(f"{_name(row, position)}: iscrowd must be 0 or 1, got {crowd!r:.40}")
         track = -1 if TRACKED.isdisjoint(row) else _track(row)
-        self._rows.append((row, position, keypoints, box, area, crowd, track, category, image))
+        self._rows.append((row, position, keypoints, box, area, bool(crowd), track, category, image))
 
     def annotation(self) -> tuple[Annotation, NDArray[np.int64]]:
         """All instances with valid values, and (N,) the index of the image of each."""
@@ -192,7 +192,7 @@ class _Columns:
             what = "bounding boxes without finite numbers are computed from the keypoints"
             context.problems.note(what, _name(*self._rows[i][:2]))
         boxes[unknown] = np.nan
-        flipped = (boxes[:, 2:] < 0).any(axis=1) | (np.abs(boxes) > MAX_VALUE).any(axis=1)
+        flipped: NDArray[np.bool_] = (boxes[:, 2:] < 0).any(axis=1) | (np.abs(boxes) > MAX_VALUE).any(axis=1)
         confidences = are_confidences(v)
         wrong = invalid(v, confidences)
         visibility = visibility_of(np.where(wrong, 0, v), context.confidence, context.problems, confidences=confidences)
