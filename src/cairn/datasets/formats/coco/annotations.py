@@ -192,7 +192,7 @@ class _Columns:
             what = "bounding boxes without finite numbers are computed from the keypoints"
             context.problems.note(what, _name(*self._rows[i][:2]))
         boxes[unknown] = np.nan
-        flipped: NDArray[np.bool_] = (boxes[:, 2:] < 0).any(axis=1) | (np.abs(boxes) > MAX_VALUE).any(axis=1)
+        flipped = np.any(boxes[:, 2:] < 0, axis=1) | np.any(np.abs(boxes) > MAX_VALUE, axis=1)
         confidences = are_confidences(v)
         wrong = invalid(v, confidences)
         visibility = visibility_of(np.where(wrong, 0, v), context.confidence, context.problems, confidences=confidences)
@@ -209,7 +209,7 @@ class _Columns:
                     got = next(value for value in points[i, joint, :2].tolist() if not abs(value) <= MAX_VALUE)
                     where = context.choice.skeleton.joints[joint]
                     raise context.error(f"{name}: {where} has v > 0 and must be at finite numbers, got {got}")
-                if flipped[i]:
+                if bool(np.any(boxes[i, 2:] < 0) or np.any(np.abs(boxes[i]) > MAX_VALUE)):
                     got = boxes[i].tolist()
                     raise context.error(f"{name}: bbox has a negative width or height, or is too large: {got}")
                 raise context.error(f"{name} has neither a bbox nor a labeled joint: remove it")
