@@ -71,7 +71,7 @@ def test_category_ids_of_a_label_file_are_found_by_the_names_of_the_classes(tmp_
     labels.write_text(json.dumps(content))
     ids = read_label_ids(labels, [image], CLASSED, notices.append)
     assert ids.categories == (9, 7, None)
-    assert notices == [f"{labels} has no category cow: the COCO results leave such detections out"]
+    assert notices == [f"{labels} has no category cow: the COCO results skip such detections"]
     for writer in create_writers(["coco"], WriterOptions(tmp_path, "totems", [image], label_ids=ids, classes=NAMES)):
         with writer:
             writer.write(Detections(ImageName(image, PurePath("0")), (100, 100), classed([0, 2, 1])))

@@ -135,7 +135,7 @@ def _categories(
     by_name = {str(row.get("name")): int(row["id"]) for row in rows}
     if any(name in by_name for name in spec.classes):
         if missing := [name for name in spec.classes if name not in by_name]:
-            notice(f"{labels} has no category {', '.join(missing)}: the COCO results leave such detections out")
+            notice(f"{labels} has no category {', '.join(missing)}: the COCO results skip such detections")
         return tuple(by_name.get(name) for name in spec.classes)
     rows = [row for row in rows if row.get("keypoints")] or rows
     joints = len(spec.skeleton)

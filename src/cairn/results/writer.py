@@ -58,7 +58,7 @@ class LabelIds:
         ids: Image -> its ID, as the file has it.
         sizes: Image -> its (height, width) in pixels, where the file states it.
         categories: ID of the category of each class of the model, or of its one class; None for a class that the file
-            lacks, whose detections are left out.
+            lacks, whose detections are skipped.
     """
 
     labels: Path

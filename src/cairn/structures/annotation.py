@@ -58,9 +58,8 @@ class Annotation:
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Annotation:
         """Returns the instances of a slice, of an array of indices, or of a boolean mask (P,)."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        selected: dict[str, Any] = {name: None if value is None else value[rows] for name, value in values.items()}
-        return Annotation(**selected)
+        columns: dict[str, Any] = {name: None if value is None else value[rows] for name, value in vars(self).items()}
+        return Annotation(**columns)
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

@@ -127,7 +127,7 @@ INVALID = [
     (HEADER + "img0007.png,a,3\n", r"row 4: expected numbers or nothing, got a,3"),
     (HEADER + "img0007.png,1\n", r"row 4 has 2 cells, expected 3: is it truncated"),
     (HEADER + "img0007.png,1,2\nimg0007.png,1,2\n", r"img0007\.png occurs twice"),
-    (HEADER + "../../x.png,1,2\n", "leaves the folder"),
+    (HEADER + "../../x.png,1,2\n", r"1 of \d images are missing, the first is .*x\.png"),
     (HEADER + "img9.png,1,2\n", r"1 of 1 images are missing, the first is .*img9\.png"),
     (HEADER, "no image has a labeled joint"),
     (HEADER + "img0007.png,,\n", "no image has a labeled joint"),

@@ -72,6 +72,7 @@ def test_images_with_paths_of_another_machine_are_found(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     labels(tmp_path / "there").save(str(tmp_path / "bugs.slp"))
     (tmp_path / "there").rename(tmp_path / "here")
+    (tmp_path / "images").mkdir()  # then only this folder is searched
     with pytest.raises(LabelError, match="2 of 2 images are missing"):
         read_labels(tmp_path / "bugs.slp")
     check(read_labels(tmp_path / "bugs.slp", ReadOptions(tmp_path / "here")))

@@ -78,7 +78,7 @@ INVALID = [
     ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png occurs twice"),
     ("a.png,x,tip,1,2,2", "row 3: object must be a whole number, got nan"),
     (",0,tip,1,2,2", "row 3 names no image"),
-    ("../b.png,0,tip,1,2,2", "leaves the folder"),
+    ("../p/c.png,0,tip,1,2,2", r"missing.*p/c\.png"),
     ("c.png,0,tip,1,2,2", "1 of 2 images are missing"),
 ]
 

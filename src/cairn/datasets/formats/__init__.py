@@ -1,9 +1,9 @@
 """The file formats of labels: one module or package each, registered in one table.
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
-modules are shared by formats: `instances`, `marks`, `splits`, `category`, `point_rows`, `visibility_attributes`, `stems`, `losses`,
-`coco_files`, `matlab`, `hdf5`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels:
-`skeleton_file` (skeletons) and `boxes` (bounding boxes).
+modules are shared by formats: `instances`, `marks`, `splits`, `category`, `point_rows`, `visibility`,
+`visibility_attributes`, `stems`, `losses`, `coco_files`, `matlab`, `hdf5`, `json_file`, `xml_file`, `yaml_file`; or
+they are files that are not labels: `skeleton_file` (skeletons) and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """
@@ -29,6 +29,7 @@ from cairn.datasets.formats import (
     mtfl,
     openpose_json,
     pts,
+    results,
     sleap,
     table,
     via,
@@ -47,11 +48,13 @@ FORMATS: tuple[Format, ...] = (
     deeplabcut.FORMAT,
     yolo.FORMAT,
     sleap.FORMAT,
+    results.CAIRN_JSON,
     cvat.FORMAT,
     labelme.FORMAT,
     via.FORMAT,
     label_studio.FORMAT,
     alphapose.FORMAT,
+    results.COCO_RESULTS,
     openpose_json.FORMAT,
     coco.FORMAT,
     coco_folder.FORMAT,

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cairn.errors import SkeletonError
+from cairn.datasets.problems import Problems
 from cairn.structures.flip_pairs import flip_pairs_by_name
 from cairn.structures.skeleton import COLOR, DEFAULT_SIGMA, Limb, Skeleton, load_skeleton, skeleton_names
 
+MAX_JOINT = 10**6  # larger numbers are no joint numbers
 
-def skeleton_from_category(category: Mapping[str, Any]) -> Skeleton:
-    """Returns the skeleton of a COCO category: `keypoints` and `skeleton`, whose joint numbers start at 1.
+Pair = tuple[str | int, ...]
 
-    `flip_pairs` and `sigmas` are Cairn's additions (see `category_from_skeleton`), `keypoint_colors` is
-    coco-annotator's.
+
+def skeleton_from_category(category: Mapping[str, Any], problems: Problems | None = None) -> Skeleton:
+    """Returns the skeleton of a COCO category: its `keypoints`, and of the rest what can be used.
+
+    `skeleton` has pairs of joint numbers from 1. Where a pair contains 0, all are counted from 0, as many tools do.
+    Pairs of joint names are read too. `flip_pairs` and `sigmas` are Cairn's additions (see `category_from_skeleton`),
+    `keypoint_colors` is coco-annotator's.
+
+    Args:
+        category: The record of the category, with a list of names under `keypoints`.
+        problems: Collects notes of what is ignored; None ignores it without a note.
 
     Raises:
-        SkeletonError: The category contradicts itself.
+        SkeletonError: A joint name occurs twice.
     """
-    count = len(category["keypoints"])
+    joints = category["keypoints"]
+    name = str(category.get("name") or "object")
+    problems = problems or Problems()
+    limbs, flips = _limbs_and_flips(category, joints, name, problems)
     sigmas = category.get("sigmas")
-    if sigmas is not None and not (isinstance(sigmas, list) and all(isinstance(s, int | float) for s in sigmas)):
-        raise SkeletonError(f"sigmas must be a list of numbers, got {sigmas!r:.40}")
+    if sigmas and not (isinstance(sigmas, list) and len(sigmas) == len(joints) and all(map(_is_sigma, sigmas))):
+        problems.note(f"sigmas that are not {len(joints)} positive numbers are ignored", f"category {name}")
+        sigmas = None
     colors = category.get("keypoint_colors")
-    if not (isinstance(colors, list) and len(colors) == count and all(map(is_color, colors))):
-        colors = ()  # invalid colors do not make the labels unusable
-    flips = _pairs(category, "flip_pairs", count) if "flip_pairs" in category else None
-    name, limbs = str(category.get("name", "object")), _pairs(category, "skeleton", count)
-    return make_skeleton(name, category["keypoints"], limbs, flips, sigmas, colors)
+    if colors and not (isinstance(colors, list) and len(colors) == len(joints) and all(map(is_color, colors))):
+        problems.note(f"colors that are not {len(joints)} of the form #rrggbb are ignored", f"category {name}")
+        colors = ()
+    return make_skeleton(name, joints, limbs, flips, sigmas or None, colors or ())
 
 
-def category_from_skeleton(skeleton: Skeleton) -> dict[str, Any]:
-    """Returns the category that `skeleton_from_category` reads as this skeleton."""
+def category_from_skeleton(skeleton: Skeleton, number: int = 1, name: str | None = None) -> dict[str, Any]:
+    """Returns the category that `skeleton_from_category` reads as this skeleton.
+
+    Args:
+        skeleton: The skeleton.
+        number: The id of the category.
+        name: Name of the category where several share the skeleton, whose name is then that of their supercategory.
+    """
     return {
-        "id": 1,
-        "name": skeleton.name,
+        "id": number,
+        **({"name": skeleton.name} if name is None else {"name": name, "supercategory": skeleton.name}),
         "keypoints": list(skeleton.joints),
         "skeleton": [[a + 1, b + 1] for a, b in skeleton.limbs],
         "flip_pairs": [[a + 1, b + 1] for a, b in skeleton.flip_pairs],
@@ -101,16 +120,54 @@ def is_color(value: Any) -> bool:
     return isinstance(value, str) and COLOR.fullmatch(value) is not None
 
 
-def _pairs(category: Mapping[str, Any], key: str, joints: int) -> list[Limb]:
-    """Pairs of joint numbers from 1 as pairs of indices."""
-    pairs = category.get(key) or []
-    if not isinstance(pairs, list):
-        raise SkeletonError(f"{key} must be a list of pairs of joint numbers, got {pairs!r:.40}")
-    for pair in pairs:
-        if not (isinstance(pair, list) and len(pair) == 2 and all(_is_joint(end, joints) for end in pair)):
-            what = "limb" if key == "skeleton" else "flip pair"
-            raise SkeletonError(f"{what} {pair!r:.60} must be two joint numbers from 1 to {joints}")
-    return [(a - 1, b - 1) for a, b in pairs]
+def _limbs_and_flips(
+    category: Mapping[str, Any], joints: Sequence[str], name: str, problems: Problems
+) -> tuple[list[Limb], list[Limb] | None]:
+    """Pairs of joint indices: limbs, and flip pairs, which are None where the category states none that can be used."""
+    stated: dict[str, list[Pair]] = {}
+    for key in ("skeleton", "flip_pairs"):
+        pairs = category.get(key) or []
+        entries = pairs if isinstance(pairs, list) else [pairs]
+        stated[key] = [_pair(entry, joints) for entry in entries]
+    first = 0 if any(0 in pair for pairs in stated.values() for pair in pairs) else 1
+    if first == 0:
+        problems.note("limbs and flip pairs with a 0 are counted from 0, unlike COCO's", f"category {name}")
+    result: dict[str, list[Limb]] = {}
+    for key, pairs in stated.items():
+        indices = [tuple(joints.index(end) if isinstance(end, str) else end - first for end in pair) for pair in pairs]
+        result[key] = [(ends[0], ends[1]) for ends in indices if ends and all(0 <= end < len(joints) for end in ends)]
+        if len(result[key]) < len(pairs):
+            unusable = next(i for i, ends in enumerate(indices) if ends not in result[key])
+            value = category[key][unusable] if isinstance(category[key], list) else category[key]
+            what = "limbs" if key == "skeleton" else "flip pairs"
+            problems.note(f"{what} that do not name two of the joints are ignored", f"{value!r:.60} of category {name}")
+    flips = [
+        (a, b) for i, (a, b) in enumerate(result["flip_pairs"]) if a != b and (b, a) not in result["flip_pairs"][:i]
+    ]
+    flips = list(dict.fromkeys(flips))
+    if len({joint for pair in flips for joint in pair}) < 2 * len(flips):
+        problems.note("flip pairs that pair a joint twice are ignored", f"category {name}")
+        return result["skeleton"], None
+    none_stated = category.get("flip_pairs") == []
+    return result["skeleton"], flips if flips or none_stated else None
+
+
+def _pair(entry: Any, joints: Sequence[str]) -> Pair:
+    """Two joint names or numbers; nothing where the entry is no such pair."""
+    ends = [_end(end, joints) for end in entry] if isinstance(entry, list) else []
+    return tuple(end for end in ends if end is not None) if len(ends) == 2 and None not in ends else ()
+
+
+def _end(value: Any, joints: Sequence[str]) -> str | int | None:
+    if isinstance(value, str):
+        return value if value in joints else int(value) if value.isdecimal() and len(value) < 10 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return None
+    return int(value) if abs(value) <= MAX_JOINT and value == int(value) else None
+
+
+def _is_sigma(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _redundant(limbs: Sequence[Limb], joints: int) -> tuple[int, ...]:
@@ -122,7 +179,3 @@ def _redundant(limbs: Sequence[Limb], joints: int) -> tuple[int, ...]:
         else:
             component = [component[a] if member == component[b] else member for member in component]
     return tuple(redundant)
-
-
-def _is_joint(number: Any, joints: int) -> bool:
-    return isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= joints

@@ -76,10 +76,10 @@ def train(
         with removed_on_failure(run, keep=resume or not group.first, is_new=is_new):
             torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
-            on_first(lambda: _check_data(sources, val, folder, resume))
             resumed = resume and folder.last.is_file()
             if resumed:
                 check_classes(val.classes, run)
+            on_first(lambda: _check_data(sources, val, folder, resume))
             if group.first:
                 with atomic_write(folder.skeleton) as beside:
                     beside.write_text(to_toml(skeleton.to_dict()), encoding="utf-8")

@@ -23,7 +23,15 @@ def _sniff(path: Path) -> bool:
 
 
 def _read(path: Path, options: ReadOptions) -> Labels:
-    return read_coco(path, options.images, options.skeleton, options.missing_ok, options.problems)
+    return read_coco(
+        path,
+        options.images,
+        options.skeleton,
+        options.missing_ok,
+        options.problems,
+        options.confidence,
+        options.category,
+    )
 
 
 def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:

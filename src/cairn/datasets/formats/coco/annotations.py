@@ -2,175 +2,281 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeGuard
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco.heads import head_sizes
+from cairn.datasets.formats.coco.categories import Choice, MakeError
+from cairn.datasets.formats.coco.heads import HEAD, head_sizes
+from cairn.datasets.formats.coco.ids import Index, id_of
+from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_visibility, visibility_of
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.errors import LabelError
 from cairn.structures.annotation import Annotation
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
 MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision
 MAX_TRACK = np.iinfo(np.int64).max
 
+FIELDS = ("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", HEAD, "attributes", *TRACKS)
+FIELD_SET = frozenset(FIELDS)
+TRACKED = frozenset(("attributes", *TRACKS))
+OUTLINE = "outline box"
+"""Key of the bounding box of the outline of a reduced record."""
+
 Record = Mapping[str, Any]
-MakeError = Callable[[str], LabelError]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the annotations of a file refer to.
+
+    Attributes:
+        choice: The categories that are read.
+        images: Finds the position of an image record.
+        kept: Position of an image record -> index of the image; without those of skipped images.
+        confidence: Minimum confidence at which a predicted keypoint counts as labeled.
+        error: Makes an error that names the file.
+        problems: Collects skipped records and notes.
+    """
+
+    choice: Choice
+    images: Index
+    kept: Mapping[int, int]
+    confidence: float
+    error: MakeError
+    problems: Problems
+
+
+def reduced(row: Any) -> Any:
+    """Returns what is read of a record: keypoints as an array, and of an outline its box where there is no other."""
+    if type(row) is not dict:
+        return row
+    if not FIELD_SET.issuperset(row):
+        outline = row.get("segmentation")
+        box = _outline_box(outline) if outline and not has_box(row) else None
+        row = {key: row[key] for key in FIELDS if key in row}
+        if box:
+            row[OUTLINE] = box
+    # Missing, with null, or invalid: `_keypoints` and `_box` tell. `suppress` takes a quarter of the time.
+    try:  # noqa: SIM105
+        row["keypoints"] = array("d", row["keypoints"])
+    except (KeyError, TypeError, OverflowError):
+        pass
+    try:  # noqa: SIM105
+        row["bbox"] = array("d", row["bbox"])
+    except (KeyError, TypeError, OverflowError):
+        pass
+    return row
+
+
+def has_box(row: Any) -> bool:
+    """Returns whether a record has a box, so that its outline is not needed."""
+    return bool(row.get("bbox"))
+
+
+def has_labeled_keypoint(row: Any) -> bool:
+    """Returns whether a reduced record has a keypoint whose v is not 0."""
+    keypoints = row.get("keypoints") if isinstance(row, dict) else None
+    return isinstance(keypoints, array | list) and any(keypoints[2::3])
 
 
 def read_annotations(
-    annotations: list[Any],
-    categories: dict[int, bool],
-    images: tuple[list[int], Collection[int]],
-    joints: int,
-    error: MakeError,
-    problems: Problems,
+    rows: Sequence[Any], categories: Sequence[int | None], context: Context
 ) -> tuple[Annotation, NDArray[np.int64]]:
-    """Returns the annotations of categories with keypoints, and for each the index of its image.
+    """Returns the annotations of the chosen categories, and for each the index of its image.
 
     Args:
-        annotations: The records.
-        categories: Category id -> whether the category has keypoints.
-        images: Ids of the images in order, and ids of the skipped images, whose annotations are skipped too.
-        joints: Number of joints.
-        error: Makes an error that names the file.
-        problems: Collects skipped records.
+        rows: The reduced records.
+        categories: Position of the category of each; None where the file has no such category.
+        context: What they refer to.
 
     Raises:
         LabelError: A record is invalid.
     """
-    ids, skipped = images
-    index = {number: i for i, number in enumerate(ids)}
-    rows: list[Record] = []
-    seen: set[int] = set()
-    image_of: list[int] = []
-    for i, row in enumerate(annotations):
+    error, problems, class_of = context.error, context.problems, context.choice.class_of
+    kept, find_image = context.kept, context.images.find
+    columns = _Columns(context)
+    seen: set[Any] = set()
+    for i, (row, category) in enumerate(zip(rows, categories, strict=True)):
         with problems:
-            if not isinstance(row, dict) or not is_int(row.get("id")):
-                raise error(f"annotations[{i}] needs an integer id")
-            number, category, image = row["id"], row.get("category_id"), row.get("image_id")
-            if number in seen:
-                raise error(f"annotation id {number} occurs twice")
-            seen.add(number)
-            if is_int(image) and image in skipped:
+            if not isinstance(row, dict):
+                raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
+            key = row.get("id")
+            key = key if type(key) is int else id_of(key)
+            if key is None:
+                problems.note("annotations without an id are counted", _name(row, i))
+            elif key in seen:
+                problems.note("annotations have the id of another, which is kept too", _name(row, i))
+            seen.add(key)
+            image = find_image(row.get("image_id"))
+            if image is not None and image not in kept:
                 continue
-            if not is_int(category) or category not in categories:
-                raise error(f"annotation {number} has category_id {category!r:.40}, which is not in categories")
-            if not is_int(image) or image not in index:
-                raise error(f"annotation {number} has image_id {image!r:.40}, which is not in images")
-            if row.get("iscrowd", 0) not in (0, 1):
-                raise error(f"annotation {number}: iscrowd must be 0 or 1, got {row['iscrowd']!r:.40}")
-            if categories[category]:
-                if problems.skip:  # one at a time; otherwise all are validated together below
-                    _annotation([row], joints, error)
-                rows.append(row)
-                image_of.append(index[image])
-    return _annotation(rows, joints, error), np.array(image_of, dtype=np.int64)
+            if category is None:
+                got = f"{row.get('category_id')!r:.40}"
+                raise error(f"{_name(row, i)} has category_id {got}, which is not in categories")
+            if image is None:
+                raise error(f"{_name(row, i)} has image_id {row.get('image_id')!r:.40}, which is not in images")
+            if category in class_of:
+                columns.add(row, i, kept[image], class_of[category])
+            elif row.get("keypoints"):
+                problems.note("annotations of other categories are skipped", _name(row, i))
+    return columns.annotation()
 
 
-def is_int(value: Any) -> TypeGuard[int]:
-    """Returns whether a value is an integer and not a boolean."""
-    return isinstance(value, int) and not isinstance(value, bool)
+class _Columns:
+    """The values of the records, column by column."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._rows: list[tuple[Record, int, array[float], array[float], float, bool, int, int, int]] = []
+        self._blank = array("d", bytes(8 * 3 * len(context.choice.skeleton)))
+
+    def add(self, row: Record, position: int, image: int, category: int) -> None:
+        """Adds a record. Raises LabelError, and then adds nothing."""
+        context, blank = self._context, self._blank
+        keypoints = row.get("keypoints") or blank
+        if type(keypoints) is not array or len(keypoints) != len(blank):
+            keypoints = _keypoints(keypoints, len(blank), _name(row, position), context)
+        box = row.get("bbox")
+        if type(box) is not array or len(box) != 4:
+            box = _box(row, _name(row, position), context)
+        area = row.get("area") or 0.0
+        if type(area) is not float or not 0 <= area <= MAX_VALUE:
+            area = _area(area, _name(row, position), context)
+        crowd = row.get("iscrowd") or 0
+        if crowd not in (0, 1):
+            raise context.error(f"{_name(row, position)}: iscrowd must be 0 or 1, got {crowd!r:.40}")
+        track = -1 if TRACKED.isdisjoint(row) else _track(row)
+        self._rows.append((row, position, keypoints, box, area, bool(crowd), track, category, image))
+
+    def annotation(self) -> tuple[Annotation, NDArray[np.int64]]:
+        """All instances with valid values, and (N,) the index of the image of each."""
+        context, count = self._context, len(self._context.choice.skeleton)
+        columns = tuple(zip(*self._rows, strict=True)) or ((),) * 9
+        points = np.frombuffer(b"".join(columns[2])).reshape(-1, count, 3)
+        boxes = np.frombuffer(b"".join(columns[3])).reshape(-1, 4).copy()
+        visibility, valid = self._checked(points, boxes)
+        keypoints = np.where(visibility[..., None] > 0, points[..., :2], np.nan).astype(np.float32)
+        labeled = (visibility > 0).any(axis=1)
+        # A box is missing, or 0 as coco-annotator writes it.
+        without = np.flatnonzero(labeled & ~(boxes[:, 2:] > 0).any(axis=1))
+        low, high = np.nanmin(keypoints[without], axis=1), np.nanmax(keypoints[without], axis=1)
+        boxes[without] = np.concatenate([low, high - low], axis=1)
+        areas = np.array(columns[4], np.float64)
+        areas = np.where(areas > 0, areas, AREA_PER_BOX * boxes[:, 2] * boxes[:, 3])  # also 0 without an outline
+        tracks = np.array(columns[6], dtype=np.int64)
+        everything = Annotation(
+            keypoints=keypoints,
+            visibility=visibility,
+            boxes=boxes.astype(np.float32),
+            areas=areas.astype(np.float32),
+            crowd=np.array(columns[5], dtype=bool),
+            heads=head_sizes(columns[0], context.problems),
+            tracks=tracks if (tracks[valid] >= 0).any() else None,
+            classes=np.array(columns[7], dtype=np.int64) if context.choice.classes else None,
+        )
+        images = np.array(columns[8], dtype=np.int64)
+        return (everything, images) if valid.all() else (everything[valid], images[valid])
+
+    def _checked(
+        self, points: NDArray[np.float64], boxes: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """(N, K) visibility, and (N,) which records are valid."""
+        context, v = self._context, np.ascontiguousarray(points[..., 2])
+        unknown = ~np.isfinite(boxes).all(axis=1)
+        for i in np.flatnonzero(unknown & ~np.isnan(boxes).all(axis=1)).tolist():
+            what = "bounding boxes without finite numbers are computed from the keypoints"
+            context.problems.note(what, _name(*self._rows[i][:2]))
+        boxes[unknown] = np.nan
+        flipped = np.any(boxes[:, 2:] < 0, axis=1) | np.any(np.abs(boxes) > MAX_VALUE, axis=1)
+        confidences = are_confidences(v)
+        wrong = invalid(v, confidences)
+        visibility = visibility_of(np.where(wrong, 0, v), context.confidence, context.problems, confidences=confidences)
+        nowhere = (visibility > 0) & ~(np.abs(points[..., :2]) <= MAX_VALUE).all(axis=2)
+        unplaced = np.isnan(boxes[:, 0]) & ~(visibility > 0).any(axis=1)
+        invalid_rows = wrong.any(axis=1) | nowhere.any(axis=1) | unplaced | flipped
+        for i in np.flatnonzero(invalid_rows).tolist():
+            name = _name(*self._rows[i][:2])
+            with context.problems:
+                if wrong[i].any():
+                    raise context.error(f"{name}: {invalid_visibility(v[i][wrong[i]][0])}")
+                if nowhere[i].any():
+                    joint = int(nowhere[i].argmax())
+                    got = next(value for value in points[i, joint, :2].tolist() if not abs(value) <= MAX_VALUE)
+                    where = context.choice.skeleton.joints[joint]
+                    raise context.error(f"{name}: {where} has v > 0 and must be at finite numbers, got {got}")
+                if bool(np.any(boxes[i, 2:] < 0) or np.any(np.abs(boxes[i]) > MAX_VALUE)):
+                    got = boxes[i].tolist()
+                    raise context.error(f"{name}: bbox has a negative width or height, or is too large: {got}")
+                raise context.error(f"{name} has neither a bbox nor a labeled joint: remove it")
+        return visibility, ~invalid_rows
 
 
-def _annotation(rows: list[Record], joints: int, error: MakeError) -> Annotation:
-    """All instances as arrays."""
-    expected = f"3 numbers for each of the category's {joints} joints"
-    points = _numbers(rows, "keypoints", 3 * joints, error, expected).reshape(-1, joints, 3)
-    visibility = points[..., 2]
-    wrong = ~np.isin(visibility, (0, 1, 2)).all(axis=1)
-    if wrong.any():
-        i = int(wrong.argmax())
-        bad = next(v for v in visibility[i] if v not in (0, 1, 2))
-        raise error(f"annotation {rows[i]['id']}: v must be 0 (not labeled), 1 (occluded) or 2 (visible), got {bad:g}")
-    keypoints = np.where(visibility[..., None] > 0, points[..., :2], np.nan)
-    boxes = _boxes(rows, keypoints, visibility, error)
-    areas = AREA_PER_BOX * boxes[:, 2] * boxes[:, 3]
-    for i, row in enumerate(rows):
-        area = row.get("area")
-        if area is not None:
-            if not _is_number(area) or area < 0:
-                raise error(f"annotation {row['id']}: area must be a number of square pixels, got {area!r:.40}")
-            areas[i] = area or areas[i]  # coco-annotator writes 0 where there is no outline
-    return Annotation(
-        keypoints=keypoints.astype(np.float32),
-        visibility=visibility.astype(np.uint8),
-        boxes=boxes.astype(np.float32),
-        areas=areas.astype(np.float32),
-        crowd=np.array([bool(row.get("iscrowd", 0)) for row in rows], dtype=bool),
-        heads=head_sizes(rows, error),
-        tracks=_tracks(rows),
-    )
+def _name(row: Record, position: int) -> str:
+    """The name of a record in messages."""
+    key = id_of(row.get("id"))
+    return f"annotations[{position}]" if key is None else f"annotation {key}"
 
 
-def _boxes(
-    rows: list[Record], keypoints: NDArray[np.float64], visibility: NDArray[np.float64], error: MakeError
-) -> NDArray[np.float64]:
-    """(N, 4) bounding boxes; computed from the joints where a box is missing or 0, as coco-annotator writes it."""
-    boxed = [row for row in rows if row.get("bbox") is not None]
-    boxes = np.zeros((len(rows), 4))
-    with_box = np.array([row.get("bbox") is not None for row in rows], dtype=bool)
-    boxes[with_box] = _numbers(boxed, "bbox", 4, error, "x, y, width, height")
-    if (boxes[:, 2:] < 0).any():
-        i = int((boxes[:, 2:] < 0).any(axis=1).argmax())
-        raise error(f"annotation {rows[i]['id']}: bbox has a negative width or height: {boxes[i].tolist()}")
-    labeled = (visibility > 0).any(axis=1)
-    if (empty := ~with_box & ~labeled).any():
-        number = rows[int(empty.argmax())]["id"]
-        raise error(f"annotation {number} has neither a bbox nor a labeled joint: remove it")
-    for i in np.flatnonzero(labeled & ~boxes[:, 2:].any(axis=1)).tolist():
-        points = keypoints[i][visibility[i] > 0]
-        boxes[i] = [*points.min(axis=0), *np.ptp(points, axis=0)]
-    return boxes
+def _keypoints(value: Any, count: int, name: str, context: Context) -> array[float]:
+    """x, y, v of each joint; NaN for null."""
+    if isinstance(value, list) and all(map(_is_number, value)):
+        value = array("d", [math.nan if v is None else v for v in value])
+    if not isinstance(value, array):
+        got = next((v for v in value if not _is_number(v)), value) if isinstance(value, list) else value
+        raise context.error(f"{name}: keypoints must be a list of finite numbers, got {got!r:.80}")
+    if len(value) != count:
+        expected = f"3 numbers for each of the category's {count // 3} joints, {count} in all"
+        raise context.error(f"{name}: keypoints must be {expected}, got {len(value)}")
+    return value
 
 
-def _numbers(rows: list[Record], key: str, count: int, error: MakeError, expected: str) -> NDArray[np.float64]:
-    """(N, count) finite numbers: one conversion for all rows, and a search for the invalid row only if it fails."""
-    if not rows:
-        return np.zeros((0, count))
-    values = [row.get(key) for row in rows]
-    if key == "keypoints":  # a crowd, or an instance that has only an outline, has none
-        values = [
-            [0] * count if value is None and (row.get("iscrowd") or row.get("segmentation")) else value
-            for row, value in zip(rows, values, strict=True)
-        ]
+def _box(row: Record, name: str, context: Context) -> array[float]:
+    """x, y, width, height; that of the outline where there is none, NaN where there is neither or some are null."""
+    value = row.get("bbox") or row.get(OUTLINE) or [math.nan] * 4
+    if not isinstance(value, list | array) or not all(map(_is_number, value)):
+        raise context.error(f"{name}: bbox must be a list of finite numbers, got {value!r:.80}")
+    if len(value) != 4:
+        raise context.error(f"{name}: bbox must be x, y, width, height, 4 in all, got {len(value)}")
+    return array("d", [math.nan if v is None else v for v in value])
+
+
+def _area(value: Any, name: str, context: Context) -> float:
+    """The area; 0 where it is to be computed."""
+    if not _is_number(value) or value < 0 or MAX_VALUE < value < math.inf:
+        raise context.error(f"{name}: area must be a number of square pixels, got {value!r:.40}")
+    if not math.isfinite(value):
+        context.problems.note("areas that are not finite are computed from the box", name)
+        return 0.0
+    return float(value)
+
+
+def _track(row: Record) -> int:
+    """The track ID; other values under these names are ignored, because most readers of labels need no tracks."""
+    attributes = row.get("attributes")  # where CVAT writes it
+    places = (row, attributes) if isinstance(attributes, dict) else (row,)
+    values = (place.get(key) for place in places for key in TRACKS)
+    return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MAX_TRACK), -1)
+
+
+def _outline_box(outline: Any) -> array[float] | None:
+    """The bounding box of polygons, each a list x, y, x, y, ...; None for other outlines."""
     try:
-        table = np.array(values)
-        if table.shape == (len(rows), count) and table.dtype.kind in "iuf" and (np.abs(table) <= MAX_VALUE).all():
-            return table.astype(np.float64)
-    except ValueError:  # lists of different lengths: the search below names the row
-        pass
-    for row, value in zip(rows, values, strict=True):
-        if value is None:
-            raise error(f"annotation {row['id']} has no {key}")
-        if not isinstance(value, list) or not all(_is_number(v) for v in value):
-            got = _first_invalid(value)
-            raise error(f"annotation {row['id']}: {key} must be a list of finite numbers, got {got!r:.80}")
-        if len(value) != count:
-            raise error(f"annotation {row['id']}: {key} must be {expected}, {count} in all, got {len(value)}")
-    return np.array(values, dtype=np.float64)
-
-
-def _tracks(rows: list[Record]) -> NDArray[np.int64] | None:
-    """(N,) track IDs; other values under these names are ignored, because most readers of labels need no tracks."""
-
-    def track_id(row: Record) -> int:
-        attributes = row.get("attributes")  # where CVAT writes it
-        places = (row, attributes) if isinstance(attributes, dict) else (row,)
-        values = (place.get(key) for place in places for key in TRACKS)
-        return next((v for v in values if is_int(v) and 0 <= v <= MAX_TRACK), -1)
-
-    tracks = np.array([track_id(row) for row in rows], dtype=np.int64)
-    return tracks if (tracks >= 0).any() else None
-
-
-def _first_invalid(value: Any) -> Any:
-    return next((v for v in value if not _is_number(v)), value) if isinstance(value, list) else value
+        corners = np.concatenate([np.array(ring, np.float64).reshape(-1, 2) for ring in outline])
+    except (TypeError, ValueError):  # a run-length encoding, or no outline
+        return None
+    if not len(corners) or not np.isfinite(corners).all():
+        return None
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return array("d", [*low, *(high - low)])
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_VALUE
+    """Whether a value is a number, or null, which stands for none."""
+    return value is None or isinstance(value, float) or (type(value) is int and abs(value) <= MAX_VALUE)

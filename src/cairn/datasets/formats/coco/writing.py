@@ -37,7 +37,7 @@ def write_coco(labels: Labels, path: Path) -> None:
                 {
                     "id": len(annotations) + 1,
                     "image_id": image.id,
-                    "category_id": 1,
+                    "category_id": 1 if rows.classes is None else int(rows.classes[i]) + 1,
                     "keypoints": decimals(points[i].ravel()),
                     "num_keypoints": int((rows.visibility[i] > 0).sum()),
                     "bbox": decimals(rows.boxes[i]),
@@ -47,7 +47,8 @@ def write_coco(labels: Labels, path: Path) -> None:
                     **head_field(rows.heads, i),
                 }
             )
-    categories = [category_from_skeleton(labels.skeleton)]
+    categories = [category_from_skeleton(labels.skeleton, i, name) for i, name in enumerate(labels.classes, start=1)]
+    categories = categories or [category_from_skeleton(labels.skeleton)]
     with atomic_write(path) as partial:
         partial.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.table.rows import COLUMNS, STRINGS, Row, check_columns, labels_from_rows, rows_of
+from cairn.datasets.formats.table.rows import CLASS, COLUMNS, STRINGS, Row, labels_from_rows, renamed_columns, rows_of
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.files import atomic_write
@@ -21,7 +21,8 @@ START = re.compile(rb"(?=.*\bimage\b).*\bjoint\b")
 def read_csv(path: Path, options: ReadOptions) -> Labels:
     """Reads a file of `write_csv`, or one with at least the columns image, object, joint, x, y and v.
 
-    A given skeleton names the joints where there is no skeleton beside the file.
+    Cairn's results, `cairn.csv`, are read too: keypoints with at least the confidence of the options are labeled. A
+    given skeleton names the joints where there is no skeleton beside the file.
 
     Raises:
         LabelError: Anything is missing or contradictory. Names the file and the row.
@@ -31,8 +32,9 @@ def read_csv(path: Path, options: ReadOptions) -> Labels:
         content = list(reader)
     except csv.Error as error:
         raise LabelError(f"{path} is not valid CSV: {error}") from None
-    check_columns(path, reader.fieldnames or ())
-    return labels_from_rows([_typed(row) for row in content], path, options, first=2)
+    names = renamed_columns(path, reader.fieldnames or ())
+    rows = [_typed(row, names) for row in content]
+    return labels_from_rows(rows, path, options, first=2, predicted=bool(names))
 
 
 def write_csv(labels: Labels, path: Path) -> None:
@@ -42,7 +44,8 @@ def write_csv(labels: Labels, path: Path) -> None:
         OutputError: The file cannot be written.
     """
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        columns = (*COLUMNS, CLASS) if labels.classes else COLUMNS
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows_of(labels, path))
 
@@ -56,11 +59,11 @@ def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:
     return ()
 
 
-def _typed(row: Mapping[str, str | None]) -> Row:
+def _typed(row: Mapping[str, str | None], names: Mapping[str, str]) -> Row:
     """Strings, numbers, and None for nothing; invalid numbers become NaN, which every column rejects."""
-    values: dict[str, Any] = dict.fromkeys(COLUMNS)
-    for name in COLUMNS:
-        text = row.get(name)
+    values: dict[str, Any] = dict.fromkeys((*COLUMNS, CLASS))
+    for name in (*COLUMNS, CLASS):
+        text = row.get(names.get(name, name))
         if text:
             values[name] = text if name in STRINGS else _number(text)
     return values

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
-from cairn.datasets.formats.table.rows import COLUMNS, INTEGERS, STRINGS, check_columns, labels_from_rows, rows_of
+from cairn.datasets.formats.table.rows import (
+    CLASS,
+    COLUMNS,
+    INTEGERS,
+    STRINGS,
+    labels_from_rows,
+    renamed_columns,
+    rows_of,
+)
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, MissingExtra, SkeletonError
 from cairn.files import atomic_write
@@ -22,6 +30,7 @@ OLD_KEYS = (b"cairn.structures.skeleton",)  # of one earlier version
 def read_parquet(path: Path, options: ReadOptions) -> Labels:
     """Reads a file of `write_parquet`, or one with at least the columns image, object, joint, x, y and v.
 
+    Cairn's results, `cairn.parquet`, are read too: keypoints with at least the confidence of the options are labeled.
     A given skeleton names the joints where the file contains none.
 
     Raises:
@@ -38,9 +47,10 @@ def read_parquet(path: Path, options: ReadOptions) -> Labels:
         raise LabelError(f"cannot read labels {path}: {error.strerror or 'damaged, or not a Parquet file'}") from None
     except (pyarrow.ArrowException, ValueError, SkeletonError) as error:
         raise LabelError(f"{path} is damaged, or not a Parquet file ({type(error).__name__})") from None
-    check_columns(path, table.column_names)
-    rows = [{name: _typed(name, row.get(name)) for name in COLUMNS} for row in table.to_pylist()]
-    return labels_from_rows(rows, path, options, first=1, skeleton=skeleton)
+    names = renamed_columns(path, table.column_names)
+    columns = {name: names.get(name, name) for name in (*COLUMNS, CLASS)}
+    rows = [{name: _typed(name, row.get(own)) for name, own in columns.items()} for row in table.to_pylist()]
+    return labels_from_rows(rows, path, options, first=1, skeleton=skeleton, predicted=bool(names))
 
 
 def write_parquet(labels: Labels, path: Path) -> None:
@@ -53,6 +63,7 @@ def write_parquet(labels: Labels, path: Path) -> None:
     pyarrow, parquet = _pyarrow()
     types = {name: pyarrow.string() if name in STRINGS else pyarrow.float64() for name in COLUMNS}
     types |= {name: pyarrow.int64() for name in INTEGERS}
+    types |= {CLASS: pyarrow.string()} if labels.classes else {}
     rows = list(rows_of(labels, path))
     columns = {name: pyarrow.array([row.get(name) for row in rows], kind) for name, kind in types.items()}
     table = pyarrow.table(columns, metadata={SKELETON: json.dumps(labels.skeleton.to_dict())})

@@ -1,0 +1,188 @@
+"""Reads a large JSON object list by list, so that what is not needed of its records never fills the memory.
+
+A list is parsed in chunks that end between two records. Text that is valid between brackets is a part of the list;
+any other cut, inside a record or a string, is no valid JSON and is made again further on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import SchemaValidator, core_schema, from_json
+
+from cairn.errors import LabelError
+
+CHUNK = 1 << 16  # bytes; the objects of a larger one leave the cache of the processor
+
+FIRST_KEY = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*("(?:[^"\\]|\\.)*")')
+DECODER = json.JSONDecoder()
+AFTER = tuple(" \t\r\n,:]}")
+SPACE = b"[ \t\r\n]*"
+
+
+@dataclass(frozen=True)
+class Records:
+    """How the records of a list are read.
+
+    Attributes:
+        fields: Keys that are read; the values of others are parsed and never built.
+        reduce: Returns what is kept of a record with these keys.
+        is_enough: Whether these keys of a record are enough; otherwise all are read, for records nearby too.
+    """
+
+    fields: tuple[str, ...]
+    reduce: Callable[[Any], Any]
+    is_enough: Callable[[Any], bool]
+
+    @cached_property
+    def validator(self) -> SchemaValidator:
+        """Parses a list of objects with the fields, of any type."""
+        field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
+        return SchemaValidator(
+            core_schema.list_schema(core_schema.typed_dict_schema(dict.fromkeys(self.fields, field)))
+        )
+
+    def parsed(self, text: bytes) -> list[Any] | None:
+        """The reduced records of a list; None where the text is no valid JSON."""
+        try:
+            records = self.validator.validate_json(text)
+            if not all(map(self.is_enough, records)):
+                records = from_json(text)
+        except ValueError:  # also where a record is no object
+            try:
+                records = json.loads(text)  # accepts surrogates, which stand for bytes of names that are not UTF-8
+            except (ValueError, RecursionError):
+                return None
+        return list(map(self.reduce, records))
+
+
+def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) -> Any:
+    """Returns the content of a file; of an object, the records of some of its lists are reduced as they are read.
+
+    Args:
+        path: The file, in UTF-8.
+        lists: Key of a list -> how its records are read.
+        chunk: Bytes to parse at a time.
+
+    Raises:
+        LabelError: The file cannot be read, is empty, or is not valid JSON.
+    """
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
+    if not data.strip():
+        raise LabelError(f"{path} is empty")
+    try:
+        return _Parser(data, chunk).content(lists)
+    except UnicodeDecodeError:
+        raise LabelError(f"{path} is not valid JSON: it is not UTF-8 text") from None
+    except RecursionError:
+        raise LabelError(f"{path} is not valid JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise LabelError(f"{path} is not valid JSON: {error}") from None
+
+
+class _Parser:
+    """Parses the values of a text one after another. Raises ValueError, UnicodeDecodeError and RecursionError."""
+
+    def __init__(self, data: bytes, chunk: int) -> None:
+        self.data = data
+        self.chunk = chunk
+        self.at = 0  # of the next byte
+
+    def content(self, lists: Mapping[str, Records]) -> Any:
+        """The whole content."""
+        content = self._object(lists) if self._next() == b"{" else self._value()
+        if self._next():
+            raise self._error("expected nothing more")
+        return content
+
+    def _object(self, lists: Mapping[str, Records]) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        self.at += 1
+        while self._next() != b"}":
+            if content:
+                self._expect(b",")
+            key = self._value() if self._next() == b'"' else None
+            if key is None:
+                raise self._error("expected a key in double quotes")
+            self._expect(b":")
+            content[key] = self._records(lists[key]) if self._next() == b"[" and key in lists else self._value()
+        self.at += 1
+        return content
+
+    def _records(self, kind: Records) -> list[Any]:
+        """A list whose records are reduced."""
+        self.at += 1
+        kept: list[Any] = []
+        first = FIRST_KEY.match(self.data, self.at)
+        between = re.compile(SPACE + b"," + SPACE + b"(?=[{]" + SPACE + re.escape(first[1]) + b")") if first else None
+        while between and (cut := self._last_cut(between)):
+            part = kind.parsed(b"[" + self.data[self.at : cut[0]] + b"]")
+            if part is None:  # the list ends before, or the cut is inside a record
+                break
+            kept += part
+            self.at = cut[1]
+        if kept or self._next() != b"]":
+            kept += map(kind.reduce, self._value("["))
+        else:
+            self.at += 1
+        return kept
+
+    def _last_cut(self, between: re.Pattern[bytes]) -> tuple[int, int] | None:
+        """End of a record and start of the next, the last ones in a chunk."""
+        end = self.at + self.chunk
+        while (end := self.data.rfind(b"}", self.at, end)) >= 0:
+            if match := between.match(self.data, end + 1):
+                return end + 1, match.end()
+        return None
+
+    def _value(self, opened: str = "") -> Any:
+        """The next value; the rest of a list after `opened`."""
+        self._next()
+        size = self.chunk
+        while True:
+            whole = self.at + size >= len(self.data)
+            text = opened + self._text(size)
+            try:
+                value, end = DECODER.raw_decode(text)
+            except json.JSONDecodeError as error:
+                if whole:
+                    self.at += len(text[: error.pos].encode()) - len(opened)
+                    raise self._error(error.msg) from None
+            else:
+                if whole or text[end : end + 1] in AFTER:  # else a number goes on
+                    self.at += len(text[:end].encode()) - len(opened)
+                    return value
+            size *= 4
+
+    def _text(self, size: int) -> str:
+        """The next bytes, whole characters."""
+        end = min(self.at + size, len(self.data))
+        while end < len(self.data) and self.data[end] & 0xC0 == 0x80:
+            end += 1
+        return self.data[self.at : end].decode()
+
+    def _next(self) -> bytes:
+        """Skips white space, and returns the next byte; nothing at the end."""
+        while self.data[self.at : self.at + 1] in (b" ", b"\t", b"\r", b"\n"):
+            self.at += 1
+        return self.data[self.at : self.at + 1]
+
+    def _expect(self, byte: bytes) -> None:
+        if self._next() != byte:
+            raise self._error(f"Expecting {byte.decode()!r}")
+        self.at += 1
+        self._next()
+
+    def _error(self, reason: str) -> ValueError:
+        line = self.data.count(b"\n", 0, self.at) + 1
+        column = self.at - self.data.rfind(b"\n", 0, self.at)
+        return ValueError(f"{reason}: line {line} column {column}")
