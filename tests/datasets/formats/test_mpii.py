@@ -1,6 +1,7 @@
 """MPII as published and as ports have it, in files of a few people."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
+from cairn.datasets.writing import write_labels
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS
 from support.matlab_files import images, save, struct_array
@@ -204,3 +206,67 @@ def test_joints_without_numbers_are_not_labeled(tmp_path: Path) -> None:
     path.write_text(json.dumps([entry]))
     with pytest.raises(LabelError, match=r"entry 0: joint 6 is at \[inf"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("form", ["joints", "joint_self"])
+def test_labeled_joints_may_be_outside_the_image(tmp_path: Path, form: str) -> None:
+    images(tmp_path, NAMES)
+    places = [(-3, 10), (5, -7.5), (0, 8), (9, 0), (0, 0), (-1, -1), (-1, 4)]
+    joints = np.full((16, 2), -1.0)
+    joints[: len(places)] = places
+    visible = np.array([1, 1, 0, 1, 1, 0, 1] + [0] * 9)
+    entry = person("a.jpg", 0, 1, 1) | {"joints": joints.tolist(), "joints_vis": visible.tolist()}
+    if form == "joint_self":
+        table = np.concatenate([joints, visible[:, None]], axis=1)
+        entry = {"img_paths": "a.jpg", "joint_self": table.tolist(), "objpos": [11.0, 21.0], "scale_provided": 0.1}
+    path = tmp_path / "valid.json"
+    path.write_text(json.dumps([entry]))
+    annotation = read_labels(path).images[0].annotation
+    np.testing.assert_array_equal(annotation.visibility[0, :8], [2, 2, 1, 2, 0, 0, 2, 0])
+    np.testing.assert_array_equal(annotation.keypoints[0, [0, 1, 6]], [[-4, 9], [4, -8.5], [-2, 3]])
+
+
+@pytest.mark.parametrize("target", ["labels.json", "labels.csv", "labels.parquet"])
+def test_head_sizes_survive_conversion(tmp_path: Path, target: str) -> None:
+    if target.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    images(tmp_path, NAMES)
+    source = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
+    heads = [np.array([5.25, np.nan], np.float32), np.array([7.3], np.float32)]
+    given = replace(
+        source,
+        images=tuple(
+            replace(image, annotation=replace(image.annotation, heads=own))
+            for image, own in zip(source, heads, strict=True)
+        ),
+    )
+    assert not any("head sizes" in line for line in write_labels(given, tmp_path / target))
+    again = read_labels(tmp_path / target)
+    for image, own in zip(again, heads, strict=True):
+        np.testing.assert_array_equal(image.annotation.heads, own)
+    if target != "labels.json":
+        return
+    without = replace(
+        source, images=tuple(replace(image, annotation=replace(image.annotation, heads=None)) for image in source)
+    )
+    write_labels(without, tmp_path / target)
+    assert all(image.annotation.heads is None for image in read_labels(tmp_path / target))
+
+
+@pytest.mark.parametrize("value", [-2, 0, "wide", True, None])
+def test_a_head_size_that_is_none_is_ignored_with_a_note(tmp_path: Path, value: Any) -> None:
+    images(tmp_path, NAMES)
+    write_labels(read_labels(save(tmp_path / "mpii.mat", RELEASE=release())), tmp_path / "labels.json")
+    content = json.loads((tmp_path / "labels.json").read_text())
+    content["annotations"][0]["head_size"] = value
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    problems = Problems()
+    heads = read_labels(tmp_path / "labels.json", ReadOptions(problems=problems)).images[0].annotation.heads
+    np.testing.assert_array_equal(heads, [np.nan, 5])
+    assert bool(problems.notes) == (value is not None)
+
+
+def test_formats_without_head_sizes_say_so(tmp_path: Path) -> None:
+    images(tmp_path, NAMES)
+    labels = read_labels(save(tmp_path / "mpii.mat", RELEASE=release()))
+    assert any("head sizes are skipped" in line for line in write_labels(labels, tmp_path / "yolo"))

@@ -152,7 +152,7 @@ def _faces(landmarks: Path, problems: Problems) -> Faces:
             raise LabelError(f"{partition}: {rows.names[i]} must be 0, 1 or 2 (train, val, test), got {numbers[i]:g}")
         splits = [None if np.isnan(number) else SPLITS[int(number)] for number in numbers]
     boxes = np.full((count, 4), np.nan)
-    listed = _near(landmarks, BOXES) if ALIGNED not in landmarks.stem else None
+    listed = _near(landmarks, BOXES) if not _is_aligned(landmarks) else None
     if listed is not None:
         boxes = _matched(read_rows(listed, 4, problems), rows.names)
         empty = ~(boxes[:, 2:] > 0).all(axis=1)
@@ -185,7 +185,7 @@ def _selected(faces: Faces, names: Path, problems: Problems) -> Faces:
 
 
 def _labels(faces: Faces, source: Path, options: ReadOptions) -> Labels:
-    aligned = ALIGNED in faces.list.stem
+    aligned = _is_aligned(faces.list)
     folder = _image_folder(faces.list, options.images) or image_folders(faces.list, options.images)[0]
     files, found = _files(faces.names, folder)
     missing = [i for i, file in enumerate(files) if file not in found]
@@ -220,7 +220,7 @@ def _labels(faces: Faces, source: Path, options: ReadOptions) -> Labels:
 
 def _image_folder(landmarks: Path, images: Path | None) -> Path | None:
     """The folder of the images of a list; None where there is none of the known ones."""
-    kind = ALIGNED if ALIGNED in landmarks.stem else WILD
+    kind = ALIGNED if _is_aligned(landmarks) else WILD
     bases = (images,) if images else tuple(
         folder for base in (landmarks.parent, landmarks.parent.parent) for folder in (base / "Img", base)
     )  # fmt: skip
@@ -260,6 +260,10 @@ def _without_partition(landmarks: Path) -> str:
     return "" if _near(landmarks, PARTITION) else f": {PARTITION}.txt, which states the splits, is not beside it"
 
 
+def _is_aligned(landmarks: Path) -> bool:
+    return "align" in landmarks.stem.lower()
+
+
 def _is_names(path: Path) -> bool:
     """Whether a path is one of MAFL's lists: names of CelebA's images alone."""
     if not path.is_file() or path.suffix.lower() != ".txt":
@@ -277,9 +281,7 @@ def _sniff(path: Path) -> bool:
     for other, what in ((BOXES, "boxes"), (PARTITION, "splits")):
         if name.startswith(other):
             raise LabelError(f"{path} has CelebA's {what} alone: give {WILD}.txt or {ALIGNED}.txt, which it belongs to")
-    if name.startswith((ALIGNED, WILD)) or b"lefteye_x" in first_bytes(path):
-        return True
-    return _is_names(path)
+    return ("landmarks" in name and "celeba" in name) or _is_names(path)
 
 
 FORMAT = Format(
