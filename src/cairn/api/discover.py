@@ -28,6 +28,7 @@ def discover(
     *,
     landmarks: int | None = None,
     images: str | Path | None = None,
+    exclude: str | Path | None = None,
     recipe: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -48,6 +49,7 @@ def discover(
         sources: Folders of images with one instance each; or label files, for their images.
         landmarks: Number of landmarks. Default: 10.
         images: Folder of the images that label files list.
+        exclude: List of image names, or labels, whose images are left out.
         recipe: Recipe (.toml) that replaces the default values.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
@@ -71,15 +73,17 @@ def discover(
     values = {"network.landmarks": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
     values = {key: value for key, value in values.items() if value is not None}
     if resume:
-        if out is None or paths or recipe or images or settings or values:
+        if out is None or paths or recipe or images or exclude or settings or values:
             raise RecipeError("resume needs --out RUN and no other option: it uses the recipe of the run")
         recipe = recipe_to_resume(Path(out))
     if images and not any(Path(path).is_file() for path in paths):
         raise RecipeError("--images goes with a label file: it is the folder of the images that the file lists")
 
     def plan() -> TrainingPlan:
+        if exclude and not paths:
+            raise RecipeError("--exclude needs images or labels to exclude from: set it in data.train of the recipe")
         given = {"method": METHOD.name} | ({} if recipe is None else _read(recipe))
-        return _plan(with_settings(given, settings), _sources(paths, images), values, recipe, out, resume)
+        return _plan(with_settings(given, settings), _sources(paths, images, exclude), values, recipe, out, resume)
 
     run = run_plan(plan, "discover")
     log.info("%s", summary(run.folder))
@@ -92,12 +96,15 @@ def _read(recipe: str | Path) -> dict[str, Any]:
     return read_recipe(recipe)
 
 
-def _sources(paths: Sequence[str | Path], images: str | Path | None) -> list[dict[str, Any]]:
+def _sources(
+    paths: Sequence[str | Path], images: str | Path | None, exclude: str | Path | None
+) -> list[dict[str, Any]]:
     from cairn.api.training import label_source
 
     if missing := [path for path in paths if not Path(path).exists()]:
         raise LabelError(f"no folder of images, and no label file, at {missing[0]}")
-    return [label_source(path, None if Path(path).is_dir() else images) for path in paths]
+    left_out = {"exclude": str(exclude)} if exclude else {}
+    return [label_source(path, None if Path(path).is_dir() else images) | left_out for path in paths]
 
 
 def _plan(

@@ -13,7 +13,7 @@ from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.reading import evaluation_labels, read_options
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
-from cairn.api.settings import Settings
+from cairn.api.settings import Settings, optional_path
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError
 
@@ -44,6 +44,7 @@ def evaluate(
     split: str | None = None,
     confidence: float | None = None,
     category: str | None = None,
+    exclude: str | Path | None = None,
     limit: int | None = None,
     size: int | None = None,
     net_resolution: str | None = None,
@@ -77,6 +78,7 @@ def evaluate(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to measure, where the labels have several. Default: all with the same keypoints.
+        exclude: List of image names, or other labels, whose images are left out.
         limit: Maximum number of images.
         size: Input size: longest side in pixels. Default: the model's.
         net_resolution: Input width and height, "WxH"; -1 for a side that follows from the image.
@@ -102,7 +104,7 @@ def evaluate(
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
 
-    source = _Source(Path(labels), read_options(images, split, confidence, category), limit)
+    source = _Source(Path(labels), read_options(images, split, confidence, category, exclude=optional_path(exclude)), limit)
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:
         raise CairnError(f"threshold must be positive, got {threshold:g}")

@@ -85,6 +85,7 @@ def teach(
     images: str | Path | None = None,
     val: str | Path | None = None,
     val_images: str | Path | None = None,
+    exclude: str | Path | None = None,
     skeleton: str | None = None,
     ridge: bool = False,
     mirror: bool = False,
@@ -106,6 +107,7 @@ def teach(
         images: Folder of the images of `labels`. Default: images/ beside the labels, or their own folder.
         val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
+        exclude: List of image names, or other labels, whose images in `labels` are left out.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
         ridge: Whether to use ridge regression toward nearby landmarks instead of the paper's least squares.
         mirror: Whether to add the landmarks of the mirrored image: more accurate, in twice the time.
@@ -139,7 +141,7 @@ def teach(
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
     joints = load_skeleton(skeleton) if skeleton else None
-    given = read_labels(Path(labels), ReadOptions(optional_path(images), skeleton=joints))
+    given = read_labels(Path(labels), ReadOptions(optional_path(images), skeleton=joints, exclude=optional_path(exclude)))
     ground_truth, measured_on = teaching_labels(given, labels)
     if limit:
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])

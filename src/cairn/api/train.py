@@ -30,6 +30,7 @@ def train(
     split: str | None = None,
     confidence: float | None = None,
     category: str | None = None,
+    exclude: str | Path | None = None,
     method: str | None = None,
     recipe: str | Path | None = None,
     pretrained: str | Path | Run | None = None,
@@ -60,6 +61,7 @@ def train(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to train on, where the labels have several. Default: all with the same keypoints.
+        exclude: List of image names, or labels, whose images in `data` are left out.
         method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, "imagenet", or "none" to train from
@@ -93,7 +95,7 @@ def train(
     request = _Request(
         recipe=recipe,
         method=method,
-        data=_Labels(data, images, val, val_images, _reading_values(split, confidence, category)),
+        data=_Labels(data, images, val, val_images, _reading_values(split, confidence, category, exclude)),
         values={key: value for key, value in values.items() if value is not None},
         settings=settings,
         out=None if out is None else Path(out),
@@ -113,12 +115,15 @@ class _Labels:
     reading: dict[str, Any]
 
 
-def _reading_values(split: str | None, confidence: float | None, category: str | None) -> dict[str, Any]:
+def _reading_values(
+    split: str | None, confidence: float | None, category: str | None, exclude: str | Path | None
+) -> dict[str, Any]:
     """Returns how labels are read, as values of a source of a recipe."""
     from cairn.api.reading import check_label_values
 
     check_label_values(split, confidence)
     values = {"split": split, "confidence": confidence, "category": category}
+    values["exclude"] = None if exclude is None else str(exclude)
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -177,7 +182,7 @@ def _tables(request: _Request) -> dict[str, Any]:
         put(tables, "data.train", [label_source(data.train, data.images) | data.reading])
         put(tables, "data.val", [])
     if data.val:
-        reading = {key: value for key, value in data.reading.items() if key != "split"}
+        reading = {key: value for key, value in data.reading.items() if key not in ("split", "exclude")}
         put(tables, "data.val", [label_source(data.val, data.val_images or data.images) | reading])
     return tables
 

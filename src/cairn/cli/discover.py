@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cairn.cli.label_options import Exclude
+
 
 def discover(
     sources: Annotated[
@@ -17,6 +19,7 @@ def discover(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images that label files list.", show_default=False)
     ] = None,
+    exclude: Exclude = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe (.toml) that replaces the default values.", show_default=False)
     ] = None,
@@ -53,6 +56,7 @@ def discover(
         sources or [],
         landmarks=landmarks,
         images=images,
+        exclude=exclude,
         recipe=recipe,
         out=out,
         resume=resume,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.label_options import Category, Confidence, SplitName
+from cairn.cli.label_options import Category, Confidence, Exclude, SplitName
 from cairn.errors import CairnError
 
 
@@ -51,6 +51,7 @@ def evaluate(
     ] = None,
     confidence: Confidence = None,
     category: Category = None,
+    exclude: Exclude = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default=False)] = None,
     size: Annotated[
         int | None,
@@ -109,6 +110,7 @@ def evaluate(
             split=split.value if split else None,
             confidence=confidence,
             category=category,
+            exclude=exclude,
             limit=limit,
             size=size,
             net_resolution=net_resolution,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,3 +36,11 @@ Category = Annotated[
     ),
 ]
 """`--category`."""
+
+Exclude = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="LIST", help="Images to leave out: a text file of image names, or labels.", show_default=False
+    ),
+]
+"""`--exclude`."""

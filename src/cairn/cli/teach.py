@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.label_options import Exclude
+
 if TYPE_CHECKING:
     from cairn.api.teach import TaughtModel
 
@@ -31,6 +33,7 @@ def teach(
     val_images: Annotated[
         Path | None, typer.Option(help="Folder of the validation images. [as --images]", show_default=False)
     ] = None,
+    exclude: Exclude = None,
     skeleton: Annotated[
         str | None,
         typer.Option(
@@ -78,6 +81,7 @@ def teach(
         images=images,
         val=val,
         val_images=val_images,
+        exclude=exclude,
         skeleton=skeleton,
         ridge=ridge,
         mirror=mirror,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.label_options import Category, Confidence, SplitName
+from cairn.cli.label_options import Category, Confidence, Exclude, SplitName
 from cairn.errors import RecipeError
 
 
@@ -36,6 +36,7 @@ def train(
     ] = None,
     confidence: Confidence = None,
     category: Category = None,
+    exclude: Exclude = None,
     method: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +104,7 @@ def train(
         split=split.value if split else None,
         confidence=confidence,
         category=category,
+        exclude=exclude,
         method=method,
         pretrained=pretrained,
         out=out,

@@ -7,13 +7,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cairn.datasets.exclusion import Exclusion, listed_names
 from cairn.datasets.formats import FORMATS, Format, ReadOptions
 from cairn.datasets.formats.format import UTF16, first_bytes
 from cairn.datasets.formats.matlab import variable_names
 from cairn.datasets.formats.yaml_file import yaml_in
 from cairn.datasets.formats.yolo import missing_yaml
+from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import Labels
+from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
+from cairn.media.folders import walk_folder
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ def read_labels(
         splits = f"the splits {', '.join(source.splits)}" if source.splits else "no splits"
         raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {options.split}")
     labels = source.read(path, options)
+    if options.exclude is not None:
+        labels = _without_excluded(labels, path, options)
     if options.problems.log_notes:
         for note in options.problems.notes:
             log.warning("%s: %s", path, note)
@@ -53,6 +59,35 @@ def read_labels(
         return labels if options.skeleton is None else labels.mapped(options.skeleton)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from None
+
+
+def read_exclusion(path: Path, images: Path | None = None) -> Exclusion:
+    """Reads the images to leave out: a text file of names, labels, or a folder of images.
+
+    Args:
+        path: The list.
+        images: Folder of the images, where the list is labels.
+
+    Raises:
+        LabelError: It is neither, or cannot be read.
+    """
+    if (names := listed_names(path)) is not None:
+        return Exclusion(path, names)
+    if path.is_dir() and not any(known.sniff(path) for known in FORMATS if "" in known.suffixes):
+        return Exclusion(path, tuple(str(image) for image in walk_folder(path, SUFFIXES)))
+    options = ReadOptions(images, missing_ok=True, problems=Problems(log_notes=False))
+    return Exclusion(path, tuple(image.path.as_posix() for image in read_labels(path, options)))
+
+
+def _without_excluded(labels: Labels, path: Path, options: ReadOptions) -> Labels:
+    assert options.exclude is not None
+    try:
+        kept = read_exclusion(options.exclude, options.images).apply(labels, options.problems)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from None
+    if options.problems.log_notes:
+        log.info("%s: %d of %d images are excluded by %s", path, len(labels) - len(kept), len(labels), options.exclude)
+    return kept
 
 
 def detect_format(path: Path, formats: Sequence[Format] = FORMATS) -> Format:

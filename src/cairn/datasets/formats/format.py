@@ -36,6 +36,7 @@ class ReadOptions:
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for files that hold
             predictions.
         category: Name of the category to read, where a file has several; None reads all that share their keypoints.
+        exclude: List of images, or labels, whose images `read_labels` leaves out; None leaves out none.
     """
 
     images: Path | None = None
@@ -46,6 +47,7 @@ class ReadOptions:
     frames: Path | None = None
     confidence: float = MIN_CONFIDENCE
     category: str | None = None
+    exclude: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
-from cairn.datasets.reading import read_labels
+from cairn.datasets.problems import Problems
+from cairn.datasets.reading import read_exclusion, read_labels
 from cairn.datasets.splits import is_label_folder, split_counts, split_of, without_test
 from cairn.errors import ImageError, LabelError, RecipeError
 from cairn.inference.predictor import MIN_CROP
@@ -76,24 +77,44 @@ def landmark_skeleton(count: int) -> Skeleton:
     return Skeleton(f"landmarks-{count}", tuple(f"landmark_{i}" for i in range(count)))
 
 
-def paths_of(source: LabelSource) -> list[Path]:
-    """Returns the images of a folder and its subfolders, sorted by name, or the images that labels list; never test."""
+def paths_of(source: LabelSource, quiet: bool = False) -> list[Path]:
+    """Returns the images of a folder and its subfolders, sorted by name, or the images that labels list; never test.
+
+    Args:
+        source: The folder or labels.
+        quiet: Whether to log nothing about images that are left out.
+    """
     if not source.labels.is_dir() or is_label_folder(source.labels):
-        return [image.path for image in _listed(source)]
+        return [image.path for image in _listed(source, quiet)]
     paths = walk_folder(source.labels, IMAGE_SUFFIXES)
     if not paths:
         raise ImageError(f"no image in the folder {source.labels} (looked for {' '.join(IMAGE_SUFFIXES)})")
-    return paths
+    if source.exclude is None:
+        return paths
+    problems = Problems()
+    kept = read_exclusion(source.exclude).kept(paths, problems)
+    if not quiet:
+        excluded = len(paths) - len(kept)
+        log.info("%s: %d of %d images are excluded by %s", source.labels, excluded, len(paths), source.exclude)
+        for note in problems.notes:
+            log.warning("%s: %s", source.labels, note)
+    return [paths[i] for i in kept]
 
 
-def _listed(source: LabelSource) -> Labels:
+def _listed(source: LabelSource, quiet: bool) -> Labels:
     """The labels of a source: its split, or else all images but those of test."""
-    options = ReadOptions(source.images, confidence=source.confidence, category=source.category)
+    options = ReadOptions(
+        source.images,
+        problems=Problems(log_notes=not quiet),
+        confidence=source.confidence,
+        category=source.category,
+        exclude=source.exclude,
+    )
     labels = read_labels(source.labels, options)
     if source.split:
         return split_of(labels, source.split, source.labels)
     kept = without_test(labels, source.labels)
-    if len(kept) < len(labels):
+    if len(kept) < len(labels) and not quiet:
         log.info("%s has %s: test is not used", source.labels, split_counts(labels))
     return kept
 

@@ -228,7 +228,7 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> LandmarksModule:
 
 def repeated(recipe: Recipe, minimum: int) -> list[dict[str, Any]]:
     """Returns the recipe's sources, repeated until an epoch has about `minimum` images."""
-    counts = [len(paths_of(source)) for source in recipe.data.train]
+    counts = [len(paths_of(source, quiet=True)) for source in recipe.data.train]
     times = max(1, round(minimum / sum(counts)))
     return [source.model_dump(mode="json") | {"repeat": times * source.repeat} for source in recipe.data.train]
 

@@ -91,6 +91,7 @@ def read_source(source: LabelSource, skeleton: Skeleton | None, log_notes: bool 
         problems=Problems(log_notes=log_notes),
         confidence=source.confidence,
         category=source.category,
+        exclude=source.exclude,
     )
     return read_labels(source.labels, options)
 
