@@ -30,6 +30,7 @@ from cairn.structures.skeleton import Skeleton, load_skeleton
 if TYPE_CHECKING:
     from cairn.api.check import check
     from cairn.api.convert import convert
+    from cairn.api.crop import crop
     from cairn.api.detect import detect
     from cairn.api.discover import discover
     from cairn.api.evaluate import evaluate
@@ -76,6 +77,7 @@ __all__ = [
     "VideoError",
     "check",
     "convert",
+    "crop",
     "detect",
     "discover",
     "draw",
@@ -106,6 +108,7 @@ _MODULES = {
     "Tracker": "tracking.tracker",
     "check": "api.check",
     "convert": "api.convert",
+    "crop": "api.crop",
     "detect": "api.detect",
     "discover": "api.discover",
     "draw": "visualization.overlay",

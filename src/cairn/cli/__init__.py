@@ -15,6 +15,7 @@ import typer
 
 from cairn.cli.check import check
 from cairn.cli.convert import convert
+from cairn.cli.crop import crop
 from cairn.cli.detect import detect
 from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
@@ -31,6 +32,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no pub
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command()(check)
 app.command()(convert)
+app.command()(crop)
 app.command()(detect)
 app.command()(discover)
 app.command()(evaluate)
