@@ -29,6 +29,8 @@ def discover(
     landmarks: int | None = None,
     images: str | Path | None = None,
     exclude: str | Path | None = None,
+    crop: str | None = None,
+    crop_margin: float | None = None,
     recipe: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -50,6 +52,9 @@ def discover(
         landmarks: Number of landmarks. Default: 10.
         images: Folder of the images that label files list.
         exclude: List of image names, or labels, whose images are left out.
+        crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance; or
+            "none", the whole image. Default: none.
+        crop_margin: Side of a crop over the longer side of its box. Default: 1.25.
         recipe: Recipe (.toml) that replaces the default values.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
@@ -71,6 +76,7 @@ def discover(
 
     paths = [sources] if isinstance(sources, str | Path) else list(sources or ())
     values = {"network.landmarks": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
+    values |= {"crop.by": crop, "crop.margin": crop_margin}
     values = {key: value for key, value in values.items() if value is not None}
     if resume:
         if out is None or paths or recipe or images or exclude or settings or values:
@@ -129,6 +135,8 @@ def _plan(
     for key, value in values.items():
         put(tables, key, value)
     checked = check_recipe(Recipe, tables)
+    if "crop.margin" in values and checked.crop.by == "none":
+        raise RecipeError("--crop-margin needs --crop boxes or landmarks")
     if sources and not recipe:
         put(tables, "data.train", repeated(checked, PAIRS_PER_EPOCH))
         checked = check_recipe(Recipe, tables)

@@ -86,6 +86,8 @@ def teach(
     val: str | Path | None = None,
     val_images: str | Path | None = None,
     exclude: str | Path | None = None,
+    crop: str | None = None,
+    crop_margin: float | None = None,
     skeleton: str | None = None,
     ridge: bool = False,
     mirror: bool = False,
@@ -108,6 +110,8 @@ def teach(
         val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
         exclude: List of image names, or other labels, whose images in `labels` are left out.
+        crop: What each image is cropped to: "boxes" or "landmarks" of the labels, or "none". Default: as the run.
+        crop_margin: Side of a crop over the longer side of its box. Default: as the run.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
         ridge: Whether to use ridge regression toward nearby landmarks instead of the paper's least squares.
         mirror: Whether to add the landmarks of the mirrored image: more accurate, in twice the time.
@@ -137,7 +141,7 @@ def teach(
         raise OutputError(f"the file to write must end in .onnx, got {target}")
     if val_images and not val:
         raise RecipeError("--val-images needs --val")
-    recipe = _landmarks_recipe(folder)
+    recipe = _with_crop(_landmarks_recipe(folder), crop, crop_margin)
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
     joints = load_skeleton(skeleton) if skeleton else None
@@ -147,11 +151,11 @@ def teach(
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])
     detector = MirroredDetector(module.detector) if mirror else module.detector
     predict = teaching.landmark_predictor(detector, spec)
-    examples = teaching.examples_of(predict, ground_truth)
+    examples = teaching.examples_of(predict, ground_truth, recipe.crop)
     if val is not None:
         options = ReadOptions(optional_path(val_images or images), skeleton=ground_truth.skeleton)
         measured_on = evaluation_labels(read_labels(Path(val), options), val)
-    held_out = None if measured_on is None else teaching.examples_of(predict, measured_on)
+    held_out = None if measured_on is None else teaching.examples_of(predict, measured_on, recipe.crop)
     protocol = protocol_of(metric) if metric else teaching.default_length(examples if held_out is None else held_out)
     kind: Kind = "ridge" if ridge else "paper"
     regressor = teaching.fit(examples, kind)
@@ -178,6 +182,21 @@ def _landmarks_recipe(run: Path) -> Any:
     if tables.get("method") != METHOD.name:
         raise RecipeError(f"{run} is a run of {tables.get('method')}: cairn teach takes one of cairn discover")
     return check_recipe(training_of(tables).recipe, tables)
+
+
+def _with_crop(recipe: Any, by: str | None, margin: float | None) -> Any:
+    """Returns the recipe of a run with other views. Raises RecipeError where they do not exist."""
+    from cairn.methods.landmarks.recipe import Recipe
+    from cairn.training.recipe_tables import check_recipe
+
+    values = {key: value for key, value in {"by": by, "margin": margin}.items() if value is not None}
+    if not values:
+        return recipe
+    tables = recipe.model_dump(mode="json")
+    changed = check_recipe(Recipe, tables | {"crop": tables["crop"] | values})
+    if margin is not None and changed.crop.by == "none":
+        raise RecipeError("--crop-margin needs --crop boxes or landmarks: the run has whole images")
+    return changed
 
 
 def _tables(

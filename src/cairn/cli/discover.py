@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.label_options import Exclude
+from cairn.cli.label_options import CropChoice, Exclude
 
 
 def discover(
@@ -20,6 +20,17 @@ def discover(
         Path | None, typer.Option(help="Folder of the images that label files list.", show_default=False)
     ] = None,
     exclude: Exclude = None,
+    crop: Annotated[
+        CropChoice | None,
+        typer.Option(
+            help="Crop to the boxes or the landmarks of labels: one view of each instance. [none]",
+            show_default=False,
+        ),
+    ] = None,
+    crop_margin: Annotated[
+        float | None,
+        typer.Option(help="Side of a crop over the longer side of its box. [1.25]", show_default=False),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe (.toml) that replaces the default values.", show_default=False)
     ] = None,
@@ -57,6 +68,8 @@ def discover(
         landmarks=landmarks,
         images=images,
         exclude=exclude,
+        crop=crop.value if crop else None,
+        crop_margin=crop_margin,
         recipe=recipe,
         out=out,
         resume=resume,

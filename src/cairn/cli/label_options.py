@@ -9,6 +9,14 @@ from typing import Annotated
 import typer
 
 
+class CropChoice(StrEnum):
+    """What an image is cropped to."""
+
+    BOXES = "boxes"
+    LANDMARKS = "landmarks"
+    NONE = "none"
+
+
 class SplitName(StrEnum):
     """Splits of a data set."""
 

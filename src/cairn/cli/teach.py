@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.cli.label_options import Exclude
+from cairn.cli.label_options import CropChoice, Exclude
 
 if TYPE_CHECKING:
     from cairn.api.teach import TaughtModel
@@ -34,6 +34,17 @@ def teach(
         Path | None, typer.Option(help="Folder of the validation images. [as --images]", show_default=False)
     ] = None,
     exclude: Exclude = None,
+    crop: Annotated[
+        CropChoice | None,
+        typer.Option(
+            help="Crop to the boxes or the landmarks of labels: one view of each instance. [as the run]",
+            show_default=False,
+        ),
+    ] = None,
+    crop_margin: Annotated[
+        float | None,
+        typer.Option(help="Side of a crop over the longer side of its box. [as the run]", show_default=False),
+    ] = None,
     skeleton: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +93,8 @@ def teach(
         val=val,
         val_images=val_images,
         exclude=exclude,
+        crop=crop.value if crop else None,
+        crop_margin=crop_margin,
         skeleton=skeleton,
         ridge=ridge,
         mirror=mirror,

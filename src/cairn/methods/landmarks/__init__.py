@@ -49,9 +49,9 @@ def predictor(network: Network, size: int | None = None, **settings: Any) -> Top
         ModelError: The specification is not of this method, the size is not the model's own, or a setting is given.
     """
     spec = network.spec
-    if spec.outputs != ("keypoints", "confidence") or spec.task != "single_instance":
+    if spec.outputs != ("keypoints", "confidence") or spec.task not in METHOD.tasks:
         raise ModelError(
-            f"landmarks needs outputs keypoints, confidence of a whole image; "
+            f"landmarks needs outputs keypoints, confidence of a whole image or a crop; "
             f"model {spec.name} gives {', '.join(spec.outputs)} for task {spec.task}"
         )
     if size not in (None, spec.input.size):
@@ -70,4 +70,4 @@ def _training() -> TrainingMethod:
     return TRAINING
 
 
-METHOD = Method("landmarks", ("single_instance",), predictor, _training)
+METHOD = Method("landmarks", ("single_instance", "crop"), predictor, _training)

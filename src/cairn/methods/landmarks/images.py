@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cairn.datasets.crops import crops_of, square_around
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
@@ -18,8 +20,9 @@ from cairn.errors import ImageError, LabelError, RecipeError
 from cairn.inference.predictor import MIN_CROP
 from cairn.media.folders import walk_folder
 from cairn.media.images import IMAGE_SUFFIXES, image_size, read_image
-from cairn.methods.landmarks.recipe import Recipe
+from cairn.methods.landmarks.recipe import Crop, Recipe
 from cairn.structures.annotation import Annotation
+from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.sources import Sources
 from cairn.training.recipe import LabelSource
@@ -55,14 +58,14 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, Sources, Labels]:
     skeleton = landmark_skeleton(recipe.network.landmarks)
     if not recipe.data.train:
         raise RecipeError("a discovery needs images: cairn discover FOLDER")
-    sources = [(without_labels(paths_of(source), skeleton), source) for source in recipe.data.train]
+    sources = [(views_of(source, recipe.crop, skeleton), source) for source in recipe.data.train]
     count = sum(len(labels) for labels, _ in sources)
     if count < MIN_IMAGES:
         raise ImageError(f"a discovery needs at least {MIN_IMAGES} images, got {count}: add images of the same class")
     check_images([image for labels, _ in sources for image in labels])
     if recipe.data.val:
-        paths = [path for source in recipe.data.val for path in paths_of(source)]
-        return skeleton, sources, without_labels(paths, skeleton)
+        val = [image for source in recipe.data.val for image in views_of(source, recipe.crop, skeleton)]
+        return skeleton, sources, _subset(sources[0][0], val)
     held_out = _held_out(sources, recipe, run / "split.json")
     kept = [
         (_subset(labels, [image for image in labels if str(image.path) not in held_out]), source)
@@ -75,6 +78,48 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, Sources, Labels]:
 def landmark_skeleton(count: int) -> Skeleton:
     """Returns a skeleton of numbered landmarks, without limbs."""
     return Skeleton(f"landmarks-{count}", tuple(f"landmark_{i}" for i in range(count)))
+
+
+def views_of(source: LabelSource, crop: Crop, skeleton: Skeleton, quiet: bool = False) -> Labels:
+    """Returns the images of a source, or with crops each of its instances, as labels with a box and no keypoints.
+
+    Args:
+        source: The folder or labels.
+        crop: The views.
+        skeleton: The landmarks.
+        quiet: Whether to log nothing about what is left out.
+
+    Raises:
+        RecipeError: There are to be crops, and the source is a folder of images.
+    """
+    if crop.by == "none":
+        return without_labels(paths_of(source, quiet), skeleton)
+    if source.labels.is_dir() and not is_label_folder(source.labels):
+        raise RecipeError(f"crops by {crop.by} need labels: {source.labels} is a folder of images")
+    problems = Problems()
+    crops = crops_of(_listed(source, quiet), crop.by, crop.margin, problems)
+    for note in () if quiet else problems.notes:
+        log.warning("%s: %s", source.labels, note)
+    return without_labels([each.image.path for each in crops], skeleton, [each.box for each in crops])
+
+
+def view_of(image: LabeledImage, margin: float, size: Size | None = None) -> tuple[tuple[float, float], float]:
+    """Returns center and side in pixels of the square that is seen of an image: around its box, or all of it.
+
+    Args:
+        image: The image, with one box or none.
+        margin: Side of the square over the longer side of the box.
+        size: (height, width) of the image, if it is read already.
+    """
+    if len(image.annotation):
+        return square_around(image.annotation.boxes[0], margin)
+    height, width = size or image.size
+    return ((width - 1) / 2, (height - 1) / 2), max(height, width)
+
+
+def boxes_of(image: LabeledImage) -> NDArray[np.float32] | None:
+    """Returns the (1, 4) box that a predictor gets with an image; None for all of the image."""
+    return image.annotation.boxes if len(image.annotation) else None
 
 
 def paths_of(source: LabelSource, quiet: bool = False) -> list[Path]:
@@ -119,26 +164,38 @@ def _listed(source: LabelSource, quiet: bool) -> Labels:
     return kept
 
 
-def without_labels(paths: Sequence[Path], skeleton: Skeleton) -> Labels:
-    """Returns labels without annotations.
+def without_labels(
+    paths: Sequence[Path], skeleton: Skeleton, boxes: Sequence[NDArray[np.float64]] = ()
+) -> Labels:
+    """Returns labels without keypoints.
+
+    Args:
+        paths: Paths of the images.
+        skeleton: The landmarks.
+        boxes: (4,) x, y, width, height in each image; none for whole images.
 
     Raises:
         ImageError: An image is missing or too small.
     """
-    nothing = Annotation(
-        np.zeros((0, len(skeleton), 2), np.float32),
-        np.zeros((0, len(skeleton)), np.uint8),
-        np.zeros((0, 4), np.float32),
-        np.zeros(0, np.float32),
-        np.zeros(0, bool),
-    )
+    nothing = _boxed(np.zeros((0, 4)), skeleton)
     images = []
     for i, path in enumerate(paths):
         size = image_size(path)
         if min(size) < MIN_CROP:
             raise ImageError(f"{path} is {size[1]} x {size[0]} pixels: each side must be at least {MIN_CROP}")
-        images.append(LabeledImage(i, path, size, nothing))
+        images.append(LabeledImage(i, path, size, _boxed(boxes[i][None], skeleton) if len(boxes) else nothing))
     return Labels(skeleton, tuple(images), np.ones(len(skeleton), bool))
+
+
+def _boxed(boxes: NDArray[np.float64], skeleton: Skeleton) -> Annotation:
+    """Instances with boxes (P, 4) and no labeled keypoint."""
+    return Annotation(
+        np.full((len(boxes), len(skeleton), 2), np.nan, np.float32),
+        np.zeros((len(boxes), len(skeleton)), np.uint8),
+        boxes.astype(np.float32),
+        boxes[:, 2:].prod(axis=1).astype(np.float32),
+        np.zeros(len(boxes), bool),
+    )
 
 
 def check_images(images: Sequence[LabeledImage]) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cairn.datasets.crops import MARGIN
 from cairn.methods.landmarks.model import HourglassNetwork, PaperNetwork
 from cairn.methods.landmarks.warp import Spread
 from cairn.training.data.augmentation import Augmentation, Share
@@ -33,6 +34,19 @@ class Input(Section):
     def frame(self) -> int:
         """Side of the whole square image, in input pixels."""
         return self.size + 2 * round((self.size / self.middle - self.size) / 2)
+
+
+class Crop(Section):
+    """The square of an image that is its view, before `input.middle`.
+
+    Attributes:
+        by: "none": the whole image. "boxes", "landmarks": one view of each labeled instance, around its bounding box or
+            its labeled keypoints.
+        margin: Side of the view over the longer side of that box.
+    """
+
+    by: Literal["none", "boxes", "landmarks"] = "none"
+    margin: Annotated[float, Field(gt=0)] = MARGIN
 
 
 class NetworkSettings(Section):
@@ -140,6 +154,7 @@ class Recipe(SharedRecipe):
     name: Annotated[str, Field(min_length=1)] = "landmarks"
     skeleton: None = None  # landmarks have no names yet
     input: Input = Input()
+    crop: Crop = Crop()
     network: NetworkSettings = NetworkSettings()
     warps: Warps = Warps()
     loss: Loss = Loss()

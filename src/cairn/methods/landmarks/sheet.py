@@ -11,7 +11,11 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
+from cairn.datasets.crops import MARGIN
+from cairn.datasets.labels import LabeledImage
 from cairn.media.images import read_image, write_image
+from cairn.methods.landmarks.images import view_of
+from cairn.methods.landmarks.recipe import Recipe
 from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.training.engine.module import KeypointModule
@@ -28,23 +32,23 @@ MAX_NUMBERED = 15
 log = logging.getLogger(__name__)
 
 
-def landmark_sheet(paths: Sequence[Path], poses: Sequence[Poses]) -> NDArray[np.uint8]:
+def landmark_sheet(images: Sequence[LabeledImage], poses: Sequence[Poses], margin: float) -> NDArray[np.uint8]:
     """Draws landmarks on the first images.
 
     Args:
-        paths: Paths of the images.
+        images: The images, each with one box or none.
         poses: Landmarks of each image, in its pixels.
+        margin: Side of a crop over the longer side of its box.
 
     Returns:
         (H, W, 3) uint8: a square tile for each image.
     """
-    count = min(TILES, len(paths))
+    count = min(TILES, len(images))
     tiles = []
-    for path, landmarks in zip(paths[:count], poses[:count], strict=True):
-        image = read_image(path)
-        height, width = image.shape[:2]
-        view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), (TILE, TILE))
-        tile = view.warp(image, (TILE, TILE), border=255)
+    for image, landmarks in zip(images[:count], poses[:count], strict=True):
+        pixels = read_image(image.path)
+        view = crop(*view_of(image, margin, pixels.shape[:2]), (TILE, TILE))
+        tile = view.warp(pixels, (TILE, TILE), border=255)
         _mark(tile, landmarks.transformed(view))
         tiles.append(tile)
     return compose_sheet(tiles, TILE, min(COLUMNS, count))
@@ -77,6 +81,7 @@ class Sheets(Callback):
         folder = Path(str(trainer.logger.save_dir)) / "sheets"
         folder.mkdir(exist_ok=True)
         path = folder / f"epoch-{trainer.current_epoch + 1:04d}.png"
-        images = [image.path for image in pl_module.val.images]
-        write_image(path, landmark_sheet(images, pl_module.predictions))
+        recipe = pl_module.recipe
+        margin = recipe.crop.margin if isinstance(recipe, Recipe) else MARGIN
+        write_image(path, landmark_sheet(pl_module.val.images, pl_module.predictions, margin))
         log.info("contact sheet: %s", path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import Labels
+from cairn.datasets.crops import crops_of
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 from cairn.evaluation.keypoint_metrics import measure_error
 from cairn.evaluation.pairing import Pairs
@@ -20,9 +22,9 @@ from cairn.evaluation.protocols import Protocol, default_protocol
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.predictor import TopDownPredictor
 from cairn.methods.landmarks import predictor
-from cairn.methods.landmarks.images import landmark_skeleton, without_labels
+from cairn.methods.landmarks.images import boxes_of, landmark_skeleton, view_of, without_labels
 from cairn.methods.landmarks.model import LandmarkDetector, MirroredDetector, Taught
-from cairn.methods.landmarks.recipe import Recipe
+from cairn.methods.landmarks.recipe import Crop, Recipe
 from cairn.methods.landmarks.regression import Kind, Regressor, solve
 from cairn.methods.landmarks.training import LandmarksModule
 from cairn.structures.annotation import Annotation
@@ -94,25 +96,27 @@ class Examples:
         )
 
 
-def examples_of(predict: TopDownPredictor, labels: Labels) -> Examples:
+def examples_of(predict: TopDownPredictor, labels: Labels, crop: Crop | None = None) -> Examples:
     """Runs a landmark model on labeled images.
 
-    Images without exactly one annotated instance are skipped and counted in a log line.
+    Images without exactly one annotated instance are skipped and counted in a log line; with crops, each annotated
+    instance is an example.
+
+    Args:
+        predict: The landmark model.
+        labels: The labels.
+        crop: The views of the model; None for whole images.
 
     Raises:
         LabelError: No image remains.
     """
-    chosen = [image for image in labels if len(annotated_instances(image)) == 1]
-    if len(chosen) < len(labels):
-        log.info("%d images without exactly one annotated instance are skipped", len(labels) - len(chosen))
-    if not chosen:
-        raise LabelError("no image has exactly one annotated instance; landmark models detect one instance per image")
+    chosen = _cropped(labels, crop) if crop is not None and crop.by != "none" else _whole(labels)
     landmarks, points, annotations, centers, halves = [], [], [], [], []
-    for image in chosen:
-        height, width = image.size
-        center, half = np.array([(width - 1) / 2, (height - 1) / 2]), max(height, width) / 2
-        ground_truth = annotated_instances(image)
-        landmarks.append((predict(image.path).keypoints[0].astype(np.float64) - center) / half)
+    for image, ground_truth in chosen:
+        (x, y), side = view_of(image, 1.0 if crop is None else crop.margin)
+        center, half = np.array([x, y]), side / 2
+        boxes = {} if (box := boxes_of(image)) is None else {"boxes": box}
+        landmarks.append((predict(image.path, **boxes).keypoints[0].astype(np.float64) - center) / half)
         points.append((ground_truth.keypoints[0].astype(np.float64) - center) / half)
         annotations.append(ground_truth)
         centers.append(center)
@@ -125,6 +129,33 @@ def examples_of(predict: TopDownPredictor, labels: Labels) -> Examples:
         np.array(halves),
         labels.skeleton,
     )
+
+
+def _whole(labels: Labels) -> list[tuple[LabeledImage, Annotation]]:
+    """The images with one annotated instance, without boxes; and that instance."""
+    chosen = [image for image in labels if len(annotated_instances(image)) == 1]
+    if len(chosen) < len(labels):
+        log.info("%d images without exactly one annotated instance are skipped", len(labels) - len(chosen))
+    if not chosen:
+        raise LabelError("no image has exactly one annotated instance; landmark models detect one instance per image")
+    return [(replace(image, annotation=image.annotation[:0]), annotated_instances(image)) for image in chosen]
+
+
+def _cropped(labels: Labels, crop: Crop) -> list[tuple[LabeledImage, Annotation]]:
+    """An image with the box of one annotated instance, and that instance, for each of all instances."""
+    assert crop.by != "none"
+    problems = Problems()
+    chosen = []
+    for each in crops_of(labels, crop.by, crop.margin, problems):
+        instance = each.image.annotation[each.row : each.row + 1]
+        if instance.labeled.any():
+            box = replace(instance, boxes=each.box[None].astype(np.float32))
+            chosen.append((replace(each.image, annotation=box), instance))
+    for note in problems.notes:
+        log.warning("%s", note)
+    if not chosen:
+        raise LabelError("no instance that can be cropped has a labeled keypoint")
+    return chosen
 
 
 def fit(examples: Examples, kind: Kind) -> Regressor:

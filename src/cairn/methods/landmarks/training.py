@@ -14,12 +14,13 @@ from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cairn.datasets.crops import MARGIN
 from cairn.datasets.labels import Labels
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses, predictor
-from cairn.methods.landmarks.images import paths_of, read_data
+from cairn.methods.landmarks.images import boxes_of, landmark_skeleton, read_data, view_of, views_of
 from cairn.methods.landmarks.measures import WarpedLandmarks, consistency
 from cairn.methods.landmarks.model import Detector
 from cairn.methods.landmarks.pairs import Pair, PairMaker
@@ -52,8 +53,7 @@ class Encoder:
     def __call__(self, image: NDArray[np.uint8], sample: Sample, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
         """Arrays of one sample: image (3, F, F), first and second (3 + C, 2), colors (2, 3, 4)."""
         recipe, frame = self.recipe, (self.recipe.input.frame, self.recipe.input.frame)
-        height, width = image.shape[:2]
-        middle, side = ((width - 1) / 2, (height - 1) / 2), max(height, width)
+        middle, side = view_of(sample.image, recipe.crop.margin, image.shape[:2])
         view = random_view(recipe.augmentation, rng, middle, side, frame)
         warps = recipe.warps
         return {
@@ -122,20 +122,22 @@ class LandmarksModule(KeypointModule):
 
     def spec(self) -> ModelSpec:
         """The specification of the exported file."""
-        frame = self.recipe.input.frame
+        frame, cropped = self.recipe.input.frame, self.recipe.crop.by != "none"
+        margin = self.recipe.crop.margin if cropped else MARGIN
         return ModelSpec(
             name=self.recipe.name,
             method="landmarks",
             skeleton=self.skeleton,
-            task="single_instance",
-            input=InputSpec(resize="square", size=frame, multiple=1),
+            task="crop" if cropped else "single_instance",
+            input=InputSpec(resize="square", size=frame, multiple=1, margin=margin),
             stride=self.recipe.network.stride,
             outputs=("keypoints", "confidence"),
         )
 
     def predict(self, network: Network, index: int) -> Poses:
         """Landmarks of one validation image, by the predictor that users run."""
-        return predictor(network)(self.val.images[index].path)
+        image = self.val.images[index]
+        return predictor(network)(image.path, boxes=boxes_of(image))
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
         """Metrics under random warps, which are the same at every validation; `predictions` are for the sheets."""
@@ -186,8 +188,7 @@ class LandmarksModule(KeypointModule):
         squares = []
         for entry in self.val.images[:MEASURED]:
             image = read_image(entry.path)
-            height, width = image.shape[:2]
-            view = crop(((width - 1) / 2, (height - 1) / 2), max(height, width), frame)
+            view = crop(*view_of(entry, self.recipe.crop.margin, image.shape[:2]), frame)
             squares.append(view.warp(image, frame).transpose(2, 0, 1))
         return torch.from_numpy(np.stack(squares))
 
@@ -228,7 +229,8 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> LandmarksModule:
 
 def repeated(recipe: Recipe, minimum: int) -> list[dict[str, Any]]:
     """Returns the recipe's sources, repeated until an epoch has about `minimum` images."""
-    counts = [len(paths_of(source, quiet=True)) for source in recipe.data.train]
+    skeleton = landmark_skeleton(recipe.network.landmarks)
+    counts = [len(views_of(source, recipe.crop, skeleton, quiet=True)) for source in recipe.data.train]
     times = max(1, round(minimum / sum(counts)))
     return [source.model_dump(mode="json") | {"repeat": times * source.repeat} for source in recipe.data.train]
 
