@@ -1,4 +1,4 @@
-"""Lists of images that are left out."""
+"""Lists of images that are excluded."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ PATHS = [Path(text) for text in ("/d/train/a.jpg", "/d/val/a.jpg", "/d/val/b.png
 
 
 @pytest.mark.parametrize(
-    ("name", "left_out"),
+    ("name", "excluded"),
     [
         ("b.png", {2}),
         ("b", {2}),
@@ -36,11 +36,11 @@ PATHS = [Path(text) for text in ("/d/train/a.jpg", "/d/val/a.jpg", "/d/val/b.png
         ("a.jpg.jpg", set()),
     ],
 )
-def test_a_name_stands_for_the_images_with_its_longest_tail(name: str, left_out: set[int]) -> None:
+def test_a_name_stands_for_the_images_with_its_longest_tail(name: str, excluded: set[int]) -> None:
     problems = Problems()
     kept = Exclusion(Path("list.txt"), (name,)).kept(PATHS, problems)
-    assert set(range(4)) - set(kept) == left_out
-    assert len(problems.notes) == (not left_out)
+    assert set(range(4)) - set(kept) == excluded
+    assert len(problems.notes) == (not excluded)
 
 
 def test_names_that_match_nothing_are_one_note_with_count_and_example() -> None:

@@ -87,7 +87,7 @@ def crop(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to crop, where the labels have several. Default: all with the same keypoints.
-        exclude: List of image names, or other labels, whose images are left out.
+        exclude: List of image names, or other labels, whose images are excluded.
         skip_bad: Whether records and images that cannot be used are skipped and counted.
         progress: Called with the task, the number of crops done, and their total.
 
@@ -110,9 +110,7 @@ def crop(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError(f"{folder} exists and is not empty: give another folder")
     problems = Problems(skip_bad)
-    options = read_options(
-        images, split, confidence, category, exclude=optional_path(exclude), problems=problems
-    )
+    options = read_options(images, split, confidence, category, exclude=optional_path(exclude), problems=problems)
     read = read_labels(Path(labels), options)
     notes = Problems()
     crops = crops_of(read, "landmarks" if by == "landmarks" else "boxes", margin, notes)

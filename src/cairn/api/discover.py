@@ -51,7 +51,7 @@ def discover(
         sources: Folders of images with one instance each; or label files, for their images.
         landmarks: Number of landmarks. Default: 10.
         images: Folder of the images that label files list.
-        exclude: List of image names, or labels, whose images are left out.
+        exclude: List of image names, or labels, whose images are excluded.
         crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance; or
             "none", the whole image. Default: none.
         crop_margin: Side of a crop over the longer side of its box. Default: 1.25.
@@ -75,7 +75,7 @@ def discover(
     from cairn.methods.landmarks.training import summary
 
     paths = [sources] if isinstance(sources, str | Path) else list(sources or ())
-    values = {"network.landmarks": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
+    values: dict[str, Any] = {"network.landmarks": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
     values |= {"crop.by": crop, "crop.margin": crop_margin}
     values = {key: value for key, value in values.items() if value is not None}
     if resume:
@@ -109,8 +109,8 @@ def _sources(
 
     if missing := [path for path in paths if not Path(path).exists()]:
         raise LabelError(f"no folder of images, and no label file, at {missing[0]}")
-    left_out = {"exclude": str(exclude)} if exclude else {}
-    return [label_source(path, None if Path(path).is_dir() else images) | left_out for path in paths]
+    excluded = {"exclude": str(exclude)} if exclude else {}
+    return [label_source(path, None if Path(path).is_dir() else images) | excluded for path in paths]
 
 
 def _plan(

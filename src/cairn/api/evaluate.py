@@ -78,7 +78,7 @@ def evaluate(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to measure, where the labels have several. Default: all with the same keypoints.
-        exclude: List of image names, or other labels, whose images are left out.
+        exclude: List of image names, or other labels, whose images are excluded.
         limit: Maximum number of images.
         size: Input size: longest side in pixels. Default: the model's.
         net_resolution: Input width and height, "WxH"; -1 for a side that follows from the image.
@@ -104,7 +104,9 @@ def evaluate(
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
 
-    source = _Source(Path(labels), read_options(images, split, confidence, category, exclude=optional_path(exclude)), limit)
+    source = _Source(
+        Path(labels), read_options(images, split, confidence, category, exclude=optional_path(exclude)), limit
+    )
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:
         raise CairnError(f"threshold must be positive, got {threshold:g}")

@@ -109,7 +109,7 @@ def teach(
         images: Folder of the images of `labels`. Default: images/ beside the labels, or their own folder.
         val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
-        exclude: List of image names, or other labels, whose images in `labels` are left out.
+        exclude: List of image names, or other labels, whose images in `labels` are excluded.
         crop: What each image is cropped to: "boxes" or "landmarks" of the labels, or "none". Default: as the run.
         crop_margin: Side of a crop over the longer side of its box. Default: as the run.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
@@ -145,7 +145,9 @@ def teach(
     module, spec = teaching.load_run(folder, recipe, name or recipe.name)
 
     joints = load_skeleton(skeleton) if skeleton else None
-    given = read_labels(Path(labels), ReadOptions(optional_path(images), skeleton=joints, exclude=optional_path(exclude)))
+    given = read_labels(
+        Path(labels), ReadOptions(optional_path(images), skeleton=joints, exclude=optional_path(exclude))
+    )
     ground_truth, measured_on = teaching_labels(given, labels)
     if limit:
         ground_truth = replace(ground_truth, images=ground_truth.images[:limit])

@@ -61,7 +61,7 @@ def train(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to train on, where the labels have several. Default: all with the same keypoints.
-        exclude: List of image names, or labels, whose images in `data` are left out.
+        exclude: List of image names, or labels, whose images in `data` are excluded.
         method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, "imagenet", or "none" to train from

@@ -47,8 +47,6 @@ Category = Annotated[
 
 Exclude = Annotated[
     Path | None,
-    typer.Option(
-        metavar="LIST", help="Images to leave out: a text file of image names, or labels.", show_default=False
-    ),
+    typer.Option(metavar="LIST", help="Images to exclude: a text file of image names, or labels.", show_default=False),
 ]
 """`--exclude`."""

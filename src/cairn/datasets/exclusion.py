@@ -1,4 +1,4 @@
-"""Images that are left out, by a list of their names: CelebA without the test images of MAFL."""
+"""Images that are excluded, by a list of their names: CelebA without the test images of MAFL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BINARY = (b"MATLAB", b"PAR1", b"\x89HDF", b"{", b"[", b"<")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """The names of images that are left out.
+    """The names of images that are excluded.
 
     Attributes:
         source: The file that lists them.
@@ -34,7 +34,7 @@ class Exclusion:
     names: tuple[str, ...]
 
     def kept(self, paths: Sequence[Path], problems: Problems) -> list[int]:
-        """Returns the indices of the images that are not left out.
+        """Returns the indices of the images that are not excluded.
 
         A name stands for the images that share the longest tail of folders and file with it: `a.jpg` for every image
         of this name, `val/a.jpg` for that in `val`. Without a suffix it stands for any.
@@ -46,7 +46,7 @@ class Exclusion:
         Raises:
             LabelError: No image is kept.
         """
-        left_out: set[int] = set()
+        excluded: set[int] = set()
         by_name: dict[str, list[int]] = {}
         by_stem: dict[str, list[int]] = {}
         for i, path in enumerate(paths):
@@ -60,13 +60,13 @@ class Exclusion:
             if not found:
                 problems.note(f"names in {self.source} that match no image", text)
             tails = [_common(parts[:-1], paths[i]) for i in found] if len(found) > 1 else [0] * len(found)
-            left_out |= {i for i, tail in zip(found, tails, strict=True) if tail == max(tails)}
-        if paths and len(left_out) == len(paths):
+            excluded |= {i for i, tail in zip(found, tails, strict=True) if tail == max(tails)}
+        if paths and len(excluded) == len(paths):
             raise LabelError(f"all {len(paths)} images are excluded by {self.source}")
-        return [i for i in range(len(paths)) if i not in left_out]
+        return [i for i in range(len(paths)) if i not in excluded]
 
     def apply(self, labels: Labels, problems: Problems) -> Labels:
-        """Returns labels without the images that are left out; see `kept`."""
+        """Returns labels without the images that are excluded; see `kept`."""
         rows = self.kept([image.path for image in labels], problems)
         return replace(labels, images=tuple(labels.images[i] for i in rows))
 
@@ -86,7 +86,7 @@ def listed_names(path: Path) -> tuple[str, ...] | None:
         raise LabelError(f"no list of images to exclude at {path}")
     if path.is_dir() or first_bytes(path).lstrip().startswith(BINARY):
         return None
-    lines = [line.replace("\"", "").strip() for line in read_text(path).splitlines()]
+    lines = [line.replace('"', "").strip() for line in read_text(path).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise LabelError(f"{path} lists no images")

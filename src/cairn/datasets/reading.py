@@ -62,7 +62,7 @@ def read_labels(
 
 
 def read_exclusion(path: Path, images: Path | None = None) -> Exclusion:
-    """Reads the images to leave out: a text file of names, labels, or a folder of images.
+    """Reads the images to exclude: a text file of names, labels, or a folder of images.
 
     Args:
         path: The list.

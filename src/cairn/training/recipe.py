@@ -42,7 +42,7 @@ class LabelSource(Section):
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, where the labels are
             predictions.
         category: Name of the category to use, where the labels have several; None takes all.
-        exclude: List of images, or labels, whose images are left out.
+        exclude: List of images, or labels, whose images are excluded.
         unlabeled: Meaning of a keypoint without a label: "absent" (COCO: it is not visible, its heatmap is empty) or
             "unknown" (it may be visible, so its heatmap adds no loss in that image).
         repeat: Number of times that an epoch contains each image.

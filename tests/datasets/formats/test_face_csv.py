@@ -29,9 +29,7 @@ def table(count: int, faces: dict[str, np.ndarray], box_size: bool, end: str = "
 @pytest.mark.parametrize(
     ("count", "box_size", "skeleton"), [(19, True, "aflw19"), (68, False, "face68"), (98, False, "points")]
 )
-def test_faces_are_read_with_their_boxes(
-    tmp_path: Path, count: int, box_size: bool, skeleton: str, end: str
-) -> None:
+def test_faces_are_read_with_their_boxes(tmp_path: Path, count: int, box_size: bool, skeleton: str, end: str) -> None:
     draw_images(tmp_path / "images", ("0/a.png", "b.png"))
     faces = {name: RNG.uniform(1, 30, (count, 2)).round(2) for name in ("0/a.png", "b.png", "b.png#2")}
     path = tmp_path / "face_landmarks_test.csv"

@@ -70,7 +70,7 @@ def test_cells_span_the_square_around_the_image(size: tuple[int, int]) -> None:
 def test_a_network_of_another_method_raises() -> None:
     others = (
         ({"outputs": ("heatmaps",)}, {}, "outputs keypoints, confidence"),
-        ({"task": "crop", "input": InputSpec(resize="square", size=64)}, {}, "for task crop"),
+        ({"task": "multi_instance"}, {}, "for task multi_instance"),
         ({}, {"size": 128}, "fixed input size of 64 pixels, got 128"),
         ({}, {"threshold": 0.5}, "has no threshold"),
         ({"decode": {"threshold": 0.5}}, {}, "has no threshold"),

@@ -26,7 +26,6 @@ from cairn.datasets.formats.point_rows import (
     NAME,
     PERSON_SIDES,
     PointRows,
-    columns_of,
     read_names,
     read_rows,
     split_of_name,
@@ -235,7 +234,7 @@ def _files(names: Sequence[str], folder: Path) -> tuple[list[str], frozenset[str
     if any("/" in name or "\\" in name for name in names):
         names = [name.replace("\\", "/").rsplit("/", 1)[-1] for name in names]
     try:
-        found = frozenset(os.listdir(folder))
+        found = frozenset(os.listdir(folder))  # noqa: PTH208 (a path for each of 200,000 takes a second)
     except OSError:
         found = frozenset()
     if not any(name in found for name in names):
@@ -284,6 +283,4 @@ def _sniff(path: Path) -> bool:
     return ("landmarks" in name and "celeba" in name) or _is_names(path)
 
 
-FORMAT = Format(
-    "celeba", "CelebA's and MAFL's lists (.txt)", (".txt", ".csv", ""), _sniff, read_celeba, splits=SPLITS
-)
+FORMAT = Format("celeba", "CelebA's and MAFL's lists (.txt)", (".txt", ".csv", ""), _sniff, read_celeba, splits=SPLITS)

@@ -36,7 +36,7 @@ class ReadOptions:
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for files that hold
             predictions.
         category: Name of the category to read, where a file has several; None reads all that share their keypoints.
-        exclude: List of images, or labels, whose images `read_labels` leaves out; None leaves out none.
+        exclude: List of images, or labels, whose images `read_labels` excludes; None excludes none.
     """
 
     images: Path | None = None

@@ -1,12 +1,18 @@
 r"""Lists of five facial points in text: MTFL, which has the faces of AFLW, and the lists that it comes from.
 
-| list | line |
-|---|---|
-| MTFL (Zhang et al., ECCV 2014): training.txt, testing.txt | `AFLW\a.jpg x1 ... x5 y1 ... y5 gender smile glasses pose` |
-| LFW and Net (Sun et al., CVPR 2013): trainImageList.txt | `lfw_5590\a.jpg left right top bottom x1 y1 ... x5 y5` |
-| others | `a.jpg x1 y1 ... x5 y5` |
+MTFL (Zhang et al., ECCV 2014), training.txt and testing.txt:
 
-The last may have a header, and commas; the header may name all x first. The points are the eyes, the tip of the nose and the corners of the mouth, the left side of the image first.
+    AFLW\a.jpg x1 x2 x3 x4 x5 y1 y2 y3 y4 y5 gender smile glasses pose
+
+LFW and Net (Sun et al., CVPR 2013), trainImageList.txt and testImageList.txt:
+
+    lfw_5590\a.jpg left right top bottom x1 y1 x2 y2 x3 y3 x4 y4 x5 y5
+
+Others, with or without a header, separated by spaces or commas; the header may name all x before all y:
+
+    a.jpg x1 y1 x2 y2 x3 y3 x4 y4 x5 y5
+
+The points are the eyes, the tip of the nose and the corners of the mouth, the left side of the image first.
 """
 
 from __future__ import annotations

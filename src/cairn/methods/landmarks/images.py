@@ -87,7 +87,7 @@ def views_of(source: LabelSource, crop: Crop, skeleton: Skeleton, quiet: bool = 
         source: The folder or labels.
         crop: The views.
         skeleton: The landmarks.
-        quiet: Whether to log nothing about what is left out.
+        quiet: Whether to log nothing about what is excluded.
 
     Raises:
         RecipeError: There are to be crops, and the source is a folder of images.
@@ -127,7 +127,7 @@ def paths_of(source: LabelSource, quiet: bool = False) -> list[Path]:
 
     Args:
         source: The folder or labels.
-        quiet: Whether to log nothing about images that are left out.
+        quiet: Whether to log nothing about images that are excluded.
     """
     if not source.labels.is_dir() or is_label_folder(source.labels):
         return [image.path for image in _listed(source, quiet)]
@@ -164,9 +164,7 @@ def _listed(source: LabelSource, quiet: bool) -> Labels:
     return kept
 
 
-def without_labels(
-    paths: Sequence[Path], skeleton: Skeleton, boxes: Sequence[NDArray[np.float64]] = ()
-) -> Labels:
+def without_labels(paths: Sequence[Path], skeleton: Skeleton, boxes: Sequence[NDArray[np.float64]] = ()) -> Labels:
     """Returns labels without keypoints.
 
     Args:
