@@ -149,7 +149,7 @@ def figures_in_scenes(folder: Path, count: int) -> Path:
             top = int(rng.integers(0, 86))
             figure, own = draw_figure(rng)
             scene[top : top + 64, left : left + 64] = figure
-            points.append(own + [left, top])
+            points.append(own + np.array([left, top]))
         keypoints = np.array(points, np.float32)
         low, high = keypoints.min(axis=1), keypoints.max(axis=1)
         annotation = Annotation(
@@ -192,7 +192,7 @@ def test_discovery_and_teaching_see_one_view_of_each_instance(
     assert (spec.task, spec.input.margin) == ("crop", 1.6)
     for exclude, count in ((None, 24), (tmp_path / "test.txt", 22)):
         report = cairn.evaluate(taught.path, labels, metric="diagonal", threads=1, exclude=exclude)
-        assert len(report.result.pairs.ground_truth) == count
+        assert len(report.evaluation.pairs.ground_truth) == count
     with pytest.raises(RecipeError, match="--crop-margin needs --crop"):
         cairn.discover(labels, crop_margin=2.0, out=tmp_path / "other", **options)
     with pytest.raises(RecipeError, match=r"need labels: .* is a folder of images"):
