@@ -13,6 +13,7 @@ from cairn.datasets.formats.format import UTF16, first_bytes
 from cairn.datasets.formats.matlab import variable_names
 from cairn.datasets.formats.yaml_file import yaml_in
 from cairn.datasets.formats.yolo import missing_yaml
+from cairn.datasets.garbage import no_garbage_collection
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
@@ -49,7 +50,8 @@ def read_labels(
     if options.split and options.split not in source.splits:
         splits = f"the splits {', '.join(source.splits)}" if source.splits else "no splits"
         raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {options.split}")
-    labels = source.read(path, options)
+    with no_garbage_collection():
+        labels = source.read(path, options)
     if options.exclude is not None:
         labels = _without_excluded(labels, path, options)
     if options.problems.log_notes:

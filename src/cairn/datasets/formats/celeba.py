@@ -209,7 +209,7 @@ def _labels(faces: Faces, source: Path, options: ReadOptions) -> Labels:
     points = faces.points.astype(np.float32)
     visible, alone = np.full((len(files), 5), 2, np.uint8), np.zeros(len(files), bool)
     areas = (AREA_PER_BOX * tight[:, 2] * tight[:, 3]).astype(np.float32)
-    images = []
+    images: list[LabeledImage] = []
     for i, (path, size, split) in enumerate(zip(paths, sizes, faces.splits, strict=True)):
         row = slice(i, i + 1)
         annotation = Annotation(points[row], visible[row], boxes[row], areas[row], alone[row])

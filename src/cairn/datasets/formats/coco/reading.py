@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from cairn.datasets.formats.coco.image_records import (
 )
 from cairn.datasets.formats.coco.json_file import Records, read_object
 from cairn.datasets.formats.format import MIN_CONFIDENCE, ReadOptions
+from cairn.datasets.garbage import no_garbage_collection
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
@@ -74,7 +73,7 @@ def read_coco(
     Raises:
         LabelError: A field is missing, of the wrong type or contradictory. Names the file and the record.
     """
-    with _no_garbage_collection():
+    with no_garbage_collection():
         result = _read(
             Path(labels),
             ReadOptions(images, skeleton, None, missing_ok, problems or Problems(), None, confidence, category),
@@ -85,18 +84,6 @@ def read_coco(
         return result.mapped(skeleton)
     except LabelError as reason:
         raise LabelError(f"{labels}: {reason}") from None
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Records have no cycles, and looking for some among millions takes a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read(labels: Path, options: ReadOptions) -> Labels:
