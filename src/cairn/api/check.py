@@ -143,8 +143,9 @@ def _read(files: list[Path], options: ReadOptions, skeleton: str | None) -> tupl
     joints = load_skeleton(skeleton) if skeleton else None
     sets: dict[str, Any] = {}
     skipped: dict[str, list[str]] = {}
-    for file in files:
-        name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
+    names = [file.name or file.resolve().name for file in files]
+    for file, own_name in zip(files, names, strict=True):
+        name = str(file) if names.count(own_name) > 1 else own_name
         problems = Problems(skip=True)
         labels = read_labels(file, replace(options, skeleton=joints, missing_ok=True, problems=problems))
         sets.update(_by_split(name, labels))

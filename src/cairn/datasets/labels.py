@@ -82,6 +82,24 @@ class Labels:
         """Returns the labels of the images of one split."""
         return replace(self, images=tuple(image for image in self.images if image.split == split))
 
+    def of_class(self, name: str) -> Labels:
+        """Returns the labels with the instances of one class alone; all images are kept.
+
+        Raises:
+            LabelError: There is no such class.
+        """
+        if name not in self.classes:
+            known = ", ".join(self.classes[:MAX_NAMES]) or "no categories"
+            raise LabelError(f"there is no category {name!r}: expected one of {known}")
+        index = self.classes.index(name)
+
+        def selected(annotation: Annotation) -> Annotation:
+            assert annotation.classes is not None
+            return replace(annotation[annotation.classes == index], classes=None)
+
+        images = tuple(replace(image, annotation=selected(image.annotation)) for image in self.images)
+        return replace(self, images=images, classes=())
+
     def mapped(self, skeleton: Skeleton) -> Labels:
         """Returns the same labels in the joints of another skeleton, matched by name.
 

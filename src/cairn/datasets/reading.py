@@ -46,11 +46,22 @@ def read_labels(
         splits = f"the splits {', '.join(source.splits)}" if source.splits else "no splits"
         raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {options.split}")
     labels = source.read(path, options)
+    if options.category is not None and not source.selects_category:
+        labels = _of_category(labels, options.category, path)
     if options.problems.log_notes:
         for note in options.problems.notes:
             log.warning("%s: %s", path, note)
     try:
         return labels if options.skeleton is None else labels.mapped(options.skeleton)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from None
+
+
+def _of_category(labels: Labels, category: str, path: Path) -> Labels:
+    if not labels.classes:
+        raise LabelError(f"{path} has no categories to choose from, got category {category!r}: omit it")
+    try:
+        return labels.of_class(category)
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from None
 

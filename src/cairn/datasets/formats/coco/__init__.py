@@ -39,4 +39,4 @@ def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:
     return ()
 
 
-FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write)
+FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write, selects_category=True)
