@@ -57,7 +57,7 @@ def read_analysis(path: Path, options: ReadOptions) -> Labels:
         raise LabelError(
             f"{path} is damaged, or not an analysis file of SLEAP ({type(error).__name__}{reason})"
         ) from None
-    frames = np.flatnonzero(np.isfinite(points).any(axis=(1, 2, 3))).tolist()
+    frames = np.flatnonzero(~np.isnan(points).all(axis=(1, 2, 3))).tolist()
     if not frames:
         raise LabelError(f"{path}: no prediction has a confidence of {options.confidence:g} or more")
     names = extract_frames(frames, _video(video, path, options), path, options)
