@@ -13,7 +13,7 @@ from cairn.datasets.writing import write_labels
 from cairn.errors import CairnError
 from support.made_labels import make_labels
 
-TRIALS = 60
+TRIALS = 40
 FILES = {
     "csv": "p.dlc/labeled-data/clip one/CollectedData_cairn.csv",
     "h5": "p.dlc/labeled-data/clip one/CollectedData_cairn.h5",

@@ -171,7 +171,7 @@ def _image_name(name: str, base: Path, folder: Path, images: Path | None) -> str
 def _duplicate(name: str, first: Path, second: Path) -> str:
     if first == second:
         return f"{second}: {name} occurs twice: list an image once"
-    return f"{second} labels {name}, which {first.name} labels already: set scorer in config.yaml, or give one of the files"
+    return f"{second} labels {name}, which {first.name} labels already: set scorer in config.yaml, or give one file"
 
 
 def _skeleton(joints: Sequence[str], project: Project | None, path: Path) -> Skeleton:

@@ -74,17 +74,17 @@ def _labeled_videos(content: Any) -> list[LabeledVideo]:
     for frame in content.labeled_frames:
         if frame.user_instances or getattr(frame, "is_negative", False):  # negative: the user saw that it is empty
             frames.setdefault(id(frame.video), []).append(frame)
-    names, places = [_video_name(video) for video in content.videos], [_place(video) for video in content.videos]
-    same = {name: {place for other, place in zip(names, places, strict=True) if other == name} for name in names}
-    return [
-        LabeledVideo(
-            video,
-            name if len(same[name]) == 1 else f"{name}-{i}",
-            sorted(frames[id(video)], key=lambda frame: int(frame.frame_idx)),
-        )
-        for i, (video, name) in enumerate(zip(content.videos, names, strict=True), start=1)
-        if id(video) in frames
-    ]
+    places: dict[str, list[str]] = {}  # of each name
+    for video in content.videos:
+        if (place := _place(video)) not in (known := places.setdefault(_video_name(video), [])):
+            known.append(place)
+    videos = []
+    for video in content.videos:
+        if id(video) in frames:
+            name, own = _video_name(video), sorted(frames[id(video)], key=lambda frame: int(frame.frame_idx))
+            number = places[name].index(_place(video)) + 1
+            videos.append(LabeledVideo(video, name if len(places[name]) == 1 else f"{name}-{number}", own))
+    return videos
 
 
 def _numbers(labeled: LabeledVideo) -> list[int]:
