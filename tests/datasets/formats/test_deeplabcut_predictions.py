@@ -49,8 +49,8 @@ def test_confident_keypoints_are_labels_of_frames(tmp_path: Path, suffix: str) -
         assert abs(float(read_image(image.path).mean()) - gray) < 4
     strict = read_labels(path, ReadOptions(frames=tmp_path / "frames", confidence=0.95))
     assert [image.annotation.visibility.tolist() for image in strict] == [[[0, 2]], [[2, 0]]]
+    path.write_text(TEXT.rpartition("3,5,6")[0])
     with pytest.raises(LabelError, match="no prediction has a confidence of 2 or more"):
-        path.write_text(TEXT.rpartition("3,5,6")[0])
         read_labels(path, ReadOptions(confidence=2))
 
 

@@ -7,7 +7,7 @@
     labeled-data,video,img001.png,10.5,20.25,,
 
 Only projects with several animals have the line `individuals`. Older files have the path in one column. Predictions
-have a third column for each body part, `likelihood`, and frame numbers in the place of paths.
+have a third column for each body part, `likelihood`, and frame numbers instead of paths.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def label_files(root: Path, project: Project | None, problems: Problems) -> list
     Args:
         root: Folder of the project.
         project: Its config.yaml; None where there is none, so that all files count.
-        problems: Collects notes of what is left out.
+        problems: Collects notes of what is skipped.
 
     Raises:
         LabelError: There are none.
@@ -65,7 +65,7 @@ def _of_videos(files: list[LabelFile], project: Project, problems: Problems) -> 
         return files
     if others := [file.folder.name for file in files if file not in kept]:
         problems.note(
-            f"folders of labeled-data that are not in video_sets of {project.path.name} are left out", listed(others)
+            f"folders of labeled-data that are not in video_sets of {project.path.name} are skipped", listed(others)
         )
     return kept
 
@@ -82,8 +82,8 @@ def _of_scorer(files: Sequence[LabelFile], project: Project, problems: Problems)
         )
     if others:
         problems.note(
-            f"labels of other scorers than {project.scorers[0]} of {project.path.name} are left out", listed(others)
+            f"labels of other scorers than {project.scorers[0]} of {project.path.name} are skipped", listed(others)
         )
     if folders := {file.folder.name for file in files} - {file.folder.name for file in kept}:
-        problems.note(f"folders without labels of {project.scorers[0]} are left out", listed(sorted(folders)))
+        problems.note(f"folders without labels of {project.scorers[0]} are skipped", listed(sorted(folders)))
     return kept

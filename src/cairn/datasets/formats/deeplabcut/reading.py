@@ -82,7 +82,7 @@ def _project_sheets(root: Path, project: Project | None, problems: Problems) -> 
             "corrects it"
         )
     if others:
-        problems.note("label files with another scorer in the header than in the name are left out", listed(others))
+        problems.note("label files with another scorer in the header than in the name are skipped", listed(others))
     return sheets
 
 
@@ -155,7 +155,7 @@ def _joints(
             f"{path}: its body parts {listed(present)} are none of those of {project.path}: {listed(project.joints)}"
         )
     if others:
-        problems.note("body parts that config.yaml does not list are left out", listed(others))
+        problems.note("body parts that config.yaml does not list are skipped", listed(others))
     return project.joints
 
 
