@@ -176,6 +176,8 @@ def test_the_videos_of_the_file_are_read(tmp_path: Path) -> None:
     two_videos(tmp_path, "a.avi", "sub/a.avi").save(str(tmp_path / "bugs.slp"))
     result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
     assert [image.groups for image in result] == [("video a.avi-1",), ("video a.avi-2",)]
+    (tmp_path / "images").mkdir()
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "images"))
     assert [round(float(read_image(image.path).mean()) / 20) for image in result] == [2, 7]
 
 

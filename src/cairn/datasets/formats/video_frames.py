@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cairn.datasets.formats.format import ReadOptions
+from cairn.datasets.image_files import locate_images
+from cairn.datasets.problems import Problems
 from cairn.errors import LabelError, VideoError
 from cairn.media.images import write_image
 from cairn.media.video import open_video
@@ -45,6 +47,26 @@ def folder_name(video: str) -> str:
     """Returns a video's name, of any operating system, as the name of a folder."""
     name = video.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].replace("\0", "").strip()
     return "video" if name in ("", ".", "..") else name[:MAX_NAME]
+
+
+def find_video(name: str, path: Path, options: ReadOptions) -> Path | None:
+    """Returns the file of a video, whose name may be of another machine; None where there is none.
+
+    Unlike images, a video is also searched beside the label file where that has a folder `images/`.
+
+    Args:
+        name: Name of the video in the label file.
+        path: The label file.
+        options: Options of the reader.
+
+    Raises:
+        LabelError: The name leaves the folder.
+    """
+    for folder in (None, path.parent) if options.images is None else (options.images,):
+        (file,) = locate_images([name], path, folder, Problems(), missing_ok=True, records=["video"])
+        if file is not None and file.is_file():
+            return file
+    return None
 
 
 def extract_frames(numbers: Sequence[int], video: Path, path: Path, options: ReadOptions) -> list[str | None]:

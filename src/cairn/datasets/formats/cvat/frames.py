@@ -7,8 +7,7 @@ from pathlib import Path
 
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.stems import locate_stems
-from cairn.datasets.formats.video_frames import extract_frames
-from cairn.datasets.image_files import locate_images
+from cairn.datasets.formats.video_frames import extract_frames, find_video
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 
@@ -27,7 +26,7 @@ def frame_images(numbers: Sequence[int], video: str | None, path: Path, options:
     """
     stems = [f"frame_{number:06d}" for number in numbers]
     found = locate_stems(stems, path, options.images, Problems(skip=True))
-    if not any(found) and video is not None and (file := _video(video, path, options)) is not None:
+    if not any(found) and video is not None and (file := find_video(video, path, options)) is not None:
         return extract_frames(numbers, file, path, options)
     where = f"its images are frames of {video or 'a video'}"
     for i, image in enumerate(found):
@@ -38,8 +37,3 @@ def frame_images(numbers: Sequence[int], video: str | None, path: Path, options:
                     "video with --images"
                 )
     return [None if image is None else str(image.absolute()) for image in found]
-
-
-def _video(name: str, path: Path, options: ReadOptions) -> Path | None:
-    (file,) = locate_images([name], path, options.images, Problems(skip=True), missing_ok=True, records=["video"])
-    return file if file is not None and file.is_file() else None

@@ -20,10 +20,8 @@ from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.hdf5 import read_array
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
-from cairn.datasets.formats.video_frames import extract_frames, folder_name
-from cairn.datasets.image_files import locate_images
+from cairn.datasets.formats.video_frames import extract_frames, find_video, folder_name
 from cairn.datasets.labels import Labels
-from cairn.datasets.problems import Problems
 from cairn.errors import LabelError, MissingExtra, SkeletonError
 
 AXES = ("frame", "track", "node", "xy")
@@ -110,9 +108,9 @@ def _video(name: str, path: Path, options: ReadOptions) -> Path:
     """The file of the video, whose name may be of another machine."""
     if not name.strip():
         raise LabelError(f"{path} names no video: convert the .slp that it was exported from")
-    (file,) = locate_images([name], path, options.images, Problems(), missing_ok=True, records=["video"])
-    if file is None or not file.is_file():
-        raise LabelError(f"{path}: no video at {file or name}: give its folder with --images")
+    file = find_video(name, path, options)
+    if file is None:
+        raise LabelError(f"{path}: no video at {name}: give its folder with --images")
     return file
 
 

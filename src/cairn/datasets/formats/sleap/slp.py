@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
-from cairn.datasets.formats.video_frames import folder_name, frames_folder, last_number
+from cairn.datasets.formats.video_frames import find_video, folder_name, frames_folder, last_number
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
@@ -173,9 +173,9 @@ def _video_files(videos: Sequence[LabeledVideo], path: Path, options: ReadOption
             files.append(path)
             continue
         try:
-            (file,) = locate_images([str(name)], path, options.images, Problems(), missing_ok=True, records=["video"])
-            if file is None or not file.is_file():
-                raise LabelError(f"{path}: no video at {file or name}: give its folder with --images")
+            file = find_video(str(name), path, options)
+            if file is None:
+                raise LabelError(f"{path}: no video at {name}: give its folder with --images")
             other = owners.setdefault(file.resolve(), str(name))
             if other != str(name):
                 raise LabelError(
