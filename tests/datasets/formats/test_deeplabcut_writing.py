@@ -11,6 +11,7 @@ from cairn.datasets.formats.deeplabcut import read_deeplabcut, write_deeplabcut
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
+from cairn.datasets.writing import form_by_name
 from cairn.errors import OutputError
 from cairn.media.images import read_image, write_image
 from cairn.structures.annotation import Annotation
@@ -184,3 +185,10 @@ def test_a_failed_write_leaves_nothing_half(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot write"):
         write_deeplabcut(labels, tmp_path / "p")
     assert not list((tmp_path / "p").rglob("*"))
+
+
+def test_the_format_of_a_folder_is_known_by_its_suffix(tmp_path: Path) -> None:
+    for name, form in (("p.dlc", "deeplabcut"), ("p", "yolo")):
+        assert form_by_name(tmp_path / name) == form
+        (tmp_path / name).mkdir()
+        assert form_by_name(tmp_path / name) == form

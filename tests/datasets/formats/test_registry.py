@@ -83,7 +83,7 @@ def test_a_new_format_has_the_options_of_the_others(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match=r"unknown format: expected .*COCO"):
         read_labels(path)
     with pytest.raises(
-        OutputError, match=r"cannot determine the format of .*: expected .*a folder \(yolo\), .*\.json \(coco\)"
+        OutputError, match=r"cannot determine the format of .*: expected a folder \(yolo\), .*\.json \(coco\)"
     ):
         form_by_name(path)
 

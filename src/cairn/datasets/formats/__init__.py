@@ -35,8 +35,8 @@ __all__ = ["FORMATS", "Format", "ReadOptions"]
 
 # In the order in which `sniff` is asked.
 FORMATS: tuple[Format, ...] = (
-    deeplabcut.FORMAT,
     yolo.FORMAT,
+    deeplabcut.FORMAT,
     sleap.FORMAT,
     cvat.FORMAT,
     labelme.FORMAT,

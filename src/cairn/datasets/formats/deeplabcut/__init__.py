@@ -35,7 +35,7 @@ def _sniff(path: Path) -> bool:
 FORMAT = Format(
     "deeplabcut",
     "DeepLabCut's CollectedData or predictions (.csv, .h5) or its project",
-    (".dlc",),
+    (".dlc", ""),
     _sniff,
     read_deeplabcut,
     write_deeplabcut,
