@@ -13,6 +13,7 @@ from cairn.datasets.formats.deeplabcut.label_files import PREFIX, label_files, l
 from cairn.datasets.formats.deeplabcut.predictions import confident_rows
 from cairn.datasets.formats.deeplabcut.sheet import UNIQUE, Sheet, make_sheet
 from cairn.datasets.formats.format import ReadOptions, exists
+from cairn.datasets.formats.hdf5 import check_readable
 from cairn.datasets.formats.instances import Instance, ListedImage, collect
 from cairn.datasets.formats.video_frames import last_number
 from cairn.datasets.formats.yaml_file import SUFFIXES
@@ -36,6 +37,8 @@ def read_deeplabcut(path: Path, options: ReadOptions) -> Labels:
     problems, project = options.problems, find_project(path)
     is_project = path.is_dir() or path.suffix.lower() in SUFFIXES
     root = path if path.is_dir() else path.parent
+    if path.suffix.lower() == ".h5":
+        check_readable([path])
     sheets = _project_sheets(root, project, problems) if is_project else [(path, _given_sheet(path, project, options))]
     joints = _joints(sheets, project, path, problems)
     sheets = [(file, _with_individuals(sheet, project)) for file, sheet in sheets]
@@ -69,7 +72,9 @@ def read_deeplabcut(path: Path, options: ReadOptions) -> Labels:
 def _project_sheets(root: Path, project: Project | None, problems: Problems) -> list[tuple[Path, Sheet]]:
     sheets: list[tuple[Path, Sheet]] = []
     others: list[str] = []
-    for entry in label_files(root, project, problems):
+    entries = label_files(root, project, problems)
+    check_readable([path for entry in entries for path in entry.paths if path.suffix == ".h5"])
+    for entry in entries:
         file, sheet = _one_of(entry.paths, (entry.scorer,), problems)
         sheet = _without_confidence(sheet, file, problems)
         if project is not None and project.scorers and comparable(sheet.scorer) not in project.scorers:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
-from cairn.datasets.formats.hdf5 import read_array
+from cairn.datasets.formats.hdf5 import check_readable, read_array
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.video_frames import extract_frames, find_video, folder_name
 from cairn.datasets.labels import Labels
@@ -42,6 +42,7 @@ def read_analysis(path: Path, options: ReadOptions) -> Labels:
         import h5py
     except ImportError:
         raise MissingExtra("h5py", "io") from None
+    check_readable([path])
     try:
         with h5py.File(path) as file:
             joints, tracks = _texts(file, "node_names"), _texts(file, "track_names")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
+from cairn.datasets.formats.hdf5 import check_readable
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.video_frames import find_video, folder_name, frames_folder, last_number
 from cairn.datasets.image_files import locate_images
@@ -43,6 +44,7 @@ def read_slp(path: Path, options: ReadOptions) -> Labels:
         import sleap_io
     except ImportError:
         raise MissingExtra("sleap-io", "io") from None
+    check_readable([path])
     try:
         content = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # its type depends on how the file is damaged
