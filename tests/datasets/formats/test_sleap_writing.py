@@ -91,3 +91,13 @@ def test_what_is_lost_is_told(tmp_path: Path) -> None:
     lost = " | ".join(write_slp(replace(labels, images=images, classes=("a", "b")), tmp_path / "a.slp"))
     parts = ("crowd regions", "frame number", "name of their video", "subject", "class", "renumbered")
     assert not [part for part in parts if part.rstrip("s") not in lost]
+
+
+def test_an_image_with_regions_to_ignore_alone_is_reported(tmp_path: Path) -> None:
+    labels = make_labels(tmp_path)
+    image = labels.images[0]
+    crowd = replace(image.annotation, crowd=np.ones(len(image.annotation), bool))
+    labels = replace(labels, images=(replace(image, annotation=crowd), *labels.images[1:]))
+    lost = write_slp(labels, tmp_path / "a.slp")
+    assert "1 images whose instances have no keypoints are unlabeled in SLEAP, and not read back" in lost
+    assert len(read_sleap(tmp_path / "a.slp", ReadOptions())) == len(labels) - 1

@@ -106,6 +106,8 @@ def _lost_frame(image: LabeledImage) -> list[str]:
     if any(group.startswith("subject ") for group in image.groups):
         lost.append("images lose their subject: SLEAP has no field for it")
     rows = image.annotation
+    if len(rows) and not rows.labeled.any():
+        lost.append("images whose instances have no keypoints are unlabeled in SLEAP, and not read back")
     lost += ["instances without keypoints are skipped: SLEAP has no boxes"] * int((~rows.labeled & ~rows.crowd).sum())
     if rows.classes is not None:
         lost += ["instances lose their class: SLEAP has no field for it"] * len(rows)
