@@ -136,12 +136,12 @@ def size_rows(check: Check) -> list[tuple[str, ...]]:
 def _statistics(labels: Labels) -> dict[str, Any]:
     """Counts and sizes (in pixels) of a set."""
     sides = np.array([max(image.size) for image in labels], dtype=np.float64)
-    rows = [image.annotation[image.annotation.labeled] for image in labels]
-    instances = np.concatenate([np.zeros(0), *(r.boxes[:, 2:].max(axis=1, initial=0) for r in rows)])
+    labeled = labels.instances[labels.instances.annotation.labeled]
+    instances = labeled.annotation.boxes[:, 2:].max(axis=1, initial=0).astype(np.float64)
     return {
         "images": len(labels),
         "instances": len(instances),
-        "max_instances_per_image": max((len(r) for r in rows), default=0),
+        "max_instances_per_image": int(np.bincount(labeled.images).max(initial=0)),
         **({"classes": instances_of(labels)} if labels.classes else {}),
         "joints": dict(zip(labels.skeleton.joints, joint_counts(labels).tolist(), strict=True)),
         "occluded": dict(zip(labels.skeleton.joints, occluded_counts(labels).tolist(), strict=True)),
