@@ -67,3 +67,44 @@ def test_hypotheses_are_single_pairs_all_pairs_and_sides_of_limbs() -> None:
         (0,), (1,), (2,), (3,), (0, 1, 2, 3), (0, 3), (1, 2), (0, 1, 3), (0, 1, 2)
     }  # fmt: skip
     assert dict(hypotheses(PERSON))[(2,)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_search_equals_a_comparison_with_all_instances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates that cannot reach the evidence are left out early; none of those that can is lost."""
+    monkeypatch.setattr("cairn.datasets.checks.swaps.COARSE", 40)
+    monkeypatch.setattr("cairn.datasets.checks.swaps.BLOCK", 100)
+    points = animals(150, seed=3)
+    points[np.random.default_rng(1).random(points.shape[:2]) < 0.1] = np.nan
+    for row, pairs in ((4, (0,)), (70, (1,)), (71, (0, 1))):
+        points[row] = swapped(points[row], ANIMAL, *pairs)
+    expected: dict[int, float] = {}
+    tried = list(hypotheses(ANIMAL))
+    for pairs, joints in tried:
+        for row in range(len(points)):
+            ends = [end for pair in pairs for end in ANIMAL.flip_pairs[pair]]
+            count = int(np.isfinite(points[row, joints, 0]).sum())
+            if count >= 4 and np.isfinite(points[row, ends]).all():
+                before = fifth(points[row, joints], points[:, joints], row)
+                after = fifth(swapped(points[row], ANIMAL, *pairs)[joints], points[:, joints], row)
+                evidence = (2 * count - 4) * np.log(before / after)
+                expected[row] = max(expected.get(row, -np.inf), evidence)
+    limit = np.clip(np.log(len(tried) * len(points)), 4, 8)
+    found = swaps(points, ANIMAL)
+    assert {swap.row for swap in found} == {row for row, evidence in expected.items() if evidence >= limit}
+    assert {4, 70, 71} <= {swap.row for swap in found}
+    for swap in found:
+        assert swap.evidence == pytest.approx(expected[swap.row], abs=0.05)
+
+
+def fifth(shape: np.ndarray, others: np.ndarray, row: int) -> float:
+    """Distance of a shape to the fifth nearest of the others, but for that of its own row."""
+    own, result = np.isfinite(shape[:, 0]), []
+    for number, other in enumerate(others):
+        both = own & np.isfinite(other[:, 0])
+        if number == row or both.sum() < max(0.75 * own.sum(), 4):
+            continue
+        z, w = (points[both] @ [1, 1j] for points in (shape, other))
+        z, w = z - z.mean(), w - w.mean()
+        similar = abs(np.vdot(z, w)) ** 2 / (np.vdot(z, z).real * np.vdot(w, w).real)
+        result.append(np.sqrt(max(0.0, 1 - similar) / max(1, both.sum() - 2)))
+    return max(sorted(result)[4], 0.005)

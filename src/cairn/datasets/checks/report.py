@@ -33,6 +33,9 @@ LEVELS: dict[Level, str] = {"error": "ERROR", "warning": "warning", "info": "inf
 MAX_LISTED = 50
 """Suspicious annotations that the page lists."""
 
+MAX_CASES = 1000
+"""Cases of a finding, and suspicious annotations, that check.json lists."""
+
 
 def write_check(check: Check, folder: Path) -> list[Path]:
     """Writes FILES into the folder and returns the paths of the written files.
@@ -81,7 +84,7 @@ def prepare_check_folder(folder: Path) -> Path:
 
 
 def content(check: Check) -> dict[str, Any]:
-    """Returns the content of check.json."""
+    """Returns the content of check.json: of each finding the number of cases, and the first MAX_CASES of them."""
     skeleton = next(iter(check.sets.values())).skeleton
     return {
         "status": check.status,
@@ -89,10 +92,16 @@ def content(check: Check) -> dict[str, Any]:
         "skeleton": skeleton.to_dict(),
         "sets": {name: _statistics(labels) for name, labels in check.sets.items()},
         "findings": [
-            {"level": entry.level, "kind": entry.kind, "line": entry.line, "cases": list(entry.cases)}
+            {
+                "level": entry.level,
+                "kind": entry.kind,
+                "line": entry.line,
+                "count": len(entry.cases),
+                "cases": list(entry.cases[:MAX_CASES]),
+            }
             for entry in check.findings
         ],
-        "suspicious_annotations": [annotation.to_dict() for annotation in check.suspicious],
+        "suspicious_annotations": [annotation.to_dict() for annotation in check.suspicious[:MAX_CASES]],
     }
 
 

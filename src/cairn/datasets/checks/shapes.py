@@ -73,12 +73,14 @@ def squared_distances(shapes: Shapes, others: Shapes) -> tuple[NDArray[np.float3
     # The product and the squared norms are centered, each times the number of common joints. All in place: new arrays
     # of this size cost more than the arithmetic.
     term = np.empty_like(real)
-    for product, signs in ((real, ((x, other_x, -1), (y, other_y, -1))), (imaginary, ((y, other_x, -1), (x, other_y, 1)))):
-        product *= common
-        for one, other, sign in signs:
-            np.multiply(one, other, out=term)
-            (np.add if sign > 0 else np.subtract)(product, term, out=product)
-        product *= product
+    real *= common
+    real -= np.multiply(x, other_x, out=term)
+    real -= np.multiply(y, other_y, out=term)
+    imaginary *= common
+    imaginary -= np.multiply(y, other_x, out=term)
+    imaginary += np.multiply(x, other_y, out=term)
+    real *= real
+    imaginary *= imaginary
     real += imaginary
     for norm, first, second in ((square, x, y), (other_square, other_x, other_y)):
         norm *= common

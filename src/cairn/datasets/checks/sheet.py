@@ -29,7 +29,9 @@ def example_sheet(check: Check, count: int = MAX_TILES) -> NDArray[np.uint8]:
     name, labels = next(iter(check.sets.items()))
     labeled = labels.instances[labels.instances.annotation.labeled]
     sample = labeled[np.sort(np.random.default_rng(0).permutation(len(labeled))[:count])]
-    return _sheet(check, [(name, i, row, ()) for i, row in zip(sample.images.tolist(), sample.rows.tolist(), strict=True)])
+    return _sheet(
+        check, [(name, i, row, ()) for i, row in zip(sample.images.tolist(), sample.rows.tolist(), strict=True)]
+    )
 
 
 def suspicious_sheet(check: Check, count: int = MAX_TILES) -> NDArray[np.uint8]:

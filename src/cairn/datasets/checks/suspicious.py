@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,11 +57,14 @@ class SuspiciousAnnotation:
         }
 
 
-def suspicious_annotations(sets: Mapping[str, Labels]) -> list[SuspiciousAnnotation]:
+def suspicious_annotations(
+    sets: Mapping[str, Labels], progress: Callable[[int, int], None] | None = None
+) -> list[SuspiciousAnnotation]:
     """Returns the suspicious annotations of all sets, judged together: swaps, then outliers, by decreasing score.
 
     Args:
         sets: Labels by name, in the joints of the first.
+        progress: Called with the number of steps done, and their total.
     """
     skeleton = next(iter(sets.values())).skeleton
     names, tables = list(sets), [labels.instances[labels.instances.annotation.labeled] for labels in sets.values()]
@@ -76,7 +79,7 @@ def suspicious_annotations(sets: Mapping[str, Labels]) -> list[SuspiciousAnnotat
         return SuspiciousAnnotation(kind, name, image, row, sets[name].images[image].path.name, marked, score, reason)
 
     result = []
-    for swap in swaps(keypoints, skeleton):
+    for swap in swaps(keypoints, skeleton, progress):
         pairs = [skeleton.flip_pairs[pair] for pair in swap.pairs]
         if len(pairs) == len(skeleton.flip_pairs) > 1:
             which = "all left and right joints"

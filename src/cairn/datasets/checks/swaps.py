@@ -1,16 +1,16 @@
 """Left-right swaps: instances that are far more likely with some flip pairs exchanged.
 
 The likelihood is estimated from the other instances of the data set. Shapes are compared by the full Procrustes
-distance, which is invariant to translation, scale and rotation but not to reflection (Dryden and Mardia, Statistical
-Shape Analysis, 2016, section 4.2). The density at a shape is inversely proportional to d^D, with the distance d to its
-fifth nearest neighbor and the dimension D of the shapes. D log(d / d') is then the log likelihood ratio of an instance
-whose distance falls from d to d' when joints are exchanged. A shape consists of the joints near the exchanged ones:
-with all joints of a body it would have too many dimensions for near neighbors.
+distance, which tells a shape from its reflection (`cairn.datasets.checks.shapes`). The density at a shape is inversely
+proportional to d^D, with the distance d to its fifth nearest neighbor and the dimension D of the shapes. D log(d / d')
+is then the log likelihood ratio of an instance whose distance falls from d to d' when joints are exchanged. A shape
+consists of the joints near the exchanged ones: with all joints of a body it would have too many dimensions for near
+neighbors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -76,19 +76,24 @@ class Swap:
     evidence: float
 
 
-def swaps(keypoints: NDArray[Any], skeleton: Skeleton) -> list[Swap]:
+def swaps(
+    keypoints: NDArray[Any], skeleton: Skeleton, progress: Callable[[int, int], None] | None = None
+) -> list[Swap]:
     """Returns the most likely swap of each instance with sufficient evidence, by decreasing evidence.
 
     Args:
         keypoints: (N, K, 2) in pixels; NaN where not labeled.
         skeleton: The K joints.
+        progress: Called with the number of flip pairs and groups of them that are tried, and how many there are.
     """
     order = np.random.default_rng(0).permutation(len(keypoints))
     best: dict[int, Swap] = {}
     candidates = list(hypotheses(skeleton))
     min_evidence = float(np.clip(np.log(max(1, len(candidates) * len(keypoints))), MIN_EVIDENCE, MAX_EVIDENCE))
     samples: dict[tuple[int, ...], _Sample] = {}
-    for pairs, joints in candidates:
+    for number, (pairs, joints) in enumerate(candidates):
+        if progress:
+            progress(number + 1, len(candidates))
         if tuple(joints) not in samples:
             samples[tuple(joints)] = _Sample.of(keypoints[:, joints], order)
         sample = samples[tuple(joints)]
@@ -181,8 +186,9 @@ class _Sample:
         place = np.full(len(shapes.x), len(others))  # of a row among the others
         place[others] = np.arange(len(others))
         step = max(1, BLOCK // len(others))
+        squared_distance = np.empty(len(rows))
 
-        def nearest(start: int) -> NDArray[np.float32]:
+        def measure(start: int) -> None:
             block = rows[start : start + step]
             squared, common = squared_distances(shapes[block], there)
             enough = np.maximum(MIN_SHARED * self.count[block], min(MIN_JOINTS, shapes.x.shape[1]))
@@ -192,12 +198,17 @@ class _Sample:
             squared += np.multiply(few, np.float32(FAR), out=common)
             own = np.flatnonzero(place[block] < len(others))
             squared[own, place[block[own]]] = FAR
-            return np.partition(squared, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
+            squared_distance[start : start + step] = np.partition(squared, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
 
-        with ThreadPoolExecutor(available_cores()) as pool:
-            squared = np.concatenate(list(pool.map(nearest, range(0, len(rows), step)))).astype(np.float64)
-        distance = np.sqrt(np.maximum(squared, 0))
-        return np.where(squared < FAR / 2, np.maximum(distance, MIN_DISTANCE), np.inf)
+        def measure_all(starts: range) -> None:
+            for start in starts:
+                measure(start)
+
+        starts, cores = range(0, len(rows), step), available_cores()
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(measure_all, (starts[first::cores] for first in range(cores))))
+        distance = np.sqrt(np.maximum(squared_distance, 0))
+        return np.where(squared_distance < FAR / 2, np.maximum(distance, MIN_DISTANCE), np.inf)
 
 
 def _exchanged(skeleton: Skeleton, pairs: tuple[int, ...]) -> list[int]:
