@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.instances import Instances
 from cairn.errors import LabelError
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
@@ -71,6 +73,11 @@ class Labels:
 
     def __iter__(self) -> Iterator[LabeledImage]:
         return iter(self.images)
+
+    @cached_property
+    def instances(self) -> Instances:
+        """All instances in one table, which is a copy."""
+        return Instances.of([image.annotation for image in self.images], len(self.skeleton))
 
     @property
     def splits(self) -> tuple[str, ...]:
