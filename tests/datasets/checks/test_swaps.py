@@ -70,7 +70,7 @@ def test_hypotheses_are_single_pairs_all_pairs_and_sides_of_limbs() -> None:
 
 
 def test_the_search_equals_a_comparison_with_all_instances(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates that cannot reach the evidence are left out early; none of those that can is lost."""
+    """Candidates that cannot reach the evidence are skipped early; none of those that can is lost."""
     monkeypatch.setattr("cairn.datasets.checks.swaps.COARSE", 40)
     monkeypatch.setattr("cairn.datasets.checks.swaps.BLOCK", 100)
     points = animals(150, seed=3)
