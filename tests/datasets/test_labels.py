@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cairn.datasets.formats.instances import Instance, ListedImage, collect
+from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton
 
 SKELETON = Skeleton("animal", ("nose", "tail"))
@@ -38,3 +40,17 @@ def test_labels_keep_the_classes_of_their_instances(tmp_path: Path) -> None:
     one = collect(both, SKELETON, tmp_path / "labels", None, listed, classes=("cat",))
     assert one.classes == ()
     assert one.images[0].annotation.classes is None
+
+
+def test_one_class_is_selected_and_all_images_stay(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.touch()
+    listed = [ListedImage(str(path), (8, 8)) for path in paths]
+    instances = [instance(paths[0]), instance(paths[0], 1), instance(paths[1], 1)]
+    labels = collect(instances, SKELETON, tmp_path / "labels", None, listed, classes=("cat", "dog"))
+    cats = labels.of_class("cat")
+    assert [len(image.annotation) for image in cats] == [1, 0]
+    assert cats.classes == ()
+    with pytest.raises(LabelError, match="no category 'cow': expected one of cat, dog"):
+        labels.of_class("cow")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, most_similar, read_signatures
+from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, group_similar, read_signatures
 from cairn.media.images import write_image
 
 
@@ -49,16 +49,6 @@ def test_uniform_images_are_compared_by_pixels_and_damaged_ones_not_at_all(tmp_p
     assert signatures.sizes == ((20, 30), (20, 30), (20, 30), (30, 20), (0, 0), (0, 0))
 
 
-@given(st.integers(1, 40), st.integers(1, 3000), st.integers(0, 99))
-def test_most_similar_equals_brute_force(count: int, others: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    a, b = rng.normal(size=(count, 4)).astype(np.float32), rng.normal(size=(others, 4)).astype(np.float32)
-    index, value = most_similar(a, b)
-    expected = a.astype(np.float64) @ b.T.astype(np.float64)
-    assert value == pytest.approx(expected.max(axis=1), abs=1e-5)
-    assert expected[np.arange(count), index] == pytest.approx(expected.max(axis=1), abs=1e-5)
-
-
 @given(st.lists(st.lists(st.integers(0, 29), min_size=1, max_size=4), max_size=25), st.integers(0, 99))
 def test_groups_are_connected_components(groups: list[list[int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -80,10 +70,12 @@ def test_groups_are_connected_components(groups: list[list[int]], seed: int) -> 
     assert (np.diff(first) > 0).all() if len(first) > 1 else True
 
 
-def test_more_images_than_fit_in_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cairn.datasets.similarity.BLOCK", 4)
-    directions = np.array([0, 1, 2, 3, 4, 5, 0, 7, 8, 3, 0])
-    signatures = Signatures(
-        np.eye(16, dtype=np.float32)[directions], tuple(bytes([i]) for i in range(11)), ((1, 1),) * 11, {}
-    )
-    assert group_similar(signatures).tolist() == [0, 1, 2, 3, 4, 5, 0, 6, 7, 3, 0]
+def test_progress_counts_every_image(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(40)]
+    write_image(paths[39], scene(1))
+    done: list[int] = []
+    signatures = read_signatures(paths, done.append)
+    assert done == sorted(done)
+    assert done[-1] == 40
+    assert sorted(signatures.unreadable) == list(range(39))
+    assert np.linalg.norm(signatures.thumbnails, axis=1) == pytest.approx([0] * 39 + [1], abs=1e-5)

@@ -99,6 +99,7 @@ def test_a_running_run_keeps_its_files_before_they_exist(tmp_path: Path) -> None
         ("another-machine:1:1f", True),
         (7, False),
     ],
+    ids=["this process", "a process that ended", "another machine", "no record"],
 )
 @pytest.mark.skipif(os.name == "nt", reason="this system does not say whether a process runs")
 def test_a_run_that_was_killed_keeps_no_file_that_it_did_not_write(tmp_path: Path, run: object, running: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ class CheckReport:
         return self.result.suspicious
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values, as check.json has it."""
+        """The report as JSON values, as check.json has it; `findings` and `suspects` have all cases."""
         from cairn.datasets.checks.report import content
 
         return content(self.result)
@@ -143,8 +144,9 @@ def _read(files: list[Path], options: ReadOptions, skeleton: str | None) -> tupl
     joints = load_skeleton(skeleton) if skeleton else None
     sets: dict[str, Any] = {}
     skipped: dict[str, list[str]] = {}
-    for file in files:
-        name = str(file) if [other.name for other in files].count(file.name) > 1 else file.name
+    names = [file.name or file.resolve().name for file in files]
+    for file, own_name in zip(files, names, strict=True):
+        name = str(file) if names.count(own_name) > 1 else own_name
         problems = Problems(skip=True)
         labels = read_labels(file, replace(options, skeleton=joints, missing_ok=True, problems=problems))
         sets.update(_by_split(name, labels))
@@ -169,4 +171,6 @@ def _by_split(name: str, labels: Labels) -> dict[str, Labels]:
 def _checked(sets: dict[str, Any], skipped: dict[str, list[str]], progress: Progress | None) -> CheckReport:
     from cairn.datasets.checks.check import check as find
 
-    return CheckReport(find(sets, counter(progress, "reading", sum(map(len, sets.values()))), skipped))
+    reading = counter(progress, "reading", sum(map(len, sets.values())))
+    comparing = None if progress is None else partial(progress, "comparing")
+    return CheckReport(find(sets, reading, skipped, comparing))

@@ -95,8 +95,10 @@ def convert(
             XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC or Cairn's tables; or mmpose's
             dataset_info (.py), where `target` is a .toml.
         target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT,
-            .label_studio.json, a folder .labelme, .toml for the skeleton alone.
-        to: Format of `target`: coco, yolo, csv, parquet, cvat, labelme, label_studio or toml. Default: by its name.
+            .label_studio.json, .slp, a folder .labelme or .dlc (DeepLabCut), .toml for the skeleton
+            alone.
+        to: Format of `target`: coco, yolo, csv, parquet, cvat, labelme, label_studio, sleap, deeplabcut or toml.
+            Default: by its name.
         images: Folder of the images. Default: where the annotation tool puts them.
         skeleton: Name of a skeleton, .toml, or mmpose's .py: joints by name, limbs, flip pairs, sigmas.
         skip_bad: Whether to skip records that cannot be used.
@@ -163,7 +165,7 @@ def _converted(source: Path, target: Path, options: _Options) -> Conversion:
     given = read_skeleton(options.skeleton) if options.skeleton else None
     only_skeleton = options.form == "toml"
     problems = options.reading.problems
-    with _frames_folder(target, keep=options.form not in ("yolo", "toml")) as frames:
+    with _frames_folder(target, keep=options.form not in ("yolo", "deeplabcut", "toml")) as frames:
         labels = read_labels(source, replace(options.reading, skeleton=given, frames=frames))
         labels = labels if only_skeleton else _checked(labels, source, options)
         part = _part(labels, source, target, options)
@@ -236,7 +238,7 @@ def _part(labels: Labels, source: Path, target: Path, options: _Options) -> str 
 def _frames_folder(target: Path, keep: bool) -> Iterator[Path]:
     """Yields a folder for frames that are extracted from videos.
 
-    A YOLO folder has copies of its images, so that the extracted frames need not be kept.
+    Folders of YOLO and DeepLabCut have copies of their images, so that the extracted frames need not be kept.
     """
     with ExitStack() as cleanup:
         if not keep:

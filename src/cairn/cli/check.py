@@ -53,7 +53,7 @@ def check(
     from cairn.files import unused_folder
 
     show_log(API)
-    folder = out or unused_folder(f"check-{labels[0].stem}")
+    folder = out or unused_folder(f"check-{labels[0].stem or labels[0].resolve().name}")
     with bars() as progress:
         report = validate(
             labels,

@@ -29,6 +29,8 @@ class Format(StrEnum):
     CVAT = "cvat"
     LABELME = "labelme"
     LABEL_STUDIO = "label_studio"
+    SLEAP = "sleap"
+    DEEPLABCUT = "deeplabcut"
     TOML = "toml"
 
 
@@ -46,8 +48,8 @@ def convert(
         Path,
         typer.Argument(
             metavar="TARGET",
-            help=".json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT, .label_studio.json, a folder "
-            ".labelme, .toml for the skeleton alone.",
+            help=".json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT, .label_studio.json, .slp, a "
+            "folder .labelme or .dlc (DeepLabCut), .toml for the skeleton alone.",
         ),
     ],
     to: Annotated[Format | None, typer.Option(help="Format of TARGET. [by its name]", show_default=False)] = None,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.instances import Instances
 from cairn.errors import LabelError
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
@@ -72,6 +74,11 @@ class Labels:
     def __iter__(self) -> Iterator[LabeledImage]:
         return iter(self.images)
 
+    @cached_property
+    def instances(self) -> Instances:
+        """All instances in one table, which is a copy."""
+        return Instances.of([image.annotation for image in self.images], len(self.skeleton))
+
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the splits that the images belong to, in order; empty where the labels state none."""
@@ -81,6 +88,24 @@ class Labels:
     def of_split(self, split: str) -> Labels:
         """Returns the labels of the images of one split."""
         return replace(self, images=tuple(image for image in self.images if image.split == split))
+
+    def of_class(self, name: str) -> Labels:
+        """Returns the labels with the instances of one class alone; all images are kept.
+
+        Raises:
+            LabelError: There is no such class.
+        """
+        if name not in self.classes:
+            known = ", ".join(self.classes[:MAX_NAMES]) or "no categories"
+            raise LabelError(f"there is no category {name!r}: expected one of {known}")
+        index = self.classes.index(name)
+
+        def selected(annotation: Annotation) -> Annotation:
+            assert annotation.classes is not None
+            return replace(annotation[annotation.classes == index], classes=None)
+
+        images = tuple(replace(image, annotation=selected(image.annotation)) for image in self.images)
+        return replace(self, images=images, classes=())
 
     def mapped(self, skeleton: Skeleton) -> Labels:
         """Returns the same labels in the joints of another skeleton, matched by name.

@@ -54,6 +54,8 @@ def read_labels(
         labels = source.read(path, options)
     if options.exclude is not None:
         labels = _without_excluded(labels, path, options)
+    if options.category is not None and not source.selects_category:
+        labels = _of_category(labels, options.category, path)
     if options.problems.log_notes:
         for note in options.problems.notes:
             log.warning("%s: %s", path, note)
@@ -90,6 +92,15 @@ def _without_excluded(labels: Labels, path: Path, options: ReadOptions) -> Label
     if options.problems.log_notes:
         log.info("%s: %d of %d images are excluded by %s", path, len(labels) - len(kept), len(labels), options.exclude)
     return kept
+
+
+def _of_category(labels: Labels, category: str, path: Path) -> Labels:
+    if not labels.classes:
+        raise LabelError(f"{path} has no categories to choose from, got category {category!r}: omit it")
+    try:
+        return labels.of_class(category)
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from None
 
 
 def detect_format(path: Path, formats: Sequence[Format] = FORMATS) -> Format:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def split(
         raise LabelError(f"{len(labels)} labeled images cannot be split into training and validation sets: give --val")
     group = image_groups(labels, signatures or read_signatures([image.path for image in labels], progress))
     labeled = np.array([bool(image.annotation.labeled.any()) for image in labels])
-    members = [np.flatnonzero(group == number) for number in range(group.max() + 1)]
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
     shuffled = [members[i] for i in np.random.default_rng(seed).permutation(len(members)).tolist()]
     candidates = [rows for rows in shuffled if labeled[rows].any()]
     val: list[int] = []
@@ -97,7 +98,8 @@ def split(
                 val += rows.tolist()
     cut = 0
     if len(val) < (count + 1) // 2:
-        rest = [rows for rows in candidates if rows[0] not in val]
+        taken = set(val)
+        rest = [rows for rows in candidates if int(rows[0]) not in taken]
         smallest = min(rest, key=len, default=np.zeros(0, np.int64))
         if rest and len(val) + len(smallest) <= min(MAX_OVERSIZE * count, len(labels) / 2):
             val += smallest.tolist()
@@ -134,8 +136,10 @@ def numbered_sequences(labels: Labels, signatures: Signatures) -> dict[str, list
     result = {}
     for stem, numbered in by_stem.items():
         rows = [i for _, i in sorted(numbered)]
-        similarity = np.sum(signatures.thumbnails[rows[:-1]] * signatures.thumbnails[rows[1:]], axis=1)
-        if len(rows) >= MIN_SEQUENCE and (similarity >= NEAR_DUPLICATE).mean() > 0.5:
+        # One by one: a data set may have a single sequence, of which a copy would take much memory.
+        neighbors = pairwise(rows)
+        similar = [float(signatures.thumbnails[a] @ signatures.thumbnails[b]) >= NEAR_DUPLICATE for a, b in neighbors]
+        if len(rows) >= MIN_SEQUENCE and 2 * sum(similar) > len(similar):
             result[f"{stem}*"] = rows
     return result
 

@@ -1,6 +1,7 @@
 """A check reports planted errors, and nothing for correct labels."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from cairn.datasets.checks.report import content, write_check
 from cairn.datasets.labels import Labels
 from cairn.errors import OutputError
 from cairn.media.images import read_image, write_image
+from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from support.made_objects import ANIMAL, animals, labels_of, random_image, with_image
 
@@ -134,3 +136,43 @@ def test_the_report_has_all_findings_and_is_self_contained(train: Labels, val: L
     assert read_image(written[2]).shape == (240, 960, 3)
     with pytest.raises(OutputError, match="already exists"):
         write_check(result, tmp_path / "out")
+
+
+def test_check_json_counts_all_cases_and_lists_the_first(train: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairn.datasets.checks.report.MAX_CASES", 3)
+    for image in train.images[:5]:
+        image.path.unlink()
+    result = check({"train": train})
+    (missing,) = (entry for entry in content(result)["findings"] if entry["kind"] == "missing")
+    assert missing["count"] == 5
+    assert [Path(case["image"]).name for case in missing["cases"]] == ["p0x.png", "p1x.png", "p2x.png"]
+    assert len(next(entry for entry in result.findings if entry.kind == "missing").cases) == 5
+
+
+def test_findings_of_many_instances_name_the_right_ones(train: Labels) -> None:
+    """Some images have no instances, some several: tables of all instances must not shift."""
+    images = []
+    for number, image in enumerate(train):
+        rows = Annotation.concatenate([image.annotation] * (number % 3)) if number % 3 else image.annotation[:0]
+        rows = replace(rows, keypoints=rows.keypoints + np.arange(len(rows), dtype=np.float32)[:, None, None])
+        images.append(replace(image, annotation=rows))
+    images[5].annotation.keypoints[1, 2] = [-40, 3]
+    images[8].annotation.keypoints[0, 6] = [3, 900]
+    result = check({"train": replace(train, images=tuple(images))})
+    (outside,) = (finding for finding in result.findings if finding.kind == "outside")
+    assert [(Path(c["image"]).name, c["instance"], c["joint"], c["position"]) for c in outside.cases] == [
+        ("p5x.png", 1, "right_ear", [-40, 3]),
+        ("p8x.png", 0, "tail", [3, 900]),
+    ]
+    assert ("p8x.png", 0, "outlier") in {(entry.file, entry.row, entry.kind) for entry in result.suspicious}
+    assert "14 of 40 images without a labeled keypoint" in lines_of(result)["unlabeled_images"]
+    statistics = content(result)["sets"]["train"]
+    assert (statistics["instances"], statistics["max_instances_per_image"]) == (39, 2)
+
+
+def test_progress_names_both_tasks(train: Labels) -> None:
+    read: list[int] = []
+    compared: list[tuple[int, int]] = []
+    check({"train": train}, read.append, comparing=lambda done, total: compared.append((done, total)))
+    assert read[-1] == 40
+    assert [done for done, _ in compared] == list(range(1, compared[0][1] + 1))

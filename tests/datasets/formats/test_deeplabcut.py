@@ -133,7 +133,7 @@ INVALID = [
     (HEADER + "img0007.png,,\n", "no image has a labeled joint"),
     (HEADER.replace("bodyparts", "parts"), "not a file of DeepLabCut: expected the rows"),
     (HEADER.replace("x,y", "x,x") + "img0007.png,1,2\n", "a body part occurs twice"),
-    (HEADER.replace("x,y", "x,likelihood") + "0,1,2\n", "predictions of DeepLabCut"),
+    (HEADER.replace("x,y", "x,z") + "0,1,2\n", "columns must be scorer"),
 ]
 
 

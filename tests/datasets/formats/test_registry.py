@@ -101,7 +101,7 @@ def test_entries_are_complete_and_distinct() -> None:
 
 @pytest.mark.parametrize("name", [known.name for known in FORMATS if known.read and known.write])
 def test_a_written_file_is_detected_and_read(tmp_path: Path, name: str) -> None:
-    package = {"yolo": "yaml", "parquet": "pyarrow"}.get(name)
+    package = {"yolo": "yaml", "deeplabcut": "yaml", "sleap": "sleap_io", "parquet": "pyarrow"}.get(name)
     if package:
         pytest.importorskip(package, reason=f"{name} needs {package}, which is in an extra")
     (known,) = (known for known in FORMATS if known.name == name)
@@ -118,7 +118,7 @@ def test_a_written_file_is_detected_and_read(tmp_path: Path, name: str) -> None:
 
 def test_a_format_that_is_only_read_is_not_written(tmp_path: Path) -> None:
     labels = make_labels(tmp_path)
-    for form in ("sleap", "none"):
+    for form in ("mpii", "none"):
         with pytest.raises(OutputError, match=f"labels can be written as .*coco.*, got '{form}'"):
             write_labels(labels, tmp_path / "labels.slp", form)
 

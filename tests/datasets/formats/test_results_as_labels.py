@@ -185,3 +185,25 @@ def test_invalid_coco_results_are_one_line(tmp_path: Path, rows: list[Any], mess
     (tmp_path / "out/cairn.coco-images.json").unlink()
     with pytest.raises(LabelError, match=r"no names of images: expected them in .*cairn\.coco-images\.json"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_results_keep_their_classes(tmp_path: Path, form: str) -> None:
+    """Classes are read back by name; one of them can be selected; a name that no instance has is an error."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in an extra")
+    names = ("cat", "dog", "cow")
+    draw_images(tmp_path / "images", NAMES[:1])
+    path = tmp_path / "images" / NAMES[0]
+    poses = replace(random_poses(0, 3, COCO), classes=np.array([2, 0, 2], np.int64), class_names=names)
+    (writer,) = create_writers([form], WriterOptions(tmp_path / "out", "animals", [path], classes=names))
+    with writer:
+        writer.write(Detections(ImageName(path, PurePath("a")), SIZE, poses))
+    options = ReadOptions(confidence=0.0)
+    labels = read_labels(tmp_path / FILES[form], options)
+    classes = labels.images[0].annotation.classes
+    assert classes is not None
+    assert [labels.classes[index] for index in classes] == ["cow", "cat", "cow"]
+    assert len(read_labels(tmp_path / FILES[form], replace(options, category="cow")).images[0].annotation) == 2
+    with pytest.raises(LabelError, match="no category 'dog': expected one of"):
+        read_labels(tmp_path / FILES[form], replace(options, category="dog"))

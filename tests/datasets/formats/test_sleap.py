@@ -1,5 +1,6 @@
 """SLEAP files written by sleap-io: .slp -> COCO keeps names, points, visibility, flip pairs, limbs and track IDs."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
+from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.media.images import read_image
@@ -143,3 +145,139 @@ def test_infinite_points_and_damaged_files_are_one_line_errors(tmp_path: Path) -
     (tmp_path / "cut.slp").write_bytes(data[: len(data) // 2])
     with pytest.raises(LabelError, match=r"cut\.slp is damaged"):
         read_labels(tmp_path / "cut.slp")
+
+
+def write_video(path: Path, gray: int) -> None:
+    import cv2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    for step in range(3):
+        video.write(np.full((48, 64, 3), gray + 20 * step, np.uint8))
+    video.release()
+
+
+def two_videos(folder: Path, first: str, second: str) -> Any:
+    """One label in frame 1 of each of two videos, which need not exist."""
+    content = labels(folder / "unused")
+    placed = [sio.Instance.from_numpy(POINTS[1] + i, skeleton=content.skeletons[0]) for i in range(2)]
+    videos = [sio.Video(filename=str(folder / name), open_backend=False) for name in (first, second)]
+    for video in videos:
+        video.backend_metadata = {"type": "MediaVideo", "shape": (3, 48, 64, 3), "filename": video.filename}
+    frames = [
+        sio.LabeledFrame(video=video, frame_idx=1, instances=[instance])
+        for video, instance in zip(videos, placed, strict=True)
+    ]
+    return sio.Labels(videos=videos, skeletons=content.skeletons, labeled_frames=frames)
+
+
+def test_the_videos_of_the_file_are_read(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.avi", 20)
+    write_video(tmp_path / "sub/a.avi", 120)
+    two_videos(tmp_path, "a.avi", "sub/a.avi").save(str(tmp_path / "bugs.slp"))
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
+    assert [image.groups for image in result] == [("video a.avi-1",), ("video a.avi-2",)]
+    (tmp_path / "images").mkdir()
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "images"))
+    assert [round(float(read_image(image.path).mean()) / 20) for image in result] == [2, 7]
+
+
+def test_two_videos_are_not_found_as_one_file(tmp_path: Path) -> None:
+    two_videos(tmp_path / "there", "one/a.avi", "two/a.avi").save(str(tmp_path / "bugs.slp"))
+    write_video(tmp_path / "a.avi", 20)
+    with pytest.raises(LabelError, match=r"the videos .*one/a\.avi and .*two/a\.avi are both found as"):
+        read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
+    (tmp_path / "a.avi").unlink()
+    write_video(tmp_path / "one/a.avi", 20)
+    write_video(tmp_path / "two/a.avi", 120)
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
+    assert [round(float(read_image(image.path).mean()) / 20) for image in result] == [2, 7]
+
+
+def test_a_missing_video_is_skipped_with_its_frames(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.avi", 20)
+    two_videos(tmp_path, "a.avi", "gone.avi").save(str(tmp_path / "bugs.slp"))
+    with pytest.raises(LabelError, match=r"no video at .*gone\.avi: give its folder with --images"):
+        read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames"))
+    problems = Problems(skip=True)
+    result = read_labels(tmp_path / "bugs.slp", ReadOptions(frames=tmp_path / "frames", problems=problems))
+    assert [image.groups for image in result] == [("video a.avi",)]
+    assert len(problems.skipped) == 1
+
+
+def test_two_lists_of_images_are_not_found_as_one(tmp_path: Path) -> None:
+    content = labels(tmp_path / "one")
+    draw_images(tmp_path / "two", IMAGES)
+    other = sio.Video.from_filename([str(tmp_path / "two" / name) for name in IMAGES])
+    placed = sio.Instance.from_numpy(POINTS[1] + 9, skeleton=content.skeletons[0])
+    content.videos.append(other)
+    content.labeled_frames.append(sio.LabeledFrame(video=other, frame_idx=1, instances=[placed]))
+    content.save(str(tmp_path / "bugs.slp"))
+    assert len(read_labels(tmp_path / "bugs.slp")) == 3
+    shutil.rmtree(tmp_path / "one")
+    (tmp_path / "two").rename(tmp_path / "images")
+    with pytest.raises(LabelError, match="which is another frame already: list an image once"):
+        read_labels(tmp_path / "bugs.slp")
+
+
+@pytest.mark.parametrize("video", ["..", "a/..", ".", "C:\\data\\..\\..", "x" * 300])
+def test_frames_stay_in_their_folder(tmp_path: Path, video: str) -> None:
+    from cairn.datasets.formats.video_frames import folder_name
+
+    assert ((tmp_path / folder_name(video)).resolve()).parent == tmp_path.resolve()
+    (tmp_path / folder_name(video)).mkdir()
+
+
+@pytest.mark.parametrize("embed", ["user", "user+suggestions", "all"])
+def test_packages_of_several_videos(tmp_path: Path, embed: str) -> None:
+    """Only some frames are embedded, and those of suggestions and predictions are not labels."""
+    write_video(tmp_path / "a.avi", 20)
+    write_video(tmp_path / "b.avi", 120)
+    content = two_videos(tmp_path, "a.avi", "b.avi")
+    content.save(str(tmp_path / "bugs.slp"))
+    content = sio.load_slp(str(tmp_path / "bugs.slp"))
+    content.suggestions.append(sio.SuggestionFrame(video=content.videos[0], frame_idx=2))
+    guess = sio.PredictedInstance.from_numpy(POINTS[1], skeleton=content.skeletons[0], score=1.0)
+    content.labeled_frames.append(sio.LabeledFrame(video=content.videos[1], frame_idx=0, instances=[guess]))
+    content.save(str(tmp_path / "bugs.pkg.slp"), embed=embed, verbose=False)
+    (tmp_path / "a.avi").unlink()
+    (tmp_path / "b.avi").unlink()
+    (tmp_path / "bugs.pkg.slp").rename(tmp_path / "renamed.pkg.slp")
+    result = read_labels(tmp_path / "renamed.pkg.slp", ReadOptions(frames=tmp_path / "frames"))
+    assert [image.frame for image in result] == [1, 1]
+    assert [image.groups for image in result] == [("video a.avi",), ("video b.avi",)]
+    assert [round(float(read_image(image.path).mean()) / 20) for image in result] == [2, 7]
+
+
+def test_embedded_jpeg_images(tmp_path: Path) -> None:
+    import cv2
+
+    h5py = pytest.importorskip("h5py")
+    labels(tmp_path).save(str(tmp_path / "bugs.pkg.slp"), embed="user", verbose=False)
+    with h5py.File(tmp_path / "bugs.pkg.slp", "a") as file:
+        attributes = dict(file["video0/video"].attrs) | {"format": "jpg"}
+        images = [cv2.imencode(".jpg", np.full((40, 60, 3), gray, np.uint8))[1].ravel() for gray in (60, 200)]
+        del file["video0/video"]
+        file["video0"].create_dataset("video", (2,), h5py.special_dtype(vlen=np.dtype("int8")))
+        for i, image in enumerate(images):
+            file["video0/video"][i] = image.astype("int8")
+        file["video0/video"].attrs.update(attributes)
+    result = read_labels(tmp_path / "bugs.pkg.slp", ReadOptions(frames=tmp_path / "frames"))
+    assert [round(float(read_image(image.path).mean())) for image in result] == [60, 200]
+
+
+def test_a_frame_that_the_user_confirmed_as_empty_is_an_image(tmp_path: Path) -> None:
+    content = labels(tmp_path)
+    content.labeled_frames = content.labeled_frames[1:]
+    content.labeled_frames.append(
+        sio.LabeledFrame(video=content.videos[0], frame_idx=0, instances=[], is_negative=True)
+    )
+    content.save(str(tmp_path / "bugs.slp"))
+    assert [len(image.annotation) for image in read_labels(tmp_path / "bugs.slp")] == [0, 2, 1]
+
+
+def test_an_unused_skeleton_is_ignored(tmp_path: Path) -> None:
+    content = labels(tmp_path)
+    content.skeletons.insert(0, sio.Skeleton(["other"], name="unused"))
+    content.save(str(tmp_path / "bugs.slp"))
+    check(read_labels(tmp_path / "bugs.slp"))

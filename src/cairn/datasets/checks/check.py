@@ -50,6 +50,7 @@ def check(
     sets: Mapping[str, Labels],
     progress: Callable[[int], None] | None = None,
     skipped: Mapping[str, Sequence[str]] | None = None,
+    comparing: Callable[[int, int], None] | None = None,
 ) -> Check:
     """Validates labels.
 
@@ -57,6 +58,7 @@ def check(
         sets: Labels by name, in the joints of the first.
         progress: Called with the number of images that were read.
         skipped: Name of a set -> one line for each record that could not be read.
+        comparing: Called with the number of steps of the comparison of instances that are done, and their total.
     """
     signatures, done = {}, 0
     for name, labels in sets.items():
@@ -78,7 +80,7 @@ def check(
             result.findings.extend(check_leakage(*pair))
     result.findings.extend(check_joints(sets))
     result.findings.extend(check_classes(sets))
-    result.suspicious.extend(suspicious_annotations(sets))
+    result.suspicious.extend(suspicious_annotations(sets, comparing))
     for kind, text in SUSPICIOUS.items():
         annotations = [annotation for annotation in result.suspicious if annotation.kind == kind]
         if annotations:

@@ -26,8 +26,8 @@ def check_images(name: str, labels: Labels, signatures: Signatures) -> list[Find
     """
     findings = []
     paths = [image.path for image in labels]
-    missing = [i for i in signatures.unreadable if not paths[i].is_file()]
-    broken = [i for i in signatures.unreadable if i not in set(missing)]
+    there = {i: paths[i].is_file() for i in signatures.unreadable}
+    missing, broken = ([i for i, is_file in there.items() if is_file == wanted] for wanted in (False, True))
     if missing:
         line = (
             f"{name}: {len(missing)} of {counted(len(paths), 'image')} missing: {examples([paths[i] for i in missing])}"
@@ -52,24 +52,23 @@ def check_keypoints(name: str, labels: Labels) -> list[Finding]:
     """
     findings = []
     cases: list[dict[str, Any]] = []
-    unlabeled = 0
-    for image in labels:
-        rows = image.annotation
-        unlabeled += not rows.labeled.any()
-        limit = np.array(image.size[::-1]) - 1 + TOLERANCE
-        with np.errstate(invalid="ignore"):
-            outside = ((rows.keypoints < -TOLERANCE) | (rows.keypoints > limit)).any(axis=2)
-        for row, joint in zip(*np.nonzero(outside), strict=True):
-            x, y = rows.keypoints[row, joint].tolist()
-            cases.append(
-                {
-                    "image": str(image.path),
-                    "instance": int(row),
-                    "joint": labels.skeleton.joints[joint],
-                    "position": [x, y],
-                    "size": list(image.size[::-1]),
-                }
-            )
+    instances = labels.instances
+    keypoints = instances.annotation.keypoints
+    sizes = np.array([image.size[::-1] for image in labels], np.float64).reshape(-1, 2)
+    limit = (sizes - 1 + TOLERANCE)[instances.images, None]
+    with np.errstate(invalid="ignore"):
+        outside = ((keypoints < -TOLERANCE) | (keypoints > limit)).any(axis=2)
+    for index, joint in np.argwhere(outside).tolist():
+        image = labels.images[instances.images[index]]
+        cases.append(
+            {
+                "image": str(image.path),
+                "instance": int(instances.rows[index]),
+                "joint": labels.skeleton.joints[joint],
+                "position": keypoints[index, joint].tolist(),
+                "size": list(image.size[::-1]),
+            }
+        )
     if cases:
         lines = [
             f"{case['joint']} at {case['position'][0]:g}, {case['position'][1]:g} in {case['image']} "
@@ -78,6 +77,7 @@ def check_keypoints(name: str, labels: Labels) -> list[Finding]:
         ]
         line = f"{name}: {counted(len(cases), 'keypoint')} outside the image: {examples(lines, '; ')}"
         findings.append(Finding("warning", "outside", line, tuple(cases)))
+    unlabeled = len(labels) - len(np.unique(instances.images[instances.annotation.labeled]))
     if unlabeled:
         line = f"{name}: {unlabeled} of {counted(len(labels), 'image')} without a labeled keypoint"
         findings.append(Finding("info", "unlabeled_images", line))

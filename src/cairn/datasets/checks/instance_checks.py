@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.checks.findings import Finding, examples
+from cairn.datasets.instances import Instances
 from cairn.datasets.labels import AREA_PER_BOX, Labels
 from cairn.structures.annotation import Annotation
 from cairn.wording import counted
@@ -48,7 +49,7 @@ def check_instances(name: str, labels: Labels) -> list[Finding]:
         name: Name of the set.
         labels: The set.
     """
-    table = _Instances(name, labels)
+    table = _Table(name, labels)
     return [*_duplicates(table), *_boxes(table), *_areas(table)] if len(table.rows) else []
 
 
@@ -101,8 +102,8 @@ def areas_fit(annotation: Annotation) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Instances:
-    """The annotated instances of a set in one table.
+class _Table:
+    """The instances of a set with a labeled keypoint.
 
     Attributes:
         name: Name of the set.
@@ -113,30 +114,22 @@ class _Instances:
     labels: Labels
 
     @cached_property
-    def _all(self) -> Annotation:
-        return Annotation.concatenate([image.annotation for image in self.labels])
+    def _instances(self) -> Instances:
+        return self.labels.instances[self.labels.instances.annotation.labeled]
 
-    @cached_property
+    @property
     def rows(self) -> Annotation:
-        """The N instances with a labeled keypoint."""
-        return self._all[np.flatnonzero(self._all.labeled)] if len(self.labels) else _NONE
-
-    @cached_property
-    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        counts = np.array([len(image.annotation) for image in self.labels], np.int64)
-        images = np.repeat(np.arange(len(counts)), counts)
-        within = np.arange(len(images)) - np.repeat(np.cumsum(counts) - counts, counts)
-        kept = np.flatnonzero(self._all.labeled)
-        return images[kept], within[kept]
+        """The N instances."""
+        return self._instances.annotation
 
     @property
     def images(self) -> NDArray[np.int64]:
         """(N,) index of the image of each instance."""
-        return self._places[0]
+        return self._instances.images
 
     def number(self, row: int) -> int:
         """Returns the number of an instance in its image, from 1."""
-        return int(self._places[1][row]) + 1
+        return int(self._instances.rows[row]) + 1
 
     def where(self, row: int) -> str:
         """Returns the image of an instance, and its number in there."""
@@ -144,7 +137,7 @@ class _Instances:
 
     def case(self, row: int) -> dict[str, object]:
         """Returns the place of an instance for JSON."""
-        return {"image": str(self.labels.images[self.images[row]].path), "instance": int(self._places[1][row])}
+        return {"image": str(self.labels.images[self.images[row]].path), "instance": self.number(row) - 1}
 
     def finding(self, kind: str, what: str, rows: Iterable[int], lines: list[str]) -> Finding:
         """Returns a warning about instances, with one text for each."""
@@ -152,16 +145,7 @@ class _Instances:
         return Finding("warning", kind, f"{self.name}: {what}: {examples(lines, '; ')}", cases)
 
 
-_NONE = Annotation(
-    np.zeros((0, 1, 2), np.float32),
-    np.zeros((0, 1), np.uint8),
-    np.zeros((0, 4), np.float32),
-    np.zeros(0, np.float32),
-    np.zeros(0, bool),
-)
-
-
-def _duplicates(table: _Instances) -> list[Finding]:
+def _duplicates(table: _Table) -> list[Finding]:
     copies = duplicate_instances(table.rows, table.images)
     if not copies:
         return []
@@ -205,7 +189,7 @@ def duplicate_instances(annotation: Annotation, images: NDArray[np.int64]) -> di
     raise AssertionError("unreachable: a lag beyond the last instance has no pairs")
 
 
-def _boxes(table: _Instances) -> list[Finding]:
+def _boxes(table: _Table) -> list[Finding]:
     """Boxes that are corners, and boxes without most of their keypoints."""
     annotation = table.rows
     boxes = annotation.boxes.astype(np.float64)
@@ -225,7 +209,7 @@ def _boxes(table: _Instances) -> list[Finding]:
     return [table.finding("box", what, wrong, lines)]
 
 
-def _corner_boxes(table: _Instances) -> list[int]:
+def _corner_boxes(table: _Table) -> list[int]:
     """The rows of boxes x1, y1, x2, y2 that lie beyond their image as x, y, width, height; if the set has such boxes.
 
     A tight box that is right contains no keypoint in the role of corners, unless it begins at the origin.
@@ -244,7 +228,7 @@ def _corner_boxes(table: _Instances) -> list[int]:
     return np.flatnonzero(beyond & fit).tolist()
 
 
-def _areas(table: _Instances) -> list[Finding]:
+def _areas(table: _Table) -> list[Finding]:
     """Areas that an instance of this box cannot have."""
     annotation = table.rows
     areas, boxes = annotation.areas, reference_boxes(annotation)

@@ -52,15 +52,11 @@ def check_joints(sets: Mapping[str, Labels]) -> list[Finding]:
 
 def joint_counts(labels: Labels) -> NDArray[np.int64]:
     """Returns (K,) the number of labels of each joint."""
-    counts = np.zeros(len(labels.skeleton), np.int64)
-    for image in labels:
-        counts += (image.annotation.visibility > 0).sum(axis=0)
+    counts: NDArray[np.int64] = (labels.instances.annotation.visibility > 0).sum(axis=0)
     return counts
 
 
 def occluded_counts(labels: Labels) -> NDArray[np.int64]:
     """Returns (K,) the number of labels of each joint that are marked as occluded."""
-    counts = np.zeros(len(labels.skeleton), np.int64)
-    for image in labels:
-        counts += (image.annotation.visibility == 1).sum(axis=0)
+    counts: NDArray[np.int64] = (labels.instances.annotation.visibility == 1).sum(axis=0)
     return counts

@@ -7,7 +7,8 @@ from typing import Any
 
 from cairn.datasets.checks.findings import Finding, examples
 from cairn.datasets.labels import Labels
-from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures, most_similar
+from cairn.datasets.near_duplicates import most_similar
+from cairn.datasets.similarity import NEAR_DUPLICATE, Signatures
 from cairn.datasets.split import declared_groups
 from cairn.wording import counted
 
@@ -24,7 +25,7 @@ def _shared_images(first: Set, second: Set) -> list[Finding]:
     """Identical images and near-duplicates."""
     (name, labels, signatures), (other_name, other_labels, other_signatures) = first, second
     digests = {digest: i for i, digest in enumerate(signatures.digests) if digest}
-    index, similarity = most_similar(other_signatures.thumbnails, signatures.thumbnails)
+    index, similarity = most_similar(other_signatures.thumbnails, signatures.thumbnails, NEAR_DUPLICATE)
     cases: list[dict[str, Any]] = []
     for i, digest in enumerate(other_signatures.digests):
         identical = digests.get(digest)

@@ -33,6 +33,9 @@ LEVELS: dict[Level, str] = {"error": "ERROR", "warning": "warning", "info": "inf
 MAX_LISTED = 50
 """Suspicious annotations that the page lists."""
 
+MAX_CASES = 1000
+"""Cases of a finding, and suspicious annotations, that check.json lists."""
+
 
 def write_check(check: Check, folder: Path) -> list[Path]:
     """Writes FILES into the folder and returns the paths of the written files.
@@ -81,7 +84,7 @@ def prepare_check_folder(folder: Path) -> Path:
 
 
 def content(check: Check) -> dict[str, Any]:
-    """Returns the content of check.json."""
+    """Returns the content of check.json: of each finding the number of cases, and the first MAX_CASES of them."""
     skeleton = next(iter(check.sets.values())).skeleton
     return {
         "status": check.status,
@@ -89,10 +92,16 @@ def content(check: Check) -> dict[str, Any]:
         "skeleton": skeleton.to_dict(),
         "sets": {name: _statistics(labels) for name, labels in check.sets.items()},
         "findings": [
-            {"level": entry.level, "kind": entry.kind, "line": entry.line, "cases": list(entry.cases)}
+            {
+                "level": entry.level,
+                "kind": entry.kind,
+                "line": entry.line,
+                "count": len(entry.cases),
+                "cases": list(entry.cases[:MAX_CASES]),
+            }
             for entry in check.findings
         ],
-        "suspicious_annotations": [annotation.to_dict() for annotation in check.suspicious],
+        "suspicious_annotations": [annotation.to_dict() for annotation in check.suspicious[:MAX_CASES]],
     }
 
 
@@ -136,12 +145,12 @@ def size_rows(check: Check) -> list[tuple[str, ...]]:
 def _statistics(labels: Labels) -> dict[str, Any]:
     """Counts and sizes (in pixels) of a set."""
     sides = np.array([max(image.size) for image in labels], dtype=np.float64)
-    rows = [image.annotation[image.annotation.labeled] for image in labels]
-    instances = np.concatenate([np.zeros(0), *(r.boxes[:, 2:].max(axis=1, initial=0) for r in rows)])
+    labeled = labels.instances[labels.instances.annotation.labeled]
+    instances = labeled.annotation.boxes[:, 2:].max(axis=1, initial=0).astype(np.float64)
     return {
         "images": len(labels),
         "instances": len(instances),
-        "max_instances_per_image": max((len(r) for r in rows), default=0),
+        "max_instances_per_image": int(np.bincount(labeled.images).max(initial=0)),
         **({"classes": instances_of(labels)} if labels.classes else {}),
         "joints": dict(zip(labels.skeleton.joints, joint_counts(labels).tolist(), strict=True)),
         "occluded": dict(zip(labels.skeleton.joints, occluded_counts(labels).tolist(), strict=True)),

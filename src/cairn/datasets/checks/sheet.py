@@ -27,9 +27,11 @@ Place = tuple[str, int, int, Sequence[str]]
 def example_sheet(check: Check, count: int = MAX_TILES) -> NDArray[np.uint8]:
     """Returns (H, W, 3) a sheet of random instances of the first set, the same at every call."""
     name, labels = next(iter(check.sets.items()))
-    rows = [(name, i, int(row)) for i, image in enumerate(labels) for row in np.flatnonzero(image.annotation.labeled)]
-    sample = np.random.default_rng(0).permutation(len(rows))[:count]
-    return _sheet(check, [(*rows[i], ()) for i in sorted(sample.tolist())])
+    labeled = labels.instances[labels.instances.annotation.labeled]
+    sample = labeled[np.sort(np.random.default_rng(0).permutation(len(labeled))[:count])]
+    return _sheet(
+        check, [(name, i, row, ()) for i, row in zip(sample.images.tolist(), sample.rows.tolist(), strict=True)]
+    )
 
 
 def suspicious_sheet(check: Check, count: int = MAX_TILES) -> NDArray[np.uint8]:

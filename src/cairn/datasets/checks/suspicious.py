@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -57,36 +57,36 @@ class SuspiciousAnnotation:
         }
 
 
-def suspicious_annotations(sets: Mapping[str, Labels]) -> list[SuspiciousAnnotation]:
+def suspicious_annotations(
+    sets: Mapping[str, Labels], progress: Callable[[int, int], None] | None = None
+) -> list[SuspiciousAnnotation]:
     """Returns the suspicious annotations of all sets, judged together: swaps, then outliers, by decreasing score.
 
     Args:
         sets: Labels by name, in the joints of the first.
+        progress: Called with the number of steps done, and their total.
     """
     skeleton = next(iter(sets.values())).skeleton
-    instances: list[tuple[str, int, int]] = []
-    points = [np.zeros((0, len(skeleton), 2), np.float32)]
-    for name, labels in sets.items():
-        for i, image in enumerate(labels):
-            rows = np.flatnonzero(image.annotation.labeled)
-            instances += [(name, i, int(row)) for row in rows]
-            points.append(image.annotation.keypoints[rows])
-    keypoints = np.concatenate(points)
+    names, tables = list(sets), [labels.instances[labels.instances.annotation.labeled] for labels in sets.values()]
+    keypoints = np.concatenate([table.annotation.keypoints for table in tables])
+    starts = np.cumsum([0, *map(len, tables)])
 
     def suspicious(kind: Kind, index: int, joints: list[int], score: float, reason: str) -> SuspiciousAnnotation:
-        name, image, row = instances[index]
-        names = tuple(skeleton.joints[joint] for joint in joints)
-        return SuspiciousAnnotation(kind, name, image, row, sets[name].images[image].path.name, names, score, reason)
+        number = int(np.searchsorted(starts, index, side="right")) - 1
+        name, place = names[number], index - starts[number]
+        image, row = int(tables[number].images[place]), int(tables[number].rows[place])
+        marked = tuple(skeleton.joints[joint] for joint in joints)
+        return SuspiciousAnnotation(kind, name, image, row, sets[name].images[image].path.name, marked, score, reason)
 
     result = []
-    for swap in swaps(keypoints, skeleton):
+    for swap in swaps(keypoints, skeleton, progress):
         pairs = [skeleton.flip_pairs[pair] for pair in swap.pairs]
         if len(pairs) == len(skeleton.flip_pairs) > 1:
-            names = "all left and right joints"
+            which = "all left and right joints"
         else:
-            names = ", ".join(f"{skeleton.joints[a]} and {skeleton.joints[b]}" for a, b in pairs)
+            which = ", ".join(f"{skeleton.joints[a]} and {skeleton.joints[b]}" for a, b in pairs)
         joints = [joint for pair in pairs for joint in pair]
-        reason = f"{names} may be swapped (evidence {swap.evidence:.1f})"
+        reason = f"{which} may be swapped (evidence {swap.evidence:.1f})"
         result.append(suspicious("swap", swap.row, joints, swap.evidence, reason))
     measured = outliers.spreads(keypoints)
     score = np.nan_to_num(measured.score, nan=-np.inf)

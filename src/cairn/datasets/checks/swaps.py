@@ -1,22 +1,25 @@
 """Left-right swaps: instances that are far more likely with some flip pairs exchanged.
 
 The likelihood is estimated from the other instances of the data set. Shapes are compared by the full Procrustes
-distance, which is invariant to translation, scale and rotation but not to reflection (Dryden and Mardia, Statistical
-Shape Analysis, 2016, section 4.2). The density at a shape is inversely proportional to d^D, with the distance d to its
-fifth nearest neighbor and the dimension D of the shapes. D log(d / d') is then the log likelihood ratio of an instance
-whose distance falls from d to d' when joints are exchanged. A shape consists of the joints near the exchanged ones:
-with all joints of a body it would have too many dimensions for near neighbors.
+distance, which tells a shape from its reflection (`cairn.datasets.checks.shapes`). The density at a shape is inversely
+proportional to d^D, with the distance d to its fifth nearest neighbor and the dimension D of the shapes. D log(d / d')
+is then the log likelihood ratio of an instance whose distance falls from d to d' when joints are exchanged. A shape
+consists of the joints near the exchanged ones: with all joints of a body it would have too many dimensions for near
+neighbors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.checks.shapes import Shapes, squared_distances
+from cairn.machine import available_cores
 from cairn.structures.skeleton import Skeleton
 
 MIN_EVIDENCE, MAX_EVIDENCE = 4.0, 8.0
@@ -44,8 +47,15 @@ COARSE, FINE = 300, 3000
 MAX_PAIRS = 16
 """With more flip pairs, only single pairs and all pairs together are tried."""
 
-BLOCK = 512
-"""Instances that are compared at once."""
+FAR = 4.0
+"""Added to the squared distance of a shape with too few common joints, which a distance never reaches: it is much
+faster than a mask."""
+
+BLOCK = 1 << 16
+"""Distances that are computed at once: they fit into the cache of a core."""
+
+SLACK = 1e-3
+"""Bound of the rounding errors of the evidence."""
 
 COMMON_QUANTILE = 0.99
 """Quantile of distances up to which a shape counts as common."""
@@ -66,38 +76,42 @@ class Swap:
     evidence: float
 
 
-def swaps(keypoints: NDArray[Any], skeleton: Skeleton) -> list[Swap]:
+def swaps(
+    keypoints: NDArray[Any], skeleton: Skeleton, progress: Callable[[int, int], None] | None = None
+) -> list[Swap]:
     """Returns the most likely swap of each instance with sufficient evidence, by decreasing evidence.
 
     Args:
         keypoints: (N, K, 2) in pixels; NaN where not labeled.
         skeleton: The K joints.
+        progress: Called with the number of flip pairs and groups of them that are tried, and how many there are.
     """
-    random = np.random.default_rng(0)
-    order = random.permutation(len(keypoints))
+    order = np.random.default_rng(0).permutation(len(keypoints))
     best: dict[int, Swap] = {}
     candidates = list(hypotheses(skeleton))
     min_evidence = float(np.clip(np.log(max(1, len(candidates) * len(keypoints))), MIN_EVIDENCE, MAX_EVIDENCE))
-    for pairs, joints in candidates:
-        shapes = keypoints[:, joints].astype(np.float64)
-        swapped = keypoints[:, _exchanged(skeleton, pairs)][:, joints].astype(np.float64)
+    samples: dict[tuple[int, ...], _Sample] = {}
+    for number, (pairs, joints) in enumerate(candidates):
+        if progress:
+            progress(number + 1, len(candidates))
+        if tuple(joints) not in samples:
+            samples[tuple(joints)] = _Sample.of(keypoints[:, joints], order)
+        sample = samples[tuple(joints)]
         ends = [joint for pair in pairs for joint in skeleton.flip_pairs[pair]]
-        labeled = np.isfinite(keypoints[:, ends]).all(axis=(1, 2))
-        count = np.isfinite(shapes).all(axis=2).sum(axis=1)
-        usable = order[count[order] >= min(MIN_JOINTS, len(joints))]
-        rows = np.flatnonzero(labeled & (count >= min(MIN_JOINTS, len(joints))))
-        if len(usable) <= NEIGHBOR or not len(rows):
+        rows = np.flatnonzero(sample.usable & np.isfinite(keypoints[:, ends]).all(axis=(1, 2)))
+        if len(sample.order) <= NEIGHBOR or not len(rows):
             continue
-        before = _density_distance(shapes, rows, shapes[usable[:COARSE]], usable[:COARSE])
-        after = _density_distance(swapped, rows, shapes[usable[:COARSE]], usable[:COARSE])
+        swapped = Shapes.of(keypoints[:, _exchanged(skeleton, pairs)][:, joints])
+        before, after = sample.coarse(rows), sample.distances(swapped, rows, COARSE)
         limit = np.quantile(before[np.isfinite(before)], COMMON_QUANTILE) if np.isfinite(before).any() else 0.0
         suspicious = np.isfinite(before) & np.isfinite(after) & (after < before) & (after <= limit)
-        rows = rows[suspicious]
-        if not len(rows):
-            continue
-        before = _density_distance(shapes, rows, shapes[usable[:FINE]], usable[:FINE])
-        after = _density_distance(swapped, rows, shapes[usable[:FINE]], usable[:FINE])
-        evidence = (2 * count[rows] - 4) * np.log(before / after)
+        rows, before = rows[suspicious], before[suspicious]
+        factor = 2 * sample.count[rows] - 4
+        after = sample.distances(swapped, rows, FINE)
+        # More instances to compare with only decrease the distance before the swap.
+        possible = factor * np.log(before / after) >= min_evidence - SLACK
+        rows, after, factor = rows[possible], after[possible], factor[possible]
+        evidence = factor * np.log(sample.distances(sample.shapes, rows, FINE) / after)
         for row, value in zip(rows.tolist(), evidence.tolist(), strict=True):
             if value >= min_evidence and (row not in best or value > best[row].evidence):
                 best[row] = Swap(row, pairs, value)
@@ -129,54 +143,72 @@ def hypotheses(skeleton: Skeleton) -> Iterator[tuple[tuple[int, ...], list[int]]
         yield pairs, sorted(near) if len(near) > MIN_JOINTS else everything
 
 
-def shape_distances(shapes: NDArray[Any], others: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Returns (N, M) full Procrustes distances over the common joints, and (N, M) the number of common joints.
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The shapes of some joints of all instances, and those of them that others are compared with.
 
-    With the centered keypoints as complex numbers z and w, the distance is sqrt(1 - |<z, w>|² / |z|²|w|²). All sums
-    over common joints are matrix products.
-
-    Args:
-        shapes: (N, K, 2) in pixels; NaN where not labeled.
-        others: (M, K, 2) in pixels; NaN where not labeled.
+    Attributes:
+        shapes: The shapes of the N instances.
+        count: (N,) number of labeled joints.
+        usable: (N,) whether these are enough for a shape.
+        order: The usable rows, in random order.
+        known: (N,) distances of the shapes to the coarse sample; NaN where they are not computed yet.
     """
-    z, there = _complex(shapes)
-    w, present = _complex(others)
-    common = there @ present.T
-    count = np.maximum(common, 1)
-    sum_z, sum_w = z @ present.T, there @ w.T
-    product = z @ w.conj().T - sum_z * sum_w.conj() / count
-    of_z = (np.abs(z) ** 2) @ present.T - np.abs(sum_z) ** 2 / count
-    of_w = there @ (np.abs(w) ** 2).T - np.abs(sum_w) ** 2 / count
-    similar = np.abs(product) ** 2 / np.maximum(of_z * of_w, 1e-12)
-    return np.sqrt(np.clip(1 - similar, 0, 1)), common
 
+    shapes: Shapes
+    count: NDArray[np.int64]
+    usable: NDArray[np.bool_]
+    order: NDArray[np.int64]
+    known: NDArray[np.float64]
 
-def _density_distance(
-    shapes: NDArray[Any], rows: NDArray[np.int64], others: NDArray[Any], other_rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Distance of each row of the shapes to its NEIGHBOR-th nearest neighbor; infinite with too few neighbors.
+    @classmethod
+    def of(cls, keypoints: NDArray[Any], order: NDArray[np.int64]) -> _Sample:
+        shapes = Shapes.of(keypoints)
+        count = shapes.there.sum(axis=1).astype(np.int64)
+        usable = count >= min(MIN_JOINTS, keypoints.shape[1])
+        return cls(shapes, count, usable, order[usable[order]], np.full(len(keypoints), np.nan))
 
-    `other_rows` are the rows of the others in the shapes: a shape is no neighbor of itself.
-    """
-    result = np.empty(len(rows))
-    for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        distance, common = shape_distances(shapes[block], others)
-        own = np.isfinite(shapes[block]).all(axis=2).sum(axis=1)
-        few = common < np.maximum(MIN_SHARED * own, min(MIN_JOINTS, shapes.shape[1]))[:, None]
-        distance /= np.sqrt(np.maximum(common - 2, 1))
-        distance[few | (block[:, None] == other_rows[None])] = np.inf
-        result[start : start + BLOCK] = np.partition(distance, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
-    return np.maximum(result, MIN_DISTANCE)
+    def coarse(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the distances of rows to the coarse sample, which hypotheses with the same joints share."""
+        unknown = rows[np.isnan(self.known[rows])]
+        self.known[unknown] = self.distances(self.shapes, unknown, COARSE)
+        return self.known[rows]
 
+    def distances(self, shapes: Shapes, rows: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+        """Returns the distance of each row of the shapes to its NEIGHBOR-th nearest neighbor among `size` instances.
 
-def _complex(points: NDArray[Any]) -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
-    """Complex numbers x + iy, centered and of unit norm, 0 where not labeled; and (N, K) 1 where labeled."""
-    there = np.isfinite(points).all(axis=2)
-    z = np.where(there, points[..., 0] + 1j * points[..., 1], 0)
-    z = np.where(there, z - z.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1, keepdims=True), 1), 0)
-    z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
-    return z.astype(np.complex64), there.astype(np.float32)
+        It is infinite with too few neighbors. A shape is no neighbor of itself.
+        """
+        others = self.order[:size]
+        if len(others) < NEIGHBOR or not len(rows):
+            return np.full(len(rows), np.inf)
+        there = self.shapes[others]
+        place = np.full(len(shapes.x), len(others))  # of a row among the others
+        place[others] = np.arange(len(others))
+        step = max(1, BLOCK // len(others))
+        squared_distance = np.empty(len(rows))
+
+        def measure(start: int) -> None:
+            block = rows[start : start + step]
+            squared, common = squared_distances(shapes[block], there)
+            enough = np.maximum(MIN_SHARED * self.count[block], min(MIN_JOINTS, shapes.x.shape[1]))
+            few = common < enough[:, None].astype(np.float32)
+            common -= 2
+            squared /= np.maximum(common, 1, out=common)
+            squared += np.multiply(few, np.float32(FAR), out=common)
+            own = np.flatnonzero(place[block] < len(others))
+            squared[own, place[block[own]]] = FAR
+            squared_distance[start : start + step] = np.partition(squared, NEIGHBOR - 1, axis=1)[:, NEIGHBOR - 1]
+
+        def measure_all(starts: range) -> None:
+            for start in starts:
+                measure(start)
+
+        starts, cores = range(0, len(rows), step), available_cores()
+        with ThreadPoolExecutor(cores) as pool:
+            list(pool.map(measure_all, (starts[first::cores] for first in range(cores))))
+        distance = np.sqrt(np.maximum(squared_distance, 0))
+        return np.where(squared_distance < FAR / 2, np.maximum(distance, MIN_DISTANCE), np.inf)
 
 
 def _exchanged(skeleton: Skeleton, pairs: tuple[int, ...]) -> list[int]:

@@ -152,4 +152,4 @@ def _skeleton(count: int, options: ReadOptions, path: Path) -> Skeleton:
     raise LabelError(f"{path}: people have {count} keypoints: expected {known}, or give a --skeleton with as many")
 
 
-FORMAT = Format("alphapose", "AlphaPose's .json", (".json",), sniff, read_alphapose)
+FORMAT = Format("alphapose", "AlphaPose's .json", (".json",), sniff, read_alphapose, selects_category=True)

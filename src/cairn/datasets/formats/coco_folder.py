@@ -73,5 +73,11 @@ def _sniff(path: Path) -> bool:
 
 
 FORMAT = Format(
-    "coco-folder", "a folder of COCO files, one for each split", ("",), _sniff, read_coco_folder, splits=SPLITS
+    "coco-folder",
+    "a folder of COCO files, one for each split",
+    ("",),
+    _sniff,
+    read_coco_folder,
+    splits=SPLITS,
+    selects_category=True,
 )

@@ -66,6 +66,8 @@ class Format:
             format that is only read. The split is that of all images; if it is empty, each image goes to its own, or to
             train. Formats without splits ignore it.
         splits: Names of the splits that one file or folder may hold.
+        selects_category: Whether the reader selects `ReadOptions.category` itself, also of categories with different
+            keypoints. Of other formats, the category is selected among the classes of the labels.
         relative: Whether it states coordinates as shares of the image size, so that the size must be right.
         heads: Whether it holds head sizes.
     """
@@ -78,6 +80,7 @@ class Format:
     write: Callable[[Labels, Path, str], tuple[str, ...]] | None = None
     splits: tuple[str, ...] = ()
     relative: bool = False
+    selects_category: bool = False
     heads: bool = False
 
 

@@ -2,12 +2,98 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import first_bytes
 from cairn.errors import LabelError, MissingExtra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+LABELS = frozenset({"metadata", "frames"})
+"""Names at the root of SLEAP's .slp."""
+
+ANALYSIS = frozenset({"tracks", "node_names"})
+"""Names at the root of SLEAP's analysis files."""
+
+MAX_BYTES = 2**31
+"""Size in memory of the largest array that is read: a damaged or malicious header may state any size."""
+
+MAX_SECONDS = 120
+"""Time in which a trial reading must end: damaged indices can form a circle."""
+
+MAX_RATIO = 1100
+"""Largest ratio of compression: gzip reaches 1032."""
+
+TOO_LARGE = 9
+"""Exit status of a trial reading that found an array larger than its file can hold."""
+
+TRIAL = f"""
+import os
+import sys
+try:
+    import h5py
+except ImportError:
+    sys.exit(0)
+
+def read(name, item):
+    for key in item.attrs:
+        try:
+            item.attrs[key]
+        except Exception:
+            pass
+    if isinstance(item, h5py.Dataset):
+        ratio = {MAX_RATIO} if item.id.get_create_plist().get_nfilters() else 1
+        if item.size * item.dtype.itemsize > ratio * os.path.getsize(path):
+            sys.exit({TOO_LARGE})
+        if name.endswith("/video") or item.size * item.dtype.itemsize > {MAX_BYTES}:
+            return
+        try:
+            item[()]
+        except Exception:
+            pass
+
+for path in sys.argv[1:]:
+    print(path, flush=True)
+    try:
+        with h5py.File(path) as file:
+            read("", file)
+            file.visititems(read)
+    except Exception:
+        pass
+"""
+"""Reads all of files but embedded images; the reader finds errors again, and crashes end this process alone."""
+
+
+def check_readable(paths: Sequence[Path]) -> None:
+    """Reads HDF5 files in another process first, because a damaged file can crash the HDF5 library.
+
+    Raises:
+        LabelError: A file crashes it, or reading does not end.
+    """
+    if not paths:
+        return
+    command = [sys.executable, "-c", TRIAL, *(str(path.absolute()) for path in paths)]
+    reason = "the HDF5 library cannot read it"
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MAX_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        output, failed = error.stdout or b"", True
+    except OSError:  # no other process can be started here
+        return
+    else:
+        output, failed = done.stdout, done.returncode < 0
+        if done.returncode == TOO_LARGE:
+            failed, reason = True, "it states an array that is larger than the file"
+    if failed:
+        last = output.decode(errors="replace").splitlines()
+        raise LabelError(f"{last[-1] if last else paths[0]} is damaged: {reason}")
 
 
 def root_keys(path: Path) -> frozenset[str] | None:
@@ -26,5 +112,23 @@ def root_keys(path: Path) -> frozenset[str] | None:
     try:
         with h5py.File(path) as file:
             return frozenset(file)
-    except OSError:
+    except (OSError, RuntimeError, ValueError, UnicodeDecodeError):
         raise LabelError(f"{path} is damaged: it is an HDF5 file (SLEAP, DeepLabCut) and cannot be opened") from None
+
+
+def read_array(group: Any, name: str) -> NDArray[Any]:
+    """Returns an array of an open file.
+
+    Args:
+        group: h5py.File or h5py.Group.
+        name: Name of the array in the group.
+
+    Raises:
+        KeyError: There is none of this name.
+        ValueError: It is too large, or not an array.
+    """
+    dataset = group[name]
+    size = int(np.prod(dataset.shape, dtype=np.float64)) * dataset.dtype.itemsize
+    if size > MAX_BYTES:
+        raise ValueError(f"{name} has {size:,} bytes")
+    return np.asarray(dataset[()])

@@ -170,4 +170,6 @@ def _skeleton(count: int, options: ReadOptions, path: Path) -> Skeleton:
     raise LabelError(f"{path}: people have {count} keypoints: expected {known}, or give a --skeleton with as many")
 
 
-FORMAT = Format("openpose", "OpenPose's .json or a folder of them", (".json", ""), sniff, read_openpose)
+FORMAT = Format(
+    "openpose", "OpenPose's .json or a folder of them", (".json", ""), sniff, read_openpose, selects_category=True
+)

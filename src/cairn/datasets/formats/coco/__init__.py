@@ -1,6 +1,6 @@
 """COCO keypoint format (https://cocodataset.org/#format-data), which most annotation tools export.
 
-CVAT, Label Studio, coco-annotator and others write variants of it; docs/guides/annotations.md lists the differences.
+CVAT, Label Studio, coco-annotator and others write variants of it; docs/formats.md lists the differences.
 """
 
 from __future__ import annotations
@@ -39,4 +39,4 @@ def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:
     return ()
 
 
-FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write, heads=True)
+FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write, selects_category=True, heads=True)

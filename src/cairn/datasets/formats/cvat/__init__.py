@@ -26,12 +26,4 @@ from cairn.datasets.labels import SPLITS
 
 __all__ = ["FORMAT", "read_cvat", "write_cvat"]
 
-FORMAT = Format(
-    "cvat",
-    "CVAT's .xml",
-    (".xml",),
-    sniff,
-    read_cvat,
-    write_cvat,
-    SPLITS,
-)
+FORMAT = Format("cvat", "CVAT's .xml", (".xml",), sniff, read_cvat, write_cvat, SPLITS, selects_category=True)

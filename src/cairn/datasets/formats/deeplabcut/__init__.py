@@ -6,7 +6,8 @@
     coords,,,x,y,x,y
     labeled-data,video,img001.png,10.5,20.25,,
 
-Only projects with several animals have the line `individuals`. Older files have the path in one column.
+Only projects with several animals have the line `individuals`. Older files have the path in one column. Predictions
+have a third column for each body part, `likelihood`, and frame numbers instead of paths.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from cairn.datasets.formats.deeplabcut.reading import read_deeplabcut
+from cairn.datasets.formats.deeplabcut.writing import write_deeplabcut
 from cairn.datasets.formats.format import Format, first_bytes
-from cairn.datasets.formats.hdf5 import root_keys
+from cairn.datasets.formats.hdf5 import ANALYSIS, LABELS, root_keys
 from cairn.datasets.formats.yaml_file import has_key
 
-__all__ = ["FORMAT", "read_deeplabcut"]
+__all__ = ["FORMAT", "read_deeplabcut", "write_deeplabcut"]
 
 
 def _sniff(path: Path) -> bool:
-    if (path / "labeled-data").is_dir() or first_bytes(path).startswith(b"scorer,"):
+    if (path / "labeled-data").is_dir() or first_bytes(path).startswith((b"scorer,", b"scorer;", b"scorer\t")):
         return True
     keys = root_keys(path)
     if keys is not None:
-        return not {"metadata", "frames"} <= keys  # those are SLEAP's
+        return not (keys >= LABELS or keys >= ANALYSIS)  # those are SLEAP's
     return has_key(path, "bodyparts")
 
 
 FORMAT = Format(
     "deeplabcut",
-    "DeepLabCut's CollectedData (.csv, .h5) or its project",
-    ("", ".csv", ".h5", ".yaml"),
+    "DeepLabCut's CollectedData or predictions (.csv, .h5) or its project",
+    (".dlc", ""),
     _sniff,
     read_deeplabcut,
+    write_deeplabcut,
 )

@@ -26,4 +26,5 @@ FORMAT = Format(
     read_label_studio,
     lambda labels, path, split: write_label_studio(labels, path),
     relative=True,
+    selects_category=True,
 )

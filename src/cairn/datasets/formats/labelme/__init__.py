@@ -23,4 +23,5 @@ FORMAT = Format(
     sniff,
     read_labelme,
     lambda labels, path, split: write_labelme(labels, path),
+    selects_category=True,
 )

@@ -38,4 +38,6 @@ def _sniff(path: Path) -> bool:
         return False
 
 
-FORMAT = Format("mmpose", "mmpose's configuration (.py)", (".py",), _sniff, read_config, splits=SPLITS)
+FORMAT = Format(
+    "mmpose", "mmpose's configuration (.py)", (".py",), _sniff, read_config, splits=SPLITS, selects_category=True
+)

@@ -52,12 +52,22 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
                 raise LabelError(f"{record} needs a list of people, got {people!r:.40}")
             for i, person in enumerate(people):
                 points = _points(person, own, f"{record}, person {i}")
-                predictions.add(name, points, person.get("id"), f"{record}, person {i}")
+                own_class = person.get("class")
+                own_class = own_class if isinstance(own_class, str) else None
+                predictions.add(name, points, person.get("id"), f"{record}, person {i}", own_class)
     if skeleton is None:
         raise LabelError(f"{path} has no results of an image")
     check_frames(frames, path)
     predictions.note()
-    return collect(predictions.instances, skeleton, path, options.images, listed.values(), problems=options.problems)
+    return collect(
+        predictions.instances,
+        skeleton,
+        path,
+        options.images,
+        listed.values(),
+        problems=options.problems,
+        classes=predictions.classes,
+    )
 
 
 def _sniff(path: Path) -> bool:

@@ -32,7 +32,7 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
         LabelError: Anything is missing or contradictory. Names the file and the record.
     """
     results = _json(path)
-    listed, keys, frames = _images(path, options)
+    listed, keys, frames, names = _images(path, options)
     index = Index(keys)
     predictions = Predictions(options)
     count = 0
@@ -50,21 +50,32 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
                 raise LabelError(f"{path}: result {i} has image_id {row.get('image_id')!r:.40}, which no image has")
             count = len(values)
             points = np.array([np.nan if value is None else value for value in values], np.float64).reshape(-1, 3)
-            predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}")
+            category = names.get(row.get("category_id"), str(row.get("category_id"))) if names else None
+            predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}", category)
     if not count:
         raise LabelError(f"{path} has no results")
     check_frames(frames, path)
     predictions.note()
     skeleton = _skeleton(count // 3, options.skeleton)
-    return collect(predictions.instances, skeleton, path, options.images, listed, problems=options.problems)
+    return collect(
+        predictions.instances,
+        skeleton,
+        path,
+        options.images,
+        listed,
+        problems=options.problems,
+        classes=predictions.classes,
+    )
 
 
 def _sniff(path: Path) -> bool:
     return START.match(first_bytes(path)) is not None
 
 
-def _images(path: Path, options: ReadOptions) -> tuple[list[ListedImage], list[Any], dict[str, list[int]]]:
-    """The images, their ids, and the frames of each name."""
+def _images(
+    path: Path, options: ReadOptions
+) -> tuple[list[ListedImage], list[Any], dict[str, list[int]], dict[Any, str]]:
+    """The images, their ids, the frames of each name, and the name of each category where there are several."""
     stem = path.name.removesuffix(RESULTS) if path.name.endswith(RESULTS) else path.stem
     beside = path.with_name(stem + IMAGES)
     if not beside.is_file():
@@ -90,7 +101,10 @@ def _images(path: Path, options: ReadOptions) -> tuple[list[ListedImage], list[A
             ListedImage(name, (record["height"], record["width"]), frame=frame if type(frame) is int else None)
         )
         keys.append(key)
-    return listed, keys, frames
+    categories = content.get("categories")
+    named = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
+    names = {row["id"]: str(row.get("name")) for row in named if type(row.get("id")) is int}
+    return listed, keys, frames, names
 
 
 def _skeleton(count: int, given: Skeleton | None) -> Skeleton:

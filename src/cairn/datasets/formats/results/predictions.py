@@ -19,15 +19,17 @@ class Predictions:
 
     Attributes:
         instances: Those with a labeled keypoint.
+        classes: Names of the classes, in order of first appearance.
     """
 
     def __init__(self, options: ReadOptions) -> None:
         self.instances: list[Instance] = []
+        self.classes: list[str] = []
         self._options = options
         self._labeled = 0
         self._low = 0
 
-    def add(self, image: str, points: NDArray[np.float64], track: Any, record: str) -> None:
+    def add(self, image: str, points: NDArray[np.float64], track: Any, record: str, name: str | None = None) -> None:
         """Adds an instance.
 
         Args:
@@ -35,6 +37,7 @@ class Predictions:
             points: (K, 3) x, y in pixels and confidence; NaN or a confidence of 0 where not detected.
             track: Track ID; None or another value where there is none.
             record: Name of the record in messages.
+            name: Name of its class; None where the model has one class.
 
         Raises:
             LabelError: A value is not finite.
@@ -52,7 +55,10 @@ class Predictions:
             self._options.problems.note("predicted instances without a keypoint of that confidence are dropped", record)
             return
         number = track if type(track) is int and track >= 0 else -1
-        self.instances.append(Instance(image, place, np.zeros(len(place), bool), track=number))
+        if name is not None and name not in self.classes:
+            self.classes.append(name)
+        index = 0 if name is None else self.classes.index(name)
+        self.instances.append(Instance(image, place, np.zeros(len(place), bool), track=number, category=index))
 
     def note(self) -> None:
         """Notes how many keypoints are labeled."""

@@ -34,6 +34,9 @@ REQUIRED = ("image", "object", "joint", "x", "y", "v")
 RESULTS = {"person": "object", "id": "track", "confidence": "v"}
 """Columns of Cairn's results (`results.csv_table`) -> columns that they are read as."""
 
+RESULT_CLASS = "class"
+"""Column of Cairn's results that is read as `CLASS`, only of models with several."""
+
 Row = Mapping[str, Any]
 
 
@@ -44,7 +47,8 @@ def renamed_columns(path: Path, names: Collection[str]) -> dict[str, str]:
         LabelError: A required column is missing.
     """
     if {"image", "joint", "x", "y", *RESULTS} <= set(names):
-        return {column: name for name, column in RESULTS.items()}
+        classes = {CLASS: RESULT_CLASS} if RESULT_CLASS in names else {}
+        return {column: name for name, column in RESULTS.items()} | classes
     if missing := [name for name in REQUIRED if name not in names]:
         raise LabelError(f"{path} has no column {missing[0]!r}: expected at least {', '.join(REQUIRED)}")
     return {}

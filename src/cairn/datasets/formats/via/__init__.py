@@ -16,4 +16,4 @@ from cairn.datasets.formats.via.reading import read_via, sniff
 
 __all__ = ["FORMAT", "read_via"]
 
-FORMAT = Format("via", "VGG Image Annotator's .json or .csv", (".json", ".csv"), sniff, read_via)
+FORMAT = Format("via", "VGG Image Annotator's .json or .csv", (".json", ".csv"), sniff, read_via, selects_category=True)

@@ -44,4 +44,5 @@ FORMAT = Format(
     write_yolo,
     SPLITS,
     relative=True,
+    selects_category=True,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cairn.datasets.formats.losses import losses
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import SPLITS, LabeledImage, Labels
 from cairn.errors import OutputError
@@ -29,8 +30,8 @@ def write_yolo(labels: Labels, folder: Path, split: str = "") -> tuple[str, ...]
         split: Split of all images; empty writes each image to its own split, and those without one to train.
 
     Returns:
-        A message for each kind of information that the format cannot hold: crowds, tracks, and joints outside their
-        image, for which other readers reject the image.
+        A message for each kind of information that the format cannot hold: crowds, tracks, areas, videos, and joints
+        outside their image, for which other readers reject the image.
 
     Raises:
         OutputError: The folder cannot be written, or its other splits have other joints or classes.
@@ -58,7 +59,8 @@ def write_yolo(labels: Labels, folder: Path, split: str = "") -> tuple[str, ...]
     present = [name for name in SPLITS if (folder / "images" / name).is_dir()]
     with atomic_write(folder / "data.yaml") as path:
         path.write_text(_yaml(labels.skeleton, names, present), encoding="utf-8")
-    return tuple(f"{count} {what}" for what, count in lost.items())
+    own = tuple(f"{count} {what}" for what, count in lost.items())
+    return (*own, *losses(labels, "YOLO", ("track IDs", "crowd regions", "joints")))
 
 
 def _by_split(labels: Labels, split: str) -> dict[str, list[LabeledImage]]:
