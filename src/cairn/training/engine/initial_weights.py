@@ -57,7 +57,7 @@ def build_module(
 def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:
     """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights."""
     assert recipe.pretrained
-    start = read_start(recipe.pretrained)
+    start = method.adopted(read_start(recipe.pretrained))
     channels = module.channels()
     if not channels or start.method != recipe.method:
         raise ModelError(
