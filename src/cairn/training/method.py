@@ -35,7 +35,8 @@ class TrainingMethod:
             weights; None if the method cannot fine-tune.
         imagenet_network: The `network` table of the network whose backbone takes ImageNet weights; empty if there is
             none.
-        vgg_network: The same for a file of VGG-19 (`cairn.training.checkpoints.backbone_file`).
+        file_networks: The same for files of pretrained backbones (`cairn.training.checkpoints.backbone_file`), by the
+            name of the backbone.
         adopt: (weights by name) -> weights by the names of the network that is trained, where those of an imported
             model differ; None if they never do.
         values_of: (pretrained weights) -> values of the recipe, by `name` or `section.name`, without which the weights
@@ -48,7 +49,7 @@ class TrainingMethod:
     module: Callable[[Any, Skeleton, Labels], KeypointModule]
     network_of: Callable[[Mapping[str, Tensor], int], dict[str, Any]] | None = None
     imagenet_network: Mapping[str, Any] = field(default_factory=dict)
-    vgg_network: Mapping[str, Any] = field(default_factory=dict)
+    file_networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     values_of: Callable[[Start], dict[str, Any]] | None = None
 

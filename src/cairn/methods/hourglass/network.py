@@ -15,8 +15,8 @@ from cairn.training.backbones.registry import has_backbone, normalization_of, re
 IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
-VGG_NETWORK = {"backbone": "vgg19"}
-"""The same for a file of VGG-19."""
+FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1")}
+"""The same for the file of a backbone, by its name."""
 
 
 def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:
@@ -46,7 +46,7 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     backbone = next(stems, None) or recognize_backbone(weights)
     if backbone is None:
         raise ModelError("the weights are of an hourglass whose backbone is not registered")
-    normalization = normalization_of(weights)
+    normalization = normalization_of(weights, backbone)
     return {
         "backbone": backbone,
         **({"normalization": normalization} if normalization else {}),

@@ -95,6 +95,11 @@ class Recipe(SharedRecipe):
         """Learning rate of the backbone, relative to that of the rest of the network."""
         return self.network.backbone_lr_factor
 
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return self.network.normalization
+
     @model_validator(mode="after")
     def _heatmaps_halve(self) -> Recipe:
         if self.input.size % self.network.multiple:

@@ -49,8 +49,8 @@ FEATURES = {
 PRELU = "backbone.stages.3.4.weight", f"backbone.stages.3.3{SLOPES}"
 """Slopes of the first PReLU of VGG-19, where it has any: in a run, in an exported file."""
 
-VGG_NETWORK = {"kind": "paper", "backbone": "vgg19"}
-"""Default settings of a network whose backbone starts from a file of VGG-19: TPAMI's."""
+FILE_NETWORKS = {"vgg19": {"kind": "paper"}, "mobilenet-v1": {"kind": "lightweight"}}
+"""Backbone of a file of pretrained weights -> default settings of the network: those of the papers."""
 
 IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
@@ -117,13 +117,13 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     }
     if kind == "lightweight":
         settings["paf_stages"] = settings["heatmap_stages"] = 1 + _count(weights, "refinement_stages.")
-    if normalization := normalization_of(weights):
-        settings["normalization"] = normalization
     if any(name in weights for name in PRELU):
         settings["prelu"] = True
     if kind == "light":
         settings["depthwise"] = shapes["paf_stages.0.1.branch.0.0.weight"][1] == 1
     backbone = recognize_backbone(weights)
+    if normalization := normalization_of(weights, backbone):
+        settings["normalization"] = normalization
     if backbone not in (None, "light"):
         return settings | {"backbone": backbone}
     return settings | _light_backbone(weights, shapes)

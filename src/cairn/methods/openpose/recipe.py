@@ -165,6 +165,11 @@ class Recipe(SharedRecipe):
         """Learning rate of the backbone, relative to that of the rest of the network."""
         return self.network.backbone_lr_factor
 
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return self.network.normalization
+
     @field_validator("decode")
     @classmethod
     def _settings_of_decode(cls, values: dict[str, Any]) -> dict[str, Any]:

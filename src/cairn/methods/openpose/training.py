@@ -22,7 +22,7 @@ from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
 from cairn.methods.openpose.network import (
     IMAGENET_NETWORK,
-    VGG_NETWORK,
+    FILE_NETWORKS,
     KeypointNetwork,
     build_network,
     channels_of,
@@ -364,5 +364,5 @@ def _expect_empty(network: KeypointNetwork, share: float) -> None:
 
 
 TRAINING = TrainingMethod(
-    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, VGG_NETWORK, trainable, values_of
+    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, FILE_NETWORKS, trainable, values_of
 )

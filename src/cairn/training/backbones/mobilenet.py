@@ -15,7 +15,7 @@ DEFAULT_NORMALIZATION = "centered"
 
 
 class MobileNetV1(Backbone):
-    """One feature map of stride 8 with 512 channels.
+    """Feature maps of stride 4 (128 channels) and 8 (512 channels).
 
     Args:
         normalization: Normalization of images, a name in `layers.NORMALIZATIONS`.
@@ -34,15 +34,17 @@ class MobileNetV1(Backbone):
                 ),
             ]
         )
-        self.strides = (8,)
-        self.channels = (512,)
+        self.strides = (4, 8)
+        self.channels = (128, 512)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Returns the one feature map (B, 512, H/8, W/8)."""
+        """Returns the feature maps of conv3_1 and of conv5_5."""
         x = self.normalize(image)
+        maps = []
         for stage in self.stages:
             x = stage(x)
-        return [x]
+            maps.append(x)
+        return [maps[1], maps[3]]
 
 
 def separable(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -36,8 +36,8 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
 """Name, as recipes have it -> constructor."""
 
 
-NORMALIZED = "vgg19", "vgg19-hand", "mobilenet-v1"
-"""Backbones whose constructor takes a `normalization`."""
+NORMALIZED = {"vgg19": "imagenet", "vgg19-hand": "imagenet", "mobilenet-v1": "centered"}
+"""Backbone whose constructor takes a `normalization` -> its default."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +104,20 @@ def has_backbone(weights: Mapping[str, Tensor], name: str, **options: Any) -> bo
     return kernels == describe_backbone(name, **options).kernels
 
 
-def normalization_of(weights: Mapping[str, Tensor]) -> str | None:
-    """Returns the name of the normalization that is saved with a backbone; None for the backbone's default.
+def normalization_of(weights: Mapping[str, Tensor], backbone: str | None) -> str | None:
+    """Returns the name of the normalization among a network's weights; None for the backbone's default.
 
     Args:
         weights: Weights of the network by name.
+        backbone: Name of the backbone.
     """
     mean, std = (weights.get(f"{PREFIX}normalize.{part}") for part in ("mean", "std"))
-    if mean is None or std is None:
+    if mean is None or std is None or backbone not in NORMALIZED:
         return None
     given = torch.cat([mean.flatten(), std.flatten()])
     tables = {name: torch.tensor([*mean, *std]) for name, (mean, std) in NORMALIZATIONS.items()}
-    return next((name for name, values in tables.items() if torch.allclose(given.float(), values, atol=0.1)), None)
+    found = next((name for name, values in tables.items() if torch.allclose(given.float(), values, atol=0.1)), None)
+    return None if found == NORMALIZED[backbone] else found
 
 
 def _constructor(name: str) -> Callable[..., Backbone]:
