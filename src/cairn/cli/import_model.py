@@ -28,7 +28,9 @@ def import_model(
     stages: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of stages of an OpenPose network to keep; fewer take less time. [all]", show_default=False
+            min=1,
+            help="Number of stages of an OpenPose network to keep; fewer take less time. [all]",
+            show_default=False,
         ),
     ] = None,
     name: Annotated[

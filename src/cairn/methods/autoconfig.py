@@ -54,7 +54,9 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     source = LabelSource.model_validate(tables["data"]["train"][0])
     skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
     facts = measure_labels(read_training_images(source, skeleton))
-    named = tables.get("pretrained") not in (None, NOTHING, IMAGENET) and not is_backbone_file(str(tables["pretrained"]))
+    named = tables.get("pretrained") not in (None, NOTHING, IMAGENET) and not is_backbone_file(
+        str(tables["pretrained"])
+    )
     start = read_start(str(tables["pretrained"])) if named else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:

@@ -1,4 +1,4 @@
-"""Published networks as a start: `--from coco.onnx` trains the network that the file computes, also for other joints."""
+"""Published networks as a start: `--from coco.onnx` trains the network of the file, also for other joints."""
 
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,9 @@ def test_fine_tuning_an_imported_file_lowers_the_loss(net: Prototxt, tmp_path: P
     training = method.training_set(recipe, skeleton, sources)
     module = build_module(method, recipe, skeleton, val, training, resumed=False)
     start = method.adopted(read_start(str(model)))
-    assert torch.equal(module.network.state_dict()["backbone.stages.4.0.bias"], start.weights["backbone.stages.4.0.bias"])
+    assert torch.equal(
+        module.network.state_dict()["backbone.stages.4.0.bias"], start.weights["backbone.stages.4.0.bias"]
+    )
     batch = stack([training[0], training[1]])
     optimizer = make_optimizer(module.network, recipe.optimizer, module.backbone)
     losses = []

@@ -275,7 +275,10 @@ def test_stages_that_differ_in_number_are_an_error() -> None:
     ("change", "message"),
     [
         ({"model.3.0.weight": None}, r"it lacks model\.3\.0\.weight"),
-        ({"refinement_stages.0.trunk.4.trunk.1.1.running_var": None}, r"lacks refinement_stages.0.trunk.4.trunk.1.1.run"),
+        (
+            {"refinement_stages.0.trunk.4.trunk.1.1.running_var": None},
+            r"lacks refinement_stages.0.trunk.4.trunk.1.1.run",
+        ),
         ({"cpm.conv.1.weight": (128,)}, r"it has cpm\.conv\.1\.weight, which that network lacks"),
         ({"model.12.0.weight": (512, 1, 3, 3)}, r"it has model\.12\.0\.weight, which"),
         ({"cpm.align.0.weight": (128, 256, 1, 1)}, r"cpm.align.0.weight must be \(128, 512, 1, 1\), got"),

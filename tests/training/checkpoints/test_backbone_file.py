@@ -1,5 +1,6 @@
 """VGG-19 and MobileNet v1 as starts: features equal those of the original network, with its own preprocessing."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ def mobilenet_file(path: Path) -> tuple[Path, Weights]:
     weights["model.0.0.weight"] = torch.randn(32, 3, 3, 3, generator=rng)
     norm("model.0.1", 32)
     widths = [32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
-    for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for i, (inputs, outputs) in enumerate(pairwise(widths), start=1):
         weights[f"model.{i}.0.weight"] = torch.randn(inputs, 1, 3, 3, generator=rng)
         norm(f"model.{i}.1", inputs)
         weights[f"model.{i}.3.weight"] = torch.randn(outputs, inputs, 1, 1, generator=rng) / inputs**0.5
@@ -187,7 +188,10 @@ def test_files_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
     cases: dict[str, tuple[object, str]] = {
         "half.pth": ({k: v for k, v in whole.items() if "features.21" not in k}, "it lacks features.21.weight"),
         "vgg16.pth": ({k: v for k, v in whole.items() if "features.16." not in k}, "it lacks features.16.weight"),
-        "vgg_bn.pth": (whole | {"features.2.weight": torch.zeros(64)}, "features.2.weight has shape 64, expected 64 x 64"),
+        "vgg_bn.pth": (
+            whole | {"features.2.weight": torch.zeros(64)},
+            "features.2.weight has shape 64, expected 64 x 64",
+        ),
         "nan.pth": (whole | {"features.5.bias": torch.full((128,), torch.nan)}, "values that are not finite"),
         "resnet.pth": ({"conv1.weight": torch.zeros(1)}, "weights of no backbone that training can start from"),
         "pose.pth": (
@@ -210,11 +214,11 @@ def test_files_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
 
 def test_a_recipe_of_another_backbone_or_normalization_is_one_line(tmp_path: Path) -> None:
     path = torchvision_file(tmp_path / "vgg19.pth")
-    with pytest.raises(RecipeError, match=r"vgg19.pth has the weights of vgg19, and the recipe has backbone light"):
+    with pytest.raises(RecipeError, match=r"vgg19\.pth has the weights of vgg19, and the recipe has backbone light"):
         module_from(path, network={"kind": "light"})
     with pytest.raises(RecipeError, match="landmarks has no backbone that takes"):
         with_network(Choice({"method": "landmarks", "pretrained": str(path)}))
     weights = read_backbone(str(caffe_file(tmp_path / "vgg19.caffemodel")))
-    with pytest.raises(RecipeError, match='set network.normalization = "caffe"'):
+    with pytest.raises(RecipeError, match=r'set network\.normalization = "caffe"'):
         weights.load(build_backbone("vgg19"), None)
     weights.load(build_backbone("vgg19", normalization="centered"), "centered")  # as in OpenPose's release

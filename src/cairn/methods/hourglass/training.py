@@ -22,7 +22,7 @@ from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
-from cairn.methods.hourglass.network import IMAGENET_NETWORK, FILE_NETWORKS, build_network, network_of
+from cairn.methods.hourglass.network import FILE_NETWORKS, IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.annotation import Annotation

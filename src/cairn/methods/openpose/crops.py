@@ -113,9 +113,7 @@ class HandModule(OpenPoseModule):
         return metrics | pck_of_joints(evaluation)
 
 
-def crop_training_set(
-    recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]
-) -> TrainingSet:
+def crop_training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
     """Returns all labeled instances of all sources whose bounding boxes have an area.
 
     Raises:

@@ -92,7 +92,9 @@ class NetworkSettings(BackboneSettings):
         if self.kind in TOGETHER and self.paf_stages != self.heatmap_stages:
             raise ValueError(f'kind = "{self.kind}" needs as many heatmap_stages as paf_stages')
         if (self.paf_stages == 0) != (self.kind == "hand"):
-            raise ValueError(f'paf_stages is 0 for kind = "hand" only, and at least 1 for others; got {self.paf_stages}')
+            raise ValueError(
+                f'paf_stages is 0 for kind = "hand" only, and at least 1 for others; got {self.paf_stages}'
+            )
         if self.prelu and self.backbone != "vgg19":
             raise ValueError(f'prelu applies to backbone = "vgg19" only, got {self.backbone!r}')
         fields = type(self).model_fields

@@ -96,4 +96,3 @@ def _reorder(weights: dict[str, Tensor]) -> None:
             kernel = weights[name]
             features, heatmaps, pafs = kernel.split([kernel.shape[1] - maps - fields, maps, fields], dim=1)
             weights[name] = torch.cat([features, pafs, heatmaps], dim=1)
-

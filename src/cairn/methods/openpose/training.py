@@ -21,8 +21,8 @@ from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
 from cairn.methods.openpose.network import (
-    IMAGENET_NETWORK,
     FILE_NETWORKS,
+    IMAGENET_NETWORK,
     KeypointNetwork,
     build_network,
     channels_of,
@@ -344,6 +344,8 @@ def values_of(start: Start) -> dict[str, Any]:
     values: dict[str, Any] = {} if start.loss is None else {"loss.kind": start.loss}
     if start.spec is not None and start.imported:
         values["optimizer.learning_rate"] = IMPORTED_RATE
+        thresholds = {key: value for key, value in start.spec.decode.items() if key != "ignore_keypoints"}
+        values |= {f"decode.{key}": value for key, value in thresholds.items()}
         if start.spec.task == "crop":
             values["input.size"] = start.spec.input.size
     return values

@@ -1,7 +1,7 @@
 """MobileNet v1 up to conv5_5, dilated to stride 8, as Lightweight OpenPose uses it.
 
 Howard et al.: MobileNets, arXiv 1704.04861, table 1. Osokin: Real-time 2D Multi-Person Pose Estimation on CPU,
-arXiv 1811.12004, section 3.2: the stride of conv4_2 is removed, and conv5_1 is dilated by 2 to keep the receptive field.
+arXiv 1811.12004: the stride of conv4_2 is removed, and conv5_1 is dilated by 2 to keep the receptive field.
 """
 
 from __future__ import annotations

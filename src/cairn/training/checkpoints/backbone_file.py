@@ -6,8 +6,8 @@
 | VGG-19 of its authors (.caffemodel) | `conv1_1.weight` | BGR, "caffe" |
 | MobileNet v1 as Lightweight OpenPose starts from (marvis/pytorch-mobilenet) | `model.0.0.weight` | RGB, "imagenet" |
 
-The first ten convolutions of VGG-19 and the layers of MobileNet up to conv5_5 are copied; layers after them, such as the
-classifier, are not used. Kernels for BGR are turned to RGB, so that features equal those of the original network.
+The first ten convolutions of VGG-19 and the layers of MobileNet up to conv5_5 are copied; layers after them, such as
+the classifier, are not used. Kernels for BGR are turned to RGB, so that features equal those of the original network.
 """
 
 from __future__ import annotations

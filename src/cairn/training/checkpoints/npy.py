@@ -1,7 +1,7 @@
 """Reads weights from a numpy file of one dictionary (.npy), as conversions from Caffe to TensorFlow write it.
 
-The dictionary has, for each layer, a dictionary of its arrays (`weights`, `biases`) or a list of them. numpy stores it by
-pickle, which could run any code. `_Plain` allows the few types that such a file needs, and rejects all others.
+The dictionary has, for each layer, a dictionary of its arrays (`weights`, `biases`) or a list of them. numpy stores it
+by pickle, which could run any code. `_Plain` allows the few types that such a file needs, and rejects all others.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def read_npy(path: Path) -> dict[str, NDArray[np.float32]]:
     except Exception as error:  # a damaged pickle makes Python raise a dozen unrelated types
         raise ModelError(f"{path} is truncated, or not an .npy file of weights ({type(error).__name__})") from None
     weights = {}
-    for layer, arrays in (content.items() if isinstance(content, Mapping) else ()):
+    for layer, arrays in content.items() if isinstance(content, Mapping) else ():
         if isinstance(arrays, list | tuple):
             arrays = dict(zip(ARRAYS, arrays, strict=False))
-        for leaf, values in (arrays.items() if isinstance(arrays, Mapping) else ()):
+        for leaf, values in arrays.items() if isinstance(arrays, Mapping) else ():
             if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
                 weights[f"{_text(layer)}/{_text(leaf)}"] = values.astype(np.float32)
     if not weights:
@@ -83,7 +83,7 @@ def _content(file: BinaryIO) -> Any:
     """The Python object in the one cell of an .npy file."""
     version = npy_format.read_magic(file)
     reading = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-    shape, _, dtype = reading(file)
+    _, _, dtype = reading(file)
     if not dtype.hasobject:
         return None
     content = _Plain(file, encoding="latin1").load()  # Python 2 wrote texts as bytes
