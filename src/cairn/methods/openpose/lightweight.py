@@ -6,7 +6,7 @@ cited here. The modules have the structure of the published weights, whose names
 | section | here |
 |---|---|
 | 3.2, dilated MobileNet v1 | `cairn.training.backbones.mobilenet` |
-| 3.3, a shared trunk for heatmaps and PAFs, separated in the last two layers | `Heads` |
+| 3.3, layers shared by heatmaps and PAFs, separate in the last two | `Heads` |
 | 3.3, figure 3, three 3×3 convolutions with dilation in place of a 7×7 | `RefinementBlock` |
 | the published code, features of 128 channels by depthwise convolutions with ELU | `FeatureBlock` |
 """
@@ -54,17 +54,17 @@ class LightweightOpenPose(nn.Module):
         self.backbone = backbone
         self.neck = neck
         self.features = FeatureBlock(BACKBONE_CHANNELS, features)
-        self.initial_stage = Heads(initial_trunk(features), features, INITIAL_HIDDEN, maps, fields)
+        self.initial_stage = Heads(initial_layers(features), features, INITIAL_HIDDEN, maps, fields)
         inputs = features + maps + fields
         self.refinement_stages = nn.ModuleList(
-            Heads(refinement_trunk(inputs, features), features, features, maps, fields) for _ in range(refinements)
+            Heads(refinement_layers(inputs, features), features, features, maps, fields) for _ in range(refinements)
         )
         self.class_head: nn.Module | None = None
 
     @property
     def heads(self) -> Sequence[Heads]:
         """All stages, first to last."""
-        return [self.initial_stage, *self.refinement_stages]  # type: ignore[list-item]  # a ModuleList of them
+        return [self.initial_stage, *self.refinement_stages]
 
     def forward(self, image: Tensor) -> Stages:
         """(B, 3, H, W) -> the predictions of all stages."""
@@ -82,28 +82,28 @@ class FeatureBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.align = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True))
-        self.trunk = nn.Sequential(*(separable_elu(outputs) for _ in range(3)))
+        self.body = nn.Sequential(*(separable_elu(outputs) for _ in range(3)))
         self.conv = nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h, w)."""
         x = self.align(x)
-        features: Tensor = self.conv(x + self.trunk(x))
+        features: Tensor = self.conv(x + self.body(x))
         return features
 
 
 class Heads(nn.Module):
-    """A stage: a trunk, and two 1×1 convolutions each for heatmaps and PAFs."""
+    """A stage: shared layers, and two 1×1 convolutions each for heatmaps and PAFs."""
 
-    def __init__(self, trunk: nn.Sequential, width: int, hidden: int, maps: int, fields: int) -> None:
+    def __init__(self, body: nn.Sequential, width: int, hidden: int, maps: int, fields: int) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.body = body
         self.heatmaps = head(width, hidden, maps)
         self.pafs = head(width, hidden, fields)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, inputs, h, w) -> heatmaps (B, K, h, w), PAFs (B, 2L, h, w)."""
-        shared = self.trunk(x)
+        shared = self.body(x)
         return self.heatmaps(shared), self.pafs(shared)
 
 
@@ -113,23 +113,23 @@ class RefinementBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.initial = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.ReLU(inplace=True))
-        self.trunk = nn.Sequential(conv_norm(outputs), conv_norm(outputs, dilation=2))
+        self.body = nn.Sequential(conv_norm(outputs), conv_norm(outputs, dilation=2))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) -> (B, outputs, h, w)."""
         x = self.initial(x)
-        refined: Tensor = x + self.trunk(x)
+        refined: Tensor = x + self.body(x)
         return refined
 
 
-def initial_trunk(width: int) -> nn.Sequential:
-    """Returns the trunk of the initial stage: three 3×3 convolutions."""
+def initial_layers(width: int) -> nn.Sequential:
+    """Returns the shared layers of the initial stage: three 3×3 convolutions."""
     convolutions = (nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
     return nn.Sequential(*(nn.Sequential(conv, nn.ReLU(inplace=True)) for conv in convolutions))
 
 
-def refinement_trunk(inputs: int, width: int) -> nn.Sequential:
-    """Returns the trunk of a refinement stage."""
+def refinement_layers(inputs: int, width: int) -> nn.Sequential:
+    """Returns the shared layers of a refinement stage."""
     return nn.Sequential(*(RefinementBlock(width if i else inputs, width) for i in range(BLOCKS)))
 
 

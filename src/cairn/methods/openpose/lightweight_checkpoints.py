@@ -109,7 +109,7 @@ def _published_name(name: str) -> str:
     """The published name of one of our weights."""
     if match := re.fullmatch(r"backbone\.stages\.(\d)\.(\d)\.(.+)", name):
         return f"model.{MOBILENET_BLOCKS[int(match[1])][int(match[2])]}.{match[3]}"
-    return re.sub(r"^features\.", "cpm.", name)
+    return re.sub(r"^features\.", "cpm.", name).replace(".body.", ".trunk.")  # vocabulary: allow
 
 
 def _fill(network: LightweightOpenPose, weights: Mapping[str, Tensor], what: str) -> None:

@@ -194,13 +194,13 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
 def _channels_of_lightweight(
     network: LightweightOpenPose, joints: list[Hashable], limbs: list[Hashable], classes: tuple[str, ...]
 ) -> Channels:
-    """`channels_of`, for stages with a trunk in common."""
-    features: list[Hashable] = list(range(network.initial_stage.trunk[0][0].in_channels))  # type: ignore[index]
+    """`channels_of`, for stages with layers in common."""
+    features: list[Hashable] = list(range(network.initial_stage.body[0][0].in_channels))  # type: ignore[index]
     result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
     for t, _ in enumerate(network.heads):
         stage = f"refinement_stages.{t - 1}" if t else "initial_stage"
         if t:
-            result[f"{stage}.trunk.0.initial.0.weight"] = (1, (*features, *joints, *limbs))
+            result[f"{stage}.body.0.initial.0.weight"] = (1, (*features, *joints, *limbs))
         for part, outputs in (("heatmaps", joints), ("pafs", limbs)):
             for leaf in ("weight", "bias"):
                 result[f"{stage}.{part}.1.0.{leaf}"] = (0, tuple(outputs))

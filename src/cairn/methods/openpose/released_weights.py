@@ -23,9 +23,6 @@ from cairn.training.backbones.layers import NORMALIZATIONS
 PREFIX = "layer."
 """Prefix of the weights of a released network in an imported file."""
 
-STAGE_OF_VGG = {"1": 0, "2": 1, "3": 2, "4": 3}
-"""Block of VGG-19 -> stage of the backbone; its own layers after conv4_2 are the last stage."""
-
 
 def trainable(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Returns the weights of a released network under the names of the trained one; others unchanged.
@@ -55,9 +52,8 @@ def trainable(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _place(layer: str, layers: set[str]) -> str | None:
     """The name of a layer in the trained network; None for a layer of no network."""
     if layer in VGG:
-        block, number = re.fullmatch(r"conv(\d)_(\d)", layer).groups()  # type: ignore[union-attr]
-        stage = STAGE_OF_VGG[block]
-        return f"backbone.stages.{stage}.{2 * (int(number) - 1) + (stage > 0)}"
+        block, index = int(layer[4]) - 1, int(layer[6]) - 1  # conv1_1
+        return f"backbone.stages.{block}.{2 * index + (block > 0)}"  # a pooling comes first
     tail = [name for name in (CROP if "conv5_3_CPM" in layers else BODY) if name not in VGG]
     if layer in tail:
         return f"backbone.stages.4.{2 * tail.index(layer)}"
@@ -94,5 +90,6 @@ def _reorder(weights: dict[str, Tensor]) -> None:
     for name in weights:
         if re.fullmatch(r"heatmap_stages\.[1-9]\d*\.blocks\.0\.convolutions\.0\.0\.weight", name):
             kernel = weights[name]
-            features, heatmaps, pafs = kernel.split([kernel.shape[1] - maps - fields, maps, fields], dim=1)
+            rest = kernel.shape[1] - maps - fields
+            features, heatmaps, pafs = kernel[:, :rest], kernel[:, rest : rest + maps], kernel[:, rest + maps :]
             weights[name] = torch.cat([features, pafs, heatmaps], dim=1)
