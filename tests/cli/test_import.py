@@ -173,7 +173,10 @@ def test_number_of_stages_and_skeleton_are_options(
         (["page.caffemodel"], "page.caffemodel is not a caffemodel"),
         (["half.npz"], "half.npz is truncated, or not an .npz file of plain arrays"),
         (["objects.npz"], "objects.npz is truncated, or not an .npz file of plain arrays (ValueError)"),
-        (["other.caffemodel"], "expected one of OpenPose's COCO, MPI, BODY_25, hand and face, Stacked Hourglass of"),
+        (
+            ["other.caffemodel"],
+            "expected one of OpenPose's COCO, MPI, BODY_25, hand and face, Lightweight OpenPose, Stacked Hourglass of",
+        ),
         (["other.caffemodel"], "got fc6.bias, fc6.weight, fc7.bias and 1 more"),
         (["pose.caffemodel", "--skeleton", "mpii15"], "19 maps and 38 fields, but skeleton mpii15 needs 16 maps"),
         (["pose.caffemodel", "--stages", "4"], "has 2 stages: expected --stages from 1 to 2, got 4"),

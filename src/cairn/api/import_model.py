@@ -35,11 +35,11 @@ def import_model(
         path = cairn.import_model("pose_iter_584000.caffemodel")
 
     Args:
-        checkpoint: OpenPose's .caffemodel, or its conversion to PyTorch or .npz; or a Stacked Hourglass of
-            princeton-vl, bearpaw or anibali (PyTorch).
+        checkpoint: OpenPose's .caffemodel, or its conversion to PyTorch, .npz or .npy; Lightweight OpenPose (PyTorch);
+            or a Stacked Hourglass of princeton-vl, bearpaw or anibali (PyTorch).
         out: Model to write (.onnx). Default: the name of the checkpoint, in the current folder.
         skeleton: Skeleton of the network's outputs: a name, or a .toml file. Default: as published.
-        stages: Number of stages of OpenPose to keep: fewer take less time. Default: all.
+        stages: Number of stages of OpenPose or Lightweight OpenPose to keep: fewer take less time. Default: all.
         name: Name of the model. Default: the name of the file.
 
     Raises:

@@ -64,8 +64,9 @@ def train(
         exclude: List of image names, or labels, whose images in `data` are excluded.
         method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
         recipe: Recipe (.toml), where `data` is a label file.
-        pretrained: Pretrained weights: a bundled model, an .onnx file, a run, "imagenet", or "none" to train from
-            scratch. Default: the bundled model of people of the same task.
+        pretrained: Pretrained weights: a bundled model, an .onnx file, a run, or "none" to train from scratch; for the
+            backbone alone, a file of VGG-19 or MobileNet v1 (.pth, .caffemodel), or "imagenet". Default: the bundled
+            model of people of the same task.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
         epochs: Number of epochs.

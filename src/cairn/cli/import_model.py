@@ -12,8 +12,8 @@ def import_model(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="OpenPose's .caffemodel, or its conversion to PyTorch or .npz; or a Stacked Hourglass of "
-            "princeton-vl, bearpaw or anibali (PyTorch)."
+            help="OpenPose's .caffemodel, or its conversion to PyTorch, .npz or .npy; Lightweight OpenPose (PyTorch); "
+            "or a Stacked Hourglass of princeton-vl, bearpaw or anibali (PyTorch)."
         ),
     ],
     out: Annotated[
@@ -28,7 +28,9 @@ def import_model(
     stages: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of stages of OpenPose to keep; fewer take less time. [all]", show_default=False
+            min=1,
+            help="Number of stages of an OpenPose network to keep; fewer take less time. [all]",
+            show_default=False,
         ),
     ] = None,
     name: Annotated[

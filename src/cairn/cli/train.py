@@ -48,7 +48,8 @@ def train(
         typer.Option(
             "--from",
             "--pretrained",
-            help="Pretrained weights: a bundled model, an .onnx file, a run, imagenet, or none to train from scratch. "
+            help="Pretrained weights: a bundled model, an .onnx file, a run, or none to train from scratch; for the "
+            "backbone alone, a file of VGG-19 or MobileNet v1, or imagenet. "
             "[the bundled model of people of the same task]",
             show_default=False,
         ),

@@ -15,6 +15,7 @@ from cairn.methods import all_methods, get_method
 
 if TYPE_CHECKING:
     from cairn.training.autoconfig.choices import Choice, LabelFacts
+    from cairn.training.checkpoints.pretrained import Start
     from cairn.training.method import TrainingMethod
     from cairn.training.recipe import Recipe
 
@@ -44,6 +45,7 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     from cairn.training.autoconfig.choices import Choice, measure_labels
     from cairn.training.autoconfig.machine import measure_machine
     from cairn.training.backbones.imagenet import IMAGENET
+    from cairn.training.checkpoints.backbone_file import is_backbone_file
     from cairn.training.checkpoints.pretrained import read_start
     from cairn.training.data.sources import read_training_images
     from cairn.training.recipe import NOTHING, LabelSource
@@ -52,7 +54,9 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     source = LabelSource.model_validate(tables["data"]["train"][0])
     skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
     facts = measure_labels(read_training_images(source, skeleton))
-    named = tables.get("pretrained") not in (None, NOTHING, IMAGENET)
+    named = tables.get("pretrained") not in (None, NOTHING, IMAGENET) and not is_backbone_file(
+        str(tables["pretrained"])
+    )
     start = read_start(str(tables["pretrained"])) if named else None
     choice = Choice().with_value("name", name_of(source.labels), "after the labels")
     if "method" not in tables:
@@ -61,6 +65,8 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     choice = choice.under(tables)
     chosen = get_method(str(choice.tables["method"]))
     training = chosen.training()
+    if start is not None:
+        choice = choice.filled_from(_values_of(start, training))
     if chosen.autoconfig is not None:
         defaults = chosen.autoconfig()
         if "pretrained" not in tables and not _names_network(tables):
@@ -84,10 +90,13 @@ def with_network(choice: Choice) -> Choice:
     from cairn.training.autoconfig.choices import Choice, choose_backbone
     from cairn.training.backbones.imagenet import IMAGENET
     from cairn.training.backbones.registry import BACKBONES, describe_backbone
+    from cairn.training.checkpoints.backbone_file import is_backbone_file
     from cairn.training.checkpoints.pretrained import read_start
     from cairn.training.recipe import NOTHING
 
     pretrained = choice.tables.get("pretrained")
+    if pretrained not in (None, NOTHING, IMAGENET) and is_backbone_file(str(pretrained)):
+        return _with_backbone_file(choice, str(pretrained))
     if pretrained in (None, NOTHING) or _names_network(
         choice.tables, {"backbone"} if pretrained == IMAGENET else set()
     ):
@@ -104,6 +113,8 @@ def with_network(choice: Choice) -> Choice:
             raise RecipeError(
                 f"{start.name} is a model of {start.method}: {chosen.name} cannot be fine-tuned from its weights"
             )
+        choice = choice.filled_from(_values_of(start, training))
+        start = training.adopted(start)
         network, reason = training.network_of(start.weights, len(start.skeleton)), f"that of {start.name}"
     backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
@@ -131,6 +142,37 @@ def name_of(labels: Path) -> str:
     path = labels.resolve()
     words = path.stem.lower().replace("-", "_").replace(".", "_").split("_")
     return path.parent.name or path.stem if words[0] in GENERIC_NAMES else path.stem
+
+
+def _values_of(start: Start, training: TrainingMethod) -> Choice:
+    """The values of the recipe without which the weights would not predict what they did."""
+    from cairn.training.autoconfig.choices import Choice
+
+    choice = Choice()
+    if training.values_of is not None:
+        for key, value in training.values_of(start).items():
+            choice = choice.with_value(key, value, f"that of {start.name}")
+    return choice
+
+
+def _with_backbone_file(choice: Choice, source: str) -> Choice:
+    """Adds the network whose backbone takes a file of weights, and its normalization of images."""
+    from cairn.training.autoconfig.choices import Choice
+    from cairn.training.checkpoints.backbone_file import read_backbone
+    from cairn.training.recipe_tables import check_recipe
+
+    weights = read_backbone(source)
+    training = get_method(str(choice.tables.get("method"))).training()
+    if weights.backbone not in training.file_networks:
+        raise RecipeError(f"{choice.tables.get('method')} has no backbone that takes {source}")
+    values = {} if _names_network(choice.tables) else training.file_networks[weights.backbone]
+    network = {**values, **choice.tables.get("network", {})}
+    checked: Any = check_recipe(training.recipe, {**choice.tables, "network": network})
+    weights.check(checked.network.backbone)
+    filled = Choice()
+    for key, value in {**values, "normalization": weights.normalization}.items():
+        filled = filled.with_value(f"network.{key}", value, f"for the weights of {source}")
+    return choice.filled_from(filled)
 
 
 def _names_network(tables: Mapping[str, Any], besides: Set[str] = frozenset()) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cairn.inference.model_spec import ModelSpec
     from cairn.structures.skeleton import Skeleton
     from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine
+    from cairn.training.checkpoints.pretrained import Start
     from cairn.training.checkpoints.reading import Checkpoint
     from cairn.training.data.loading import TrainingSet
     from cairn.training.data.sources import Sources
@@ -34,6 +35,12 @@ class TrainingMethod:
             weights; None if the method cannot fine-tune.
         imagenet_network: The `network` table of the network whose backbone takes ImageNet weights; empty if there is
             none.
+        file_networks: The same for files of pretrained backbones (`cairn.training.checkpoints.backbone_file`), by the
+            name of the backbone.
+        adopt: (weights by name) -> weights by the names of the network that is trained, where those of an imported
+            model differ; None if they never do.
+        values_of: (pretrained weights) -> values of the recipe, by `name` or `section.name`, without which the weights
+            would not predict what they did; None if there are none.
     """
 
     recipe: type[Recipe]
@@ -42,6 +49,13 @@ class TrainingMethod:
     module: Callable[[Any, Skeleton, Labels], KeypointModule]
     network_of: Callable[[Mapping[str, Tensor], int], dict[str, Any]] | None = None
     imagenet_network: Mapping[str, Any] = field(default_factory=dict)
+    file_networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    values_of: Callable[[Start], dict[str, Any]] | None = None
+
+    def adopted(self, start: Start) -> Start:
+        """Returns pretrained weights under the names of the network that is trained."""
+        return start if self.adopt is None else replace(start, weights=self.adopt(start.weights))
 
 
 @dataclass(frozen=True)

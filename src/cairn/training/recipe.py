@@ -144,8 +144,8 @@ class Recipe(Section):
         sources: Sources of the training data, stated in the exported file.
         draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
         skeleton: Name or file of the skeleton; None for the skeleton of the labels.
-        pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it, or
-            "imagenet" for the backbone. "none" or None trains from scratch.
+        pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it; for
+            the backbone alone, a file of VGG-19 or MobileNet v1, or "imagenet". "none" or None trains from scratch.
         seed: Random seed for initialization, data order and augmentation.
         data: Training and validation labels.
         augmentation: Ranges of augmentation.
@@ -178,6 +178,11 @@ class Recipe(Section):
     def backbone_lr_factor(self) -> float:
         """Learning rate of the backbone, relative to that of the rest of the network."""
         return 1.0
+
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return None
 
     @field_validator("pretrained")
     @classmethod

@@ -30,6 +30,7 @@ def to_toml(values: Mapping[str, Any], comments: Mapping[str, str] | None = None
             lines += [
                 f"{_key(key)} = {_value(value)}{_comment(comments.get(f'{section}.{key}'))}"
                 for key, value in table.items()
+                if value is not None
             ]
     return "\n".join(lines) + "\n"
 

@@ -12,11 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+import cairn.methods.hourglass.training as hourglass
+from cairn.datasets.labels import Labels
 from cairn.errors import ModelError
 from cairn.inference.model_spec import ModelSpec
+from cairn.methods.autoconfig import with_network
 from cairn.methods.hourglass.checkpoints import read_checkpoint
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.autoconfig.choices import Choice
+from cairn.training.checkpoints.pretrained import carry_over, read_start
 from cairn.training.checkpoints.reading import read_weights
+from cairn.training.data.loading import stack
+from cairn.training.engine.initial_weights import build_module
+from cairn.training.engine.module import make_optimizer
+from cairn.training.exporting.onnx_file import export
+from cairn.training.recipe_tables import check_recipe
+from support.made_data import made_labels
 
 Weights = dict[str, Tensor]
 MEAN = torch.tensor([0.4404, 0.4440, 0.4327])[:, None, None]
@@ -124,17 +135,20 @@ class Drawing(dict):
             self.conv(f"{name}.{skip}", inputs, outputs)
 
 
-def princeton_weights(stacks: int, c: int = 256, joints: int = 16) -> Weights:
+def princeton_weights(
+    stacks: int, c: int = 256, joints: int = 16, widths: tuple[int, int, int] = (64, 128, 128)
+) -> Weights:
     w = Drawing()
+    a, b, last = widths
 
     def residual(name: str, inputs: int = c, outputs: int = c) -> None:
         w.bottleneck(name, inputs, outputs, ".conv", "skip_layer.conv", always=True)
 
-    w.conv("pre.0.conv", 3, 64, 7)
-    w.norm("pre.0.bn", 64)
-    residual("pre.1", 64, 128)
-    residual("pre.3", 128, 128)
-    residual("pre.4", 128, c)
+    w.conv("pre.0.conv", 3, a, 7)
+    w.norm("pre.0.bn", a)
+    residual("pre.1", a, b)
+    residual("pre.3", b, last)
+    residual("pre.4", last, c)
     for s in range(stacks):
         for level in range(4):
             for place in ("up1", "low1", "low3") + (("low2",) if level == 3 else ()):
@@ -149,17 +163,20 @@ def princeton_weights(stacks: int, c: int = 256, joints: int = 16) -> Weights:
     return dict(w)
 
 
-def bearpaw_weights(stacks: int, blocks: int = 1, c: int = 256, joints: int = 16) -> Weights:
+def bearpaw_weights(
+    stacks: int, blocks: int = 1, c: int = 256, joints: int = 16, widths: tuple[int, int, int] | None = None
+) -> Weights:
     w = Drawing()
+    a, b, last = widths or (64, 128, c)
 
     def residual(name: str, inputs: int = c, outputs: int = c) -> None:
         w.bottleneck(name, inputs, outputs, "", "downsample.0", always=False)
 
-    w.conv("conv1", 3, 64, 7)
-    w.norm("bn1", 64)
-    residual("layer1.0", 64, 128)
-    residual("layer2.0", 128, c)
-    residual("layer3.0", c, c)
+    w.conv("conv1", 3, a, 7)
+    w.norm("bn1", a)
+    residual("layer1.0", a, b)
+    residual("layer2.0", b, last)
+    residual("layer3.0", last, c)
     for s in range(stacks):
         for block in range(blocks):
             for level in range(4):
@@ -318,3 +335,51 @@ def test_other_architectures_and_incomplete_weights_are_one_line_errors(tmp_path
     given({**whole, "hg.x.hg.y.z.0.bn1.weight": torch.zeros(3)}, "but not its numbering")
     given({**whole, "hg.0.hg.99.0.0.bn1.weight": torch.zeros(3)}, "is incomplete")
     given({**whole, "res.0.99999.bn1.weight": torch.zeros(3)}, "is incomplete: .* is missing")
+
+
+# ---- as a start for training
+
+
+@pytest.mark.parametrize(
+    ("content", "backbone"),
+    [
+        (lambda: princeton_weights(1, 64, widths=(16, 32, 32)), "hourglass-stem"),
+        (lambda: bearpaw_weights(1, c=64, widths=(16, 32, 64)), "hourglass-stem-wide"),
+    ],
+    ids=["princeton-vl", "anibali"],
+)
+def test_fine_tuning_an_imported_file_begins_with_its_heatmaps_and_lowers_the_loss(
+    tmp_path: Path, content: Callable[[], dict], backbone: str
+) -> None:
+    torch.save(content(), tmp_path / "hg.pth.tar")
+    module, spec = read_checkpoint(read_weights(tmp_path / "hg.pth.tar"), "hg")
+    small = spec.model_copy(update={"input": spec.input.model_copy(update={"size": 64})})
+    export(module, small, tmp_path / "hg.onnx")
+    labels = made_labels(tmp_path / "set", 4)
+    source = [{"labels": str(tmp_path / "set" / "labels.json")}]
+    given = {"method": "hourglass", "pretrained": str(tmp_path / "hg.onnx"), "data": {"train": source, "val": source}}
+    recipe = check_recipe(hourglass.Recipe, with_network(Choice({**given, "run": {"threads": 1}})).tables)
+    assert recipe.network.backbone == backbone
+    assert (recipe.loss, recipe.task, recipe.input.size, recipe.input.margin) == ("squared", "crop", 64, 1.25)
+    method, own = hourglass.TRAINING, spec.skeleton
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 255
+    start = read_start(str(tmp_path / "hg.onnx"))
+    same = method.module(recipe, own, Labels(own, (), np.ones(16, bool)))
+    assert carry_over(same.network, start, same.channels(), same.channels())[0] > 0
+    with torch.inference_mode():
+        expected = module(images)[0]
+        assert torch.allclose(same.export_module().eval()(images)[0], expected, atol=1e-3 * float(expected.abs().max()))
+    skeleton, sources, val = method.read_data(recipe, tmp_path)
+    training = method.training_set(recipe, skeleton, sources)
+    tuned = build_module(method, recipe, skeleton, val, training, resumed=False)
+    assert tuned.network.stacks[0].heatmaps.out_channels == len(labels.skeleton)
+    batch = stack([training[i] for i in range(4)])
+    optimizer = make_optimizer(tuned.network, recipe.optimizer)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss = torch.stack(list(tuned.train().losses(batch).values())).sum()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]

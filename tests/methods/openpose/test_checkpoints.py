@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.inference.model_spec import ModelSpec
-from cairn.methods.openpose.checkpoints import read_checkpoint, recognizes
+from cairn.methods.openpose.checkpoints import READER, read_checkpoint, recognizes
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import Checkpoint, read_weights
 from support import caffe_files
@@ -129,6 +129,64 @@ def test_conversions_to_pytorch_and_numpy_are_recognized_by_the_ends_of_their_na
         for layer, (kernel, bias) in weights.items():
             assert np.array_equal(loaded[f"{layer}.weight"], kernel)
             assert np.array_equal(loaded[f"{layer}.bias"], bias)
+    check(module, net, weights)
+
+
+def numbered(weights: Blobs) -> dict[str, Tensor]:
+    """The weights under the names of the early conversion: modules are numbered, activations and poolings, too."""
+    result, at = {}, {"0": 0, **{f"{stage}_{branch}": 0 for stage in range(1, 7) for branch in (1, 2)}}
+    for layer, blobs in weights.items():
+        stage = layer.split("stage")[1][0] if "stage" in layer else "1"
+        part = f"{stage}_{layer[-1]}" if "_L" in layer else "0"
+        for kind, values in zip(("weight", "bias"), blobs, strict=True):
+            result[f"model{part}.{at[part]}.{kind}"] = torch.from_numpy(values)
+        at[part] += 3 if layer in ("conv1_2", "conv2_2", "conv3_4") else 2
+    return result
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_numbered_modules_are_recognized(tmp_path: Path, net: Prototxt, weights: Blobs, prefix: str) -> None:
+    state = {prefix + key: value for key, value in numbered(weights).items()}
+    assert {f"{prefix}model0.25.weight", f"{prefix}model1_1.8.bias", f"{prefix}model2_2.12.weight"} <= set(state)
+    torch.save(state, tmp_path / "pose_model.pth")
+    checkpoint = read_weights(tmp_path / "pose_model.pth")
+    assert READER.recognizes(checkpoint)
+    module, spec = READER.read(checkpoint, "net")
+    assert spec.provenance == {"imported from": "OpenPose COCO", "stages": 2}
+    check(module, net, weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model0.25.weight", "it lacks conv4_4_CPM.weight"),
+        ("model2_1.12.bias", "it lacks Mconv7_stage2_L1.bias"),
+        ("+model0.27.weight", "it has .*0?27.weight, which that network lacks"),
+        ("+model1_1.10.weight", "it has .*10.weight, which that network lacks"),
+        ("+model0.1.weight", "it has .*1.weight, which that network lacks"),
+    ],
+)
+def test_numbered_modules_of_another_network_are_one_line(weights: Blobs, change: str, message: str) -> None:
+    state = numbered(weights)
+    if change[0] == "+":
+        state[change[1:]] = torch.zeros(4)
+    else:
+        del state[change]
+    with pytest.raises(ModelError, match=message):
+        READER.read(Checkpoint(Path("pose_model.pth"), state), "net")
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_dictionary_of_layers_in_an_npy_file_is_recognized(
+    tmp_path: Path, net: Prototxt, weights: Blobs, as_list: bool
+) -> None:
+    layers: dict[str, object] = {}
+    for layer, (kernel, bias) in weights.items():
+        arrays = {"weights": kernel.transpose(2, 3, 1, 0), "biases": bias}
+        layers[layer] = list(arrays.values()) if as_list else arrays
+    np.save(tmp_path / "openpose_coco.npy", np.array(layers, dtype=object), allow_pickle=True)
+    module, spec = READER.read(read_weights(tmp_path / "openpose_coco.npy"), "net")
+    assert spec.skeleton == load_skeleton("coco18")
     check(module, net, weights)
 
 

@@ -179,11 +179,11 @@ def test_a_run_fine_tunes_the_weights_of_another(tmp_path, monkeypatch):
         "data": {"train": labels, "val": labels},
         "run": {"epochs": 1, "batch_size": 3, "workers": 0, "threads": 1},
     }
-    fit.train(hourglass, check_recipe(hourglass.Recipe, tables), tmp_path / "first")
+    fit.train(hourglass.TRAINING, check_recipe(hourglass.Recipe, tables), tmp_path / "first")
     begun = read_start(str(tmp_path / "first"))
     assert begun.skeleton.joints == THING.joints
     unchanged = {"optimizer": {"learning_rate": 1e-12, "weight_decay": 0}, "pretrained": str(tmp_path / "first")}
-    fit.train(hourglass, check_recipe(hourglass.Recipe, tables | unchanged), tmp_path / "second")
+    fit.train(hourglass.TRAINING, check_recipe(hourglass.Recipe, tables | unchanged), tmp_path / "second")
     for name, value in read_start(str(tmp_path / "second")).weights.items():
         if "running" not in name and "num_batches" not in name:
             assert torch.allclose(value, begun.weights[name], atol=1e-6), name

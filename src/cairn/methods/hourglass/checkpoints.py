@@ -17,7 +17,7 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.structures.skeleton import Skeleton, load_skeleton
-from cairn.training.backbones.hourglass_stem import HourglassStem
+from cairn.training.backbones.hourglass_stem import MPII_MEAN, HourglassStem
 from cairn.training.checkpoints.reading import Checkpoint, few
 from cairn.training.method import CheckpointReader
 
@@ -224,8 +224,6 @@ def _residual(parts: list[str]) -> str:
             return f"skip.{leaf}"
     return ".".join(parts)
 
-
-MPII_MEAN = (0.4404, 0.4440, 0.4327)
 
 PRINCETON = Port(
     name="princeton-vl",

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import Hourglass
-from cairn.methods.hourglass.recipe import STEM, NetworkSettings
-from cairn.training.backbones.registry import has_backbone, recognize_backbone
+from cairn.methods.hourglass.recipe import STEM, WIDE_STEM, NetworkSettings
+from cairn.training.backbones.registry import has_backbone, normalization_of, recognize_backbone
 
 IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
+
+FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1")}
+"""The same for the file of a backbone, by its name."""
 
 
 def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:
@@ -39,11 +42,14 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     while f"{inner}{'inner.' * depth}low1.0.convs.0.weight" in weights:
         depth += 1
     features = len(weights["stacks.0.conv.weight"])
-    backbone = STEM if has_backbone(weights, STEM, features=features) else recognize_backbone(weights)
+    stems = (name for name in (STEM, WIDE_STEM) if has_backbone(weights, name, features=features))
+    backbone = next(stems, None) or recognize_backbone(weights)
     if backbone is None:
         raise ModelError("the weights are of an hourglass whose backbone is not registered")
+    normalization = normalization_of(weights, backbone)
     return {
         "backbone": backbone,
+        **({"normalization": normalization} if normalization else {}),
         "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
         "features": features,
         "depth": depth,

@@ -15,8 +15,8 @@ from cairn.training.data.augmentation import Augmentation, Share
 from cairn.training.recipe import Count, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
 
-STEM = "hourglass-stem"
-"""The paper's own backbone, which has as many channels as the hourglasses."""
+STEM, WIDE_STEM = "hourglass-stem", "hourglass-stem-wide"
+"""The paper's own backbone, which has as many channels as the hourglasses, and that of bearpaw and anibali."""
 
 
 class Input(Section):
@@ -50,8 +50,9 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:
-        """The channels of the paper's own backbone; other backbones have no options."""
-        return {"features": self.features} if self.backbone == STEM else {}
+        """The channels of the paper's own backbone; the normalization of others."""
+        of_stem = {"features": self.features} if self.backbone in (STEM, WIDE_STEM) else {}
+        return {**super().backbone_options, **of_stem}
 
     @property
     def multiple(self) -> int:
@@ -93,6 +94,11 @@ class Recipe(SharedRecipe):
     def backbone_lr_factor(self) -> float:
         """Learning rate of the backbone, relative to that of the rest of the network."""
         return self.network.backbone_lr_factor
+
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return self.network.normalization
 
     @model_validator(mode="after")
     def _heatmaps_halve(self) -> Recipe:

@@ -22,7 +22,7 @@ from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
-from cairn.methods.hourglass.network import IMAGENET_NETWORK, build_network, network_of
+from cairn.methods.hourglass.network import FILE_NETWORKS, IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.annotation import Annotation
@@ -30,6 +30,7 @@ from cairn.structures.geometry import image_to_field
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
+from cairn.training.checkpoints.pretrained import LOSS, Start
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
@@ -40,6 +41,9 @@ from cairn.training.recipe import LabelSource
 
 CLASS_WEIGHT = {"cross_entropy": 1.0, "squared": 1e-3}
 """Loss of the heatmaps -> weight of the cross-entropy of classes beside it: both have about the same size."""
+
+IMPORTED_RATE = 2.5e-4
+"""Learning rate for fine-tuning published networks: that of their training."""
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +145,7 @@ class HourglassModule(KeypointModule):
             stride=STRIDE,
             outputs=("heatmaps", *([CLASSES] if self.val.classes else [])),
             decode={"refinement": self.recipe.refinement},
+            provenance={LOSS: self.recipe.loss} if self.recipe.loss == "squared" else {},
         )
 
     def predict(self, network: Network, index: int) -> Poses:
@@ -227,4 +232,16 @@ def _flat(annotation: Annotation) -> NDArray[np.bool_]:
     return annotation.labeled & ~(annotation.boxes[:, 2:] > 0).all(axis=1)
 
 
-TRAINING = TrainingMethod(Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK)
+def values_of(start: Start) -> dict[str, Any]:
+    """Returns the values of a recipe without which pretrained weights would not predict what they did."""
+    values: dict[str, Any] = {} if start.loss is None else {"loss": start.loss}
+    if start.spec is not None and start.imported:
+        shape = start.spec.input
+        values |= {"task": start.spec.task, "input.size": shape.size, "input.margin": shape.margin}
+        values["optimizer.learning_rate"] = IMPORTED_RATE
+    return values
+
+
+TRAINING = TrainingMethod(
+    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, FILE_NETWORKS, values_of=values_of
+)

@@ -20,6 +20,9 @@ Cao, Hidalgo, Simon, Wei, Sheikh: OpenPose, TPAMI 2019 (arXiv 1812.08008), whose
 | the released networks and their weights | `released`, `checkpoints` |
 | the class of each instance, by class maps | `training.Encoder`, `classify` |
 | hands and faces in a crop (Simon et al., CVPR 2017) | `decode_crop`, `cairn.inference.predictor.TopDownPredictor` |
+| their training | `crops` |
+| Lightweight OpenPose (Osokin, arXiv 1811.12004) and its weights | `lightweight`, `lightweight_checkpoints` |
+| starts: VGG-19 and imported networks | `cairn.training.checkpoints.backbone_file`, `released_weights` |
 
 Departures from the papers and the released code:
 
@@ -32,7 +35,10 @@ Departures from the papers and the released code:
 - Several categories that share a skeleton (none in the papers) add a head for class maps, one per category: its target
   is the maximum over the keypoints of that category. An instance has the class with the largest sum at its keypoints.
 - The backbone is any registered one, and stages can be light ones, for speed on CPUs; the papers' are VGG-19 and
-  `kind = "paper"` or `"cvpr"`.
+  `kind = "paper"` or `"cvpr"`. VGG-19 takes images as its pretrained weights do; the release takes x / 256 - 0.5
+  (`network.normalization = "centered"`).
+- Lightweight OpenPose has a learning rate for all layers, its release four and eight times as much for refinement
+  stages; its decoder has a length prior and a minimum distance of peaks, ours has the thresholds alone.
 """
 
 from __future__ import annotations

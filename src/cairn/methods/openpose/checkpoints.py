@@ -1,7 +1,8 @@
 """Imports the weights of the released networks from files of Caffe, PyTorch or numpy.
 
 Weights are matched by the names of the released layers, with which the names of every conversion end:
-`conv1_1.weight`, `model0.conv1_1.weight`, `conv1_1/kernel`.
+`conv1_1.weight`, `model0.conv1_1.weight`, `conv1_1/kernel`. An early conversion of COCO's and MPI's networks to PyTorch
+numbers the modules instead: `model0.0.weight`, `model1_1.2.bias`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec, ModelSpec
-from cairn.methods.openpose.released import STRIDE, Architecture, Released, body_25, one_branch, two_branches
+from cairn.methods.openpose import lightweight_checkpoints
+from cairn.methods.openpose.released import BODY, STRIDE, Architecture, Released, body_25, one_branch, two_branches
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.reading import Checkpoint, few
 from cairn.training.method import CheckpointReader
@@ -156,8 +159,31 @@ def read_checkpoint(
 
 def _name(key: str) -> str:
     """The key of a conversion as `layer.weight` or `layer.bias`; other keys unchanged."""
+    key = _numbered_name(key)
     matched = re.match(r"(?:.*[./])?([^./]+)[./](?:(weights?|kernel|W|alphas?)|bias(?:es)?|b)(?::0)?$", key)
     return f"{matched[1]}.{'weight' if matched[2] else 'bias'}" if matched else key
+
+
+NUMBERED = r"(?:.*\.)?model(\d)(?:_([12]))?\.(\d+)\.(weight|bias)"
+"""A name of the conversion that numbers modules: stage (0 for the backbone), branch, module in it."""
+
+BACKBONE_MODULES = dict(zip((0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25), BODY, strict=True))
+"""Number of a module of the backbone, where activations and poolings count, too -> name of the layer."""
+
+
+def _numbered_name(key: str) -> str:
+    """The released name of a numbered module; other keys unchanged."""
+    match = re.fullmatch(NUMBERED, key)
+    if match is None or (match[1] == "0") != (match[2] is None):
+        return key
+    stage, branch, module, leaf = match.groups()
+    if stage == "0":
+        return f"{BACKBONE_MODULES[int(module)]}.{leaf}" if int(module) in BACKBONE_MODULES else key
+    number = int(module) // 2 + 1  # every other module is an activation
+    if int(module) % 2 or number > (5 if stage == "1" else 7):
+        return key
+    layer = f"conv5_{number}_CPM_L{branch}" if stage == "1" else f"Mconv{number}_stage{stage}_L{branch}"
+    return f"{layer}.{leaf}"
 
 
 def _by_name(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -251,4 +277,15 @@ def _filled(path: Path, weights: Mapping[str, Tensor], network: Released) -> Rel
     return network
 
 
-READER = CheckpointReader(KNOWN, recognizes, read_checkpoint, has_stages=True)
+def _recognizes_any(checkpoint: Checkpoint) -> bool:
+    return lightweight_checkpoints.recognizes(checkpoint) or recognizes(checkpoint)
+
+
+def _read_any(checkpoint: Checkpoint, name: str, **options: Any) -> tuple[nn.Module, ModelSpec]:
+    """`read_checkpoint` of the network that the weights are of."""
+    if lightweight_checkpoints.recognizes(checkpoint):
+        return lightweight_checkpoints.read_checkpoint(checkpoint, name, **options)
+    return read_checkpoint(checkpoint, name, **options)
+
+
+READER = CheckpointReader(f"{KNOWN}, {lightweight_checkpoints.KNOWN}", _recognizes_any, _read_any, has_stages=True)

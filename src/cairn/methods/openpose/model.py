@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from cairn.training.backbones.backbone import Backbone, Neck
 from cairn.training.backbones.layers import conv_bn_relu
 from cairn.training.backbones.light import LightBackbone, block_type
-from cairn.training.backbones.vgg import VGG19
+from cairn.training.backbones.vgg import HAND_TAIL, VGG19
 
 STRIDE = 8
 """Pixels of the image per cell of the heatmaps and PAFs."""
@@ -36,7 +36,7 @@ class Stages:
 
     Attributes:
         heatmaps: (B, K, h, w) each.
-        pafs: (B, 2L, h, w) each.
+        pafs: (B, 2L, h, w) each; none of a crop of one instance.
         classes: Class maps (B, C, h, w); None for a network of one class.
     """
 
@@ -228,6 +228,50 @@ def _chain(widths: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
     for inputs, outputs, kernel in zip(widths[:-1], widths[1:], kernels, strict=True):
         layers += [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])
+
+
+# ---- hands and faces
+
+
+class HandNetwork(nn.Module):
+    """Simon et al., CVPR 2017: heatmaps of the one instance in a crop, in stages like those of a CVPR branch.
+
+    Args:
+        backbone: The backbone.
+        neck: Joins the backbone's feature maps to F.
+        heatmap_stages: The first takes F; the others take the previous heatmaps and F.
+    """
+
+    def __init__(self, backbone: Backbone, neck: Neck, heatmap_stages: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.neck = neck
+        self.heatmap_stages = nn.ModuleList(heatmap_stages)
+
+    def forward(self, image: Tensor) -> Stages:
+        """(B, 3, H, W) -> the predictions of all stages, without PAFs."""
+        features = self.neck(self.backbone(image))
+        heatmaps: list[Tensor] = []
+        for stage in self.heatmap_stages:
+            heatmaps.append(stage(torch.cat([*heatmaps[-1:], features], dim=1)))
+        return Stages(tuple(heatmaps), ())
+
+
+def hand_network(
+    maps: int, stages: int = 6, backbone: Backbone | None = None, features: int = PAPER_FEATURES
+) -> HandNetwork:
+    """Returns the network of the released hand and face models: two 1×1 convolutions, then stages of 7×7.
+
+    Args:
+        maps: Channels of the heatmaps: K, or K + 1 with background.
+        stages: Number of stages.
+        backbone: VGG-19 with the released layers by default.
+        features: Channels C of F.
+    """
+    backbone = backbone or VGG19(HAND_TAIL)
+    first = _chain([features, 512, maps], [1, 1])
+    others = [refining_branch(maps + features, maps) for _ in range(stages - 1)]
+    return HandNetwork(backbone, Neck(backbone, features, STRIDE), [first, *others])
 
 
 # ---- the light network, for CPUs

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from cairn.errors import ModelError
+from cairn.errors import ModelError, RecipeError
+from cairn.methods.openpose.lightweight import LightweightOpenPose, lightweight_openpose
 from cairn.methods.openpose.model import (
+    HandNetwork,
     OpenPose,
     TwoBranchOpenPose,
     cvpr_openpose,
+    hand_network,
     light_openpose,
     light_stage,
     paper_openpose,
 )
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.structures.skeleton import Skeleton
-from cairn.training.backbones.registry import recognize_backbone
+from cairn.training.backbones.registry import normalization_of, recognize_backbone
+from cairn.training.checkpoints.pretrained import SLOPES
 from cairn.training.engine.module import Channels
+
+KeypointNetwork: TypeAlias = OpenPose | TwoBranchOpenPose | LightweightOpenPose | HandNetwork
+"""The networks of all kinds."""
 
 HEADS = {
     "light": "heatmap_stages.0.3.weight",
     "paper": "heatmap_stages.0.head.2.weight",
     "cvpr": "heatmap_branches.0.8.weight",
+    "lightweight": "initial_stage.heatmaps.1.0.weight",
+    "hand": "heatmap_stages.0.2.weight",
 }
 """Kind of network -> the convolution that predicts the first stage's heatmaps."""
 
@@ -32,34 +41,51 @@ FEATURES = {
     "light": ("paf_stages.0.0.0.weight", 0),
     "paper": ("paf_stages.0.blocks.0.convolutions.0.0.weight", 1),
     "cvpr": ("paf_branches.0.0.weight", 1),
+    "lightweight": ("features.align.0.weight", 0),
+    "hand": ("heatmap_stages.0.0.weight", 1),
 }
 """Kind of network -> a convolution, and its axis that has as many channels as F."""
+
+PRELU = "backbone.stages.3.4.weight", f"backbone.stages.3.3{SLOPES}"
+"""Slopes of the first PReLU of VGG-19, where it has any: in a run, in an exported file."""
+
+FILE_NETWORKS = {"vgg19": {"kind": "paper"}, "mobilenet-v1": {"kind": "lightweight"}}
+"""Backbone of a file of pretrained weights -> default settings of the network: those of the papers."""
 
 IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
 
-def build_network(settings: NetworkSettings, skeleton: Skeleton, classes: int = 0) -> OpenPose | TwoBranchOpenPose:
+def build_network(settings: NetworkSettings, skeleton: Skeleton, classes: int = 0) -> KeypointNetwork:
     """Returns the network that a recipe describes, for the joints and limbs of a skeleton.
 
     Args:
         settings: The `network` table of the recipe.
         skeleton: Joints and limbs.
         classes: Number of classes; 0 for one, which needs no class head.
+
+    Raises:
+        RecipeError: The network of hands and faces has no class head.
     """
     network = _build(settings, skeleton)
     if classes:
+        if isinstance(network, HandNetwork):
+            raise RecipeError('network.kind = "hand" predicts no classes: train on one with --category')
         inputs = settings.features + 2 * len(skeleton.limbs)
         network.class_head = light_stage(inputs, classes, settings.features, settings.depthwise)
     return network
 
 
-def _build(settings: NetworkSettings, skeleton: Skeleton) -> OpenPose | TwoBranchOpenPose:
+def _build(settings: NetworkSettings, skeleton: Skeleton) -> KeypointNetwork:
     """The network without a class head."""
     maps, fields = len(skeleton) + settings.background, 2 * len(skeleton.limbs)
     backbone, features = settings.build_backbone(), settings.features
     if settings.kind == "cvpr":
         return cvpr_openpose(maps, fields, settings.paf_stages, backbone, features)
+    if settings.kind == "lightweight":
+        return lightweight_openpose(maps, fields, settings.paf_stages, backbone, features)
+    if settings.kind == "hand":
+        return hand_network(maps, settings.heatmap_stages, backbone, features)
     stages = settings.paf_stages, settings.heatmap_stages
     if settings.kind == "paper":
         return paper_openpose(maps, fields, *stages, backbone, features)
@@ -89,9 +115,15 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "heatmap_stages": _count(weights, f"heatmap_{stages}."),
         "background": shapes[HEADS[kind]][0] == joints + 1,
     }
+    if kind == "lightweight":
+        settings["paf_stages"] = settings["heatmap_stages"] = 1 + _count(weights, "refinement_stages.")
+    if any(name in weights for name in PRELU):
+        settings["prelu"] = True
     if kind == "light":
         settings["depthwise"] = shapes["paf_stages.0.1.branch.0.0.weight"][1] == 1
     backbone = recognize_backbone(weights)
+    if normalization := normalization_of(weights, backbone):
+        settings["normalization"] = normalization
     if backbone not in (None, "light"):
         return settings | {"backbone": backbone}
     return settings | _light_backbone(weights, shapes)
@@ -118,7 +150,7 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
     predictions of other stages.
 
     Args:
-        network: An `OpenPose` or `TwoBranchOpenPose`.
+        network: The network.
         skeleton: The skeleton of its outputs.
         background: Whether the heatmaps have a background channel.
         classes: Names of the classes of its class head; empty where it has none.
@@ -128,6 +160,8 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
     cvpr = isinstance(network, TwoBranchOpenPose)
     stages = "branches" if cvpr else "stages"
     result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
+    if isinstance(network, LightweightOpenPose):
+        return _channels_of_lightweight(network, joints, limbs, classes)
 
     def add(name: str, given: list[Hashable], outputs: list[Hashable], given_first: bool) -> None:
         stage = network.get_submodule(name)
@@ -138,18 +172,50 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
         result[f"{name}.{last}.weight"] = (0, tuple(outputs))
         result[f"{name}.{last}.bias"] = (0, tuple(outputs))
 
-    for kind, outputs in ((f"paf_{stages}", limbs), (f"heatmap_{stages}", joints)):
+    kinds = {f"paf_{stages}": limbs, f"heatmap_{stages}": joints}
+    if isinstance(network, HandNetwork):
+        del kinds[f"paf_{stages}"]
+    for kind, outputs in kinds.items():
         for t, _ in enumerate(network.get_submodule(kind).children()):
-            if cvpr:
+            if isinstance(network, HandNetwork):
+                given = joints if t else []
+            elif cvpr:
                 given = [*limbs, *joints] if t else []
             elif kind == "paf_stages":
                 given = limbs if t else []
             else:
                 given = [*limbs, *joints] if t else limbs
-            add(f"{kind}.{t}", given, outputs, given_first=cvpr)
+            add(f"{kind}.{t}", given, outputs, given_first=cvpr or isinstance(network, HandNetwork))
     if classes:
         add("class_head", limbs, [("class", name) for name in classes], given_first=False)
     return result
+
+
+def _channels_of_lightweight(
+    network: LightweightOpenPose, joints: list[Hashable], limbs: list[Hashable], classes: tuple[str, ...]
+) -> Channels:
+    """`channels_of`, for stages with layers in common."""
+    features: list[Hashable] = list(range(network.initial_stage.body[0][0].in_channels))  # type: ignore[index]
+    result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
+    for t, _ in enumerate(network.heads):
+        stage = f"refinement_stages.{t - 1}" if t else "initial_stage"
+        if t:
+            result[f"{stage}.body.0.initial.0.weight"] = (1, (*features, *joints, *limbs))
+        for part, outputs in (("heatmaps", joints), ("pafs", limbs)):
+            for leaf in ("weight", "bias"):
+                result[f"{stage}.{part}.1.0.{leaf}"] = (0, tuple(outputs))
+    if classes:
+        result["class_head.0.0.weight"] = (1, (*features, *limbs))
+        for leaf in ("weight", "bias"):
+            result[f"class_head.3.{leaf}"] = (0, tuple(("class", name) for name in classes))
+    return result
+
+
+def heatmap_heads(network: KeypointNetwork) -> list[nn.Conv2d]:
+    """Returns the convolution that predicts the heatmaps of each stage."""
+    if isinstance(network, LightweightOpenPose):
+        return heads_of(stage.heatmaps for stage in network.heads)
+    return heads_of(network.heatmap_branches if isinstance(network, TwoBranchOpenPose) else network.heatmap_stages)
 
 
 def heads_of(stages: Iterable[nn.Module]) -> list[nn.Conv2d]:

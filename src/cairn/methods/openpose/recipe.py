@@ -21,8 +21,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "light": {"backbone": "light", "features": LIGHT_FEATURES, "paf_stages": 1, "heatmap_stages": 1},
     "paper": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 4, "heatmap_stages": 2},
     "cvpr": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 6, "heatmap_stages": 6},
+    "lightweight": {"backbone": "mobilenet-v1", "features": PAPER_FEATURES, "paf_stages": 2, "heatmap_stages": 2},
+    "hand": {"backbone": "vgg19-hand", "features": PAPER_FEATURES, "paf_stages": 0, "heatmap_stages": 6},
 }
 """Kind of network -> defaults of its other settings; of the papers' networks, the published values."""
+
+TOGETHER = "cvpr", "lightweight"
+"""Kinds whose stages predict PAFs and heatmaps together."""
 
 
 class Input(Section):
@@ -33,38 +38,44 @@ class Input(Section):
         inference_size: Longest side of the image at inference, in pixels.
         scales: Number of test-time scales, as in `cairn.inference.resolution.Resolution`.
         scale_gap: Difference between two scales, likewise.
+        margin: Side of the crop, relative to the longer side of the bounding box; for network.kind "hand" only.
     """
 
     size: Count = 256
     inference_size: Count = 384
     scales: Count = 1
     scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
+    margin: Positive = 1.25
 
 
 class NetworkSettings(BackboneSettings):
     """The network.
 
     Attributes:
-        kind: "light" (stages for CPUs), "paper" (TPAMI's stages) or "cvpr" (CVPR's stages).
-        backbone: Name of the backbone; by default "light" for light stages, "vgg19" for the papers'.
+        kind: "light" (stages for CPUs), "paper" (TPAMI's stages), "cvpr" (CVPR's stages), "lightweight" (Lightweight
+            OpenPose: an initial stage and refinement stages) or "hand" (one instance per crop: hands, faces).
+        backbone: Name of the backbone; by default "light" for light stages, "vgg19" for the papers', "mobilenet-v1"
+            for "lightweight", "vgg19-hand" for "hand".
         widths: Channels of the stages of backbone "light".
         depths: Residual blocks of the stages of backbone "light", without the stem.
-        features: Channels C of F; by default 64 for light stages, 128 for the papers'.
+        features: Channels C of F; by default 64 for light stages, 128 for the others.
         depthwise: Whether the blocks of light stages and of backbone "light" are depthwise-separable.
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
+        prelu: Whether the last layers of backbone "vgg19" have PReLU, as in BODY_25.
     """
 
-    kind: Literal["light", "paper", "cvpr"] = "light"
+    kind: Literal["light", "paper", "cvpr", "lightweight", "hand"] = "light"
     backbone: str = "light"
     widths: tuple[Count, ...] = (32, 64, 128, 192)
     depths: tuple[Count, ...] = (1, 2, 2)
     features: Count = LIGHT_FEATURES
     depthwise: bool = False
-    paf_stages: Count = 1
+    paf_stages: Annotated[int, Field(ge=0)] = 1
     heatmap_stages: Count = 1
     background: bool = False
+    prelu: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -72,14 +83,20 @@ class NetworkSettings(BackboneSettings):
         if not isinstance(values, Mapping) or values.get("kind", "light") not in KINDS:
             return values
         defaults = KINDS[values.get("kind", "light")]
-        if values.get("kind") == "cvpr":
+        if values.get("kind") in TOGETHER:
             defaults = defaults | {"heatmap_stages": values.get("paf_stages", defaults["heatmap_stages"])}
         return {**defaults, **values}
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkSettings:
-        if self.kind == "cvpr" and self.paf_stages != self.heatmap_stages:
-            raise ValueError('kind = "cvpr" needs as many heatmap_stages as paf_stages')
+        if self.kind in TOGETHER and self.paf_stages != self.heatmap_stages:
+            raise ValueError(f'kind = "{self.kind}" needs as many heatmap_stages as paf_stages')
+        if (self.paf_stages == 0) != (self.kind == "hand"):
+            raise ValueError(
+                f'paf_stages is 0 for kind = "hand" only, and at least 1 for others; got {self.paf_stages}'
+            )
+        if self.prelu and self.backbone != "vgg19":
+            raise ValueError(f'prelu applies to backbone = "vgg19" only, got {self.backbone!r}')
         fields = type(self).model_fields
         changed = [name for name in ("widths", "depths") if getattr(self, name) != fields[name].default]
         if changed and self.backbone != "light":
@@ -90,9 +107,9 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:
-        """The widths, depths and blocks of backbone "light"; other backbones have no options."""
+        """The widths, depths and blocks of backbone "light"; normalization and activation of others."""
         if self.backbone != "light":
-            return {}
+            return {**super().backbone_options, **({"prelu": True} if self.prelu else {})}
         return {"widths": self.widths, "depths": self.depths, "depthwise": self.depthwise}
 
     @property
@@ -150,6 +167,11 @@ class Recipe(SharedRecipe):
         """Learning rate of the backbone, relative to that of the rest of the network."""
         return self.network.backbone_lr_factor
 
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return self.network.normalization
+
     @field_validator("decode")
     @classmethod
     def _settings_of_decode(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -161,6 +183,8 @@ class Recipe(SharedRecipe):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
+        if self.input.margin != Input().margin and self.network.kind != "hand":
+            raise ValueError(f'input.margin applies to network.kind = "hand" only, got {self.network.kind!r}')
         try:
             Resolution(self.input.inference_size, scales=self.input.scales, scale_gap=self.input.scale_gap).of_model(
                 0, 1

@@ -19,9 +19,19 @@ from cairn.evaluation.evaluate import measure
 from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
-from cairn.methods.openpose.model import STRIDE, OpenPose, Stages, TwoBranchOpenPose
-from cairn.methods.openpose.network import IMAGENET_NETWORK, build_network, channels_of, heads_of, network_of
+from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
+from cairn.methods.openpose.network import (
+    FILE_NETWORKS,
+    IMAGENET_NETWORK,
+    KeypointNetwork,
+    build_network,
+    channels_of,
+    heads_of,
+    heatmap_heads,
+    network_of,
+)
 from cairn.methods.openpose.recipe import Loss, Recipe
+from cairn.methods.openpose.released_weights import trainable
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.annotation import Annotation
@@ -29,12 +39,16 @@ from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
+from cairn.training.checkpoints.pretrained import LOSS, Start
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
 from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
+
+IMPORTED_RATE = 1e-4
+"""Learning rate for fine-tuning published networks, which have few normalization layers: BODY_25's."""
 
 # ---- targets
 
@@ -192,7 +206,8 @@ def sum_of(losses: Iterable[Tensor]) -> Tensor:
 class LastStage(nn.Module):
     """The network as exported: (B, 3, H, W) -> heatmaps (B, K, H/8, W/8) from 0 to 1, PAFs (B, 2L, H/8, W/8).
 
-    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output.
+    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output. That of hands and faces
+    has no PAFs.
 
     Args:
         network: The network.
@@ -207,10 +222,10 @@ class LastStage(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps if there are any."""
         stages = self.network(image)
-        outputs = stages.heatmaps[-1], stages.pafs[-1], *([] if stages.classes is None else [stages.classes])
-        if not self.logits:
-            return outputs
-        return tuple(maps if i == 1 else maps.sigmoid() for i, maps in enumerate(outputs))
+        maps = [stages.heatmaps[-1], *([] if stages.classes is None else [stages.classes])]
+        if self.logits:
+            maps = [each.sigmoid() for each in maps]
+        return (maps[0], *stages.pafs[-1:], *maps[1:])
 
 
 class OpenPoseModule(KeypointModule):
@@ -221,10 +236,10 @@ class OpenPoseModule(KeypointModule):
     """
 
     recipe: Recipe
-    network: OpenPose | TwoBranchOpenPose
+    network: KeypointNetwork
 
     def __init__(self, recipe: Recipe, skeleton: Skeleton, val: Labels) -> None:
-        if not skeleton.limbs:
+        if not skeleton.limbs and recipe.network.kind != "hand":
             raise SkeletonError(
                 f"openpose connects joints along limbs, and skeleton {skeleton.name} has none: list limbs under "
                 '"skeleton" in the category of the labels, or set skeleton in the recipe'
@@ -277,6 +292,7 @@ class OpenPoseModule(KeypointModule):
             stride=STRIDE,
             outputs=("heatmaps", "pafs", *([CLASSES] if self.val.classes else [])),
             decode=dict(self.recipe.decode),
+            provenance=provenance_of(self.recipe),
         )
 
     def predict(self, network: Network, index: int) -> Poses:
@@ -291,7 +307,14 @@ class OpenPoseModule(KeypointModule):
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
-    """Returns all images of all sources; images without instances are negative samples."""
+    """Returns all images of all sources; images without instances are negative samples.
+
+    For the network of hands and faces: all labeled instances of all sources.
+    """
+    if recipe.network.kind == "hand":
+        from cairn.methods.openpose.crops import crop_training_set
+
+        return crop_training_set(recipe, skeleton, sources)
     samples = [
         Sample(image, _known(labels, image, source), scale=source.scale)
         for labels, source in sources
@@ -304,7 +327,28 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
 
 def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> OpenPoseModule:
     """Returns the module to train, validated on `val`."""
+    if recipe.network.kind == "hand":
+        from cairn.methods.openpose.crops import HandModule
+
+        return HandModule(recipe, skeleton, val)
     return OpenPoseModule(recipe, skeleton, val)
+
+
+def provenance_of(recipe: Recipe) -> dict[str, str | int | float]:
+    """Returns what fine-tuning must know of a model: its loss, where it is not the default."""
+    return {} if recipe.loss.kind == Loss().kind else {LOSS: recipe.loss.kind}
+
+
+def values_of(start: Start) -> dict[str, Any]:
+    """Returns the values of a recipe without which pretrained weights would not predict what they did."""
+    values: dict[str, Any] = {} if start.loss is None else {"loss.kind": start.loss}
+    if start.spec is not None and start.imported:
+        values["optimizer.learning_rate"] = IMPORTED_RATE
+        thresholds = {key: value for key, value in start.spec.decode.items() if key != "ignore_keypoints"}
+        values |= {f"decode.{key}": value for key, value in thresholds.items()}
+        if start.spec.task == "crop":
+            values["input.size"] = start.spec.input.size
+    return values
 
 
 def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[np.bool_]:
@@ -313,13 +357,14 @@ def _known(labels: Labels, image: LabeledImage, source: LabelSource) -> NDArray[
     return labels.labeled_joints & (image.annotation.visibility[image.annotation.labeled] > 0).all(axis=0)
 
 
-def _expect_empty(network: OpenPose | TwoBranchOpenPose, share: float) -> None:
+def _expect_empty(network: KeypointNetwork, share: float) -> None:
     """Sets the biases of the heads so that the initial heatmaps and class maps have this value, instead of 0.5."""
-    stages = [*(network.heatmap_stages if isinstance(network, OpenPose) else network.heatmap_branches)]
-    stages += [] if network.class_head is None else [network.class_head]
-    for head in heads_of(stages):
+    classes = None if isinstance(network, HandNetwork) else network.class_head
+    for head in [*heatmap_heads(network), *heads_of([] if classes is None else [classes])]:
         assert head.bias is not None
         nn.init.constant_(head.bias, float(np.log(share / (1 - share))))
 
 
-TRAINING = TrainingMethod(Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK)
+TRAINING = TrainingMethod(
+    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, FILE_NETWORKS, trainable, values_of
+)

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from cairn.training.backbones.backbone import Backbone
 
+MPII_MEAN = (0.4404, 0.4440, 0.4327)
+"""Mean RGB of MPII in [0, 1], which the ports of bearpaw and anibali subtract."""
+
 
 class HourglassStem(Backbone):
     """A 7×7 convolution of stride 2, three residual modules, and a pooling after the first: one map of stride 4.
@@ -17,9 +20,10 @@ class HourglassStem(Backbone):
     Args:
         features: Channels of the feature map.
         widths: Channels after the convolution and after the first two residual modules. None: features/4, features/2,
-            features/2, which is the paper's (64, 128, 128) at 256. The ports bearpaw and anibali have (64, 128, 256).
+            features/2, which is the paper's (64, 128, 128) at 256.
         channels: Channels of the image.
         mean: Subtracted from each channel of the image in [0, 1]; the paper subtracts nothing.
+        wide: Whether the default of the third width is `features`, as in the ports of bearpaw and anibali.
     """
 
     mean: Tensor
@@ -30,9 +34,10 @@ class HourglassStem(Backbone):
         widths: tuple[int, int, int] | None = None,
         channels: int = 3,
         mean: Sequence[float] | float = 0.0,
+        wide: bool = False,
     ) -> None:
         super().__init__()
-        a, b, c = widths or (features // 4, features // 2, features // 2)
+        a, b, c = widths or (features // 4, features // 2, features if wide else features // 2)
         self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1), persistent=False)
         self.stages = nn.ModuleList(
             [

@@ -13,9 +13,11 @@ from torch import Tensor
 from cairn.errors import RecipeError
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.efficientnet import EfficientNetBackbone
-from cairn.training.backbones.hourglass_stem import HourglassStem
+from cairn.training.backbones.hourglass_stem import MPII_MEAN, HourglassStem
+from cairn.training.backbones.layers import NORMALIZATIONS
 from cairn.training.backbones.light import LightBackbone
-from cairn.training.backbones.vgg import VGG19
+from cairn.training.backbones.mobilenet import MobileNetV1
+from cairn.training.backbones.vgg import HAND_TAIL, VGG19
 
 PREFIX = "backbone."
 """Beginning of the names of a backbone's weights in a network."""
@@ -25,10 +27,17 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "efficientnet-lite1": partial(EfficientNetBackbone, 1),
     "efficientnet-lite2": partial(EfficientNetBackbone, 2),
     "vgg19": VGG19,
+    "vgg19-hand": partial(VGG19, HAND_TAIL),
+    "mobilenet-v1": MobileNetV1,
     "light": LightBackbone,
     "hourglass-stem": HourglassStem,
+    "hourglass-stem-wide": partial(HourglassStem, wide=True, mean=MPII_MEAN),
 }
 """Name, as recipes have it -> constructor."""
+
+
+NORMALIZED = {"vgg19": "imagenet", "vgg19-hand": "imagenet", "mobilenet-v1": "centered"}
+"""Backbone whose constructor takes a `normalization` -> its default."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,22 @@ def has_backbone(weights: Mapping[str, Tensor], name: str, **options: Any) -> bo
         if key.startswith(PREFIX) and _is_kernel(key, value)
     }
     return kernels == describe_backbone(name, **options).kernels
+
+
+def normalization_of(weights: Mapping[str, Tensor], backbone: str | None) -> str | None:
+    """Returns the name of the normalization among a network's weights; None for the backbone's default.
+
+    Args:
+        weights: Weights of the network by name.
+        backbone: Name of the backbone.
+    """
+    mean, std = (weights.get(f"{PREFIX}normalize.{part}") for part in ("mean", "std"))
+    if mean is None or std is None or backbone not in NORMALIZED:
+        return None
+    given = torch.cat([mean.flatten(), std.flatten()])
+    tables = {name: torch.tensor([*mean, *std]) for name, (mean, std) in NORMALIZATIONS.items()}
+    found = next((name for name, values in tables.items() if torch.allclose(given.float(), values, atol=0.1)), None)
+    return None if found == NORMALIZED[backbone] else found
 
 
 def _constructor(name: str) -> Callable[..., Backbone]:

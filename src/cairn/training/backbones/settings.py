@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from cairn.errors import RecipeError
 from cairn.training.backbones.backbone import Backbone
-from cairn.training.backbones.registry import BackboneFacts, build_backbone, describe_backbone
+from cairn.training.backbones.registry import NORMALIZED, BackboneFacts, build_backbone, describe_backbone
 from cairn.training.recipe import Section
 
 
@@ -20,11 +20,15 @@ class BackboneSettings(Section):
         backbone: Name of the backbone.
         frozen_stages: Number of its stages, counted from the stem, that keep their weights.
         backbone_lr_factor: Learning rate of its other stages, relative to that of the rest of the network.
+        normalization: Normalization of images for "vgg19" and "mobilenet-v1": "imagenet" (torchvision's), "caffe"
+            (mean subtraction of Caffe's VGG models) or "centered" (x / 256 - 0.5). None: that of the pretrained
+            weights, or the backbone's own.
     """
 
     backbone: str
     frozen_stages: Annotated[int, Field(ge=0)] = 0
     backbone_lr_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    normalization: Literal["imagenet", "caffe", "centered"] | None = None
 
     @field_validator("backbone")
     @classmethod
@@ -37,6 +41,8 @@ class BackboneSettings(Section):
 
     @model_validator(mode="after")
     def _has_stages(self) -> BackboneSettings:
+        if self.normalization and self.backbone not in NORMALIZED:
+            raise ValueError(f"normalization applies to backbone {', '.join(NORMALIZED)} only, got {self.backbone!r}")
         if self.frozen_stages > self.facts.stages:
             raise ValueError(
                 f"frozen_stages must be at most {self.facts.stages}, the number of stages of backbone {self.backbone}; "
@@ -46,8 +52,8 @@ class BackboneSettings(Section):
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:
-        """Options of the backbone's constructor, which the other settings of the table give; by default none."""
-        return {}
+        """Options of the backbone's constructor, which the other settings of the table give."""
+        return {"normalization": self.normalization} if self.normalization else {}
 
     @property
     def facts(self) -> BackboneFacts:

@@ -28,6 +28,17 @@ from cairn.training.run_folder import read_classes
 FOLDED_BIAS = ".weight_bias"
 """Suffix that torch's exporter gives the bias of a convolution that had none before folding."""
 
+SLOPES = ".slopes"
+"""Suffix, after the name of a convolution, for the slopes of the PReLU that follows it in an exported file.
+
+torch's exporter gives slopes names without meaning."""
+
+LOSS = "loss"
+"""Key of a specification's provenance for the loss of the heatmaps, where it is not the method's default."""
+
+IMPORTED = "imported from"
+"""Key of the provenance of an imported model; published networks are trained by the squared error."""
+
 PREFIX = "network."
 """Prefix of a network's weights in checkpoints and exported files."""
 
@@ -45,6 +56,8 @@ class Start:
         skeleton: Skeleton of the model.
         weights: Weights of the network by name.
         classes: Names of its classes; empty for a model of one class.
+        spec: Its specification; None for a run.
+        loss: Name of the loss of its heatmaps; None for the method's default.
     """
 
     name: str
@@ -52,6 +65,13 @@ class Start:
     skeleton: Skeleton
     weights: dict[str, Tensor]
     classes: tuple[str, ...] = ()
+    spec: ModelSpec | None = None
+    loss: str | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is a published network that `cairn import` converted."""
+        return self.spec is not None and IMPORTED in self.spec.provenance
 
     def has(self, name: str) -> bool:
         """Whether the model has a part with this weight; only its class head may be missing."""
@@ -180,6 +200,8 @@ def _unfolded(network: nn.Module, start: Start) -> dict[str, Tensor]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             convolution = name
+        if isinstance(module, nn.PReLU) and convolution + SLOPES in result:
+            result[f"{name}.weight"] = result.pop(convolution + SLOPES).flatten()
         if name in folded and isinstance(module, nn.BatchNorm2d):
             nothing = torch.zeros(module.num_features)
             result[f"{name}.weight"] = nothing + 1
@@ -192,8 +214,17 @@ def _unfolded(network: nn.Module, start: Start) -> dict[str, Tensor]:
 def _of_run(source: str, path: Path) -> Start:
     run = path.parent.parent
     weights = read_weights(path).weights
-    method = str(read_recipe(run / "recipe.toml").get("method"))
-    return Start(source, method, load_skeleton(str(run / "skeleton.toml")), _within(weights), read_classes(run))
+    recipe = read_recipe(run / "recipe.toml")
+    loss = recipe.get("loss")
+    loss = loss.get("kind") if isinstance(loss, Mapping) else loss
+    return Start(
+        source,
+        str(recipe.get("method")),
+        load_skeleton(str(run / "skeleton.toml")),
+        _within(weights),
+        read_classes(run),
+        loss=loss if isinstance(loss, str) else None,
+    )
 
 
 def _of_onnx(source: str, path: Path) -> Start:
@@ -213,10 +244,23 @@ def _of_onnx(source: str, path: Path) -> Start:
     if any(array.dtype == np.int8 and array.ndim == 4 for array in arrays.values()):
         raise ModelError(f"{path} has 8-bit weights, which are too coarse to fine-tune: use its fp32 or fp16 file")
     floats = {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind == "f"}
-    weights = _within({name: torch.from_numpy(array) for name, array in floats.items()})
-    if not weights:
+    floats |= {name: floats[slopes] for name, slopes in _slopes(proto.graph).items() if slopes in floats}
+    named = {name: torch.from_numpy(array.copy()) for name, array in floats.items()}
+    weights = _within(named) or named
+    if not any("." in name for name in weights):
         raise ModelError(f"{path} contains no weights by the names of a network of Cairn: it cannot be fine-tuned")
-    return Start(source, spec.method, spec.skeleton, weights, spec.classes)
+    loss = spec.provenance.get(LOSS, "squared" if IMPORTED in spec.provenance else None)
+    return Start(source, spec.method, spec.skeleton, weights, spec.classes, spec, None if loss is None else str(loss))
+
+
+def _slopes(graph: Any) -> dict[str, str]:
+    """Name of a convolution with `SLOPES` -> name of the initializer with the slopes of the PReLU that follows it."""
+    convolutions = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "Conv"}
+    return {
+        convolutions[node.input[0]].removesuffix(".weight") + SLOPES: node.input[1]
+        for node in graph.node
+        if node.op_type == "PRelu" and node.input[0] in convolutions
+    }
 
 
 def _within(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

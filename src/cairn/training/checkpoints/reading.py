@@ -17,6 +17,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.training.backbones.migration import current_name
 from cairn.training.checkpoints.caffe import read_caffemodel
+from cairn.training.checkpoints.npy import read_npy
 
 
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -40,7 +41,7 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Checkpoint:
-    """Reads a file of weights: .caffemodel, numpy's .npz, or with any other suffix PyTorch's.
+    """Reads a file of weights: .caffemodel, numpy's .npz or .npy, or with any other suffix PyTorch's.
 
     Files with anything but weights are rejected, because they could run code.
 
@@ -54,6 +55,8 @@ def read_weights(path: str | Path) -> Checkpoint:
         arrays = read_caffemodel(path)
     elif path.suffix.lower() == ".npz":
         arrays = _read_npz(path)
+    elif path.suffix.lower() == ".npy":
+        arrays = read_npy(path)
     else:
         return _read_pytorch(path)
     return Checkpoint(path, {name: torch.from_numpy(array) for name, array in arrays.items()})
@@ -102,7 +105,7 @@ def _read_pytorch(path: Path) -> Checkpoint:
     return Checkpoint(path, weights, wrapped)
 
 
-_SUFFIXES = "; other formats need the suffix .caffemodel or .npz"
+_SUFFIXES = "; other formats need the suffix .caffemodel, .npz or .npy"
 
 
 def _numbers() -> list[Any]:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from cairn.datasets.labels import Labels
-from cairn.errors import ModelError
+from cairn.errors import ModelError, RecipeError
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.imagenet import IMAGENET
+from cairn.training.checkpoints.backbone_file import is_backbone_file, read_backbone
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.data.loading import TrainingSet
 from cairn.training.engine.module import KeypointModule
@@ -38,7 +39,7 @@ def build_module(
         resumed: Whether the weights of a checkpoint replace the initial ones: then they stay random.
 
     Raises:
-        RecipeError: The network has no backbone that takes ImageNet weights.
+        RecipeError: The network has no backbone that takes ImageNet weights, or those of the file.
         ModelError: The pretrained weights cannot be read, or are of another network or method.
     """
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -49,15 +50,28 @@ def build_module(
         module.load_imagenet()
         log.info("backbone: ImageNet weights")
         return module
+    if is_backbone_file(recipe.pretrained):
+        _load_backbone(module, recipe)
+        return module
     _load_pretrained(module, method, recipe, training)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     return module
 
 
+def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
+    """Copies the weights of a classification network into the backbone; the other layers keep their initial ones."""
+    assert recipe.pretrained
+    if module.backbone is None:
+        raise RecipeError(f"{recipe.method} has no backbone that takes {recipe.pretrained}")
+    weights = read_backbone(recipe.pretrained)
+    weights.load(module.backbone, recipe.normalization)
+    log.info("backbone: %s of %s, images normalized as %s", weights.backbone, weights.path, weights.normalization)
+
+
 def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:
     """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights."""
     assert recipe.pretrained
-    start = read_start(recipe.pretrained)
+    start = method.adopted(read_start(recipe.pretrained))
     channels = module.channels()
     if not channels or start.method != recipe.method:
         raise ModelError(

@@ -82,6 +82,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
         run: The folder of the run.
     """
     provenance: dict[str, str | int | float] = {
+        **spec.provenance,
         **_version(),
         "trained": datetime.now(UTC).date().isoformat(),
         "seed": recipe.seed,
