@@ -102,7 +102,8 @@ def test_images_that_the_file_lacks_are_one_line(tmp_path: Path) -> None:
 def test_the_category_is_that_with_the_keypoints_of_the_model(tmp_path: Path) -> None:
     def category(*rows: Any) -> tuple[int, list[str]]:
         ids, notes = read(tmp_path, [(1, "a.jpg")], ["a.jpg"], categories=list(rows))
-        return ids.category, notes
+        (number,) = ids.categories
+        return number, notes
 
     moth = {"id": 3, "name": "moth", "keypoints": ["head", "tail"]}
     assert category() == (1, [])

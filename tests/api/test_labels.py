@@ -59,7 +59,10 @@ def test_a_check_reports_data_leakage_between_splits(labels: Path, tmp_path: Pat
 def test_a_check_counts_progress(labels: Path) -> None:
     calls: list[tuple[str, int, int]] = []
     cairn.check(labels, progress=lambda *call: calls.append(call))
-    assert calls[-1] == ("reading", 24, 24)
+    tasks = list(dict.fromkeys(task for task, _, _ in calls))
+    assert tasks == ["reading", "comparing"]
+    assert [call for call in calls if call[0] == "reading"][-1] == ("reading", 24, 24)
+    assert calls[-1][1] == calls[-1][2]
 
 
 def test_a_conversion_returns_the_written_files(moths: Path, tmp_path: Path) -> None:

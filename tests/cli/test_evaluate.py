@@ -219,7 +219,7 @@ def test_invalid_input_is_one_line_and_leaves_no_files(
         ([labels, labels], "not an ONNX model"),
         ([model, tmp_path / "none.json"], "cannot read labels"),
         ([model, other], "share none with skeleton totem"),
-        ([model, spoilt], "annotation 0: keypoints must be a list of finite numbers, got nan"),
+        ([model, spoilt], "annotation 0: middle has v > 0 and must be at finite numbers, got nan"),
         ([model, labels, "--images", tmp_path / "nowhere"], "no folder of images"),
         ([model, labels, "--images", work], "3 of 3 images are missing"),
         ([model, labels, "--out", taken], "already exists"),

@@ -69,7 +69,7 @@ def test_category_ids_of_a_label_file_are_found_by_the_names_of_the_classes(tmp_
     categories = [{"id": 7, "name": "dog", "keypoints": ["a"]}, {"id": 9, "name": "cat", "keypoints": ["a"]}]
     content = {"images": [{"id": "first", "file_name": "0.png"}], "annotations": [], "categories": categories}
     labels.write_text(json.dumps(content))
-    ids = read_label_ids(labels, [image], CLASSED, notices.append)
+    ids = read_label_ids(labels, [image], TOTEM, notices.append, NAMES)
     assert ids.categories == (9, 7, None)
     assert notices == [f"{labels} has no category cow: the COCO results skip such detections"]
     for writer in create_writers(["coco"], WriterOptions(tmp_path, "totems", [image], label_ids=ids, classes=NAMES)):

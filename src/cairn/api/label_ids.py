@@ -12,17 +12,23 @@ from typing import Any
 from urllib.parse import unquote
 
 from cairn.errors import LabelError
-from cairn.inference.model_spec import ModelSpec
 from cairn.results.coco import CATEGORY
 from cairn.results.writer import LabelIds
 from cairn.structures.geometry import Size
+from cairn.structures.skeleton import Skeleton
 from cairn.wording import counted
 
 Tail = tuple[str, ...]
 """Parts of a path, the file name first."""
 
 
-def read_label_ids(labels: Path, images: Sequence[Path], spec: ModelSpec, notice: Callable[[str], None]) -> LabelIds:
+def read_label_ids(
+    labels: Path,
+    images: Sequence[Path],
+    skeleton: Skeleton,
+    notice: Callable[[str], None],
+    classes: Sequence[str] = (),
+) -> LabelIds:
     """Returns the IDs that a COCO label file gives to images.
 
     An image is the record whose name has the longest common tail with its path: the file name, then its folder, and
@@ -31,8 +37,9 @@ def read_label_ids(labels: Path, images: Sequence[Path], spec: ModelSpec, notice
     Args:
         labels: The label file.
         images: The images.
-        spec: The model.
+        skeleton: The keypoints of the detections.
         notice: Gets one line about images that the file lacks; they get no ID.
+        classes: Names of the classes of the model, where it has several.
 
     Raises:
         LabelError: The file cannot be read, has none of the images, or an image could be either of two.
@@ -52,7 +59,7 @@ def read_label_ids(labels: Path, images: Sequence[Path], spec: ModelSpec, notice
         )
     found = {image: records[i] for image, i in owners.items()}
     sizes = {image: size for image, row in found.items() if (size := _size(row))}
-    categories = _categories(labels, content.get("categories"), spec, notice)
+    categories = _categories(labels, content.get("categories"), (len(skeleton), classes), notice)
     return LabelIds(labels, {image: row["id"] for image, row in found.items()}, sizes, categories)
 
 
@@ -124,26 +131,27 @@ def _size(row: Mapping[str, Any]) -> Size | None:
 
 
 def _categories(
-    labels: Path, categories: Any, spec: ModelSpec, notice: Callable[[str], None]
+    labels: Path, categories: Any, model: tuple[int, Sequence[str]], notice: Callable[[str], None]
 ) -> tuple[int | None, ...]:
     """Returns the ID of the category of each class by its name; without classes, that of the category with keypoints.
 
-    Of several categories with keypoints, it is the first with as many as the model.
+    Of several categories with keypoints, it is the first with as many as the model, whose number of joints and names of
+    classes are given.
     """
+    joints, classes = model
     rows = [row for row in categories if isinstance(row, dict)] if isinstance(categories, list) else []
     rows = [row for row in rows if isinstance(row.get("id"), int)]
     by_name = {str(row.get("name")): int(row["id"]) for row in rows}
-    if any(name in by_name for name in spec.classes):
-        if missing := [name for name in spec.classes if name not in by_name]:
+    if any(name in by_name for name in classes):
+        if missing := [name for name in classes if name not in by_name]:
             notice(f"{labels} has no category {', '.join(missing)}: the COCO results skip such detections")
-        return tuple(by_name.get(name) for name in spec.classes)
+        return tuple(by_name.get(name) for name in classes)
     rows = [row for row in rows if row.get("keypoints")] or rows
-    joints = len(spec.skeleton)
     fitting = [row for row in rows if isinstance(own := row.get("keypoints"), list) and len(own) == joints] or rows
-    if len(fitting) > 1 or (fitting and spec.classes):
+    if len(fitting) > 1 or (fitting and classes):
         names = ", ".join(str(row.get("name", row["id"])) for row in fitting[:3])
         notice(
             f"{labels} has {counted(len(fitting), 'category', 'categories')} with keypoints ({names}), and the "
             f"detections none of that name: they are written as {fitting[0].get('name', fitting[0]['id'])}"
         )
-    return (int(fitting[0]["id"]) if fitting else CATEGORY,) * max(1, len(spec.classes))
+    return (int(fitting[0]["id"]) if fitting else CATEGORY,) * max(1, len(classes))

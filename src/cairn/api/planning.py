@@ -228,7 +228,7 @@ def _label_ids(output: OutputOptions, found: Sequence[Source], predictor: Predic
             raise CairnError(f"image-ids is for images: {source.name.path} has frames, which have no file names")
         else:
             images.append(source.name.path)
-    return read_label_ids(output.image_ids, images, predictor.spec, hooks.notice)
+    return read_label_ids(output.image_ids, images, predictor.skeleton, hooks.notice, predictor.spec.classes)
 
 
 def _stream_options(run: RunOptions, output: OutputOptions, boxes: StreamBoxes) -> StreamOptions:
