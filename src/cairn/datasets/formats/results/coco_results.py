@@ -50,7 +50,8 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
                 raise LabelError(f"{path}: result {i} has image_id {row.get('image_id')!r:.40}, which no image has")
             count = len(values)
             points = np.array([np.nan if value is None else value for value in values], np.float64).reshape(-1, 3)
-            category = names.get(row.get("category_id"), str(row.get("category_id"))) if names else None
+            key = id_of(row.get("category_id"))
+            category = names.get(key, f"{row.get('category_id')!s:.60}") if names else None
             predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}", category)
     if not count:
         raise LabelError(f"{path} has no results")
