@@ -166,7 +166,7 @@ def _texts(folder: Path) -> dict[str, Example]:
     row = ",".join(map(str, ["a.png", 0.1, 20, 15, *points.ravel().tolist()]))
     celeba = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
     pts = "\n".join(line(point) for point in points)
-    via = 'filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n'
+    via = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
     shape = '"{""name"":""point"",""cx"":1,""cy"":2}","{""joint"":""%s"",""id"":1}"'
     contents = {
         "mtfl": ("training.txt", "".join(f" {name} {line(FACE.T)} 1 2 2 3\n" for name in IMAGES)),
