@@ -84,7 +84,8 @@ def fuzz(name: str, example: Example, root: Path, given: argparse.Namespace) -> 
         f"| {name:18} | {total} | {tally.counts['result']} | {tally.counts['error']} | {len(tally.failures)} "
         f"| {tally.slowest:.2f} | {tally.peak / MIB:.0f} |", flush=True,
     )  # fmt: skip
-    for text, number in Counter(text.split("\n")[-1] for _, text in tally.failures).most_common(8):
+    texts = Counter(text.split("\n")[-1] for _, text in tally.failures)
+    for text, number in texts.items():
         print(f"    {number} x {text[:300]}", flush=True)
     kept: set[str] = set()
     for failed, text in tally.failures:

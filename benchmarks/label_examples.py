@@ -164,7 +164,8 @@ def _texts(folder: Path) -> dict[str, Example]:
     names = [f"original_{i}_{axis}" for i in range(68) for axis in "xy"]
     hrnet = ",".join(["image_name", "scale", "center_w", "center_h", *names])
     row = ",".join(map(str, ["a.png", 0.1, 20, 15, *points.ravel().tolist()]))
-    celeba = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
+    places = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")
+    celeba = " ".join(f"{place}_{axis}" for place in places for axis in "xy")
     pts = "\n".join(line(point) for point in points)
     via = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
     shape = '"{""name"":""point"",""cx"":1,""cy"":2}","{""joint"":""%s"",""id"":1}"'

@@ -1,7 +1,7 @@
 """Errors that a user can cause. Each message is one line: expected, got, what to do."""
 
 MAX_LENGTH = 2000
-"""Characters of the longest message; the middle of a longer one is left out."""
+"""Characters of the longest message; of a longer one, the middle is omitted."""
 
 
 class CairnError(Exception):

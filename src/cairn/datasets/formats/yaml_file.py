@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cairn.datasets.formats.expansion import out_of_bounds
 from cairn.datasets.formats.format import read_text
 from cairn.errors import LabelError, MissingExtra
 
@@ -18,9 +19,6 @@ NAMES = ("data", "dataset")
 
 MAX_DEPTH = 50
 """Lists and tables in one another."""
-
-MAX_VALUES = 10**6
-"""Values of a file, with those of its aliases: a few lines of aliases of aliases hold billions."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -108,23 +106,13 @@ def _parsed(text: str) -> Any:
     """The plain values of a text; once, since each format asks for its keys."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
         def fetch_flow_collection_start(self, token: Any) -> None:
             if self.flow_level >= MAX_DEPTH:  # each level slows the scanner down
                 raise yaml.YAMLError(f"lists or tables are nested too deeply: expected at most {MAX_DEPTH}")
             super().fetch_flow_collection_start(token)
 
-    content = yaml.load(text, Loader)  # noqa: S506 (a SafeLoader)
-    if _count(content, {}) > MAX_VALUES:
-        raise yaml.YAMLError(f"its aliases expand to more than {MAX_VALUES:,} values")
+    content = yaml.load(text, Loader)
+    if (reason := out_of_bounds(content)) is not None:
+        raise yaml.YAMLError(reason)
     return content
-
-
-def _count(value: Any, known: dict[int, float]) -> float:
-    """Number of values in a value; infinite where it contains itself."""
-    if not isinstance(value, dict | list):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = float("inf")
-        known[id(value)] = 1 + sum(_count(own, known) for own in (value.values() if isinstance(value, dict) else value))
-    return known[id(value)]

@@ -12,7 +12,7 @@ import numpy as np
 from cairn.datasets.formats.coco.categories import numbered_joints
 from cairn.datasets.formats.coco.ids import Index, id_of
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import ListedImage, collect
+from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
@@ -123,7 +123,7 @@ def _json(path: Path) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or type(value) in (int, float)
+    return value is None or type(value) is float or (type(value) is int and abs(value) <= MAX_VALUE)
 
 
 FORMAT = Format("coco-results", "COCO results (.coco.json) with their images", (RESULTS,), _sniff, read_coco_results)
