@@ -116,7 +116,9 @@ def _listed(folder: Path) -> dict[str, Example]:
     cairn = {
         "format": "cairn", "version": 1, "image": "a.png", "height": 40, "width": 60,
         "skeleton": {"name": "moth", "joints": list(MOTH.joints), "limbs": [[0, 1], [0, 2]]}, "category": category,
-        "people": [{"id": 1, "score": 0.9, "keypoints": {joint: [3.0, 4.0, 0.9] for joint in MOTH.joints}, "box": [1, 2, 30, 20]}],
+        "people": [
+            {"id": 1, "keypoints": {joint: [3.0, 4.0, 0.9] for joint in MOTH.joints}, "box": [1, 2, 30, 20]},
+        ],
     }  # fmt: skip
     mpii = {
         "joints": [[float(i + 1), 9.0] for i in range(16)], "joints_vis": [1] * 16, "center": [9.0, 9.0], "scale": 0.1,
