@@ -2,9 +2,9 @@
 
     nice python benchmarks/fuzz_labels.py [--files 10000] [--format NAME] [--seed 1] [--folder fuzz]
 
-A failure is another exception than Cairn's own, a message of several lines, more than 5 seconds, more than 2 GiB above
-what the process has at its start, a file written elsewhere than asked, or the end of the process. FOLDER keeps the
-files that fail. `--format` takes the name of a format or of one of its examples, and can be repeated.
+A failure is another exception than Cairn's own, a message of several lines, more than 5 seconds of the processor, more
+than 2 GiB above what the process has at its start, a file written elsewhere than asked, or the end of the process.
+FOLDER keeps the files that fail. `--format` takes the name of a format or of an example, and can be repeated.
 """
 
 from __future__ import annotations
@@ -136,18 +136,18 @@ def _child(
 ) -> None:
     size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    signal.signal(signal.SIGALRM, _too_long)
+    signal.signal(signal.SIGPROF, _too_long)
     for trial in trials:
         mutate(example, data, _generator(name, seed, trial))
         start, result, text = time.perf_counter(), "failure", ""
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             text = outcome(example, options(root / "frames", trial % 2 == 1))
             result = "result" if text == "result" else "error"
         except BaseException:
             text = traceback.format_exc().strip()
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         connection.send((result, time.perf_counter() - start, peak, text if result == "failure" else ""))
 
