@@ -1,8 +1,23 @@
 """Errors that a user can cause. Each message is one line: expected, got, what to do."""
 
+MAX_LENGTH = 2000
+"""Characters of the longest message; of a longer one, the middle is omitted."""
+
 
 class CairnError(Exception):
-    """Base class of all errors; the command line prints it as one line and exits with a non-zero status."""
+    """Base class of all errors; the command line prints it as one line and exits with a non-zero status.
+
+    Messages quote names and values of files: control characters of these are escaped, so that the message stays one
+    line that every terminal can print, and a message without end is shortened.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > MAX_LENGTH:
+            text = f"{text[: MAX_LENGTH * 3 // 5]} ... {text[-MAX_LENGTH * 3 // 10 :]}"
+        if text.isprintable():
+            return text
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class ImageError(CairnError):

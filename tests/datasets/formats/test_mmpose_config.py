@@ -8,7 +8,7 @@ from cairn.api.convert import convert
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
-from cairn.errors import LabelError
+from cairn.errors import CairnError, LabelError
 from cairn.structures.skeleton import Skeleton
 from support.coco_sets import put_coco
 from support.made_labels import draw_images
@@ -204,3 +204,21 @@ def test_a_configuration_is_converted_and_its_skeleton_too(tmp_path: Path) -> No
     assert result.num_images == 3
     (tmp_path / "info.py").write_text(INFO)
     assert convert(tmp_path / "info.py", tmp_path / "bug.toml").skeleton.joints == ("head", "tail")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = 0x" + "f" * 5000,
+        "a = 0x" + "f" * 5000 + "\nb = f'{a}'",
+        "a = x(0x" + "f" * 5000 + ")",
+        "a0 = ['x']\n" + "\n".join(f"a{i} = [{', '.join([f'a{i - 1}'] * 9)}]" for i in range(1, 30)),
+        "_base_ = " + str(["config.py"] * 10),  # each of which has ten more
+        "a = [" + "-" * 5000 + "1]",
+    ],
+)
+def test_values_without_end_are_not_expanded(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.py").write_text(f"{text}\ndata = dict(train=dict(ann_file='missing.json', a=a29))\n")
+    with pytest.raises(CairnError) as caught:
+        read_labels(tmp_path / "config.py")
+    assert len(str(caught.value).splitlines()) == 1

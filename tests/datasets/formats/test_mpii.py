@@ -141,6 +141,7 @@ def test_json_of_joint_self_and_its_splits(tmp_path: Path, root: bool) -> None:
         ({"scale": "large"}, "entry 1 is not in a format of MPII"),
         ({"center": [3]}, "entry 1 is not in a format of MPII"),
         ({"joints": [["x", 1]] * 16}, "entry 1 is not in a format of MPII"),
+        ({"joints": [[10**400, 1]] * 16}, "entry 1 is not in a format of MPII"),
     ],
 )
 def test_invalid_json_is_a_one_line_error(tmp_path: Path, corrupt: dict[str, Any], message: str) -> None:

@@ -207,3 +207,29 @@ def test_results_keep_their_classes(tmp_path: Path, form: str) -> None:
     assert len(read_labels(tmp_path / FILES[form], replace(options, category="cow")).images[0].annotation) == 2
     with pytest.raises(LabelError, match="no category 'dog': expected one of"):
         read_labels(tmp_path / FILES[form], replace(options, category="dog"))
+
+
+@pytest.mark.parametrize("form", ["json", "coco"])
+@pytest.mark.parametrize("key", ["keypoints", "id", "category"])
+def test_numbers_without_end_and_lists_for_ids(tmp_path: Path, form: str, key: str) -> None:
+    """Keypoints of such numbers are an error; ids of results, which are optional, are ignored."""
+    detected(tmp_path, form)
+    path = tmp_path / FILES[form]
+    file = path / "a.cairn.json" if form == "json" else path
+    content = json.loads(file.read_text())
+    person = content["people"][0] if form == "json" else content[0]
+    if key == "category":
+        person["class" if form == "json" else "category_id"] = [1]
+    elif key == "id":
+        person["id" if form == "json" else "track_id"] = 10**400
+    elif form == "json":
+        person["keypoints"]["nose"] = [10**400, 1, 1]
+    else:
+        person["keypoints"][0] = 10**400
+    file.write_text(json.dumps(content))
+    if key == "keypoints":
+        with pytest.raises(LabelError, match="confidence") as caught:
+            read_labels(path, ReadOptions(images=tmp_path / "images"))
+        assert len(str(caught.value)) < 400
+    else:
+        assert len(read_labels(path, ReadOptions(images=tmp_path / "images"))) == 3

@@ -77,6 +77,7 @@ INVALID = [
     ("a.png,0,tip,1,2,", "row 3: v must be 0"),
     ("a.png,0,root,1,2,2", r"row 3: root of object 0 in a\.png occurs twice"),
     ("a.png,x,tip,1,2,2", "row 3: object must be a whole number, got nan"),
+    ("a.png,1e300,tip,1,2,2", r"row 3: object must be a whole number, got 1e\+300"),
     (",0,tip,1,2,2", "row 3 names no image"),
     ("../p/c.png,0,tip,1,2,2", r"missing.*p/c\.png"),
     ("c.png,0,tip,1,2,2", "1 of 2 images are missing"),

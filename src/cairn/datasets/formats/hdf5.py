@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import first_bytes
+from cairn.datasets.formats.trial import MAX_SECONDS, TOO_LARGE, failed_trial
 from cairn.errors import LabelError, MissingExtra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -25,14 +24,8 @@ ANALYSIS = frozenset({"tracks", "node_names"})
 MAX_BYTES = 2**31
 """Size in memory of the largest array that is read: a damaged or malicious header may state any size."""
 
-MAX_SECONDS = 120
-"""Time in which a trial reading must end: damaged indices can form a circle."""
-
 MAX_RATIO = 1100
 """Largest ratio of compression: gzip reaches 1032."""
-
-TOO_LARGE = 9
-"""Exit status of a trial reading that found an array larger than its file can hold."""
 
 TRIAL = f"""
 import os
@@ -79,21 +72,9 @@ def check_readable(paths: Sequence[Path]) -> None:
     """
     if not paths:
         return
-    command = [sys.executable, "-c", TRIAL, *(str(path.absolute()) for path in paths)]
-    reason = "the HDF5 library cannot read it"
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MAX_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        output, failed = error.stdout or b"", True
-    except OSError:  # no other process can be started here
-        return
-    else:
-        output, failed = done.stdout, done.returncode < 0
-        if done.returncode == TOO_LARGE:
-            failed, reason = True, "it states an array that is larger than the file"
-    if failed:
-        last = output.decode(errors="replace").splitlines()
-        raise LabelError(f"{last[-1] if last else paths[0]} is damaged: {reason}")
+    too_large = "it states an array that is larger than the file"
+    if (reason := failed_trial(TRIAL, paths, too_large, "HDF5", MAX_SECONDS)) is not None:
+        raise LabelError(reason)
 
 
 def root_keys(path: Path) -> frozenset[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,9 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import first_bytes
+from cairn.datasets.formats.trial import MAX_SECONDS, TOO_LARGE, failed_trial
 from cairn.errors import LabelError, MissingExtra
 
 T = TypeVar("T")
+
+MAX_BYTES = 2**30
+"""Size that the variables of a file may expand to: a few megabytes of zeros in a file become gigabytes in memory."""
+
+TRIAL = f"""
+import struct
+import sys
+import zlib
+try:
+    from scipy.io import loadmat
+except ImportError:
+    sys.exit(0)
+
+path = sys.argv[1]
+with open(path, "rb") as file:
+    order = ">" if file.read(128)[126:] == b"MI" else "<"
+    expanded = 0
+    while len(tag := file.read(8)) == 8:
+        kind, size = struct.unpack(order + "2I", tag)
+        if kind != 15:  # not compressed
+            file.seek(size, 1)
+            continue
+        stream, part = zlib.decompressobj(), file.read(size)
+        try:
+            while part and not stream.eof:
+                expanded += len(stream.decompress(part, 1 << 20))
+                part = stream.unconsumed_tail
+                if expanded > {MAX_BYTES}:
+                    sys.exit({TOO_LARGE})
+        except zlib.error:
+            pass
+try:
+    loadmat(path, appendmat=False, struct_as_record=False)
+except Exception:
+    pass
+"""
+"""Measures what is compressed and reads all of a file; the reader finds errors again."""
 
 
 def has_variable(path: Path, name: str) -> bool:
@@ -23,6 +62,20 @@ def has_variable(path: Path, name: str) -> bool:
         MissingExtra: scipy is not installed.
     """
     return first_bytes(path).startswith(b"MATLAB") and name in variable_names(path)
+
+
+def check_readable(path: Path) -> None:
+    """Reads a file in another process first, because a damaged file can crash scipy.
+
+    Raises:
+        LabelError: A file crashes it, expands beyond bounds, or reading does not end.
+    """
+    try:
+        state = path.stat()
+    except OSError:  # the reader says so
+        return
+    if (reason := _failure(path, state.st_size, state.st_mtime_ns)) is not None:
+        raise LabelError(reason)
 
 
 def variable_names(path: Path) -> list[str]:
@@ -97,6 +150,7 @@ def numbers(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64
 
 def _guarded(load: Callable[[], T], path: Path) -> T:
     """The result of a function that uses scipy, whose errors depend on how a file is damaged."""
+    check_readable(path)
     try:
         return load()
     except ImportError:
@@ -107,3 +161,9 @@ def _guarded(load: Callable[[], T], path: Path) -> T:
         raise LabelError(f"{path} is a MATLAB file of version 7.3: save it with -v7") from None
     except Exception as error:
         raise LabelError(f"{path} is damaged, or not a MATLAB file ({type(error).__name__})") from None
+
+
+@lru_cache(maxsize=8)
+def _failure(path: Path, size: int, changed: int) -> str | None:
+    """Why a file cannot be read; once for each state of it, since detection and reading ask."""
+    return failed_trial(TRIAL, [path], f"it expands to more than {MAX_BYTES:,} bytes", "scipy", MAX_SECONDS)

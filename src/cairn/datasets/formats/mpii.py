@@ -125,7 +125,7 @@ def _instances_of_json(
                 head = float("nan") if heads is None else float(heads[i])
                 split = ("val" if float(entry["isValidation"]) else "train") if "isValidation" in entry else None
                 yield split, _instance_of_entry(entry, head, f"{path}: entry {i}")
-            except (KeyError, IndexError, TypeError, ValueError) as error:
+            except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
                 reason = f"no {error}" if isinstance(error, KeyError) else error
                 raise LabelError(f"{path}: entry {i} is not in a format of MPII ({reason})") from None
 

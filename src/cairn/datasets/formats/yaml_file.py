@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cairn.datasets.formats.expansion import out_of_bounds
 from cairn.datasets.formats.format import read_text
 from cairn.errors import LabelError, MissingExtra
 
@@ -13,6 +16,9 @@ SUFFIXES = (".yaml", ".yml")
 
 NAMES = ("data", "dataset")
 """Names of a YAML file that describes the data set of its folder."""
+
+MAX_DEPTH = 50
+"""Lists and tables in one another."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -27,8 +33,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ImportError:
         raise MissingExtra("pyyaml", "io") from None
     try:
-        content = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = copy.deepcopy(_parsed(read_text(path)))
+    except RecursionError:
+        raise LabelError(f"{path} is not valid YAML: it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise LabelError(f"{path} is not valid YAML: {reason:.160}") from None
     if not isinstance(content, dict):
@@ -91,3 +99,20 @@ def _yaml_files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     return [path] if path.suffix.lower() in SUFFIXES else []
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    """The plain values of a text; once, since each format asks for its keys."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        def fetch_flow_collection_start(self, token: Any) -> None:
+            if self.flow_level >= MAX_DEPTH:  # each level slows the scanner down
+                raise yaml.YAMLError(f"lists or tables are nested too deeply: expected at most {MAX_DEPTH}")
+            super().fetch_flow_collection_start(token)
+
+    content = yaml.load(text, Loader)
+    if (reason := out_of_bounds(content)) is not None:
+        raise yaml.YAMLError(reason)
+    return content

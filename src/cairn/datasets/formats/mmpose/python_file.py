@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cairn.datasets.formats.expansion import out_of_bounds
 from cairn.datasets.formats.format import exists
 from cairn.errors import SkeletonError
 
@@ -31,11 +32,15 @@ class Unknown:
         return f"{self.where}: expected plain values, got {self.text:.60}"
 
 
-def read_values(path: Path, depth: int = 0) -> dict[str, Any]:
+def read_values(path: Path, heirs: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Returns the values of the names that a file assigns, merged over those of the files in its `_base_`.
 
     Anything that is not plain is an `Unknown`: what is missing may not be needed. Names that are assigned before can be
     used, also in f-strings; `_base_.name` and `{{_base_.name}}` are those of the inherited files.
+
+    Args:
+        path: The file.
+        heirs: Files that inherit from it, which it cannot inherit from.
 
     Raises:
         SkeletonError: The file cannot be read, or is not valid Python.
@@ -51,12 +56,14 @@ def read_values(path: Path, depth: int = 0) -> dict[str, Any]:
         if isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets):
             try:
                 value = _value(statement.value, names, path)
+                if (reason := out_of_bounds(value)) is not None:
+                    value = Unknown(f"a value of which {reason}", f"{path} line {statement.lineno}")
             except RecursionError:
                 value = Unknown("a value that is nested too deeply", f"{path} line {statement.lineno}")
             for target in statement.targets:
                 names[ast.unparse(target)] = value
                 if ast.unparse(target) == "_base_":
-                    names["_base_"] = _inherited(value, path, depth)
+                    names["_base_"] = _inherited(value, path, heirs)
         elif not isinstance(statement, ast.Expr | ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
             for node in ast.walk(statement):
                 if isinstance(node, ast.Name):  # changed in a way that is not followed
@@ -65,14 +72,15 @@ def read_values(path: Path, depth: int = 0) -> dict[str, Any]:
     return _merged(base, names) if isinstance(base, dict) else names
 
 
-def _inherited(value: Any, path: Path, depth: int) -> dict[str, Any]:
+def _inherited(value: Any, path: Path, heirs: tuple[Path, ...]) -> dict[str, Any]:
     """The merged values of inherited files; files that are not there are skipped."""
     merged: dict[str, Any] = {}
     for name in value if isinstance(value, list) else [value]:
-        if isinstance(name, str) and depth < MAX_DEPTH and "\0" not in name:
+        if isinstance(name, str) and len(heirs) < MAX_DEPTH and "\0" not in name:
             file = path.parent / name
-            if exists(file) and file.is_file():
-                merged = _merged(merged, read_values(file, depth + 1))
+            line = (*heirs, path)
+            if exists(file) and file.is_file() and not any(file.samefile(heir) for heir in line):
+                merged = _merged(merged, read_values(file, line))
     return merged
 
 
@@ -117,7 +125,7 @@ def _value(node: ast.expr, names: Mapping[str, Any], path: Path) -> Any:
             )
         case ast.JoinedStr(values=parts):
             texts = [value(part.value) if isinstance(part, ast.FormattedValue) else value(part) for part in parts]
-            joined = all(isinstance(text, str | int) for text in texts) and "".join(map(str, texts))
+            joined = all(isinstance(text, str) or _is_short(text) for text in texts) and "".join(map(str, texts))
             return joined if isinstance(joined, str) and len(joined) < MAX_ITEMS else _unknown(node, path)
         case ast.BinOp(left=left, op=ast.Mult(), right=ast.Constant(value=int(n))) if n < MAX_ITEMS:
             items = value(left)
@@ -134,9 +142,22 @@ def _value(node: ast.expr, names: Mapping[str, Any], path: Path) -> Any:
         return _unknown(node, path)
 
 
+def _is_short(value: Any) -> bool:
+    return isinstance(value, int) and out_of_bounds(value) is None
+
+
 def _is_path_join(call: ast.Call) -> bool:
-    return ast.unparse(call.func) in ("osp.join", "os.path.join")
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="osp"), attr="join"):
+            return True
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id="os"), attr="path"), attr="join"):
+            return True
+    return False
 
 
 def _unknown(node: ast.expr | ast.stmt, path: Path) -> Unknown:
-    return Unknown(" ".join(ast.unparse(node).split()), f"{path} line {node.lineno}")
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except (ValueError, RecursionError):  # too many digits, or nested too deeply
+        text = "a value without end"
+    return Unknown(text, f"{path} line {node.lineno}")

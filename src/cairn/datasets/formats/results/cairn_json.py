@@ -13,7 +13,7 @@ import numpy as np
 
 from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import ListedImage, collect
+from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, SkeletonError
@@ -132,7 +132,9 @@ def _points(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.
     for name, values in keypoints.items():
         if values is None:
             continue
-        numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+        numbers = isinstance(values, list) and all(
+            type(value) is float or (type(value) is int and abs(value) <= MAX_VALUE) for value in values
+        )
         if not numbers or len(values) != 3:
             raise LabelError(f"{record}: {name} must be x, y and confidence, or null, got {values!r:.60}")
         points[skeleton.index(name)] = values

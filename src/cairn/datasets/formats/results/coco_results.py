@@ -12,7 +12,7 @@ import numpy as np
 from cairn.datasets.formats.coco.categories import numbered_joints
 from cairn.datasets.formats.coco.ids import Index, id_of
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import ListedImage, collect
+from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
@@ -50,7 +50,8 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
                 raise LabelError(f"{path}: result {i} has image_id {row.get('image_id')!r:.40}, which no image has")
             count = len(values)
             points = np.array([np.nan if value is None else value for value in values], np.float64).reshape(-1, 3)
-            category = names.get(row.get("category_id"), str(row.get("category_id"))) if names else None
+            key = id_of(row.get("category_id"))
+            category = names.get(key, f"{row.get('category_id')!s:.60}") if names else None
             predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}", category)
     if not count:
         raise LabelError(f"{path} has no results")
@@ -122,7 +123,7 @@ def _json(path: Path) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return value is None or type(value) in (int, float)
+    return value is None or type(value) is float or (type(value) is int and abs(value) <= MAX_VALUE)
 
 
 FORMAT = Format("coco-results", "COCO results (.coco.json) with their images", (RESULTS,), _sniff, read_coco_results)

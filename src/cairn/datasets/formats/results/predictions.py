@@ -54,7 +54,7 @@ class Predictions:
         if not labeled.any():
             self._options.problems.note("predicted instances without a keypoint of that confidence are dropped", record)
             return
-        number = track if type(track) is int and track >= 0 else -1
+        number = track if type(track) is int and 0 <= track < 2**63 else -1
         if name is not None and name not in self.classes:
             self.classes.append(name)
         index = 0 if name is None else self.classes.index(name)

@@ -224,8 +224,8 @@ def _integer(row: Row, key: str, record: str) -> int | None:
     value = row[key]
     if value is None:
         return None
-    if value != value or not float(value).is_integer() or value < 0:
-        raise LabelError(f"{record}: {key} must be a whole number, got {value}")
+    if value != value or not float(value).is_integer() or not 0 <= value < 2**63:
+        raise LabelError(f"{record}: {key} must be a whole number, got {value:g}")
     return int(value)
 
 
