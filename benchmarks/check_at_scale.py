@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from labels_at_scale import make
 
 
