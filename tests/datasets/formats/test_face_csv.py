@@ -77,3 +77,13 @@ def test_an_invalid_row_is_a_one_line_error(tmp_path: Path, old: str, new: str, 
         problems = Problems(skip=True)
         assert len(read_labels(tmp_path / "faces.csv", ReadOptions(problems=problems))) == 1
         assert len(problems.skipped) == 1
+
+
+@pytest.mark.parametrize("break_", ["\r", '"', "\0"])
+def test_a_header_that_is_broken_apart_is_a_one_line_error(tmp_path: Path, break_: str) -> None:
+    draw_images(tmp_path, ("a.png",))
+    content = table(4, {"a.png": np.ones((4, 2))}, False).replace("image_name", f"image_name{break_},{break_}", 1)
+    (tmp_path / "faces.csv").write_text("\r" * (break_ == "\r") + content, newline="")
+    with pytest.raises(LabelError) as caught:
+        read_labels(tmp_path / "faces.csv")
+    assert len(str(caught.value).splitlines()) == 1

@@ -92,3 +92,10 @@ def test_an_invalid_line_is_a_one_line_error_or_skipped(tmp_path: Path) -> None:
     (tmp_path / "training.txt").write_text("\n".join(mtfl(FACE, name) for name in (*NAMES, "AFLW/none.png")))
     with pytest.raises(LabelError, match=r"1 of 4 images are missing, the first is .*none\.png"):
         read_labels(tmp_path / "training.txt")
+
+
+def test_a_count_without_end_is_no_count(tmp_path: Path) -> None:
+    draw_images(tmp_path, NAMES)
+    (tmp_path / "faces.txt").write_text("9" * 5000 + "\n" + plain(FACE, NAMES[0]) + "\n")
+    with pytest.raises(LabelError):
+        read_labels(tmp_path / "faces.txt")

@@ -34,8 +34,13 @@ def read_face_csv(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: A row is invalid, or images are missing.
     """
-    header, *rows = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        header, *rows = csv.reader(io.StringIO(read_text(path), newline=""))
+    except (csv.Error, ValueError) as error:  # a cell without end, or no line
+        raise LabelError(f"{path} is no table: {error}") from None
     header = [name.strip() for name in header]
+    if not set(CENTER) <= set(header):
+        raise LabelError(f"{path}: expected the columns {' and '.join(CENTER)} in its first line")
     first = header.index(CENTER[1]) + 1
     count, odd = divmod(len(header) - first, 2)
     if odd or not count:

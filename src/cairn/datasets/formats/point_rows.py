@@ -19,7 +19,7 @@ from cairn.errors import LabelError
 PERSON_SIDES = (1, 0, 2, 4, 3)
 """Order of `face5` in lists of five points, which call the left side of the image left: there it is the right eye."""
 
-COUNT = re.compile(r"\s*\d+\s*")
+COUNT = re.compile(r"\s*\d{1,18}\s*")
 SEPARATORS = re.compile(r"[,;\t]")
 NAME = re.compile(rf"(?i)\s*(.+?\.(?:{'|'.join(suffix[1:] for suffix in SUFFIXES)}))(?=[\s,;]|$)")
 

@@ -28,7 +28,7 @@ from cairn.media.folders import walk_folder
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 START = re.compile(rb"\s*version\s*:\s*\d+\s+n_points")
-CONTENT = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d+)\s*\{(.*)\}\s*", re.DOTALL)
+CONTENT = re.compile(r"\s*version\s*:\s*\d+\s+n_points\s*:\s*(\d{1,18})\s*\{(.*)\}\s*", re.DOTALL)
 
 
 def read_pts(path: Path, options: ReadOptions) -> Labels:
