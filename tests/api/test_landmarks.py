@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="training needs torch, which is in the train
 
 import cairn
 import cairn.api.discover as discovering
-from cairn.errors import OutputError, RecipeError
+from cairn.errors import LabelError, OutputError, RecipeError
 from support.made_figures import SMALL, made_figures
 
 SETTINGS = {
@@ -58,6 +58,8 @@ def test_a_taught_model_detects_the_labeled_keypoints(run: cairn.Run, labels: Pa
 
 def test_contradicting_arguments_are_errors(run: cairn.Run, labels: Path, tmp_path: Path) -> None:
     images = labels.parent / "images"
+    with pytest.raises(LabelError, match="sources must be paths, got 5"):
+        cairn.discover([5])  # type: ignore[list-item]
     with pytest.raises(RecipeError, match="resume needs --out RUN and no other option"):
         cairn.discover(images, out=run.folder, resume=True)
     with pytest.raises(RecipeError, match="--images goes with a label file"):

@@ -150,6 +150,9 @@ def test_poses_are_in_image_pixels_for_two_given_sides() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"height": "a"}, "height must be a whole number, got 'a'"),
+        ({"scales": 1.5}, "scales must be a whole number, got 1.5"),
+        ({"scale_gap": "x"}, "scale_gap must be a number, got 'x'"),
         ({"longest": 320, "width": 320}, "the longest side, or width and height, not both"),
         ({"longest": 8}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 8"),
         ({"height": 9000}, f"size must be from {SIDES[0]} to {SIDES[1]} pixels, got 9000"),

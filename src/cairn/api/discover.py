@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,8 @@ def _sources(
 ) -> list[dict[str, Any]]:
     from cairn.api.training import label_source
 
+    if wrong := [path for path in paths if not isinstance(path, str | PathLike)]:
+        raise LabelError(f"sources must be paths, got {wrong[0]!r:.40}")
     if missing := [path for path in paths if not Path(path).exists()]:
         raise LabelError(f"no folder of images, and no label file, at {missing[0]}")
     excluded = {"exclude": str(exclude)} if exclude else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,13 @@ class Resolution:
     scale_gap: float = DEFAULT_GAP
 
     def __post_init__(self) -> None:
+        for name in ("longest", "width", "height", "scales"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+                raise ModelError(f"{name} must be a whole number, got {value!r:.40}")
+        gap: Any = self.scale_gap
+        if isinstance(gap, bool) or not isinstance(gap, Real):
+            raise ModelError(f"scale_gap must be a number, got {gap!r:.40}")
         if self.longest is not None and (self.width or self.height):
             raise ModelError("give the longest side, or width and height, not both")
         for side in (self.longest, self.width, self.height):
