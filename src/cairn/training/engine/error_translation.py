@@ -45,5 +45,5 @@ def translated_errors() -> Iterator[None]:
             f"{str(error).strip().rstrip('.')}: possibly out of memory; lower run.cache, or set run.workers=0"
         ) from None
     except CairnError as error:
-        *_, last = str(error).splitlines()  # an error of a worker arrives as the text of its traceback
+        *_, last = str(error.args[0]).splitlines()  # an error of a worker arrives as the text of its traceback
         raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__qualname__}: ")) from None
