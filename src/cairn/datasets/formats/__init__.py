@@ -2,9 +2,9 @@
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
 modules are shared by formats: `instances`, `marks`, `splits`, `category`, `point_rows`, `visibility`,
-`visibility_attributes`, `stems`, `losses`, `coco_files`, `video_frames`, `matlab`, `hdf5`, `trial`, `expansion`,
-`json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file` (skeletons) and `boxes`
-(bounding boxes).
+`visibility_attributes`, `stems`, `losses`, `coco_files`, `point_files`, `video_frames`, `matlab`, `hdf5`, `trial`,
+`expansion`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file` (skeletons)
+and `boxes` (bounding boxes).
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """

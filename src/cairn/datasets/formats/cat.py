@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import Instance, checked_points, collect
+from cairn.datasets.formats.instances import checked_points
+from cairn.datasets.formats.point_files import PointFile, collect_points
 from cairn.datasets.image_files import SUFFIXES, image_folders
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
@@ -33,20 +34,9 @@ def read_cat(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: A file is not in this format, has no image, or the files have different numbers of points.
     """
-    problems = options.problems
     files = sorted(walk_folder(path, (SUFFIX,))) if path.is_dir() else [path]
-    instances: list[Instance] = []
-    count = 0
-    for file in files:
-        with problems:
-            points = _points(file)
-            count = count or len(points)
-            if len(points) != count:
-                raise LabelError(f"{file}: {len(points)} points, where {files[0].name} has {count}")
-            instances.append(Instance(_image(file, path, options.images), points, np.zeros(count, bool)))
-    if not instances:
-        raise LabelError(f"{path}: none of its {len(files)} {SUFFIX} files is usable")
-    return collect(instances, _skeleton(count, options.skeleton), path, None, problems=problems)
+    kind = PointFile(SUFFIX, _points, lambda file: _image(file, path, options.images), _skeleton)
+    return collect_points(files, path, options, kind)
 
 
 def _points(file: Path) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from cairn.datasets.formats.instances import (
     collect,
     square,
 )
+from cairn.datasets.formats.json_file import read_json
 from cairn.datasets.formats.matlab import elements, field, has_variable, number, numbers, read_mat
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
@@ -80,12 +80,7 @@ def _read_json(path: Path, options: ReadOptions) -> Labels:
     `img_paths`, `isValidation`, as a list or under `root`. Head sizes are read from gt_NAME.mat (headboxes_src)
     beside NAME.json; without that file there is no PCKh.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise LabelError(f"{path} is not valid JSON: {error}") from None
+    content = read_json(path)
     entries = content.get("root") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise LabelError(f"{path}: expected a list of people")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import Instance, checked_points, collect
+from cairn.datasets.formats.instances import checked_points
+from cairn.datasets.formats.point_files import PointFile, collect_points
 from cairn.datasets.formats.yaml_file import yaml_in
 from cairn.datasets.image_files import SUFFIXES, image_folders
 from cairn.datasets.labels import Labels
@@ -39,22 +40,11 @@ def read_pts(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: A file is not in this format, or the files have different numbers of points.
     """
-    problems = options.problems
     files = sorted(walk_folder(path, (".pts",))) if path.is_dir() else [path]
     if not files:
         raise LabelError(f"{path} has no .pts files")
-    instances: list[Instance] = []
-    count = 0
-    for file in files:
-        with problems:
-            points = _points(file)
-            count = count or len(points)
-            if len(points) != count:
-                raise LabelError(f"{file}: {len(points)} points, where {files[0].name} has {count}")
-            instances.append(Instance(_image(file, options.images), points, np.zeros(count, bool)))
-    if not instances:
-        raise LabelError(f"{path}: none of its {len(files)} .pts files is usable")
-    return collect(instances, _skeleton(count, options.skeleton), path, None, problems=problems)
+    kind = PointFile(".pts", _points, lambda file: _image(file, options.images), _skeleton)
+    return collect_points(files, path, options, kind)
 
 
 def _sniff(path: Path) -> bool:
