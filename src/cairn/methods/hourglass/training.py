@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cairn.datasets.crops import square_around
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
 from cairn.evaluation.evaluate import measure
@@ -72,8 +73,7 @@ class Encoder:
             rows, columns = image.shape[:2]
             center, side = ((columns - 1) / 2, (rows - 1) / 2), float(max(rows, columns))
         else:
-            x, y, width, height = annotation.boxes[0].tolist()
-            center, side = (x + width / 2, y + height / 2), recipe.input.margin * max(width, height)
+            center, side = square_around(annotation.boxes[0], recipe.input.margin)
         view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         return {

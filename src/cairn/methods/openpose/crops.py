@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cairn.datasets.crops import square_around
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.evaluation.evaluate import measure
@@ -53,9 +54,8 @@ class CropEncoder:
         recipe = self.recipe
         size = (recipe.input.size, recipe.input.size)
         annotation = sample.image.annotation[sample.rows or slice(None)]
-        x, y, width, height = annotation.boxes[0].tolist()
-        side = recipe.input.margin * max(width, height) / sample.scale
-        view = random_view(recipe.augmentation, rng, (x + width / 2, y + height / 2), side, size)
+        center, side = square_around(annotation.boxes[0], recipe.input.margin)
+        view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
         heatmaps = render_gaussians(keypoints, (size[0] // STRIDE, size[1] // STRIDE), recipe.targets.sigma)

@@ -44,6 +44,14 @@ class Backbone(nn.Module):
         """Returns the feature maps of images, finest first: one for each of `strides`."""
         raise NotImplementedError
 
+    def stage_maps(self, x: Tensor) -> list[Tensor]:
+        """Returns the output of each stage, from the normalized images (B, 3, H, W) on."""
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
     def load_pretrained(self) -> None:
         """Replaces the weights of the stages by pretrained ones.
 

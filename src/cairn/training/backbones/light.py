@@ -47,12 +47,7 @@ class LightBackbone(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Returns the feature maps of all stages."""
-        x = self.normalize(image)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return maps
+        return self.stage_maps(self.normalize(image))
 
 
 class ResidualBlock(nn.Module):

@@ -39,11 +39,7 @@ class MobileNetV1(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Returns the feature maps of conv3_1 and of conv5_5."""
-        x = self.normalize(image)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        maps = self.stage_maps(self.normalize(image))
         return [maps[1], maps[3]]
 
 

@@ -54,9 +54,5 @@ class VGG19(Backbone):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Returns the feature maps of conv3_4 and of the last convolution."""
-        x = self.normalize(image)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
+        maps = self.stage_maps(self.normalize(image))
         return [maps[2], maps[4]]
