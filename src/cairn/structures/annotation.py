@@ -58,8 +58,7 @@ class Annotation:
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Annotation:
         """Returns the instances of a slice, of an array of indices, or of a boolean mask (P,)."""
-        columns: dict[str, Any] = {name: None if value is None else value[rows] for name, value in vars(self).items()}
-        return Annotation(**columns)
+        return Annotation(*[None if column is None else column[rows] for column in vars(self).values()])
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

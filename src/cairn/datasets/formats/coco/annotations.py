@@ -99,22 +99,14 @@ def read_annotations(
     Raises:
         LabelError: A record is invalid.
     """
-    error, problems, class_of = context.error, context.problems, context.choice.class_of
-    kept, find_image = context.kept, context.images.find
+    error, problems, class_of, kept = context.error, context.problems, context.choice.class_of, context.kept
+    images = context.images.find_all([row.get("image_id") if isinstance(row, dict) else None for row in rows])
     columns = _Columns(context)
-    seen: set[Any] = set()
-    for i, (row, category) in enumerate(zip(rows, categories, strict=True)):
+    _note_ids(rows, problems)
+    for i, (row, category, image) in enumerate(zip(rows, categories, images, strict=True)):
         with problems:
             if not isinstance(row, dict):
                 raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
-            key = row.get("id")
-            key = key if type(key) is int else id_of(key)
-            if key is None:
-                problems.note("annotations without an id are counted", _name(row, i))
-            elif key in seen:
-                problems.note("annotations have the id of another, which is kept too", _name(row, i))
-            seen.add(key)
-            image = find_image(row.get("image_id"))
             if image is not None and image not in kept:
                 continue
             if category is None:
@@ -216,6 +208,23 @@ class _Columns:
                     raise context.error(f"{name}: bbox has a negative width or height, or is too large: {got}")
                 raise context.error(f"{name} has neither a bbox nor a labeled joint: remove it")
         return visibility, ~invalid_rows
+
+
+def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
+    """Notes records whose id is missing, or that of an earlier one."""
+    keys = [row.get("id") for row in rows if isinstance(row, dict)]
+    if set(map(type, keys)) <= {int} and len(set(keys)) == len(keys):
+        return
+    seen: set[Any] = set()
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            continue
+        key = id_of(row.get("id"))
+        if key is None:
+            problems.note("annotations without an id are counted", _name(row, i))
+        elif key in seen:
+            problems.note("annotations have the id of another, which is kept too", _name(row, i))
+        seen.add(key)
 
 
 def _name(row: Record, position: int) -> str:

@@ -147,15 +147,14 @@ def _content(path: Path) -> dict[str, Any]:
 def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems: Problems) -> list[int | None]:
     """Position of the category of each record; None where the file has no such category."""
     index = Index([category.key for category in categories])
-    only = len(categories) == 1
-    positions: list[int | None] = []
-    for row in rows:
-        value = row.get("category_id") if isinstance(row, dict) else None
-        if only and (value is None or categories[0].key is None):
-            problems.note("annotations without a category belong to the only one", categories[0].name)
-            positions.append(0)
-        else:
-            positions.append(index.find(value))
+    values = [row.get("category_id") if isinstance(row, dict) else None for row in rows]
+    positions = index.find_all(values)
+    only = categories[0] if len(categories) == 1 else None
+    if only and (only.key is None or None in values):
+        for i, value in enumerate(values):
+            if only.key is None or value is None:
+                problems.note("annotations without a category belong to the only one", only.name)
+                positions[i] = 0
     return positions
 
 
