@@ -21,6 +21,7 @@ SPLIT_KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val
 """Split by key of data.yaml."""
 
 ABOVE = re.compile(r"^(\.{1,2}/)+")  # folders above, at the start of a name
+MAX_PATTERN = 4096  # characters of the longest path; expanding a pattern takes quadratic time
 SAMPLE = 100  # names of a list by which its folder is determined
 
 
@@ -137,7 +138,7 @@ def _resolved(name: str, roots: list[Path], single: bool) -> list[Path]:
 
 def _matches(root: Path, pattern: str) -> list[Path]:
     """The folders, images and lists below a folder that match a pattern, such as `images/batch*`."""
-    if not any(sign in pattern for sign in "*?["):
+    if not any(sign in pattern for sign in "*?[") or len(pattern) > MAX_PATTERN:
         return []
     try:
         found = sorted(root.glob(pattern))
