@@ -139,10 +139,10 @@ def test_a_pattern_that_is_longer_than_any_path_matches_nothing(
 
     monkeypatch.setattr(Path, "glob", glob_of_paths)
     problems = Problems()
-    labels = splits_of(yolo_set(tmp_path, f"{POSE}test: {'[' * 5000}\n"), ReadOptions(problems=problems))
+    labels = splits_of(yolo_set(tmp_path, f"{POSE}test: x{'[' * 5000}\n"), ReadOptions(problems=problems))
     assert labels == {"train": ["a", "b"], "val": ["c"]}
     (note,) = problems.notes
-    assert "test is [[[" in note
+    assert "test is x[[[" in note
 
 
 def test_an_empty_folder_is_a_split_without_images(tmp_path: Path) -> None:
