@@ -114,8 +114,8 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def multiple(self) -> int:
-        """The sides of an image must be multiples of this number of pixels."""
-        return math.lcm(32, *self.facts.strides)
+        """The sides of an image must be multiples of this number of pixels; of 16 as in OpenPose's release."""
+        return math.lcm(16, *self.facts.strides)
 
 
 class Targets(Section):
