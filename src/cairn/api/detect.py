@@ -63,7 +63,7 @@ def detect(
         model: Bundled model, .onnx file, run folder, or a loaded predictor. None is "person", and "person-single"
             with `boxes`.
         boxes: Bounding boxes for a model of one instance per crop: a JSON file, (P, 4) x, y, width, height for one
-            image, or path -> (P, 4).
+            image, or path -> (P, 4); or "motion", what moves in each frame of a static camera.
         refine: Predict the keypoints of each instance again in a crop; see `cairn.load`.
         hands: Model of one hand.
         face: Model of one face.

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from cairn.results.writer import LabelIds
 
 
+MOTION = "motion"
+"""Value of `boxes` for boxes of what moves, where no file has that name."""
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """The model; see `cairn.load`."""
@@ -34,6 +38,11 @@ class ModelOptions:
     face: str | Path | None = None
     size: int | Resolution | None = None
     device: str = "auto"
+
+    @property
+    def by_motion(self) -> bool:
+        """Whether the boxes are those of what moves."""
+        return isinstance(self.boxes, str | Path) and str(self.boxes) == MOTION and not Path(MOTION).exists()
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ def plan_detection(
     job = DetectionJob(
         sources=found,
         predictor=predictor,
-        stream=_stream_options(run, output, _boxes(model, predictor, images)),
+        stream=_stream_options(run, output, _boxes(model, predictor, found)),
         writers=writers,
         drawings=drawings,
         draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
@@ -157,8 +166,11 @@ def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) ->
             f"track is for videos, webcams and numbered images (frame_%05d.png): {image.name.text} is one image"
         )
     clip = next((source for source in found if source.is_clip), None)
-    if model.boxes is not None and clip:
-        raise CairnError(f"boxes are for images: {clip.name.text} has frames")
+    if model.boxes is not None and clip and not model.by_motion:
+        raise CairnError(f"boxes are for images: {clip.name.text} has frames; --boxes motion finds what moves in them")
+    live = next((source for source in found if source.is_live), None)
+    if model.by_motion and live:
+        raise CairnError(f"boxes of motion need all frames before the first: {live.name.text} is live, record it first")
     if run.reconnect < 0:
         raise CairnError(f"reconnect must be 0, for never, or more, got {run.reconnect}")
     if run.reconnect and not any(source.is_live for source in found):
@@ -193,8 +205,8 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     )
 
 
-def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) -> StreamBoxes:
-    """Returns boxes by the path of each image."""
+def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source]) -> StreamBoxes:
+    """Returns boxes by the path of each image, or by motion."""
     from cairn.datasets.formats.boxes import read_boxes
 
     boxes = model.boxes
@@ -204,6 +216,11 @@ def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) ->
         raise CairnError(
             f"boxes are for models of one instance per crop; {predictor.name} detects all instances of an image"
         )
+    if model.by_motion:
+        from cairn.api.motion import MotionBoxes
+
+        return MotionBoxes(found)
+    images = [source.name.path for source in found if not source.is_clip]
     if isinstance(boxes, str | PathLike):
         return dict(zip(images, read_boxes(Path(boxes)).of(list(images)), strict=True))
     if isinstance(boxes, Mapping):

@@ -34,7 +34,8 @@ def detect(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            help='JSON file of bounding boxes, one instance each: {"photo.jpg": [[x, y, width, height]]}.',
+            help='JSON file of bounding boxes, one instance each: {"photo.jpg": [[x, y, width, height]]}; or the word '
+            "motion: what moves in each frame of a static camera.",
             show_default=False,
         ),
     ] = None,

@@ -14,6 +14,7 @@ class CropChoice(StrEnum):
 
     BOXES = "boxes"
     LANDMARKS = "landmarks"
+    MOTION = "motion"
     NONE = "none"
 
 
