@@ -106,7 +106,7 @@ def _instance_of_struct(name: str, rect: Any) -> Instance:
     corners = [number(rect, corner) for corner in ("x1", "y1", "x2", "y2")]
     head = math.hypot(corners[2] - corners[0], corners[3] - corners[1])
     center = field(rect, "objpos")
-    box = _crop_box((number(center, "x"), number(center, "y")), number(rect, "scale"))
+    box = crop_box((number(center, "x"), number(center, "y")), number(rect, "scale"))
     return Instance(name, keypoints, occluded, box, head)
 
 
@@ -136,16 +136,28 @@ def _instance_of_entry(entry: Any, head: float, record: str) -> Instance:
         name, center, scale = entry["image"], entry.get("center"), entry.get("scale")
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
-    # (0, 0) or (-1, -1) is not labeled; another point with the flag 0 is occluded. Joints may be outside the image.
-    missing_joint = np.all(points == 0, axis=1) | np.all(points == -1, axis=1)
-    keypoints = checked_points(np.where(missing_joint[:, None], np.nan, points - 1), record)
+    keypoints = checked_points(np.where(missing_joints(points)[:, None], np.nan, points - 1), record)
     missing = center is None or scale is None
-    box = None if missing else _crop_box((float(center[0]), float(center[1])), float(scale))
+    box = None if missing else crop_box((float(center[0]), float(center[1])), float(scale))
     return Instance(str(name), keypoints, visible == 0, box, head)
 
 
-def _crop_box(center: tuple[float, float], scale: float) -> Box | None:
-    """The square of the published crop before its margin; None where the center or the scale is missing."""
+def missing_joints(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Returns (K,) which of the points (K, 2) of a port are not labeled: those at (0, 0) or (-1, -1).
+
+    A point with the flag 0 is occluded. Joints may be outside the image.
+    """
+    missing: NDArray[np.bool_] = np.all(points == 0, axis=1) | np.all(points == -1, axis=1)
+    return missing
+
+
+def crop_box(center: tuple[float, float], scale: float) -> Box | None:
+    """Returns the square of the published crop before its margin; None where the center or the scale is missing.
+
+    Args:
+        center: `objpos` of MPII, from 1.
+        scale: Height of the person in units of 200 pixels.
+    """
     if not (scale > 0 and math.isfinite(center[0] + center[1])):
         return None
     return square((center[0] - 1, center[1] - 1 + LOWER * scale), PERSON_HEIGHT * scale)
