@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.cli.label_options import Category, Confidence, SplitName
+from cairn.cli.label_options import Category, Confidence, Gt, SplitName
 
 if TYPE_CHECKING:
     from cairn.api.convert import Conversion
@@ -73,6 +73,7 @@ def convert(
     ] = None,
     confidence: Confidence = None,
     category: Category = None,
+    gt: Gt = None,
     part: Annotated[
         SplitName | None,
         typer.Option(
@@ -105,6 +106,7 @@ def convert(
         split=split.value if split else None,
         confidence=confidence,
         category=category,
+        gt=gt,
         part=part.value if part else None,
         overwrite=overwrite,
     )

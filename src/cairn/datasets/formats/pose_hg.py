@@ -34,7 +34,7 @@ from cairn.datasets.formats.instances import (
     collect,
     square,
 )
-from cairn.datasets.formats.mpii import crop_box, missing_joints
+from cairn.datasets.formats.mpii_crops import crop_box, missing_joints
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
