@@ -32,6 +32,8 @@ NAMES = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho l
 NEAR = 1.5
 """Distance in pixels of the same joint in two files: some ports drop the fraction, and some the shift by 1."""
 
+NOBODY = np.zeros(0, np.int64)
+
 MIN_COMMON = 0.5
 """Least share of the joints labeled in either file that both label, for the same person."""
 
@@ -121,39 +123,32 @@ def paired_file(path: Path) -> Path | None:
 
 
 class _Index:
-    """Finds people by their joints."""
+    """Finds people by their joints, of which two files may place some apart."""
 
     def __init__(self, points: NDArray[np.float64]) -> None:
-        self._labeled = np.isfinite(points).all(axis=2)
         self._points = points
-        self._keys = _key(points)
-        self._order = np.argsort(self._keys)
+        self._labeled = np.isfinite(points).all(axis=2)
+        self._order = points[..., 0].argsort(axis=0)  # (N, 16), those without the joint last
+        self._sorted = np.take_along_axis(points[..., 0], self._order, axis=0)
 
     def find(self, points: NDArray[Any]) -> int:
         """The number of the person with the nearest joints (16, 2); -1 where none is near."""
-        key = float(_key(points[None].astype(np.float64))[0])
-        if np.isnan(key):
-            return -1
-        low, high = np.searchsorted(self._keys, [key - NEAR, key + NEAR], sorter=self._order)
-        some = self._order[low:high]
         labeled = np.isfinite(points).all(axis=1)
-        common = (self._labeled[some] & labeled).sum(axis=1)
-        some = some[common >= MIN_COMMON * (self._labeled[some] | labeled).sum(axis=1)]
+        some = np.unique(np.concatenate([self._near(k, points[k, 0]) for k in np.flatnonzero(labeled)] or [NOBODY]))
         both = self._labeled[some] & labeled
-        distances = np.where(both, np.linalg.norm(self._points[some] - points, axis=2), np.nan)
+        is_same = both.sum(axis=1) >= MIN_COMMON * (self._labeled[some] | labeled).sum(axis=1)
+        some, both = some[is_same], both[is_same]
         if not len(some):
             return -1
+        distances = np.where(both, np.linalg.norm(self._points[some] - points, axis=2), np.nan)
         middle = np.nanmedian(distances, axis=1)
         best = int(middle.argmin())
         return int(some[best]) if middle[best] <= NEAR else -1
 
-
-def _key(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) medians of the x of the labeled joints: a joint that two files place apart does not change them much."""
-    with np.errstate(all="ignore"):
-        x = np.where(np.isfinite(points).all(axis=2), points[..., 0], np.nan)
-        empty = np.isnan(x).all(axis=1)
-        return np.where(empty, np.nan, np.nanmedian(np.where(empty[:, None], 0, x), axis=1))
+    def _near(self, joint: int, x: float) -> NDArray[np.int64]:
+        """The numbers of the people who have a joint within `NEAR` of x."""
+        low, high = np.searchsorted(self._sorted[:, joint], [x - NEAR, x + NEAR])
+        return self._order[low:high, joint]
 
 
 def _replaced(rows: Annotation, truth: GroundTruth, numbers: NDArray[np.int64]) -> Annotation:
