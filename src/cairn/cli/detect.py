@@ -20,7 +20,7 @@ def detect(
         list[str],
         typer.Argument(
             help="Images, videos, folders, quoted globs, lists (.txt), numbered images (frame_%05d.png), webcam "
-            "numbers, or addresses (rtsp://, rtmp://, http://).",
+            "numbers, or addresses (rtsp://, rtmp://, http://); or MPII's annotations (.mat), for its test images.",
             show_default=False,
         ),
     ],
