@@ -29,7 +29,7 @@ from cairn.structures.skeleton import load_skeleton
 NAMES = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri".split()
 """Joints in the order of the files; `thrx` is another name of the thorax."""
 
-NEAR = 1.5
+NEAR = 3.0
 """Distance in pixels of the same joint in two files: some ports drop the fraction, and some the shift by 1."""
 
 NOBODY = np.zeros(0, np.int64)
