@@ -24,7 +24,8 @@ def test_frames_without_labels_are_cropped_around_what_moves(tmp_path: Path, cap
     assert (crops.num_crops, crops.labels, crops.boxes) == (11, (), tmp_path / "out/boxes.json")
     assert "nothing moves in them: 005.png" in caplog.text
     boxes = json.loads((tmp_path / "out/boxes.json").read_text())
-    assert len(boxes) == 11 and "005.png" not in boxes
+    assert len(boxes) == 11
+    assert "005.png" not in boxes
     for i, center in enumerate(centers):
         if i == 5:
             continue
@@ -110,13 +111,15 @@ def test_detection_by_motion_takes_videos(detect: Cairn, tmp_path: Path) -> None
 
 def test_boxes_of_motion_that_cannot_be_are_one_line(detect: Cairn, tmp_path: Path) -> None:
     ended = detect("0", "--model", "one.onnx", "--boxes", "motion", "--json", "-")
-    assert (ended.status, ended.stderr.count("\n")) == (2, 1) and "record it first" in ended.stderr
+    assert (ended.status, ended.stderr.count("\n")) == (2, 1)
+    assert "record it first" in ended.stderr
     few = tmp_path / "few"
     few.mkdir()
     for i in range(3):
         (few / f"{i}.png").write_bytes((tmp_path / f"frames/{i}.png").read_bytes())
     ended = detect("few", "--model", "one.onnx", "--boxes", "motion", "--json", "-")
-    assert (ended.status, ended.stderr.count("\n")) == (2, 1) and "motion needs at least 5" in ended.stderr
+    assert (ended.status, ended.stderr.count("\n")) == (2, 1)
+    assert "motion needs at least 5" in ended.stderr
 
 
 def test_discovery_and_teaching_need_no_boxes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,11 +89,18 @@ def test_the_file_of_several_people_has_an_entry_for_each_group(tmp_path: Path) 
     counts = [entry["annorect"].size for entry in pred.ravel()]
     assert (names, counts) == (["three.jpg", "four.jpg", "four.jpg"], [2, 1, 1])
     point = pred[0, 0]["annorect"][0, 0]["annopoints"]["point"][0, 0]
-    assert point.dtype.names == ("x", "y", "id", "score") and point.size == 16
-    np.testing.assert_allclose([point[0, k]["x"].item() - 1 for k in range(16)], predicted[three].keypoints[0, :, 0], atol=1e-5)
+    assert point.dtype.names == ("x", "y", "id", "score")
+    assert point.size == 16
+    np.testing.assert_allclose(
+        [point[0, k]["x"].item() - 1 for k in range(16)], predicted[three].keypoints[0, :, 0], atol=1e-5
+    )
     assert point[0, 0]["score"].item() == 0.5
-    x = [float(np.mean([p["x"].item() for p in pred[0, i]["annorect"][0, 0]["annopoints"]["point"][0, 0].ravel()])) for i in (1, 2)]
-    assert abs(x[0] - 30) < 10 and abs(x[1] - 246) < 10
+    x = [
+        float(np.mean([p["x"].item() for p in pred[0, i]["annorect"][0, 0]["annopoints"]["point"][0, 0].ravel()]))
+        for i in (1, 2)
+    ]
+    assert abs(x[0] - 30) < 10
+    assert abs(x[1] - 246) < 10
 
 
 def test_images_without_results_have_no_predictions(tmp_path: Path) -> None:
@@ -105,9 +112,8 @@ def test_images_without_results_have_no_predictions(tmp_path: Path) -> None:
 def test_a_run_that_fails_writes_nothing(tmp_path: Path) -> None:
     test = read_mpii_test(make_release(tmp_path), multi=False)
     writer = MpiiWriter(tmp_path, test.images, multi=False)
-    with pytest.raises(KeyboardInterrupt), writer:
-        writer.write(Detections(ImageName(test.paths[0], Path("one.jpg")), (100, 300), poses((58, 41))))
-        raise KeyboardInterrupt
+    writer.write(Detections(ImageName(test.paths[0], Path("one.jpg")), (100, 300), poses((58, 41))))
+    writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert not writer.path.parent.exists()
 
 
@@ -135,9 +141,20 @@ def test_boxes_are_the_published_crops_of_the_evaluated_people(tmp_path: Path) -
 def test_detect_writes_the_file(tmp_path: Path, model: str, name: str, capsys: pytest.CaptureFixture) -> None:
     path = make_release(tmp_path)
     ended = run_cairn(
-        capsys, "detect", str(path), "--model", model, "--threads", "1", "--write", "mpii", "--out", str(tmp_path / "out")
+        capsys,
+        "detect",
+        str(path),
+        "--model",
+        model,
+        "--threads",
+        "1",
+        "--write",
+        "mpii",
+        "--out",
+        str(tmp_path / "out"),
     )
-    assert ended.status == 0 and "does not predict upper_neck" in ended.stderr
+    assert ended.status == 0
+    assert "does not predict upper_neck" in ended.stderr
     pred = loadmat(tmp_path / "out/cairn.mpii" / name)["pred"]
     assert pred.shape == ((1, 4) if name == SINGLE else (1, 3))
 
@@ -150,8 +167,14 @@ def test_detect_writes_the_file(tmp_path: Path, model: str, name: str, capsys: p
         (("mpii.mat", "--write", "mpii", "--boxes", "b.json"), "has the boxes of its people: omit boxes"),
         (("broken.mat", "--write", "mpii"), "broken.mat"),
         (("gt.mat", "--write", "mpii"), "give mpii_human_pose_v1_u12_1.mat as the source"),
-        (("alone/mpii.mat", "--model", "person", "--write", "mpii"), "needs alone/groups_v12.mat, of its evaluation kit"),
-        (("other/mpii.mat", "--model", "person", "--write", "mpii"), "has groups of 2 images, and the annotations have 6"),
+        (
+            ("alone/mpii.mat", "--model", "person", "--write", "mpii"),
+            "needs alone/groups_v12.mat, of its evaluation kit",
+        ),
+        (
+            ("other/mpii.mat", "--model", "person", "--write", "mpii"),
+            "has groups of 2 images, and the annotations have 6",
+        ),
         (("short/mpii.mat", "--model", "person-single", "--write", "mpii"), "as many annolist"),
         (("bare/mpii.mat", "--model", "person-single", "--write", "mpii"), "must be in images/ beside the file"),
     ],
@@ -178,7 +201,9 @@ def test_what_cannot_be_written_is_one_line(
         file.unlink()
     ended = run_cairn(capsys, "detect", "--threads", "1", "--out", "out", *arguments)
     lines = [line for line in ended.stderr.splitlines() if "does not predict" not in line]
-    assert ended.status == 2 and len(lines) == 1 and message in lines[0]
+    assert ended.status == 2
+    assert len(lines) == 1
+    assert message in lines[0]
     assert not (tmp_path / "out").exists()
 
 

@@ -8,13 +8,12 @@ import pytest
 
 from cairn.datasets.crops import crops_of
 from cairn.datasets.formats import ReadOptions
-from cairn.datasets.formats.coco import write_coco
 from cairn.datasets.frames import is_folder_of_images, listed_frames
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.motion import motion_boxes, with_motion_boxes
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
-from cairn.media.images import read_image, write_image
+from cairn.media.images import write_image
 from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import Skeleton
 from support.moving import frame, scene, write_frames
@@ -76,7 +75,8 @@ def test_labels_keep_their_keypoints_and_get_the_box(tmp_path: Path) -> None:
         box = image.annotation.boxes[0]
         np.testing.assert_allclose(box[:2] + box[2:] / 2, centers[i], atol=3)
     (note,) = problems.notes
-    assert "several instances" in note and "003.png" in note
+    assert "several instances" in note
+    assert "003.png" in note
 
 
 def test_images_where_nothing_moves_are_skipped_and_noted(tmp_path: Path) -> None:
@@ -136,9 +136,8 @@ def test_a_folder_of_labels_is_no_folder_of_images(tmp_path: Path) -> None:
     write_frames(tmp_path / "frames")
     assert is_folder_of_images(tmp_path / "frames")
     assert not is_folder_of_images(tmp_path / "frames/000.png")
-    write_coco(listed_frames(tmp_path / "frames", ReadOptions()), tmp_path / "labels.json")
+    (tmp_path / "none").mkdir()
     with pytest.raises(LabelError, match="no image in the folder"):
-        listed_frames(tmp_path / "none", ReadOptions()) if (tmp_path / "none").mkdir() is None else None
+        listed_frames(tmp_path / "none", ReadOptions())
     with pytest.raises(LabelError, match="images, split and category need labels"):
         listed_frames(tmp_path / "frames", ReadOptions(split="train"))
-    assert read_image(tmp_path / "frames/000.png").shape == (90, 120, 3)

@@ -35,7 +35,10 @@ def make_release(folder: Path, groups: bool = True) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     annolist = [
-        {"image": {"name": "train1.jpg"}, "annorect": struct_array([person(50, 50, points=[{"id": 9, "x": 5, "y": 6}])])},
+        {
+            "image": {"name": "train1.jpg"},
+            "annorect": struct_array([person(50, 50, points=[{"id": 9, "x": 5, "y": 6}])]),
+        },
         {"image": {"name": "one.jpg"}, "annorect": struct_array([{"scale": []}, person(60, 40)])},
         {"image": {"name": "two.jpg"}},
         {"image": {"name": "train2.jpg"}},

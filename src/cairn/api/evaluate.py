@@ -109,9 +109,7 @@ def evaluate(
 
     source = _Source(
         Path(labels),
-        read_options(
-            images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)
-        ),
+        read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),
         limit,
     )
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cairn.ops.motion import Background
     from cairn.structures.geometry import Size
 
+
 class MotionBoxes:
     """Boxes of frames: of what moves in front of the background of their clip, or of the folder of their images.
 

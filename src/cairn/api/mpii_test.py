@@ -127,7 +127,8 @@ def check_mpii(formats: Sequence[str], names: Sequence[Any]) -> Path | None:
     given = [path for name in names if isinstance(name, str | Path) and is_mpii(path := Path(name))]
     if "mpii" in formats and not given:
         raise CairnError(
-            "write mpii is for MPII's test images: give mpii_human_pose_v1_u12_1.mat as the source, with images/ beside it"
+            "write mpii is for MPII's test images: give mpii_human_pose_v1_u12_1.mat as the source, with images/ "
+            "beside it"
         )
     if given and len(names) > 1:
         raise CairnError(f"{given[0]} stands for MPII's test images: give no other source")

@@ -234,9 +234,7 @@ def _mpii_test(annotations: Path, predictor: Predictor, hooks: Hooks) -> MpiiTes
     return read_mpii_test(annotations, multi=predictor.spec.task == "multi_instance")
 
 
-def _boxes(
-    model: ModelOptions, predictor: Predictor, found: Sequence[Source], test: MpiiTest | None
-) -> StreamBoxes:
+def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source], test: MpiiTest | None) -> StreamBoxes:
     """Returns boxes by the path of each image, by motion, or those of MPII's test people."""
     if test is not None:
         return None if test.multi else test.boxes

@@ -29,7 +29,9 @@ def crop(
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
-    by: Annotated[By, typer.Option(help="What a crop is around: boxes or landmarks of the labels, or what moves.")] = By.BOXES,
+    by: Annotated[
+        By, typer.Option(help="What a crop is around: boxes or landmarks of the labels, or what moves.")
+    ] = By.BOXES,
     margin: Annotated[float, typer.Option(help="Side of a crop over the longer side of its box.")] = 1.25,
     size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 256,
     split: Annotated[

@@ -34,7 +34,8 @@ def image_folders(source: Path, images: Path | None) -> tuple[Path, ...]:
         source: The label file.
         images: The folder of the images; no other folder is searched. None searches `images/` beside the file. For
             a file `annotations/NAME_SPLIT.json`, the layout of COCO and CVAT, or `annot/SPLIT.h5` of ports of MPII, it
-            also searches `../images/SPLIT`, `../images` and `../SPLIT`. If none of these exists, it is the folder of the file.
+            also searches `../images/SPLIT`, `../images` and `../SPLIT`. If none of these exists, it is the folder of
+            the file.
 
     Raises:
         LabelError: The given folder does not exist.

@@ -22,7 +22,8 @@ from cairn.ops.motion import MAX_FRAMES, MAX_MOVING, Background, background_of, 
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 MIN_FRAMES = 5
 """Minimum number of frames for a background."""
@@ -54,7 +55,9 @@ def with_motion_boxes(labels: Labels, problems: Problems) -> Labels:
         if several:
             problems.note(SEVERAL, image.path.name)
         else:
-            kept.append(replace(image, annotation=image.annotation[image.annotation.labeled if len(rows) > 1 else rows]))
+            kept.append(
+                replace(image, annotation=image.annotation[image.annotation.labeled if len(rows) > 1 else rows])
+            )
     boxes = motion_boxes([image.path for image in kept])
     result = []
     for image, box in zip(kept, boxes, strict=True):
@@ -122,7 +125,8 @@ def checked_background(frames: Sequence[NDArray[np.uint8]], size: Size, source: 
     """
     if len(frames) < MIN_FRAMES:
         raise LabelError(
-            f"{source} has {len(frames)} frames of {size[1]}x{size[0]}: motion needs at least {MIN_FRAMES} of one camera"
+            f"{source} has {len(frames)} frames of {size[1]}x{size[0]}: motion needs at least {MIN_FRAMES} of one "
+            "camera"
         )
     background = background_of(frames, size)
     some = frames[:: max(1, len(frames) // CHECKED)]

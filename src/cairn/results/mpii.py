@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import MissingExtra, OutputError
+from cairn.errors import MissingExtra
 from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results.writer import Detections, Writer
@@ -112,7 +112,9 @@ class MpiiWriter(Writer):
             return
         from scipy.io import savemat
 
-        entries = [entry for image in self._images for entry in (self._groups(image) if self._multi else [self._all(image)])]
+        entries = [
+            entry for image in self._images for entry in (self._groups(image) if self._multi else [self._all(image)])
+        ]
         with atomic_write(self.path) as partial, partial.open("wb") as file:
             savemat(file, {"pred": _structs(entries, ("image", "annorect"))}, do_compression=True)
 
@@ -141,7 +143,9 @@ class MpiiWriter(Writer):
         for number, group in enumerate(image.groups):
             if group in image.multi:
                 rows = [] if poses is None else np.flatnonzero(owners == number).tolist()
-                people = [{"annopoints": {"point": _points(poses, row, scored=True)}} for row in rows if poses is not None]
+                people = [
+                    {"annopoints": {"point": _points(poses, row, scored=True)}} for row in rows if poses is not None
+                ]
                 entries.append({"image": {"name": image.name}, "annorect": _structs(people, ("annopoints",))})
         return entries
 

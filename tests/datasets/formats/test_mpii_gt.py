@@ -52,7 +52,9 @@ class People:
     def published(self, people: np.ndarray) -> tuple[float, float]:
         """PCKh@0.5 as the released script computes it: weighted by the number of joints, and the plain mean."""
         visible = 1.0 - self.missing[people].T
-        errors = np.linalg.norm(self.predicted[people].transpose(1, 2, 0) - self.joints[people].transpose(1, 2, 0), axis=1)
+        errors = np.linalg.norm(
+            self.predicted[people].transpose(1, 2, 0) - self.joints[people].transpose(1, 2, 0), axis=1
+        )
         heads = np.linalg.norm(self.corners[1] - self.corners[0], axis=0)[people] * 0.6
         counts = visible.sum(axis=1)
         pckh = 100 * ((errors / heads * visible <= 0.5) * visible).sum(axis=1) / counts
@@ -68,7 +70,8 @@ class People:
         return {
             "dataset": "MPI", "isValidation": float(validation), "img_paths": self.names[i], "img_width": 640.0,
             "img_height": 600.0, "objpos": [300.0, 300.0], "joint_self": table.tolist(), "scale_provided": 1.0,
-            "annolist_index": float(i), "people_index": 1.0, "numOtherPeople": float(len(others)), "joint_others": others,
+            "annolist_index": float(i), "people_index": 1.0, "numOtherPeople": float(len(others)),
+            "joint_others": others,
         }  # fmt: skip
 
 
@@ -123,7 +126,8 @@ def test_pckh_of_pytorch_poses_file_with_the_file_given(folder: Path) -> None:
     assert all(image.size == (600, 640) for image in labels)
     both = read_labels(folder / "mpii_annotations.json", ReadOptions(gt=gt))
     heads = both.of_split("train").instances.annotation.heads
-    assert len(both.of_split("train")) and not np.isfinite(heads).any()  # type: ignore[arg-type]
+    assert len(both.of_split("train"))
+    assert not np.isfinite(heads).any()
     converted = cairn.convert(folder / "mpii_annotations.json", folder / "val.coco.json", split="val", gt=gt)
     again = read_labels(converted.target)
     np.testing.assert_allclose(measured(again, people), people.published(val), rtol=1e-6)

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-h5py = pytest.importorskip("h5py", reason="HDF5 files need h5py, which is in the io extra")
-
 import cairn
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.problems import Problems
@@ -16,6 +14,8 @@ from cairn.datasets.splits import training_splits
 from cairn.errors import LabelError
 from cairn.evaluation.protocols import PROTOCOLS, default_protocol
 from support.matlab_files import images
+
+h5py = pytest.importorskip("h5py", reason="HDF5 files need h5py, which is in the io extra")
 
 NAMES = ("005808361.jpg", "015601864.jpg", "086617615.jpg")
 
@@ -67,7 +67,8 @@ def root(tmp_path: Path) -> Path:
 def test_people_of_an_image_are_joined_and_all_values_are_kept(root: Path) -> None:
     path = write(root / "annot/valid.h5", arrays([NAMES[0], NAMES[1], NAMES[0]]))
     labels = read_labels(path)
-    assert labels.skeleton.name == "mpii16" and labels.splits == ("val",)
+    assert labels.skeleton.name == "mpii16"
+    assert labels.splits == ("val",)
     assert [(image.path.name, len(image.annotation)) for image in labels] == [(NAMES[0], 2), (NAMES[1], 1)]
     annotation = labels.images[0].annotation
     np.testing.assert_array_equal(annotation.keypoints[0, [0, 2, 15]], [[9, 19], [11, 21], [24, 34]])
@@ -91,7 +92,8 @@ def test_image_names_in_all_their_forms(root: Path, kind: str) -> None:
         (root / "annot").mkdir()
         (root / "annot/train_images.txt").write_text("\n".join(names) + ("\n\n" if "blanks" in kind else ""))
     labels = read_labels(write(root / "annot/train.h5", table))
-    assert [image.path.name for image in labels] == names and labels.splits == ("train",)
+    assert [image.path.name for image in labels] == names
+    assert labels.splits == ("train",)
 
 
 @pytest.mark.parametrize("given", ["mpii", "mpii/annot"])
@@ -121,9 +123,11 @@ def test_annot_h5_has_the_published_center_and_its_splits_by_valid_h5(root: Path
     path = write(root / "annot.h5", whole([1, 2, 1, 0, 1], names, person=np.array([0, 1, 0, 0, 0])))
     problems = Problems()
     labels = read_labels(path, ReadOptions(problems=problems))
-    assert labels.splits == ("train",) and "no valid.h5 beside" in problems.notes[0]
+    assert labels.splits == ("train",)
+    assert "no valid.h5 beside" in problems.notes[0]
     first = labels.images[0].annotation
-    assert first.labeled.tolist() == [True, False] and not np.isfinite(first.heads[1])  # type: ignore[index]
+    assert first.labeled.tolist() == [True, False]
+    assert not np.isfinite(first.heads[1])
     np.testing.assert_allclose(first.boxes[0], [14 - 10, 19 + 1.5 - 10, 20, 20], atol=1e-5)  # as of the .mat
     write(root / "annot/valid.h5", arrays([NAMES[2]]))
     labels = read_labels(path)
@@ -161,7 +165,10 @@ def test_conversion_keeps_head_sizes_and_splits(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"part": np.zeros((2, 17, 2))}, r"part must be \(N, 16, 2\) of MPII or \(N, 11, 2\) of FLIC, got \(2, 17, 2\)"),
+        (
+            {"part": np.zeros((2, 17, 2))},
+            r"part must be \(N, 16, 2\) of MPII or \(N, 11, 2\) of FLIC, got \(2, 17, 2\)",
+        ),
         ({"part": np.zeros((2, 16, 3))}, r"part must be .*got \(2, 16, 3\)"),
         ({"visible": np.ones((2, 11))}, r"visible must be \(2, 16\) numbers, got \(2, 11\)"),
         ({"scale": np.ones(3)}, r"scale must be \(2,\) numbers"),

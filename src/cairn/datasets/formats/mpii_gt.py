@@ -26,13 +26,14 @@ from cairn.errors import LabelError
 from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import load_skeleton
 
-NAMES = "rank rkne rhip lhip lkne lank pelv thor neck head rwri relb rsho lsho lelb lwri".split()
+NAMES = (
+    *("rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor", "neck", "head"),
+    *("rwri", "relb", "rsho", "lsho", "lelb", "lwri"),
+)
 """Joints in the order of the files; `thrx` is another name of the thorax."""
 
 NEAR = 3.0
 """Distance in pixels of the same joint in two files: some ports drop the fraction, and some the shift by 1."""
-
-NOBODY = np.zeros(0, np.int64)
 
 MIN_COMMON = 0.5
 """Least share of the joints labeled in either file that both label, for the same person."""
@@ -72,7 +73,7 @@ def read_ground_truth(path: Path) -> GroundTruth:
     if "pos_gt_src" not in content:
         return GroundTruth(path, heads, None)
     joints = [str(name) for name in np.ravel(content.get("dataset_joints", NAMES))]
-    if [name.replace("thrx", "thor") for name in joints] != NAMES:
+    if tuple(name.replace("thrx", "thor") for name in joints) != NAMES:
         raise LabelError(f"{path}: dataset_joints must be {' '.join(NAMES)}, got {' '.join(joints)[:100]}")
     points = _array(content, "pos_gt_src", (16, 2), path).transpose(2, 0, 1) - 1
     missing = _array(content, "jnt_missing", (16,), path).T > 0
@@ -108,8 +109,8 @@ def with_ground_truth(labels: Labels, truth: GroundTruth, source: Path) -> Label
         images.append(replace(image, annotation=_replaced(image.annotation, truth, numbers)))
     if 2 * found.sum() < len(found):
         raise LabelError(
-            f"{source}: {found.sum()} of the {len(found)} people of {truth.path} are in the labels: the files are not of "
-            "the same people"
+            f"{source}: {found.sum()} of the {len(found)} people of {truth.path} are in the labels: the files are not "
+            "of the same people"
         )
     return replace(labels, images=tuple(images))
 
@@ -134,12 +135,13 @@ class _Index:
     def find(self, points: NDArray[Any]) -> int:
         """The number of the person with the nearest joints (16, 2); -1 where none is near."""
         labeled = np.isfinite(points).all(axis=1)
-        some = np.unique(np.concatenate([self._near(k, points[k, 0]) for k in np.flatnonzero(labeled)] or [NOBODY]))
+        near = [self._near(joint, points[joint, 0]) for joint in np.flatnonzero(labeled).tolist()]
+        some = np.unique(np.concatenate([np.zeros(0, np.int64), *near]))
         both = self._labeled[some] & labeled
-        is_same = both.sum(axis=1) >= MIN_COMMON * (self._labeled[some] | labeled).sum(axis=1)
-        some, both = some[is_same], both[is_same]
+        some = some[both.sum(axis=1) >= MIN_COMMON * (self._labeled[some] | labeled).sum(axis=1)]
         if not len(some):
             return -1
+        both = self._labeled[some] & labeled
         distances = np.where(both, np.linalg.norm(self._points[some] - points, axis=2), np.nan)
         middle = np.nanmedian(distances, axis=1)
         best = int(middle.argmin())

@@ -183,7 +183,7 @@ def _name(value: Any) -> str:
 
 
 def _rows(path: Path, table: _Table, options: ReadOptions) -> Rows:
-    """(split, instance) of each person; those of test images are left out."""
+    """(split, instance) of each person; those of test images are skipped."""
     splits = _splits(path, table, options)
     is_mpii = table.part.shape[1] == 16
     rows: Rows = []
@@ -200,8 +200,8 @@ def _rows(path: Path, table: _Table, options: ReadOptions) -> Rows:
             rows.append((split, Instance(table.names[i], points, occluded, _box(table, i), head)))
             if not is_mpii and length > 0 and abs(np.linalg.norm(np.diff(points[TORSO, :], axis=0)) - length) > 0.5:
                 options.problems.note(
-                    "torso lengths in normalize differ from the distance of right shoulder and left hip, which "
-                    "PCK divides by: train_personcentric.h5 and valid_personcentric.h5 have left and right of the person",
+                    "torso lengths in normalize differ from the distance of right shoulder and left hip, which PCK "
+                    "divides by: in *_personcentric.h5, left and right are those of the person",
                     record,
                 )
     return rows
@@ -240,5 +240,10 @@ def _box(table: _Table, i: int) -> tuple[float, float, float, float] | None:
 
 
 FORMAT = Format(
-    "pose_hg", "pose-hg-train's annotations (.h5) or their folder", (".h5", ""), _sniff, read_pose_hg, splits=("train", "val")
+    "pose_hg",
+    "pose-hg-train's annotations (.h5) or their folder",
+    (".h5", ""),
+    _sniff,
+    read_pose_hg,
+    splits=("train", "val"),
 )
