@@ -41,7 +41,7 @@ def convert(
             metavar="SOURCE",
             help="Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, "
             "CVAT's XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, CelebA, MTFL, AFLW, .cat, MPII, LSP, FLIC, "
-            "Cairn's tables; or mmpose's dataset_info, where TARGET is a .toml.",
+            "pose-hg-train's .h5, Cairn's tables; or mmpose's dataset_info, where TARGET is a .toml.",
         ),
     ],
     target: Annotated[

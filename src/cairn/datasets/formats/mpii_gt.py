@@ -128,7 +128,7 @@ class _Index:
 
     def __init__(self, points: NDArray[np.float64]) -> None:
         self._points = points
-        self._labeled = np.isfinite(points).all(axis=2)
+        self._labeled: NDArray[np.bool_] = np.isfinite(points).all(axis=2)
         self._order = points[..., 0].argsort(axis=0)  # (N, 16), those without the joint last
         self._sorted = np.take_along_axis(points[..., 0], self._order, axis=0)
 
@@ -137,11 +137,11 @@ class _Index:
         labeled = np.isfinite(points).all(axis=1)
         near = [self._near(joint, points[joint, 0]) for joint in np.flatnonzero(labeled).tolist()]
         some = np.unique(np.concatenate([np.zeros(0, np.int64), *near]))
-        both = self._labeled[some] & labeled
-        some = some[both.sum(axis=1) >= MIN_COMMON * (self._labeled[some] | labeled).sum(axis=1)]
+        both = np.logical_and(self._labeled[some], labeled)
+        some = some[both.sum(axis=1) >= MIN_COMMON * np.logical_or(self._labeled[some], labeled).sum(axis=1)]
         if not len(some):
             return -1
-        both = self._labeled[some] & labeled
+        both = np.logical_and(self._labeled[some], labeled)
         distances = np.where(both, np.linalg.norm(self._points[some] - points, axis=2), np.nan)
         middle = np.nanmedian(distances, axis=1)
         best = int(middle.argmin())
