@@ -37,6 +37,7 @@ class ReadOptions:
             predictions.
         category: Name of the category to read, where a file has several; None reads all that share their keypoints.
         exclude: List of images, or labels, whose images `read_labels` excludes; None excludes none.
+        gt: Published ground truth of MPII, from which `read_labels` takes joints and head sizes; see `mpii_gt`.
     """
 
     images: Path | None = None
@@ -48,6 +49,7 @@ class ReadOptions:
     confidence: float = MIN_CONFIDENCE
     category: str | None = None
     exclude: Path | None = None
+    gt: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,12 @@ def variable_names(path: Path) -> list[str]:
     return _guarded(names, path)
 
 
-def read_mat(path: Path) -> dict[str, Any]:
-    """Returns the variables of a file: structs as objects with attributes, singleton dimensions dropped.
+def read_mat(path: Path, squeeze: bool = True) -> dict[str, Any]:
+    """Returns the variables of a file: structs as objects with attributes.
+
+    Args:
+        path: The file.
+        squeeze: Whether singleton dimensions are dropped; nested cells are ambiguous without them.
 
     Raises:
         LabelError: The file is missing, damaged, or not a MATLAB file.
@@ -105,7 +109,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     def variables() -> dict[str, Any]:
         from scipy.io import loadmat
 
-        content: dict[str, Any] = loadmat(str(path), squeeze_me=True, struct_as_record=False, appendmat=False)
+        content: dict[str, Any] = loadmat(str(path), squeeze_me=squeeze, struct_as_record=False, appendmat=False)
         return content
 
     return _guarded(variables, path)
