@@ -46,7 +46,8 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME and class accuracy, where defined."""
+        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME, class accuracy and AUC of
+        visibility, where defined."""
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation
@@ -57,6 +58,8 @@ class Report:
         metrics |= {"AUC": float(evaluation.pck.area), "NME": float(evaluation.error.value)}
         if evaluation.classes:
             metrics["class accuracy"] = evaluation.class_accuracy
+        if evaluation.visibility is not None:
+            metrics["visibility AUC"] = evaluation.visibility.auc
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     @property

@@ -34,9 +34,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
-from cairn.inference.model_spec import CLASSES
+from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
+from cairn.inference.visibility import with_visibility
 from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
 from cairn.structures.poses import Poses
@@ -49,7 +50,7 @@ __all__ = ["METHOD", "classify", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
-    """Returns a predictor for a network with the output `heatmaps`, and `classes` where it has several.
+    """Returns a predictor for a network with the output `heatmaps`; `classes` and `visibility` may follow.
 
     Args:
         network: The network.
@@ -61,7 +62,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
         ModelError: The specification is of another method, or a setting is unknown or has the wrong type.
     """
     spec = network.spec
-    if set(spec.outputs) - {CLASSES} != {"heatmaps"} or spec.task == "multi_instance":
+    if set(spec.outputs) - {CLASSES, VISIBILITY} != {"heatmaps"} or spec.task == "multi_instance":
         raise ModelError(
             f"hourglass needs the output heatmaps for task crop or single_instance; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
@@ -73,7 +74,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
-    pose = decode(maps["heatmaps"], skeleton, **settings)
+    pose = with_visibility(decode(maps["heatmaps"], skeleton, **settings), maps)
     return classify(pose, maps[CLASSES], classes) if classes else pose
 
 

@@ -47,10 +47,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
-from cairn.inference.model_spec import CLASSES
+from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor, check_settings
 from cairn.inference.resolution import Resolution
+from cairn.inference.visibility import with_visibility
 from cairn.methods.method import Method
 from cairn.methods.openpose.decoder import classify, decode, decode_crop
 from cairn.structures.poses import Poses
@@ -67,7 +68,7 @@ def predictor(
 ) -> BottomUpPredictor | TopDownPredictor:
     """Returns a predictor for a network with outputs `heatmaps` and `pafs`, or `heatmaps` of one instance in a crop.
 
-    A network of several classes has the output `classes`, too.
+    A network of several classes has the output `classes`, too, and one that predicts visibility `visibility`.
 
     Args:
         network: The network.
@@ -82,7 +83,7 @@ def predictor(
     if spec.outputs == ("heatmaps",) and spec.task == "crop":
         check_settings("openpose", decode_crop, settings)
         return TopDownPredictor(network, partial(_decode_crop, skeleton=spec.skeleton, **settings), size)
-    if set(spec.outputs) - {CLASSES} != {"heatmaps", "pafs"} or spec.task != "multi_instance":
+    if set(spec.outputs) - {CLASSES, VISIBILITY} != {"heatmaps", "pafs"} or spec.task != "multi_instance":
         raise ModelError(
             f"openpose needs the outputs heatmaps and pafs for task multi_instance, or heatmaps for task crop; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
@@ -93,7 +94,7 @@ def predictor(
 
 
 def _decode(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
-    poses = decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+    poses = with_visibility(decode(maps["heatmaps"], maps["pafs"], skeleton, **settings), maps)
     return classify(poses, maps[CLASSES], classes) if classes else poses
 
 

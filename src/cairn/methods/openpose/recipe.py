@@ -63,6 +63,7 @@ class NetworkSettings(BackboneSettings):
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
+        visibility: Whether a head predicts which keypoints are visible and which occluded, from COCO's v = 2 and 1.
         prelu: Whether the last layers of backbone "vgg19" have PReLU, as in BODY_25.
     """
 
@@ -75,6 +76,7 @@ class NetworkSettings(BackboneSettings):
     paf_stages: Annotated[int, Field(ge=0)] = 1
     heatmap_stages: Count = 1
     background: bool = False
+    visibility: bool = False
     prelu: bool = False
 
     @model_validator(mode="before")
@@ -95,6 +97,8 @@ class NetworkSettings(BackboneSettings):
             raise ValueError(
                 f'paf_stages is 0 for kind = "hand" only, and at least 1 for others; got {self.paf_stages}'
             )
+        if self.visibility and self.kind == "hand":
+            raise ValueError('visibility applies to the kinds of networks for whole images, not to kind = "hand"')
         if self.prelu and self.backbone != "vgg19":
             raise ValueError(f'prelu applies to backbone = "vgg19" only, got {self.backbone!r}')
         fields = type(self).model_fields

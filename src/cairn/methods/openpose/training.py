@@ -16,7 +16,7 @@ from cairn.datasets.classes import UNKNOWN
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import SkeletonError
 from cairn.evaluation.evaluate import measure
-from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
+from cairn.inference.model_spec import CLASSES, VISIBILITY, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
@@ -43,7 +43,14 @@ from cairn.training.checkpoints.pretrained import LOSS, Start
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
-from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
+from cairn.training.data.visibility import check_occlusion, visible_cells
+from cairn.training.engine.module import (
+    Channels,
+    KeypointModule,
+    class_accuracy_of,
+    pck_of_joints,
+    visibility_auc_of,
+)
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
 
@@ -77,6 +84,9 @@ class Encoder:
         labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
         heatmaps = render_gaussians(keypoints, cells, recipe.targets.sigma)
+        of_visibility = {}
+        if recipe.network.visibility:
+            of_visibility[VISIBILITY] = visible_cells(keypoints, labels, heatmaps, recipe.targets.sigma)
         if recipe.network.background:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
         pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
@@ -94,6 +104,7 @@ class Encoder:
             "known_joints": np.append(sample.known, np.repeat(sample.known.all(), recipe.network.background)),
             "known_limbs": np.repeat(sample.known[pairs].all(axis=1), 2),
             **of_classes,
+            **of_visibility,
         }
 
 
@@ -173,9 +184,9 @@ def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, foreground: fl
 
 
 def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tensor]:
-    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6), and of class maps if there are any.
+    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6), and of heads if there are any.
 
-    The loss of class maps is that of heatmaps.
+    The loss of class maps is that of heatmaps. That of visibility is its cross-entropy, weighted by the heatmaps.
     """
     mask = batch["mask"][:, None].float()  # (B, 1, h, w)
     joints = mask * batch["known_joints"][:, :, None, None]  # (B, K, h, w)
@@ -192,6 +203,10 @@ def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tens
     }
     if stages.classes is not None:
         losses["classes"] = loss(stages.classes.float(), batch["classes"], batch["known_classes"][:, None].float())
+    if stages.visibility is not None:
+        count = stages.visibility.shape[1]  # without the background
+        weight = (joints * heatmaps)[:, :count]
+        losses[VISIBILITY] = weighted_loss(stages.visibility.float(), batch[VISIBILITY], weight, foreground=0)
     return losses
 
 
@@ -206,8 +221,8 @@ def sum_of(losses: Iterable[Tensor]) -> Tensor:
 class LastStage(nn.Module):
     """The network as exported: (B, 3, H, W) -> heatmaps (B, K, H/8, W/8) from 0 to 1, PAFs (B, 2L, H/8, W/8).
 
-    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output. That of hands and faces
-    has no PAFs.
+    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output; one with a head for
+    visibility has maps (B, K, H/8, W/8) of probabilities as its last. That of hands and faces has no PAFs.
 
     Args:
         network: The network.
@@ -220,12 +235,13 @@ class LastStage(nn.Module):
         self.logits = logits
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps if there are any."""
+        """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps and visibility if there are any."""
         stages = self.network(image)
         maps = [stages.heatmaps[-1], *([] if stages.classes is None else [stages.classes])]
         if self.logits:
             maps = [each.sigmoid() for each in maps]
-        return (maps[0], *stages.pafs[-1:], *maps[1:])
+        visibility = [] if stages.visibility is None else [stages.visibility.sigmoid()]
+        return (maps[0], *stages.pafs[-1:], *maps[1:], *visibility)
 
 
 class OpenPoseModule(KeypointModule):
@@ -262,10 +278,11 @@ class OpenPoseModule(KeypointModule):
 
     def channels(self) -> Channels:
         """What the channels of weights stand for that depend on the labels."""
-        return channels_of(self.network, self.skeleton, self.recipe.network.background, self.val.classes)
+        settings = self.recipe.network
+        return channels_of(self.network, self.skeleton, settings.background, self.val.classes, settings.visibility)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The losses of heatmaps, PAFs and class maps."""
+        """The losses of heatmaps, PAFs, class maps and visibility."""
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
 
@@ -290,7 +307,12 @@ class OpenPoseModule(KeypointModule):
                 scale_gap=sizes.scale_gap,
             ),
             stride=STRIDE,
-            outputs=("heatmaps", "pafs", *([CLASSES] if self.val.classes else [])),
+            outputs=(
+                "heatmaps",
+                "pafs",
+                *([CLASSES] if self.val.classes else []),
+                *([VISIBILITY] if self.recipe.network.visibility else []),
+            ),
             decode=dict(self.recipe.decode),
             provenance=provenance_of(self.recipe),
         )
@@ -300,10 +322,10 @@ class OpenPoseModule(KeypointModule):
         return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """AP and AR by OKS, PCK, and the accuracy of classes."""
+        """AP and AR by OKS, PCK, the accuracy of classes and the AUC of visibility."""
         evaluation = measure(self.val, tuple(predictions))
         metrics = {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **class_accuracy_of(evaluation)}
-        return metrics | pck_of_joints(evaluation)
+        return metrics | visibility_auc_of(evaluation) | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
@@ -315,6 +337,8 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         from cairn.methods.openpose.crops import crop_training_set
 
         return crop_training_set(recipe, skeleton, sources)
+    if recipe.network.visibility:
+        check_occlusion([labels for labels, _ in sources])
     samples = [
         Sample(image, _known(labels, image, source), scale=source.scale)
         for labels, source in sources
