@@ -36,6 +36,7 @@ from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
+from cairn.structures.outline import covered
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
@@ -131,23 +132,31 @@ def class_targets(
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
-    """Returns the mask W(p) (h, w): False in boxes of crowds and of people without keypoints, and in no labeled box.
+    """Returns the mask W(p) (h, w): False where people are not labeled.
+
+    These are the outlines of people without keypoints, and of crowds outside the boxes of labeled people. The box
+    stands for a missing outline, also outside the boxes of labeled people alone.
 
     Args:
         annotation: The annotated instances in image pixels.
         affine: Map from image pixels to pixels of the network's input.
         size: (h, w) in cells.
     """
-    to_image = field_affine(STRIDE).then(affine.inverse())
+    to_cells = affine.then(field_affine(STRIDE).inverse())
+    to_image = to_cells.inverse()
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
     points = to_image.apply(cells)[None]  # (1, h, w, 2)
     low = annotation.boxes[:, None, None, :2]
     high = low + annotation.boxes[:, None, None, 2:]
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
     labeled = annotation.labeled
-    ignored, counted = np.any(inside[~labeled], axis=0), np.any(inside[labeled], axis=0)
-    supervised: NDArray[np.bool_] = counted | ~ignored
-    return supervised
+    counted = np.any(inside[labeled], axis=0)
+    ignored = np.zeros(size, dtype=bool)
+    for row in np.flatnonzero(~labeled):
+        outline = None if annotation.outlines is None else annotation.outlines[row]
+        region = inside[row] if outline is None else covered(outline, to_cells, size)
+        ignored |= region if outline is not None and not annotation.crowd[row] else region & ~counted
+    return ~ignored
 
 
 def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
