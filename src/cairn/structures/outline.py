@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.structures.geometry import Affine, Size
+from cairn.structures.geometry import Affine, Size, from_corner
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,8 +16,8 @@ class Polygons:
     """The union of polygons.
 
     Attributes:
-        rings: Of each polygon its corners, x, y, x, y, ... in pixels, as the bytes of float32: a third of the memory of
-            an array.
+        rings: Of each polygon its corners, x, y, x, y, ... in pixels from the corner of the first pixel, as the bytes
+            of float32: half the memory of an array.
     """
 
     rings: tuple[bytes, ...]
@@ -25,7 +25,9 @@ class Polygons:
     def covers(self, affine: Affine, size: Size) -> NDArray[np.bool_]:
         """Returns (h, w) which points of a grid are inside; see `covered`."""
         corners = [np.frombuffer(ring, np.float32).reshape(-1, 2) for ring in self.rings]
-        return np.logical_or.reduce([_inside(affine.apply(ring), size) for ring in corners], axis=0)
+        own = from_corner().then(affine)
+        inside: NDArray[np.bool_] = np.logical_or.reduce([_inside(own.apply(ring), size) for ring in corners])
+        return inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +54,7 @@ class RunLengths:
 
 
 Outline: TypeAlias = Polygons | RunLengths
-"""The region of an instance in an image, in pixels whose centers are integers."""
+"""The region of an instance in an image."""
 
 
 def covered(outline: Outline, affine: Affine, size: Size) -> NDArray[np.bool_]:

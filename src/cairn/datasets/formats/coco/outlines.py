@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,7 @@ from numpy.typing import NDArray
 
 from cairn.structures.outline import Outline, Polygons, RunLengths
 
-PIXEL_CORNER = 0.5
-"""COCO's polygons count from the corner of the first pixel, Cairn's coordinates from its center."""
+MIN_NUMBERS = 6  # x and y of three corners
 
 BITS = 5
 MORE = 1 << BITS
@@ -28,9 +29,9 @@ def read_outline(value: Any) -> Outline | None:
     """
     if not value:
         return None
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return _run_lengths(value)
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if not isinstance(value, list):
         raise ValueError(f"expected polygons or run lengths, got {value!r:.40}")
     return Polygons(tuple(map(_ring, value)))
 
@@ -79,9 +80,9 @@ def _run_lengths(value: Mapping[str, Any]) -> RunLengths:
 
 def _ring(value: Any) -> bytes:
     try:
-        corners = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        corners = np.zeros(0)
-    if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
+        ring = array("f", value)
+    except (TypeError, OverflowError):
+        ring = array("f")
+    if len(ring) < MIN_NUMBERS or len(ring) % 2 or not isfinite(sum(ring)):
         raise ValueError(f"a polygon must be x, y of three corners at least, got {value!r:.40}")
-    return (corners - PIXEL_CORNER).astype(np.float32).tobytes()
+    return ring.tobytes()
