@@ -38,6 +38,9 @@ class Input(Section):
         inference_size: Longest side of the image at inference, in pixels.
         scales: Number of test-time scales, as in `cairn.inference.resolution.Resolution`.
         scale_gap: Difference between two scales, likewise.
+        person_height: Height of the bounding box at the center of a training crop, relative to the side of the crop,
+            before augmentation.scale; as released 0.6. 0 scales training images as at inference: their longest side is
+            `inference_size`.
         margin: Side of the crop, relative to the longer side of the bounding box; for network.kind "hand" only.
     """
 
@@ -45,6 +48,7 @@ class Input(Section):
     inference_size: Count = 384
     scales: Count = 1
     scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
+    person_height: Annotated[float, Field(ge=0, le=1)] = 0.0
     margin: Positive = 1.25
 
 
@@ -189,6 +193,8 @@ class Recipe(SharedRecipe):
     def _sizes_fit(self) -> Recipe:
         if self.input.margin != Input().margin and self.network.kind != "hand":
             raise ValueError(f'input.margin applies to network.kind = "hand" only, got {self.network.kind!r}')
+        if self.input.person_height and self.network.kind == "hand":
+            raise ValueError('input.person_height applies to networks for whole images, not to network.kind = "hand"')
         try:
             Resolution(self.input.inference_size, scales=self.input.scales, scale_gap=self.input.scale_gap).of_model(
                 0, 1

@@ -30,7 +30,7 @@ from cairn.methods.openpose.network import (
     heatmap_heads,
     network_of,
 )
-from cairn.methods.openpose.recipe import Loss, Recipe
+from cairn.methods.openpose.recipe import Input, Loss, Recipe
 from cairn.methods.openpose.released_weights import trainable
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
@@ -58,6 +58,9 @@ from cairn.training.recipe import LabelSource
 IMPORTED_RATE = 1e-4
 """Learning rate for fine-tuning published networks, which have few normalization layers: BODY_25's."""
 
+MAIN_KEYPOINTS, MAIN_AREA = 5, 32**2
+"""Minimum number of labeled keypoints, and area in square pixels, of a person whose height sets the scale of a crop."""
+
 # ---- targets
 
 
@@ -80,8 +83,8 @@ class Encoder:
         recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
-        side = recipe.input.size * max(image.shape[:2]) / (recipe.input.inference_size * sample.scale)
-        view = random_view(recipe.augmentation, rng, _random_center(annotation, image.shape[:2], rng), side, size)
+        center, side = random_square(annotation, image.shape[:2], recipe.input, rng)
+        view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
         heatmaps = render_gaussians(keypoints, cells, recipe.targets.sigma)
@@ -159,13 +162,38 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
     return ~ignored
 
 
-def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
-    """The center of the bounding box of a random labeled instance, or of the image without any."""
-    people = np.flatnonzero(annotation.labeled)
+def random_square(
+    annotation: Annotation, size: Size, settings: Input, rng: np.random.Generator
+) -> tuple[tuple[float, float], float]:
+    """Returns center and side of the square of an image, in its pixels, that becomes a crop before augmentation.
+
+    The center is that of the bounding box of a random labeled instance, or of the image without any. The side is such
+    that the image has its size at inference; with `person_height`, such that the box has that height in the crop. Only
+    instances that the release centers crops on are chosen then, where there are any.
+
+    Args:
+        annotation: The annotated instances.
+        size: (height, width) of the image.
+        settings: Sizes of the recipe.
+        rng: Random generator.
+    """
+    side = settings.size * max(size) / settings.inference_size
+    people = np.flatnonzero(annotation.labeled & (_is_main(annotation) | (settings.person_height == 0)))
+    if len(people) == 0 and settings.person_height:
+        people, settings = np.flatnonzero(annotation.labeled), settings.model_copy(update={"person_height": 0.0})
     if len(people) == 0:
-        return (size[1] - 1) / 2, (size[0] - 1) / 2
-    x, y, width, height = annotation.boxes[rng.choice(people)]
-    return float(x + width / 2), float(y + height / 2)
+        return ((size[1] - 1) / 2, (size[0] - 1) / 2), side
+    x, y, width, height = map(float, annotation.boxes[rng.choice(people)])
+    if settings.person_height:
+        side = height / settings.person_height
+    return (x + width / 2, y + height / 2), side
+
+
+def _is_main(annotation: Annotation) -> NDArray[np.bool_]:
+    """(P,) instances that are labeled well enough to set the scale of a crop, as in the released training."""
+    needed = min(MAIN_KEYPOINTS, annotation.visibility.shape[1])
+    enough: NDArray[np.bool_] = (annotation.visibility > 0).sum(axis=1) >= needed
+    return enough & (annotation.areas >= MAIN_AREA) & (annotation.boxes[:, 3] > 0)
 
 
 # ---- losses of predictions and targets (B, C, h, w), with weights that broadcast to them

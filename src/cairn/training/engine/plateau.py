@@ -10,6 +10,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from cairn.training.recipe import Optimizer
+from cairn.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,9 @@ class Plateau(Callback):
         for config in trainer.lr_scheduler_configs:
             config.scheduler.base_lrs = [rate * self.settings.factor for rate in config.scheduler.base_lrs]
         log.info(
-            "%s has not improved in %d validations: learning rate x %g to %.3g",
+            "%s has not improved in %s: learning rate x %g to %.3g",
             self.monitor,
-            self.settings.patience,
+            counted(self.settings.patience, "validation"),
             self.settings.factor,
             self.settings.learning_rate * self.settings.factor**self.drops,
         )

@@ -45,7 +45,7 @@ def counts_of(text: str) -> NDArray[np.int64]:
     Raises:
         ValueError: It is no such string.
     """
-    values = np.frombuffer(text.encode("ascii", "replace"), np.uint8).astype(np.int64) - 48
+    values = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
     if not len(values) or values.min() < 0 or values.max() >= 2 * MORE or values[-1] & MORE:
         raise ValueError(f"expected the characters of run lengths, got {text!r:.40}")
     ends = np.flatnonzero(values & MORE == 0)
