@@ -150,8 +150,9 @@ def _occluded(person: Any, skeleton: Skeleton, record: str) -> NDArray[np.bool_]
     if visibility is None:
         return None
     values = [visibility.get(joint) for joint in skeleton.joints] if isinstance(visibility, dict) else [visibility]
-    if wrong := [value for value in values if value is not None and not (type(value) in (int, float) and 0 <= value <= 1)]:
-        raise LabelError(f"{record}: {VISIBILITY} must be a probability or null for each joint, got {wrong[0]!r:.60}")
+    numbers = [value for value in values if value is not None]
+    if not isinstance(visibility, dict) or not all(type(v) in (int, float) and 0 <= v <= 1 for v in numbers):
+        raise LabelError(f"{record}: {VISIBILITY} must be a probability or null for each joint, got {visibility!r:.60}")
     return np.array([value is not None and value < VISIBLE for value in values])
 
 
