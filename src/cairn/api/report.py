@@ -46,8 +46,10 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME, class accuracy and AUC of
-        visibility, where defined."""
+        """The main metrics by name, in percent, where defined.
+
+        They are OKS AP and AR, PCK, AUC, NME, class accuracy and the AUC of visibility.
+        """
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation

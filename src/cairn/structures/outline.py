@@ -1,4 +1,4 @@
-"""Outlines of regions in images: polygons, or the run lengths of a mask, kept small and evaluated where they are used."""
+"""Outlines of regions in images, kept small: polygons, or the run lengths of a mask."""
 
 from __future__ import annotations
 

@@ -271,7 +271,8 @@ class Poses:
         "category_id" is `category_id`, of a model with several classes plus the index of the instance's class.
         "keypoints" is flat: x, y, confidence of each keypoint, 0, 0, 0 where not detected. Of a model that predicts
         visibility, the third value is COCO's v, 2 visible and 1 occluded, and the K confidences are in "confidence",
-        the probabilities in "visibility". Instances with a track ID have "track_id" too. A skeleton with COCO's 17 joints and more, such as coco18, is mapped to these 17.
+        the probabilities in "visibility". Instances with a track ID have "track_id" too. A skeleton with COCO's 17
+        joints and more, such as coco18, is mapped to these 17.
         """
         return conversions.to_coco(self, image_id, category_id)
 
@@ -362,7 +363,7 @@ def _check_classes(classes: NDArray[np.int64], instances: int, names: tuple[str,
 
 
 def joined_visibility(items: Sequence[Poses], axis: int) -> NDArray[np.float32] | None:
-    """Returns the visibility of several `Poses`, joined along an axis; NaN in those that have none, None if none has."""
+    """Returns the visibility of several `Poses`, joined along an axis; None if none has any, else NaN in those."""
     if all(item.visibility is None for item in items):
         return None
     parts = [np.full_like(item.confidence, np.nan) if item.visibility is None else item.visibility for item in items]

@@ -21,7 +21,7 @@ SplitName = Literal["train", "val", "test"]
 """A split of a data set (`cairn.datasets.labels.SPLITS`)."""
 
 PLATEAU_FACTOR = 0.2
-"""Factor on the learning rate at a plateau: a fifth (Newell et al., ECCV 2016, section 3.1)."""
+"""Factor on the learning rate at a plateau: a fifth (Newell et al., ECCV 2016, section 3.4)."""
 
 NOTHING = "none"
 """Value of `pretrained` for training from scratch."""
@@ -214,8 +214,8 @@ class Recipe(Section):
         if self.optimizer.schedule == "plateau" and validations <= patience + 1:
             raise ValueError(
                 f'optimizer.schedule = "plateau" needs more than {patience + 1} validations for its patience of '
-                f"{patience}, and a run of {self.run.epochs} epochs with run.validate_every = {every} has {validations}: "
-                "lower run.validate_every or optimizer.patience"
+                f"{patience}, and a run of {self.run.epochs} epochs with run.validate_every = {every} has "
+                f"{validations}: lower run.validate_every or optimizer.patience"
             )
         return self
 

@@ -59,7 +59,7 @@ def test_the_person_has_its_height_in_the_crop(seed, share, side):
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_ranges_are_those_of_the_release(seed):
-    """Height of the person 0.6 x (0.5 to 1.1) of the crop, center within 40 of 368 pixels, rotation within 40 degrees."""
+    """Height of the person 0.6 x (0.5 to 1.1) of the crop, center within 40 of 368 pixels, rotation within 40°."""
     rng = np.random.default_rng(seed)
     annotation = people([200, 100, 60, 120])
     square = random_square(annotation, SIZE, Input(size=368, person_height=0.6), rng)
@@ -82,8 +82,8 @@ def test_scales_follow_main_people_as_in_the_release():
     squares = {random_square(few, SIZE, settings_, rng) for _ in range(50)}
     assert squares == {((125.0, 100.0), 200 / 0.6)}
     # Without any the image has its size at inference, around one of the labeled people, or around its center.
-    nobody = people(boxes[:1], labeled=2)
-    assert random_square(nobody, SIZE, settings_, rng) == random_square(nobody, SIZE, Input(size=368), rng)
+    sparse = people(boxes[:1], labeled=2)
+    assert random_square(sparse, SIZE, settings_, rng) == random_square(sparse, SIZE, Input(size=368), rng)
     assert random_square(few[:0], SIZE, settings_, rng) == ((299.5, 199.5), 368 * 600 / 384)
 
 

@@ -15,12 +15,12 @@ from cairn.errors import MissingExtra
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
+    VISIBILITY_AUC,
     class_rows,
     definition_of,
-    VISIBILITY_AUC,
     definition_of_classes,
-    definition_of_visibility,
     definition_of_nme,
+    definition_of_visibility,
     headline,
     joint_rows,
     metrics,

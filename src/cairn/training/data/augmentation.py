@@ -90,7 +90,7 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
     """Returns the annotations in pixels of the view.
 
     A flip exchanges left and right keypoints. Bounding boxes become those of their four moved corners. Outlines are
-    left out: `cairn.structures.outline.covered` takes the affine map.
+    omitted: `cairn.structures.outline.covered` takes the affine map.
     """
     order = list(skeleton.flip_order) if view.mirrored else slice(None)
     keypoints = view.affine.apply(annotation.keypoints)[:, order]

@@ -1,4 +1,4 @@
-"""A learning rate that drops where validation no longer improves (Newell et al., ECCV 2016, section 3.1)."""
+"""A learning rate that drops where validation no longer improves (Newell et al., ECCV 2016, section 3.4)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Records:
         fields: Keys that are read; the values of others are parsed and never built.
         reduce: Returns what is kept of a record with these keys.
         is_enough: Whether the fields of a record are enough; otherwise all are read, for records nearby too.
-        large: Those of `fields` that are left out where `count` is from 1 to `MAX_COUNT`, because building their values
+        large: Those of `fields` that are skipped where `count` is from 1 to `MAX_COUNT`, because building their values
             takes long.
         count: Key of a number.
     """
@@ -49,7 +49,7 @@ class Records:
 
     @cached_property
     def validators(self) -> tuple[SchemaValidator, ...]:
-        """Parse a list of objects with the fields, of any type, the fastest first; it fails where a count is missing."""
+        """Parse a list of objects with the fields, of any type; the fastest first, which fails without a count."""
         field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
         every = core_schema.typed_dict_schema(dict.fromkeys(self.fields, field))
         validators = (SchemaValidator(core_schema.list_schema(every)),)

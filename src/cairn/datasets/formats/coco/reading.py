@@ -140,7 +140,9 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     )
 
 
-def _check_masks(everything: Annotation, image_of: NDArray[np.int64], sizes: Sequence[Size], problems: Problems) -> None:
+def _check_masks(
+    everything: Annotation, image_of: NDArray[np.int64], sizes: Sequence[Size], problems: Problems
+) -> None:
     """Drops masks of another size than their image, with a note."""
     if everything.outlines is None:
         return
