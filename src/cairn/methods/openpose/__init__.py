@@ -53,7 +53,8 @@ Departures from the papers and the released code. The setting that restores the 
 - Learning rate. Original: release: 4 times as much for stages from 2 on, 8 for biases; of Lightweight OpenPose
   likewise. Here: one for all layers; `network.backbone_lr_factor` for the backbone.
 - Optimizer. Original: release: SGD or Adam in steps. Here: AdamW, cosine, averaged weights (`optimizer`).
-- Padding at inference. Original: black, to multiples of 16. Here: gray, to multiples of 32 or more.
+- Padding at inference. Original: black, to multiples of 16. Here: gray, to multiples of 16, or of what the
+  backbone needs.
 - Resolution of decoding. Original: maps enlarged 8 times, centroid of 7×7. Here: the network's, log-parabola of 3×3:
   1/64 of the work.
 - Samples of eq. 11. Original: 5 to 25 by length; CVPR 10. Here: likewise, an odd number, inset at both ends.
