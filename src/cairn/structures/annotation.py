@@ -26,6 +26,8 @@ class Annotation:
             where the data set has none at all.
         classes: (P,) int64, index of each instance's category in `Labels.classes`, -1 where it is unknown; None where
             there is one category.
+        outlines: (P,) of `Outline` or None, the regions of instances without individual labels (crowds, and instances
+            without labeled keypoints); None where the data set has none at all.
     """
 
     keypoints: NDArray[np.float32]
@@ -36,6 +38,7 @@ class Annotation:
     heads: NDArray[np.float32] | None = None
     tracks: NDArray[np.int64] | None = None
     classes: NDArray[np.int64] | None = None
+    outlines: NDArray[np.object_] | None = None
 
     @classmethod
     def concatenate(cls, items: Sequence[Annotation]) -> Annotation:

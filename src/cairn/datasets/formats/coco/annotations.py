@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cairn.datasets.formats.coco.categories import Choice, MakeError
 from cairn.datasets.formats.coco.heads import HEAD, head_sizes
 from cairn.datasets.formats.coco.ids import Index, id_of
+from cairn.datasets.formats.coco.outlines import read_outline
 from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_visibility, visibility_of
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
@@ -23,11 +24,17 @@ TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrac
 MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision
 MAX_TRACK = np.iinfo(np.int64).max
 
-FIELDS = ("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", HEAD, "attributes", *TRACKS)
+SEGMENTATION = "segmentation"
+FIELDS = (
+    *("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd"),
+    *(HEAD, SEGMENTATION, "attributes", *TRACKS),
+)
 FIELD_SET = frozenset(FIELDS)
 TRACKED = frozenset(("attributes", *TRACKS))
 OUTLINE = "outline box"
 """Key of the bounding box of the outline of a reduced record."""
+REGION = "region"
+"""Key of the outline of a reduced record without individual labels, or of the reason why it cannot be used."""
 
 Record = Mapping[str, Any]
 
@@ -54,15 +61,14 @@ class Context:
 
 
 def reduced(row: Any) -> Any:
-    """Returns what is read of a record: keypoints as an array, and of an outline its box where there is no other."""
+    """Returns what is read of a record: keypoints as an array, and of an outline what is needed.
+
+    That is its box where there is no other, and the outline of a crowd or of an instance without labeled keypoints.
+    """
     if type(row) is not dict:
         return row
     if not FIELD_SET.issuperset(row):
-        outline = row.get("segmentation")
-        box = _outline_box(outline) if outline and not has_box(row) else None
         row = {key: row[key] for key in FIELDS if key in row}
-        if box:
-            row[OUTLINE] = box
     # Missing, with null, or invalid: `_keypoints` and `_box` tell. `suppress` takes a quarter of the time.
     try:  # noqa: SIM105
         row["keypoints"] = array("d", row["keypoints"])
@@ -72,12 +78,20 @@ def reduced(row: Any) -> Any:
         row["bbox"] = array("d", row["bbox"])
     except (KeyError, TypeError, OverflowError):
         pass
+    if outline := row.pop(SEGMENTATION, None):
+        if not row.get("bbox") and (box := _outline_box(outline)):
+            row[OUTLINE] = box
+        if row.get("iscrowd") or not has_labeled_keypoint(row):
+            try:
+                row[REGION] = read_outline(outline)
+            except ValueError as reason:
+                row[REGION] = str(reason)
     return row
 
 
 def has_box(row: Any) -> bool:
-    """Returns whether a record has a box, so that its outline is not needed."""
-    return bool(row.get("bbox"))
+    """Returns whether a record has a box, or an outline that gives one."""
+    return bool(row.get("bbox") or row.get(SEGMENTATION))
 
 
 def has_labeled_keypoint(row: Any) -> bool:
@@ -172,9 +186,23 @@ class _Columns:
             heads=head_sizes(columns[0], context.problems),
             tracks=tracks if (tracks[valid] >= 0).any() else None,
             classes=np.array(columns[7], dtype=np.int64) if context.choice.classes else None,
+            outlines=self._outlines(),
         )
         images = np.array(columns[8], dtype=np.int64)
         return (everything, images) if valid.all() else (everything[valid], images[valid])
+
+    def _outlines(self) -> NDArray[np.object_] | None:
+        """(N,) the outlines of regions; None where there is none. Those that cannot be read are noted."""
+        outlines = np.empty(len(self._rows), dtype=object)
+        for i, (row, position, *_) in enumerate(self._rows):
+            if (region := row.get(REGION)) is None:
+                continue
+            if isinstance(region, str):
+                what = "segmentations cannot be read, and bounding boxes are used"
+                self._context.problems.note(what, f"{_name(row, position)}: {region}")
+            else:
+                outlines[i] = region
+        return outlines if any(outline is not None for outline in outlines) else None
 
     def _checked(
         self, points: NDArray[np.float64], boxes: NDArray[np.float64]
