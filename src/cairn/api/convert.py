@@ -94,8 +94,8 @@ def convert(
 
     Args:
         source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, CVAT's
-            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC or Cairn's tables; or mmpose's
-            dataset_info (.py), where `target` is a .toml.
+            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC, pose-hg-train's .h5 or Cairn's
+            tables; or mmpose's dataset_info (.py), where `target` is a .toml.
         target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT,
             .label_studio.json, .slp, a folder .labelme or .dlc (DeepLabCut), .toml for the skeleton
             alone.

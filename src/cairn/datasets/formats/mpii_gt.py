@@ -128,7 +128,7 @@ class _Index:
 
     def __init__(self, points: NDArray[np.float64]) -> None:
         self._points = points
-        self._labeled: NDArray[np.bool_] = np.isfinite(points).all(axis=2)
+        self._labeled = np.asarray(np.isfinite(points).all(axis=2))
         self._order = points[..., 0].argsort(axis=0)  # (N, 16), those without the joint last
         self._sorted = np.take_along_axis(points[..., 0], self._order, axis=0)
 
