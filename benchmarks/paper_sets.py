@@ -27,7 +27,7 @@ LSP_POSE = np.array(
     [[.38, .95], [.4, .72], [.42, .52], [.58, .52], [.6, .72], [.62, .95], [.3, .5], [.32, .38], [.38, .25], [.62, .25],
      [.68, .38], [.7, .5], [.5, .2], [.5, .05]]
 )  # fmt: skip
-"""Ankle, knee, hip of the right and the left, wrist, elbow, shoulder likewise, neck, top of the head: a standing person."""
+"""A standing person: ankle, knee, hip of the right and the left, wrist, elbow, shoulder likewise, neck, head."""
 
 FACE = np.array([[69, 109], [106, 113], [77, 142], [73, 152], [108, 154]])
 """Eyes, nose and mouth of an aligned image of CelebA, the left side of the image first."""

@@ -2,11 +2,13 @@
 
     python benchmarks/papers.py [RECIPE ...] [--tflops 22]
 
-Networks are built without values, so that counting takes seconds and no memory. Work: multiply-adds of a forward pass on
-one image; a training step is three of them. Memory: weights, gradients, the state of the optimizer, and what the forward
-pass of a batch keeps for the backward pass, in fp32 and bf16 activations; kernels need more. Time: the work of all
-epochs at `--tflops`, two operations to a multiply-add. 22 is what one H100 reached on the paper's eight hourglasses
-(docs/accuracy.md: 134 images per second).
+Networks are built without values, so that counting takes seconds and no memory.
+
+- Work: multiply-adds of a forward pass on one image; a training step is three of them.
+- Memory: weights, gradients, the state of the optimizer, and what the forward pass of a batch keeps for the backward
+  pass, in fp32 and bf16; kernels need more.
+- Time: the work of all epochs at `--tflops`, two operations to a multiply-add. 22 is what one H100 reached on the
+  paper's eight hourglasses (docs/accuracy.md: 134 images per second).
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def views_of(source: LabelSource, crop: Crop, skeleton: Skeleton, quiet: bool = 
     """
     if crop.by == "none":
         return without_labels(paths_of(source, quiet), skeleton)
-    is_folder = source.labels.is_dir() and not is_label_folder(source.labels)
+    is_folder = source.labels.is_dir() and not is_label_folder(source.labels, with_splits=crop.by == "motion")
     if is_folder and crop.by != "motion":
         raise RecipeError(
             f"crops by {crop.by} need labels: {source.labels} is a folder of images; for frames of a static camera "
