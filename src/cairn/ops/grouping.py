@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
+from cairn.ops.candidates import likely_pairs
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
 
@@ -24,6 +25,9 @@ Order = Literal["global", "limb"]
 NEAR = 1.0
 """Cells. Between nearer parts a PAF may have no cell at all, so they are connected without one. The release does so
 below √(W·H)/150 pixels (0.41 cells of its default input), but its PAFs extend beyond the joints."""
+
+MANY = 3000
+"""Number of pairs above which it is faster to find the likely ones first."""
 
 PART_WEIGHT = 0.1
 """A limb's priority is its own score plus this times the scores of its two parts, as in OpenPose's CUDA code. It
@@ -73,7 +77,8 @@ def connect(
         sample_share: See `line_integral`.
         near_score: Score of a pair nearer than `NEAR` without a score of its own.
     """
-    limb, start, end = _pairs(peaks.joints, limbs)
+    pafs = np.ascontiguousarray(pafs, dtype=np.float32)
+    limb, start, end = _pairs(peaks, limbs, pafs, sample_threshold, sample_share)
     columns = np.ascontiguousarray(peaks.positions.T)
     a, b = columns.take(start, axis=1), columns.take(end, axis=1)  # (2, M): x and y apart are faster
     scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share)
@@ -182,12 +187,14 @@ def assemble(
 
 
 def _pairs(
-    joints: NDArray[Any], limbs: Sequence[tuple[int, int]]
+    peaks: Peaks, limbs: Sequence[tuple[int, int]], pafs: NDArray[np.float32], threshold: float, share: float
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Returns all pairs of peaks that each limb could connect: limb, start, end, each (M,). `joints` is ascending."""
+    """Returns the pairs of peaks that each limb could connect: limb, start, end, each (M,)."""
     pairs = np.asarray(limbs, dtype=np.intp).reshape(-1, 2)
-    firsts, lasts = np.searchsorted(joints, pairs, "left"), np.searchsorted(joints, pairs, "right")
+    firsts, lasts = np.searchsorted(peaks.joints, pairs, "left"), np.searchsorted(peaks.joints, pairs, "right")
     counts = lasts - firsts  # (L, 2)
+    if (counts[:, 0] * counts[:, 1]).sum() > MANY:
+        return likely_pairs(peaks.joints, peaks.positions, limbs, pafs, threshold, share)
     limb = np.repeat(np.arange(len(pairs)), counts[:, 0])  # one row per start, then one per end of each
     start = np.arange(len(limb)) + (firsts[:, 0] - (np.cumsum(counts[:, 0]) - counts[:, 0]))[limb]
     ends = counts[limb, 1]

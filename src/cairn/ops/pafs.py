@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,11 @@ SAMPLES = (5, 25)
 END_INSET = 0.25
 """Cells between a joint and the first sample of its limb. Two cells of a PAF meet at half a cell."""
 
-PROBES = (0.5, 0.25, 0.75)
+PROBES = (0.125, 0.375, 0.625, 0.875)
 """Which samples of a line are tested first, as fractions of its length."""
 
-MANY = 2000
-"""Number of pairs above which it is faster to test first where a PAF is non-zero at all."""
-
-BLOCK = 1 << 14
-"""Pairs scored at a time, so that their arrays stay in the cache and memory is bounded."""
+BLOCK = 1 << 15
+"""Samples read at a time, so that their arrays stay in the cache and memory is bounded."""
 
 
 def render_pafs(
@@ -106,12 +102,26 @@ def line_integral(
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     scores = np.zeros(len(limb), dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        strong = _strong(pafs, sample_threshold) if len(limb) > MANY else None
-        for first in range(0, len(limb), BLOCK):
-            rows = slice(first, first + BLOCK)
-            lines = _lines(starts[rows].T, ends[rows].T, pafs.shape[1:])
-            scores[rows] = _flows(pafs, strong, limb[rows], lines, sample_threshold, sample_share)
+        lines = _lines(starts.T, ends.T, pafs.shape[1:])
+        probes = np.array(PROBES, dtype=np.float32)[:, None]
+        pairs = np.arange(len(limb))
+        # Most candidates are wrong, and a few samples reject them.
+        likely = []
+        for rows in _blocks(pairs, len(PROBES)):
+            some = lines[:, rows]
+            misses = ~(_sample(pafs, limb[rows], some, np.floor(some[-1] * probes)) > sample_threshold)
+            likely.append(rows[some[-1] - np.count_nonzero(misses, axis=0) > sample_share * some[-1]])
+        pairs = np.concatenate([pairs[:0], *likely])
+        # Lines of as many samples are scored together.
+        pairs = pairs[np.argsort(lines[-1].take(pairs))]
+        for rows in _blocks(pairs, SAMPLES[1]):
+            scores[rows] = _means(pafs, limb[rows], lines.take(rows, axis=1), sample_threshold, sample_share)
     return scores
+
+
+def _blocks(pairs: NDArray[np.intp], samples: int) -> list[NDArray[np.intp]]:
+    step = BLOCK // samples
+    return [pairs[first : first + step] for first in range(0, len(pairs), step)]
 
 
 def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.float32]:
@@ -128,86 +138,60 @@ def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.flo
     return np.stack([x + inset * ux, y + inset * uy, step * ux, step * uy, ux, uy, counts])
 
 
-def _flows(
-    pafs: NDArray[np.float32],
-    strong: NDArray[np.bool_] | None,
-    limb: NDArray[Any],
-    lines: NDArray[np.float32],
-    sample_threshold: float,
-    sample_share: float,
+def _means(
+    pafs: NDArray[np.float32], limb: NDArray[Any], lines: NDArray[np.float32], threshold: float, share: float
 ) -> NDArray[np.float32]:
-    """Returns `line_integral` of lines (7, M); `strong` is the result of `_strong`."""
-    scores = np.zeros(len(limb), dtype=np.float32)
-    pairs = np.arange(len(limb))
-
-    def weak(table: NDArray[np.bool_], place: NDArray[np.float32]) -> NDArray[np.bool_]:
-        column, row, *_ = _corner(lines, place, pafs.shape[1:])
-        below: NDArray[np.bool_] = ~table.take((row * pafs.shape[2] + column).astype(np.intp) + limb * table[0].size)
-        return below
-
-    def slow(place: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return ~(_sample(pafs, limb, lines, place) > sample_threshold)
-
-    # Most candidates are wrong, and a few samples reject them: first those where the PAF is too short for the
-    # threshold, then by PAF · direction.
-    for missed in (slow,) if strong is None else (partial(weak, strong), slow):
-        counts = lines[-1]
-        misses = sum(missed(np.floor(counts * probe)).astype(np.float32) for probe in PROBES)
-        likely = np.flatnonzero(counts - misses > sample_share * counts)
-        lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
-    if not len(pairs):
-        return scores
-
+    """Returns `line_integral` of lines (7, M) from all their samples."""
     counts = lines[-1]
-    samples = counts.astype(np.intp)
-    firsts = np.cumsum(samples) - samples
-    pair = np.repeat(np.arange(len(pairs)), samples)  # (samples,)
-    place = (np.arange(len(pair)) - firsts.take(pair)).astype(np.float32)
-    flow = _sample(pafs, limb.take(pair), lines.take(pair, axis=1), place)
-    above = flow > sample_threshold
-    hits = np.add.reduceat(above, firsts, dtype=np.float32)
-    sums = np.add.reduceat(np.where(above, flow, 0), firsts)
-    scores[pairs] = np.where(hits > sample_share * counts, sums / np.maximum(hits, 1), 0)
-    return scores
-
-
-def _strong(pafs: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Returns (L, h, w): whether a sample between a cell and its neighbors right and below can exceed the threshold."""
-    x, y = pafs[0::2], pafs[1::2]
-    strong: NDArray[np.bool_] = x * x + y * y > threshold * abs(threshold)
-    strong[:, :, :-1] |= strong[:, :, 1:]
-    strong[:, :-1] |= strong[:, 1:]
-    return strong
-
-
-def _corner(
-    lines: NDArray[np.float32], place: NDArray[np.float32], size: Size
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Returns column and row of the cell left of and above one sample of each line, and the offset from it."""
-    x, y = lines[0] + place * lines[2], lines[1] + place * lines[3]
-    column = np.floor(np.minimum(np.maximum(x, 0), max(size[1] - 2, 0)))  # rounding may have left the map
-    row = np.floor(np.minimum(np.maximum(y, 0), max(size[0] - 2, 0)))
-    return column, row, x - column, y - row
+    place = np.arange(counts.max(), dtype=np.float32)[:, None]
+    flow = _sample(pafs, limb, lines, place)
+    above = flow > threshold
+    above &= place < counts
+    hits = np.count_nonzero(above, axis=0).astype(np.float32)
+    sums = np.where(above, flow, np.float32(0)).sum(axis=0)
+    return np.where(hits > share * counts, sums / np.maximum(hits, 1), 0).astype(np.float32)
 
 
 def _sample(
     pafs: NDArray[np.float32], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Returns PAF · direction at one sample of each line (S,), bilinear; `place` (S,) is the index of the sample."""
+    """Returns PAF · direction at samples of lines (S, M), bilinear; `place` (S, 1) or (S, M) is the sample's index."""
     height, width = pafs.shape[1:]
-    column, row, fx, fy = _corner(lines, place, (height, width))
-    right, below, other = int(width > 1), width * int(height > 1), height * width
-    cell = (row * width + column).astype(np.intp) + limb * (2 * height * width)
-    flat, (ux, uy) = pafs.ravel(), lines[4:6]
+    x, y, step_x, step_y, ux, uy, _ = lines
+    fx, fy = place * step_x, place * step_y
+    fx += x
+    fy += y
+    # The cell left and above. Rounding may have left the map, and a line may have fewer samples.
+    column, row = (
+        np.floor(np.minimum(np.maximum(at, 0), np.float32(max(length - 2, 0)))) for at, length in ((fx, width), (fy, height))
+    )
+    fx -= column
+    fy -= row
+    row *= width
+    row += column
+    cells = row.astype(np.intp)
+    cells += limb * (2 * height * width)
+    flat = pafs.ravel()
 
-    def flow(at: NDArray[np.intp]) -> NDArray[np.float32]:
-        product: NDArray[np.float32] = flat.take(at) * ux + flat.take(at + other) * uy
+    def flow(offset: int) -> NDArray[np.float32]:
+        product: NDArray[np.float32] = flat[offset:].take(cells)
+        product *= ux
+        other = flat[offset + height * width :].take(cells)
+        other *= uy
+        product += other
         return product
 
-    upper, lower = flow(cell), flow(cell + below)
-    upper += fx * (flow(cell + right) - upper)
-    lower += fx * (flow(cell + (below + right)) - lower)
-    return upper + fy * (lower - upper)
+    right, below = int(width > 1), width * int(height > 1)
+    upper, lower = flow(0), flow(below)
+    for left, offset in ((upper, right), (lower, below + right)):
+        slope = flow(offset)
+        slope -= left
+        slope *= fx
+        left += slope
+    lower -= upper
+    lower *= fy
+    upper += lower
+    return upper
 
 
 def _cells_near(
