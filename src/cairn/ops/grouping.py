@@ -18,6 +18,7 @@ from cairn.ops.assignment import assign
 from cairn.ops.candidates import likely_pairs
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
+from cairn.ops.sectors import sectors_above
 
 Order = Literal["global", "limb"]
 """In which order connections are assembled, see `assemble`."""
@@ -78,10 +79,15 @@ def connect(
         near_score: Score of a pair nearer than `NEAR` without a score of its own.
     """
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
-    limb, start, end = _pairs(peaks, limbs, pafs, sample_threshold, sample_share)
+    sectors = None
+    if _number_of_pairs(peaks.joints, limbs) > MANY:
+        sectors = sectors_above(pafs, sample_threshold)
+        limb, start, end = likely_pairs(peaks.joints, peaks.positions, limbs, sectors, sample_share)
+    else:
+        limb, start, end = _pairs(peaks.joints, limbs)
     columns = np.ascontiguousarray(peaks.positions.T)
     a, b = columns.take(start, axis=1), columns.take(end, axis=1)  # (2, M): x and y apart are faster
-    scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share)
+    scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share, sectors)
     dx, dy = b - a
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
@@ -186,15 +192,20 @@ def assemble(
     return np.array(person, dtype=np.intp), holding
 
 
-def _pairs(
-    peaks: Peaks, limbs: Sequence[tuple[int, int]], pafs: NDArray[np.float32], threshold: float, share: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Returns the pairs of peaks that each limb could connect: limb, start, end, each (M,)."""
+def _number_of_pairs(joints: NDArray[Any], limbs: Sequence[tuple[int, int]]) -> int:
+    """Returns how many pairs of peaks the limbs could connect."""
     pairs = np.asarray(limbs, dtype=np.intp).reshape(-1, 2)
-    firsts, lasts = np.searchsorted(peaks.joints, pairs, "left"), np.searchsorted(peaks.joints, pairs, "right")
+    counts = np.bincount(joints, minlength=int(pairs.max(initial=-1)) + 1)
+    return int(counts[pairs].prod(axis=1).sum())
+
+
+def _pairs(
+    joints: NDArray[Any], limbs: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Returns all pairs of peaks that each limb could connect: limb, start, end, each (M,). `joints` is ascending."""
+    pairs = np.asarray(limbs, dtype=np.intp).reshape(-1, 2)
+    firsts, lasts = np.searchsorted(joints, pairs, "left"), np.searchsorted(joints, pairs, "right")
     counts = lasts - firsts  # (L, 2)
-    if (counts[:, 0] * counts[:, 1]).sum() > MANY:
-        return likely_pairs(peaks.joints, peaks.positions, limbs, pafs, threshold, share)
     limb = np.repeat(np.arange(len(pairs)), counts[:, 0])  # one row per start, then one per end of each
     start = np.arange(len(limb)) + (firsts[:, 0] - (np.cumsum(counts[:, 0]) - counts[:, 0]))[limb]
     ends = counts[limb, 1]

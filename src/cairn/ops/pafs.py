@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.ops.sectors import sector_of
 from cairn.structures.geometry import Size
 
 SAMPLES = (5, 25)
@@ -78,6 +79,7 @@ def line_integral(
     ends: NDArray[Any],
     sample_threshold: float = -math.inf,
     sample_share: float = 0.0,
+    sectors: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.float32]:
     """Returns the score of M candidate limbs: the line integral of the PAF (TPAMI equation 11), at most 1.
 
@@ -95,33 +97,20 @@ def line_integral(
         ends: (M, 2) second end, in cells.
         sample_threshold: Minimum PAF · direction of a sample.
         sample_share: Fraction of the samples that must exceed the threshold.
+        sectors: Result of `sectors_above` for this threshold, where it is there already. The scores are the same.
 
     Returns:
         (M,).
     """
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     scores = np.zeros(len(limb), dtype=np.float32)
+    step = BLOCK // SAMPLES[1]
     with np.errstate(invalid="ignore", over="ignore"):
-        lines = _lines(starts.T, ends.T, pafs.shape[1:])
-        probes = np.array(PROBES, dtype=np.float32)[:, None]
-        pairs = np.arange(len(limb))
-        # Most candidates are wrong, and a few samples reject them.
-        likely = []
-        for rows in _blocks(pairs, len(PROBES)):
-            some = lines[:, rows]
-            misses = ~(_sample(pafs, limb[rows], some, np.floor(some[-1] * probes)) > sample_threshold)
-            likely.append(rows[some[-1] - np.count_nonzero(misses, axis=0) > sample_share * some[-1]])
-        pairs = np.concatenate([pairs[:0], *likely])
-        # Lines of as many samples are scored together.
-        pairs = pairs[np.argsort(lines[-1].take(pairs))]
-        for rows in _blocks(pairs, SAMPLES[1]):
-            scores[rows] = _means(pafs, limb[rows], lines.take(rows, axis=1), sample_threshold, sample_share)
+        for first in range(0, len(limb), step):
+            rows = slice(first, first + step)
+            lines = _lines(starts[rows].T, ends[rows].T, pafs.shape[1:])
+            scores[rows] = _flows(pafs, sectors, limb[rows], lines, sample_threshold, sample_share)
     return scores
-
-
-def _blocks(pairs: NDArray[np.intp], samples: int) -> list[NDArray[np.intp]]:
-    step = BLOCK // samples
-    return [pairs[first : first + step] for first in range(0, len(pairs), step)]
 
 
 def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.float32]:
@@ -138,33 +127,78 @@ def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.flo
     return np.stack([x + inset * ux, y + inset * uy, step * ux, step * uy, ux, uy, counts])
 
 
-def _means(
-    pafs: NDArray[np.float32], limb: NDArray[Any], lines: NDArray[np.float32], threshold: float, share: float
+def _flows(
+    pafs: NDArray[np.float32],
+    sectors: NDArray[np.uint8] | None,
+    limb: NDArray[Any],
+    lines: NDArray[np.float32],
+    sample_threshold: float,
+    sample_share: float,
 ) -> NDArray[np.float32]:
-    """Returns `line_integral` of lines (7, M) from all their samples."""
+    """Returns `line_integral` of lines (7, M)."""
+    scores = np.zeros(len(limb), dtype=np.float32)
+    pairs = np.arange(len(limb))
+
+    def keep(misses: NDArray[np.bool_]) -> None:
+        nonlocal lines, limb, pairs
+        counts = lines[-1]
+        likely = np.flatnonzero(counts - np.count_nonzero(misses, axis=0) > sample_share * counts)
+        lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
+
+    # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
+    probes = np.floor(lines[-1] * np.array(PROBES, dtype=np.float32)[:, None])
+    if sectors is None:
+        keep(~(_sample(pafs, limb, lines, probes) > sample_threshold))
+    else:
+        keep(_missed(sectors, limb, lines, probes))
+        every = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
+        keep(_missed(sectors, limb, lines, every) & (every < lines[-1]))
+    if not len(pairs):
+        return scores
+
     counts = lines[-1]
-    place = np.arange(counts.max(), dtype=np.float32)[:, None]
-    flow = _sample(pafs, limb, lines, place)
-    above = flow > threshold
-    above &= place < counts
-    hits = np.count_nonzero(above, axis=0).astype(np.float32)
-    sums = np.where(above, flow, np.float32(0)).sum(axis=0)
-    return np.where(hits > share * counts, sums / np.maximum(hits, 1), 0).astype(np.float32)
+    samples = counts.astype(np.intp)
+    firsts = np.cumsum(samples) - samples
+    place = (np.arange(samples.sum()) - np.repeat(firsts, samples)).astype(np.float32)
+    flow = _sample(pafs, np.repeat(limb, samples), np.repeat(lines, samples, axis=1), place)
+    above = flow > sample_threshold
+    hits = np.add.reduceat(above, firsts, dtype=np.float32)
+    sums = np.add.reduceat(np.where(above, flow, np.float32(0)), firsts)
+    scores[pairs] = np.where(hits > sample_share * counts, sums / np.maximum(hits, 1), 0)
+    return scores
+
+
+def _missed(
+    sectors: NDArray[np.uint8], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Returns whether samples of lines (S, M) miss by the table; `place` (S, 1) or (S, M) is the sample's index."""
+    _, height, width = sectors.shape
+    x, y, step_x, step_y, ux, uy, _ = lines
+    column, row = place * step_x, place * step_y
+    column += x
+    row += y
+    cells = row.astype(np.int32)
+    cells *= np.int32(width)
+    cells += column.astype(np.int32)
+    cells += (limb * (height * width)).astype(np.int32)
+    bits = sectors.ravel().take(cells, mode="wrap")  # a line may have fewer samples: the others are anywhere
+    bits &= sector_of(ux, uy, np.abs(ux) > np.abs(uy))
+    missed: NDArray[np.bool_] = bits == 0
+    return missed
 
 
 def _sample(
     pafs: NDArray[np.float32], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Returns PAF · direction at samples of lines (S, M), bilinear; `place` (S, 1) or (S, M) is the sample's index."""
+    """Returns PAF · direction at samples of lines (S, M), bilinear; `place` is the index of each sample."""
     height, width = pafs.shape[1:]
     x, y, step_x, step_y, ux, uy, _ = lines
     fx, fy = place * step_x, place * step_y
     fx += x
     fy += y
-    # The cell left and above. Rounding may have left the map, and a line may have fewer samples.
-    column, row = (
-        np.floor(np.minimum(np.maximum(at, 0), np.float32(max(length - 2, 0)))) for at, length in ((fx, width), (fy, height))
-    )
+    # The cell left and above. Rounding may have left the map.
+    column = np.floor(np.minimum(np.maximum(fx, 0), np.float32(max(width - 2, 0))))
+    row = np.floor(np.minimum(np.maximum(fy, 0), np.float32(max(height - 2, 0))))
     fx -= column
     fy -= row
     row *= width
