@@ -24,8 +24,8 @@ END_INSET = 0.25
 PROBES = (0.125, 0.375, 0.625, 0.875)
 """Which samples of a line are tested first, as fractions of its length."""
 
-BLOCK = 1 << 15
-"""Samples read at a time, so that their arrays stay in the cache and memory is bounded."""
+BLOCK = 1 << 13
+"""Pairs scored at a time, so that their arrays stay in the cache and memory is bounded."""
 
 
 def render_pafs(
@@ -104,10 +104,9 @@ def line_integral(
     """
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     scores = np.zeros(len(limb), dtype=np.float32)
-    step = BLOCK // SAMPLES[1]
     with np.errstate(invalid="ignore", over="ignore"):
-        for first in range(0, len(limb), step):
-            rows = slice(first, first + step)
+        for first in range(0, len(limb), BLOCK):
+            rows = slice(first, first + BLOCK)
             lines = _lines(starts[rows].T, ends[rows].T, pafs.shape[1:])
             scores[rows] = _flows(pafs, sectors, limb[rows], lines, sample_threshold, sample_share)
     return scores
@@ -139,20 +138,21 @@ def _flows(
     scores = np.zeros(len(limb), dtype=np.float32)
     pairs = np.arange(len(limb))
 
-    def keep(misses: NDArray[np.bool_]) -> None:
+    def keep(hits: NDArray[np.bool_]) -> None:
         nonlocal lines, limb, pairs
         counts = lines[-1]
-        likely = np.flatnonzero(counts - np.count_nonzero(misses, axis=0) > sample_share * counts)
+        misses = (~hits).view(np.uint8).sum(axis=0, dtype=np.uint8)
+        likely = np.flatnonzero(counts - misses > sample_share * counts)
         lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
 
     # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
     probes = np.floor(lines[-1] * np.array(PROBES, dtype=np.float32)[:, None])
     if sectors is None:
-        keep(~(_sample(pafs, limb, lines, probes) > sample_threshold))
+        keep(_sample(pafs, limb, lines, probes) > sample_threshold)
     else:
-        keep(_missed(sectors, limb, lines, probes))
+        keep(_may_exceed(sectors, limb, lines, probes))
         every = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
-        keep(_missed(sectors, limb, lines, every) & (every < lines[-1]))
+        keep(_may_exceed(sectors, limb, lines, every) | (every >= lines[-1]))
     if not len(pairs):
         return scores
 
@@ -168,10 +168,10 @@ def _flows(
     return scores
 
 
-def _missed(
+def _may_exceed(
     sectors: NDArray[np.uint8], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Returns whether samples of lines (S, M) miss by the table; `place` (S, 1) or (S, M) is the sample's index."""
+    """Returns whether samples of lines (S, M) may exceed the threshold; `place` (S, 1) or (S, M) is their index."""
     _, height, width = sectors.shape
     x, y, step_x, step_y, ux, uy, _ = lines
     column, row = place * step_x, place * step_y
@@ -183,8 +183,8 @@ def _missed(
     cells += (limb * (height * width)).astype(np.int32)
     bits = sectors.ravel().take(cells, mode="wrap")  # a line may have fewer samples: the others are anywhere
     bits &= sector_of(ux, uy, np.abs(ux) > np.abs(uy))
-    missed: NDArray[np.bool_] = bits == 0
-    return missed
+    may: NDArray[np.bool_] = bits != 0
+    return may
 
 
 def _sample(

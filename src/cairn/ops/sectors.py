@@ -47,8 +47,9 @@ def sectors_above(pafs: NDArray[np.float32], threshold: float) -> NDArray[np.uin
             compare(products, value, out=above)
             bits *= np.uint8(edge)
             table |= bits
-    table[:, :, :-1] |= table[:, :, 1:]
-    table[:, :-1] |= table[:, 1:]
+    cells, width = table.ravel(), x.shape[2]
+    cells[:-1] |= cells[1:]  # the last column and the last row get a few bits more than they need
+    cells[:-width] |= cells[width:]
     return table
 
 
