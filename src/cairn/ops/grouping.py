@@ -98,16 +98,13 @@ def connect(
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of the connections that each limb takes by priority, no peak twice."""
     contested = _contested_rows(connections)
-    taken: set[tuple[int, int, bool]] = set()
-    kept = []
     order = contested[np.argsort(-connections.priorities[contested], kind="stable")]
-    ordered = connections[order]
-    for i, limb, start, end in zip(
-        order.tolist(), ordered.limbs.tolist(), ordered.starts.tolist(), ordered.ends.tolist(), strict=True
-    ):
-        ends = (limb, start, False), (limb, end, True)
-        if taken.isdisjoint(ends):
-            taken.update(ends)
+    starts, ends, many = _ends_of_limbs(connections[order])
+    start_taken, end_taken = bytearray(many), bytearray(many)
+    kept = []
+    for i, start, end in zip(order.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        if not (start_taken[start] or end_taken[end]):
+            start_taken[start] = end_taken[end] = True
             kept.append(i)
     return _with_uncontested(connections, contested, kept)
 
@@ -216,9 +213,15 @@ def _pairs(
 
 def _contested_rows(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of connections that share a peak with another one of the same limb: usually few."""
-    many = int(max(connections.starts.max(initial=0), connections.ends.max(initial=0))) + 1
-    starts, ends = (connections.limbs * many + peaks for peaks in (connections.starts, connections.ends))
+    starts, ends, _ = _ends_of_limbs(connections)
     return np.flatnonzero((np.bincount(starts)[starts] > 1) | (np.bincount(ends)[ends] > 1))
+
+
+def _ends_of_limbs(connections: Connections) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Returns a number of each limb's start and of its end, each (C,), and a bound of these numbers."""
+    limbs, starts, ends = connections.limbs, connections.starts, connections.ends
+    many = int(max(starts.max(initial=0), ends.max(initial=0))) + 1
+    return limbs * many + starts, limbs * many + ends, many * (int(limbs.max(initial=-1)) + 1)
 
 
 def _with_uncontested(connections: Connections, contested: NDArray[np.intp], kept: list[int]) -> NDArray[np.intp]:

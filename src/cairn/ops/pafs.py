@@ -21,8 +21,11 @@ SAMPLES = (5, 25)
 END_INSET = 0.25
 """Cells between a joint and the first sample of its limb. Two cells of a PAF meet at half a cell."""
 
-PROBES = (0.125, 0.375, 0.625, 0.875)
-"""Which samples of a line are tested first, as fractions of its length."""
+PROBES = ((0.125, 0.375, 0.625, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
+"""Which samples of lines are tested first, and which then, as fractions of the length."""
+
+FEW, FEW_BY_TABLE = 300, 1500
+"""Numbers of lines below which it is faster to test all samples at once: by their values, and by the table."""
 
 BLOCK = 1 << 13
 """Pairs scored at a time, so that their arrays stay in the cache and memory is bounded."""
@@ -146,13 +149,16 @@ def _flows(
         lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
 
     # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
-    probes = np.floor(lines[-1] * np.array(PROBES, dtype=np.float32)[:, None])
-    if sectors is None:
-        keep(_sample(pafs, limb, lines, probes) > sample_threshold)
-    else:
-        keep(_may_exceed(sectors, limb, lines, probes))
-        every = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
-        keep(_may_exceed(sectors, limb, lines, every) | (every >= lines[-1]))
+    for fractions in PROBES:
+        if len(pairs) > (FEW if sectors is None else FEW_BY_TABLE):
+            place = np.floor(lines[-1] * np.array(fractions, dtype=np.float32)[:, None])
+            if sectors is None:
+                keep(_sample(pafs, limb, lines, place) > sample_threshold)
+            else:
+                keep(_may_exceed(sectors, limb, lines, place))
+    if sectors is not None:
+        place = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
+        keep(_may_exceed(sectors, limb, lines, place) | (place >= lines[-1]))
     if not len(pairs):
         return scores
 

@@ -33,18 +33,20 @@ def sectors_above(pafs: NDArray[np.float32], threshold: float) -> NDArray[np.uin
     """
     limit = min(threshold, threshold * math.cos(math.pi / 8)) - ROUNDING
     diagonal = limit * math.sqrt(2)
-    x, y = np.ascontiguousarray(pafs[0::2]), np.ascontiguousarray(pafs[1::2])
+    x, y = pafs[0::2], pafs[1::2]
     table = np.zeros(x.shape, dtype=np.uint8)
     above = np.empty(x.shape, dtype=bool)
     bits = above.view(np.uint8)
+    product = np.empty(x.shape, dtype=np.float32)
     for products, least, positive, negative in (
-        (x, limit, RIGHT, LEFT),
-        (y, limit, DOWN, UP),
-        (x + y, diagonal, DOWN_RIGHT, UP_LEFT),
-        (x - y, diagonal, UP_RIGHT, DOWN_LEFT),
+        (lambda: x, limit, RIGHT, LEFT),
+        (lambda: y, limit, DOWN, UP),
+        (lambda: np.add(x, y, out=product), diagonal, DOWN_RIGHT, UP_LEFT),
+        (lambda: np.subtract(x, y, out=product), diagonal, UP_RIGHT, DOWN_LEFT),
     ):
+        values = products()
         for compare, value, edge in ((np.greater, least, positive), (np.less, -least, negative)):
-            compare(products, value, out=above)
+            compare(values, value, out=above)
             bits *= np.uint8(edge)
             table |= bits
     cells, width = table.ravel(), x.shape[2]
