@@ -27,7 +27,7 @@ NEAR = 1.0
 """Cells. Between nearer parts a PAF may have no cell at all, so they are connected without one. The release does so
 below √(W·H)/150 pixels (0.41 cells of its default input), but its PAFs extend beyond the joints."""
 
-MANY = 3000
+MANY = 4000
 """Number of pairs above which it is faster to find the likely ones first."""
 
 PART_WEIGHT = 0.1
