@@ -67,12 +67,13 @@ def likely_pairs(
     points = np.clip(positions.T, 0, np.array([[sectors.shape[2] - 1], [sectors.shape[1] - 1]], dtype=np.float32))
     starts, ends = (_ends(side, edges, points) for side in pairs.T)
     step = max(1, BLOCK // max(starts.peaks.shape[1] * ends.peaks.shape[1], 1))
-    found = []
+    nothing = np.zeros(0, dtype=np.intp)
+    found = [(nothing, nothing, nothing)]
     for first in range(0, len(pairs), step):
         block = slice(first, first + step)
         limb, start, end = _likely(starts[block], ends[block], sectors[block], sample_share)
         found.append((first + limb, start, end))
-    limb, start, end = (np.concatenate([np.zeros(0, dtype=np.intp), *column]) for column in zip(*found, strict=True))
+    limb, start, end = (np.concatenate(column) for column in zip(*found, strict=True))
     return limb, start, end
 
 
