@@ -21,7 +21,7 @@ SIZE = (27, 58)
 
 
 def crowded(rng: np.random.Generator) -> tuple[Peaks, np.ndarray]:
-    """Peaks of up to 12 people and of noise, and the noisy PAFs of limbs that may be wide and beyond their joints."""
+    """Peaks of up to 12 people and of noise, and the noisy PAFs of limbs that may be wide, too long and have holes."""
     people = rng.uniform(0, [SIZE[1] - 1, SIZE[0] - 1], (int(rng.integers(1, 13)), 4, 2))
     if rng.random() < 0.5:  # small people: short limbs
         people = people[:, :1] + rng.normal(0, 3, people.shape)
@@ -30,6 +30,10 @@ def crowded(rng: np.random.Generator) -> tuple[Peaks, np.ndarray]:
     extended = np.stack([starts - beyond, ends + beyond], axis=2).reshape(len(people), -1, 2)
     pafs = render_pafs(extended, [(2 * limb, 2 * limb + 1) for limb in range(len(LIMBS))], SIZE, rng.uniform(0.5, 4))
     pafs += rng.normal(0, rng.choice([0, 0.02, 0.1]), pafs.shape).astype(np.float32)
+    if rng.random() < 0.5:  # wide fields with holes: single samples decide
+        pafs += np.tile(rng.normal(0, 0.7, 2 * len(LIMBS)).astype(np.float32)[:, None, None], (1, *SIZE))
+        holes = np.kron(rng.random((len(LIMBS), 9, 20)) < 0.15, np.ones((3, 3), dtype=bool))[..., : SIZE[1]]
+        pafs[np.repeat(holes, 2, axis=0)] = 0
     joints, positions = [], []
     for joint in range(4):
         noise = rng.uniform(-0.5, [SIZE[1] - 0.5, SIZE[0] - 0.5], (int(rng.integers(0, 9)), 2))
