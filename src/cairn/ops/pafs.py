@@ -165,11 +165,14 @@ def _flows(
     counts = lines[-1]
     samples = counts.astype(np.intp)
     firsts = np.cumsum(samples) - samples
-    place = (np.arange(samples.sum()) - np.repeat(firsts, samples)).astype(np.float32)
+    place = np.arange(samples.sum(), dtype=np.float32)
+    place -= np.repeat(firsts.astype(np.float32), samples)
     flow = _sample(pafs, np.repeat(limb, samples), np.repeat(lines, samples, axis=1), place)
     above = flow > sample_threshold
     hits = np.add.reduceat(above, firsts, dtype=np.float32)
-    sums = np.add.reduceat(np.where(above, flow, np.float32(0)), firsts)
+    sums = np.add.reduceat(flow * above, firsts)
+    if not np.isfinite(sums).all():  # 0 times an infinite sample is not 0
+        sums = np.add.reduceat(np.where(above, flow, np.float32(0)), firsts)
     scores[pairs] = np.where(hits > sample_share * counts, sums / np.maximum(hits, 1), 0)
     return scores
 
