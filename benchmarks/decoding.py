@@ -24,9 +24,9 @@ from crowd import SIGMA, Look, compare, complete, crowd, maps_with, perfect_maps
 
 SIZE = (46, 82)
 SCENES = 30
-REPEATS = 7
+REPEATS = 15
 LOOKS = [Look(*values) for values in product((0.75, 1, 2, 3), (0, 1, 2), (0, 0.01))]
-SCENES_OF_LOOK = 4
+SCENES_OF_LOOK = 3
 COCO18 = load_skeleton("coco18")
 
 
@@ -34,25 +34,23 @@ def main() -> None:
     print(f"{len(LOOKS)} looks of limbs, {SCENES_OF_LOOK} scenes of each, least of {REPEATS} runs of a scene")
     print("found: detected by more than half of the joints; complete: by all joints")
     print("people  order   median ms  slowest look ms  worst ms   found  complete  false positives")
+    times = {}
     for people in (1, 5, 10, 20, 50):
-        scenes = {look: [_scene_with(people, seed, look) for seed in range(SCENES_OF_LOOK)] for look in LOOKS}
+        scenes = [_scene_with(people, seed, look) for look in LOOKS for seed in range(SCENES_OF_LOOK)]
         for order in ("global", "limb"):
-            _print_range(people, scenes, order)
+            times[people, order] = _least_times(scenes, order=order).reshape(len(LOOKS), SCENES_OF_LOOK)
+            _print_range(people, order, scenes, times[people, order])
     print()
-    print("half-width  overshoot  noise   median ms of 20 people   of 50")
-    for look in LOOKS:
-        medians = [
-            np.median([_least_time(*_scene_with(people, seed, look)[1:]) for seed in range(SCENES_OF_LOOK)])
-            for people in (20, 50)
-        ]
-        print(f"{look.width:10g}  {look.overshoot:9g}  {look.noise:5g}  {medians[0]:23.2f}  {medians[1]:6.2f}")
+    print("half-width  overshoot  noise  median ms of 20 people   of 50")
+    for look, *medians in zip(LOOKS, *(np.median(times[people, "global"], axis=1) for people in (20, 50)), strict=True):
+        print(f"{look.width:10g}  {look.overshoot:9g}  {look.noise:5g}  {medians[0]:22.2f}  {medians[1]:6.2f}")
     print()
     print(f"Perfect maps, {SCENES} scenes each, least of {REPEATS} runs of a scene")
     print("people  median ms   found  false positives  joints found  mean error (cells)")
     for people in (1, 5, 10, 20, 50):
         perfect = [_scene(people, seed) for seed in range(SCENES)]
-        median = np.median([_least_time(maps, pafs) for _, maps, pafs in perfect])
         found, invented, joints, error = _quality(perfect)
+        median = np.median(_least_times(perfect))
         print(f"{people:6d}  {median:9.2f}  {found:6.1%}  {invented:15d}  {joints:12.2%}  {error:.4f}")
     print()
     print("20 people; found: detected by more than half of the person's joints")
@@ -107,27 +105,23 @@ def _scene_with(people: int, seed: int, look: Look) -> Scene:
     return placed, *maps_with(rng, placed, SIZE, COCO18, look)
 
 
-def _least_time(maps: np.ndarray, pafs: np.ndarray, **options: str) -> float:
-    """Returns milliseconds of processor time, the least of several runs."""
-    times = []
-    for _ in range(REPEATS):
+def _least_times(scenes: list[Scene], **options: str) -> np.ndarray:
+    """Returns milliseconds of processor time of each scene, the least of several runs, each after all other scenes."""
+    times = np.empty((REPEATS, len(scenes)))
+    for run, (scene, (_, maps, pafs)) in product(range(REPEATS), enumerate(scenes)):
         start = time.thread_time()
         decode(maps, pafs, COCO18, **options)  # type: ignore[arg-type]
-        times.append(time.thread_time() - start)
-    return min(times) * 1e3
+        times[run, scene] = time.thread_time() - start
+    return times.min(axis=0) * 1e3
 
 
-def _print_range(people: int, scenes: dict[Look, list[Scene]], order: str) -> None:
-    """Prints the times and the people found over all looks."""
-    every = [scene for of_look in scenes.values() for scene in of_look]
-    times = {look: [_least_time(*scene[1:], order=order) for scene in of_look] for look, of_look in scenes.items()}
-    slowest = max(np.median(of_look) for of_look in times.values())
-    times_of_all = np.concatenate(list(times.values()))
-    found, invented, *_ = _quality(every, order=order)
-    whole = sum(complete(placed, decode(maps, pafs, COCO18, order=order).keypoints) for placed, maps, pafs in every)  # type: ignore[arg-type]
+def _print_range(people: int, order: str, scenes: list[Scene], times: np.ndarray) -> None:
+    """Prints the times (looks, scenes of each) and the people found over all looks."""
+    found, invented, *_ = _quality(scenes, order=order)
+    whole = sum(complete(placed, decode(maps, pafs, COCO18, order=order).keypoints) for placed, maps, pafs in scenes)  # type: ignore[arg-type]
     print(
-        f"{people:6d}  {order:6s}  {np.median(times_of_all):9.2f}  {slowest:15.2f}  {times_of_all.max():8.2f}"
-        f"  {found:6.2%}  {whole / people / len(every):8.2%}  {invented:15d}"
+        f"{people:6d}  {order:6s}  {np.median(times):9.2f}  {np.median(times, axis=1).max():15.2f}  {times.max():8.2f}"
+        f"  {found:6.2%}  {whole / people / len(scenes):8.2%}  {invented:15d}"
     )
 
 

@@ -115,7 +115,8 @@ def _likely(
         place += base
         bits = cells.take(place)
         bits &= sector
-        return (bits == 0).view(np.int8)
+        none: NDArray[np.bool_] = bits == 0
+        return none.view(np.int8)
 
     # Counts of samples are odd: there is a middle.
     misses = missed((ax + bx) * np.float32(0.5), (ay + by) * np.float32(0.5))
