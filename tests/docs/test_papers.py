@@ -54,7 +54,8 @@ def test_the_commands_of_a_page_end_in_a_report(page: str, shell: Callable[[str]
             continue
         for line in snippet.code.splitlines():
             trains = line.startswith(("cairn train ", "cairn discover "))
-            shell(f"{line} {SMALL[page]}" if trains else line)
+            warns = line.startswith("cairn check ")  # of so few images
+            shell(f"{line} {SMALL[page]}" if trains else f"{line} || test $? = 1" if warns else line)
             runs |= {line.split("/papers/")[1].split(".toml")[0]} if trains else set()
     for name in runs:
         report = [f"evaluation-{name}/metrics.json", f"runs/{name}/taught.onnx"]

@@ -22,7 +22,7 @@ def is_label_folder(path: Path, with_splits: bool = True) -> bool:
         LabelError: It has a file of such a format that is damaged.
         MissingExtra: Detection needs a package that is not installed.
     """
-    kinds = [known for known in FORMATS if "" in known.suffixes and (known.splits or not with_splits)]
+    kinds = [known for known in FORMATS if known.splits and "" in known.suffixes] if with_splits else FORMATS
     return path.is_dir() and any(known.sniff(path) for known in kinds)
 
 
