@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cairn.datasets.formats.matlab import elements, field, has_variable, number, read_mat
-from cairn.datasets.formats.mpii_crops import crop_box
+from cairn.datasets.containers.matlab import elements, field, has_variable, number, read_mat
+from cairn.datasets.formats.mpii.crops import crop_box
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.problems import Problems
 from cairn.errors import CairnError, LabelError

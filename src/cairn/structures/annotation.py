@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_VALUE = float(np.finfo(np.float32).max)
+"""Largest number of a column: a larger one becomes infinite in single precision."""
+
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
@@ -61,7 +64,8 @@ class Annotation:
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Annotation:
         """Returns the instances of a slice, of an array of indices, or of a boolean mask (P,)."""
-        return Annotation(*[None if column is None else column[rows] for column in vars(self).values()])
+        columns: list[Any] = [None if column is None else column[rows] for column in vars(self).values()]
+        return Annotation(*columns)
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

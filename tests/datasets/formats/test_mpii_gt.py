@@ -11,7 +11,7 @@ pytest.importorskip("scipy", reason="reading .mat files needs scipy, which is in
 
 import cairn
 from cairn.datasets.formats import ReadOptions
-from cairn.datasets.formats.mpii_gt import NAMES as JOINTS
+from cairn.datasets.formats.mpii.ground_truth import NAMES as JOINTS
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels

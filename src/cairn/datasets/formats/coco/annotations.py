@@ -18,10 +18,9 @@ from cairn.datasets.formats.coco.outlines import read_outline
 from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_visibility, visibility_of
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import MAX_VALUE, Annotation
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
-MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision
 MAX_TRACK = np.iinfo(np.int64).max
 
 SEGMENTATION = "segmentation"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 from xml.etree.ElementTree import Element
 
-from cairn.datasets.formats.json_file import pixels
+from cairn.datasets.containers.json_file import pixels
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Limb, Skeleton
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.text_file import first_bytes, read_text
 from cairn.datasets.formats.category import skeleton_from_category
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.instances import ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, SkeletonError
+from cairn.structures.annotation import MAX_VALUE
 from cairn.structures.conversions import VISIBILITY, VISIBLE
 from cairn.structures.skeleton import Skeleton
 

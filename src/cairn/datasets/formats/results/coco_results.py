@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.text_file import first_bytes, read_text
 from cairn.datasets.formats.coco.categories import numbered_joints
 from cairn.datasets.formats.coco.ids import Index, id_of
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.instances import ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
+from cairn.structures.annotation import MAX_VALUE
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 START = re.compile(rb'\s*\[\s*\{[^{}]*"image_id"\s*:\s*-?[0-9][^{}]*"(keypoints|score)"\s*:')

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from cairn.datasets.formats.format import ReadOptions, exists, read_text
+from cairn.datasets.containers.text_file import exists, read_text
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.splits import ORDER, images_apart
 from cairn.datasets.image_files import DRIVE, SUFFIXES, locate_images
 from cairn.datasets.problems import Problems

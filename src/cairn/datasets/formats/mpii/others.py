@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.json_file import pixels
 from cairn.datasets.formats.instances import Instance, checked_points
-from cairn.datasets.formats.json_file import pixels
-from cairn.datasets.formats.mpii_crops import crop_box, missing_joints
+from cairn.datasets.formats.mpii.crops import crop_box, missing_joints
 from cairn.structures.geometry import Size
 
 Rows = list[tuple[str | None, Instance]]

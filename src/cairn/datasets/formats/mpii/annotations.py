@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.containers.json_file import read_json
+from cairn.datasets.containers.matlab import elements, field, has_variable, number, read_mat
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import (
     Instance,
     checked_points,
     collect,
 )
-from cairn.datasets.formats.json_file import read_json
-from cairn.datasets.formats.matlab import elements, field, has_variable, number, read_mat
-from cairn.datasets.formats.mpii_crops import crop_box, missing_joints
-from cairn.datasets.formats.mpii_gt import paired_file, read_ground_truth, with_ground_truth
-from cairn.datasets.formats.mpii_others import other_people, stated_sizes
+from cairn.datasets.formats.mpii.crops import crop_box, missing_joints
+from cairn.datasets.formats.mpii.ground_truth import paired_file, read_ground_truth, with_ground_truth
+from cairn.datasets.formats.mpii.others import other_people, stated_sizes
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems

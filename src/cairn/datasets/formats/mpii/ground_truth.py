@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.matlab import read_mat
+from cairn.datasets.containers.matlab import read_mat
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.structures.annotation import Annotation

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import Format, ReadOptions, exists, read_text
-from cairn.datasets.formats.hdf5 import check_readable, read_array, root_keys
+from cairn.datasets.containers.hdf5 import check_readable, read_array, root_keys
+from cairn.datasets.containers.text_file import exists, read_text
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import (
     CROP_MARGIN,
     PERSON_HEIGHT,
@@ -34,7 +35,7 @@ from cairn.datasets.formats.instances import (
     collect,
     square,
 )
-from cairn.datasets.formats.mpii_crops import crop_box, missing_joints
+from cairn.datasets.formats.mpii.crops import crop_box, missing_joints
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
