@@ -18,8 +18,8 @@ REACH = 1.75
 TABLE = 112
 """Entries along a side of the table."""
 
-INVERSION_STEPS = 3
-"""Fixed-point steps that invert a warp closely enough to tell what is in view."""
+INVERSION_STEPS = 6
+"""Steps that invert a warp closely enough to tell what is in view; each inverts its affine part."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ class PairMaker(nn.Module):
         Returns:
             (B, K) bool.
         """
-        back = predicted
+        back, straight = predicted, torch.linalg.inv(g.parameters[:, :2])
         for _ in range(INVERSION_STEPS):
-            back = back + predicted - g(back)
+            back = back + (predicted - g(back)) @ straight
         return ((moved.abs() < self.middle) & (back.abs() < self.middle)).all(-1)
 
 
