@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -72,7 +73,7 @@ def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings
             assert weights.grad.abs().max() > 1e-7, name
 
 
-PAPER = {"input": {"context": False}, "warps": {"apart": 0}, "loss": {"log": False, "in_view": False}}
+PAPER = {"input": {"context": False}, "warps": {"apart": 0}, "loss": {"log": False, "in_view": False, "final": 1.0}}
 """The paper's method, without what keeps landmarks from drifting."""
 
 
@@ -123,7 +124,19 @@ def test_the_settings_of_the_paper_give_its_loss_exactly(figures: Path, tmp_path
     squares = p_ @ u.square().sum(-1) + (q_ @ gv.square().sum(-1, keepdim=True)).squeeze(-1)
     alignment = (squares - 2 * ((p_ @ u) * (q_ @ gv)).sum(-1)).mean() / 0.75**2
     assert torch.equal(terms["alignment"], alignment)
-    assert torch.equal(terms["diversity"], 0.05 * losses.diversity(torch.cat([p, q]), 2))
+    assert torch.equal(terms["diversity"], recipe.loss.weight * losses.diversity(torch.cat([p, q]), 2))
+
+
+@pytest.mark.parametrize(("final", "shares"), [(0.2, [1, 1, 0.6, 0.2, 0.2]), (1.0, [1, 1, 1, 1, 1])])
+def test_the_weight_of_diversity_falls(figures: Path, tmp_path: Path, final: float, shares: list[float]) -> None:
+    learner, batch = with_module(recipe_for(figures, loss=SMALL["loss"] | {"final": final}), tmp_path)
+    full = learner.losses(batch)
+    for step, share in zip((0, 300, 550, 800, 1000), shares, strict=True):
+        learner._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=1000)
+        learner.on_train_batch_start(batch, 0)
+        terms = learner.losses(batch)
+        assert terms["diversity"].item() == pytest.approx(share * full["diversity"].item(), rel=1e-4)
+        assert terms["alignment"].item() == pytest.approx(full["alignment"].item(), rel=1e-4)
 
 
 def test_alignment_ignores_landmarks_that_leave_a_view(figures: Path, tmp_path: Path) -> None:
@@ -137,7 +150,6 @@ def test_alignment_ignores_landmarks_that_leave_a_view(figures: Path, tmp_path: 
     scores = torch.full((2, 2, 5, 12, 12), -20.0)
     scores[..., 0, 6, 0] = 20.0  # at the left edge of both views
     scores[..., 1:, 6, 6] = 20.0
-    scores.transpose(2, 0)[0] = scores.transpose(2, 0)[0]
     scores.requires_grad_()
     p, q = losses.probabilities(scores.flatten(0, 1)).unflatten(0, (2, 2)).unbind()
     loss = learner.losses_of(p, q, pair)["alignment"]

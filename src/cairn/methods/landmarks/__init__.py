@@ -13,9 +13,20 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
 | 4, regression of labeled points from landmarks | `regression`, `teaching` |
 
-Departures from the paper: convolutions use reflection padding instead of zero padding (see `model`); the default
-network is an hourglass of one level; both images of a pair get random color changes. The decision record 0042 measures
-the effect of each.
+Departures from the paper, with the setting of a recipe that gives the paper's method:
+
+| departure | setting of the paper |
+|---|---|
+| convolutions use reflection padding instead of zero padding (see `model`) | none |
+| the default network is an hourglass of one level | `network.kind = "paper"` |
+| both images of a pair get random color changes | `augmentation.color = 0` |
+| the network also sees the image around its middle, and maps are cut to the middle | `input.context = false` |
+| a further shift moves the two views of a pair in opposite directions | `warps.apart = 0` |
+| alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
+| the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 |
+| the weight of diversity falls during the run | `loss.final = 1` |
+
+The decision records 0042 and 0087 measure their effect. `drift` ends a run whose landmarks settle on a fixed grid.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@
 | `Taught` | (B, 3, S, S) | the same for N points that are linear in the landmarks |
 
 Every convolution uses reflection padding. With zero padding the network can infer the absolute position in the image,
-and landmarks converge to a fixed grid (docs/decisions/0042-landmarks.md has figures).
+and landmarks converge to a fixed grid (docs/decisions/0042-landmarks.md has figures). Reflections still show where the
+edge is, so the input includes context around the middle of the image, and `central` cuts the maps
+(docs/decisions/0087-landmarks-that-stay.md).
 """
 
 from __future__ import annotations

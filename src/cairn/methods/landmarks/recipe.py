@@ -20,7 +20,7 @@ MIN_SIZE = 16
 ADDED: dict[str, dict[str, bool | float]] = {
     "input": {"context": False},
     "warps": {"apart": 0.0},
-    "loss": {"log": False, "in_view": False},
+    "loss": {"log": False, "in_view": False, "final": 1.0},
 }
 """Values that recipes of older runs do not have, and their values for the paper's method."""
 
@@ -110,7 +110,7 @@ class Warps(Section):
     bend: Annotated[float, Field(ge=0)] = 0.001
     first: Annotated[float, Field(ge=0)] = 0.005
     second: Annotated[float, Field(ge=0)] = 0.01
-    apart: Annotated[float, Field(ge=0, le=0.5)] = 0.125
+    apart: Annotated[float, Field(ge=0, le=0.5)] = 0.2
 
     def spread(self, half: float) -> Spread:
         """Returns the distribution of a warp whose random half of the weights deviates by `half`."""
@@ -128,6 +128,8 @@ class Loss(Section):
         in_view: Whether alignment ignores landmarks that only one of both views contains. False is the paper's loss.
         weight: Weight of diversity, the paper's γ in this unit. A larger weight keeps landmarks on a grid, a smaller
             one lets them gather.
+        final: Share of `weight` at the end of the run. The weight is constant at first, which separates the landmarks,
+            and then falls, which lets them stay on the points that are easiest to follow. 1 is the paper's constant.
         patch: Cells along a side of the patches over which probabilities are summed first.
     """
 
@@ -136,6 +138,7 @@ class Loss(Section):
     log: bool = True
     in_view: bool = True
     weight: Annotated[float, Field(ge=0)] = 0.3
+    final: Annotated[float, Field(ge=0, le=1)] = 0.2
     patch: Count = 2
 
 

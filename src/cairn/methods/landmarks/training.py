@@ -43,6 +43,9 @@ MEASURED = 256
 MEASURED_AT_ONCE = 32
 """Validation images per batch."""
 
+FALL = (0.3, 0.8)
+"""Shares of a run between which the weight of diversity falls."""
+
 MIN_ALIGNMENT = 1e-6
 """Lower bound of the alignment before its logarithm, squared half input sides: a fortieth of a pixel."""
 
@@ -68,7 +71,11 @@ class Encoder:
 
 
 class LandmarksModule(KeypointModule):
-    """A landmark network, trained as a Siamese pair on the two images of each pair."""
+    """A landmark network, trained as a Siamese pair on the two images of each pair.
+
+    Attributes:
+        share: Share of the weight of diversity at this step of the run.
+    """
 
     recipe: Recipe
 
@@ -84,6 +91,7 @@ class LandmarksModule(KeypointModule):
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         size, context = recipe.input.size, recipe.context
+        self.share = 1.0
         self.middle = size / recipe.input.frame
         self.pairs = PairMaker(size, recipe.cells, self.middle, context)
         self.detector = Detector(self.network, size, recipe.input.frame, recipe.network.stride, context)
@@ -103,10 +111,22 @@ class LandmarksModule(KeypointModule):
         scores = central(self.network(views), self.recipe.cells)
         with exactly:
             p, q = losses.probabilities(scores.float()).chunk(2)
-            return self.losses_of(p, q, pair)
+            return self.losses_of(p, q, pair, self.share)
 
-    def losses_of(self, p: Tensor, q: Tensor, pair: Pair) -> dict[str, Tensor]:
-        """Both parts of the loss from the probability maps of a pair, each (B, K, h, w)."""
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Lowers the weight of diversity as the run proceeds."""
+        progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        self.share = float(np.interp(progress, FALL, (1.0, self.recipe.loss.final)))
+
+    def losses_of(self, p: Tensor, q: Tensor, pair: Pair, share: float = 1.0) -> dict[str, Tensor]:
+        """Both parts of the loss.
+
+        Args:
+            p: (B, K, h, w) probability maps of x.
+            q: Likewise of x'.
+            pair: The pair.
+            share: Share of the weight of diversity.
+        """
         settings, places = self.recipe.loss, self.detector.places
         visible = None
         if settings.in_view:
@@ -124,7 +144,7 @@ class LandmarksModule(KeypointModule):
             diversity = losses.diversity(both, settings.patch)
         else:
             diversity = losses.diversity_pairwise(losses.patch_sums(both, settings.patch))
-        return {"alignment": alignment, "diversity": settings.weight * diversity}
+        return {"alignment": alignment, "diversity": settings.weight * share * diversity}
 
     def export_module(self) -> nn.Module:
         """The detector: positions and confidence."""
@@ -188,7 +208,8 @@ class LandmarksModule(KeypointModule):
             still=pair.g(predicted).cpu().numpy(),
             in_view=(pair.g.inverse(predicted).abs() <= self.middle).all(-1).cpu().numpy(),
         )
-        return float(sum(self.losses_of(p, q, pair).values())), landmarks
+        terms = self.losses_of(p, q, pair, self.recipe.loss.final)  # the same at every validation
+        return float(sum(terms.values())), landmarks
 
     @cached_property
     def frames(self) -> Tensor:
