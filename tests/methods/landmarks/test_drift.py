@@ -1,7 +1,6 @@
 """Laws of the end of a run: it ends where `still` has risen twice in a row, and not before."""
 
 import logging
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest

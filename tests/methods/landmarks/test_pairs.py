@@ -124,7 +124,11 @@ def test_a_fixed_grid_pays_the_square_of_the_shift(apart: float) -> None:
     grid = centers(4, 4, 0.5)
     without, alone, both = (
         Warp(pairs_of(warps, 2000)[1], control_grid())
-        for warps in (Warps(apart=0), Warps(rotation=0, scale=0, shift=0, bend=0, second=0, apart=apart), Warps(apart=apart))
+        for warps in (
+            Warps(apart=0),
+            Warps(rotation=0, scale=0, shift=0, bend=0, second=0, apart=apart),
+            Warps(apart=apart),
+        )
     )
     paid = [align_points(grid, g(grid)).item() for g in (without, alone, both)]
     assert paid[1] == pytest.approx(8 / 3 * apart**2, rel=0.05)

@@ -20,7 +20,7 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 | convolutions use reflection padding instead of zero padding (see `model`) | none |
 | the default network is an hourglass of one level | `network.kind = "paper"` |
 | both images of a pair get random color changes | `augmentation.color = 0` |
-| the network also sees the image around its middle, and maps are cut to the middle | `input.context = false` |
+| the input includes the image around its middle, and maps are cut to the middle | `input.context = false` |
 | a further shift moves the two views of a pair in opposite directions | `warps.apart = 0` |
 | alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
 | the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 |

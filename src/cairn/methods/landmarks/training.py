@@ -198,9 +198,7 @@ class LandmarksModule(KeypointModule):
         drawn = [random_pair(self.recipe.warps, rng) for _ in frames]
         first, second = (torch.from_numpy(np.stack(each)).to(device) for each in zip(*drawn, strict=True))
         pair = self.pairs(frames.to(device).float(), first, second)
-        p, q = (
-            losses.probabilities(central(self.network(view), self.recipe.cells)) for view in (pair.x, pair.warped)
-        )
+        p, q = (losses.probabilities(central(self.network(view), self.recipe.cells)) for view in (pair.x, pair.warped))
         predicted, again = (losses.positions(maps, self.detector.places) for maps in (p, q))
         landmarks = WarpedLandmarks(
             predicted=predicted.cpu().numpy(),
