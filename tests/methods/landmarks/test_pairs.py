@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from cairn.methods.landmarks.pairs import REACH, Pair, PairMaker
+from cairn.methods.landmarks.losses import align_points
+from cairn.methods.landmarks.pairs import REACH, Pair, PairMaker, random_pair
+from cairn.methods.landmarks.recipe import Warps
 from cairn.methods.landmarks.warp import GRID, Spread, Warp, centers, control_grid, random_parameters, sample
 
 SIZE, CELLS, MIDDLE, FRAME = 48, 12, 0.75, 64
@@ -86,6 +88,82 @@ def test_moved_positions_are_the_cells_mapped_by_g() -> None:
 def test_second_warps_of_the_default_recipe_stay_within_the_table() -> None:
     moved = Warp(drawn(SECOND, 6, 300), control_grid())(centers(8, 8, MIDDLE))
     assert (moved.abs() < REACH).all(-1).float().mean() > 0.98
+
+
+def pairs_of(warps: Warps, count: int) -> tuple[Tensor, Tensor]:
+    drawn = [random_pair(warps, np.random.default_rng(seed)) for seed in range(count)]
+    first, second = (torch.from_numpy(np.stack(each)) for each in zip(*drawn, strict=True))
+    return first, second
+
+
+def test_g_includes_the_shifts_that_move_the_views_apart() -> None:
+    """x' at v is x at g(v) with them, too: values are coordinates."""
+    first, second = pairs_of(Warps(scale=0.05, shift=0.02, apart=0.2), 8)
+    pair = pair_of(ramps(8), first, second)
+    moved = pair.g(centers(SIZE, SIZE, MIDDLE))
+    again = sample(pair.x, (moved / MIDDLE).unflatten(1, (SIZE, SIZE)))
+    inside = (moved.abs() < MIDDLE * (1 - 1 / SIZE)).all(-1) & (pair.warped.flatten(2)[:, :2].abs() < 0.9).all(1)
+    pixels = (again - pair.warped).flatten(2)[:, :2].abs().amax(1)[inside] * FRAME / 2
+    assert inside.float().mean() > 0.5
+    assert pixels.max() < 0.02
+
+
+def test_views_move_apart_in_opposite_directions() -> None:
+    still = Warps(rotation=0, scale=0, shift=0, bend=0, first=0, second=0, apart=0.2)
+    first, second = pairs_of(still, 8)
+    pair = pair_of(ramps(8), first, second)
+    x, warped = (view.flatten(2)[:, :2].mean(2) for view in (pair.x, pair.warped))  # positions of the views' middles
+    assert torch.allclose(x, -warped, atol=1e-5)
+    assert torch.allclose(warped - x, second[:, 2], atol=1e-5)
+    assert 0.1 < x.abs().max() < 0.2
+
+
+@pytest.mark.parametrize("apart", [0.05, 0.2])
+def test_a_fixed_grid_pays_the_square_of_the_shift(apart: float) -> None:
+    """At least 8/3 of the square of `apart`: the mean of the square of a shift of up to twice `apart` in x and y."""
+    grid = centers(4, 4, 0.5)
+    without, alone, both = (
+        Warp(pairs_of(warps, 2000)[1], control_grid())
+        for warps in (
+            Warps(apart=0),
+            Warps(rotation=0, scale=0, shift=0, bend=0, second=0, apart=apart),
+            Warps(apart=apart),
+        )
+    )
+    paid = [align_points(grid, g(grid)).item() for g in (without, alone, both)]
+    assert paid[1] == pytest.approx(8 / 3 * apart**2, rel=0.05)
+    assert paid[2] == pytest.approx(paid[0] + paid[1], rel=0.1)
+
+
+def test_without_a_shift_apart_warps_are_two_independent_draws() -> None:
+    warps = Warps(apart=0)
+    first, second = random_pair(warps, np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    assert np.array_equal(first, random_parameters(warps.spread(warps.first), rng))
+    assert np.array_equal(second, random_parameters(warps.spread(warps.second), rng))
+
+
+def test_context_extends_both_views_and_changes_nothing_in_the_middle() -> None:
+    images, first, second = torch.rand(3, 3, FRAME, FRAME) * 255, drawn(FIRST, 8, 3), drawn(SECOND, 9, 3)
+    narrow = PairMaker(SIZE, CELLS, MIDDLE)(images, first, second)
+    wide = PairMaker(SIZE, CELLS, MIDDLE, context=8)(images, first, second)
+    assert wide.x.shape == wide.warped.shape == (3, 3, SIZE + 16, SIZE + 16)
+    assert torch.allclose(wide.x[..., 8:-8, 8:-8], narrow.x, atol=0.02)
+    assert torch.allclose(wide.warped[..., 8:-8, 8:-8], narrow.warped, atol=0.02)
+    assert torch.equal(wide.moved, narrow.moved)
+
+
+def test_a_landmark_is_visible_where_both_middles_contain_it() -> None:
+    g = Warp(pairs_of(Warps(second=0.003, apart=0.3), 50)[1], control_grid())
+    in_x = (2 * torch.rand(50, 40, 2, generator=torch.Generator().manual_seed(0)) - 1) * 0.9 * MIDDLE
+    in_warped = g.inverse(in_x)
+    expected = (in_warped.abs() < MIDDLE).all(-1)
+    clear = ((in_warped.abs().amax(-1) - MIDDLE).abs() > 0.02) & ((g(in_warped) - in_x).abs().amax(-1) < 1e-4)
+    assert clear.float().mean() > 0.9
+    assert 0.1 < expected.float().mean() < 0.9
+    assert torch.equal(PairMaker(SIZE, CELLS, MIDDLE).visible(in_x, in_x, g)[clear], expected[clear])
+    outside = torch.full_like(in_x, 0.1)
+    assert not PairMaker(SIZE, CELLS, MIDDLE).visible(outside, outside + MIDDLE, g).any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 from cairn.errors import RecipeError
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses
+from cairn.methods.landmarks.model import central
+from cairn.methods.landmarks.pairs import PairMaker
 from cairn.methods.landmarks.recipe import Input, Recipe
 from cairn.methods.landmarks.training import (
     LandmarksModule,
@@ -21,6 +24,7 @@ from cairn.methods.landmarks.training import (
     summary,
     training_set,
 )
+from cairn.methods.landmarks.warp import random_parameters
 from cairn.structures.geometry import crop
 from cairn.training.data.loading import stack
 from cairn.training.engine.loop import _fits, write_recipe
@@ -69,10 +73,16 @@ def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings
             assert weights.grad.abs().max() > 1e-7, name
 
 
+PAPER = {"input": {"context": False}, "warps": {"apart": 0}, "loss": {"log": False, "in_view": False, "final": 1.0}}
+"""The paper's method, without what keeps landmarks from drifting."""
+
+
+@pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("settings", LOSSES)
-def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: dict) -> None:
+def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: dict, log: bool) -> None:
     """In half sides of the input, whatever share of the image it covers."""
-    recipe = recipe_for(figures, loss={**settings, "weight": 0.3, "patch": 2})
+    loss = {**settings, "weight": 0.3, "patch": 2, "log": log, "in_view": False}
+    recipe = recipe_for(figures, loss=loss)
     learner, batch = with_module(recipe, tmp_path)
     pair = learner.pairs(batch["image"].float(), batch["first"], batch["second"])
     p, q = losses.probabilities(torch.randn(2, 6, 5, 12, 12)).unbind()
@@ -86,8 +96,97 @@ def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: di
         diversity = (losses.diversity(p, 2) + losses.diversity(q, 2)) / 2
     else:
         diversity = sum(losses.diversity_pairwise(losses.patch_sums(maps, 2)) for maps in (p, q)) / 2
+    alignment = alignment.log() if log else alignment
     assert got["alignment"].item() == pytest.approx(alignment.item(), rel=1e-5)
     assert got["diversity"].item() == pytest.approx(0.3 * diversity.item(), rel=1e-5)
+
+
+def test_the_settings_of_the_paper_give_its_loss_exactly(figures: Path, tmp_path: Path) -> None:
+    """Equations 6 and 8 on the padded middle of the image, bit for bit, from the same random numbers."""
+    paper = {name: SMALL[name] | PAPER[name] for name in PAPER}
+    recipe = recipe_for(figures, **paper)
+    learner, batch = with_module(recipe, tmp_path)
+    rng = np.random.default_rng(0)
+    view = np.zeros((64, 64, 3), np.uint8)
+    sample = training_set(recipe, learner.skeleton, read_data(recipe, tmp_path)[1]).samples[0]
+    arrays = training.Encoder(recipe)(view, sample, rng)
+    again = np.random.default_rng(0)
+    training.random_view(recipe.augmentation, again, (31.5, 31.5), 64, (64, 64))
+    for name, half in (("first", 0.003), ("second", 0.004)):
+        assert np.array_equal(arrays[name], random_parameters(recipe.warps.spread(half), again))
+    terms = learner.losses(batch)
+    pair = PairMaker(48, 12, 0.75)(batch["image"].float(), batch["first"], batch["second"])
+    views = recolored(torch.stack([pair.x, pair.warped], dim=1), batch["colors"]).transpose(0, 1).flatten(0, 1)
+    maps = learner.network(views.contiguous(memory_format=torch.channels_last))
+    p, q = maps.flatten(2).softmax(2).view_as(maps).chunk(2)
+    u, gv = learner.detector.places, pair.moved
+    p_, q_ = p.flatten(2), q.flatten(2)
+    squares = p_ @ u.square().sum(-1) + (q_ @ gv.square().sum(-1, keepdim=True)).squeeze(-1)
+    alignment = (squares - 2 * ((p_ @ u) * (q_ @ gv)).sum(-1)).mean() / 0.75**2
+    assert torch.equal(terms["alignment"], alignment)
+    assert torch.equal(terms["diversity"], recipe.loss.weight * losses.diversity(torch.cat([p, q]), 2))
+
+
+@pytest.mark.parametrize(("final", "shares"), [(0.2, [1, 1, 0.6, 0.2, 0.2]), (1.0, [1, 1, 1, 1, 1])])
+def test_the_weight_of_diversity_falls(figures: Path, tmp_path: Path, final: float, shares: list[float]) -> None:
+    learner, batch = with_module(recipe_for(figures, loss=SMALL["loss"] | {"final": final}), tmp_path)
+    full = learner.losses(batch)
+    for step, share in zip((0, 300, 550, 800, 1000), shares, strict=True):
+        learner._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=1000)
+        learner.on_train_batch_start(batch, 0)
+        terms = learner.losses(batch)
+        assert terms["diversity"].item() == pytest.approx(share * full["diversity"].item(), rel=1e-4)
+        assert terms["alignment"].item() == pytest.approx(full["alignment"].item(), rel=1e-4)
+
+
+def test_alignment_ignores_landmarks_that_leave_a_view(figures: Path, tmp_path: Path) -> None:
+    """A landmark at the edge, which the other view cannot contain, has no gradient; one in the middle has."""
+    recipe = recipe_for(figures, loss=SMALL["loss"] | {"in_view": True, "log": False})
+    learner, _ = with_module(recipe, tmp_path)
+    shift = torch.zeros(2, 103, 2)
+    shift[:, :2] = torch.eye(2)
+    shift[:, 2] = torch.tensor([0.3, 0.0])
+    pair = learner.pairs(torch.rand(2, 3, 64, 64) * 255, shift - shift * (torch.arange(103) == 2)[:, None], shift)
+    scores = torch.full((2, 2, 5, 12, 12), -20.0)
+    scores[..., 0, 6, 0] = 20.0  # at the left edge of both views
+    scores[..., 1:, 6, 6] = 20.0
+    scores.requires_grad_()
+    p, q = losses.probabilities(scores.flatten(0, 1)).unflatten(0, (2, 2)).unbind()
+    loss = learner.losses_of(p, q, pair)["alignment"]
+    assert loss.item() == pytest.approx((0.3 / 0.75) ** 2, rel=1e-3)
+    [gradient] = torch.autograd.grad(loss, p, retain_graph=False)
+    assert not gradient[:, 0].any()
+    assert gradient[:, 1:].any()
+
+
+def test_the_recipe_of_an_older_run_keeps_its_loss_and_input() -> None:
+    paper = check_recipe(Recipe, {"method": "landmarks", **PAPER})
+    older = paper.model_dump(mode="json")
+    for section, added in PAPER.items():
+        older[section] = {name: value for name, value in older[section].items() if name not in added}
+    assert check_recipe(Recipe, older) == paper
+    partial = {"method": "landmarks", "input": older["input"], "loss": older["loss"]}
+    assert check_recipe(Recipe, partial).input.context  # written by hand: it does not state all values
+
+
+@pytest.mark.parametrize(
+    ("size", "middle", "network", "context"),
+    [
+        (72, 0.75, {}, 12),
+        (96, 0.75, {}, 16),
+        (48, 0.75, {"widths": [16, 24, 32]}, 8),
+        (80, 0.8, {"kind": "paper"}, 10),
+        (32, 1, {}, 0),
+    ],
+)
+def test_context_is_the_rest_of_the_image(size: int, middle: float, network: dict, context: int) -> None:
+    tables = {"method": "landmarks", "input": {"size": size, "middle": middle}, "network": network}
+    recipe = check_recipe(Recipe, tables | {"loss": {"patch": 1}})
+    assert recipe.context == context
+    assert size + 2 * recipe.context <= recipe.input.frame
+    assert not check_recipe(Recipe, tables | {"input": tables["input"] | {"context": False}}).context
+    scores = recipe.network.build().eval()(torch.zeros(1, 3, *[size + 2 * context] * 2))
+    assert central(scores, recipe.cells).shape[2:] == (recipe.cells, recipe.cells)
 
 
 def test_training_makes_landmarks_follow_the_image(figures: Path, tmp_path: Path) -> None:

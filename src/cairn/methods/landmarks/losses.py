@@ -27,19 +27,33 @@ def positions(p: Tensor, u: Tensor) -> Tensor:
     return p.flatten(2) @ u
 
 
-def align_points(predicted: Tensor, moved: Tensor) -> Tensor:
-    """Equation 3: (1/K) Σ_r |Φ_r(x) - g(Φ_r(x∘g))|², averaged over the batch. Both arguments are (B, K, 2)."""
-    return (predicted - moved).square().sum(-1).mean()
+def align_points(predicted: Tensor, moved: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Equation 3: (1/K) Σ_r |Φ_r(x) - g(Φ_r(x∘g))|², averaged over the batch.
+
+    Args:
+        predicted: (B, K, 2) Φ(x).
+        moved: (B, K, 2) g(Φ(x∘g)).
+        visible: (B, K) landmarks that count; None for all.
+    """
+    return _mean((predicted - moved).square().sum(-1), visible)
 
 
-def align_probabilities(p: Tensor, q: Tensor, u: Tensor, gv: Tensor) -> Tensor:
+def align_probabilities(p: Tensor, q: Tensor, u: Tensor, gv: Tensor, visible: Tensor | None = None) -> Tensor:
     """Equation 6: (1/K) Σ_r Σ_u Σ_v |u - g(v)|² p(u) q(v), in linear time, averaged over the batch.
 
     It equals the squared distance of the two means plus both variances, so it also makes the maps narrow.
+    `visible` is as in `align_points`.
     """
     p, q = p.flatten(2), q.flatten(2)  # (B, K, N)
     squares = p @ u.square().sum(-1) + (q @ gv.square().sum(-1, keepdim=True)).squeeze(-1)  # (B, K)
-    return (squares - 2 * ((p @ u) * (q @ gv)).sum(-1)).mean()
+    return _mean(squares - 2 * ((p @ u) * (q @ gv)).sum(-1), visible)
+
+
+def _mean(values: Tensor, visible: Tensor | None) -> Tensor:
+    """Mean of (B, K) values, of those that are visible; 0 where none is."""
+    if visible is None:
+        return values.mean()
+    return (values * visible).sum() / visible.sum().clamp_min(1)
 
 
 def diversity_pairwise(p: Tensor) -> Tensor:

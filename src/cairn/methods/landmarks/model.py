@@ -8,7 +8,9 @@
 | `Taught` | (B, 3, S, S) | the same for N points that are linear in the landmarks |
 
 Every convolution uses reflection padding. With zero padding the network can infer the absolute position in the image,
-and landmarks converge to a fixed grid (docs/decisions/0042-landmarks.md has figures).
+and landmarks converge to a fixed grid (docs/decisions/0042-landmarks.md has figures). Reflections still show where the
+edge is, so the input includes context around the middle of the image, and `central` cuts the maps
+(docs/decisions/0087-landmarks-that-stay.md).
 """
 
 from __future__ import annotations
@@ -174,18 +176,20 @@ class Detector(LandmarkDetector):
 
     places: Tensor
 
-    def __init__(self, network: nn.Module, size: int, frame: int, stride: int) -> None:
+    def __init__(self, network: nn.Module, size: int, frame: int, stride: int, context: int = 0) -> None:
         """Wraps a network.
 
         Args:
-            network: Scores landmarks in images of `size` by `size` pixels.
-            size: Side of the middle of the image that is the network's input, in pixels.
+            network: Scores landmarks.
+            size: Side of the middle of the image, in which the landmarks are, in pixels.
             frame: Side of the square image, in pixels.
             stride: Stride of the network in pixels.
+            context: Pixels on each side of the middle that the network's input includes too.
         """
         super().__init__()
         self.network = network
-        self.edge = (frame - size) // 2
+        self.edge = (frame - size) // 2 - context
+        self.map_size = size // stride
         self.cells = frame / stride
         self.radius = max(CONFIDENCE_RADIUS, 2 / self.cells)
         self.register_buffer("places", centers(size // stride, size // stride, size / frame), persistent=False)
@@ -193,7 +197,7 @@ class Detector(LandmarkDetector):
     def landmarks(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """See `LandmarkDetector.landmarks`."""
         until = image.shape[-1] - self.edge
-        p = probabilities(self.network(image[..., self.edge : until, self.edge : until]))
+        p = probabilities(central(self.network(image[..., self.edge : until, self.edge : until]), self.map_size))
         points = positions(p, self.places)
         squared = (self.places - points[:, :, None]).square().sum(-1)  # (B, K, N)
         # A soft edge: at a sharp one torch and onnxruntime would differ.
@@ -251,6 +255,12 @@ class Taught(LandmarkDetector):
         landmarks, confidence = self.detector.landmarks(image)
         points = (landmarks.flatten(1) @ self.matrix + self.offset).view(landmarks.shape[0], -1, 2)
         return points, confidence @ self.share
+
+
+def central(maps: Tensor, size: int) -> Tensor:
+    """Returns the middle of maps: (B, K, h, h) -> (B, K, size, size)."""
+    edge = (maps.shape[-1] - size) // 2
+    return maps[..., edge : edge + size, edge : edge + size] if edge else maps
 
 
 def in_cells(points: Tensor, cells: float) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,18 +17,29 @@ MIN_SIZE = 16
 """Minimum input side in pixels: dilated convolutions reach four cells beyond the edge of a map of 8."""
 
 
+ADDED: dict[str, dict[str, bool | float]] = {
+    "input": {"context": False},
+    "warps": {"apart": 0.0},
+    "loss": {"log": False, "in_view": False, "final": 1.0},
+}
+"""Values that recipes of older runs do not have, and their values for the paper's method."""
+
+
 class Input(Section):
-    """Size of the network's input.
+    """Size of the network's input: the middle of an image, in which the landmarks are.
 
     With `middle` = 1, warps bring the image's edge into view, and landmarks tend to follow the edge.
 
     Attributes:
         size: Side of the square input in pixels.
         middle: Side of the input over the side of the whole image. The rest of the image comes into view by warps.
+        context: Whether the network's input also includes the rest of the image, on all sides of the middle. Without
+            it the network infers positions from the padding at the edge of the middle, and landmarks settle there.
     """
 
-    size: Count = 96
+    size: Count = 72
     middle: Annotated[float, Field(gt=0.3, le=1)] = 0.75
+    context: bool = True
 
     @property
     def frame(self) -> int:
@@ -89,6 +100,8 @@ class Warps(Section):
         bend: Weights of the spline in half image sides.
         first: Weights of a random half of the first warp's spline.
         second: Weights of a random half of the second warp's spline.
+        apart: Maximum of a further shift in half image sides, which moves the two views in opposite directions. A point
+            that never moves has an error of twice this shift, and a network with stride shifts for free.
     """
 
     rotation: Annotated[float, Field(ge=0)] = 5.0
@@ -97,6 +110,7 @@ class Warps(Section):
     bend: Annotated[float, Field(ge=0)] = 0.001
     first: Annotated[float, Field(ge=0)] = 0.005
     second: Annotated[float, Field(ge=0)] = 0.01
+    apart: Annotated[float, Field(ge=0, le=0.5)] = 0.2
 
     def spread(self, half: float) -> Spread:
         """Returns the distribution of a warp whose random half of the weights deviates by `half`."""
@@ -104,20 +118,28 @@ class Warps(Section):
 
 
 class Loss(Section):
-    """Alignment + weight · diversity, with coordinates from -1 to 1 across the input.
+    """The sum of alignment, or its logarithm, and weight · diversity; coordinates are from -1 to 1 across the input.
 
     Attributes:
         alignment: "probabilities" (equation 6) or "points" (equation 3).
         diversity: "patches" (equation 8, in linear time) or "pairs" (equation 7).
+        log: Whether the logarithm of the alignment is minimized. Then diversity counts less as the alignment improves,
+            and the weight holds for every size of the warps. False is the paper's sum, with a `weight` of 0.03.
+        in_view: Whether alignment ignores landmarks that only one of both views contains. False is the paper's loss.
         weight: Weight of diversity, the paper's γ in this unit. A larger weight keeps landmarks on a grid, a smaller
             one lets them gather.
+        final: Share of `weight` at the end of the run. The weight is constant at first, which separates the landmarks,
+            and then falls, which lets them stay on the points that are easiest to follow. 1 is the paper's constant.
         patch: Cells along a side of the patches over which probabilities are summed first.
     """
 
     alignment: Literal["probabilities", "points"] = "probabilities"
     diversity: Literal["patches", "pairs"] = "patches"
-    weight: Annotated[float, Field(ge=0)] = 0.03
-    patch: Count = 3
+    log: bool = True
+    in_view: bool = True
+    weight: Annotated[float, Field(ge=0)] = 0.3
+    final: Annotated[float, Field(ge=0, le=1)] = 0.2
+    patch: Count = 2
 
 
 class LandmarkOptimizer(Optimizer):
@@ -128,10 +150,16 @@ class LandmarkOptimizer(Optimizer):
 
 
 class ShortRun(Run):
-    """The shared run settings with the defaults of a discovery; long runs end on a grid (docs/guides/landmarks.md)."""
+    """The shared run settings with the defaults of a discovery.
+
+    Attributes:
+        max_rise: Rise of the metric `still` over its lowest value, in percentage points, that ends the run after two
+            validations in a row; 100 never ends it.
+    """
 
     epochs: Count = 5
     validate_every: Count = 1
+    max_rise: Annotated[float, Field(ge=0, le=100)] = 5.0
 
 
 class ColorAugmentation(Augmentation):
@@ -162,6 +190,17 @@ class Recipe(SharedRecipe):
     optimizer: LandmarkOptimizer = LandmarkOptimizer()
     run: ShortRun = ShortRun()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_run(cls, values: Any) -> Any:
+        """Adds what the recipes of older runs lack: those state all older values, and none of the newer ones."""
+        if not isinstance(values, dict) or any(
+            set(values.get(name) or ()) != set(section.model_fields) - set(ADDED[name])
+            for name, section in (("input", Input), ("warps", Warps), ("loss", Loss))
+        ):
+            return values
+        return values | {name: values[name] | added for name, added in ADDED.items()}
+
     @model_validator(mode="after")
     def _check_room(self) -> Recipe:
         landmarks, multiple = self.network.landmarks, self.network.multiple
@@ -175,6 +214,14 @@ class Recipe(SharedRecipe):
                 f"{self.loss.patch}: the maximum is {room}; request fewer, or increase input.size"
             )
         return self
+
+    @property
+    def context(self) -> int:
+        """Pixels on each side of the middle that the network's input includes: as many as its stride allows."""
+        edge = (self.input.frame - self.input.size) // 2 if self.input.context else 0
+        stride, multiple = self.network.stride, self.network.multiple
+        fitting = (each for each in range(edge, 0, -1) if not (each % stride or (2 * each) % multiple))
+        return next(fitting, 0)
 
     @property
     def cells(self) -> int:

@@ -20,13 +20,13 @@ from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.media.images import read_image
 from cairn.methods.landmarks import losses, predictor
+from cairn.methods.landmarks.drift import StopOnDrift
 from cairn.methods.landmarks.images import boxes_of, landmark_skeleton, read_data, view_of, views_of
 from cairn.methods.landmarks.measures import WarpedLandmarks, consistency
-from cairn.methods.landmarks.model import Detector
-from cairn.methods.landmarks.pairs import Pair, PairMaker
+from cairn.methods.landmarks.model import Detector, central
+from cairn.methods.landmarks.pairs import Pair, PairMaker, random_pair
 from cairn.methods.landmarks.recipe import Crop, Recipe
 from cairn.methods.landmarks.sheet import Sheets
-from cairn.methods.landmarks.warp import random_parameters
 from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
@@ -43,6 +43,12 @@ MEASURED = 256
 MEASURED_AT_ONCE = 32
 """Validation images per batch."""
 
+FALL = (0.3, 0.8)
+"""Shares of a run between which the weight of diversity falls."""
+
+MIN_ALIGNMENT = 1e-6
+"""Lower bound of the alignment before its logarithm, squared half input sides: a fortieth of a pixel."""
+
 
 @dataclass(frozen=True)
 class Encoder:
@@ -55,17 +61,21 @@ class Encoder:
         recipe, frame = self.recipe, (self.recipe.input.frame, self.recipe.input.frame)
         middle, side = view_of(sample.image, recipe.crop.margin, image.shape[:2])
         view = random_view(recipe.augmentation, rng, middle, side, frame)
-        warps = recipe.warps
+        first, second = random_pair(recipe.warps, rng)
         return {
             "image": view.affine.warp(image, frame).transpose(2, 0, 1),
-            "first": random_parameters(warps.spread(warps.first), rng),
-            "second": random_parameters(warps.spread(warps.second), rng),
+            "first": first,
+            "second": second,
             "colors": np.stack([color_map(recipe.augmentation, rng) for _ in range(2)]).astype(np.float32),
         }
 
 
 class LandmarksModule(KeypointModule):
-    """A landmark network, trained as a Siamese pair on the two images of each pair."""
+    """A landmark network, trained as a Siamese pair on the two images of each pair.
+
+    Attributes:
+        share: Share of the weight of diversity at this step of the run.
+    """
 
     recipe: Recipe
 
@@ -80,10 +90,11 @@ class LandmarksModule(KeypointModule):
         network: Any = recipe.network.build()  # torch's types do not know memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
-        size = recipe.input.size
+        size, context = recipe.input.size, recipe.context
+        self.share = 1.0
         self.middle = size / recipe.input.frame
-        self.pairs = PairMaker(size, recipe.cells, self.middle)
-        self.detector = Detector(self.network, size, recipe.input.frame, recipe.network.stride)
+        self.pairs = PairMaker(size, recipe.cells, self.middle, context)
+        self.detector = Detector(self.network, size, recipe.input.frame, recipe.network.stride, context)
 
     @property
     def monitor(self) -> str:
@@ -97,24 +108,43 @@ class LandmarksModule(KeypointModule):
             pair = self.pairs(batch["image"].float(), batch["first"], batch["second"])
             images = recolored(torch.stack([pair.x, pair.warped], dim=1), batch["colors"])
             views = images.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        scores = self.network(views)
+        scores = central(self.network(views), self.recipe.cells)
         with exactly:
             p, q = losses.probabilities(scores.float()).chunk(2)
-            return self.losses_of(p, q, pair)
+            return self.losses_of(p, q, pair, self.share)
 
-    def losses_of(self, p: Tensor, q: Tensor, pair: Pair) -> dict[str, Tensor]:
-        """Both parts of the loss from the probability maps of a pair, each (B, K, h, w)."""
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Lowers the weight of diversity as the run proceeds."""
+        progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        self.share = float(np.interp(progress, FALL, (1.0, self.recipe.loss.final)))
+
+    def losses_of(self, p: Tensor, q: Tensor, pair: Pair, share: float = 1.0) -> dict[str, Tensor]:
+        """Both parts of the loss.
+
+        Args:
+            p: (B, K, h, w) probability maps of x.
+            q: Likewise of x'.
+            pair: The pair.
+            share: Share of the weight of diversity.
+        """
         settings, places = self.recipe.loss, self.detector.places
+        visible = None
+        if settings.in_view:
+            visible = self.pairs.visible(p.flatten(2) @ places, q.flatten(2) @ pair.moved, pair.g)
         if settings.alignment == "probabilities":
-            alignment = losses.align_probabilities(p, q, places, pair.moved)
+            alignment = losses.align_probabilities(p, q, places, pair.moved, visible)
         else:
-            alignment = losses.align_points(losses.positions(p, places), pair.g(losses.positions(q, places)))
+            moved = pair.g(losses.positions(q, places))
+            alignment = losses.align_points(losses.positions(p, places), moved, visible)
+        alignment = alignment / self.middle**2
+        if settings.log:
+            alignment = alignment.clamp_min(MIN_ALIGNMENT).log()
         both = torch.cat([p, q])
         if settings.diversity == "patches":
             diversity = losses.diversity(both, settings.patch)
         else:
             diversity = losses.diversity_pairwise(losses.patch_sums(both, settings.patch))
-        return {"alignment": alignment / self.middle**2, "diversity": settings.weight * diversity}
+        return {"alignment": alignment, "diversity": settings.weight * share * diversity}
 
     def export_module(self) -> nn.Module:
         """The detector: positions and confidence."""
@@ -165,13 +195,10 @@ class LandmarksModule(KeypointModule):
         self, frames: Tensor, rng: np.random.Generator, device: torch.device
     ) -> tuple[float, WarpedLandmarks]:
         """The loss of a batch of images under random warps, and its landmarks."""
-        warps = self.recipe.warps
-        first, second = (
-            torch.from_numpy(np.stack([random_parameters(warps.spread(half), rng) for _ in frames])).to(device)
-            for half in (warps.first, warps.second)
-        )
+        drawn = [random_pair(self.recipe.warps, rng) for _ in frames]
+        first, second = (torch.from_numpy(np.stack(each)).to(device) for each in zip(*drawn, strict=True))
         pair = self.pairs(frames.to(device).float(), first, second)
-        p, q = (losses.probabilities(self.network(view)) for view in (pair.x, pair.warped))
+        p, q = (losses.probabilities(central(self.network(view), self.recipe.cells)) for view in (pair.x, pair.warped))
         predicted, again = (losses.positions(maps, self.detector.places) for maps in (p, q))
         landmarks = WarpedLandmarks(
             predicted=predicted.cpu().numpy(),
@@ -179,7 +206,8 @@ class LandmarksModule(KeypointModule):
             still=pair.g(predicted).cpu().numpy(),
             in_view=(pair.g.inverse(predicted).abs() <= self.middle).all(-1).cpu().numpy(),
         )
-        return float(sum(self.losses_of(p, q, pair).values())), landmarks
+        terms = self.losses_of(p, q, pair, self.recipe.loss.final)  # the same at every validation
+        return float(sum(terms.values())), landmarks
 
     @cached_property
     def frames(self) -> Tensor:
@@ -193,8 +221,8 @@ class LandmarksModule(KeypointModule):
         return torch.from_numpy(np.stack(squares))
 
     def configure_callbacks(self) -> list[Callback]:
-        """Adds the contact sheets."""
-        return [Sheets()]
+        """Adds the contact sheets, and the end of a run whose landmarks drift."""
+        return [Sheets(), StopOnDrift(self.recipe.run.max_rise)]
 
 
 def recolored(views: Tensor, colors: Tensor) -> Tensor:
