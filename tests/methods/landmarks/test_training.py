@@ -282,6 +282,21 @@ def test_invalid_recipes_raise_one_line(values: dict, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(("landmarks", "patch"), [(2, 9), (10, 4), (30, 2), (50, 2), (81, 2)])
+def test_few_landmarks_get_large_patches(landmarks: int, patch: int) -> None:
+    """The largest with two patches for each landmark, and at least two cells."""
+    recipe = check_recipe(Recipe, {"method": "landmarks", "network": {"landmarks": landmarks}})
+    assert (recipe.cells, recipe.patch) == (18, patch)
+    assert patch == 2 or (-(-18 // patch)) ** 2 >= 2 * landmarks
+    with_patch = {"method": "landmarks", "network": {"landmarks": 9}, "loss": {"patch": 5}}
+    assert check_recipe(Recipe, with_patch).patch == 5
+
+
+def test_more_landmarks_than_patches_of_two_cells_raise() -> None:
+    with pytest.raises(RecipeError, match="82 landmarks do not fit into maps of 18 x 18 cells, patches of 2"):
+        check_recipe(Recipe, {"method": "landmarks", "network": {"landmarks": 82}})
+
+
 def test_the_maximum_number_of_landmarks_is_accepted() -> None:
     assert check_recipe(Recipe, {"method": "landmarks", **ROOM, "network": {"landmarks": 64}}).cells == 24
 

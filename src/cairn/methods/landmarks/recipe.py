@@ -17,6 +17,9 @@ MIN_SIZE = 16
 """Minimum input side in pixels: dilated convolutions reach four cells beyond the edge of a map of 8."""
 
 
+ROOM, MIN_PATCH = 2, 2
+"""Patches per landmark, and cells along a side of a patch, at which `loss.patch` = 0 stops to enlarge patches."""
+
 ADDED: dict[str, dict[str, bool | float]] = {
     "input": {"context": False},
     "warps": {"apart": 0.0},
@@ -130,7 +133,8 @@ class Loss(Section):
             one lets them gather.
         final: Share of `weight` at the end of the run. The weight is constant at first, which separates the landmarks,
             and then falls, which lets them stay on the points that are easiest to follow. 1 is the paper's constant.
-        patch: Cells along a side of the patches over which probabilities are summed first.
+        patch: Cells along a side of the patches over which probabilities are summed first. 0 selects the largest that
+            leave two patches for each landmark, because few landmarks in small patches gather in one place.
     """
 
     alignment: Literal["probabilities", "points"] = "probabilities"
@@ -139,7 +143,7 @@ class Loss(Section):
     in_view: bool = True
     weight: Annotated[float, Field(ge=0)] = 0.3
     final: Annotated[float, Field(ge=0, le=1)] = 0.2
-    patch: Count = 2
+    patch: Annotated[int, Field(ge=0)] = 0
 
 
 class LandmarkOptimizer(Optimizer):
@@ -207,11 +211,11 @@ class Recipe(SharedRecipe):
         minimum = max(MIN_SIZE, 2 * multiple)  # reflection padding needs more than one cell
         if self.input.size % multiple or self.input.size < minimum:
             raise ValueError(f"input.size must be a multiple of {multiple} for this network, and at least {minimum}")
-        room = (-(-self.cells // self.loss.patch)) ** 2
+        room = self._patches(self.patch)
         if landmarks > room:
             raise ValueError(
                 f"{landmarks} landmarks do not fit into maps of {self.cells} x {self.cells} cells, patches of "
-                f"{self.loss.patch}: the maximum is {room}; request fewer, or increase input.size"
+                f"{self.patch}: the maximum is {room}; request fewer, or increase input.size"
             )
         return self
 
@@ -222,6 +226,19 @@ class Recipe(SharedRecipe):
         stride, multiple = self.network.stride, self.network.multiple
         fitting = (each for each in range(edge, 0, -1) if not (each % stride or (2 * each) % multiple))
         return next(fitting, 0)
+
+    @property
+    def patch(self) -> int:
+        """Cells along a side of a patch."""
+        if self.loss.patch:
+            return self.loss.patch
+        wanted = ROOM * self.network.landmarks
+        roomy = next((side for side in range(self.cells, MIN_PATCH, -1) if self._patches(side) >= wanted), MIN_PATCH)
+        return -(-self.cells // -(-self.cells // roomy))  # as many patches, of more even sizes
+
+    def _patches(self, side: int) -> int:
+        """Number of patches with `side` cells along a side."""
+        return (-(-self.cells // side)) ** 2
 
     @property
     def cells(self) -> int:
