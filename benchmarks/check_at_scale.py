@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,7 +46,8 @@ def main() -> None:
                 made = labels.parent / "made" / "labels.json"
                 made.parent.mkdir()
                 make(made, options.images // part, options.annotations // part, 32)
-                made.rename(labels)  # away from its empty images
+                made.rename(labels)
+                shutil.rmtree(made.parent)  # its empty images
             subprocess.run([sys.executable, __file__, "--measure", labels], check=True)
 
 

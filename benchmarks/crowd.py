@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,42 @@ def crowd(
 def perfect_maps(people: NDArray, size: Size, skeleton: Skeleton) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns heatmaps (K, h, w) and PAFs (2L, h, w) of people (P, K, 2)."""
     return render_gaussians(people, size, SIGMA), render_pafs(people, skeleton.limbs, size, WIDTH)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the maps of a network differ from `perfect_maps`.
+
+    Attributes:
+        width: Half the breadth of a limb in cells.
+        overshoot: Cells by which a limb reaches beyond its two joints.
+        noise: Standard deviation of white noise on both maps.
+    """
+
+    width: float
+    overshoot: float
+    noise: float
+
+
+def maps_with(
+    rng: np.random.Generator, people: NDArray, size: Size, skeleton: Skeleton, look: Look
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns heatmaps (K, h, w) and PAFs (2L, h, w) of people (P, K, 2) with wide, long limbs and noise."""
+    starts, ends = (people[:, [limb[side] for limb in skeleton.limbs]] for side in (0, 1))  # (P, L, 2)
+    beyond = look.overshoot * (ends - starts) / np.linalg.norm(ends - starts, axis=2, keepdims=True)
+    bands = np.stack([starts - beyond, ends + beyond], axis=2).reshape(len(people), -1, 2)
+    pairs = [(2 * limb, 2 * limb + 1) for limb in range(len(skeleton.limbs))]
+    maps, pafs = render_gaussians(people, size, SIGMA), render_pafs(bands, pairs, size, look.width)
+    maps += rng.normal(0, look.noise, maps.shape).astype(np.float32)
+    pafs += rng.normal(0, look.noise, pafs.shape).astype(np.float32)
+    return maps, pafs
+
+
+def complete(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> int:
+    """Returns how many people (P, K, 2) have a prediction (Q, K, 2) with every joint closer than `reach` cells."""
+    distance = np.linalg.norm(people[:, None] - keypoints[None], axis=3)  # (P, Q, K)
+    right = (distance < reach) | np.isnan(people[:, None, :, 0])
+    return int(right.all(axis=2).any(axis=1).sum())
 
 
 def compare(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> tuple[int, int, NDArray]:

@@ -32,6 +32,7 @@ from mutations import mutate, options, outcome
 
 CHUNK = 500  # files of one process
 SECONDS = 5
+WAIT = 120  # seconds; the process may have to wait for a core
 MEMORY = 2 << 30  # bytes
 MIB = 1 << 20
 
@@ -112,7 +113,7 @@ def _chunk(
     trial = start
     try:
         while trial in trials:
-            if not ours.poll(2 * SECONDS + 5):
+            if not ours.poll(WAIT):
                 raise TimeoutError
             kind, seconds, peak, text = ours.recv()
             tally.counts[kind] += 1

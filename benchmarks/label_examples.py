@@ -67,7 +67,7 @@ class Example:
 
 def examples(folder: Path) -> dict[str, Example]:
     """Writes one or more examples of each format into a folder; their names start with that of the format."""
-    return {**_written(folder / "written"), **_listed(folder), **_texts(folder), **_matlab(folder)}
+    return {**_written(folder / "written"), **_listed(folder), **_texts(folder), **_matlab(folder), **_hdf5(folder)}
 
 
 def _written(folder: Path) -> dict[str, Example]:
@@ -225,3 +225,24 @@ def _matlab(folder: Path) -> dict[str, Example]:
     names.write_text("".join(f"{name}\n" for name in IMAGES))
     found["aflw names"] = Example("aflw", names, names, "text")
     return found
+
+
+def _hdf5(folder: Path) -> dict[str, Example]:
+    """The annotations of pose-hg-train; none without h5py."""
+    try:
+        import h5py
+    except ImportError:
+        return {}
+
+    own = folder / "pose_hg"
+    _draw(own, IMAGES)
+    joints = np.arange(64.0).reshape(2, 16, 2) % 40
+    values: dict[str, Any] = {
+        "imgname": [name.encode() for name in IMAGES], "part": joints, "visible": np.ones((2, 16)),
+        "center": np.full((2, 2), 20.0), "scale": np.full(2, 0.1), "normalize": np.full(2, 5.0),
+        "index": [0, 1], "person": [0, 0],
+    }  # fmt: skip
+    with h5py.File(own / "valid.h5", "w") as file:
+        for name, value in values.items():
+            file[name] = value
+    return {"pose_hg": Example("pose_hg", own / "valid.h5", own / "valid.h5", "hdf5")}

@@ -116,7 +116,7 @@ def test_keypoints_outside_their_crop_are_counted(tmp_path: Path, caplog: pytest
 def test_what_cannot_be_done_is_a_one_line_error(tmp_path: Path) -> None:
     source = dotted(tmp_path / "in", [[(30, 20)], [(40, 20)]])
     for error, values, message in (
-        (CairnError, {"by": "eyes"}, "by boxes or landmarks, got 'eyes'"),
+        (CairnError, {"by": "eyes"}, "by boxes, landmarks or motion, got 'eyes'"),
         (CairnError, {"margin": 0.0}, "must be positive"),
         (CairnError, {"margin": float("nan")}, "must be positive"),
         (CairnError, {"size": 8}, "from 16 to 8192"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn.datasets.image_files import locate_images
+from cairn.datasets.image_files import image_folders, locate_images
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 
@@ -190,3 +190,19 @@ def test_an_address_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     put(tmp_path / "p", "b.png")
     with pytest.raises(LabelError, match=r"image 1 is at https://example.org/a\.png: download it"):
         found(tmp_path, "https://example.org/a.png")
+
+
+@pytest.mark.parametrize(
+    ("labels", "folder"),
+    [
+        ("annotations/person_keypoints_val2017.json", "val2017"),
+        ("annotations/person_keypoints_val2017_foot_v1.json", "val2017"),
+        ("annotations/person_keypoints_train2017.json", "images/train2017"),
+        ("annot/valid.h5", "images"),
+        ("labels/val2017.json", "labels"),
+    ],
+)
+def test_the_layouts_of_coco_and_mpii_are_known(tmp_path: Path, labels: str, folder: str) -> None:
+    for name in ("val2017", "images/train2017", "labels", "annot"):
+        (tmp_path / name).mkdir(parents=True)
+    assert tmp_path / folder in image_folders(tmp_path / labels, None)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,3 +105,15 @@ def test_points_outside_and_nan_are_handled() -> None:
     pafs[:] = np.sqrt(0.5)
     np.testing.assert_allclose(line_integral(pafs, limb, starts, ends), [1, 11 / np.sqrt(122), 0], atol=0.01)
     assert line_integral(pafs, limb[:0], starts[:0], ends[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_number_or_negative_infinity_miss(bad: float) -> None:
+    pafs = np.zeros((2, 6, 60), dtype=np.float32)
+    pafs[0] = 0.5
+    pafs[0, :, 30] = bad
+    limb, starts, ends = np.zeros(2, dtype=np.intp), np.array([[2.0, 2], [2, 2]]), np.array([[57.0, 2], [20, 2]])
+    strict, lenient = (line_integral(pafs, limb, starts, ends, 0.05, share) for share in (0.95, 0.5))
+    assert strict[1] == lenient[1] == pytest.approx(0.5)
+    if bad != np.inf:
+        assert lenient[0] == pytest.approx(0.5)  # the mean of the others

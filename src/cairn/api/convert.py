@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cairn.api.reading import read_options
+from cairn.api.settings import optional_path
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, OutputError
 from cairn.wording import counted
@@ -79,6 +80,7 @@ def convert(
     split: str | None = None,
     confidence: float | None = None,
     category: str | None = None,
+    gt: str | Path | None = None,
     part: str | None = None,
     overwrite: bool = False,
 ) -> Conversion:
@@ -92,8 +94,8 @@ def convert(
 
     Args:
         source: Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, CVAT's
-            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC or Cairn's tables; or mmpose's
-            dataset_info (.py), where `target` is a .toml.
+            XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, MPII, LSP, FLIC, pose-hg-train's .h5 or Cairn's
+            tables; or mmpose's dataset_info (.py), where `target` is a .toml.
         target: File to write: .json for COCO, .csv, .parquet, a folder for YOLO-pose, .xml for CVAT,
             .label_studio.json, .slp, a folder .labelme or .dlc (DeepLabCut), .toml for the skeleton
             alone.
@@ -107,6 +109,7 @@ def convert(
         confidence: Minimum confidence at which a predicted keypoint counts as labeled, for labels that are
             predictions. Default: 0.5.
         category: Category to convert, where the labels have several. Default: all with the same keypoints.
+        gt: Published ground truth of MPII's validation people, for their head sizes; see `cairn.evaluate`.
         part: Split of a YOLO folder to write all images to. Default: their own; for labels without splits, the name
             of `source`, or train.
         overwrite: Whether to overwrite existing files.
@@ -126,7 +129,7 @@ def convert(
     if source.suffix == ".py" and (form == "toml" or not mmpose.FORMAT.sniff(source)):
         return _skeleton_alone(source, target, form, overwrite)
     problems = Problems(skip_bad)
-    reading = read_options(images, split, confidence, category, problems=problems)
+    reading = read_options(images, split, confidence, category, problems=problems, gt=optional_path(gt))
     if form != "yolo":  # the splits of a YOLO folder are known after reading
         _check_free(target, source, overwrite)
     return _converted(source, target, _Options(form, reading, skeleton, part, overwrite))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from cairn.api.reading import read_options
 from cairn.api.settings import optional_path
 from cairn.arguments import checked
 from cairn.errors import CairnError, ImageError, OutputError
+from cairn.files import atomic_write
 from cairn.wording import counted
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Crops:
         folder: The folder.
         labels: The label files, one for each split.
         num_crops: Number of crops.
+        boxes: The boxes of `by="motion"` in the images, for `cairn detect --boxes`; None of other crops.
         skipped: A line for each image that could not be read and was skipped.
     """
 
@@ -46,6 +49,7 @@ class Crops:
     labels: tuple[Path, ...]
     num_crops: int
     skipped: tuple[str, ...] = ()
+    boxes: Path | None = None
 
     def __repr__(self) -> str:
         return f"Crops({self.folder}: {counted(self.num_crops, 'crop')})"
@@ -67,20 +71,21 @@ def crop(
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Crops:
-    """Writes a square crop of each labeled instance, and its labels as COCO.
+    """Writes a square crop of each labeled instance, and its labels as COCO; or of what moves in front of a camera.
 
     Writes OUT/images/ and OUT/labels.json; for labels with splits train.json, val.json and test.json instead, which
-    together are read as OUT.
+    together are read as OUT. Crops by motion also write OUT/boxes.json, for `cairn detect --boxes`.
 
     Example:
         crops = cairn.crop("list_landmarks_celeba.txt", "faces/", by="boxes", size=128)
         cairn.discover("faces/labels.json")
 
     Args:
-        labels: Labels in any format that Cairn reads.
+        labels: Labels in any format that Cairn reads; by motion also a folder of images.
         out: Folder to write into.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
-        by: What a crop is around: the "boxes" of the labels, or their "landmarks".
+        by: What a crop is around: the "boxes" of the labels, their "landmarks", or the "motion" in frames of a static
+            camera, which needs no labels.
         margin: Side of a crop over the longer side of that box.
         size: Side of the crops in pixels.
         split: Split of the labels to crop: train, val or test. Default: all.
@@ -98,12 +103,13 @@ def crop(
         OutputError: The folder holds files already, or cannot be written to.
     """
     from cairn.datasets.crops import check_crop, crops_of
+    from cairn.datasets.frames import is_folder_of_images, listed_frames
     from cairn.datasets.problems import Problems
     from cairn.datasets.reading import read_labels
     from cairn.files import ensure_writable_folder
     from cairn.inference.boxes import MIN_CROP
 
-    check_crop(by, margin)
+    crop_by = check_crop(by, margin)
     if not MIN_CROP <= size <= MAX_SIZE:
         raise CairnError(f"the size of crops must be from {MIN_CROP} to {MAX_SIZE} pixels, got {size}")
     folder = Path(out)
@@ -111,9 +117,10 @@ def crop(
         raise OutputError(f"{folder} exists and is not empty: give another folder")
     problems = Problems(skip_bad)
     options = read_options(images, split, confidence, category, exclude=optional_path(exclude), problems=problems)
-    read = read_labels(Path(labels), options)
+    unlabeled = is_folder_of_images(Path(labels)) and by == "motion"
+    read = listed_frames(Path(labels), options) if unlabeled else read_labels(Path(labels), options)
     notes = Problems()
-    crops = crops_of(read, "landmarks" if by == "landmarks" else "boxes", margin, notes)
+    crops = crops_of(read, crop_by, margin, notes)
     for note in notes.notes:
         log.warning("%s: %s", labels, note)
     with output_folder(folder, ensure_writable_folder):
@@ -124,8 +131,9 @@ def crop(
             if report:
                 report(len(entries))
         _warn_of_points_outside(entries, size, str(labels))
-        files = _write_labels(replace(read, images=tuple(entries)), folder)
-    return Crops(folder, files, len(entries), tuple(problems.skipped))
+        files = () if unlabeled else _write_labels(replace(read, images=tuple(entries)), folder)
+        boxes = _write_boxes(crops, folder) if by == "motion" else None
+    return Crops(folder, files, len(entries), tuple(problems.skipped), boxes)
 
 
 def _written(
@@ -196,6 +204,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _warn_of_points_outside(entries: Sequence[LabeledImage], size: int, source: str) -> None:
     import numpy as np
 
+    if not entries:
+        return
     points = np.concatenate([entry.annotation.keypoints[entry.annotation.visibility > 0] for entry in entries])
     outside = int((~((points >= -0.5) & (points <= size - 0.5)).all(axis=1)).sum())
     if outside:
@@ -218,3 +228,16 @@ def _write_labels(labels: Labels, folder: Path) -> tuple[Path, ...]:
             files.append(folder / f"{split}.json")
             write_coco(replace(labels, images=own), files[-1])
     return tuple(files)
+
+
+def _write_boxes(crops: Sequence[Crop], folder: Path) -> Path:
+    """Writes the boxes by the names of the images below the folder that all share."""
+    shared = os.path.commonpath({str(crop.image.path.parent.absolute()) for crop in crops})
+    named = {
+        crop.image.path.absolute().relative_to(shared).as_posix(): [[round(float(value), 2) for value in crop.box]]
+        for crop in crops
+    }
+    target = folder / "boxes.json"
+    with atomic_write(target) as partial:
+        partial.write_text(json.dumps(named), encoding="utf-8")
+    return target

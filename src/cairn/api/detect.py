@@ -59,16 +59,16 @@ def detect(
 
     Args:
         sources: Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png), webcam numbers, or
-            addresses (rtsp://, rtmp://, http://).
+            addresses (rtsp://, rtmp://, http://); or MPII's annotations (.mat), for its test images.
         model: Bundled model, .onnx file, run folder, or a loaded predictor. None is "person", and "person-single"
             with `boxes`.
         boxes: Bounding boxes for a model of one instance per crop: a JSON file, (P, 4) x, y, width, height for one
-            image, or path -> (P, 4).
+            image, or path -> (P, 4); or "motion", what moves in each frame of a static camera.
         refine: Predict the keypoints of each instance again in a crop; see `cairn.load`.
         hands: Model of one hand.
         face: Model of one face.
         out: Output folder. None is the current one for one image or clip, else "cairn-results".
-        write: Formats: json, coco, openpose, csv, parquet, maps; comma-separated or a sequence. None is json.
+        write: Formats: json, coco, openpose, csv, parquet, maps, mpii; comma-separated or a sequence. None is json.
         draw: Whether to draw overlays. None draws one image or clip, and not several.
         draw_as: Format of drawn videos: mp4, webm or jpg.
         draw_threshold: Minimum keypoint confidence to draw; None is the model's own.

@@ -53,8 +53,8 @@ def discover(
         landmarks: Number of landmarks. Default: 10.
         images: Folder of the images that label files list.
         exclude: List of image names, or labels, whose images are excluded.
-        crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance; or
-            "none", the whole image. Default: none.
+        crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance;
+            "motion", what moves in frames of a static camera; or "none", the whole image. Default: none.
         crop_margin: Side of a crop over the longer side of its box. Default: 1.25.
         recipe: Recipe (.toml) that replaces the default values.
         out: Folder of the run. Default: runs/NAME.
@@ -139,7 +139,7 @@ def _plan(
         put(tables, key, value)
     checked = check_recipe(Recipe, tables)
     if "crop.margin" in values and checked.crop.by == "none":
-        raise RecipeError("--crop-margin needs --crop boxes or landmarks")
+        raise RecipeError("--crop-margin needs --crop boxes, landmarks or motion")
     if sources and not recipe:
         put(tables, "data.train", repeated(checked, PAIRS_PER_EPOCH))
         checked = check_recipe(Recipe, tables)

@@ -45,6 +45,7 @@ def evaluate(
     confidence: float | None = None,
     category: str | None = None,
     exclude: str | Path | None = None,
+    gt: str | Path | None = None,
     limit: int | None = None,
     size: int | None = None,
     net_resolution: str | None = None,
@@ -79,6 +80,8 @@ def evaluate(
             predictions. Default: 0.5.
         category: Category to measure, where the labels have several. Default: all with the same keypoints.
         exclude: List of image names, or other labels, whose images are excluded.
+        gt: Published ground truth of MPII's validation people (gt_valid.mat, mpii_gt_val.mat or
+            detections_our_format.mat): joints and head sizes for PCKh. Default: the one beside the labels.
         limit: Maximum number of images.
         size: Input size: longest side in pixels. Default: the model's.
         net_resolution: Input width and height, "WxH"; -1 for a side that follows from the image.
@@ -105,7 +108,9 @@ def evaluate(
     from cairn.evaluation.protocols import protocol_of
 
     source = _Source(
-        Path(labels), read_options(images, split, confidence, category, exclude=optional_path(exclude)), limit
+        Path(labels),
+        read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),
+        limit,
     )
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:

@@ -15,12 +15,17 @@ from cairn.results import WriterOptions
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionJob, Hooks
+    from cairn.api.mpii_test import MpiiTest
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.inference.stream import StreamBoxes, StreamOptions
     from cairn.media.folders import SkippedFiles
     from cairn.media.sources import Source
     from cairn.results.writer import LabelIds
+
+
+MOTION = "motion"
+"""Value of `boxes` for boxes of what moves, where no file has that name."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class ModelOptions:
     face: str | Path | None = None
     size: int | Resolution | None = None
     device: str = "auto"
+
+    @property
+    def by_motion(self) -> bool:
+        """Whether the boxes are those of what moves."""
+        return isinstance(self.boxes, str | Path) and str(self.boxes) == MOTION and not Path(MOTION).exists()
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,11 @@ def plan_detection(
 
     formats = output.formats
     skipped = SkippedFiles()
-    found, single = _find(names, skipped)
+    annotations = _mpii_annotations(formats, names, model)
+    predictor = _predictor(model, run, several=True) if annotations else None
+    test = _mpii_test(annotations, predictor, hooks) if annotations and predictor else None
+    found, single = _find(test.paths if test else names, skipped)
+    single = None if test else single
     draw = (single is not None and output.lines is None) if drawing.draw is None else drawing.draw
     folder = output.out or Path("." if single else RESULTS_FOLDER)
     if not (formats or draw or output.lines):
@@ -81,7 +95,7 @@ def plan_detection(
         hooks.notice(f"PyAV is not installed (pip install 'cairn-pose[video]'): {limits}")
 
     images = [source.name.path for source in found if not source.is_clip]
-    predictor = _predictor(model, run, several=len(images) < len(found) or len(found) > 1)
+    predictor = predictor or _predictor(model, run, several=len(images) < len(found) or len(found) > 1)
     if output.maps and not predictor.has_maps:
         raise CairnError(
             f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops"
@@ -96,6 +110,7 @@ def plan_detection(
         empty=output.empty,
         label_ids=_label_ids(output, found, predictor, hooks),
         notice=hooks.notice,
+        mpii=test,
     )
     writers = make_writers(output, values, predictor.spec)
     drawings = Drawings(folder, drawing.format, run.threads) if draw else None
@@ -107,7 +122,7 @@ def plan_detection(
     job = DetectionJob(
         sources=found,
         predictor=predictor,
-        stream=_stream_options(run, output, _boxes(model, predictor, images)),
+        stream=_stream_options(run, output, _boxes(model, predictor, found, test)),
         writers=writers,
         drawings=drawings,
         draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
@@ -157,8 +172,11 @@ def _check_run(run: RunOptions, model: ModelOptions, found: Sequence[Source]) ->
             f"track is for videos, webcams and numbered images (frame_%05d.png): {image.name.text} is one image"
         )
     clip = next((source for source in found if source.is_clip), None)
-    if model.boxes is not None and clip:
-        raise CairnError(f"boxes are for images: {clip.name.text} has frames")
+    if model.boxes is not None and clip and not model.by_motion:
+        raise CairnError(f"boxes are for images: {clip.name.text} has frames; --boxes motion finds what moves in them")
+    live = next((source for source in found if source.is_live), None)
+    if model.by_motion and live:
+        raise CairnError(f"boxes of motion need all frames before the first: {live.name.text} is live, record it first")
     if run.reconnect < 0:
         raise CairnError(f"reconnect must be 0, for never, or more, got {run.reconnect}")
     if run.reconnect and not any(source.is_live for source in found):
@@ -193,8 +211,33 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     )
 
 
-def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) -> StreamBoxes:
-    """Returns boxes by the path of each image."""
+def _mpii_annotations(formats: Sequence[str], names: Sequence[Any], model: ModelOptions) -> Path | None:
+    """Returns MPII's annotations, where they are the source."""
+    if "mpii" not in formats and not any(str(name).lower().endswith(".mat") for name in names):
+        return None
+    from cairn.api.mpii_test import check_mpii
+
+    annotations = check_mpii(formats, names)
+    if annotations is not None and model.boxes is not None:
+        raise CairnError(f"{annotations} has the boxes of its people: omit boxes")
+    return annotations
+
+
+def _mpii_test(annotations: Path, predictor: Predictor, hooks: Hooks) -> MpiiTest:
+    """Returns MPII's test images: of the single-person benchmark for a model of crops, otherwise of several people."""
+    from cairn.api.mpii_test import missing_joints, read_mpii_test
+
+    if predictor.spec.task == "single_instance":
+        raise CairnError(f"MPII's images show several people, and {predictor.name} detects one instance per image")
+    if missing := missing_joints(predictor.skeleton):
+        hooks.notice(f"{predictor.name} does not predict {', '.join(missing)}: the benchmark counts them as wrong")
+    return read_mpii_test(annotations, multi=predictor.spec.task == "multi_instance")
+
+
+def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source], test: MpiiTest | None) -> StreamBoxes:
+    """Returns boxes by the path of each image, by motion, or those of MPII's test people."""
+    if test is not None:
+        return None if test.multi else test.boxes
     from cairn.datasets.formats.boxes import read_boxes
 
     boxes = model.boxes
@@ -204,6 +247,11 @@ def _boxes(model: ModelOptions, predictor: Predictor, images: Sequence[Path]) ->
         raise CairnError(
             f"boxes are for models of one instance per crop; {predictor.name} detects all instances of an image"
         )
+    if model.by_motion:
+        from cairn.api.motion import MotionBoxes
+
+        return MotionBoxes(found)
+    images = [source.name.path for source in found if not source.is_clip]
     if isinstance(boxes, str | PathLike):
         return dict(zip(images, read_boxes(Path(boxes)).of(list(images)), strict=True))
     if isinstance(boxes, Mapping):

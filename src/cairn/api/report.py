@@ -46,7 +46,10 @@ class Report:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The main metrics by name, in percent: OKS AP and AR, PCK, AUC, NME and class accuracy, where defined."""
+        """The main metrics by name, in percent, where defined.
+
+        They are OKS AP and AR, PCK, AUC, NME, class accuracy and the AUC of visibility.
+        """
         from cairn.evaluation.metrics.summary import name_of
 
         evaluation = self.evaluation
@@ -57,6 +60,8 @@ class Report:
         metrics |= {"AUC": float(evaluation.pck.area), "NME": float(evaluation.error.value)}
         if evaluation.classes:
             metrics["class accuracy"] = evaluation.class_accuracy
+        if evaluation.visibility is not None:
+            metrics["visibility AUC"] = evaluation.visibility.auc
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     @property

@@ -110,7 +110,8 @@ def teach(
         val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
         exclude: List of image names, or other labels, whose images in `labels` are excluded.
-        crop: What each image is cropped to: "boxes" or "landmarks" of the labels, or "none". Default: as the run.
+        crop: What each image is cropped to: "boxes" or "landmarks" of the labels, "motion", or "none". Default: as the
+            run.
         crop_margin: Side of a crop over the longer side of its box. Default: as the run.
         skeleton: Keypoints to detect: name of a skeleton, or a .toml file. Default: those labeled.
         ridge: Whether to use ridge regression toward nearby landmarks instead of the paper's least squares.
@@ -197,7 +198,7 @@ def _with_crop(recipe: Any, by: str | None, margin: float | None) -> Any:
     tables = recipe.model_dump(mode="json")
     changed = check_recipe(Recipe, tables | {"crop": tables["crop"] | values})
     if margin is not None and changed.crop.by == "none":
-        raise RecipeError("--crop-margin needs --crop boxes or landmarks: the run has whole images")
+        raise RecipeError("--crop-margin needs --crop boxes, landmarks or motion: the run has whole images")
     return changed
 
 

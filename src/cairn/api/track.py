@@ -206,6 +206,8 @@ def _ids(poses: Poses) -> list[int | None]:
 
 
 def _poses_as_dicts(poses: Poses) -> list[dict[str, Any]]:
+    from cairn.structures.conversions import VISIBILITY, named_visibility
+
     arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
     return [
         {
@@ -216,6 +218,7 @@ def _poses_as_dicts(poses: Poses) -> list[dict[str, Any]]:
                 joint: [round(x, 2), round(y, 2), round(c, 4)] if c > 0 else None
                 for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True)
             },
+            **({} if pose.visibility is None else {VISIBILITY: named_visibility(pose)}),
         }
         for pose, number, score, points, confidence in zip(poses, _ids(poses), *arrays, strict=True)
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.cli.label_options import Category, Confidence, SplitName
+from cairn.cli.label_options import Category, Confidence, Gt, SplitName
 
 if TYPE_CHECKING:
     from cairn.api.convert import Conversion
@@ -41,7 +41,7 @@ def convert(
             metavar="SOURCE",
             help="Labels: COCO (CVAT, Label Studio, coco-annotator), YOLO-pose, SLEAP, DeepLabCut, LabelMe, VIA, "
             "CVAT's XML, Label Studio's JSON, OpenPose, AlphaPose, 300-W, CelebA, MTFL, AFLW, .cat, MPII, LSP, FLIC, "
-            "Cairn's tables; or mmpose's dataset_info, where TARGET is a .toml.",
+            "pose-hg-train's .h5, Cairn's tables; or mmpose's dataset_info, where TARGET is a .toml.",
         ),
     ],
     target: Annotated[
@@ -73,6 +73,7 @@ def convert(
     ] = None,
     confidence: Confidence = None,
     category: Category = None,
+    gt: Gt = None,
     part: Annotated[
         SplitName | None,
         typer.Option(
@@ -105,6 +106,7 @@ def convert(
         split=split.value if split else None,
         confidence=confidence,
         category=category,
+        gt=gt,
         part=part.value if part else None,
         overwrite=overwrite,
     )

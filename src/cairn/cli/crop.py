@@ -19,16 +19,19 @@ class By(StrEnum):
 
     BOXES = "boxes"
     LANDMARKS = "landmarks"
+    MOTION = "motion"
 
 
 def crop(
-    labels: Annotated[Path, typer.Argument(help="Labels in any format that Cairn reads.")],
+    labels: Annotated[Path, typer.Argument(help="Labels in any format that Cairn reads; by motion also a folder.")],
     out: Annotated[Path, typer.Argument(help="Folder for images/ and labels.json, or a file for each split.")],
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
     ] = None,
-    by: Annotated[By, typer.Option(help="What a crop is around.")] = By.BOXES,
+    by: Annotated[
+        By, typer.Option(help="What a crop is around: boxes or landmarks of the labels, or what moves.")
+    ] = By.BOXES,
     margin: Annotated[float, typer.Option(help="Side of a crop over the longer side of its box.")] = 1.25,
     size: Annotated[int, typer.Option(help="Side of the crops in pixels.")] = 256,
     split: Annotated[
@@ -43,9 +46,12 @@ def crop(
 ) -> None:
     """Crop each labeled instance to a square image, with its labels.
 
-    Writes COCO labels of the crops, one file for each split.
+    Writes COCO labels of the crops, one file for each split. With --by motion, crops what moves in frames of a static
+    camera, which need no labels, and writes boxes.json for cairn detect --boxes.
 
     cairn crop list_landmarks_celeba.txt faces/ --size 128
+
+    cairn crop frames/ mice/ --by motion
     """
     from cairn.api.crop import crop as run
     from cairn.cli.logs import API, show_log
@@ -72,4 +78,5 @@ def crop(
         print(f"skipped: {counted(len(crops.skipped), 'record')} that cannot be used", file=sys.stderr)
         for line in crops.skipped[:MAX_LISTED]:
             print(f"  {line}", file=sys.stderr)
-    print(f"{counted(crops.num_crops, 'crop')} -> {', '.join(map(str, crops.labels))}")
+    written = [*crops.labels, *([crops.boxes] if crops.boxes else [])]
+    print(f"{counted(crops.num_crops, 'crop')} -> {', '.join(map(str, written))}")

@@ -20,7 +20,7 @@ def detect(
         list[str],
         typer.Argument(
             help="Images, videos, folders, quoted globs, lists (.txt), numbered images (frame_%05d.png), webcam "
-            "numbers, or addresses (rtsp://, rtmp://, http://).",
+            "numbers, or addresses (rtsp://, rtmp://, http://); or MPII's annotations (.mat), for its test images.",
             show_default=False,
         ),
     ],
@@ -34,7 +34,8 @@ def detect(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            help='JSON file of bounding boxes, one instance each: {"photo.jpg": [[x, y, width, height]]}.',
+            help='JSON file of bounding boxes, one instance each: {"photo.jpg": [[x, y, width, height]]}; or the word '
+            "motion: what moves in each frame of a static camera.",
             show_default=False,
         ),
     ] = None,

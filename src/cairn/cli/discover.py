@@ -23,7 +23,8 @@ def discover(
     crop: Annotated[
         CropChoice | None,
         typer.Option(
-            help="Crop to the boxes or the landmarks of labels: one view of each instance. [none]",
+            help="Crop to the boxes or the landmarks of labels, one view of each instance; or to what moves in frames "
+            "of a static camera. [none]",
             show_default=False,
         ),
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cairn.cli.label_options import Category, Confidence, Exclude, SplitName
+from cairn.cli.label_options import Category, Confidence, Exclude, Gt, SplitName
 from cairn.errors import CairnError
 
 
@@ -52,6 +52,7 @@ def evaluate(
     confidence: Confidence = None,
     category: Category = None,
     exclude: Exclude = None,
+    gt: Gt = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default=False)] = None,
     size: Annotated[
         int | None,
@@ -111,6 +112,7 @@ def evaluate(
             confidence=confidence,
             category=category,
             exclude=exclude,
+            gt=gt,
             limit=limit,
             size=size,
             net_resolution=net_resolution,

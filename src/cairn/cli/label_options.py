@@ -14,6 +14,7 @@ class CropChoice(StrEnum):
 
     BOXES = "boxes"
     LANDMARKS = "landmarks"
+    MOTION = "motion"
     NONE = "none"
 
 
@@ -50,3 +51,14 @@ Exclude = Annotated[
     typer.Option(metavar="LIST", help="Images to exclude: a text file of image names, or labels.", show_default=False),
 ]
 """`--exclude`."""
+
+Gt = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Published ground truth of MPII's validation people, for PCKh: gt_valid.mat, mpii_gt_val.mat or "
+        "detections_our_format.mat. [the one beside the labels]",
+        show_default=False,
+    ),
+]
+"""`--gt`."""

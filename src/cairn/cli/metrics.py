@@ -52,7 +52,15 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _print_definitions(target: Console, evaluation: Evaluation) -> None:
-    from cairn.evaluation.metrics.summary import NME, definition_of, definition_of_classes, definition_of_nme, name_of
+    from cairn.evaluation.metrics.summary import (
+        NME,
+        VISIBILITY_AUC,
+        definition_of,
+        definition_of_classes,
+        definition_of_nme,
+        definition_of_visibility,
+        name_of,
+    )
 
     print_line(target, f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}")
     print_line(target, f"{NME}: {definition_of_nme(evaluation.error)}")
@@ -60,3 +68,5 @@ def _print_definitions(target: Console, evaluation: Evaluation) -> None:
         print_line(target, "OKS with the sigmas of the table, at most 20 detections per image")
     if classes := definition_of_classes(evaluation):
         print_line(target, f"classes: {classes}")
+    if evaluation.visibility is not None:
+        print_line(target, f"{VISIBILITY_AUC}: {definition_of_visibility(evaluation.visibility)}")

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.labels import LabeledImage, Labels
+from cairn.datasets.motion import with_motion_boxes
 from cairn.datasets.problems import Problems
 from cairn.errors import CairnError, LabelError
 from cairn.inference.boxes import MIN_CROP, overlapping
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine
 
-CropBy = Literal["boxes", "landmarks"]
-"""What a crop is around: the bounding box of the labels, or that of the labeled keypoints."""
+CropBy = Literal["boxes", "landmarks", "motion"]
+"""What a crop is around: the bounding box of the labels, that of the labeled keypoints, or what moves in the image."""
 
 MARGIN = 1.25
 """Default side of a crop over the longer side of its box, as of `InputSpec.margin`."""
@@ -38,12 +39,14 @@ class Crop:
     box: NDArray[np.float64]
 
 
-def check_crop(by: str, margin: float) -> None:
-    """Raises CairnError for a value that does not exist."""
-    if by not in get_args(CropBy):
-        raise CairnError(f"crops are by {' or '.join(get_args(CropBy))}, got {by!r}")
+def check_crop(by: str, margin: float) -> CropBy:
+    """Returns what crops are by. Raises CairnError for a value that does not exist."""
+    known: CropBy | None = next((each for each in get_args(CropBy) if each == by), None)
+    if known is None:
+        raise CairnError(f"crops are by {', '.join(get_args(CropBy)[:-1])} or {get_args(CropBy)[-1]}, got {by!r}")
     if not 0 < margin < float("inf"):
         raise CairnError(f"the margin of crops must be positive, got {margin:g}")
+    return known
 
 
 def crops_of(labels: Labels, by: CropBy, margin: float, problems: Problems) -> list[Crop]:
@@ -59,16 +62,18 @@ def crops_of(labels: Labels, by: CropBy, margin: float, problems: Problems) -> l
         LabelError: There is none.
     """
     crops = []
+    if by == "motion":
+        labels = with_motion_boxes(labels, problems)
     for image in labels:
         rows = image.annotation
-        boxes = rows.boxes if by == "boxes" else bounding_boxes(rows)
+        boxes = bounding_boxes(rows) if by == "landmarks" else rows.boxes
         sides = margin * boxes.max(axis=1, initial=0, where=np.array([False, False, True, True]))
         usable = np.isfinite(boxes).all(axis=1) & (sides >= MIN_CROP) & overlapping(boxes, image.size)
         for i in np.flatnonzero(~rows.crowd).tolist():
             if usable[i]:
                 crops.append(Crop(image, i, boxes[i].astype(np.float64)))
             else:
-                what = "bounding box" if by == "boxes" else "extent of its keypoints"
+                what = "extent of its keypoints" if by == "landmarks" else "bounding box"
                 problems.note(
                     f"instances are not cropped, because the {what} is outside the image or gives a crop below "
                     f"{MIN_CROP} pixels",

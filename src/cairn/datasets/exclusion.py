@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from cairn.datasets.formats.format import exists, first_bytes, read_text
+from cairn.datasets.containers.text_file import exists, first_bytes, read_text
 from cairn.datasets.formats.point_rows import NAME
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import Labels

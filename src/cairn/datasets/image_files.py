@@ -33,8 +33,9 @@ def image_folders(source: Path, images: Path | None) -> tuple[Path, ...]:
     Args:
         source: The label file.
         images: The folder of the images; no other folder is searched. None searches `images/` beside the file. For
-            a file `annotations/NAME_SPLIT.json`, the layout of COCO and CVAT, it also searches `../images/SPLIT`,
-            `../images` and `../SPLIT`. If none of these exists, it is the folder of the file.
+            a file `annotations/NAME_SPLIT.json`, the layout of COCO and CVAT, or `annot/SPLIT.h5` of ports of MPII, it
+            also searches `../images/SPLIT`, `../images` and `../SPLIT`, with any word of the name:
+            `NAME_SPLIT_foot_v1.json`. If none of these exists, it is the folder of the file.
 
     Raises:
         LabelError: The given folder does not exist.
@@ -44,9 +45,9 @@ def image_folders(source: Path, images: Path | None) -> tuple[Path, ...]:
             raise LabelError(f"{source}: no folder of images at {images}")
         return (images,)
     candidates = [source.parent / "images"]
-    if source.parent.name == "annotations":
-        root, split = source.parent.parent, source.stem.rsplit("_", 1)[-1]
-        candidates += [root / "images" / split, root / "images", root / split]
+    if source.parent.name in ("annotations", "annot"):
+        root, words = source.parent.parent, source.stem.split("_")[::-1]
+        candidates += [root / "images" / word for word in words] + [root / "images"] + [root / word for word in words]
     return tuple(folder for folder in candidates if folder.is_dir()) or (source.parent,)
 
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cairn.datasets.containers.matlab import variable_names
+from cairn.datasets.containers.text_file import UTF16, first_bytes
+from cairn.datasets.containers.yaml_file import yaml_in
 from cairn.datasets.exclusion import Exclusion, listed_names
 from cairn.datasets.formats import FORMATS, Format, ReadOptions
-from cairn.datasets.formats.format import UTF16, first_bytes
-from cairn.datasets.formats.matlab import variable_names
-from cairn.datasets.formats.yaml_file import yaml_in
+from cairn.datasets.formats.mpii.ground_truth import read_ground_truth, with_ground_truth
 from cairn.datasets.formats.yolo import missing_yaml
 from cairn.datasets.garbage import no_garbage_collection
 from cairn.datasets.image_files import SUFFIXES
@@ -52,6 +53,8 @@ def read_labels(
         raise LabelError(f"{path}: labels in {source.name} format have {splits}, got split {options.split}")
     with no_garbage_collection():
         labels = source.read(path, options)
+    if options.gt is not None:
+        labels = with_ground_truth(labels, read_ground_truth(options.gt), path)
     if options.exclude is not None:
         labels = _without_excluded(labels, path, options)
     if options.category is not None and not source.selects_category:

@@ -11,14 +11,19 @@ from cairn.datasets.labels import SPLITS, Labels
 from cairn.errors import LabelError
 
 
-def is_label_folder(path: Path) -> bool:
-    """Returns whether a folder is in a format of labels with splits (YOLO), and not just one of images.
+def is_label_folder(path: Path, with_splits: bool = True) -> bool:
+    """Returns whether a folder is in a format of labels, and not just one of images.
+
+    Args:
+        path: The folder.
+        with_splits: Whether only formats with splits count (YOLO): others may lie in a folder of images (.cat, .pts).
 
     Raises:
         LabelError: It has a file of such a format that is damaged.
         MissingExtra: Detection needs a package that is not installed.
     """
-    return path.is_dir() and any(known.sniff(path) for known in FORMATS if known.splits and "" in known.suffixes)
+    kinds = [known for known in FORMATS if known.splits and "" in known.suffixes] if with_splits else FORMATS
+    return path.is_dir() and any(known.sniff(path) for known in kinds)
 
 
 def split_counts(labels: Labels) -> str:

@@ -13,6 +13,7 @@ from cairn.evaluation.keypoint_metrics import MeanError, Pck, measure_error, mea
 from cairn.evaluation.metrics.mpii import JointPrecision, joint_precision
 from cairn.evaluation.metrics.oks import library, oks_metrics
 from cairn.evaluation.metrics.pck import Mean
+from cairn.evaluation.metrics.visibility import VisibilityResult, measure_visibility
 from cairn.evaluation.pairing import Pairs, pair_instances
 from cairn.evaluation.prediction import Predict, Progress, annotated_instances
 from cairn.evaluation.protocols import Protocol, default_protocol
@@ -41,6 +42,7 @@ class Evaluation:
         class_accuracy: Percentage of detected instances with the right class, matched regardless of class; NaN without
             classes.
         class_note: Why classes are ignored, or which of them the model lacks; empty where there is nothing to say.
+        visibility: How well visible and occluded keypoints are separated; None where the model does not predict it.
     """
 
     labels: Labels
@@ -56,6 +58,7 @@ class Evaluation:
     classes: tuple[ClassResult, ...] = ()
     class_accuracy: float = float("nan")
     class_note: str = ""
+    visibility: VisibilityResult | None = None
 
 
 def evaluate(
@@ -145,4 +148,5 @@ def measure(
         classes=tuple(by_class(labels, predictions, pairs, result, oks)),
         class_accuracy=class_accuracy(labels, predictions, task),
         class_note=aligned.note,
+        visibility=measure_visibility(labels, predictions, task),
     )

@@ -44,6 +44,9 @@ RENAMED = {
 CLASSES = "classes"
 """Name of the output for the classes: maps (B, C, h, w) of a whole image, or logits (B, C) of a crop."""
 
+VISIBILITY = "visibility"
+"""Name of the output (B, K, h, w) with the probability, at a keypoint, that it is visible and not occluded."""
+
 TASK_OF_FIT = {"letterbox": "multi_instance", "whole": "single_instance", "crop": "crop"}
 """`input.fit` of format 1 -> `task` of format 2."""
 

@@ -35,8 +35,8 @@ from cairn.wording import counted
 OnError: TypeAlias = Literal["warn", "raise", "yield"]
 """What happens with a frame that cannot be read."""
 
-StreamBoxes: TypeAlias = ArrayLike | Mapping[Any, ArrayLike] | None
-"""Boxes (P, 4) for every image, or path -> (P, 4)."""
+StreamBoxes: TypeAlias = ArrayLike | Mapping[Any, ArrayLike] | Callable[[SourceFrame], ArrayLike] | None
+"""Boxes (P, 4) for every image, path -> (P, 4), or a function from the frame to (P, 4)."""
 
 MAX_PARALLEL = 4
 """Maximum number of images that the network runs on at the same time: each needs the memory of its layers."""
@@ -275,7 +275,7 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         if frame.image is None or work.error is not None:
             return work
         try:
-            work.raw = predictor.infer(frame.image, _boxes_of(frame.name, options.boxes))
+            work.raw = predictor.infer(frame.image, _boxes_of(frame, options.boxes))
         except (ImageError, LabelError) as error:  # with the name of the image
             work.error = type(error)(f"{frame.name.text}: {error}")
         return work
@@ -312,10 +312,16 @@ def _parallel(network_threads: int, threads: int) -> int:
     return max(1, min(MAX_PARALLEL, (threads or machine.available_cores()) // network_threads))
 
 
-def _boxes_of(name: ImageName, boxes: StreamBoxes) -> ArrayLike | None:
+def _boxes_of(frame: SourceFrame, boxes: StreamBoxes) -> ArrayLike | None:
+    if callable(boxes):
+        return boxes(frame)
     if not isinstance(boxes, Mapping):
         return boxes
+    path = frame.name.path
+    if path in boxes:
+        own: ArrayLike = boxes[path]
+        return own
     for key, own in boxes.items():
-        if isinstance(key, str | PathLike) and Path(key) == name.path:
+        if isinstance(key, str | PathLike) and Path(key) == path:
             return own
-    raise LabelError(f"no boxes are given for {name.path}")
+    raise LabelError(f"no boxes are given for {path}")

@@ -17,7 +17,7 @@ from cairn.inference.boxes import MIN_CROP, overlapping
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.structures.geometry import Affine
-from cairn.structures.poses import Poses
+from cairn.structures.poses import Poses, joined_visibility
 from cairn.structures.skeleton import Skeleton, joined
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class WholeBodyPredictor(BasePredictor[Poses]):
             body.ids,
             classes=body.classes,
             class_names=body.class_names,
+            visibility=joined_visibility(parts, axis=1),
         )
 
     def decode_raw(self, raw: Poses) -> Poses:
@@ -184,7 +185,10 @@ def _in_crops(crops: Predictor, image: NDArray[np.uint8], boxes: NDArray[Any], m
     keypoints = np.full((len(boxes), len(skeleton), 2), np.nan, np.float32)
     confidence = np.zeros((len(boxes), len(skeleton)), np.float32)
     keypoints[rows], confidence[rows] = found.keypoints, found.confidence
-    return Poses(keypoints, confidence, np.zeros(len(boxes), np.float32), skeleton)
+    visibility = None if found.visibility is None else np.full(confidence.shape, np.nan, np.float32)
+    if visibility is not None:
+        visibility[rows] = found.visibility
+    return Poses(keypoints, confidence, np.zeros(len(boxes), np.float32), skeleton, visibility=visibility)
 
 
 def _squares(centers: NDArray[Any], sizes: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-RESULT_FOLDERS = ("cairn.openpose", "cairn.maps")
+RESULT_FOLDERS = ("cairn.openpose", "cairn.maps", "cairn.mpii")
 """Folders with results of an earlier run."""
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "icon\r")

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
+from cairn.ops.candidates import likely_pairs
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
+from cairn.ops.sectors import sectors_above
 
 Order = Literal["global", "limb"]
 """In which order connections are assembled, see `assemble`."""
@@ -24,6 +26,9 @@ Order = Literal["global", "limb"]
 NEAR = 1.0
 """Cells. Between nearer parts a PAF may have no cell at all, so they are connected without one. The release does so
 below √(W·H)/150 pixels (0.41 cells of its default input), but its PAFs extend beyond the joints."""
+
+MANY = 4000
+"""Number of pairs above which it is faster to find the likely ones first."""
 
 PART_WEIGHT = 0.1
 """A limb's priority is its own score plus this times the scores of its two parts, as in OpenPose's CUDA code. It
@@ -73,10 +78,16 @@ def connect(
         sample_share: See `line_integral`.
         near_score: Score of a pair nearer than `NEAR` without a score of its own.
     """
-    limb, start, end = _pairs(peaks.joints, limbs)
+    pafs = np.ascontiguousarray(pafs, dtype=np.float32)
+    sectors = None
+    if _number_of_pairs(peaks.joints, limbs) > MANY:
+        sectors = sectors_above(pafs, sample_threshold)
+        limb, start, end = likely_pairs(peaks.joints, peaks.positions, limbs, sectors, sample_share)
+    else:
+        limb, start, end = _pairs(peaks.joints, limbs)
     columns = np.ascontiguousarray(peaks.positions.T)
     a, b = columns.take(start, axis=1), columns.take(end, axis=1)  # (2, M): x and y apart are faster
-    scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share)
+    scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share, sectors)
     dx, dy = b - a
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
@@ -87,16 +98,13 @@ def connect(
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of the connections that each limb takes by priority, no peak twice."""
     contested = _contested_rows(connections)
-    taken: set[tuple[int, int, bool]] = set()
-    kept = []
     order = contested[np.argsort(-connections.priorities[contested], kind="stable")]
-    ordered = connections[order]
-    for i, limb, start, end in zip(
-        order.tolist(), ordered.limbs.tolist(), ordered.starts.tolist(), ordered.ends.tolist(), strict=True
-    ):
-        ends = (limb, start, False), (limb, end, True)
-        if taken.isdisjoint(ends):
-            taken.update(ends)
+    starts, ends, many = _ends_of_limbs(connections[order])
+    start_taken, end_taken = bytearray(many), bytearray(many)
+    kept = []
+    for i, start, end in zip(order.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        if not (start_taken[start] or end_taken[end]):
+            start_taken[start] = end_taken[end] = True
             kept.append(i)
     return _with_uncontested(connections, contested, kept)
 
@@ -181,6 +189,13 @@ def assemble(
     return np.array(person, dtype=np.intp), holding
 
 
+def _number_of_pairs(joints: NDArray[Any], limbs: Sequence[tuple[int, int]]) -> int:
+    """Returns how many pairs of peaks the limbs could connect."""
+    pairs = np.asarray(limbs, dtype=np.intp).reshape(-1, 2)
+    counts = np.bincount(joints, minlength=int(pairs.max(initial=-1)) + 1)
+    return int(counts[pairs].prod(axis=1).sum())
+
+
 def _pairs(
     joints: NDArray[Any], limbs: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
@@ -198,9 +213,15 @@ def _pairs(
 
 def _contested_rows(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of connections that share a peak with another one of the same limb: usually few."""
-    many = int(max(connections.starts.max(initial=0), connections.ends.max(initial=0))) + 1
-    starts, ends = (connections.limbs * many + peaks for peaks in (connections.starts, connections.ends))
+    starts, ends, _ = _ends_of_limbs(connections)
     return np.flatnonzero((np.bincount(starts)[starts] > 1) | (np.bincount(ends)[ends] > 1))
+
+
+def _ends_of_limbs(connections: Connections) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Returns a number of each limb's start and of its end, each (C,), and a bound of these numbers."""
+    limbs, starts, ends = connections.limbs, connections.starts, connections.ends
+    many = int(max(starts.max(initial=0), ends.max(initial=0))) + 1
+    return limbs * many + starts, limbs * many + ends, many * (int(limbs.max(initial=-1)) + 1)
 
 
 def _with_uncontested(connections: Connections, contested: NDArray[np.intp], kept: list[int]) -> NDArray[np.intp]:

@@ -47,7 +47,7 @@ class Peaks:
 def render_gaussians(keypoints: NDArray[Any], size: Size, sigma: float) -> NDArray[np.float32]:
     """Renders target heatmaps: exp(-d²/2σ²) at every cell, the maximum over instances, 0 below `GAUSSIAN_CUT`.
 
-    OpenPose's paper (TPAMI section 3.2) writes exp(-d²/σ²): its σ is √2 times this one, which is that of the
+    OpenPose's paper (TPAMI equation 7) writes exp(-d²/σ²): its σ is √2 times this one, which is that of the
     released code (7 pixels at stride 8: 0.875 cells).
 
     Args:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.ops.sectors import sector_of
 from cairn.structures.geometry import Size
 
 SAMPLES = (5, 25)
@@ -21,13 +21,13 @@ SAMPLES = (5, 25)
 END_INSET = 0.25
 """Cells between a joint and the first sample of its limb. Two cells of a PAF meet at half a cell."""
 
-PROBES = (0.5, 0.25, 0.75)
-"""Which samples of a line are tested first, as fractions of its length."""
+PROBES = ((0.125, 0.375, 0.625, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
+"""Which samples of lines are tested first, and which then, as fractions of the length."""
 
-MANY = 2000
-"""Number of pairs above which it is faster to test first where a PAF is non-zero at all."""
+FEW, FEW_BY_TABLE = 300, 1500
+"""Numbers of lines below which it is faster to test all samples at once: by their values, and by the table."""
 
-BLOCK = 1 << 14
+BLOCK = 1 << 13
 """Pairs scored at a time, so that their arrays stay in the cache and memory is bounded."""
 
 
@@ -82,6 +82,7 @@ def line_integral(
     ends: NDArray[Any],
     sample_threshold: float = -math.inf,
     sample_share: float = 0.0,
+    sectors: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.float32]:
     """Returns the score of M candidate limbs: the line integral of the PAF (TPAMI equation 11), at most 1.
 
@@ -99,6 +100,7 @@ def line_integral(
         ends: (M, 2) second end, in cells.
         sample_threshold: Minimum PAF · direction of a sample.
         sample_share: Fraction of the samples that must exceed the threshold.
+        sectors: Result of `sectors_above` for this threshold, where it is there already. The scores are the same.
 
     Returns:
         (M,).
@@ -106,11 +108,10 @@ def line_integral(
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     scores = np.zeros(len(limb), dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
-        strong = _strong(pafs, sample_threshold) if len(limb) > MANY else None
         for first in range(0, len(limb), BLOCK):
             rows = slice(first, first + BLOCK)
             lines = _lines(starts[rows].T, ends[rows].T, pafs.shape[1:])
-            scores[rows] = _flows(pafs, strong, limb[rows], lines, sample_threshold, sample_share)
+            scores[rows] = _flows(pafs, sectors, limb[rows], lines, sample_threshold, sample_share)
     return scores
 
 
@@ -130,84 +131,110 @@ def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.flo
 
 def _flows(
     pafs: NDArray[np.float32],
-    strong: NDArray[np.bool_] | None,
+    sectors: NDArray[np.uint8] | None,
     limb: NDArray[Any],
     lines: NDArray[np.float32],
     sample_threshold: float,
     sample_share: float,
 ) -> NDArray[np.float32]:
-    """Returns `line_integral` of lines (7, M); `strong` is the result of `_strong`."""
+    """Returns `line_integral` of lines (7, M)."""
     scores = np.zeros(len(limb), dtype=np.float32)
     pairs = np.arange(len(limb))
 
-    def weak(table: NDArray[np.bool_], place: NDArray[np.float32]) -> NDArray[np.bool_]:
-        column, row, *_ = _corner(lines, place, pafs.shape[1:])
-        below: NDArray[np.bool_] = ~table.take((row * pafs.shape[2] + column).astype(np.intp) + limb * table[0].size)
-        return below
-
-    def slow(place: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return ~(_sample(pafs, limb, lines, place) > sample_threshold)
-
-    # Most candidates are wrong, and a few samples reject them: first those where the PAF is too short for the
-    # threshold, then by PAF · direction.
-    for missed in (slow,) if strong is None else (partial(weak, strong), slow):
+    def keep(hits: NDArray[np.bool_]) -> None:
+        nonlocal lines, limb, pairs
         counts = lines[-1]
-        misses = sum(missed(np.floor(counts * probe)).astype(np.float32) for probe in PROBES)
+        misses = (~hits).view(np.uint8).sum(axis=0, dtype=np.uint8)
         likely = np.flatnonzero(counts - misses > sample_share * counts)
         lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
+
+    # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
+    for fractions in PROBES:
+        if len(pairs) > (FEW if sectors is None else FEW_BY_TABLE):
+            place = np.floor(lines[-1] * np.array(fractions, dtype=np.float32)[:, None])
+            if sectors is None:
+                keep(_sample(pafs, limb, lines, place) > sample_threshold)
+            else:
+                keep(_may_exceed(sectors, limb, lines, place))
+    if sectors is not None:
+        place = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
+        keep(_may_exceed(sectors, limb, lines, place) | (place >= lines[-1]))
     if not len(pairs):
         return scores
 
     counts = lines[-1]
     samples = counts.astype(np.intp)
     firsts = np.cumsum(samples) - samples
-    pair = np.repeat(np.arange(len(pairs)), samples)  # (samples,)
-    place = (np.arange(len(pair)) - firsts.take(pair)).astype(np.float32)
-    flow = _sample(pafs, limb.take(pair), lines.take(pair, axis=1), place)
+    place = np.arange(samples.sum(), dtype=np.float32)
+    place -= np.repeat(firsts.astype(np.float32), samples)
+    flow = _sample(pafs, np.repeat(limb, samples), np.repeat(lines, samples, axis=1), place)
     above = flow > sample_threshold
     hits = np.add.reduceat(above, firsts, dtype=np.float32)
-    sums = np.add.reduceat(np.where(above, flow, 0), firsts)
+    sums = np.add.reduceat(flow * above, firsts)
+    if not np.isfinite(sums).all():  # 0 times an infinite sample is not 0
+        sums = np.add.reduceat(np.where(above, flow, np.float32(0)), firsts)
     scores[pairs] = np.where(hits > sample_share * counts, sums / np.maximum(hits, 1), 0)
     return scores
 
 
-def _strong(pafs: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-    """Returns (L, h, w): whether a sample between a cell and its neighbors right and below can exceed the threshold."""
-    x, y = pafs[0::2], pafs[1::2]
-    strong: NDArray[np.bool_] = x * x + y * y > threshold * abs(threshold)
-    strong[:, :, :-1] |= strong[:, :, 1:]
-    strong[:, :-1] |= strong[:, 1:]
-    return strong
-
-
-def _corner(
-    lines: NDArray[np.float32], place: NDArray[np.float32], size: Size
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Returns column and row of the cell left of and above one sample of each line, and the offset from it."""
-    x, y = lines[0] + place * lines[2], lines[1] + place * lines[3]
-    column = np.floor(np.minimum(np.maximum(x, 0), max(size[1] - 2, 0)))  # rounding may have left the map
-    row = np.floor(np.minimum(np.maximum(y, 0), max(size[0] - 2, 0)))
-    return column, row, x - column, y - row
+def _may_exceed(
+    sectors: NDArray[np.uint8], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Returns whether samples of lines (S, M) may exceed the threshold; `place` (S, 1) or (S, M) is their index."""
+    _, height, width = sectors.shape
+    x, y, step_x, step_y, ux, uy, _ = lines
+    column, row = place * step_x, place * step_y
+    column += x
+    row += y
+    cells = row.astype(np.int32)
+    cells *= np.int32(width)
+    cells += column.astype(np.int32)
+    cells += (limb * (height * width)).astype(np.int32)
+    bits = sectors.ravel().take(cells, mode="wrap")  # a line may have fewer samples: the others are anywhere
+    bits &= sector_of(ux, uy, np.abs(ux) > np.abs(uy))
+    may: NDArray[np.bool_] = bits != 0
+    return may
 
 
 def _sample(
     pafs: NDArray[np.float32], limb: NDArray[Any], lines: NDArray[np.float32], place: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Returns PAF · direction at one sample of each line (S,), bilinear; `place` (S,) is the index of the sample."""
+    """Returns PAF · direction at samples of lines (S, M), bilinear; `place` is the index of each sample."""
     height, width = pafs.shape[1:]
-    column, row, fx, fy = _corner(lines, place, (height, width))
-    right, below, other = int(width > 1), width * int(height > 1), height * width
-    cell = (row * width + column).astype(np.intp) + limb * (2 * height * width)
-    flat, (ux, uy) = pafs.ravel(), lines[4:6]
+    x, y, step_x, step_y, ux, uy, _ = lines
+    fx, fy = place * step_x, place * step_y
+    fx += x
+    fy += y
+    # The cell left and above. Rounding may have left the map.
+    column = np.floor(np.minimum(np.maximum(fx, 0), np.float32(max(width - 2, 0))))
+    row = np.floor(np.minimum(np.maximum(fy, 0), np.float32(max(height - 2, 0))))
+    fx -= column
+    fy -= row
+    row *= width
+    row += column
+    cells = row.astype(np.intp)
+    cells += limb * (2 * height * width)
+    flat = pafs.ravel()
 
-    def flow(at: NDArray[np.intp]) -> NDArray[np.float32]:
-        product: NDArray[np.float32] = flat.take(at) * ux + flat.take(at + other) * uy
+    def flow(offset: int) -> NDArray[np.float32]:
+        product: NDArray[np.float32] = flat[offset:].take(cells)
+        product *= ux
+        other = flat[offset + height * width :].take(cells)
+        other *= uy
+        product += other
         return product
 
-    upper, lower = flow(cell), flow(cell + below)
-    upper += fx * (flow(cell + right) - upper)
-    lower += fx * (flow(cell + (below + right)) - lower)
-    return upper + fy * (lower - upper)
+    right, below = int(width > 1), width * int(height > 1)
+    upper, lower = flow(0), flow(below)
+    for left, offset in ((upper, right), (lower, below + right)):
+        slope = flow(offset)
+        slope -= left
+        slope *= fx
+        left += slope
+    lower -= upper
+    lower *= fy
+    upper += lower
+    return upper
 
 
 def _cells_near(

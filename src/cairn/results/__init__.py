@@ -95,6 +95,14 @@ def _maps(options: WriterOptions) -> Writer:
     return MapsWriter(options.folder)
 
 
+def _mpii(options: WriterOptions) -> Writer:
+    from cairn.results.mpii import MpiiWriter
+
+    if options.mpii is None:
+        raise CairnError("mpii is for MPII's test images: give its annotations (.mat) as the source")
+    return MpiiWriter(options.folder, options.mpii.images, options.mpii.multi)
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         entry.name: entry
@@ -105,6 +113,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("csv", "cairn.csv, NAME.cairn.csv for each clip", _csv),
             Format("parquet", "cairn.parquet, NAME.cairn.parquet for each clip", _parquet),
             Format("maps", "cairn.maps/NAME.npz for each image", _maps, needs_maps=True),
+            Format("mpii", "cairn.mpii/pred_keypoints_mpii.mat or pred_keypoints_mpii_multi.mat", _mpii),
         )
     }
 )

@@ -13,7 +13,8 @@
 Coordinates are pixels of the image with its EXIF orientation applied; integers are pixel centers. A keypoint that was
 not detected is null. A frame of a clip has "frame", its number from 0, and "seconds" after "image". With tracking, a
 person has the track "id" before "score"; it is null for a person without a track. A model with several classes has
-their names as "classes" after "skeleton", and each person the name of its "class" before "score".
+their names as "classes" after "skeleton", and each person the name of its "class" before "score". A model that predicts
+visibility adds to each person "visibility", name -> probability that the keypoint is not occluded, or null.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from cairn.files import atomic_write
 from cairn.media.names import ImageName
 from cairn.results.spanning import SpanningWriter
 from cairn.results.writer import Detections, Writer, rounding
+from cairn.structures.conversions import VISIBILITY, named_visibility
 
 FORMAT_VERSION = 1
 
@@ -99,10 +101,12 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
     ids = [{}] * len(poses) if poses.ids is None else [{"id": _id_or_none(number)} for number in poses.ids.tolist()]
     timed = {} if name.frame is None else {"frame": name.frame, "seconds": name.seconds}
     classes = [{} if pose.class_name is None else {"class": pose.class_name} for pose in poses]
+    visible = [{} if pose.visibility is None else {VISIBILITY: named_visibility(pose, of_scores)} for pose in poses]
     people = []
-    for id_entry, class_entry, keypoints, confidence, box, score in zip(
+    for id_entry, class_entry, visible_entry, keypoints, confidence, box, score in zip(
         ids,
         classes,
+        visible,
         poses.keypoints.tolist(),
         poses.confidence.tolist(),
         poses.boxes.tolist(),
@@ -115,7 +119,7 @@ def to_json(detections: Detections, model: str, decimals: int | None = None) -> 
         }
         box = [round(side, of_pixels) for side in box] if any(keypoints_by_name.values()) else None
         own = {**id_entry, **class_entry, "score": round(score, of_scores)}
-        people.append({**own, "box": box, "keypoints": keypoints_by_name})
+        people.append({**own, "box": box, "keypoints": keypoints_by_name, **visible_entry})
     return {
         "format": "cairn",
         "version": FORMAT_VERSION,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cairn.inference.network import Maps
     from cairn.media.names import ImageName
+    from cairn.results.mpii import TestImage
     from cairn.structures.geometry import Affine, Size
     from cairn.structures.poses import Poses
 
@@ -67,6 +68,20 @@ class LabelIds:
     categories: Sequence[int | None]
 
 
+class MpiiImages(Protocol):
+    """MPII's test images, for its benchmark."""
+
+    @property
+    def images(self) -> tuple[TestImage, ...]:
+        """All test images, in the order of the annotations."""
+        ...
+
+    @property
+    def multi(self) -> bool:
+        """Whether the benchmark is that of several people."""
+        ...
+
+
 @dataclass(frozen=True)
 class WriterOptions:
     """Everything that the writers of all formats may need.
@@ -83,6 +98,7 @@ class WriterOptions:
         label_ids: IDs of a label file for COCO results; None numbers the images.
         notice: Gets one line about results that may be wrong.
         classes: Names of the classes of the model; empty for one class.
+        mpii: MPII's test images, for its benchmark; None of other images.
     """
 
     folder: Path
@@ -96,6 +112,7 @@ class WriterOptions:
     label_ids: LabelIds | None = None
     notice: Callable[[str], None] = log.warning
     classes: tuple[str, ...] = ()
+    mpii: MpiiImages | None = None
 
 
 class Writer(ABC):

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_VALUE = float(np.finfo(np.float32).max)
+"""Largest number of a column: a larger one becomes infinite in single precision."""
+
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
@@ -26,6 +29,8 @@ class Annotation:
             where the data set has none at all.
         classes: (P,) int64, index of each instance's category in `Labels.classes`, -1 where it is unknown; None where
             there is one category.
+        outlines: (P,) of `Outline` or None, the regions of instances without individual labels (crowds, and instances
+            without labeled keypoints); None where the data set has none at all.
     """
 
     keypoints: NDArray[np.float32]
@@ -36,6 +41,7 @@ class Annotation:
     heads: NDArray[np.float32] | None = None
     tracks: NDArray[np.int64] | None = None
     classes: NDArray[np.int64] | None = None
+    outlines: NDArray[np.object_] | None = None
 
     @classmethod
     def concatenate(cls, items: Sequence[Annotation]) -> Annotation:
@@ -58,8 +64,8 @@ class Annotation:
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Annotation:
         """Returns the instances of a slice, of an array of indices, or of a boolean mask (P,)."""
-        columns: dict[str, Any] = {name: None if value is None else value[rows] for name, value in vars(self).items()}
-        return Annotation(**columns)
+        columns: list[Any] = [None if column is None else column[rows] for column in vars(self).values()]
+        return Annotation(*columns)
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 COLUMNS = ("pose", "id", "score", "keypoint", "x", "y", "confidence")
 """Columns of tables in long format, one row per keypoint."""
 
+VISIBILITY = "visibility"
+"""Key of an instance, of models that predict which keypoints are occluded."""
+
+VISIBLE = 0.5
+"""Probability from which a keypoint counts as visible: COCO's v is 2 from there on, 1 below."""
+
 CLASS = "class"
 """Column after "id", and key of an instance, of models with several classes."""
 
@@ -43,7 +49,15 @@ def pose_to_dict(pose: Pose, tracked: bool | None = None) -> dict[str, Any]:
         "keypoints": {
             joint: [x, y, confidence] if _is_known(x, y, confidence) else None for joint, (x, y, confidence) in pose
         },
+        **({} if pose.visibility is None else {VISIBILITY: named_visibility(pose)}),
     }
+
+
+def named_visibility(pose: Pose, decimals: int = 4) -> dict[str, float | None]:
+    """Returns the visibility of each keypoint by name; None where it is unknown. `pose` has visibility."""
+    assert pose.visibility is not None
+    values = zip(pose.skeleton.joints, pose.visibility.tolist(), strict=True)
+    return {joint: round(value, decimals) if math.isfinite(value) else None for joint, value in values}
 
 
 def to_dict(poses: Poses) -> dict[str, Any]:
@@ -100,7 +114,10 @@ def to_coco(poses: Poses, image_id: int, category_id: int) -> list[dict[str, Any
     """Returns COCO keypoint results; see `Poses.to_coco`."""
     if set(load_skeleton("coco17").joints) < set(poses.skeleton.joints):
         poses = poses.mapped(load_skeleton("coco17"))
-    flat = np.concatenate([poses.keypoints, poses.confidence[..., None]], axis=2)
+    third, more = poses.confidence, _visibility_fields(poses)
+    if poses.visibility is not None:
+        third = np.where(poses.visibility < VISIBLE, np.float32(1), np.float32(2))  # unknown counts as visible
+    flat = np.concatenate([poses.keypoints, third[..., None]], axis=2)
     flat = np.where(poses.detected[..., None], flat, 0).reshape(len(poses), 3 * len(poses.skeleton))
     ids: list[dict[str, int]]
     ids = [{}] * len(poses) if poses.ids is None else [{"track_id": number} for number in poses.ids.tolist()]
@@ -112,8 +129,24 @@ def to_coco(poses: Poses, image_id: int, category_id: int) -> list[dict[str, Any
             "keypoints": [round(value, 4) for value in row],
             "score": round(score, 6),
             **identity,
+            **own,
         }
-        for row, score, identity, index in zip(flat.tolist(), poses.scores.tolist(), ids, classes, strict=True)
+        for row, score, identity, index, own in zip(
+            flat.tolist(), poses.scores.tolist(), ids, classes, more, strict=True
+        )
+    ]
+
+
+def _visibility_fields(poses: Poses) -> list[dict[str, Any]]:
+    """What a COCO result has beside v, for each instance of a model that predicts visibility."""
+    return [
+        {}
+        if pose.visibility is None
+        else {
+            "confidence": [round(value, 4) for value in pose.confidence.tolist()],
+            VISIBILITY: list(named_visibility(pose).values()),
+        }
+        for pose in poses
     ]
 
 

@@ -105,6 +105,11 @@ class Affine:
         return warped
 
 
+def from_corner() -> Affine:
+    """Returns the map to our coordinates from those that count from the corner of the first pixel, as outlines do."""
+    return Affine.translation(-0.5, -0.5)
+
+
 def resize(size: Size, to: Size) -> Affine:
     """Returns the map from an image of one size onto the whole of another size."""
     fy, fx = to[0] / size[0], to[1] / size[1]

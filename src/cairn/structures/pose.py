@@ -26,6 +26,8 @@ class Pose:
         skeleton: Names and limbs of the K keypoints.
         id: Track ID, from 1; None without tracking and where no ID is assigned (yet).
         class_name: Name of the class; None where the model has one class.
+        visibility: (K,) float32, probability that a keypoint is visible and not occluded; NaN where it is not detected,
+            None where the model does not predict it.
     """
 
     keypoints: NDArray[np.float32]
@@ -34,6 +36,7 @@ class Pose:
     skeleton: Skeleton
     id: int | None = None
     class_name: str | None = None
+    visibility: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.skeleton)

@@ -44,6 +44,8 @@ class Poses:
         image: (H, W, 3) uint8 RGB, the image that the instances were detected in, where it is known.
         classes: (P,) int64, index of each instance's class in `class_names`; None where the model has one class.
         class_names: Names of the classes that the model distinguishes; empty where it has one.
+        visibility: (P, K) float32, probability from 0 to 1 that a keypoint is visible and not occluded; NaN where it is
+            not detected, None where the model does not predict it.
 
     Raises:
         SkeletonError: If the shapes contradict one another, the skeleton or the names of the classes.
@@ -57,6 +59,7 @@ class Poses:
     image: NDArray[np.uint8] | None = field(default=None, kw_only=True)
     classes: NDArray[np.int64] | None = field(default=None, kw_only=True)
     class_names: tuple[str, ...] = field(default=(), kw_only=True)
+    visibility: NDArray[np.float32] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         instances, joints = len(self.scores), len(self.skeleton)
@@ -69,6 +72,8 @@ class Poses:
             raise SkeletonError(f"ids must be one track ID for each of {instances} instances, got {self.ids.shape}")
         if (self.classes is None) == bool(self.class_names):
             raise SkeletonError("classes and class_names go together: give both or neither")
+        if self.visibility is not None and self.visibility.shape != (instances, joints):
+            raise SkeletonError(f"visibility must be ({instances}, {joints}), got {self.visibility.shape}")
         if self.classes is not None:
             _check_classes(self.classes, instances, self.class_names)
 
@@ -95,7 +100,7 @@ class Poses:
 
         Returns:
             The instances with their IDs where all items have IDs, and with the image where all items share it. They
-            have classes where all items with instances do, matched by name.
+            have classes where all items with instances do, matched by name, and visibility where any item has it.
         """
         if not items:
             return cls.empty(skeleton)
@@ -114,6 +119,7 @@ class Poses:
             image=image if all(item.image is image for item in items) else None,
             classes=np.concatenate([each for each in classes if each is not None]) if names else None,
             class_names=names,
+            visibility=joined_visibility(items, axis=0),
         )
 
     def __len__(self) -> int:
@@ -150,6 +156,7 @@ class Poses:
             scores=self.scores[rows],
             ids=None if self.ids is None else self.ids[rows],
             classes=None if self.classes is None else self.classes[rows],
+            visibility=None if self.visibility is None else self.visibility[rows],
         )
 
     def __iter__(self) -> Iterator[Pose]:
@@ -184,21 +191,26 @@ class Poses:
         kept = self.detected & (self.confidence >= threshold)
         keypoints = np.where(kept[..., None], self.keypoints, np.float32(np.nan))
         confidence = np.where(kept, self.confidence, np.float32(0))
-        return replace(self, keypoints=keypoints, confidence=confidence)[np.flatnonzero(kept.any(axis=1))]
+        visibility = None if self.visibility is None else np.where(kept, self.visibility, np.float32(np.nan))
+        poses = replace(self, keypoints=keypoints, confidence=confidence, visibility=visibility)
+        return poses[np.flatnonzero(kept.any(axis=1))]
 
     @checked
     def mapped(self, skeleton: Skeleton) -> Poses:
         """Returns the instances in the joints of another skeleton, matched by name.
 
         Joints that this skeleton lacks are not detected. A joint that is the mean of others (`Skeleton.means`) is
-        detected where all of them are, with the minimum of their confidences.
+        detected where all of them are, with the minimum of their confidences and of their visibility.
         """
         parts = skeleton.parts_in(self.skeleton)
         there = np.array([bool(joints) for joints in parts])
         confidence = np.where(there, gathered(self.confidence, parts, np.min), np.float32(0))
         keypoints = gathered(self.keypoints, parts, np.mean)
         keypoints = np.where(confidence[..., None] > 0, keypoints, np.float32(np.nan))
-        return replace(self, keypoints=keypoints, confidence=confidence, skeleton=skeleton)
+        visibility = self.visibility
+        if visibility is not None:
+            visibility = np.where(confidence > 0, gathered(visibility, parts, np.min), np.float32(np.nan))
+        return replace(self, keypoints=keypoints, confidence=confidence, skeleton=skeleton, visibility=visibility)
 
     def in_classes(self, names: Sequence[str]) -> Poses:
         """Returns the instances with the classes of `names`, matched by name; without classes where it is empty.
@@ -229,7 +241,8 @@ class Poses:
             `{"skeleton": {"name", "joints", "limbs"}, "people": [...]}`, the form of Cairn's JSON files. Each entry
             has "id" (with tracking alone; None where unassigned), "class" (of a model with several classes alone),
             "score", "box" ([x, y, width, height] or None) and "keypoints" (name -> [x, y, confidence], None where not
-            detected). Of a model with several classes their names are in "classes".
+            detected). Of a model with several classes their names are in "classes". Of a model that predicts it, an
+            entry has "visibility" (name -> probability, None where not detected).
         """
         return conversions.to_dict(self)
 
@@ -256,8 +269,10 @@ class Poses:
         """Returns COCO keypoint results, one dict per instance.
 
         "category_id" is `category_id`, of a model with several classes plus the index of the instance's class.
-        "keypoints" is flat: x, y, confidence of each keypoint, 0, 0, 0 where not detected. Instances with a track ID
-        have "track_id" too. A skeleton with COCO's 17 joints and more, such as coco18, is mapped to these 17.
+        "keypoints" is flat: x, y, confidence of each keypoint, 0, 0, 0 where not detected. Of a model that predicts
+        visibility, the third value is COCO's v, 2 visible and 1 occluded, and the K confidences are in "confidence",
+        the probabilities in "visibility". Instances with a track ID have "track_id" too. A skeleton with COCO's 17
+        joints and more, such as coco18, is mapped to these 17.
         """
         return conversions.to_coco(self, image_id, category_id)
 
@@ -319,6 +334,7 @@ class Poses:
             self.skeleton,
             number if number >= 0 else None,
             None if self.classes is None else self.class_names[self.classes[row]],
+            None if self.visibility is None else self.visibility[row],
         )
 
     def _rows(self, index: Any) -> NDArray[Any]:
@@ -344,6 +360,14 @@ def _check_classes(classes: NDArray[np.int64], instances: int, names: tuple[str,
     if instances and not 0 <= classes.min() <= classes.max() < len(names):
         got = f"{classes.min()} to {classes.max()}"
         raise SkeletonError(f"classes must be from 0 to {len(names) - 1}, for {', '.join(names)}, got {got}")
+
+
+def joined_visibility(items: Sequence[Poses], axis: int) -> NDArray[np.float32] | None:
+    """Returns the visibility of several `Poses`, joined along an axis; None if none has any, else NaN in those."""
+    if all(item.visibility is None for item in items):
+        return None
+    parts = [np.full_like(item.confidence, np.nan) if item.visibility is None else item.visibility for item in items]
+    return np.concatenate(parts, axis=axis)
 
 
 def gathered(values: NDArray[Any], parts: Sequence[Sequence[int]], reduce: Callable[..., NDArray[Any]]) -> NDArray[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cairn.datasets.formats.format import MIN_CONFIDENCE
 from cairn.inference.network import MAX_THREADS
@@ -19,6 +19,9 @@ Count = Annotated[int, Field(ge=1)]
 
 SplitName = Literal["train", "val", "test"]
 """A split of a data set (`cairn.datasets.labels.SPLITS`)."""
+
+PLATEAU_FACTOR = 0.2
+"""Factor on the learning rate at a plateau: a fifth (Newell et al., ECCV 2016, section 3.4)."""
 
 NOTHING = "none"
 """Value of `pretrained` for training from scratch."""
@@ -86,10 +89,12 @@ class Optimizer(Section):
         momentum: Momentum of "sgd".
         alpha: Smoothing constant of "rmsprop".
         schedule: "cosine": linear warmup, then half a cosine to 0. "steps": multiplied by `factor` at each of
-            `milestones`. "constant".
+            `milestones`. "plateau": multiplied by `factor` where validation does not improve. "constant".
         warmup: Share of all steps for warmup.
         milestones: Shares of all steps.
-        factor: Factor at each milestone.
+        factor: Factor at each milestone, by default 0.1; at a plateau by default 0.2, that of Stacked Hourglass.
+        patience: Validations in a row without improvement that are a plateau.
+        drops: Maximum number of drops at plateaus; Stacked Hourglass has one.
         ema: Decay of the moving average of weights that is validated and exported; 0 for none.
         clip: Maximum norm of the gradient; 0 for no limit.
     """
@@ -99,12 +104,30 @@ class Optimizer(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.99
-    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    schedule: Literal["cosine", "steps", "plateau", "constant"] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
     milestones: tuple[float, ...] = (0.7, 0.9)
     factor: Positive = 0.1
+    patience: Count = 5
+    drops: Count = 1
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.998
     clip: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _factor_of_a_plateau(cls, values: Any) -> Any:
+        at_plateaus = isinstance(values, Mapping) and values.get("schedule") == "plateau"
+        return {"factor": PLATEAU_FACTOR, **values} if at_plateaus else values
+
+    @model_validator(mode="after")
+    def _plateau_settings_apply(self) -> Optimizer:
+        fields = type(self).model_fields
+        changed = [name for name in ("patience", "drops") if getattr(self, name) != fields[name].default]
+        if changed and self.schedule != "plateau":
+            raise ValueError(f'{" and ".join(changed)} apply to schedule = "plateau" only, got {self.schedule!r}')
+        if self.schedule == "plateau" and self.factor >= 1:
+            raise ValueError(f"the factor at a plateau must be below 1, got {self.factor:g}")
+        return self
 
 
 class Run(Section):
@@ -183,6 +206,18 @@ class Recipe(Section):
     def normalization(self) -> str | None:
         """Normalization of images that the recipe sets; None for the backbone's own."""
         return None
+
+    @model_validator(mode="after")
+    def _plateau_can_be_seen(self) -> Recipe:
+        every, patience = self.run.validate_every, self.optimizer.patience
+        validations = -(-self.run.epochs // every)  # the last epoch validates, too
+        if self.optimizer.schedule == "plateau" and validations <= patience + 1:
+            raise ValueError(
+                f'optimizer.schedule = "plateau" needs more than {patience + 1} validations for its patience of '
+                f"{patience}, and a run of {self.run.epochs} epochs with run.validate_every = {every} has "
+                f"{validations}: lower run.validate_every or optimizer.patience"
+            )
+        return self
 
     @field_validator("pretrained")
     @classmethod

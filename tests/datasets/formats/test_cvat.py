@@ -87,6 +87,12 @@ def test_a_file_without_a_schema_has_the_joints_of_its_shapes(tmp_path: Path) ->
     assert read_labels(file(tmp_path / "a.xml", image(bare), meta="")).skeleton.joints == ("b", "a")
 
 
+def test_space_around_labels_does_not_matter(tmp_path: Path) -> None:
+    draw_images(tmp_path, ("a.png",))
+    spaced = skeleton(points(" b", "1,2"), points("a ", "3,4")).replace('<skeleton label="', '<skeleton label=" ')
+    assert read_labels(file(tmp_path / "a.xml", image(spaced), meta="")).skeleton.joints == ("b", "a")
+
+
 def test_subsets_are_splits(tmp_path: Path) -> None:
     draw_images(tmp_path, ("images/Train/a.png", "images/Validation/a.png", "images/mine/c.png"))
     path = file(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cairn.datasets.containers.text_file import first_bytes
 from cairn.datasets.formats import FORMATS, Format, ReadOptions
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.formats.format import first_bytes
 from cairn.datasets.formats.instances import Instance, collect
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems

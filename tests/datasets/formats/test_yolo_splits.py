@@ -1,5 +1,6 @@
 """Splits of YOLO-pose data sets: each image is in one, in all spellings of their places."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,24 @@ def test_a_split_without_images_is_skipped_unless_it_is_asked_for(tmp_path: Path
     assert f"test is {place}" in note
     with pytest.raises(LabelError, match=r"no images at .* \(test\): .*--images"):
         read_labels(root, ReadOptions(split="test"))
+
+
+def test_a_pattern_that_is_longer_than_any_path_matches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expanding it takes quadratic time."""
+    glob = Path.glob
+
+    def glob_of_paths(folder: Path, pattern: str) -> Iterator[Path]:
+        assert len(pattern) < 5000
+        return glob(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", glob_of_paths)
+    problems = Problems()
+    labels = splits_of(yolo_set(tmp_path, f"{POSE}test: x{'[' * 5000}\n"), ReadOptions(problems=problems))
+    assert labels == {"train": ["a", "b"], "val": ["c"]}
+    (note,) = problems.notes
+    assert "test is x[[[" in note
 
 
 def test_an_empty_folder_is_a_split_without_images(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_the_head_adds_weights_after_all_others():
     state = classed.state_dict()
     assert all(torch.equal(state[name], value) for name, value in plain.state_dict().items())
     assert network_of(state, 3) == network_of(plain.state_dict(), 3)
-    maps, logits = classed.outputs(torch.rand(2, 3, 32, 32))
-    assert logits.shape == (2, 4)
-    assert len(maps) == 2
-    assert plain.outputs(torch.zeros(2, 3, 32, 32))[1] is None
+    outputs = classed.outputs(torch.rand(2, 3, 32, 32))
+    assert outputs.classes.shape == (2, 4)
+    assert len(outputs.heatmaps) == 2
+    assert plain.outputs(torch.zeros(2, 3, 32, 32)).classes is None

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from cairn.methods.hourglass.losses import squared_error
-from cairn.methods.hourglass.model import Hourglass, LastStack
+from cairn.methods.hourglass.model import Hourglass, LastStack, Outputs
 from cairn.training.backbones.hourglass_stem import HourglassStem
 
 
@@ -113,8 +113,8 @@ def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_heig
     logits = (7.0 - squares / (2 * sigma**2)).expand(1, 2, 25, 25)  # any constant may be added to logits
 
     class Perfect(nn.Module):
-        def outputs(self, images: Tensor) -> tuple[list[Tensor], None]:
-            return [logits], None
+        def outputs(self, images: Tensor) -> Outputs:
+            return Outputs([logits], None, None)
 
     (maps,) = LastStack(Perfect(), sigma)(torch.zeros(1, 3, 100, 100))
     expected = torch.exp(-squares / (2 * sigma**2)).expand(1, 2, 25, 25)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cairn.datasets.checks.shapes import Shapes, squared_distances
 from cairn.machine import available_cores
@@ -205,7 +206,8 @@ class _Sample:
                 measure(start)
 
         starts, cores = range(0, len(rows), step), available_cores()
-        with ThreadPoolExecutor(cores) as pool:
+        # The threads of BLAS would wait for one another, busily: ten times the work beside another busy process.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:
             list(pool.map(measure_all, (starts[first::cores] for first in range(cores))))
         distance = np.sqrt(np.maximum(squared_distance, 0))
         return np.where(squared_distance < FAR / 2, np.maximum(distance, MIN_DISTANCE), np.inf)

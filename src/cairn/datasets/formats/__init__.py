@@ -2,9 +2,8 @@
 
 A format is a module `formats/NAME.py`, or a package, with `FORMAT`, a `Format`, and one entry in `FORMATS`. The other
 modules are shared by formats: `instances`, `marks`, `splits`, `category`, `point_rows`, `visibility`,
-`visibility_attributes`, `stems`, `losses`, `coco_files`, `point_files`, `video_frames`, `matlab`, `hdf5`, `trial`,
-`expansion`, `json_file`, `xml_file`, `yaml_file`; or they are files that are not labels: `skeleton_file` (skeletons)
-and `boxes` (bounding boxes).
+`visibility_attributes`, `stems`, `losses`, `coco_files`, `point_files`, `video_frames`; or they are files that are not
+labels: `skeleton_file` (skeletons) and `boxes` (bounding boxes). `cairn.datasets.containers` reads the files as such.
 
 Readers and writers import h5py, PyYAML, sleap-io, scipy and pyarrow when they are called.
 """
@@ -47,6 +46,7 @@ FORMATS: tuple[Format, ...] = (
     mtfl.FORMAT,
     face_csv.FORMAT,
     yolo.FORMAT,
+    mpii.POSE_HG,
     deeplabcut.FORMAT,
     sleap.FORMAT,
     results.CAIRN_JSON,

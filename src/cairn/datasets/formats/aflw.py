@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cairn.datasets.containers.matlab import numbers, read_mat
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import Instance, checked_points, collect
-from cairn.datasets.formats.matlab import numbers, read_mat
 from cairn.datasets.formats.point_rows import PERSON_SIDES, read_names, split_of_name
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from cairn.datasets.containers.json_file import finite, json_start, read_json
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import Box, Instance, collect
-from cairn.datasets.formats.json_file import finite, json_start, read_json
 from cairn.datasets.formats.openpose_json import POSE, check_category, labeled_instance, triplets
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError

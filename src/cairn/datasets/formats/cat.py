@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
+from cairn.datasets.containers.text_file import first_bytes, read_text
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import checked_points
 from cairn.datasets.formats.point_files import PointFile, collect_points
 from cairn.datasets.image_files import SUFFIXES, image_folders

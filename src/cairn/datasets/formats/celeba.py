@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.point_rows import (
     NAME,
     PERSON_SIDES,

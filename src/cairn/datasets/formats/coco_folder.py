@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cairn.datasets.containers.text_file import first_bytes
 from cairn.datasets.formats.coco_files import AnnotationFile, read_files
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.labels import SPLITS, Labels
 from cairn.errors import LabelError
 

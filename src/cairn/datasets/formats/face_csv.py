@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
+from cairn.datasets.containers.text_file import first_bytes, read_text
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import PERSON_HEIGHT, Box, Instance, checked_points, collect, square
 from cairn.datasets.formats.point_rows import split_of_name
 from cairn.datasets.formats.splits import by_split

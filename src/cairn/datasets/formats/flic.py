@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cairn.datasets.containers.matlab import elements, field, has_variable, number, numbers, read_mat
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import (
     CROP_MARGIN,
@@ -18,7 +19,6 @@ from cairn.datasets.formats.instances import (
     collect,
     square,
 )
-from cairn.datasets.formats.matlab import elements, field, has_variable, number, numbers, read_mat
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems

@@ -8,13 +8,7 @@ from pathlib import Path
 
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
-from cairn.errors import LabelError
 from cairn.structures.skeleton import Skeleton
-
-FIRST_BYTES = 512
-
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
-"""Byte order marks of UTF-16."""
 
 MIN_CONFIDENCE = 0.5
 """Default confidence at which a predicted keypoint counts as labeled."""
@@ -37,6 +31,7 @@ class ReadOptions:
             predictions.
         category: Name of the category to read, where a file has several; None reads all that share their keypoints.
         exclude: List of images, or labels, whose images `read_labels` excludes; None excludes none.
+        gt: Published ground truth of MPII, from which `read_labels` takes joints and head sizes; see `mpii_gt`.
     """
 
     images: Path | None = None
@@ -48,6 +43,7 @@ class ReadOptions:
     confidence: float = MIN_CONFIDENCE
     category: str | None = None
     exclude: Path | None = None
+    gt: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,41 +78,3 @@ class Format:
     relative: bool = False
     selects_category: bool = False
     heads: bool = False
-
-
-def first_bytes(path: Path) -> bytes:
-    """Returns the start of a file without a byte order mark; nothing for a folder.
-
-    Raises:
-        LabelError: The file cannot be read.
-    """
-    if path.is_dir():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(FIRST_BYTES).removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-
-
-def exists(path: Path) -> bool:
-    """Returns whether a path exists; false where its name is too long or its folder cannot be read."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
-
-
-def read_text(path: Path) -> str:
-    """Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
-
-    Raises:
-        LabelError: The file cannot be read, or is not such text.
-    """
-    try:
-        content = path.read_bytes()
-        return content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
-    except OSError as error:
-        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LabelError(f"{path} is not UTF-8 text") from None

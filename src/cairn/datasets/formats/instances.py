@@ -15,7 +15,7 @@ from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import MAX_VALUE, Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
 
@@ -25,7 +25,6 @@ PERSON_HEIGHT = 200.0
 CROP_MARGIN = 1.25
 """Side of a published crop over the side of its box; `InputSpec.margin` applies it."""
 
-MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision
 
 Box = tuple[float, float, float, float]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.matlab import has_variable, numbers, read_mat
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import Instance, checked_points, collect
-from cairn.datasets.formats.matlab import has_variable, numbers, read_mat
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError

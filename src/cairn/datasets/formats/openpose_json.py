@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.json_file import json_start, read_json
 from cairn.datasets.formats.format import Format, ReadOptions
-from cairn.datasets.formats.instances import MAX_VALUE, Instance, ListedImage, checked_points, collect
-from cairn.datasets.formats.json_file import json_start, read_json
+from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.stems import locate_stems
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
 from cairn.media.folders import walk_folder
+from cairn.structures.annotation import MAX_VALUE
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 ENDING = "_keypoints"

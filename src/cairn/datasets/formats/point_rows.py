@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import first_bytes, read_text
-from cairn.datasets.formats.instances import MAX_VALUE
+from cairn.datasets.containers.text_file import first_bytes, read_text
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
+from cairn.structures.annotation import MAX_VALUE
 
 PERSON_SIDES = (1, 0, 2, 4, 3)
 """Order of `face5` in lists of five points, which call the left side of the image left: there it is the right eye."""

@@ -10,11 +10,13 @@ import numpy as np
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.keypoint_metrics import MeanError, Pck
 from cairn.evaluation.metrics.mpii import JointPrecision
+from cairn.evaluation.metrics.visibility import VisibilityResult
 from cairn.evaluation.tasks import TASKS
 from cairn.structures.skeleton import Skeleton
 
 NME = "NME, %"
 CLASS_ACCURACY = "class of detected instances right, %"
+VISIBILITY_AUC = "visibility AUC, %"
 
 
 def metrics(evaluation: Evaluation) -> dict[str, Any]:
@@ -56,6 +58,9 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
         }
     if evaluation.class_note:
         result["class_note"] = evaluation.class_note
+    if evaluation.visibility is not None:
+        result["visibility"] = {"definition": definition_of_visibility(evaluation.visibility)}
+        result["visibility"] |= vars(evaluation.visibility)
     return {key: finite(value) for key, value in result.items()}
 
 
@@ -79,6 +84,12 @@ def definition_of_nme(error: MeanError) -> str:
 def definition_of_ap(ap: JointPrecision) -> str:
     """Returns the definition of MPII's mAP in one line."""
     return f"precision of joints within {ap.threshold:g} of the head, people assigned greedily; mean over joints"
+
+
+def definition_of_visibility(visibility: VisibilityResult) -> str:
+    """Returns the definition of the AUC of visibility in one line."""
+    counts = f"{visibility.visible} visible and {visibility.occluded} occluded keypoints that are detected"
+    return f"probability that a visible keypoint has a higher value than an occluded one, of {counts}; chance is 50"
 
 
 def definition_of_classes(evaluation: Evaluation) -> str:
@@ -127,6 +138,8 @@ def headline(evaluation: Evaluation) -> dict[str, str]:
     rows["keypoints not detected, %"] = number(error.not_detected)
     if evaluation.classes:
         rows[CLASS_ACCURACY] = number(evaluation.class_accuracy)
+    if evaluation.visibility is not None:
+        rows[VISIBILITY_AUC] = number(evaluation.visibility.auc)
     if math.isfinite(evaluation.seconds):
         rows["ms per image"] = number(1000 * evaluation.seconds, 0)
     return rows

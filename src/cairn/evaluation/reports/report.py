@@ -15,10 +15,12 @@ from cairn.errors import MissingExtra
 from cairn.evaluation.evaluate import Evaluation
 from cairn.evaluation.metrics.summary import (
     NME,
+    VISIBILITY_AUC,
     class_rows,
     definition_of,
     definition_of_classes,
     definition_of_nme,
+    definition_of_visibility,
     headline,
     joint_rows,
     metrics,
@@ -136,10 +138,11 @@ def title_of(about: Mapping[str, Any]) -> str:
 
 
 def definition_line(evaluation: Evaluation) -> str:
-    """Returns the size of the data set, the definitions of PCK and NME, and how classes enter."""
-    classes = definition_of_classes(evaluation)
+    """Returns the size of the data set, the definitions of PCK, NME and visibility, and how classes enter."""
+    classes, visibility = definition_of_classes(evaluation), evaluation.visibility
     return (
         f"{len(evaluation.labels)} images, {len(evaluation.pairs.ground_truth)} labeled instances. "
         f"{name_of(evaluation.pck)}: {definition_of(evaluation.pck)}. {NME}: {definition_of_nme(evaluation.error)}."
         + (f" Classes: {classes}." if classes else "")
+        + (f" {VISIBILITY_AUC}: {definition_of_visibility(visibility)}." if visibility is not None else "")
     )

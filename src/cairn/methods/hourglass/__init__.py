@@ -12,20 +12,46 @@ sections are cited here.
 | 3.3, predictions fed back into the features of the next hourglass | `model.Merge`, `model.Hourglass` |
 | 3.3, intermediate supervision: the same target for every stack | `losses` |
 | 3.4, the crop around the bounding box of one person | `cairn.inference.predictor.TopDownPredictor` |
+| 3.4, rotation and scaling | `recipe.Views` |
 | 3.4, squared error against Gaussians of σ = 1 cell | `losses.squared_error`, `cairn.ops.heatmaps.render_gaussians` |
+| 3.4, learning rate divided by five at a plateau | `cairn.training.engine.plateau` |
 | 3.4, flip test: average over the crop and its mirror image | `cairn.inference.predictor.TopDownPredictor` |
 | 3.4, the highest cell, a quarter of a cell toward its neighbor | `decode`, `cairn.ops.heatmaps.argmax_keypoints` |
+| the visibility of joints | `cairn.training.data.visibility`, `cairn.inference.visibility` |
 
-Departures from the paper and the released code:
+Departures from the paper and the released code. The setting that restores the original is in parentheses. The paper
+numbers no equations.
 
-- Several categories that share a skeleton (none in the paper) add a class head: the mean of the last stack's features
-  over the crop, and a linear layer.
-- An unlabeled joint has no loss, because it may be visible; the release has an empty target for it.
-- The loss is `losses.cross_entropy` by default, which leaves the all-zero solution early in training.
-- The layers before the first hourglass are any registered backbone, pretrained for small data sets
-  (docs/decisions/0066-hourglass-on-efficientnet.md); the paper's are the default.
-- Decoding refines the highest cell by the log-parabola by default (0.05 cells of error on a Gaussian, against 0.25),
-  and does not truncate coordinates to integers as the first releases do.
+- Size. Original: 8 stacks of 256 features, crops of 256 px. Here: 1 of 128, 128 px (`network.stacks`,
+  `network.features`, `input.size`).
+- Layers before the first hourglass. Original: figure 4. Here: the default, or any registered backbone, pretrained for
+  small data sets (docs/decisions/0066-hourglass-on-efficientnet.md).
+- Loss. Original: squared error. Here: cross-entropy, which leaves the all-zero solution early (`loss = "squared"`).
+- Unlabeled joint. Original: an empty target. Here: no loss, because it may be visible.
+- W(p). Here: none: a crop has one instance, and people beside it are background, as in the paper.
+- Target. Original: σ = 1 cell; release: centered on a whole cell, cut at 3σ. Here: the same σ, `exp(-d²/2σ²)`, centered
+  on the exact position, cut at 1%.
+- Background channel. Original: none. Here: none.
+- Cells. Original: release: pixel 4i. Here: pixel (i + 0.5)·4 - 0.5, in training and decoding.
+- Rotation, scale. Original: ±30°, 0.75 to 1.25; release: normal, clipped, rotation with p = 0.4. Here: ±30° uniform,
+  0.75 to 1.25 log-uniform (`augmentation`).
+- Shift. Original: none. Here: ±5% of the crop (`augmentation.shift = 0`).
+- Colors. Original: release: channels times 0.6 to 1.4. Here: brightness, contrast, saturation, channels, gray
+  (`augmentation.color`).
+- Optimizer. Original: RMSprop, 2.5e-4, once divided by 5. Here: AdamW, cosine, averaged weights (`optimizer.name =
+  "rmsprop"`, `learning_rate = 2.5e-4`, `schedule = "plateau"`, `warmup = 0`, `ema = 0`).
+- Crop. Original: MPII's center and scale. Here: 1.25 times the longer side of a bounding box; readers give the box of
+  MPII's scale.
+- Padding of crops. Original: black. Here: gray.
+- Flip test. Original: in all results. Here: on request (`flip=True`), in twice the time.
+- Refinement. Original: a quarter of a cell. Here: log-parabola: 0.05 cells of error on a Gaussian, against 0.25
+  (`refinement`).
+- Coordinates. Original: first releases: truncated to integers. Here: not truncated.
+- Several categories (none in the paper). Here: a class head: mean of the last stack's features, and a linear layer.
+- Occluded joints. Original: trained like visible ones. Here: likewise; `network.visibility` adds a head that tells them
+  apart.
+- Several people in a crop. Original: the one nearest the center. Here: the same; boxes, or `--refine`, give one crop
+  for each.
 """
 
 from __future__ import annotations
@@ -34,9 +60,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import ModelError
-from cairn.inference.model_spec import CLASSES
+from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
+from cairn.inference.visibility import with_visibility
 from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
 from cairn.structures.poses import Poses
@@ -49,7 +76,7 @@ __all__ = ["METHOD", "classify", "decode", "predictor"]
 
 
 def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
-    """Returns a predictor for a network with the output `heatmaps`, and `classes` where it has several.
+    """Returns a predictor for a network with the output `heatmaps`; `classes` and `visibility` may follow.
 
     Args:
         network: The network.
@@ -61,7 +88,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
         ModelError: The specification is of another method, or a setting is unknown or has the wrong type.
     """
     spec = network.spec
-    if set(spec.outputs) - {CLASSES} != {"heatmaps"} or spec.task == "multi_instance":
+    if set(spec.outputs) - {CLASSES, VISIBILITY} != {"heatmaps"} or spec.task == "multi_instance":
         raise ModelError(
             f"hourglass needs the output heatmaps for task crop or single_instance; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
@@ -73,7 +100,7 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
-    pose = decode(maps["heatmaps"], skeleton, **settings)
+    pose = with_visibility(decode(maps["heatmaps"], skeleton, **settings), maps)
     return classify(pose, maps[CLASSES], classes) if classes else pose
 
 

@@ -71,6 +71,18 @@ def class_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     return total / known.clamp(min=1)
 
 
+def visibility_entropy(logits: Tensor, visible: Tensor, heatmaps: Tensor) -> Tensor:
+    """Returns the cross-entropy of visibility, averaged over cells with the weights of the heatmaps; not in the paper.
+
+    Args:
+        logits: (B, K, h, w).
+        visible: (B, K, h, w) 1 where the keypoint is visible, 0 where it is occluded.
+        heatmaps: (B, K, h, w) target heatmaps; empty for unlabeled joints, which then have no loss.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits.float(), visible, reduction="none")
+    return (heatmaps * entropy).sum() / heatmaps.sum().clamp(min=1)
+
+
 def _each(predictions: Stacks) -> list[Tensor]:
     """The heatmaps of each stack, (B, K, h, w) float32."""
     stacks = predictions.unbind(dim=1) if isinstance(predictions, Tensor) else predictions

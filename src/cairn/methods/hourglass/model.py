@@ -7,6 +7,7 @@ to 255; the backbone normalizes.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +17,21 @@ from cairn.training.backbones.hourglass_stem import HourglassStem, Residual
 
 STRIDE = 4
 """Pixels of the crop per cell of the heatmaps."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the network predicts.
+
+    Attributes:
+        heatmaps: (B, K, h, w) of each stack.
+        classes: Logits (B, classes); None for a network of one class.
+        visibility: Logits (B, K, h, w); None for a network that does not predict it.
+    """
+
+    heatmaps: list[Tensor]
+    classes: Tensor | None
+    visibility: Tensor | None
 
 
 class Hourglass(nn.Module):
@@ -29,6 +45,7 @@ class Hourglass(nn.Module):
         residuals: Residual modules at each place of an hourglass.
         backbone: Layers before the first hourglass; None: the paper's.
         classes: Number of classes; 0 for one, which needs no class head.
+        visibility: Whether a head predicts which keypoints are visible.
     """
 
     def __init__(
@@ -40,6 +57,7 @@ class Hourglass(nn.Module):
         residuals: int = 1,
         backbone: Backbone | None = None,
         classes: int = 0,
+        visibility: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone or HourglassStem(features)
@@ -47,13 +65,14 @@ class Hourglass(nn.Module):
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
         self.class_head = nn.Linear(features, classes) if classes else None
+        self.visibility_head = nn.Conv2d(features, joints, 1) if visibility else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> the heatmaps (B, K, h, w) of each stack."""
-        return self.outputs(images)[0]
+        return self.outputs(images).heatmaps
 
-    def outputs(self, images: Tensor) -> tuple[list[Tensor], Tensor | None]:
-        """(B, 3, H, W) -> the heatmaps (B, K, h, w) of each stack, and the logits (B, classes) if there are several."""
+    def outputs(self, images: Tensor) -> Outputs:
+        """(B, 3, H, W) -> the heatmaps of each stack, and what the heads predict from the features of the last."""
         x = self.neck(self.backbone(images))  # (B, C, h, w)
         heatmaps: list[Tensor] = []
         for i, stack in enumerate(self.stacks):
@@ -61,7 +80,11 @@ class Hourglass(nn.Module):
             heatmaps.append(maps)  # (B, K, h, w)
             if i < len(self.merges):
                 x = self.merges[i](x, features, maps)  # (B, C, h, w)
-        return heatmaps, None if self.class_head is None else self.class_head(features.mean(dim=(2, 3)))
+        return Outputs(
+            heatmaps,
+            None if self.class_head is None else self.class_head(features.mean(dim=(2, 3))),
+            None if self.visibility_head is None else self.visibility_head(features),
+        )
 
 
 class Level(nn.Module):
@@ -125,7 +148,8 @@ def several(features: int, residuals: int) -> nn.Sequential:
 class LastStack(nn.Module):
     """The network as exported: (B, 3, H, W) -> (heatmaps,), (B, K, H/4, W/4), whose peaks are confidences.
 
-    A network with a class head has logits (B, classes) as its second output.
+    A network with a class head has logits (B, classes) as its second output; one with a head for visibility has maps
+    (B, K, H/4, W/4) of probabilities as its last.
 
     `losses.squared_error` trains heatmaps to be Gaussians of height 1: they are returned as they are.
     `losses.cross_entropy` trains their softmax to be a Gaussian of sum 1: it is multiplied by 2πσ², the sum of a
@@ -142,9 +166,11 @@ class LastStack(nn.Module):
         self.network, self.sigma = network, sigma
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) -> (heatmaps,), or heatmaps and logits of classes."""
-        stacks, classes = self.network.outputs(images)
-        maps = stacks[-1].float()  # (B, K, h, w)
+        """(B, 3, H, W) -> heatmaps, logits of classes and maps of visibility, as far as there are any."""
+        outputs = self.network.outputs(images)
+        maps = outputs.heatmaps[-1].float()  # (B, K, h, w)
         if self.sigma is not None:
             maps = maps.flatten(2).softmax(dim=2).reshape(maps.shape) * (2 * math.pi * self.sigma**2)
-        return (maps,) if classes is None else (maps, classes.float())
+        classes = () if outputs.classes is None else (outputs.classes.float(),)
+        visibility = () if outputs.visibility is None else (outputs.visibility.float().sigmoid(),)
+        return (maps, *classes, *visibility)

@@ -22,7 +22,7 @@ FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1")}
 def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:
     """Returns the network that a recipe describes, for a number of joints, and of classes if there are several."""
     shape = settings.stacks, settings.features, settings.depth, settings.residuals
-    return Hourglass(joints, *shape, settings.build_backbone(), classes)
+    return Hourglass(joints, *shape, settings.build_backbone(), classes, settings.visibility)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
@@ -54,4 +54,5 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "features": features,
         "depth": depth,
         "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
+        "visibility": "visibility_head.weight" in weights,
     }

@@ -40,6 +40,7 @@ class NetworkSettings(BackboneSettings):
         features: Channels C throughout.
         depth: Number of times that an hourglass halves its resolution.
         residuals: Residual modules at each place of an hourglass.
+        visibility: Whether a head predicts which keypoints are visible and which occluded, from COCO's v = 2 and 1.
     """
 
     backbone: str = STEM
@@ -47,6 +48,7 @@ class NetworkSettings(BackboneSettings):
     features: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     depth: Count = 4
     residuals: Count = 1
+    visibility: bool = False
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:

@@ -17,11 +17,11 @@ from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, RecipeError
 from cairn.evaluation.evaluate import measure
 from cairn.evaluation.prediction import predict_annotated_boxes
-from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
+from cairn.inference.model_spec import CLASSES, VISIBILITY, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
-from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error
+from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error, visibility_entropy
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
 from cairn.methods.hourglass.network import FILE_NETWORKS, IMAGENET_NETWORK, build_network, network_of
 from cairn.methods.hourglass.recipe import Recipe
@@ -35,13 +35,21 @@ from cairn.training.checkpoints.pretrained import LOSS, Start
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, EpochBatches, Sample, TrainingSet
 from cairn.training.data.sources import read_data
-from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
+from cairn.training.data.visibility import check_occlusion, visible_cells
+from cairn.training.engine.module import (
+    Channels,
+    KeypointModule,
+    class_accuracy_of,
+    pck_of_joints,
+    visibility_auc_of,
+)
 from cairn.training.engine.processes import processes
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
 
-CLASS_WEIGHT = {"cross_entropy": 1.0, "squared": 1e-3}
-"""Loss of the heatmaps -> weight of the cross-entropy of classes beside it: both have about the same size."""
+HEAD_WEIGHT = {"cross_entropy": 1.0, "squared": 1e-3}
+"""Loss of the heatmaps -> weight of the cross-entropy of classes and of visibility beside it: all have about the same
+size."""
 
 IMPORTED_RATE = 2.5e-4
 """Learning rate for fine-tuning published networks: that of their training."""
@@ -76,9 +84,13 @@ class Encoder:
             center, side = square_around(annotation.boxes[0], recipe.input.margin)
         view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
+        keypoints = image_to_field(labels.keypoints, STRIDE)
+        heatmaps = render_gaussians(keypoints, cells, recipe.sigma)
+        visible = {VISIBILITY: visible_cells(keypoints, labels, heatmaps, recipe.sigma)}
         return {
             "image": recolored(view.affine.warp(image, size), recipe.augmentation, rng).transpose(2, 0, 1),
-            "heatmaps": render_gaussians(image_to_field(labels.keypoints, STRIDE), cells, recipe.sigma),
+            "heatmaps": heatmaps,
+            **(visible if recipe.network.visibility else {}),
             "weights": (labels.visibility[0] > 0).astype(np.float32),
             **({} if labels.classes is None else {"classes": labels.classes[0]}),
         }
@@ -116,15 +128,22 @@ class HourglassModule(KeypointModule):
         merges = {f"merges.{i}.heatmaps.weight": 1 for i in range(self.recipe.network.stacks - 1)}
         classes = tuple(("class", name) for name in self.val.classes)
         of_classes = {f"class_head.{part}": (0, classes) for part in ("weight", "bias") if classes}
+        if self.recipe.network.visibility:
+            heads |= {"visibility_head.weight": 0, "visibility_head.bias": 0}
         return {name: (axis, joints) for name, axis in (heads | merges).items()} | of_classes
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The loss of heatmaps, and of classes if there are several."""
-        stacks, logits = self.network.outputs(batch["image"].float().contiguous(memory_format=torch.channels_last))
+        """The loss of heatmaps, of classes if there are several, and of visibility if it is predicted."""
+        outputs = self.network.outputs(batch["image"].float().contiguous(memory_format=torch.channels_last))
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
-        losses = {"heatmaps": loss(stacks, batch["heatmaps"], batch["weights"])}
-        if logits is not None:
-            losses["classes"] = CLASS_WEIGHT[self.recipe.loss] * class_entropy(logits, batch["classes"])
+        weight = HEAD_WEIGHT[self.recipe.loss]
+        losses = {"heatmaps": loss(outputs.heatmaps, batch["heatmaps"], batch["weights"])}
+        if outputs.classes is not None:
+            losses["classes"] = weight * class_entropy(outputs.classes, batch["classes"])
+        if outputs.visibility is not None:
+            losses[VISIBILITY] = weight * visibility_entropy(
+                outputs.visibility, batch[VISIBILITY], batch["heatmaps"] * batch["weights"][:, :, None, None]
+            )
         return losses
 
     def export_module(self) -> nn.Module:
@@ -143,7 +162,11 @@ class HourglassModule(KeypointModule):
             task=self.recipe.task,
             input=InputSpec(resize="square", size=settings.size, multiple=multiple, margin=settings.margin),
             stride=STRIDE,
-            outputs=("heatmaps", *([CLASSES] if self.val.classes else [])),
+            outputs=(
+                "heatmaps",
+                *([CLASSES] if self.val.classes else []),
+                *([VISIBILITY] if self.recipe.network.visibility else []),
+            ),
             decode={"refinement": self.recipe.refinement},
             provenance={LOSS: self.recipe.loss} if self.recipe.loss == "squared" else {},
         )
@@ -156,21 +179,23 @@ class HourglassModule(KeypointModule):
         return predict_annotated_boxes(predictor(network), image, self.skeleton)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """PCK, the area under its curve, the mean error, and the accuracy of classes."""
+        """PCK, the area under its curve, the mean error, the accuracy of classes and the AUC of visibility."""
         evaluation = measure(self.val, tuple(predictions), task=self.recipe.task)
         metrics = {"PCK": evaluation.pck.value, "AUC": evaluation.pck.area, "error": evaluation.error.value}
-        return metrics | class_accuracy_of(evaluation) | pck_of_joints(evaluation)
+        return metrics | class_accuracy_of(evaluation) | visibility_auc_of(evaluation) | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
     """Returns all labeled instances of all sources; for task "crop", those whose bounding boxes have an area.
 
     Raises:
-        LabelError: There is no labeled instance; a bounding box lies outside its image; or, for task
-            "single_instance", an image has several instances.
+        LabelError: There is no labeled instance; a bounding box lies outside its image; for task "single_instance", an
+            image has several instances; or, for network.visibility, no keypoint is occluded.
         RecipeError: A batch of one sample ends in one cell, which cannot be normalized.
     """
     whole = recipe.task == "single_instance"
+    if recipe.network.visibility:
+        check_occlusion([labels for labels, _ in sources])
     for labels, _ in sources:
         (_check_single if whole else check_boxes_of)(labels)
     samples = [

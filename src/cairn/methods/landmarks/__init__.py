@@ -8,8 +8,8 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 | 3.1, equivariance: landmarks follow the object, Φ(x∘g) = g⁻¹(Φ(x)) | `measures.consistency` |
 | 3.2, score maps and their softmax | `model.PaperNetwork`, `model.HourglassNetwork`, `losses.probabilities` |
 | equation 4, soft-argmax | `losses.positions`, `model.Detector` |
-| 3.3, alignment of points and of probabilities | `losses.align_points`, `losses.align_probabilities` |
-| 3.3, diversity, pairwise and in linear time, over patches | `losses.diversity_pairwise`, `losses.diversity` |
+| 3.3, alignment of points (3) and of probabilities (6) | `losses.align_points`, `losses.align_probabilities` |
+| 3.3, diversity, pairwise (7) and in linear time (8), over patches | `losses.diversity_pairwise`, `losses.diversity` |
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
 | 4, regression of labeled points from landmarks | `regression`, `teaching` |
 
@@ -26,6 +26,13 @@ Departures from the paper. Where a recipe selects one, its setting is given; the
 | alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
 | the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 (0.3 with it) |
 | the weight of diversity falls during the run | `loss.final = 1` |
+| patches of 2 cells; the sum over patches, not their mean, which is m² smaller | `loss.patch` |
+| coordinates from -1 to 1 across the input, not cells, so that γ holds for every size | `loss.weight` = 4 γ / cells² |
+| images of 96 pixels whose middle 72 are seen, not 100 and 80 | `input.size = 80`, `input.middle = 0.8` |
+| warps map the second view into the first, so landmarks obey g(Φ(x′)) = Φ(x): no warp is inverted | none |
+| AdamW 2·10⁻³ with a cosine, a moving average of weights | `optimizer.name = "adam"`, `schedule = "constant"` |
+| a landmark has a confidence: its probability near its position | none |
+| taught points may come from ridge regression, and from the mirror image, too | no `--ridge`, no `--mirror` |
 
 The decision records 0042 and 0087 measure their effect. `drift` ends a run whose landmarks settle on a fixed grid.
 """

@@ -94,10 +94,15 @@ def views_of(source: LabelSource, crop: Crop, skeleton: Skeleton, quiet: bool = 
     """
     if crop.by == "none":
         return without_labels(paths_of(source, quiet), skeleton)
-    if source.labels.is_dir() and not is_label_folder(source.labels):
-        raise RecipeError(f"crops by {crop.by} need labels: {source.labels} is a folder of images")
+    is_folder = source.labels.is_dir() and not is_label_folder(source.labels, with_splits=crop.by == "motion")
+    if is_folder and crop.by != "motion":
+        raise RecipeError(
+            f"crops by {crop.by} need labels: {source.labels} is a folder of images; for frames of a static camera "
+            "there is --crop motion"
+        )
     problems = Problems()
-    crops = crops_of(_listed(source, quiet), crop.by, crop.margin, problems)
+    images = without_labels(paths_of(source, quiet), skeleton) if is_folder else _listed(source, quiet)
+    crops = crops_of(images, crop.by, crop.margin, problems)
     for note in () if quiet else problems.notes:
         log.warning("%s: %s", source.labels, note)
     return without_labels([each.image.path for each in crops], skeleton, [each.box for each in crops])

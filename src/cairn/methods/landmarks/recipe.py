@@ -48,11 +48,11 @@ class Crop(Section):
 
     Attributes:
         by: "none": the whole image. "boxes", "landmarks": one view of each labeled instance, around its bounding box or
-            its labeled keypoints.
+            its labeled keypoints. "motion": around what moves in front of a static camera, without labels.
         margin: Side of the view over the longer side of that box.
     """
 
-    by: Literal["none", "boxes", "landmarks"] = "none"
+    by: Literal["none", "boxes", "landmarks", "motion"] = "none"
     margin: Annotated[float, Field(gt=0)] = MARGIN
 
 

@@ -25,7 +25,7 @@ from cairn.methods.landmarks.images import boxes_of, landmark_skeleton, read_dat
 from cairn.methods.landmarks.measures import WarpedLandmarks, consistency
 from cairn.methods.landmarks.model import Detector, central
 from cairn.methods.landmarks.pairs import Pair, PairMaker, random_pair
-from cairn.methods.landmarks.recipe import Recipe
+from cairn.methods.landmarks.recipe import Crop, Recipe
 from cairn.methods.landmarks.sheet import Sheets
 from cairn.structures.geometry import crop
 from cairn.structures.poses import Poses
@@ -258,7 +258,8 @@ def module(recipe: Recipe, skeleton: Skeleton, val: Labels) -> LandmarksModule:
 def repeated(recipe: Recipe, minimum: int) -> list[dict[str, Any]]:
     """Returns the recipe's sources, repeated until an epoch has about `minimum` images."""
     skeleton = landmark_skeleton(recipe.network.landmarks)
-    counts = [len(views_of(source, recipe.crop, skeleton, quiet=True)) for source in recipe.data.train]
+    views = recipe.crop if recipe.crop.by != "motion" else Crop()  # as many as images, and motion takes time
+    counts = [len(views_of(source, views, skeleton, quiet=True)) for source in recipe.data.train]
     times = max(1, round(minimum / sum(counts)))
     return [source.model_dump(mode="json") | {"repeat": times * source.repeat} for source in recipe.data.train]
 

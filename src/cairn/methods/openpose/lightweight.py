@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cairn.methods.openpose.model import STRIDE, Stages, class_maps
+from cairn.methods.openpose.model import STRIDE, Stages, head_maps
 from cairn.training.backbones.backbone import Backbone, Neck
 from cairn.training.backbones.mobilenet import MobileNetV1
 
@@ -45,6 +45,7 @@ class LightweightOpenPose(nn.Module):
 
     Attributes:
         class_head: Predicts class maps from F and the last PAFs; None for one class.
+        visibility_head: Predicts the visibility of keypoints likewise; None for a network that does not.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LightweightOpenPose(nn.Module):
             Heads(refinement_layers(inputs, features), features, features, maps, fields) for _ in range(refinements)
         )
         self.class_head: nn.Module | None = None
+        self.visibility_head: nn.Module | None = None
 
     @property
     def heads(self) -> Sequence[Heads]:
@@ -73,7 +75,8 @@ class LightweightOpenPose(nn.Module):
         for stage in self.refinement_stages:
             outputs.append(stage(torch.cat([features, *outputs[-1]], dim=1)))
         heatmaps, pafs = zip(*outputs, strict=True)
-        return Stages(heatmaps, pafs, class_maps(self.class_head, features, pafs[-1]))
+        heads = (head_maps(head, features, pafs[-1]) for head in (self.class_head, self.visibility_head))
+        return Stages(heatmaps, pafs, *heads)
 
 
 class FeatureBlock(nn.Module):

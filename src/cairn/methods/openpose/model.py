@@ -38,11 +38,13 @@ class Stages:
         heatmaps: (B, K, h, w) each.
         pafs: (B, 2L, h, w) each; none of a crop of one instance.
         classes: Class maps (B, C, h, w); None for a network of one class.
+        visibility: Logits (B, K, h, w); None for a network that does not predict it.
     """
 
     heatmaps: tuple[Tensor, ...]
     pafs: tuple[Tensor, ...]
     classes: Tensor | None = None
+    visibility: Tensor | None = None
 
 
 class OpenPose(nn.Module):
@@ -56,6 +58,7 @@ class OpenPose(nn.Module):
 
     Attributes:
         class_head: Predicts class maps from F and the last PAFs; None for one class.
+        visibility_head: Predicts the visibility of keypoints likewise; None for a network that does not.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class OpenPose(nn.Module):
         self.paf_stages = nn.ModuleList(paf_stages)
         self.heatmap_stages = nn.ModuleList(heatmap_stages)
         self.class_head: nn.Module | None = None
+        self.visibility_head: nn.Module | None = None
 
     def forward(self, image: Tensor) -> Stages:
         """(B, 3, H, W) -> the predictions of all stages."""
@@ -77,7 +81,8 @@ class OpenPose(nn.Module):
         heatmaps: list[Tensor] = []
         for stage in self.heatmap_stages:
             heatmaps.append(stage(torch.cat([features, pafs[-1], *heatmaps[-1:]], dim=1)))  # (B, K, h, w)
-        return Stages(tuple(heatmaps), tuple(pafs), class_maps(self.class_head, features, pafs[-1]))
+        heads = (head_maps(head, features, pafs[-1]) for head in (self.class_head, self.visibility_head))
+        return Stages(tuple(heatmaps), tuple(pafs), *heads)
 
 
 class TwoBranchOpenPose(nn.Module):
@@ -91,6 +96,7 @@ class TwoBranchOpenPose(nn.Module):
 
     Attributes:
         class_head: Predicts class maps from F and the last PAFs; None for one class.
+        visibility_head: Predicts the visibility of keypoints likewise; None for a network that does not.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class TwoBranchOpenPose(nn.Module):
         self.paf_branches = nn.ModuleList(paf_branches)
         self.heatmap_branches = nn.ModuleList(heatmap_branches)
         self.class_head: nn.Module | None = None
+        self.visibility_head: nn.Module | None = None
 
     def forward(self, image: Tensor) -> Stages:
         """(B, 3, H, W) -> the predictions of all stages."""
@@ -112,7 +119,8 @@ class TwoBranchOpenPose(nn.Module):
             x = torch.cat([*pafs[-1:], *heatmaps[-1:], features], dim=1)
             pafs.append(paf_branch(x))
             heatmaps.append(heatmap_branch(x))
-        return Stages(tuple(heatmaps), tuple(pafs), class_maps(self.class_head, features, pafs[-1]))
+        heads = (head_maps(head, features, pafs[-1]) for head in (self.class_head, self.visibility_head))
+        return Stages(tuple(heatmaps), tuple(pafs), *heads)
 
 
 # ---- the papers' networks
@@ -318,6 +326,6 @@ def light_stage(inputs: int, outputs: int, features: int, depthwise: bool = Fals
     )
 
 
-def class_maps(head: nn.Module | None, features: Tensor, pafs: Tensor) -> Tensor | None:
-    """Returns the class maps (B, C, h, w) of F and the last PAFs; None without a class head."""
+def head_maps(head: nn.Module | None, features: Tensor, pafs: Tensor) -> Tensor | None:
+    """Returns the maps of a head for classes or visibility, of F and the last PAFs; None without such a head."""
     return None if head is None else head(torch.cat([features, pafs], dim=1))

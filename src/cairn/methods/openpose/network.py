@@ -68,16 +68,20 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton, classes: int = 
         RecipeError: The network of hands and faces has no class head.
     """
     network = _build(settings, skeleton)
-    if classes:
-        if isinstance(network, HandNetwork):
+    if isinstance(network, HandNetwork):
+        if classes:
             raise RecipeError('network.kind = "hand" predicts no classes: train on one with --category')
-        inputs = settings.features + 2 * len(skeleton.limbs)
+        return network
+    inputs = settings.features + 2 * len(skeleton.limbs)
+    if classes:
         network.class_head = light_stage(inputs, classes, settings.features, settings.depthwise)
+    if settings.visibility:
+        network.visibility_head = light_stage(inputs, len(skeleton), settings.features, settings.depthwise)
     return network
 
 
 def _build(settings: NetworkSettings, skeleton: Skeleton) -> KeypointNetwork:
-    """The network without a class head."""
+    """The network without heads for classes and visibility."""
     maps, fields = len(skeleton) + settings.background, 2 * len(skeleton.limbs)
     backbone, features = settings.build_backbone(), settings.features
     if settings.kind == "cvpr":
@@ -117,6 +121,8 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     }
     if kind == "lightweight":
         settings["paf_stages"] = settings["heatmap_stages"] = 1 + _count(weights, "refinement_stages.")
+    if any(name.startswith("visibility_head.") for name in weights):
+        settings["visibility"] = True
     if any(name in weights for name in PRELU):
         settings["prelu"] = True
     if kind == "light":
@@ -143,7 +149,13 @@ def _light_backbone(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[in
     }
 
 
-def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classes: tuple[str, ...] = ()) -> Channels:
+def channels_of(
+    network: nn.Module,
+    skeleton: Skeleton,
+    background: bool,
+    classes: tuple[str, ...] = (),
+    visibility: bool = False,
+) -> Channels:
     """Returns the weights whose channels depend on the labels, with the joint, limb or class of each channel.
 
     These are the outputs of each stage's last convolution, and the inputs of its first one, which takes the
@@ -154,6 +166,7 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
         skeleton: The skeleton of its outputs.
         background: Whether the heatmaps have a background channel.
         classes: Names of the classes of its class head; empty where it has none.
+        visibility: Whether it has a head for visibility.
     """
     joints: list[Hashable] = [*skeleton.joints, *["background"] * background]
     limbs: list[Hashable] = [(skeleton.joints[a], skeleton.joints[b], axis) for a, b in skeleton.limbs for axis in "xy"]
@@ -161,7 +174,7 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
     stages = "branches" if cvpr else "stages"
     result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
     if isinstance(network, LightweightOpenPose):
-        return _channels_of_lightweight(network, joints, limbs, classes)
+        return _channels_of_lightweight(network, joints, limbs, classes, skeleton.joints if visibility else ())
 
     def add(name: str, given: list[Hashable], outputs: list[Hashable], given_first: bool) -> None:
         stage = network.get_submodule(name)
@@ -188,11 +201,17 @@ def channels_of(network: nn.Module, skeleton: Skeleton, background: bool, classe
             add(f"{kind}.{t}", given, outputs, given_first=cvpr or isinstance(network, HandNetwork))
     if classes:
         add("class_head", limbs, [("class", name) for name in classes], given_first=False)
+    if visibility:
+        add("visibility_head", limbs, list(skeleton.joints), given_first=False)
     return result
 
 
 def _channels_of_lightweight(
-    network: LightweightOpenPose, joints: list[Hashable], limbs: list[Hashable], classes: tuple[str, ...]
+    network: LightweightOpenPose,
+    joints: list[Hashable],
+    limbs: list[Hashable],
+    classes: tuple[str, ...],
+    visible: tuple[str, ...],
 ) -> Channels:
     """`channels_of`, for stages with layers in common."""
     features: list[Hashable] = list(range(network.initial_stage.body[0][0].in_channels))  # type: ignore[index]
@@ -204,10 +223,10 @@ def _channels_of_lightweight(
         for part, outputs in (("heatmaps", joints), ("pafs", limbs)):
             for leaf in ("weight", "bias"):
                 result[f"{stage}.{part}.1.0.{leaf}"] = (0, tuple(outputs))
-    if classes:
-        result["class_head.0.0.weight"] = (1, (*features, *limbs))
-        for leaf in ("weight", "bias"):
-            result[f"class_head.3.{leaf}"] = (0, tuple(("class", name) for name in classes))
+    for head, channels in (("class_head", [("class", name) for name in classes]), ("visibility_head", visible)):
+        if channels:
+            result[f"{head}.0.0.weight"] = (1, (*features, *limbs))
+            result |= {f"{head}.3.{leaf}": (0, tuple(channels)) for leaf in ("weight", "bias")}
     return result
 
 

@@ -38,6 +38,9 @@ class Input(Section):
         inference_size: Longest side of the image at inference, in pixels.
         scales: Number of test-time scales, as in `cairn.inference.resolution.Resolution`.
         scale_gap: Difference between two scales, likewise.
+        person_height: Height of the bounding box at the center of a training crop, relative to the side of the crop,
+            before augmentation.scale; as released 0.6. 0 scales training images as at inference: their longest side is
+            `inference_size`.
         margin: Side of the crop, relative to the longer side of the bounding box; for network.kind "hand" only.
     """
 
@@ -45,6 +48,7 @@ class Input(Section):
     inference_size: Count = 384
     scales: Count = 1
     scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
+    person_height: Annotated[float, Field(ge=0, le=1)] = 0.0
     margin: Positive = 1.25
 
 
@@ -63,6 +67,7 @@ class NetworkSettings(BackboneSettings):
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
+        visibility: Whether a head predicts which keypoints are visible and which occluded, from COCO's v = 2 and 1.
         prelu: Whether the last layers of backbone "vgg19" have PReLU, as in BODY_25.
     """
 
@@ -75,6 +80,7 @@ class NetworkSettings(BackboneSettings):
     paf_stages: Annotated[int, Field(ge=0)] = 1
     heatmap_stages: Count = 1
     background: bool = False
+    visibility: bool = False
     prelu: bool = False
 
     @model_validator(mode="before")
@@ -95,6 +101,8 @@ class NetworkSettings(BackboneSettings):
             raise ValueError(
                 f'paf_stages is 0 for kind = "hand" only, and at least 1 for others; got {self.paf_stages}'
             )
+        if self.visibility and self.kind == "hand":
+            raise ValueError('visibility applies to the kinds of networks for whole images, not to kind = "hand"')
         if self.prelu and self.backbone != "vgg19":
             raise ValueError(f'prelu applies to backbone = "vgg19" only, got {self.backbone!r}')
         fields = type(self).model_fields
@@ -114,8 +122,8 @@ class NetworkSettings(BackboneSettings):
 
     @property
     def multiple(self) -> int:
-        """The sides of an image must be multiples of this number of pixels."""
-        return math.lcm(32, *self.facts.strides)
+        """The sides of an image must be multiples of this number of pixels; of 16 as in OpenPose's release."""
+        return math.lcm(16, *self.facts.strides)
 
 
 class Targets(Section):
@@ -185,6 +193,8 @@ class Recipe(SharedRecipe):
     def _sizes_fit(self) -> Recipe:
         if self.input.margin != Input().margin and self.network.kind != "hand":
             raise ValueError(f'input.margin applies to network.kind = "hand" only, got {self.network.kind!r}')
+        if self.input.person_height and self.network.kind == "hand":
+            raise ValueError('input.person_height applies to networks for whole images, not to network.kind = "hand"')
         try:
             Resolution(self.input.inference_size, scales=self.input.scales, scale_gap=self.input.scale_gap).of_model(
                 0, 1

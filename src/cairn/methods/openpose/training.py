@@ -16,7 +16,7 @@ from cairn.datasets.classes import UNKNOWN
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import SkeletonError
 from cairn.evaluation.evaluate import measure
-from cairn.inference.model_spec import CLASSES, InputSpec, ModelSpec
+from cairn.inference.model_spec import CLASSES, VISIBILITY, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
@@ -30,12 +30,13 @@ from cairn.methods.openpose.network import (
     heatmap_heads,
     network_of,
 )
-from cairn.methods.openpose.recipe import Loss, Recipe
+from cairn.methods.openpose.recipe import Input, Loss, Recipe
 from cairn.methods.openpose.released_weights import trainable
 from cairn.ops.heatmaps import render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Affine, Size, field_affine, image_to_field
+from cairn.structures.outline import covered
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.backbone import Backbone
@@ -43,12 +44,22 @@ from cairn.training.checkpoints.pretrained import LOSS, Start
 from cairn.training.data.augmentation import moved, random_view, recolored
 from cairn.training.data.loading import Batch, Sample, TrainingSet
 from cairn.training.data.sources import read_data
-from cairn.training.engine.module import Channels, KeypointModule, class_accuracy_of, pck_of_joints
+from cairn.training.data.visibility import check_occlusion, visible_cells
+from cairn.training.engine.module import (
+    Channels,
+    KeypointModule,
+    class_accuracy_of,
+    pck_of_joints,
+    visibility_auc_of,
+)
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import LabelSource
 
 IMPORTED_RATE = 1e-4
 """Learning rate for fine-tuning published networks, which have few normalization layers: BODY_25's."""
+
+MAIN_KEYPOINTS, MAIN_AREA = 5, 32**2
+"""Minimum number of labeled keypoints, and area in square pixels, of a person whose height sets the scale of a crop."""
 
 # ---- targets
 
@@ -72,11 +83,14 @@ class Encoder:
         recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
         cells = (size[0] // STRIDE, size[1] // STRIDE)
-        side = recipe.input.size * max(image.shape[:2]) / (recipe.input.inference_size * sample.scale)
-        view = random_view(recipe.augmentation, rng, _random_center(annotation, image.shape[:2], rng), side, size)
+        center, side = random_square(annotation, image.shape[:2], recipe.input, rng)
+        view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
         keypoints = image_to_field(labels.keypoints, STRIDE)
         heatmaps = render_gaussians(keypoints, cells, recipe.targets.sigma)
+        of_visibility = {}
+        if recipe.network.visibility:
+            of_visibility[VISIBILITY] = visible_cells(keypoints, labels, heatmaps, recipe.targets.sigma)
         if recipe.network.background:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
         pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
@@ -94,6 +108,7 @@ class Encoder:
             "known_joints": np.append(sample.known, np.repeat(sample.known.all(), recipe.network.background)),
             "known_limbs": np.repeat(sample.known[pairs].all(axis=1), 2),
             **of_classes,
+            **of_visibility,
         }
 
 
@@ -120,32 +135,65 @@ def class_targets(
 
 
 def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
-    """Returns the mask W(p) (h, w): False in boxes of crowds and of people without keypoints, and in no labeled box.
+    """Returns the mask W(p) (h, w): False where people are not labeled.
+
+    These are the outlines of people without keypoints, and of crowds outside the boxes of labeled people. The box
+    stands for a missing outline, also outside the boxes of labeled people alone.
 
     Args:
         annotation: The annotated instances in image pixels.
         affine: Map from image pixels to pixels of the network's input.
         size: (h, w) in cells.
     """
-    to_image = field_affine(STRIDE).then(affine.inverse())
+    to_cells = affine.then(field_affine(STRIDE).inverse())
+    to_image = to_cells.inverse()
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
     points = to_image.apply(cells)[None]  # (1, h, w, 2)
     low = annotation.boxes[:, None, None, :2]
     high = low + annotation.boxes[:, None, None, 2:]
     inside = np.all((points >= low) & (points <= high), axis=-1)  # (P, h, w)
     labeled = annotation.labeled
-    ignored, counted = np.any(inside[~labeled], axis=0), np.any(inside[labeled], axis=0)
-    supervised: NDArray[np.bool_] = counted | ~ignored
-    return supervised
+    counted = np.any(inside[labeled], axis=0)
+    ignored = np.zeros(size, dtype=bool)
+    for row in np.flatnonzero(~labeled):
+        outline = None if annotation.outlines is None else annotation.outlines[row]
+        region = inside[row] if outline is None else covered(outline, to_cells, size)
+        ignored |= region if outline is not None and not annotation.crowd[row] else region & ~counted
+    return ~ignored
 
 
-def _random_center(annotation: Annotation, size: Size, rng: np.random.Generator) -> tuple[float, float]:
-    """The center of the bounding box of a random labeled instance, or of the image without any."""
-    people = np.flatnonzero(annotation.labeled)
+def random_square(
+    annotation: Annotation, size: Size, settings: Input, rng: np.random.Generator
+) -> tuple[tuple[float, float], float]:
+    """Returns center and side of the square of an image, in its pixels, that becomes a crop before augmentation.
+
+    The center is that of the bounding box of a random labeled instance, or of the image without any. The side is such
+    that the image has its size at inference; with `person_height`, such that the box has that height in the crop. Only
+    instances that the release centers crops on are chosen then, where there are any.
+
+    Args:
+        annotation: The annotated instances.
+        size: (height, width) of the image.
+        settings: Sizes of the recipe.
+        rng: Random generator.
+    """
+    side = settings.size * max(size) / settings.inference_size
+    people = np.flatnonzero(annotation.labeled & (_is_main(annotation) | (settings.person_height == 0)))
+    if len(people) == 0 and settings.person_height:
+        people, settings = np.flatnonzero(annotation.labeled), settings.model_copy(update={"person_height": 0.0})
     if len(people) == 0:
-        return (size[1] - 1) / 2, (size[0] - 1) / 2
-    x, y, width, height = annotation.boxes[rng.choice(people)]
-    return float(x + width / 2), float(y + height / 2)
+        return ((size[1] - 1) / 2, (size[0] - 1) / 2), side
+    x, y, width, height = map(float, annotation.boxes[rng.choice(people)])
+    if settings.person_height:
+        side = height / settings.person_height
+    return (x + width / 2, y + height / 2), side
+
+
+def _is_main(annotation: Annotation) -> NDArray[np.bool_]:
+    """(P,) instances that are labeled well enough to set the scale of a crop, as in the released training."""
+    needed = min(MAIN_KEYPOINTS, annotation.visibility.shape[1])
+    enough: NDArray[np.bool_] = (annotation.visibility > 0).sum(axis=1) >= needed
+    return enough & (annotation.areas >= MAIN_AREA) & (annotation.boxes[:, 3] > 0)
 
 
 # ---- losses of predictions and targets (B, C, h, w), with weights that broadcast to them
@@ -173,9 +221,9 @@ def weighted_loss(logits: Tensor, target: Tensor, weight: Tensor, foreground: fl
 
 
 def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tensor]:
-    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6), and of class maps if there are any.
+    """Returns the losses of heatmaps and of PAFs, each summed over stages (eq. 6), and of heads if there are any.
 
-    The loss of class maps is that of heatmaps.
+    The loss of class maps is that of heatmaps. That of visibility is its cross-entropy, weighted by the heatmaps.
     """
     mask = batch["mask"][:, None].float()  # (B, 1, h, w)
     joints = mask * batch["known_joints"][:, :, None, None]  # (B, K, h, w)
@@ -192,6 +240,10 @@ def stage_losses(stages: Stages, batch: Batch, settings: Loss) -> dict[str, Tens
     }
     if stages.classes is not None:
         losses["classes"] = loss(stages.classes.float(), batch["classes"], batch["known_classes"][:, None].float())
+    if stages.visibility is not None:
+        count = stages.visibility.shape[1]  # without the background
+        weight = (joints * heatmaps)[:, :count]
+        losses[VISIBILITY] = weighted_loss(stages.visibility.float(), batch[VISIBILITY], weight, foreground=0)
     return losses
 
 
@@ -206,8 +258,8 @@ def sum_of(losses: Iterable[Tensor]) -> Tensor:
 class LastStage(nn.Module):
     """The network as exported: (B, 3, H, W) -> heatmaps (B, K, H/8, W/8) from 0 to 1, PAFs (B, 2L, H/8, W/8).
 
-    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output. That of hands and faces
-    has no PAFs.
+    A network with a class head has class maps (B, C, H/8, W/8) from 0 to 1 as its third output; one with a head for
+    visibility has maps (B, K, H/8, W/8) of probabilities as its last. That of hands and faces has no PAFs.
 
     Args:
         network: The network.
@@ -220,12 +272,13 @@ class LastStage(nn.Module):
         self.logits = logits
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps if there are any."""
+        """(B, 3, H, W) -> heatmaps, PAFs of the last stage, class maps and visibility if there are any."""
         stages = self.network(image)
         maps = [stages.heatmaps[-1], *([] if stages.classes is None else [stages.classes])]
         if self.logits:
             maps = [each.sigmoid() for each in maps]
-        return (maps[0], *stages.pafs[-1:], *maps[1:])
+        visibility = [] if stages.visibility is None else [stages.visibility.sigmoid()]
+        return (maps[0], *stages.pafs[-1:], *maps[1:], *visibility)
 
 
 class OpenPoseModule(KeypointModule):
@@ -262,10 +315,11 @@ class OpenPoseModule(KeypointModule):
 
     def channels(self) -> Channels:
         """What the channels of weights stand for that depend on the labels."""
-        return channels_of(self.network, self.skeleton, self.recipe.network.background, self.val.classes)
+        settings = self.recipe.network
+        return channels_of(self.network, self.skeleton, settings.background, self.val.classes, settings.visibility)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The losses of heatmaps, PAFs and class maps."""
+        """The losses of heatmaps, PAFs, class maps and visibility."""
         stages = self.network(batch["image"].float().contiguous(memory_format=torch.channels_last))
         return stage_losses(stages, batch, self.recipe.loss)
 
@@ -290,7 +344,12 @@ class OpenPoseModule(KeypointModule):
                 scale_gap=sizes.scale_gap,
             ),
             stride=STRIDE,
-            outputs=("heatmaps", "pafs", *([CLASSES] if self.val.classes else [])),
+            outputs=(
+                "heatmaps",
+                "pafs",
+                *([CLASSES] if self.val.classes else []),
+                *([VISIBILITY] if self.recipe.network.visibility else []),
+            ),
             decode=dict(self.recipe.decode),
             provenance=provenance_of(self.recipe),
         )
@@ -300,10 +359,10 @@ class OpenPoseModule(KeypointModule):
         return predictor(network)(self.val.images[index].path)
 
     def measure(self, predictions: Sequence[Poses]) -> dict[str, float]:
-        """AP and AR by OKS, PCK, and the accuracy of classes."""
+        """AP and AR by OKS, PCK, the accuracy of classes and the AUC of visibility."""
         evaluation = measure(self.val, tuple(predictions))
         metrics = {**(evaluation.oks or {}), "PCK": evaluation.pck.value, **class_accuracy_of(evaluation)}
-        return metrics | pck_of_joints(evaluation)
+        return metrics | visibility_auc_of(evaluation) | pck_of_joints(evaluation)
 
 
 def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Labels, LabelSource]]) -> TrainingSet:
@@ -315,6 +374,8 @@ def training_set(recipe: Recipe, skeleton: Skeleton, sources: Sequence[tuple[Lab
         from cairn.methods.openpose.crops import crop_training_set
 
         return crop_training_set(recipe, skeleton, sources)
+    if recipe.network.visibility:
+        check_occlusion([labels for labels, _ in sources])
     samples = [
         Sample(image, _known(labels, image, source), scale=source.scale)
         for labels, source in sources

@@ -45,6 +45,9 @@ PREFIX = "network."
 CLASS_HEAD = "class_head."
 """Prefix of the weights of a network's class head; a network of one class has none."""
 
+VISIBILITY_HEAD = "visibility_head."
+"""The same of its head for the visibility of keypoints, which a network may lack."""
+
 
 @dataclass(frozen=True)
 class Start:
@@ -74,7 +77,9 @@ class Start:
         return self.spec is not None and IMPORTED in self.spec.provenance
 
     def has(self, name: str) -> bool:
-        """Whether the model has a part with this weight; only its class head may be missing."""
+        """Whether the model has a part with this weight; only its heads for classes and visibility may be missing."""
+        if name.startswith(VISIBILITY_HEAD):
+            return any(key.startswith(VISIBILITY_HEAD) for key in self.weights)
         return bool(self.classes) or not name.startswith(CLASS_HEAD)
 
 

@@ -89,7 +89,8 @@ def random_view(
 def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
     """Returns the annotations in pixels of the view.
 
-    A flip exchanges left and right keypoints. Bounding boxes become those of their four moved corners.
+    A flip exchanges left and right keypoints. Bounding boxes become those of their four moved corners. Outlines are
+    omitted: `cairn.structures.outline.covered` takes the affine map.
     """
     order = list(skeleton.flip_order) if view.mirrored else slice(None)
     keypoints = view.affine.apply(annotation.keypoints)[:, order]
@@ -104,6 +105,7 @@ def moved(annotation: Annotation, view: View, skeleton: Skeleton) -> Annotation:
         visibility=annotation.visibility[:, order],
         boxes=np.concatenate([low, high - low], axis=1).astype(np.float32),
         areas=annotation.areas * np.float32(view.affine.scale**2),
+        outlines=None,
     )
 
 

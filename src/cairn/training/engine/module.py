@@ -168,6 +168,11 @@ def class_accuracy_of(evaluation: Evaluation) -> dict[str, float]:
     return {"class accuracy": evaluation.class_accuracy} if evaluation.labels.classes else {}
 
 
+def visibility_auc_of(evaluation: Evaluation) -> dict[str, float]:
+    """Returns the AUC of visibility in percent, where the model predicts it."""
+    return {} if evaluation.visibility is None else {"visibility AUC": evaluation.visibility.auc}
+
+
 def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone | None = None) -> torch.optim.Optimizer:
     """Returns the optimizer of a network.
 

@@ -22,6 +22,7 @@ from cairn.training.engine.callbacks import (
     moving_average,
 )
 from cairn.training.engine.module import KeypointModule
+from cairn.training.engine.plateau import Plateau
 from cairn.training.engine.processes import Processes
 from cairn.training.recipe import Recipe
 from cairn.training.run_folder import RunFolder
@@ -67,6 +68,8 @@ def _callbacks(recipe: Recipe, folder: RunFolder, monitor: str) -> list[Callback
         callbacks.append(
             EarlyStopping(monitor, patience=recipe.run.patience, mode="max", check_finite=False, verbose=False)
         )
+    if recipe.optimizer.schedule == "plateau":
+        callbacks.append(Plateau(recipe.optimizer, monitor))
     if sys.stderr.isatty():
         callbacks.append(EpochBar(refresh_rate=5))
     return callbacks

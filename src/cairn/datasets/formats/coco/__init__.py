@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cairn.datasets.containers.text_file import first_bytes
 from cairn.datasets.formats.coco.reading import read_coco
 from cairn.datasets.formats.coco.writing import write_coco
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.labels import Labels
 
 __all__ = ["FORMAT", "read_coco", "write_coco"]

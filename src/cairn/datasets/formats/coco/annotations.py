@@ -14,20 +14,26 @@ from numpy.typing import NDArray
 from cairn.datasets.formats.coco.categories import Choice, MakeError
 from cairn.datasets.formats.coco.heads import HEAD, head_sizes
 from cairn.datasets.formats.coco.ids import Index, id_of
+from cairn.datasets.formats.coco.outlines import read_outline
 from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_visibility, visibility_of
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import MAX_VALUE, Annotation
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
-MAX_VALUE = float(np.finfo(np.float32).max)  # a larger number becomes infinite in single precision
 MAX_TRACK = np.iinfo(np.int64).max
 
-FIELDS = ("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", HEAD, "attributes", *TRACKS)
+SEGMENTATION = "segmentation"
+FIELDS = (
+    *("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd"),
+    *(HEAD, SEGMENTATION, "attributes", *TRACKS),
+)
 FIELD_SET = frozenset(FIELDS)
 TRACKED = frozenset(("attributes", *TRACKS))
 OUTLINE = "outline box"
 """Key of the bounding box of the outline of a reduced record."""
+REGION = "region"
+"""Key of the outline of a reduced record without individual labels, or of the reason why it cannot be used."""
 
 Record = Mapping[str, Any]
 
@@ -54,15 +60,14 @@ class Context:
 
 
 def reduced(row: Any) -> Any:
-    """Returns what is read of a record: keypoints as an array, and of an outline its box where there is no other."""
+    """Returns what is read of a record: keypoints as an array, and of an outline what is needed.
+
+    That is its box where there is no other, and the outline of a crowd or of an instance without labeled keypoints.
+    """
     if type(row) is not dict:
         return row
     if not FIELD_SET.issuperset(row):
-        outline = row.get("segmentation")
-        box = _outline_box(outline) if outline and not has_box(row) else None
         row = {key: row[key] for key in FIELDS if key in row}
-        if box:
-            row[OUTLINE] = box
     # Missing, with null, or invalid: `_keypoints` and `_box` tell. `suppress` takes a quarter of the time.
     try:  # noqa: SIM105
         row["keypoints"] = array("d", row["keypoints"])
@@ -72,12 +77,20 @@ def reduced(row: Any) -> Any:
         row["bbox"] = array("d", row["bbox"])
     except (KeyError, TypeError, OverflowError):
         pass
+    if outline := row.pop(SEGMENTATION, None):
+        if not row.get("bbox") and (box := _outline_box(outline)):
+            row[OUTLINE] = box
+        if row.get("iscrowd") or not has_labeled_keypoint(row):
+            try:
+                row[REGION] = read_outline(outline)
+            except ValueError as reason:
+                row[REGION] = str(reason)
     return row
 
 
 def has_box(row: Any) -> bool:
-    """Returns whether a record has a box, so that its outline is not needed."""
-    return bool(row.get("bbox"))
+    """Returns whether a record has a box, or an outline that gives one."""
+    return bool(row.get("bbox") or row.get(SEGMENTATION))
 
 
 def has_labeled_keypoint(row: Any) -> bool:
@@ -99,22 +112,14 @@ def read_annotations(
     Raises:
         LabelError: A record is invalid.
     """
-    error, problems, class_of = context.error, context.problems, context.choice.class_of
-    kept, find_image = context.kept, context.images.find
+    error, problems, class_of, kept = context.error, context.problems, context.choice.class_of, context.kept
+    images = context.images.find_all([row.get("image_id") if isinstance(row, dict) else None for row in rows])
     columns = _Columns(context)
-    seen: set[Any] = set()
-    for i, (row, category) in enumerate(zip(rows, categories, strict=True)):
+    _note_ids(rows, problems)
+    for i, (row, category, image) in enumerate(zip(rows, categories, images, strict=True)):
         with problems:
             if not isinstance(row, dict):
                 raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
-            key = row.get("id")
-            key = key if type(key) is int else id_of(key)
-            if key is None:
-                problems.note("annotations without an id are counted", _name(row, i))
-            elif key in seen:
-                problems.note("annotations have the id of another, which is kept too", _name(row, i))
-            seen.add(key)
-            image = find_image(row.get("image_id"))
             if image is not None and image not in kept:
                 continue
             if category is None:
@@ -180,9 +185,23 @@ class _Columns:
             heads=head_sizes(columns[0], context.problems),
             tracks=tracks if (tracks[valid] >= 0).any() else None,
             classes=np.array(columns[7], dtype=np.int64) if context.choice.classes else None,
+            outlines=self._outlines(),
         )
         images = np.array(columns[8], dtype=np.int64)
         return (everything, images) if valid.all() else (everything[valid], images[valid])
+
+    def _outlines(self) -> NDArray[np.object_] | None:
+        """(N,) the outlines of regions; None where there is none. Those that cannot be read are noted."""
+        outlines = np.empty(len(self._rows), dtype=object)
+        for i, (row, position, *_) in enumerate(self._rows):
+            if (region := row.get(REGION)) is None:
+                continue
+            if isinstance(region, str):
+                what = "segmentations cannot be read, and bounding boxes are used"
+                self._context.problems.note(what, f"{_name(row, position)}: {region}")
+            else:
+                outlines[i] = region
+        return outlines if any(outline is not None for outline in outlines) else None
 
     def _checked(
         self, points: NDArray[np.float64], boxes: NDArray[np.float64]
@@ -216,6 +235,23 @@ class _Columns:
                     raise context.error(f"{name}: bbox has a negative width or height, or is too large: {got}")
                 raise context.error(f"{name} has neither a bbox nor a labeled joint: remove it")
         return visibility, ~invalid_rows
+
+
+def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
+    """Notes records whose id is missing, or that of an earlier one."""
+    keys = [row.get("id") for row in rows if isinstance(row, dict)]
+    if set(map(type, keys)) <= {int} and len(set(keys)) == len(keys):
+        return
+    seen: set[Any] = set()
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            continue
+        key = id_of(row.get("id"))
+        if key is None:
+            problems.note("annotations without an id are counted", _name(row, i))
+        elif key in seen:
+            problems.note("annotations have the id of another, which is kept too", _name(row, i))
+        seen.add(key)
 
 
 def _name(row: Record, position: int) -> str:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.problems import Problems
+from cairn.structures.annotation import MAX_VALUE
 
 HEAD = "head_size"
 """Field of an annotation: diagonal of the head box in pixels."""
-
-MAX_VALUE = float(np.finfo(np.float32).max)
 
 
 def head_sizes(rows: Sequence[Mapping[str, Any]], problems: Problems) -> NDArray[np.float32] | None:

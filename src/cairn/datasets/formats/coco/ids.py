@@ -56,6 +56,14 @@ class Index:
             return self._by_number[number]
         return self._by_name.get(key)
 
+    def find_all(self, values: Sequence[Any]) -> list[int | None]:
+        """Returns the position of the record with each of many ids."""
+        if set(map(type, values)) == {int}:
+            positions = list(map(self._exact.get, values))
+            if None not in positions:
+                return positions
+        return list(map(self.find, values))
+
     @cached_property
     def _by_number(self) -> dict[int, int]:
         return _unique((number_in(key), i) for i, key in enumerate(self._keys))

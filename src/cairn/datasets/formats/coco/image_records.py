@@ -61,7 +61,8 @@ def read_images(records: Sequence[Any], error: MakeError, problems: Problems) ->
         with problems:
             if not isinstance(record, dict):
                 raise error(f"images[{i}] must be an object, got {record!r:.40}")
-            key = id_of(record.get("id"))
+            key = record.get("id")
+            key = key if type(key) is int else id_of(key)
             if key is None and record.get("id") is not None:
                 raise error(f"images[{i}] needs an id, got {record['id']!r:.40}")
             if key in seen:
@@ -126,14 +127,15 @@ def _names(images: Sequence[ImageRecord]) -> list[tuple[str, int]]:
 
 def _size(fields: dict[str, Any]) -> Size | None:
     """(height, width) in whole pixels; None where the record has none."""
-    height, width = _pixels(fields.get("height")), _pixels(fields.get("width"))
+    height, width = fields.get("height"), fields.get("width")
+    if type(height) is type(width) is int and height > 0 and width > 0:
+        return height, width
+    height, width = _pixels(height), _pixels(width)
     return None if height is None or width is None else (height, width)
 
 
 def _pixels(value: Any) -> int | None:
     """A side in pixels, also where it is written as 160.0 or as text."""
-    if type(value) is int:
-        return value if value > 0 else None
     key = id_of(value)
     if isinstance(key, str):
         key = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None

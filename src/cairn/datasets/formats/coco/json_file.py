@@ -18,6 +18,8 @@ from pydantic_core import SchemaValidator, core_schema, from_json
 
 from cairn.errors import LabelError
 
+MAX_COUNT = 200
+
 CHUNK = 1 << 16  # bytes; the objects of a larger one leave the cache of the processor
 
 FIRST_KEY = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*("(?:[^"\\]|\\.)*")')
@@ -33,33 +35,47 @@ class Records:
     Attributes:
         fields: Keys that are read; the values of others are parsed and never built.
         reduce: Returns what is kept of a record with these keys.
-        is_enough: Whether these keys of a record are enough; otherwise all are read, for records nearby too.
+        is_enough: Whether the fields of a record are enough; otherwise all are read, for records nearby too.
+        large: Those of `fields` that are skipped where `count` is from 1 to `MAX_COUNT`, because building their values
+            takes long.
+        count: Key of a number.
     """
 
     fields: tuple[str, ...]
     reduce: Callable[[Any], Any]
     is_enough: Callable[[Any], bool]
+    large: tuple[str, ...] = ()
+    count: str = ""
 
     @cached_property
-    def validator(self) -> SchemaValidator:
-        """Parses a list of objects with the fields, of any type."""
+    def validators(self) -> tuple[SchemaValidator, ...]:
+        """Parse a list of objects with the fields, of any type; the fastest first, which fails without a count."""
         field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
-        return SchemaValidator(
-            core_schema.list_schema(core_schema.typed_dict_schema(dict.fromkeys(self.fields, field)))
+        every = core_schema.typed_dict_schema(dict.fromkeys(self.fields, field))
+        validators = (SchemaValidator(core_schema.list_schema(every)),)
+        if not self.large:
+            return validators
+        small = core_schema.typed_dict_schema({key: field for key in self.fields if key not in self.large})
+        by_count = core_schema.tagged_union_schema(
+            {0: every, **dict.fromkeys(range(1, MAX_COUNT + 1), small)}, discriminator=self.count
         )
+        return SchemaValidator(core_schema.list_schema(by_count)), *validators
 
     def parsed(self, text: bytes) -> list[Any] | None:
         """The reduced records of a list; None where the text is no valid JSON."""
-        try:
-            records = self.validator.validate_json(text)
-            if not all(map(self.is_enough, records)):
-                records = from_json(text)
-        except ValueError:  # also where a record is no object
+        for validator in self.validators:
             try:
-                records = json.loads(text)  # accepts surrogates, which stand for bytes of names that are not UTF-8
+                records = validator.validate_json(text)
+            except ValueError:  # also where a record is no object
+                continue
+            if all(map(self.is_enough, records)):
+                return list(map(self.reduce, records))
+        for parse in (from_json, json.loads):  # the second accepts surrogates, for bytes of names that are not UTF-8
+            try:
+                return list(map(self.reduce, parse(text)))
             except (ValueError, RecursionError):
-                return None
-        return list(map(self.reduce, records))
+                continue
+        return None
 
 
 def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) -> Any:

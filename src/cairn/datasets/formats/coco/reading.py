@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cairn.datasets.formats.coco.annotations import (
     FIELDS,
+    SEGMENTATION,
     Context,
     has_box,
     has_labeled_keypoint,
@@ -33,12 +35,14 @@ from cairn.datasets.image_files import locate_images
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
+from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
+from cairn.structures.outline import RunLengths
 from cairn.structures.skeleton import Skeleton
 
 LISTS = {
     "images": Records(IMAGE_FIELDS, reduced_image, lambda _: True),
-    "annotations": Records(FIELDS, reduced, has_box),
+    "annotations": Records(FIELDS, reduced, has_box, large=(SEGMENTATION,), count="num_keypoints"),
 }
 
 
@@ -113,6 +117,7 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     everything, image_of = read_annotations(rows, category_of, context)
     if not everything.labeled.any():
         raise error("no instance has a labeled joint: every v is 0")
+    _check_masks(everything, image_of, [size for _, _, size in entries], problems)
 
     order = np.argsort(image_of, kind="stable")
     everything = everything[order]
@@ -135,6 +140,20 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     )
 
 
+def _check_masks(
+    everything: Annotation, image_of: NDArray[np.int64], sizes: Sequence[Size], problems: Problems
+) -> None:
+    """Drops masks of another size than their image, with a note."""
+    if everything.outlines is None:
+        return
+    for i, outline in enumerate(everything.outlines):
+        if isinstance(outline, RunLengths) and outline.size != sizes[image_of[i]]:
+            (height, width), own = outline.size, sizes[image_of[i]]
+            what = "segmentations are masks of another size than their image, and bounding boxes are used"
+            problems.note(what, f"{width} x {height} for an image of {own[1]} x {own[0]}")
+            everything.outlines[i] = None
+
+
 def _content(path: Path) -> dict[str, Any]:
     content = read_object(path, LISTS)
     for key in ("images", "annotations", "categories"):
@@ -147,15 +166,14 @@ def _content(path: Path) -> dict[str, Any]:
 def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems: Problems) -> list[int | None]:
     """Position of the category of each record; None where the file has no such category."""
     index = Index([category.key for category in categories])
-    only = len(categories) == 1
-    positions: list[int | None] = []
-    for row in rows:
-        value = row.get("category_id") if isinstance(row, dict) else None
-        if only and (value is None or categories[0].key is None):
-            problems.note("annotations without a category belong to the only one", categories[0].name)
-            positions.append(0)
-        else:
-            positions.append(index.find(value))
+    values = [row.get("category_id") if isinstance(row, dict) else None for row in rows]
+    positions = index.find_all(values)
+    only = categories[0] if len(categories) == 1 else None
+    if only and (only.key is None or None in values):
+        for i, value in enumerate(values):
+            if only.key is None or value is None:
+                problems.note("annotations without a category belong to the only one", only.name)
+                positions[i] = 0
     return positions
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
+from cairn.datasets.containers.json_file import finite, pixels
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.containers.xml_file import read_xml
 from cairn.datasets.formats.cvat.frames import frame_images
 from cairn.datasets.formats.cvat.schema import Schema, read_schema
 from cairn.datasets.formats.cvat.shapes import (
@@ -19,12 +22,10 @@ from cairn.datasets.formats.cvat.shapes import (
     marks_of_rows,
     marks_of_skeletons,
 )
-from cairn.datasets.formats.format import ReadOptions, first_bytes
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
-from cairn.datasets.formats.json_file import finite, pixels
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
 from cairn.datasets.formats.stems import locate_stems
-from cairn.datasets.formats.xml_file import read_xml
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape, unescape
 from xml.etree.ElementTree import Element
 
-from cairn.datasets.formats.json_file import pixels
+from cairn.datasets.containers.json_file import pixels
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Limb, Skeleton
 
@@ -54,11 +54,11 @@ def read_schema(root: Element) -> Schema:
     for label in labels:
         if parent := _text(label, "parent"):
             children.setdefault(parent, []).append(_text(label, "name"))
-    shapes = [(shape.get("label", ""), shape) for shape in root.iterfind("image/skeleton")]
-    shapes += [(track.get("label", ""), shape) for track in root.iterfind("track") for shape in track.iter("skeleton")]
+    shapes = [(_label(shape), shape) for shape in root.iterfind("image/skeleton")]
+    shapes += [(_label(track), shape) for track in root.iterfind("track") for shape in track.iter("skeleton")]
     for name, skeleton in shapes:
         known = children.setdefault(name, [])
-        known += [joint for child in skeleton if (joint := child.get("label")) and joint not in known]
+        known += [joint for child in skeleton if (joint := _label(child)) and joint not in known]
     drawings = {_text(label, "name"): _text(label, "svg") for label in labels}
     skeletons = {
         name: SkeletonLabel(tuple(joints), tuple(_limbs(drawings.get(name, ""), joints)))
@@ -68,6 +68,10 @@ def read_schema(root: Element) -> Schema:
     frame = None if meta is None else next(meta.iter("original_size"), None)
     height, width = (None, None) if frame is None else (pixels(_text(frame, side)) for side in ("height", "width"))
     return Schema(skeletons, source or None, (height, width) if height and width else None)
+
+
+def _label(element: Element) -> str:
+    return element.get("label", "").strip()
 
 
 def drawing(skeleton: Skeleton) -> str:

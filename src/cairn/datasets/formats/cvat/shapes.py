@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.json_file import finite
+from cairn.datasets.containers.json_file import finite
 from cairn.datasets.formats.marks import Mark
 from cairn.datasets.formats.visibility_attributes import visibility_of
 from cairn.datasets.problems import Problems

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cairn.datasets.containers.hdf5 import ANALYSIS, LABELS, root_keys
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.containers.yaml_file import has_key
 from cairn.datasets.formats.deeplabcut.reading import read_deeplabcut
 from cairn.datasets.formats.deeplabcut.writing import write_deeplabcut
-from cairn.datasets.formats.format import Format, first_bytes
-from cairn.datasets.formats.hdf5 import ANALYSIS, LABELS, root_keys
-from cairn.datasets.formats.yaml_file import has_key
+from cairn.datasets.formats.format import Format
 
 __all__ = ["FORMAT", "read_deeplabcut", "write_deeplabcut"]
 

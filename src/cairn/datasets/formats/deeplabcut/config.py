@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cairn.datasets.formats.format import read_text
-from cairn.datasets.formats.yaml_file import SUFFIXES, read_yaml
+from cairn.datasets.containers.text_file import read_text
+from cairn.datasets.containers.yaml_file import SUFFIXES, read_yaml
 
 NAME = "config.yaml"
 MAX_DEPTH = 4  # folders from labeled-data/VIDEO or training-datasets/ITERATION/NAME up to the project

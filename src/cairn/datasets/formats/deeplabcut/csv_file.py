@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cairn.datasets.containers.text_file import read_text
 from cairn.datasets.formats.deeplabcut.sheet import AXES, Sheet, make_sheet
-from cairn.datasets.formats.format import read_text
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 

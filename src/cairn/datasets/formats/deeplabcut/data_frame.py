@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.hdf5 import read_array
+from cairn.datasets.containers.hdf5 import read_array
 from cairn.errors import LabelError, MissingExtra
 
 Column = tuple[str, ...]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from cairn.datasets.containers.hdf5 import check_readable
+from cairn.datasets.containers.text_file import exists
+from cairn.datasets.containers.yaml_file import SUFFIXES
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.deeplabcut.config import Project, comparable, find_project
 from cairn.datasets.formats.deeplabcut.csv_file import read_csv
@@ -12,11 +15,9 @@ from cairn.datasets.formats.deeplabcut.data_frame import read_data_frame
 from cairn.datasets.formats.deeplabcut.label_files import PREFIX, label_files, listed
 from cairn.datasets.formats.deeplabcut.predictions import confident_rows
 from cairn.datasets.formats.deeplabcut.sheet import UNIQUE, Sheet, make_sheet
-from cairn.datasets.formats.format import ReadOptions, exists
-from cairn.datasets.formats.hdf5 import check_readable
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, ListedImage, collect
 from cairn.datasets.formats.video_frames import last_number
-from cairn.datasets.formats.yaml_file import SUFFIXES
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError, MissingExtra

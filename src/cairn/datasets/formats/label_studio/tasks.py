@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cairn.datasets.formats.json_file import json_start, read_json
+from cairn.datasets.containers.json_file import json_start, read_json
 from cairn.datasets.image_files import SUFFIXES
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.json_file import finite, json_start, pixels, read_json
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
-from cairn.datasets.formats.json_file import finite, json_start, pixels, read_json
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
 from cairn.datasets.formats.visibility_attributes import visibility_of
 from cairn.datasets.labels import Labels

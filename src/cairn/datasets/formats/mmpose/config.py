@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cairn.datasets.containers.text_file import exists
 from cairn.datasets.formats.coco_files import AnnotationFile, read_files
-from cairn.datasets.formats.format import ReadOptions, exists
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.mmpose.dataset_info import skeleton_of_info
 from cairn.datasets.formats.mmpose.python_file import Unknown, read_values
 from cairn.datasets.image_files import locate_images

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cairn.datasets.formats.expansion import out_of_bounds
-from cairn.datasets.formats.format import exists
+from cairn.datasets.containers.expansion import out_of_bounds
+from cairn.datasets.containers.text_file import exists
 from cairn.errors import SkeletonError
 
 MAX_ITEMS = 10_000  # of a repeated or joined list or text; a body with face and hands has 133 joints

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cairn.datasets.containers.text_file import first_bytes, read_text
 from cairn.datasets.formats.category import skeleton_from_category
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.instances import ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError, SkeletonError
+from cairn.structures.annotation import MAX_VALUE
+from cairn.structures.conversions import VISIBILITY, VISIBLE
 from cairn.structures.skeleton import Skeleton
 
 ENDINGS = (".cairn.json", ".cairn.jsonl")
@@ -54,7 +58,8 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
                 points = _points(person, own, f"{record}, person {i}")
                 own_class = person.get("class")
                 own_class = own_class if isinstance(own_class, str) else None
-                predictions.add(name, points, person.get("id"), f"{record}, person {i}", own_class)
+                occluded = _occluded(person, own, f"{record}, person {i}")
+                predictions.add(name, points, person.get("id"), f"{record}, person {i}", own_class, occluded)
     if skeleton is None:
         raise LabelError(f"{path} has no results of an image")
     check_frames(frames, path)
@@ -139,6 +144,18 @@ def _points(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.
             raise LabelError(f"{record}: {name} must be x, y and confidence, or null, got {values!r:.60}")
         points[skeleton.index(name)] = values
     return points
+
+
+def _occluded(person: Any, skeleton: Skeleton, record: str) -> NDArray[np.bool_] | None:
+    """(K,) which keypoints are more likely occluded than visible; None where the model does not predict it."""
+    visibility = person.get(VISIBILITY)
+    if visibility is None:
+        return None
+    values = [visibility.get(joint) for joint in skeleton.joints] if isinstance(visibility, dict) else [visibility]
+    numbers = [value for value in values if value is not None]
+    if not isinstance(visibility, dict) or not all(type(v) in (int, float) and 0 <= v <= 1 for v in numbers):
+        raise LabelError(f"{record}: {VISIBILITY} must be a probability or null for each joint, got {visibility!r:.60}")
+    return np.array([value is not None and value < VISIBLE for value in values])
 
 
 FORMAT = Format(

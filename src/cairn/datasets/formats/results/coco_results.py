@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cairn.datasets.containers.text_file import first_bytes, read_text
 from cairn.datasets.formats.coco.categories import numbered_joints
 from cairn.datasets.formats.coco.ids import Index, id_of
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
-from cairn.datasets.formats.instances import MAX_VALUE, ListedImage, collect
+from cairn.datasets.formats.format import Format, ReadOptions
+from cairn.datasets.formats.instances import ListedImage, collect
 from cairn.datasets.formats.results.predictions import Predictions, check_frames, image_name
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
+from cairn.structures.annotation import MAX_VALUE
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 START = re.compile(rb'\s*\[\s*\{[^{}]*"image_id"\s*:\s*-?[0-9][^{}]*"(keypoints|score)"\s*:')
@@ -52,7 +55,11 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
             points = np.array([np.nan if value is None else value for value in values], np.float64).reshape(-1, 3)
             key = id_of(row.get("category_id"))
             category = names.get(key, f"{row.get('category_id')!s:.60}") if names else None
-            predictions.add(listed[position].name, points, row.get("track_id"), f"{path}: result {i}", category)
+            occluded = None
+            if "confidence" in row:  # of a model that predicts visibility
+                points[:, 2], occluded = _confidences(row, points, f"{path}: result {i}")
+            name = listed[position].name
+            predictions.add(name, points, row.get("track_id"), f"{path}: result {i}", category, occluded)
     if not count:
         raise LabelError(f"{path} has no results")
     check_frames(frames, path)
@@ -67,6 +74,19 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
         problems=options.problems,
         classes=predictions.classes,
     )
+
+
+def _confidences(
+    row: dict[str, Any], points: NDArray[np.float64], record: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(K,) the confidence beside the keypoints, and (K,) which v of the keypoints is 1: occluded."""
+    values = row["confidence"]
+    if not isinstance(values, list) or len(values) != len(points) or not all(map(_is_number, values)):
+        raise LabelError(f"{record} needs the confidence of each of {len(points)} joints, got {values!r:.60}")
+    if not np.isin(points[:, 2], (0, 1, 2)).all():
+        raise LabelError(f"{record} has a confidence beside its keypoints, whose third value must be 0, 1 or 2")
+    confidence = np.array([np.nan if value is None else value for value in values], np.float64)
+    return np.where(points[:, 2] > 0, confidence, 0), points[:, 2] == 1
 
 
 def _sniff(path: Path) -> bool:

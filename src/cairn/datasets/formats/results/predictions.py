@@ -29,7 +29,15 @@ class Predictions:
         self._labeled = 0
         self._low = 0
 
-    def add(self, image: str, points: NDArray[np.float64], track: Any, record: str, name: str | None = None) -> None:
+    def add(
+        self,
+        image: str,
+        points: NDArray[np.float64],
+        track: Any,
+        record: str,
+        name: str | None = None,
+        occluded: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Adds an instance.
 
         Args:
@@ -38,6 +46,7 @@ class Predictions:
             track: Track ID; None or another value where there is none.
             record: Name of the record in messages.
             name: Name of its class; None where the model has one class.
+            occluded: (K,) keypoints that are predicted to be occluded; None where the model does not predict it.
 
         Raises:
             LabelError: A value is not finite.
@@ -58,7 +67,8 @@ class Predictions:
         if name is not None and name not in self.classes:
             self.classes.append(name)
         index = 0 if name is None else self.classes.index(name)
-        self.instances.append(Instance(image, place, np.zeros(len(place), bool), track=number, category=index))
+        occluded = np.zeros(len(place), bool) if occluded is None else occluded & labeled
+        self.instances.append(Instance(image, place, occluded, track=number, category=index))
 
     def note(self) -> None:
         """Notes how many keypoints are labeled."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cairn.datasets.containers.hdf5 import ANALYSIS, LABELS, root_keys
 from cairn.datasets.formats.format import Format, ReadOptions
-from cairn.datasets.formats.hdf5 import ANALYSIS, LABELS, root_keys
 from cairn.datasets.formats.sleap.analysis import read_analysis
 from cairn.datasets.formats.sleap.slp import read_slp
 from cairn.datasets.formats.sleap.writing import write_slp

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.hdf5 import check_readable, read_array
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
-from cairn.datasets.formats.hdf5 import check_readable, read_array
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.video_frames import extract_frames, find_video, folder_name
 from cairn.datasets.labels import Labels

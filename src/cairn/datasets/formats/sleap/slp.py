@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.hdf5 import check_readable
 from cairn.datasets.formats.category import make_skeleton
 from cairn.datasets.formats.format import ReadOptions
-from cairn.datasets.formats.hdf5 import check_readable
 from cairn.datasets.formats.instances import Instance, ListedImage, checked_points, collect
 from cairn.datasets.formats.video_frames import find_video, folder_name, frames_folder, last_number
 from cairn.datasets.image_files import locate_images

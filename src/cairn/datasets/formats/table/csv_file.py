@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes, read_text
+from cairn.datasets.containers.text_file import first_bytes, read_text
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.table.rows import CLASS, COLUMNS, STRINGS, Row, labels_from_rows, renamed_columns, rows_of
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError

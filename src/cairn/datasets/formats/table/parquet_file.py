@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.table.rows import (
     CLASS,
     COLUMNS,

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import ReadOptions, first_bytes
+from cairn.datasets.containers.json_file import finite, json_start
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
-from cairn.datasets.formats.json_file import finite, json_start
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
 from cairn.datasets.formats.via.attributes import Roles, roles, texts
 from cairn.datasets.formats.via.tables import CSV_COLUMNS, Image, Table, read_table

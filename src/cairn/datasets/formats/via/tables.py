@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.format import read_text
-from cairn.datasets.formats.json_file import read_json
+from cairn.datasets.containers.json_file import read_json
+from cairn.datasets.containers.text_file import read_text
 from cairn.datasets.problems import Problems
 from cairn.errors import LabelError
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cairn.datasets.containers.yaml_file import yaml_with
 from cairn.datasets.formats.format import Format
-from cairn.datasets.formats.yaml_file import yaml_with
 from cairn.datasets.formats.yolo.places import SPLIT_KEYS
 from cairn.datasets.formats.yolo.reading import missing_yaml, read_yolo
 from cairn.datasets.formats.yolo.writing import write_yolo

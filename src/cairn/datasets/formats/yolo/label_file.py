@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import ReadOptions, read_text
+from cairn.datasets.containers.text_file import read_text
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, checked_points
 from cairn.datasets.formats.yolo.data_yaml import KeypointShape
 from cairn.errors import LabelError

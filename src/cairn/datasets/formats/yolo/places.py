@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from cairn.datasets.formats.format import ReadOptions, exists, read_text
+from cairn.datasets.containers.text_file import exists, read_text
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.splits import ORDER, images_apart
 from cairn.datasets.image_files import DRIVE, SUFFIXES, locate_images
 from cairn.datasets.problems import Problems
@@ -21,6 +22,7 @@ SPLIT_KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val
 """Split by key of data.yaml."""
 
 ABOVE = re.compile(r"^(\.{1,2}/)+")  # folders above, at the start of a name
+MAX_PATTERN = 4096  # characters of the longest path; expanding a pattern takes quadratic time
 SAMPLE = 100  # names of a list by which its folder is determined
 
 
@@ -137,7 +139,7 @@ def _resolved(name: str, roots: list[Path], single: bool) -> list[Path]:
 
 def _matches(root: Path, pattern: str) -> list[Path]:
     """The folders, images and lists below a folder that match a pattern, such as `images/batch*`."""
-    if not any(sign in pattern for sign in "*?["):
+    if not any(sign in pattern for sign in "*?[") or len(pattern) > MAX_PATTERN:
         return []
     try:
         found = sorted(root.glob(pattern))

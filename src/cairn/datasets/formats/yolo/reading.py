@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cairn.datasets.formats.format import ReadOptions, read_text
+from cairn.datasets.containers.text_file import read_text
+from cairn.datasets.containers.yaml_file import read_yaml, yaml_with
+from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, ListedImage, collect
-from cairn.datasets.formats.yaml_file import read_yaml, yaml_with
 from cairn.datasets.formats.yolo.data_yaml import KeypointShape, class_names, keypoint_shape, skeleton_of
 from cairn.datasets.formats.yolo.label_file import BOX, read_instances
 from cairn.datasets.formats.yolo.places import SPLIT_KEYS, images_of_splits, label_file

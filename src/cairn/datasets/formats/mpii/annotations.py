@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import Format, ReadOptions, first_bytes
+from cairn.datasets.containers.json_file import read_json
+from cairn.datasets.containers.matlab import elements, field, has_variable, number, read_mat
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.formats.instances import (
-    PERSON_HEIGHT,
-    Box,
     Instance,
     checked_points,
     collect,
-    square,
 )
-from cairn.datasets.formats.json_file import read_json
-from cairn.datasets.formats.matlab import elements, field, has_variable, number, numbers, read_mat
+from cairn.datasets.formats.mpii.crops import crop_box, missing_joints
+from cairn.datasets.formats.mpii.ground_truth import paired_file, read_ground_truth, with_ground_truth
+from cairn.datasets.formats.mpii.others import other_people, stated_sizes
 from cairn.datasets.formats.splits import by_split
 from cairn.datasets.labels import Labels
 from cairn.datasets.problems import Problems
@@ -29,7 +31,6 @@ from cairn.errors import LabelError
 from cairn.structures.skeleton import load_skeleton
 
 JOINTS = 16
-LOWER = 15.0  # pixels of a person of scale 1 by which crops are moved down, so that feet are inside (Newell et al.)
 JSON_START = re.compile(rb'\s*(\[|\{\s*"root")')
 
 
@@ -77,20 +78,28 @@ def _read_json(path: Path, options: ReadOptions) -> Labels:
     """Reads a list of people.
 
     Their fields are `joints`, `joints_vis`, `center`, `scale`, `image`; or `joint_self`, `objpos`, `scale_provided`,
-    `img_paths`, `isValidation`, as a list or under `root`. Head sizes are read from gt_NAME.mat (headboxes_src)
-    beside NAME.json; without that file there is no PCKh.
+    `img_paths`, `isValidation`, as a list or under `root`. People in `joint_others` who are no record of their own stay
+    without keypoints. Joints and head sizes of the validation people are read from the published ground truth beside
+    the file (see `mpii_gt.paired_file`); without it there is no PCKh.
     """
     content = read_json(path)
     entries = content.get("root") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise LabelError(f"{path}: expected a list of people")
-    heads = _head_sizes(path.with_name(f"gt_{path.stem}.mat"), len(entries))
+    paired = paired_file(path)
+    truth = read_ground_truth(paired) if paired and options.gt is None and options.split != "train" else None
+    if truth is not None and truth.points is None and len(truth.heads) != len(entries):
+        raise LabelError(f"{truth.path} has {len(truth.heads)} people, and {path} has {len(entries)}")
+    heads = truth.heads if truth is not None and truth.points is None else None
     if options.split and not all(isinstance(entry, dict) and "isValidation" in entry for entry in entries):
         raise LabelError(f"{path} does not state which people are for training: omit the split")
-    people = _instances_of_json(path, entries, heads, options.problems)
-    instances, listed = by_split(people, options.split, options.problems)
+    people = [*_instances_of_json(path, entries, heads, options.problems)]
+    instances, listed = by_split([*people, *other_people(entries, people)], options.split, options.problems)
+    sizes = stated_sizes(entries)
+    listed = [replace(image, size=sizes.get(image.name)) for image in listed]
     skeleton = load_skeleton("mpii16")
-    return collect(instances, skeleton, path, options.images, listed, heads is not None, options.problems)
+    labels = collect(instances, skeleton, path, options.images, listed, heads is not None, options.problems)
+    return labels if truth is None or heads is not None else with_ground_truth(labels, truth, path)
 
 
 def _instance_of_struct(name: str, rect: Any) -> Instance:
@@ -106,7 +115,7 @@ def _instance_of_struct(name: str, rect: Any) -> Instance:
     corners = [number(rect, corner) for corner in ("x1", "y1", "x2", "y2")]
     head = math.hypot(corners[2] - corners[0], corners[3] - corners[1])
     center = field(rect, "objpos")
-    box = _crop_box((number(center, "x"), number(center, "y")), number(rect, "scale"))
+    box = crop_box((number(center, "x"), number(center, "y")), number(rect, "scale"))
     return Instance(name, keypoints, occluded, box, head)
 
 
@@ -136,28 +145,10 @@ def _instance_of_entry(entry: Any, head: float, record: str) -> Instance:
         name, center, scale = entry["image"], entry.get("center"), entry.get("scale")
     if points.shape != (JOINTS, 2) or visible.shape != (JOINTS,):
         raise LabelError(f"{record} must have {JOINTS} joints of MPII, got {points.shape[0]}")
-    # (0, 0) or (-1, -1) is not labeled; another point with the flag 0 is occluded. Joints may be outside the image.
-    missing_joint = np.all(points == 0, axis=1) | np.all(points == -1, axis=1)
-    keypoints = checked_points(np.where(missing_joint[:, None], np.nan, points - 1), record)
+    keypoints = checked_points(np.where(missing_joints(points)[:, None], np.nan, points - 1), record)
     missing = center is None or scale is None
-    box = None if missing else _crop_box((float(center[0]), float(center[1])), float(scale))
+    box = None if missing else crop_box((float(center[0]), float(center[1])), float(scale))
     return Instance(str(name), keypoints, visible == 0, box, head)
-
-
-def _crop_box(center: tuple[float, float], scale: float) -> Box | None:
-    """The square of the published crop before its margin; None where the center or the scale is missing."""
-    if not (scale > 0 and math.isfinite(center[0] + center[1])):
-        return None
-    return square((center[0] - 1, center[1] - 1 + LOWER * scale), PERSON_HEIGHT * scale)
-
-
-def _head_sizes(path: Path, count: int) -> NDArray[np.float64] | None:
-    """(N,) diagonals in pixels of headboxes_src (2 corners, x and y, N people)."""
-    if not path.is_file():
-        return None
-    corners = numbers(read_mat(path).get("headboxes_src"), (2, 2, count), f"{path}: headboxes_src")
-    diagonals: NDArray[np.float64] = np.linalg.norm(corners[1] - corners[0], axis=0)
-    return diagonals
 
 
 FORMAT = Format("mpii", "MPII's .mat or .json", (".mat", ".json"), _sniff, read_mpii, splits=("train", "val"))

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.expansion import out_of_bounds
-from cairn.datasets.formats.format import read_text
+from cairn.datasets.containers.expansion import out_of_bounds
+from cairn.datasets.containers.text_file import read_text
 from cairn.errors import LabelError, MissingExtra
 
 SUFFIXES = (".yaml", ".yml")

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import first_bytes
-from cairn.datasets.formats.trial import MAX_SECONDS, TOO_LARGE, failed_trial
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.containers.trial import MAX_SECONDS, TOO_LARGE, failed_trial
 from cairn.errors import LabelError, MissingExtra
 
 T = TypeVar("T")
@@ -94,8 +94,12 @@ def variable_names(path: Path) -> list[str]:
     return _guarded(names, path)
 
 
-def read_mat(path: Path) -> dict[str, Any]:
-    """Returns the variables of a file: structs as objects with attributes, singleton dimensions dropped.
+def read_mat(path: Path, squeeze: bool = True) -> dict[str, Any]:
+    """Returns the variables of a file: structs as objects with attributes.
+
+    Args:
+        path: The file.
+        squeeze: Whether singleton dimensions are dropped; nested cells are ambiguous without them.
 
     Raises:
         LabelError: The file is missing, damaged, or not a MATLAB file.
@@ -105,7 +109,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     def variables() -> dict[str, Any]:
         from scipy.io import loadmat
 
-        content: dict[str, Any] = loadmat(str(path), squeeze_me=True, struct_as_record=False, appendmat=False)
+        content: dict[str, Any] = loadmat(str(path), squeeze_me=squeeze, struct_as_record=False, appendmat=False)
         return content
 
     return _guarded(variables, path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cairn.datasets.formats.json_file import HEAD, finite, json_start, pixels, read_json
+from cairn.datasets.containers.json_file import HEAD, finite, json_start, pixels, read_json
 from cairn.errors import LabelError
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.formats import matlab
-from cairn.datasets.formats.matlab import has_variable, read_mat
+from cairn.datasets.containers import matlab
+from cairn.datasets.containers.matlab import has_variable, read_mat
 from cairn.errors import LabelError
 from support.matlab_files import save
 

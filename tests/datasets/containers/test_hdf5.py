@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.formats import hdf5
-from cairn.datasets.formats.hdf5 import check_readable, read_array, root_keys
+from cairn.datasets.containers import hdf5
+from cairn.datasets.containers.hdf5 import check_readable, read_array, root_keys
 from cairn.errors import LabelError
 
 h5py = pytest.importorskip("h5py", reason="h5py is in the io extra")

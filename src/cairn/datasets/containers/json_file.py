@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cairn.datasets.formats.instances import MAX_VALUE
 from cairn.errors import LabelError
+from cairn.structures.annotation import MAX_VALUE
 
 HEAD = 1 << 16
 """Bytes at the start of a file that are searched for keys."""

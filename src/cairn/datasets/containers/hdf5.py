@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.format import first_bytes
-from cairn.datasets.formats.trial import MAX_SECONDS, TOO_LARGE, failed_trial
+from cairn.datasets.containers.text_file import first_bytes
+from cairn.datasets.containers.trial import MAX_SECONDS, TOO_LARGE, failed_trial
 from cairn.errors import LabelError, MissingExtra
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

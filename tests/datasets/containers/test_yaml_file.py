@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn.datasets.formats.yaml_file import read_yaml
+from cairn.datasets.containers.yaml_file import read_yaml
 from cairn.errors import LabelError
 
 pytest.importorskip("yaml", reason="PyYAML is in the io extra")
