@@ -194,7 +194,8 @@ def test_context_is_the_rest_of_the_image(size: int, middle: float, network: dic
     recipe = check_recipe(Recipe, tables | {"loss": {"patch": 1}})
     assert recipe.context == context
     assert size + 2 * recipe.context <= recipe.input.frame
-    assert not check_recipe(Recipe, tables | {"input": tables["input"] | {"context": False}}).context
+    without = tables | {"input": tables["input"] | {"context": False}, "loss": {"patch": 1}}
+    assert not check_recipe(Recipe, without).context
     scores = recipe.network.build().eval()(torch.zeros(1, 3, *[size + 2 * context] * 2))
     assert central(scores, recipe.cells).shape[2:] == (recipe.cells, recipe.cells)
 
