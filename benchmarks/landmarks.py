@@ -98,7 +98,7 @@ def diversity_costs(landmarks: int, recipe: Recipe, batch: int) -> list[float]:
     maps = losses.probabilities(scores).requires_grad_()
 
     def cheap() -> None:
-        losses.diversity(maps, recipe.loss.patch).backward()
+        losses.diversity(maps, recipe.patch).backward()
 
     def pairwise() -> None:
         losses.diversity_pairwise(maps).backward()

@@ -22,7 +22,7 @@ SMALL = {
     "input": {"size": 48},
     "network": {"landmarks": 5, "widths": [16, 24, 32]},
     "warps": {"rotation": 10, "scale": 0.1, "shift": 0.15, "first": 0.003, "second": 0.004},
-    "loss": {"weight": 0.3, "patch": 2},
+    "loss": {"weight": 0.05, "patch": 2},
     "optimizer": {"learning_rate": 1e-2, "ema": 0.9},
     "run": {"epochs": 2, "batch_size": 16, "workers": 0, "threads": 1, "validate_every": 1},
 }

@@ -29,7 +29,7 @@ from cairn.structures.geometry import crop
 from cairn.training.data.loading import stack
 from cairn.training.engine.loop import _fits, write_recipe
 from cairn.training.engine.processes import Processes
-from cairn.training.recipe_tables import check_recipe
+from cairn.training.recipe_tables import check_recipe, read_recipe
 from support.made_figures import SMALL, made_figures
 
 training = importlib.import_module("cairn.methods.landmarks.training")
@@ -75,6 +75,13 @@ def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings
 
 PAPER = {"input": {"context": False}, "warps": {"apart": 0}, "loss": {"log": False, "in_view": False, "final": 1.0}}
 """The paper's method, without what keeps landmarks from drifting."""
+
+LONG = {
+    "input": {"context": True},
+    "warps": {"apart": 0.2},
+    "loss": {"weight": 0.3, "log": True, "in_view": True, "final": 0.2},
+}
+"""What keeps landmarks from drifting."""
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -159,14 +166,17 @@ def test_alignment_ignores_landmarks_that_leave_a_view(figures: Path, tmp_path: 
     assert gradient[:, 1:].any()
 
 
-def test_the_recipe_of_an_older_run_keeps_its_loss_and_input() -> None:
-    paper = check_recipe(Recipe, {"method": "landmarks", **PAPER})
-    older = paper.model_dump(mode="json")
-    for section, added in PAPER.items():
-        older[section] = {name: value for name, value in older[section].items() if name not in added}
-    assert check_recipe(Recipe, older) == paper
-    partial = {"method": "landmarks", "input": older["input"], "loss": older["loss"]}
-    assert check_recipe(Recipe, partial).input.context  # written by hand: it does not state all values
+def test_the_default_is_the_loss_and_input_of_the_paper() -> None:
+    assert check_recipe(Recipe, {"method": "landmarks", **PAPER}) == check_recipe(Recipe, {"method": "landmarks"})
+
+
+def test_the_recipe_of_long_runs_is_valid_and_turns_everything_on() -> None:
+    recipe = check_recipe(Recipe, read_recipe(Path(__file__).parents[3] / "recipes" / "landmarks-long.toml"))
+    assert recipe.context == 12
+    assert recipe.warps.apart > 0
+    assert recipe.loss.log
+    assert recipe.loss.in_view
+    assert recipe.loss.final < 1
 
 
 @pytest.mark.parametrize(
@@ -180,17 +190,19 @@ def test_the_recipe_of_an_older_run_keeps_its_loss_and_input() -> None:
     ],
 )
 def test_context_is_the_rest_of_the_image(size: int, middle: float, network: dict, context: int) -> None:
-    tables = {"method": "landmarks", "input": {"size": size, "middle": middle}, "network": network}
+    tables = {"method": "landmarks", "input": {"size": size, "middle": middle, "context": True}, "network": network}
     recipe = check_recipe(Recipe, tables | {"loss": {"patch": 1}})
     assert recipe.context == context
     assert size + 2 * recipe.context <= recipe.input.frame
-    assert not check_recipe(Recipe, tables | {"input": tables["input"] | {"context": False}}).context
+    without = tables | {"input": tables["input"] | {"context": False}, "loss": {"patch": 1}}
+    assert not check_recipe(Recipe, without).context
     scores = recipe.network.build().eval()(torch.zeros(1, 3, *[size + 2 * context] * 2))
     assert central(scores, recipe.cells).shape[2:] == (recipe.cells, recipe.cells)
 
 
-def test_training_makes_landmarks_follow_the_image(figures: Path, tmp_path: Path) -> None:
-    recipe = recipe_for(figures)
+@pytest.mark.parametrize("values", [{}, LONG])
+def test_training_makes_landmarks_follow_the_image(figures: Path, tmp_path: Path, values: dict) -> None:
+    recipe = recipe_for(figures, **{name: SMALL[name] | values[name] for name in values})
     learner, _ = with_module(recipe, tmp_path / "run")
     before = learner.measure([])
     assert before == learner.measure([])  # the same warps every time
@@ -282,6 +294,25 @@ def test_invalid_recipes_raise_one_line(values: dict, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+EIGHTEEN = {"input": {"size": 72}, "loss": {"patch": 0}}
+"""Maps of 18 cells, and patches by the number of landmarks."""
+
+
+@pytest.mark.parametrize(("landmarks", "patch"), [(2, 9), (10, 4), (30, 2), (50, 2), (81, 2)])
+def test_few_landmarks_get_large_patches(landmarks: int, patch: int) -> None:
+    """The largest with two patches for each landmark, and at least two cells."""
+    recipe = check_recipe(Recipe, {"method": "landmarks", **EIGHTEEN, "network": {"landmarks": landmarks}})
+    assert (recipe.cells, recipe.patch) == (18, patch)
+    assert patch == 2 or (-(-18 // patch)) ** 2 >= 2 * landmarks
+    with_patch = {"method": "landmarks", "network": {"landmarks": 9}, "loss": {"patch": 5}}
+    assert check_recipe(Recipe, with_patch).patch == 5
+
+
+def test_more_landmarks_than_patches_of_two_cells_raise() -> None:
+    with pytest.raises(RecipeError, match="82 landmarks do not fit into maps of 18 x 18 cells, patches of 2"):
+        check_recipe(Recipe, {"method": "landmarks", **EIGHTEEN, "network": {"landmarks": 82}})
+
+
 def test_the_maximum_number_of_landmarks_is_accepted() -> None:
     assert check_recipe(Recipe, {"method": "landmarks", **ROOM, "network": {"landmarks": 64}}).cells == 24
 
@@ -308,6 +339,4 @@ def test_small_folders_are_repeated_within_an_epoch(figures: Path, least: int, t
 def test_a_written_recipe_reads_back(figures: Path, tmp_path: Path) -> None:
     recipe = recipe_for(figures)
     write_recipe(recipe, tmp_path)
-    from cairn.training.recipe_tables import read_recipe
-
     assert check_recipe(Recipe, read_recipe(tmp_path / "recipe.toml")) == recipe

@@ -13,7 +13,8 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
 | 4, regression of labeled points from landmarks | `regression`, `teaching` |
 
-Departures from the paper, with the setting of a recipe that gives the paper's method:
+Departures from the paper. Where a recipe selects one, its setting is given; the last five are off by default, and
+`recipes/landmarks-long.toml` turns them on for long runs:
 
 | departure | setting of the paper |
 |---|---|
@@ -23,7 +24,7 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 | the input includes the image around its middle, and maps are cut to the middle | `input.context = false` |
 | a further shift moves the two views of a pair in opposite directions | `warps.apart = 0` |
 | alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
-| the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 |
+| the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 (0.3 with it) |
 | the weight of diversity falls during the run | `loss.final = 1` |
 | patches of 2 cells; the sum over patches, not their mean, which is m² smaller | `loss.patch` |
 | coordinates from -1 to 1 across the input, not cells, so that γ holds for every size | `loss.weight` = 4 γ / cells² |

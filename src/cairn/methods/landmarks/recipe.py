@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,12 +17,8 @@ MIN_SIZE = 16
 """Minimum input side in pixels: dilated convolutions reach four cells beyond the edge of a map of 8."""
 
 
-ADDED: dict[str, dict[str, bool | float]] = {
-    "input": {"context": False},
-    "warps": {"apart": 0.0},
-    "loss": {"log": False, "in_view": False, "final": 1.0},
-}
-"""Values that recipes of older runs do not have, and their values for the paper's method."""
+ROOM, MIN_PATCH = 2, 2
+"""Patches per landmark, and cells along a side of a patch, at which `loss.patch` = 0 stops to enlarge patches."""
 
 
 class Input(Section):
@@ -37,9 +33,9 @@ class Input(Section):
             it the network infers positions from the padding at the edge of the middle, and landmarks settle there.
     """
 
-    size: Count = 72
+    size: Count = 96
     middle: Annotated[float, Field(gt=0.3, le=1)] = 0.75
-    context: bool = True
+    context: bool = False
 
     @property
     def frame(self) -> int:
@@ -110,7 +106,7 @@ class Warps(Section):
     bend: Annotated[float, Field(ge=0)] = 0.001
     first: Annotated[float, Field(ge=0)] = 0.005
     second: Annotated[float, Field(ge=0)] = 0.01
-    apart: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    apart: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
     def spread(self, half: float) -> Spread:
         """Returns the distribution of a warp whose random half of the weights deviates by `half`."""
@@ -124,22 +120,24 @@ class Loss(Section):
         alignment: "probabilities" (equation 6) or "points" (equation 3).
         diversity: "patches" (equation 8, in linear time) or "pairs" (equation 7).
         log: Whether the logarithm of the alignment is minimized. Then diversity counts less as the alignment improves,
-            and the weight holds for every size of the warps. False is the paper's sum, with a `weight` of 0.03.
+            and the weight holds for every size of the warps (0.3 in `recipes/landmarks-long.toml`). False is the
+            paper's sum.
         in_view: Whether alignment ignores landmarks that only one of both views contains. False is the paper's loss.
         weight: Weight of diversity, the paper's γ in this unit. A larger weight keeps landmarks on a grid, a smaller
             one lets them gather.
         final: Share of `weight` at the end of the run. The weight is constant at first, which separates the landmarks,
             and then falls, which lets them stay on the points that are easiest to follow. 1 is the paper's constant.
-        patch: Cells along a side of the patches over which probabilities are summed first.
+        patch: Cells along a side of the patches over which probabilities are summed first. 0 selects the largest that
+            leave two patches for each landmark, because few landmarks in small patches gather in one place.
     """
 
     alignment: Literal["probabilities", "points"] = "probabilities"
     diversity: Literal["patches", "pairs"] = "patches"
-    log: bool = True
-    in_view: bool = True
-    weight: Annotated[float, Field(ge=0)] = 0.3
-    final: Annotated[float, Field(ge=0, le=1)] = 0.2
-    patch: Count = 2
+    log: bool = False
+    in_view: bool = False
+    weight: Annotated[float, Field(ge=0)] = 0.03
+    final: Annotated[float, Field(ge=0, le=1)] = 1.0
+    patch: Annotated[int, Field(ge=0)] = 3
 
 
 class LandmarkOptimizer(Optimizer):
@@ -151,6 +149,8 @@ class LandmarkOptimizer(Optimizer):
 
 class ShortRun(Run):
     """The shared run settings with the defaults of a discovery.
+
+    Longer runs need `recipes/landmarks-long.toml`: with the paper's loss they end on a grid (docs/guides/landmarks.md).
 
     Attributes:
         max_rise: Rise of the metric `still` over its lowest value, in percentage points, that ends the run after two
@@ -190,28 +190,17 @@ class Recipe(SharedRecipe):
     optimizer: LandmarkOptimizer = LandmarkOptimizer()
     run: ShortRun = ShortRun()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_older_run(cls, values: Any) -> Any:
-        """Adds what the recipes of older runs lack: those state all older values, and none of the newer ones."""
-        if not isinstance(values, dict) or any(
-            set(values.get(name) or ()) != set(section.model_fields) - set(ADDED[name])
-            for name, section in (("input", Input), ("warps", Warps), ("loss", Loss))
-        ):
-            return values
-        return values | {name: values[name] | added for name, added in ADDED.items()}
-
     @model_validator(mode="after")
     def _check_room(self) -> Recipe:
         landmarks, multiple = self.network.landmarks, self.network.multiple
         minimum = max(MIN_SIZE, 2 * multiple)  # reflection padding needs more than one cell
         if self.input.size % multiple or self.input.size < minimum:
             raise ValueError(f"input.size must be a multiple of {multiple} for this network, and at least {minimum}")
-        room = (-(-self.cells // self.loss.patch)) ** 2
+        room = self._patches(self.patch)
         if landmarks > room:
             raise ValueError(
                 f"{landmarks} landmarks do not fit into maps of {self.cells} x {self.cells} cells, patches of "
-                f"{self.loss.patch}: the maximum is {room}; request fewer, or increase input.size"
+                f"{self.patch}: the maximum is {room}; request fewer, or increase input.size"
             )
         return self
 
@@ -222,6 +211,19 @@ class Recipe(SharedRecipe):
         stride, multiple = self.network.stride, self.network.multiple
         fitting = (each for each in range(edge, 0, -1) if not (each % stride or (2 * each) % multiple))
         return next(fitting, 0)
+
+    @property
+    def patch(self) -> int:
+        """Cells along a side of a patch."""
+        if self.loss.patch:
+            return self.loss.patch
+        wanted = ROOM * self.network.landmarks
+        roomy = next((side for side in range(self.cells, MIN_PATCH, -1) if self._patches(side) >= wanted), MIN_PATCH)
+        return -(-self.cells // -(-self.cells // roomy))  # as many patches, of more even sizes
+
+    def _patches(self, side: int) -> int:
+        """Number of patches with `side` cells along a side."""
+        return (-(-self.cells // side)) ** 2
 
     @property
     def cells(self) -> int:

@@ -141,9 +141,9 @@ class LandmarksModule(KeypointModule):
             alignment = alignment.clamp_min(MIN_ALIGNMENT).log()
         both = torch.cat([p, q])
         if settings.diversity == "patches":
-            diversity = losses.diversity(both, settings.patch)
+            diversity = losses.diversity(both, self.recipe.patch)
         else:
-            diversity = losses.diversity_pairwise(losses.patch_sums(both, settings.patch))
+            diversity = losses.diversity_pairwise(losses.patch_sums(both, self.recipe.patch))
         return {"alignment": alignment, "diversity": settings.weight * share * diversity}
 
     def export_module(self) -> nn.Module:
