@@ -13,26 +13,31 @@ Thewlis, Bilen, Vedaldi: Unsupervised Learning of Object Landmarks by Factorized
 | 3.4, pairs from random thin-plate splines | `warp`, `pairs.PairMaker` |
 | 4, regression of labeled points from landmarks | `regression`, `teaching` |
 
-Departures from the paper. Where a recipe selects one, its setting is given; the last five are off by default, and
-`recipes/landmarks-long.toml` turns them on for long runs:
+Departures from the paper, with the setting of a recipe that gives the paper's method. `recipes/papers/landmarks-*.toml`
+have all of them:
 
 | departure | setting of the paper |
 |---|---|
 | convolutions use reflection padding instead of zero padding (see `model`) | none |
 | the default network is an hourglass of one level | `network.kind = "paper"` |
+| images of 128 pixels whose middle 96 are the input, not 100 and 80 | `input.size = 80`, `input.middle = 0.8` |
 | both images of a pair get random color changes | `augmentation.color = 0` |
+| coordinates from -1 to 1 across the input, not cells, so that γ holds for every size | `loss.weight` = 4 γ / cells² |
+| diversity sums p over patches; their mean is m² smaller | `loss.weight` |
+| warps map the second view into the first, so landmarks obey g(Φ(x′)) = Φ(x): no warp is inverted | none |
+| AdamW 2·10⁻³ with a cosine, a moving average of weights | `optimizer.name`, `schedule`, `ema` |
+| a landmark has a confidence: its probability near its position | none |
+| taught points may come from ridge regression, and from the mirror image, too | no `--ridge`, no `--mirror` |
+
+These are off by default, and `recipes/landmarks-long.toml` turns them on for long runs:
+
+| departure | setting of the paper |
+|---|---|
 | the input includes the image around its middle, and maps are cut to the middle | `input.context = false` |
 | a further shift moves the two views of a pair in opposite directions | `warps.apart = 0` |
 | alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
 | the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 (0.3 with it) |
 | the weight of diversity falls during the run | `loss.final = 1` |
-| patches of 2 cells; the sum over patches, not their mean, which is m² smaller | `loss.patch` |
-| coordinates from -1 to 1 across the input, not cells, so that γ holds for every size | `loss.weight` = 4 γ / cells² |
-| images of 96 pixels whose middle 72 are seen, not 100 and 80 | `input.size = 80`, `input.middle = 0.8` |
-| warps map the second view into the first, so landmarks obey g(Φ(x′)) = Φ(x): no warp is inverted | none |
-| AdamW 2·10⁻³ with a cosine, a moving average of weights | `optimizer.name = "adam"`, `schedule = "constant"` |
-| a landmark has a confidence: its probability near its position | none |
-| taught points may come from ridge regression, and from the mirror image, too | no `--ridge`, no `--mirror` |
 
 The decision records 0042 and 0087 measure their effect. `drift` ends a run whose landmarks settle on a fixed grid.
 """
