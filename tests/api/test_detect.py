@@ -110,7 +110,7 @@ def test_errors_are_logged_and_counted(folder: Path, totem_model: Path, caplog: 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"write": "xml"}, "write: expected formats of json,coco,openpose,csv,parquet,maps, got xml"),
+        ({"write": "xml"}, "write: expected formats of json,coco,openpose,csv,parquet,maps,mpii, got xml"),
         ({"write": [], "draw": False}, "nothing would be written"),
         ({"smooth": 1.0}, "smooth needs track"),
         ({"track": True}, r"track is for videos, webcams and numbered images .*photo\.png is one image"),

@@ -247,7 +247,10 @@ def test_one_pixel_is_an_image(cairn: Cairn, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photo.png", "--write", "xml"], "write: expected formats of json,coco,openpose,csv,parquet,maps, got xml"),
+        (
+            ["photo.png", "--write", "xml"],
+            "write: expected formats of json,coco,openpose,csv,parquet,maps,mpii, got xml",
+        ),
         (["photo.png", "--json", "file.json"], "--json takes -"),
         (["photo.png", "--write", "", "--no-draw"], "nothing would be written"),
         (["photo.png", "--model", "horse"], "no model 'horse'"),

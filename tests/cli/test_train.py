@@ -119,7 +119,13 @@ def test_values_are_selected_from_labels_alone_and_logged(
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["pretrained"], single["task"]) == ("hourglass", "person-single", "single_instance")
     backbone = {"backbone": "efficientnet-lite1", "frozen_stages": 3, "backbone_lr_factor": 0.3}
-    assert single["network"] == backbone | {"stacks": 1, "features": 128, "depth": 3, "residuals": 1}
+    assert single["network"] == backbone | {
+        "stacks": 1,
+        "features": 128,
+        "depth": 3,
+        "residuals": 1,
+        "visibility": False,
+    }
     assert run("train", "--data", several, "--val", several, "--set", "run.threads=1") == 130
     assert Path("runs/several-2/recipe.toml").is_file()
 
