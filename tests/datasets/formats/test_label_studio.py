@@ -234,3 +234,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         for region in entry["predictions"][0]["result"]:
             assert region["from_name"] in controls
             assert region["to_name"] in controls
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_image(folder: Path) -> None:
+    entry = task(annotation(keypoint("k", "a", 1, 2)), name=f"{'a' * 5000}.png")
+    with pytest.raises(LabelError, match=r"p\.json.*missing") as caught:
+        read_labels(file(folder / "p.json", entry))
+    assert "\n" not in str(caught.value)

@@ -129,6 +129,16 @@ def test_a_damaged_parquet_is_a_one_line_error(tmp_path: Path) -> None:
         read_labels(path)
 
 
+def test_a_column_name_that_is_not_utf8_is_a_one_line_error(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in the parquet extra")
+    path = tmp_path / "t.parquet"
+    write_parquet(make_labels(tmp_path), path)
+    path.write_bytes(path.read_bytes().replace(b"joint", b"jo\x80nt"))
+    with pytest.raises(LabelError, match=r"t\.parquet is damaged") as caught:
+        read_labels(path)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["cairn.skeleton", "cairn.structures.skeleton"])
 def test_a_parquet_of_an_earlier_version_keeps_its_skeleton(tmp_path: Path, key: str) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow, which is in the parquet extra")

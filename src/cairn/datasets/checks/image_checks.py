@@ -8,6 +8,7 @@ import numpy as np
 
 from cairn.datasets.checks.findings import Finding, examples, width_by_height
 from cairn.datasets.checks.image_sizes import check_sizes
+from cairn.datasets.containers.text_file import is_file
 from cairn.datasets.labels import Labels
 from cairn.datasets.similarity import Signatures
 from cairn.wording import counted
@@ -26,8 +27,8 @@ def check_images(name: str, labels: Labels, signatures: Signatures) -> list[Find
     """
     findings = []
     paths = [image.path for image in labels]
-    there = {i: paths[i].is_file() for i in signatures.unreadable}
-    missing, broken = ([i for i, is_file in there.items() if is_file == wanted] for wanted in (False, True))
+    there = {i: is_file(paths[i]) for i in signatures.unreadable}
+    missing, broken = ([i for i, exists in there.items() if exists == wanted] for wanted in (False, True))
     if missing:
         line = (
             f"{name}: {len(missing)} of {counted(len(paths), 'image')} missing: {examples([paths[i] for i in missing])}"

@@ -35,6 +35,14 @@ def exists(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Returns whether a path is that of a file; false where it cannot be one: too long, or with a null character."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_text(path: Path) -> str:
     """Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark, which is dropped.
 

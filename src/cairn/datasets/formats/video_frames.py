@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cairn.datasets.containers.text_file import is_file
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.image_files import locate_images
 from cairn.datasets.problems import Problems
@@ -64,7 +65,7 @@ def find_video(name: str, path: Path, options: ReadOptions) -> Path | None:
     """
     for folder in (None, path.parent) if options.images is None else (options.images,):
         (file,) = locate_images([name], path, folder, Problems(), missing_ok=True, records=["video"])
-        if file is not None and file.is_file():
+        if file is not None and is_file(file):
             return file
     return None
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.containers.json_file import finite, pixels
+from cairn.datasets.containers.text_file import is_file
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
 from cairn.datasets.formats.label_studio.tasks import Task, read_tasks
@@ -66,7 +67,7 @@ def _located(tasks: list[Task], path: Path, options: ReadOptions) -> list[Path |
         names = [tasks[i].names[choice] for i in open_tasks]
         found = locate_images(names, path, options.images, Problems(skip=True), missing_ok=True)
         for i, file in zip(open_tasks, found, strict=True):
-            files[i] = file if file is not None and file.is_file() else None
+            files[i] = file if file is not None and is_file(file) else None
     return files
 
 

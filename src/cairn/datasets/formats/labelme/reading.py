@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.containers.json_file import finite, json_start, pixels, read_json
+from cairn.datasets.containers.text_file import is_file
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import ListedImage
 from cairn.datasets.formats.marks import Mark, MarkedImage, collect_marks
@@ -117,7 +118,7 @@ def _name(content: dict[str, Any], file: Path, root: Path, options: ReadOptions)
     places = (file.parent, folder, folder / "images", folder.parent, folder.parent / "images")
     for tail in tails:  # the longest first
         for place in places if options.images is None else (options.images,):
-            if _is_file(place / tail):
+            if is_file(place / tail):
                 return str((place / tail).absolute())
     if isinstance(content.get("imageData"), str) and content["imageData"]:
         return _embedded(content["imageData"], file, root, options.frames)
@@ -139,10 +140,3 @@ def _embedded(data: str, file: Path, root: Path, frames: Path | None) -> str:
     target = frames / file.relative_to(folder).with_suffix(".png")
     write_image(target, pixels_of)
     return str(target.absolute())
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or with a null character
-        return False

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.datasets.containers.text_file import is_file
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.instances import Instance, checked_points
 from cairn.errors import LabelError
@@ -87,10 +88,7 @@ def image_name(name: Any, options: ReadOptions, record: str) -> str:
     """
     if not isinstance(name, str) or not name.strip():
         raise LabelError(f"{record} needs the path of an image, got {name!r:.80}")
-    try:
-        here = options.images is None and Path(name).is_file()
-    except (OSError, ValueError):
-        here = False
+    here = options.images is None and is_file(Path(name))
     return str(Path(name).absolute()) if here else name
 
 
