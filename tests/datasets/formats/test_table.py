@@ -129,11 +129,12 @@ def test_a_damaged_parquet_is_a_one_line_error(tmp_path: Path) -> None:
         read_labels(path)
 
 
-def test_a_column_name_that_is_not_utf8_is_a_one_line_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"joint", b"wingL"], ids=["the name of a column", "a value"])
+def test_text_that_is_not_utf8_is_a_one_line_error(tmp_path: Path, text: bytes) -> None:
     pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, which is in the parquet extra")
     path = tmp_path / "t.parquet"
     write_parquet(make_labels(tmp_path), path)
-    path.write_bytes(path.read_bytes().replace(b"joint", b"jo\x80nt"))
+    path.write_bytes(path.read_bytes().replace(text, text[:2] + b"\x80" + text[3:]))
     with pytest.raises(LabelError, match=r"t\.parquet is damaged") as caught:
         read_labels(path)
     assert "\n" not in str(caught.value)

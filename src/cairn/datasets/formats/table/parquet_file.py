@@ -44,14 +44,14 @@ def read_parquet(path: Path, options: ReadOptions) -> Labels:
         metadata = table.schema.metadata or {}
         text = next((metadata[key] for key in (SKELETON.encode(), *OLD_KEYS) if key in metadata), None)
         skeleton = Skeleton.from_dict(json.loads(text)) if text else None
-        own_names = table.column_names  # decoded here
+        own_names, records = table.column_names, table.to_pylist()  # texts are decoded here
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror or 'damaged, or not a Parquet file'}") from None
     except (pyarrow.ArrowException, ValueError, SkeletonError) as error:
         raise LabelError(f"{path} is damaged, or not a Parquet file ({type(error).__name__})") from None
     names = renamed_columns(path, own_names)
     columns = {name: names.get(name, name) for name in (*COLUMNS, CLASS)}
-    rows = [{name: _typed(name, row.get(own)) for name, own in columns.items()} for row in table.to_pylist()]
+    rows = [{name: _typed(name, row.get(own)) for name, own in columns.items()} for row in records]
     return labels_from_rows(rows, path, options, first=1, skeleton=skeleton, predicted=bool(names))
 
 
