@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from cairn.api.settings import optional_path
 from cairn.arguments import checked
 from cairn.errors import CairnError, ImageError, OutputError
 from cairn.files import atomic_write
+from cairn.machine import in_threads
 from cairn.wording import counted
 
 if TYPE_CHECKING:
@@ -148,23 +149,21 @@ def _written(
             parent.mkdir(parents=True, exist_ok=True)
             made.add(parent)
 
-    def write(group: list[Crop], name: str) -> list[LabeledImage] | ImageError:
+    def write(each: tuple[list[Crop], str]) -> list[LabeledImage] | ImageError:
+        group, name = each
         try:
             return _write_crops(group, folder / name, margin, size)
         except ImageError as error:
             return error
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        try:
-            for result in pool.map(write, groups, names):
-                if not isinstance(result, ImageError):
-                    yield result
-                elif problems.skip:
-                    problems.skipped.append(str(result))
-                else:
-                    raise result
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with closing(in_threads(write, zip(groups, names, strict=True))) as results:
+        for result in results:
+            if not isinstance(result, ImageError):
+                yield result
+            elif problems.skip:
+                problems.skipped.append(str(result))
+            else:
+                raise result
 
 
 def _write_crops(group: Sequence[Crop], target: Path, margin: float, size: int) -> list[LabeledImage]:

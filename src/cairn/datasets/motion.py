@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +13,12 @@ from numpy.typing import NDArray
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError
+from cairn.machine import in_threads
 from cairn.media.folders import is_input
 from cairn.media.images import IMAGE_SUFFIXES, image_size, read_image
 from cairn.ops.motion import MAX_FRAMES, MAX_MOVING, Background, background_of, reduced
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 MIN_FRAMES = 5
 """Minimum number of frames for a background."""
@@ -88,7 +83,7 @@ def motion_boxes(paths: Sequence[Path]) -> list[NDArray[np.float64] | None]:
             check_size(image.shape[:2], background, str(paths[number]))
             return background.box(image)
 
-        for number, found in zip(numbers, _in_threads(box, numbers), strict=True):
+        for number, found in zip(numbers, in_threads(box, numbers), strict=True):
             boxes[number] = found
     return boxes
 
@@ -109,7 +104,7 @@ def folder_background(folder: Path, size: Size) -> Background:
             return None
         return reduced(image).copy() if image.shape[:2] == size else None
 
-    return checked_background([frame for frame in _in_threads(read, chosen) if frame is not None], size, str(folder))
+    return checked_background([frame for frame in in_threads(read, chosen) if frame is not None], size, str(folder))
 
 
 def checked_background(frames: Sequence[NDArray[np.uint8]], size: Size, source: str) -> Background:
@@ -145,15 +140,6 @@ def check_size(size: tuple[int, ...], background: Background, name: str) -> None
             f"{name} is {size[1]}x{size[0]}, and other frames are {background.size[1]}x{background.size[0]}: put the "
             "frames of each camera into a folder of their own"
         )
-
-
-def _in_threads(run: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The results of a function for each item, in order."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        try:
-            yield from pool.map(run, items)
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _boxed(image: LabeledImage, box: NDArray[np.float64], joints: int) -> Annotation:

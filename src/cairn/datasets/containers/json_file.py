@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +75,19 @@ def read_json(path: Path) -> Any:
     Raises:
         LabelError: The file cannot be read, or is not JSON.
     """
-    try:
+    with json_errors(path):
         return json.loads(path.read_text(encoding="utf-8-sig"))
+
+
+@contextmanager
+def json_errors(path: Path) -> Iterator[None]:
+    """Turns what reading and parsing a file raises into a LabelError of one line.
+
+    Args:
+        path: The file, for the message.
+    """
+    try:
+        yield
     except OSError as error:
         raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
     except UnicodeDecodeError:

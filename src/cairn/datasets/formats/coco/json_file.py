@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic_core import SchemaValidator, core_schema, from_json
 
+from cairn.datasets.containers.json_file import json_errors
 from cairn.errors import LabelError
 
 MAX_COUNT = 200
@@ -89,20 +90,11 @@ def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) ->
     Raises:
         LabelError: The file cannot be read, is empty, or is not valid JSON.
     """
-    try:
+    with json_errors(path):
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise LabelError(f"cannot read labels {path}: {error.strerror}") from None
-    if not data.strip():
-        raise LabelError(f"{path} is empty")
-    try:
+        if not data.strip():
+            raise LabelError(f"{path} is empty")
         return _Parser(data, chunk).content(lists)
-    except UnicodeDecodeError:
-        raise LabelError(f"{path} is not valid JSON: it is not UTF-8 text") from None
-    except RecursionError:
-        raise LabelError(f"{path} is not valid JSON: it is nested too deeply") from None
-    except ValueError as error:
-        raise LabelError(f"{path} is not valid JSON: {error}") from None
 
 
 class _Parser:
