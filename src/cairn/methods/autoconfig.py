@@ -25,7 +25,7 @@ GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "ins
 PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 """Learning rate of pretrained weights, and of new layers on a backbone that has a lower rate of its own."""
 
-STAGE_SETTINGS = {"frozen_stages", "backbone_lr_factor"}
+STAGE_SETTINGS = {"frozen_stages", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 

@@ -67,12 +67,13 @@ def render_pafs(
 
     height, breadth = size
     segment, x, y = segment[on], x[on], y[on]
-    cell = (limb[segment] * height + y) * breadth + x
-    count = len(pairs) * height * breadth
-    sums = np.stack([np.bincount(cell, units[segment, axis], count) for axis in range(2)])
-    vectors = sums / np.maximum(np.bincount(cell, minlength=count), 1)
-    fields = vectors.reshape(2, len(pairs), height, breadth).swapaxes(0, 1)
-    return fields.reshape(2 * len(pairs), height, breadth).astype(np.float32)
+    cells, place = np.unique((limb[segment] * height + y) * breadth + x, return_inverse=True)
+    number = np.bincount(place)
+    on_limb, at = np.divmod(cells, height * breadth)
+    fields = np.zeros((len(pairs), 2, height * breadth), dtype=np.float32)
+    for axis in range(2):
+        fields[on_limb, axis, at] = np.bincount(place, units[segment, axis]) / number
+    return fields.reshape(2 * len(pairs), height, breadth)
 
 
 def line_integral(

@@ -146,8 +146,8 @@ def test_the_mask_has_the_outlines_of_people_without_labels(seed):
     annotation = replace(annotation, outlines=outlines, crowd=np.array([0, 0, 1, 0, 1], bool))
     view = crop((60, 50), rng.uniform(60, 200), (96, 80), rng.uniform(-40, 40))
     size = (12, 10)
-    mask = supervised_cells(annotation, view, size)
     to_cells = view.then(field_affine(8).inverse())
+    mask = supervised_cells(annotation, to_cells, size)
     of_triangle, of_crowd = covered(triangle, to_cells, size), covered(crowd, to_cells, size)
     for y, x in np.ndindex(size):
         px, py = to_cells.inverse().apply(np.array([x, y], np.float32))

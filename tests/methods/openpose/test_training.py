@@ -22,7 +22,7 @@ from cairn.methods.openpose.training import (
     training_set,
 )
 from cairn.structures.annotation import Annotation
-from cairn.structures.geometry import Affine, field_to_image
+from cairn.structures.geometry import Affine, field_affine, field_to_image
 from cairn.structures.skeleton import Skeleton
 from cairn.training.data.augmentation import Augmentation, moved, random_view
 from cairn.training.data.loading import Sample, stack
@@ -103,7 +103,7 @@ def test_the_mask_is_false_where_a_crowd_is_and_no_labeled_person(seed):
         np.array([False, True, True, False]),
     )
     affine = Affine.rotation(rng.uniform(-40, 40)).then(Affine.translation(*rng.uniform(-20, 20, 2)))
-    mask = supervised_cells(annotation, affine, (12, 10))
+    mask = supervised_cells(annotation, affine.then(field_affine(8).inverse()), (12, 10))
     back = affine.inverse()
     for y, x in np.ndindex(12, 10):
         px, py = back.apply(field_to_image(np.array([x, y], np.float32), 8))

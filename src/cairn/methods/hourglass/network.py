@@ -10,12 +10,12 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.hourglass.recipe import STEM, WIDE_STEM, NetworkSettings
-from cairn.training.backbones.registry import has_backbone, normalization_of, recognize_backbone
+from cairn.training.backbones.registry import MOVENETS, has_backbone, normalization_of, recognize_backbone
 
 IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
-FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1")}
+FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1", *MOVENETS)}
 """The same for the file of a backbone, by its name."""
 
 

@@ -24,7 +24,7 @@ from cairn.training.backbones.light import LightBackbone, block_type
 from cairn.training.backbones.vgg import HAND_TAIL, VGG19
 
 STRIDE = 8
-"""Pixels of the image per cell of the heatmaps and PAFs."""
+"""Pixels of the image per cell of the heatmaps and PAFs, in both papers."""
 
 PAPER_FEATURES, LIGHT_FEATURES = 128, 64
 """Channels C of F: in both papers, and by default in the light network."""
@@ -293,6 +293,7 @@ def light_openpose(
     backbone: Backbone | None = None,
     features: int = LIGHT_FEATURES,
     depthwise: bool = False,
+    stride: int = STRIDE,
 ) -> OpenPose:
     """Returns a network of light stages, two residual blocks each, in TPAMI's order.
 
@@ -304,6 +305,7 @@ def light_openpose(
         backbone: The light one by default.
         features: Channels C of F and of the stages.
         depthwise: Whether the stages' blocks are depthwise-separable.
+        stride: Pixels per cell.
     """
     backbone = backbone or LightBackbone(depthwise=depthwise)
 
@@ -312,7 +314,7 @@ def light_openpose(
 
     return OpenPose(
         backbone,
-        Neck(backbone, features, STRIDE),
+        Neck(backbone, features, stride),
         [stage(features + (fields if t else 0), fields) for t in range(paf_stages)],
         [stage(features + fields + (maps if t else 0), maps) for t in range(heatmap_stages)],
     )

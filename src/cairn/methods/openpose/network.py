@@ -21,7 +21,7 @@ from cairn.methods.openpose.model import (
 )
 from cairn.methods.openpose.recipe import NetworkSettings
 from cairn.structures.skeleton import Skeleton
-from cairn.training.backbones.registry import normalization_of, recognize_backbone
+from cairn.training.backbones.registry import MOVENETS, normalization_of, recognize_backbone
 from cairn.training.checkpoints.pretrained import SLOPES
 from cairn.training.engine.module import Channels
 
@@ -49,8 +49,15 @@ FEATURES = {
 PRELU = "backbone.stages.3.4.weight", f"backbone.stages.3.3{SLOPES}"
 """Slopes of the first PReLU of VGG-19, where it has any: in a run, in an exported file."""
 
-FILE_NETWORKS = {"vgg19": {"kind": "paper"}, "mobilenet-v1": {"kind": "lightweight"}}
-"""Backbone of a file of pretrained weights -> default settings of the network: those of the papers."""
+MOVENET_NETWORK = {"kind": "light", "depthwise": True, "stride": 4, "features": 64}
+"""Settings of a network on a backbone of MoveNet, whose maps of stride 4 localize well."""
+
+FILE_NETWORKS = {
+    "vgg19": {"kind": "paper"},
+    "mobilenet-v1": {"kind": "lightweight"},
+    **{name: MOVENET_NETWORK | {"backbone": name} for name in MOVENETS},
+}
+"""Backbone of a file of pretrained weights -> default settings of the network: those of the papers, where they are."""
 
 IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
@@ -93,7 +100,7 @@ def _build(settings: NetworkSettings, skeleton: Skeleton) -> KeypointNetwork:
     stages = settings.paf_stages, settings.heatmap_stages
     if settings.kind == "paper":
         return paper_openpose(maps, fields, *stages, backbone, features)
-    return light_openpose(maps, fields, *stages, backbone, features, settings.depthwise)
+    return light_openpose(maps, fields, *stages, backbone, features, settings.depthwise, settings.stride)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:

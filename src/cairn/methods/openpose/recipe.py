@@ -12,7 +12,7 @@ from cairn.errors import ModelError
 from cairn.inference.predictor import check_settings
 from cairn.inference.resolution import DEFAULT_GAP, Resolution
 from cairn.methods.openpose import decode
-from cairn.methods.openpose.model import LIGHT_FEATURES, PAPER_FEATURES
+from cairn.methods.openpose.model import LIGHT_FEATURES, PAPER_FEATURES, STRIDE
 from cairn.training.backbones.settings import BackboneSettings
 from cairn.training.recipe import Count, Positive, Section
 from cairn.training.recipe import Recipe as SharedRecipe
@@ -64,6 +64,7 @@ class NetworkSettings(BackboneSettings):
         depths: Residual blocks of the stages of backbone "light", without the stem.
         features: Channels C of F; by default 64 for light stages, 128 for the others.
         depthwise: Whether the blocks of light stages and of backbone "light" are depthwise-separable.
+        stride: Pixels of the image per cell of the heatmaps and PAFs: 8 as published; 4 for light stages only.
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
@@ -77,6 +78,7 @@ class NetworkSettings(BackboneSettings):
     depths: tuple[Count, ...] = (1, 2, 2)
     features: Count = LIGHT_FEATURES
     depthwise: bool = False
+    stride: Literal[4, 8] = STRIDE
     paf_stages: Annotated[int, Field(ge=0)] = 1
     heatmap_stages: Count = 1
     background: bool = False
@@ -109,8 +111,9 @@ class NetworkSettings(BackboneSettings):
         changed = [name for name in ("widths", "depths") if getattr(self, name) != fields[name].default]
         if changed and self.backbone != "light":
             raise ValueError(f'{" and ".join(changed)} apply to backbone = "light" only, got {self.backbone!r}')
-        if self.depthwise and self.kind != "light":
-            raise ValueError(f'depthwise applies to kind = "light" only, got {self.kind!r}')
+        if self.kind != "light" and (self.depthwise or self.stride != STRIDE):
+            name = "depthwise" if self.depthwise else "stride"
+            raise ValueError(f'{name} applies to kind = "light" only, got {self.kind!r}')
         return self
 
     @property
@@ -126,8 +129,12 @@ class NetworkSettings(BackboneSettings):
         return math.lcm(16, *self.facts.strides)
 
 
+TARGETS = {8: {"sigma": 0.875, "width": 1.0}, 4: {"sigma": 1.5, "width": 2.0}}
+"""Stride -> default sizes of the targets, in cells: at stride 8, 7 and 8 pixels as released; at 4, 6 and 8 pixels."""
+
+
 class Targets(Section):
-    """The targets, in cells.
+    """The targets, in cells. Their default sizes depend on `network.stride`.
 
     Attributes:
         sigma: σ of a heatmap's exp(-d²/2σ²); as released, 7 pixels.
@@ -179,6 +186,14 @@ class Recipe(SharedRecipe):
     def normalization(self) -> str | None:
         """Normalization of images that the recipe sets; None for the backbone's own."""
         return self.network.normalization
+
+    @model_validator(mode="before")
+    @classmethod
+    def _targets_of_the_stride(cls, values: Any) -> Any:
+        network, targets = (values.get(name, {}) for name in ("network", "targets")) if isinstance(values, Mapping) else ((), ())
+        if not isinstance(network, Mapping) or not isinstance(targets, Mapping) or network.get("stride") not in TARGETS:
+            return values
+        return {**values, "targets": {**TARGETS[network["stride"]], **targets}}
 
     @field_validator("decode")
     @classmethod

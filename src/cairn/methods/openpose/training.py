@@ -82,11 +82,12 @@ class Encoder:
         """Returns image (3, H, W) and targets of one sample, augmented by random draws."""
         recipe, annotation = self.recipe, sample.image.annotation
         size = (recipe.input.size, recipe.input.size)
-        cells = (size[0] // STRIDE, size[1] // STRIDE)
+        stride = recipe.network.stride
+        cells = (size[0] // stride, size[1] // stride)
         center, side = random_square(annotation, image.shape[:2], recipe.input, rng)
         view = random_view(recipe.augmentation, rng, center, side / sample.scale, size)
         labels = moved(annotation, view, self.skeleton)
-        keypoints = image_to_field(labels.keypoints, STRIDE)
+        keypoints = image_to_field(labels.keypoints, stride)
         heatmaps = render_gaussians(keypoints, cells, recipe.targets.sigma)
         of_visibility = {}
         if recipe.network.visibility:
@@ -94,7 +95,7 @@ class Encoder:
         if recipe.network.background:
             heatmaps = np.concatenate([heatmaps, 1 - heatmaps.max(axis=0, keepdims=True)])
         pairs = np.array(self.skeleton.limbs, dtype=np.intp).reshape(-1, 2)
-        mask = supervised_cells(annotation, view.affine, cells)
+        mask = supervised_cells(annotation, view.affine.then(field_affine(stride).inverse()), cells)
         of_classes = {}
         if self.classes and labels.classes is not None:
             maps, known = class_targets(keypoints, labels.classes, self.classes, cells, recipe.targets.sigma)
@@ -134,7 +135,7 @@ def class_targets(
     return np.stack([together(index) for index in range(count)]), together(UNKNOWN) == 0
 
 
-def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDArray[np.bool_]:
+def supervised_cells(annotation: Annotation, to_cells: Affine, size: Size) -> NDArray[np.bool_]:
     """Returns the mask W(p) (h, w): False where people are not labeled.
 
     These are the outlines of people without keypoints, and of crowds outside the boxes of labeled people. The box
@@ -142,10 +143,9 @@ def supervised_cells(annotation: Annotation, affine: Affine, size: Size) -> NDAr
 
     Args:
         annotation: The annotated instances in image pixels.
-        affine: Map from image pixels to pixels of the network's input.
+        to_cells: Map from image pixels to cells.
         size: (h, w) in cells.
     """
-    to_cells = affine.then(field_affine(STRIDE).inverse())
     to_image = to_cells.inverse()
     cells = np.stack(np.meshgrid(np.arange(size[1]), np.arange(size[0])), axis=-1).astype(np.float32)
     points = to_image.apply(cells)[None]  # (1, h, w, 2)
@@ -343,7 +343,7 @@ class OpenPoseModule(KeypointModule):
                 scales=sizes.scales,
                 scale_gap=sizes.scale_gap,
             ),
-            stride=STRIDE,
+            stride=self.recipe.network.stride,
             outputs=(
                 "heatmaps",
                 "pafs",
@@ -403,6 +403,8 @@ def provenance_of(recipe: Recipe) -> dict[str, str | int | float]:
 def values_of(start: Start) -> dict[str, Any]:
     """Returns the values of a recipe without which pretrained weights would not predict what they did."""
     values: dict[str, Any] = {} if start.loss is None else {"loss.kind": start.loss}
+    if start.stride not in (None, STRIDE):
+        values["network.stride"] = start.stride
     if start.spec is not None and start.imported:
         values["optimizer.learning_rate"] = IMPORTED_RATE
         thresholds = {key: value for key, value in start.spec.decode.items() if key != "ignore_keypoints"}

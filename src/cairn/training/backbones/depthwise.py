@@ -1,4 +1,4 @@
-"""Depthwise convolutions that train fast on a CPU.
+"""Convolutions with the padding of TensorFlow's "SAME"; depthwise ones train fast on a CPU.
 
 oneDNN has vector code for the gradient of a depthwise kernel only at 3×3: at 5×5 the gradient takes 40 times as long as
 the convolution, and at stride 2 the gradient of the input takes 8 times as long. Both gradients are computed from other
@@ -17,21 +17,30 @@ from torch.nn import functional
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution without bias, with the padding of TensorFlow's "SAME": (B, C, H, W) -> (B, C, H/s, W/s).
+    """A depthwise convolution with the padding of TensorFlow's "SAME": (B, C, H, W) -> (B, C, H/s, W/s).
 
     At stride 2, a side of even length is padded by one pixel more at its end than at its beginning.
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(channels, channels, kernel, stride, groups=channels, bias=False)
+    def __init__(self, channels: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
+        super().__init__(channels, channels, kernel, stride, groups=channels, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H/s, W/s)."""
         x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
         if not (self.training and x.device.type == "cpu" and torch.is_grad_enabled()):
-            return functional.conv2d(x, self.weight, stride=self.stride, groups=self.groups)
+            return functional.conv2d(x, self.weight, self.bias, stride=self.stride, groups=self.groups)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        return _depthwise(x.to(dtype), self.weight.to(dtype), self.stride[0])
+        y = _depthwise(x.to(dtype), self.weight.to(dtype), self.stride[0])
+        return y if self.bias is None else y + self.bias.to(dtype)[:, None, None]
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution with the padding of TensorFlow's "SAME"."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, H/stride, W/stride)."""
+        return super().forward(functional.pad(x, same_padding(self.kernel_size[0], self.stride[0])))
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:

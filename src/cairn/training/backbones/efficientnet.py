@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cairn.errors import ModelError
 from cairn.training.backbones.backbone import Backbone
-from cairn.training.backbones.depthwise import DepthwiseConv2d, same_padding
+from cairn.training.backbones.depthwise import DepthwiseConv2d, SameConv2d
 from cairn.training.backbones.imagenet import imagenet_weights
-from cairn.training.backbones.layers import Normalize
+from cairn.training.backbones.layers import Normalize, rounded_width
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # as released
 
@@ -116,7 +115,7 @@ def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
     """Returns `STAGES`, scaled. The first stage keeps its depth; widths are multiples of 8."""
     wider, deeper = SCALES[lite]
     return tuple(
-        (blocks if i == 0 else math.ceil(deeper * blocks), _rounded(wider * outputs), kernel, stride, expansion)
+        (blocks if i == 0 else math.ceil(deeper * blocks), rounded_width(wider * outputs), kernel, stride, expansion)
         for i, (blocks, outputs, kernel, stride, expansion) in enumerate(STAGES)
     )
 
@@ -144,14 +143,6 @@ class InvertedResidual(nn.Module):
         return x + y if self.skip else y
 
 
-class SameConv2d(nn.Conv2d):
-    """A convolution with the padding of TensorFlow's "SAME"."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, outputs, H/stride, W/stride)."""
-        return super().forward(functional.pad(x, same_padding(self.kernel_size[0], self.stride[0])))
-
-
 def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     convolution = (SameConv2d if kernel > 1 else nn.Conv2d)(inputs, outputs, kernel, stride, bias=False)
     return nn.Sequential(convolution, _norm(outputs), nn.ReLU6(inplace=True))
@@ -159,9 +150,3 @@ def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequ
 
 def _norm(width: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)  # as released
-
-
-def _rounded(width: float) -> int:
-    """Rounds to the nearest multiple of 8 that is at most 10% smaller, as the release does."""
-    nearest = max(8, int(width + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * width else nearest

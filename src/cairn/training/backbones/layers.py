@@ -59,3 +59,9 @@ def conv_bn_relu(
 ) -> nn.Sequential:
     """Returns `conv_bn` followed by ReLU."""
     return nn.Sequential(*conv_bn(inputs, outputs, kernel, stride, groups, dilation), nn.ReLU(inplace=True))
+
+
+def rounded_width(width: float) -> int:
+    """Rounds channels to the nearest multiple of 8 that is at most 10% smaller, as Google's networks do."""
+    nearest = max(8, int(width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * width else nearest

