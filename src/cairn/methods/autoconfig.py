@@ -161,8 +161,8 @@ def _with_backbone_file(choice: Choice, source: str) -> Choice:
     from cairn.training.checkpoints.backbone_file import read_backbone
     from cairn.training.recipe_tables import check_recipe
 
-    weights = read_backbone(source)
     training = get_method(str(choice.tables.get("method"))).training()
+    weights = read_backbone(source, choice.tables.get("network", {}).get("backbone") or _movenet_of(training))
     if weights.backbone not in training.file_networks:
         raise RecipeError(f"{choice.tables.get('method')} has no backbone that takes {source}")
     values = {} if _names_network(choice.tables) else training.file_networks[weights.backbone]
@@ -170,9 +170,17 @@ def _with_backbone_file(choice: Choice, source: str) -> Choice:
     checked: Any = check_recipe(training.recipe, {**choice.tables, "network": network})
     weights.check(checked.network.backbone)
     filled = Choice()
-    for key, value in {**values, "normalization": weights.normalization}.items():
+    normalization = {"normalization": weights.normalization} if weights.normalization else {}
+    for key, value in {**values, **normalization}.items():
         filled = filled.with_value(f"network.{key}", value, f"for the weights of {source}")
     return choice.filled_from(filled)
+
+
+def _movenet_of(training: TrainingMethod) -> str:
+    """The backbone of MoveNet that a method has by default."""
+    from cairn.training.backbones.registry import MOVENETS
+
+    return next((name for name in training.file_networks if name in MOVENETS), "")
 
 
 def _names_network(tables: Mapping[str, Any], besides: Set[str] = frozenset()) -> bool:

@@ -15,8 +15,8 @@ from cairn.training.backbones.registry import MOVENETS, has_backbone, normalizat
 IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
-FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1", *MOVENETS)}
-"""The same for the file of a backbone, by its name."""
+FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1", "movenet-lightning", *MOVENETS)}
+"""The same for the file of a backbone, by its name; the first of MoveNet is the default one."""
 
 
 def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:

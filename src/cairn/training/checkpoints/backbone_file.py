@@ -24,7 +24,7 @@ from torch import Tensor
 from cairn.errors import ModelError, RecipeError
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.registry import NORMALIZED, build_backbone
-from cairn.training.checkpoints.movenet import backbone_of, movenet_names
+from cairn.training.checkpoints.movenet import MOVENET, backbone_of, find_movenet, movenet_names
 from cairn.training.checkpoints.reading import Checkpoint, few, read_weights
 
 SUFFIXES = ".pth", ".pt", ".tar", ".caffemodel", ".npz", ".npy", ".bin", ".json"
@@ -83,17 +83,22 @@ class BackboneFile:
 
 
 def is_backbone_file(source: str) -> bool:
-    """Whether a source of pretrained weights is a file of weights, and not a model of Cairn."""
-    return Path(source).suffix.lower() in SUFFIXES and not Path(source).is_dir()
+    """Whether a source of pretrained weights is a file of weights, or MoveNet's, and not a model of Cairn."""
+    return source == MOVENET or Path(source).suffix.lower() in SUFFIXES and not Path(source).is_dir()
 
 
-def read_backbone(source: str) -> BackboneFile:
+def read_backbone(source: str, backbone: str) -> BackboneFile:
     """Reads a file of pretrained weights.
+
+    Args:
+        source: The file; "movenet" for the published one of the backbone.
+        backbone: Name of the backbone that needs them.
 
     Raises:
         ModelError: The file cannot be read, or is of no network of the table above.
+        RecipeError: There is no MoveNet with that backbone.
     """
-    checkpoint = read_weights(source)
+    checkpoint = read_weights(find_movenet(backbone) if source == MOVENET else source)
     names = {re.sub(r"^module\.", "", name): name for name in checkpoint.weights}
     if "features.0.weight" in names:
         return _file(checkpoint, "vgg19", "imagenet", _torchvision_names(), names)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cairn.errors import ModelError
+from cairn.errors import ModelError, RecipeError
 from cairn.training.backbones.movenet import BLOCKS, LATERALS
 
 MOVENET = "movenet"
@@ -44,11 +44,14 @@ def find_movenet(backbone: str) -> Path:
     """Returns the file of the weights of a backbone.
 
     Args:
-        backbone: Name of the backbone, a key of `FILES`.
+        backbone: Name of the backbone.
 
     Raises:
+        RecipeError: The backbone is not one of `FILES`.
         ModelError: None of the folders has it.
     """
+    if backbone not in FILES:
+        raise RecipeError(f"MoveNet's weights are for network.backbone {', '.join(FILES)}; got {backbone!r}")
     given = os.environ.get(VARIABLE)
     folders = [Path(given)] if given else [Path(folder) for folder in FOLDERS]
     for folder in folders:

@@ -63,7 +63,7 @@ def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
     assert recipe.pretrained
     if module.backbone is None:
         raise RecipeError(f"{recipe.method} has no backbone that takes {recipe.pretrained}")
-    weights = read_backbone(recipe.pretrained)
+    weights = read_backbone(recipe.pretrained, module.backbone.name)
     weights.load(module.backbone, recipe.normalization)
     normalized = f", images normalized as {weights.normalization}" if weights.normalization else ""
     log.info("backbone: %s of %s%s", weights.backbone, weights.path, normalized)
