@@ -157,6 +157,9 @@ def _plan(request: _Request) -> TrainingPlan:
     tables = _tables(request)
     for key, value in request.values.items():
         put(tables, key, value)
+    given = with_settings({}, request.settings).get("run", {})
+    if ("run.epochs" in request.values or "epochs" in given) and "minutes" not in given:
+        put(tables, "run.minutes", 0)  # that of a recipe would change the number of epochs
     return _completed(tables, request)
 
 

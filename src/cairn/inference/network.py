@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn import machine
 from cairn.errors import ModelError
 from cairn.inference.devices import candidates, log_device, warn_of_fallback
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
@@ -51,7 +52,7 @@ class OnnxNetwork:
 
     Attributes:
         path: The file.
-        threads: Number of CPU cores for one image; 0 is all.
+        threads: Number of CPU cores for one image; 0 is all that this process may use.
         device: The device in use, such as "cpu" or "cuda:0".
         spec: The specification in the file.
     """
@@ -117,7 +118,10 @@ def _open_session(path: Path, threads: int, device: str) -> tuple[Any, str]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    # For 0, onnxruntime would start a thread on each core of the machine, whichever the process may use, and bind it.
+    options.intra_op_num_threads = threads or min(MAX_THREADS, machine.available_cores())
+    # A thread without work sleeps: one that spins takes the core from whichever process has work, this one included.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     # Images have many sizes: an arena would keep the largest buffer of each forever.
     options.enable_cpu_mem_arena = False

@@ -209,7 +209,7 @@ def _learning_rate(recipe: Recipe) -> tuple[float, str]:
 
 def _with_length(choice: Choice, training: TrainingMethod, tables: Mapping[str, Any]) -> Choice:
     """Adds epochs by the measured pace, and a batch size that fits into memory; values of the user are kept."""
-    from cairn.training.autoconfig.choices import EPOCHS, choose_length, fine_tune_epochs
+    from cairn.training.autoconfig.choices import MINUTES, choose_length, epoch_limits
     from cairn.training.autoconfig.machine import measure_pace
     from cairn.training.engine.memory import with_smaller_batch
     from cairn.training.recipe_tables import check_recipe
@@ -222,5 +222,5 @@ def _with_length(choice: Choice, training: TrainingMethod, tables: Mapping[str, 
         for name in ("batch_size", "accumulate"):
             choice = choice.with_value(f"run.{name}", getattr(recipe.run, name), "memory does not suffice for more")
     samples, validated, pace = measured
-    epochs = fine_tune_epochs(samples, recipe.run.batch_size * recipe.run.accumulate) if recipe.pretrained else EPOCHS
-    return choice.filled_from(choose_length(samples, validated, pace, epochs=epochs))
+    limits = epoch_limits(samples, recipe.run.batch_size * recipe.run.accumulate, bool(recipe.pretrained))
+    return choice.filled_from(choose_length(samples, validated, pace, recipe.run.minutes or MINUTES, limits))

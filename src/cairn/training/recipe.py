@@ -135,10 +135,12 @@ class Run(Section):
 
     Attributes:
         epochs: Number of passes through the training set.
+        minutes: Target duration. With it, `epochs` is planned again where the pace of the machine changes, within the
+            limits of automatic configuration; 0 keeps `epochs`.
         batch_size: Images per batch, over all processes.
         accumulate: Batches per step (gradient accumulation).
         precision: "auto" is bf16 on a GPU, and on a CPU with AMX; else fp32.
-        threads: CPU threads of the network; 0 for all available cores.
+        threads: CPU threads of the network; 0 for the fastest number, which timed steps select during the run.
         workers: Data loading processes; 0 loads in the training process.
         cache: Megabytes of decoded images to keep in memory.
         validate_every: Epochs between validations.
@@ -147,6 +149,7 @@ class Run(Section):
     """
 
     epochs: Count = 100
+    minutes: Annotated[float, Field(ge=0)] = 0
     batch_size: Count = 16
     accumulate: Count = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -27,6 +27,12 @@ FROZEN = 3
 VALIDATIONS = 20
 """Number of validations in a run; each takes time, and the best of them gives the model."""
 
+WORKER_CORES = 6
+"""Number of cores from which one of them loads data; fewer gain more from computing the network on all."""
+
+CHANGE = 1.5
+"""Factor by which the remaining epochs must change for a run to plan them again."""
+
 MIN_ALIGNMENT = 0.5
 """Alignment below which instances count as randomly oriented."""
 
@@ -85,6 +91,23 @@ class Pace:
     """
 
     sample: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run has taken so far.
+
+    Attributes:
+        epochs: Number of epochs.
+        seconds: Seconds of training and validation.
+        epoch: Seconds that an epoch takes now, without validation.
+        validation: Seconds that a validation takes now.
+    """
+
+    epochs: int
+    seconds: float
+    epoch: float
     validation: float
 
 
@@ -166,8 +189,12 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
     if facts.images < 20 * batch:
         batch, reason = 8, f"smaller batches give more steps per epoch of {facts.images} images"
     choice = choice.with_value("run.batch_size", batch, reason)
-    workers = max(1, min(8, machine.cores - 1)) if machine.gpu is not None else 1
-    choice = choice.with_value("run.workers", workers, f"{_count(machine.cores, 'core')} available")
+    cores = f"{_count(machine.cores, 'core')} available"
+    workers = max(1, min(8, machine.cores - 1))
+    if machine.gpu is None:
+        workers = int(machine.cores >= WORKER_CORES)
+        cores += ": one loads data" if workers else ", all for the network"
+    choice = choice.with_value("run.workers", workers, cores)
     return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, 4 GB at most")
 
 
@@ -207,9 +234,49 @@ def choose_length(
         reason += "; fewer epochs train too little"
     if wanted > max_epochs:
         reason += "; more epochs improve little"
-    every = max(1, math.ceil(selected / VALIDATIONS))
     choice = Choice().with_value("run.epochs", selected, reason)
-    return choice.with_value("run.validate_every", every, f"about {VALIDATIONS} validations")
+    choice = choice.with_value("run.minutes", minutes, "epochs change with the pace of the machine; 0 keeps them")
+    return choice.with_value("run.validate_every", validation_interval(selected), f"about {VALIDATIONS} validations")
+
+
+def validation_interval(epochs: int) -> int:
+    """Returns the number of epochs between validations."""
+    return max(1, math.ceil(epochs / VALIDATIONS))
+
+
+def choose_length_again(spent: Spent, epochs: int, minutes: float, limits: tuple[int, int]) -> int:
+    """Selects the number of epochs again, from what the run has taken so far.
+
+    Args:
+        spent: Epochs and time of the run so far, and its pace now.
+        epochs: Number of epochs planned so far.
+        minutes: Target duration.
+        limits: Minimum and maximum number of epochs.
+
+    Returns:
+        The number of epochs of the whole run; `epochs` where the remaining ones change by less than `CHANGE`, or in the
+        last tenth of the run.
+    """
+    left = epochs - spent.epochs
+    if left < epochs / 10:
+        return epochs
+    validations = VALIDATIONS * left / epochs * spent.validation
+    possible = max(0.0, 60 * minutes - spent.seconds - validations) / max(spent.epoch, 1e-9)
+    least, most = max(limits[0], spent.epochs + 1), max(limits[1], spent.epochs + 1)
+    selected = int(min(max(spent.epochs + possible, least), most))
+    changed = max(left, selected - spent.epochs) / min(left, selected - spent.epochs)
+    return selected if changed > CHANGE else epochs
+
+
+def epoch_limits(samples: int, batch: int, pretrained: bool) -> tuple[int, int]:
+    """Returns the minimum and maximum number of epochs.
+
+    Args:
+        samples: Training samples per epoch.
+        batch: Images per step.
+        pretrained: Whether the weights are pretrained.
+    """
+    return fine_tune_epochs(samples, batch) if pretrained else EPOCHS
 
 
 def fine_tune_epochs(samples: int, batch: int) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 
 from cairn.machine import available_cores
@@ -20,12 +19,10 @@ from cairn.training.engine.memory import is_out_of_memory
 from cairn.training.engine.module import make_optimizer
 from cairn.training.engine.processes import processes
 from cairn.training.engine.quiet import quietly
+from cairn.training.engine.threads import fastest_threads, numbers_of_threads
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
-
-TRIALS = 3
-"""Number of timed steps, after one to warm up."""
 
 UNKNOWN_MEMORY = 8000
 """Free memory in megabytes where the operating system does not report it."""
@@ -67,7 +64,6 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
     """
     group = processes()
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
     quick = recipe.model_copy(update={"run": recipe.run.model_copy(update={"cache": 0})})
     with tempfile.TemporaryDirectory() as folder, quietly():  # this split belongs to no run
         skeleton, sources, val = method.read_data(quick, Path(folder))
@@ -90,8 +86,7 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
             torch.cuda.synchronize()
 
     try:
-        step()
-        network = float(np.median([_timed(step)[0] for _ in range(TRIALS)]))
+        _, network = fastest_threads(numbers_of_threads(recipe.run, group), step)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

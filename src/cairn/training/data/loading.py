@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -175,8 +176,8 @@ def training_loader(
 ) -> DataLoader[Encoded]:
     """Returns a loader of the batches of `EpochBatches`.
 
-    With workers, OpenCV uses one thread in this process from here on: its thread pool does not survive a fork, and a
-    worker would wait for it forever.
+    OpenCV uses one thread in this process from here on. Its thread pool does not survive a fork, and a worker would
+    wait for it forever; without workers, its threads would compete with those of the network for small images.
 
     Args:
         dataset: The training set.
@@ -187,10 +188,7 @@ def training_loader(
         rank: Rank of this process.
         processes: Number of processes.
     """
-    if workers:
-        import cv2
-
-        cv2.setNumThreads(1)
+    cv2.setNumThreads(1)
     return DataLoader(
         dataset,
         batch_sampler=EpochBatches(len(dataset), dataset.seed, batch, accumulate, rank, processes),

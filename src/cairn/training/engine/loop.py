@@ -11,12 +11,13 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from cairn.datasets.labels import Labels
 from cairn.files import atomic_write
-from cairn.machine import available_cores
 from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.autoconfig.choices import epoch_limits
 from cairn.training.data.loading import EpochBatches, TrainingSet, training_loader
 from cairn.training.data.record import check_unchanged
 from cairn.training.data.sources import Sources, check_data
@@ -25,7 +26,9 @@ from cairn.training.engine.initial_weights import build_module
 from cairn.training.engine.memory import is_out_of_memory, with_smaller_batch
 from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.processes import Processes, first_before_others, joined, on_first
+from cairn.training.engine.replan import Replan
 from cairn.training.engine.results import export_run, load_weights, write_curves, write_validation
+from cairn.training.engine.threads import Threads, max_threads, numbers_of_threads
 from cairn.training.engine.trainer import make_trainer
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
@@ -39,6 +42,7 @@ from cairn.training.run_folder import (
     write_recipe,
 )
 from cairn.training.toml import to_toml
+from cairn.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ def train(
         is_new = not run.exists()
         on_first(lambda: start_run(recipe, run, resume, reasons))
         with removed_on_failure(run, keep=resume or not group.first, is_new=is_new):
-            torch.set_num_threads(recipe.run.threads or max(1, available_cores() // group.here))
+            torch.set_num_threads(max_threads(recipe.run, group))
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             resumed = resume and folder.last.is_file()
             if resumed:
@@ -88,8 +92,8 @@ def train(
             module = build_module(method, recipe, skeleton, val, training, resumed)
         _log_data(module, training, skeleton)
         started = time.time()
-        while not _fits(module, training, run, resumed, group):
-            recipe = with_smaller_batch(recipe, group.count)
+        while not _fits(module, training, run, resumed, group, reasons):
+            recipe = with_smaller_batch(module.recipe, group.count)
             log.info(
                 "out of memory: continuing with batches of %d images, %d batches per step",
                 recipe.run.batch_size,
@@ -129,10 +133,12 @@ def export_from(method: TrainingMethod, recipe: Recipe, run: Path, checkpoint: s
     return export_run(module, folder.checkpoint(checkpoint), run, target)
 
 
-def _fits(module: KeypointModule, training: TrainingSet, run: Path, resumed: bool, group: Processes) -> bool:
+def _fits(
+    module: KeypointModule, training: TrainingSet, run: Path, resumed: bool, group: Processes, reasons: dict[str, str]
+) -> bool:
     """Trains to the end of the recipe, from the last checkpoint if resumed; False if memory ran out."""
     recipe, last = module.recipe, RunFolder(run).last
-    trainer = make_trainer(module, recipe, run, group)
+    trainer = make_trainer(module, recipe, run, group, _callbacks(recipe, len(training), run, group, reasons))
     if resumed:
         load_weights(module, last)  # reports a damaged checkpoint in one line
     loader = training_loader(
@@ -168,6 +174,23 @@ def _fits(module: KeypointModule, training: TrainingSet, run: Path, resumed: boo
     return False
 
 
+def _callbacks(recipe: Recipe, samples: int, run: Path, group: Processes, reasons: dict[str, str]) -> list[Callback]:
+    """Callbacks that select threads and epochs by the pace of the run, where the user has not set them."""
+    callbacks: list[Callback] = []
+    counts = numbers_of_threads(recipe.run, group)
+    if len(counts) > 1:
+        callbacks.append(Threads(counts))
+    if recipe.run.minutes and recipe.optimizer.schedule != "plateau":  # its length is that of the validations
+
+        def write(planned: Recipe, reason: str) -> None:
+            reasons["run.epochs"] = reason
+            write_recipe(planned, run, reasons)
+
+        batch = recipe.run.batch_size * recipe.run.accumulate
+        callbacks.append(Replan(epoch_limits(samples, batch, bool(recipe.pretrained)), write))
+    return callbacks
+
+
 def _share(count: int, group: Processes) -> list[int]:
     """Indices of the validation images of one process, padded with -1 to the same number in all processes."""
     indices = list(range(count)) + [-1] * (-count % group.count)
@@ -196,6 +219,6 @@ def _log_data(module: KeypointModule, training: TrainingSet, skeleton: Skeleton)
 
 
 def _log_device(trainer: lightning.Trainer, group: Processes) -> None:
-    device, threads = trainer.strategy.root_device, torch.get_num_threads()
+    device, threads = trainer.strategy.root_device, counted(torch.get_num_threads(), "thread")
     processes = f", {group.count} processes" if group.count > 1 else ""
-    log.info("device %s, %d threads, precision %s%s", device, threads, trainer.precision, processes)
+    log.info("device %s, %s, precision %s%s", device, threads, trainer.precision, processes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 import lightning
@@ -23,6 +23,7 @@ from cairn.training.backbones.backbone import Backbone
 from cairn.training.checkpoints.reading import current_names
 from cairn.training.data.loading import Batch
 from cairn.training.engine.processes import gathered, share_buffers
+from cairn.training.engine.schedule import Progress, factor_at
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.recipe import Optimizer, Recipe
 
@@ -41,6 +42,7 @@ class KeypointModule(lightning.LightningModule, ABC):
         network: The network; its input is RGB from 0 to 255.
         val: The validation set.
         weight: Index of a batch in its epoch -> weight of its loss (`EpochBatches.weight`).
+        progress: Position in the schedule; part of each checkpoint.
         predictions: Predictions for all images of `val`, in its order, after each validation.
     """
 
@@ -50,7 +52,9 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.network = network
         self.val = val
         self.weight: Callable[[int], float] = lambda _: 1.0
+        self.progress = Progress()
         self.predictions: list[Poses] = []
+        self._resumed_at = 0
         self._validated: list[tuple[int, Poses]] = []
 
     @property
@@ -108,8 +112,17 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log("loss", total.detach(), on_step=True, prog_bar=True, on_epoch=True, sync_dist=True, batch_size=1)
         return total
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the position in the schedule."""
+        checkpoint["progress"] = asdict(self.progress)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Renames the weights of a checkpoint of version 0.1; Lightning calls this before its callbacks read them."""
+        """Reads the position in the schedule, and renames the weights of a checkpoint of version 0.1.
+
+        Lightning calls this before its callbacks read the weights.
+        """
+        self.progress = Progress(**checkpoint.get("progress", {}))
+        self._resumed_at = int(checkpoint.get("global_step", 0))
         for state in ("state_dict", "current_model_state"):  # the second is that of the moving average
             if state in checkpoint:
                 checkpoint[state] = current_names(checkpoint[state])
@@ -149,11 +162,21 @@ class KeypointModule(lightning.LightningModule, ABC):
         self.log_dict({name: value for name, value in metrics.items() if not name.startswith(PER_JOINT)}, prog_bar=True)
         self.log_dict({name: value for name, value in metrics.items() if name.startswith(PER_JOINT)})
 
+    def plan_steps(self, taken: int) -> None:
+        """Leads the schedule from its current position to the last step of the trainer.
+
+        Args:
+            taken: Number of steps taken.
+        """
+        total = int(self.trainer.estimated_stepping_batches)
+        self.progress = self.progress.ending_at(total, taken) if self.progress.curve else Progress(total, total)
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns the optimizer and the learning rate schedule of the recipe, updated at each step."""
         optimizer = make_optimizer(self.network, self.recipe.optimizer, self.backbone)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at(self.recipe.optimizer, total))
+        self.plan_steps(self._resumed_at)
+        factor = factor_at(self.recipe.optimizer, self.progress.curve)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(self.progress.at(step)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -201,24 +224,3 @@ def make_optimizer(network: nn.Module, settings: Optimizer, backbone: Backbone |
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum)
     return torch.optim.RMSprop(groups, lr=rate, alpha=settings.alpha)
-
-
-def factor_at(settings: Optimizer, total: int) -> Callable[[int], float]:
-    """Returns a function: step -> its learning rate relative to the learning rate of the recipe.
-
-    Args:
-        settings: The schedule.
-        total: Number of steps of the run.
-    """
-    warm = max(1, round(settings.warmup * total)) if settings.warmup else 0
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        if settings.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
-        if settings.schedule == "steps":
-            return settings.factor ** sum(step >= share * total for share in settings.milestones)
-        return 1.0
-
-    return factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -29,9 +30,17 @@ from cairn.training.run_folder import RunFolder
 
 
 def make_trainer(
-    module: KeypointModule, recipe: Recipe, run: Path, group: Processes = Processes()
+    module: KeypointModule, recipe: Recipe, run: Path, group: Processes = Processes(), more: Sequence[Callback] = ()
 ) -> lightning.Trainer:
-    """Returns a trainer whose first process writes checkpoints and logs into the folder of the run."""
+    """Returns a trainer whose first process writes checkpoints and logs into the folder of the run.
+
+    Args:
+        module: The network to train.
+        recipe: All settings.
+        run: The folder of the run.
+        group: The processes that train together.
+        more: Callbacks beside those that every run has.
+    """
     return lightning.Trainer(
         accelerator="auto",
         devices=group.here,
@@ -45,7 +54,7 @@ def make_trainer(
         num_sanity_val_steps=1,
         log_every_n_steps=20,
         logger=TensorBoardLogger(run, name=RunFolder(run).tensorboard.name, version=""),
-        callbacks=_callbacks(recipe, RunFolder(run), module.monitor),
+        callbacks=[*_callbacks(recipe, RunFolder(run), module.monitor), *more],
         # The environment is explicit: inside a Slurm allocation Lightning would take Slurm's tasks for its processes.
         plugins=[AtomicCheckpointIO(), TorchElasticEnvironment() if group.count > 1 else LightningEnvironment()],
         enable_progress_bar=sys.stderr.isatty(),
