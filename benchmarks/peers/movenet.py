@@ -46,7 +46,7 @@ class MoveNet(nn.Module):
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        weights = read_backbone(str(file), "")
+        weights = read_backbone(str(file))
         self.backbone = build_backbone(weights.backbone)
         weights.load(self.backbone, None)
         published = read_tfjs(file)

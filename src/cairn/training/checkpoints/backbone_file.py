@@ -87,12 +87,12 @@ def is_backbone_file(source: str) -> bool:
     return source == MOVENET or Path(source).suffix.lower() in SUFFIXES and not Path(source).is_dir()
 
 
-def read_backbone(source: str, backbone: str) -> BackboneFile:
+def read_backbone(source: str, backbone: str = "") -> BackboneFile:
     """Reads a file of pretrained weights.
 
     Args:
         source: The file; "movenet" for the published one of the backbone.
-        backbone: Name of the backbone that needs them.
+        backbone: Name of the backbone that needs them; for "movenet" only.
 
     Raises:
         ModelError: The file cannot be read, or is of no network of the table above.

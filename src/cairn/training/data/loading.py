@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from cairn.datasets.labels import LabeledImage
 from cairn.errors import RecipeError
+from cairn.machine import in_threads
 from cairn.media.images import read_image
 
 Batch = dict[str, Tensor]
@@ -153,12 +154,14 @@ class ImageCache:
 
     def fill(self, paths: Iterator[Path]) -> None:
         """Reads images until the limit is reached."""
-        for path in dict.fromkeys(paths):
-            if self._free <= 0:
-                return
-            image = read_image(path)
+        if self._free <= 0:
+            return
+        every = list(dict.fromkeys(paths))
+        for path, image in zip(every, in_threads(read_image, every), strict=False):
             self._images[path] = image
             self._free -= image.nbytes
+            if self._free <= 0:
+                return
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """Returns an image (H, W, 3), from memory or from its file."""
