@@ -73,7 +73,7 @@ class Threads(Callback):
         """Begins with a trial.
 
         Args:
-            counts: Numbers of threads in descending order.
+            counts: Numbers of threads, in the order in which they are timed.
         """
         self._choice = ThreadChoice(counts)
         self._logged = 0
