@@ -2,7 +2,7 @@
 
 The threads of a step wait for one another some thousand times. Beside another busy process, each wait may last until
 the operating system takes the core from that process: a step on all cores then takes ten times as long as on one. No
-way of waiting repairs that, so the fastest number is measured (docs/decisions/0097-threads-by-trial.md).
+way of waiting repairs that, so the fastest number is measured ("Threads by trial" in docs/decisions).
 """
 
 from __future__ import annotations
