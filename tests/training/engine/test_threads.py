@@ -16,7 +16,7 @@ from cairn.training.autoconfig.choices import Machine as MachineFacts
 from cairn.training.engine.loop import train
 from cairn.training.engine.processes import Processes
 from cairn.training.engine.thread_trial import ThreadChoice
-from cairn.training.engine.threads import Threads, fastest_threads, max_threads, numbers_of_threads
+from cairn.training.engine.threads import Threads, fastest_threads, max_threads, numbers_of_threads, workers_of
 from cairn.training.recipe import Run
 from cairn.training.recipe_tables import check_recipe
 from support.made_data import made_labels
@@ -56,6 +56,8 @@ def test_selected_workers_leave_all_other_cores_to_the_network(cores):
         on(patch, cores)
         workers = choose_shared(FACTS, MachineFacts(cores, 8000)).tables["run"]["workers"]
         assert workers + max_threads(Run(workers=workers), Processes()) == cores
+        assert workers_of(Run(), Processes()) == workers
+        assert numbers_of_threads(Run(), Processes()) == numbers_of_threads(Run(workers=workers), Processes())
         assert workers <= cores / 6
 
 

@@ -28,7 +28,7 @@ from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.processes import Processes, first_before_others, joined, on_first
 from cairn.training.engine.replan import Replan
 from cairn.training.engine.results import export_run, load_weights, write_curves, write_validation
-from cairn.training.engine.threads import Threads, numbers_of_threads
+from cairn.training.engine.threads import Threads, numbers_of_threads, workers_of
 from cairn.training.engine.trainer import make_trainer
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe, Run
@@ -144,7 +144,7 @@ def _fits(
     loader = training_loader(
         training,
         recipe.run.batch_size,
-        recipe.run.workers,
+        workers_of(recipe.run, group),
         pin=torch.cuda.is_available(),
         accumulate=recipe.run.accumulate,
         rank=group.rank,
