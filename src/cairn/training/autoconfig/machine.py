@@ -93,11 +93,8 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
         return None
     validation = TorchNetwork(module.export_module(), module.spec())
     validating, _ = _timed(lambda: module.predict(validation, 0))
-    # On a CPU, data loading and the network share the cores; with a GPU they run in parallel.
-    shared = encoding / max(1, available_cores() // group.here)
-    seconds = (
-        max(network, encoding / max(1, workers_of(recipe.run, group))) if device.type == "cuda" else network + shared
-    )
+    workers = workers_of(recipe.run, group)  # beside the network; without them, samples are encoded between steps
+    seconds = max(network, encoding / workers) if workers else network + encoding
     return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)
 
 
