@@ -180,6 +180,23 @@ def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.Cap
     assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
 
 
+def test_epochs_of_the_user_stay_and_minutes_of_the_user_are_the_target(labels: Path, untrained: None) -> None:
+    def written(name: str, *options: str | Path) -> tuple[int, float]:
+        assert run("train", *options, "--out", name) == 130
+        values = read_recipe(Path(name) / "recipe.toml")["run"]
+        return values["epochs"], values["minutes"]
+
+    fixed = ("--from", "none", "--set", "run.threads=1")
+    assert written("chosen", labels, *fixed) == (400, 20)  # 0.1 seconds an epoch
+    assert written("short", labels, *fixed, "--set", "run.minutes=0.2") == (100, 0.2)
+    assert written("given", labels, *fixed, "--epochs", "7") == (7, 0)
+    chosen = Path("chosen/recipe.toml")
+    assert written("again", chosen) == (400, 20)
+    assert written("again7", chosen, "--epochs", "7") == (7, 0)
+    assert written("again8", chosen, "--set", "run.epochs=8") == (8, 0)
+    assert written("both", chosen, "--epochs", "7", "--set", "run.minutes=5") == (7, 5)
+
+
 def test_positional_labels_equal_the_option_data(labels: Path, untrained: None) -> None:
     # What autoconfig measures of the machine, memory and pace, differs from run to run: it is set here.
     measured = ("--set", "run.threads=1", "--set", "run.cache=16", "--epochs", "4")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from cairn.errors import ModelError
@@ -39,6 +40,34 @@ def test_input_that_the_graph_rejects_raises_one_line(tmp_path: Path) -> None:
 def test_absurd_numbers_of_threads_raise(totem_model: Path, threads: int) -> None:
     with pytest.raises(ModelError, match=f"threads must be from 0, for all, to 256, got {threads}"):
         OnnxNetwork(totem_model, threads)
+
+
+@pytest.mark.parametrize(("threads", "cores", "used"), [(0, 3, 3), (0, 1000, 256), (2, 8, 2), (5, 1, 5)])
+def test_threads_are_at_most_the_cores_of_the_process_and_sleep_without_work(
+    totem_model: Path, monkeypatch: pytest.MonkeyPatch, threads: int, cores: int, used: int
+) -> None:
+    """onnxruntime itself would start a thread on each core of the machine, whichever the process may use."""
+    opened = []
+
+    class Recorded(onnxruntime.SessionOptions):
+        def __init__(self) -> None:
+            super().__init__()
+            opened.append(self)
+
+    class Stopped(Exception):
+        pass
+
+    def stopped(*_: object, **__: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr("cairn.machine.available_cores", lambda: cores)
+    monkeypatch.setattr(onnxruntime, "SessionOptions", Recorded)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", stopped)
+    with pytest.raises(ModelError):
+        OnnxNetwork(totem_model, threads)
+    (options,) = opened
+    assert options.intra_op_num_threads == used
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 def test_files_that_are_not_cairn_models_raise(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_setting_overrides_one_value_and_keeps_the_others():
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"run": {"epoch": 3}}, "there is no setting run.epoch; run has epochs, batch_size, accumulate, "),
+        ({"run": {"epoch": 3}}, "there is no setting run.epoch; run has epochs, minutes, batch_size, accumulate, "),
         (
             {"data": {"train": [{"labels": "a", "image": "b"}]}},
             r"no setting data\.train\.0\.image; data\.train\.0 has labels, images, ",

@@ -141,7 +141,7 @@ class Run(Section):
         accumulate: Batches per step (gradient accumulation).
         precision: "auto" is bf16 on a GPU, and on a CPU with AMX; else fp32.
         threads: CPU threads of the network; 0 for the fastest number, which timed steps select during the run.
-        workers: Data loading processes; 0 loads in the training process.
+        workers: Data loading processes; 0 loads in the training process. None selects them by the machine.
         cache: Megabytes of decoded images to keep in memory.
         validate_every: Epochs between validations.
         patience: Validations in a row without improvement that end the run; 0 for no limit, because the last steps
@@ -154,7 +154,7 @@ class Run(Section):
     accumulate: Count = 1
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=0, le=MAX_THREADS)] = 0
-    workers: Annotated[int, Field(ge=0)] = 1
+    workers: Annotated[int, Field(ge=0)] | None = None
     cache: Annotated[int, Field(ge=0)] = 4000
     validate_every: Count = 5
     patience: Annotated[int, Field(ge=0)] = 0

@@ -2,7 +2,9 @@
 
 import logging
 import math
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -132,7 +134,8 @@ def test_a_run_that_is_planned_again_ends_at_the_end_of_its_schedule(things, tmp
     expected += [cosine((2 + 4 * step / left) / 6) for step in range(left)]
     assert rates == pytest.approx(expected)
     (line,) = [record.message for record in caplog.records if record.message.startswith("run.epochs")]
-    assert line.startswith(f"run.epochs = {again}: planned again after 2 epochs, of 0 s each now, for 10 minutes; 6 b")
+    pattern = rf"run\.epochs = {again}: planned again after 2 epochs, of \d+ s each now, for 10 minutes; 6 before"
+    assert re.fullmatch(pattern, line)
     text = RunFolder(tmp_path / "run").recipe.read_text()
     written = read_recipe(RunFolder(tmp_path / "run").recipe)["run"]
     assert (written["epochs"], written["validate_every"]) == (again, validation_interval(again))
@@ -177,3 +180,37 @@ def test_the_time_of_a_run_continues_where_it_resumes():
     callback = replan.Replan(EPOCHS, lambda *_: None)
     callback.load_state_dict({"seconds": 500.0})
     assert 500 <= callback.state_dict()["seconds"] < 560
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_the_pace_is_the_median_of_steps_and_validation_and_one_slow_step_are_no_part_of_it(monkeypatch):
+    clock, plans = Clock(), []
+    monkeypatch.setattr(replan, "time", clock)
+    monkeypatch.setattr(replan, "choose_length_again", lambda spent, epochs, *_: plans.append(spent) or epochs)
+    callback = replan.Replan(EPOCHS, lambda *_: None)
+    trainer = SimpleNamespace(current_epoch=0, num_training_batches=10, sanity_checking=False)
+    module = object.__new__(hourglass.HourglassModule)
+    torch.nn.Module.__init__(module)
+    module.recipe = SimpleNamespace(run=SimpleNamespace(epochs=100, minutes=20.0))
+    callback.on_train_start(trainer, module)
+    for epoch in range(3):
+        trainer.current_epoch = epoch
+        callback.on_train_epoch_start(trainer, module)
+        for step in range(10):
+            clock.now += 100.0 if (epoch, step) == (0, 3) else 2.0
+            callback.on_train_batch_end()
+        callback.on_validation_start(trainer, module)
+        clock.now += 7.0
+        callback.on_validation_end(trainer, module)
+        callback.on_train_epoch_end(trainer, module)
+    # 20 seconds of steps are too few after the first epoch, which had 118.
+    assert plans == [Spent(1, 125.0, 20.0, 7.0), Spent(3, 179.0, 20.0, 7.0)]

@@ -190,12 +190,21 @@ def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
         batch, reason = 8, f"smaller batches give more steps per epoch of {facts.images} images"
     choice = choice.with_value("run.batch_size", batch, reason)
     cores = f"{_count(machine.cores, 'core')} available"
-    workers = max(1, min(8, machine.cores - 1))
+    workers = choose_workers(machine.cores, machine.gpu is not None)
     if machine.gpu is None:
-        workers = int(machine.cores >= WORKER_CORES)
         cores += ": one loads data" if workers else ", all for the network"
     choice = choice.with_value("run.workers", workers, cores)
     return choice.with_value("run.cache", min(4000, machine.memory // 4), "a quarter of the free memory, 4 GB at most")
+
+
+def choose_workers(cores: int, gpu: bool) -> int:
+    """Returns the number of data loading processes.
+
+    Args:
+        cores: Number of CPU cores available to a training process.
+        gpu: Whether the network is on a GPU.
+    """
+    return max(1, min(8, cores - 1)) if gpu else int(cores >= WORKER_CORES)
 
 
 def choose_backbone(rate: float) -> Choice:

@@ -19,7 +19,7 @@ from cairn.training.engine.memory import is_out_of_memory
 from cairn.training.engine.module import make_optimizer
 from cairn.training.engine.processes import processes
 from cairn.training.engine.quiet import quietly
-from cairn.training.engine.threads import fastest_threads, numbers_of_threads
+from cairn.training.engine.threads import fastest_threads, numbers_of_threads, workers_of
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe
@@ -93,9 +93,8 @@ def measure_pace(method: TrainingMethod, recipe: Recipe) -> tuple[int, int, Pace
         return None
     validation = TorchNetwork(module.export_module(), module.spec())
     validating, _ = _timed(lambda: module.predict(validation, 0))
-    # On a CPU, data loading and the network share the cores; with a GPU they run in parallel.
-    shared = encoding / max(1, available_cores() // group.here)
-    seconds = max(network, encoding / max(1, recipe.run.workers)) if device.type == "cuda" else network + shared
+    workers = workers_of(recipe.run, group)  # beside the network; without them, samples are encoded between steps
+    seconds = max(network, encoding / workers) if workers else network + encoding
     return len(training), len(val), Pace(seconds / share / group.count, validating / group.count)
 
 

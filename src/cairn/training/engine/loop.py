@@ -28,10 +28,10 @@ from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.processes import Processes, first_before_others, joined, on_first
 from cairn.training.engine.replan import Replan
 from cairn.training.engine.results import export_run, load_weights, write_curves, write_validation
-from cairn.training.engine.threads import Threads, max_threads, numbers_of_threads
+from cairn.training.engine.threads import Threads, numbers_of_threads, workers_of
 from cairn.training.engine.trainer import make_trainer
 from cairn.training.method import TrainingMethod
-from cairn.training.recipe import Recipe
+from cairn.training.recipe import Recipe, Run
 from cairn.training.run_folder import (
     RunFolder,
     check_classes,
@@ -78,7 +78,7 @@ def train(
         is_new = not run.exists()
         on_first(lambda: start_run(recipe, run, resume, reasons))
         with removed_on_failure(run, keep=resume or not group.first, is_new=is_new):
-            torch.set_num_threads(max_threads(recipe.run, group))
+            torch.set_num_threads(numbers_of_threads(recipe.run, group)[0])  # until steps are timed
             skeleton, sources, val = first_before_others(lambda: method.read_data(recipe, run))
             resumed = resume and folder.last.is_file()
             if resumed:
@@ -144,7 +144,7 @@ def _fits(
     loader = training_loader(
         training,
         recipe.run.batch_size,
-        recipe.run.workers,
+        workers_of(recipe.run, group),
         pin=torch.cuda.is_available(),
         accumulate=recipe.run.accumulate,
         rank=group.rank,
@@ -152,7 +152,7 @@ def _fits(
     )
     assert isinstance(loader.batch_sampler, EpochBatches)
     module.weight = loader.batch_sampler.weight
-    _log_device(trainer, group)
+    _log_device(trainer, recipe.run, group)
     try:
         with translated_errors():
             trainer.fit(
@@ -218,7 +218,8 @@ def _log_data(module: KeypointModule, training: TrainingSet, skeleton: Skeleton)
     )
 
 
-def _log_device(trainer: lightning.Trainer, group: Processes) -> None:
-    device, threads = trainer.strategy.root_device, counted(torch.get_num_threads(), "thread")
+def _log_device(trainer: lightning.Trainer, run: Run, group: Processes) -> None:
+    device, numbers = trainer.strategy.root_device, numbers_of_threads(run, group)
+    threads = ("up to " if len(numbers) > 1 else "") + counted(max(numbers), "thread")
     processes = f", {group.count} processes" if group.count > 1 else ""
     log.info("device %s, %s, precision %s%s", device, threads, trainer.precision, processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from cairn.wording import counted
 log = logging.getLogger(__name__)
 
 MEASURED = 30.0
-"""Minimum seconds of training in which a pace is measured: whole epochs."""
+"""Minimum seconds of steps of which the pace is the median, so that a few slow ones do not count."""
 
 
 class Replan(Callback):
@@ -43,16 +44,23 @@ class Replan(Callback):
         self.limits = limits
         self.write = write
         self._before = 0.0  # seconds of the run until it was interrupted
-        self._started = self._validation_started = time.monotonic()
-        self._validating: list[float] = []  # seconds of each validation since the pace was measured last
-        self._last_validation = 0.0
-        self._measured_at, self._measured_epoch = 0.0, 0
+        self._started = self._step_started = self._validation_started = time.monotonic()
+        self._steps: list[float] = []  # seconds of each batch since the pace was measured last, with its loading
+        self._validation = 0.0  # seconds of the last validation
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Starts the clock."""
-        self._started = self._measured_at = time.monotonic()
-        self._measured_epoch = trainer.current_epoch
-        self._validating = []
+        """Starts the clock of the run."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock of a step."""
+        self._step_started = time.monotonic()
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Counts a step."""
+        now = time.monotonic()
+        self._steps.append(now - self._step_started)
+        self._step_started = now
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock of a validation."""
@@ -61,26 +69,23 @@ class Replan(Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Counts a validation."""
         if not trainer.sanity_checking:
-            self._last_validation = time.monotonic() - self._validation_started
-            self._validating.append(self._last_validation)
+            self._validation = time.monotonic() - self._validation_started
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Measures the pace, and plans again where it has changed."""
         assert isinstance(pl_module, KeypointModule)
-        now, done = time.monotonic(), trainer.current_epoch + 1
-        training = now - self._measured_at - sum(self._validating)
-        if not on_first(lambda: training >= MEASURED):
+        if not on_first(lambda: sum(self._steps) >= MEASURED):
             return
         spent = Spent(
-            epochs=done,
+            epochs=trainer.current_epoch + 1,
             seconds=self._seconds(),
-            epoch=training / (done - self._measured_epoch),
-            validation=self._last_validation,
+            epoch=statistics.median(self._steps) * int(trainer.num_training_batches),
+            validation=self._validation,
         )
-        self._measured_at, self._measured_epoch, self._validating = now, done, []
-        recipe = pl_module.recipe
-        epochs = on_first(lambda: choose_length_again(spent, recipe.run.epochs, recipe.run.minutes, self.limits))
-        if epochs != recipe.run.epochs:
+        self._steps.clear()
+        run = pl_module.recipe.run
+        epochs = on_first(lambda: choose_length_again(spent, run.epochs, run.minutes, self.limits))
+        if epochs != run.epochs:
             self._plan(epochs, spent, trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:

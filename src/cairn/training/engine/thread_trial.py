@@ -2,7 +2,7 @@
 
 The threads of a step wait for one another some thousand times. Beside another busy process, each wait may last until
 the operating system takes the core from that process: a step on all cores then takes ten times as long as on one. No
-way of waiting repairs that, so the fastest number is measured (docs/decisions/0097-threads-by-trial.md).
+way of waiting repairs that, so the fastest number is measured ("Threads by trial" in docs/decisions).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 STEPS, SECONDS = 3, 2.0
 """Timed steps with each number of threads, after one to warm up; fewer once they have taken that many seconds."""
 
-HOPELESS = 3.0
-"""A number of threads is abandoned after a step that takes so many times as long as the fastest steps so far."""
+HOPELESS, COMPILING = 3.0, 1.0
+"""A number of threads is abandoned after a first step that takes so many times as long as the fastest steps so far, and
+so many seconds more: the first step with a number may compile."""
 
 AS_FAST = 1.03
 """Fewer threads are preferred if they take at most so many times as long: other processes have a use for the cores."""
@@ -29,8 +30,11 @@ SHARE, INTERVAL = 0.05, 30.0
 
 
 def thread_counts(most: int) -> tuple[int, ...]:
-    """Returns the numbers of threads to try, in descending order: all, all but one, three quarters, half, one."""
-    return tuple(sorted({most, *(max(1, count) for count in (most - 1, 3 * most // 4, most // 2, 1))}, reverse=True))
+    """Returns the numbers of threads to try, in ascending order: one, half, three quarters, all but one, all.
+
+    One is the first, because its steps are slow at most by the number of cores, beside any other process.
+    """
+    return tuple(sorted({most, *(max(1, count) for count in (most - 1, 3 * most // 4, most // 2, 1))}))
 
 
 def trial(counts: Sequence[int], pace: float = float("inf")) -> Generator[int, float, dict[int, float]]:
@@ -43,7 +47,7 @@ def trial(counts: Sequence[int], pace: float = float("inf")) -> Generator[int, f
     seconds: dict[int, float] = {}
     for count in counts:
         seconds[count] = yield count  # warms up
-        if len(counts) == 1 or seconds[count] <= HOPELESS * pace:
+        if len(counts) == 1 or seconds[count] <= HOPELESS * pace + COMPILING:
             timed: list[float] = []
             while len(timed) < STEPS and sum(timed) < SECONDS:
                 timed.append((yield count))
@@ -85,7 +89,7 @@ class ThreadChoice:
         """Begins the first trial.
 
         Args:
-            counts: Numbers of threads, in descending order.
+            counts: Numbers of threads, in the order in which they are timed.
             clock: Returns seconds since some time.
         """
         self.seconds: dict[int, float] = {}
@@ -124,7 +128,7 @@ class ThreadChoice:
         pace, rested = statistics.median(self._recent), self._clock() - self._ended
         is_slower = pace > SLOWER * self._pace
         self._pace = pace if is_slower else min(self._pace, pace)
-        return rested > self._rest and (is_slower or (self.threads < self._counts[0] and rested > INTERVAL))
+        return rested > self._rest and (is_slower or (self.threads < max(self._counts) and rested > INTERVAL))
 
     def _begin(self) -> None:
         self._spent: list[float] = []

@@ -12,12 +12,20 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from cairn.machine import available_cores
+from cairn.training.autoconfig.choices import choose_workers
 from cairn.training.engine.processes import Processes
 from cairn.training.engine.thread_trial import ThreadChoice, fastest, run_trial, thread_counts
 from cairn.training.recipe import Run
 from cairn.wording import counted
 
 log = logging.getLogger(__name__)
+
+
+def workers_of(run: Run, group: Processes) -> int:
+    """Returns the number of data loading processes of a training process."""
+    if run.workers is not None:
+        return run.workers
+    return choose_workers(max(1, available_cores() // group.here), torch.cuda.is_available())
 
 
 def max_threads(run: Run, group: Processes) -> int:
@@ -31,7 +39,7 @@ def max_threads(run: Run, group: Processes) -> int:
     """
     if run.threads:
         return run.threads
-    workers = 0 if torch.cuda.is_available() else run.workers
+    workers = 0 if torch.cuda.is_available() else workers_of(run, group)
     most = max(1, available_cores() // group.here - workers)
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(most, int(asked)) if asked.isdigit() and int(asked) and group.count == 1 else most
@@ -73,7 +81,7 @@ class Threads(Callback):
         """Begins with a trial.
 
         Args:
-            counts: Numbers of threads in descending order.
+            counts: Numbers of threads, in the order in which they are timed.
         """
         self._choice = ThreadChoice(counts)
         self._logged = 0
