@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def connections_of(rows: list[tuple[int, int, int, float]]) -> Connections:
     limbs, starts, ends, scores = (np.array(column) for column in zip(*rows, strict=True))
-    return Connections(limbs, starts, ends, scores.astype(np.float32), scores.astype(np.float32))
+    return Connections(limbs, starts, ends, *[scores.astype(np.float32)] * 3)
 
 
 def random_connections(rng: np.random.Generator) -> Connections:

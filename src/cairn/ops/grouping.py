@@ -1,8 +1,8 @@
 """Part association: candidate keypoints are grouped into people (OpenPose, TPAMI section 3.4).
 
 Every pair of candidates that a limb could connect is scored by the part affinity field between them (`connect`),
-each candidate keeps at most one partner per limb (`match_greedy`, `match_hungarian`), and limbs that share a part
-become one person (`assemble`).
+each candidate keeps at most one partner per limb (`match_greedy`, `match_exchange`, `match_hungarian`), and limbs that
+share a part become one person (`assemble`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
 from cairn.ops.candidates import likely_pairs
+from cairn.ops.exchange import exchange
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
 from cairn.ops.sectors import sectors_above
@@ -45,6 +46,8 @@ class Connections:
         ends: (C,) index of the peak of the limb's second joint.
         scores: (C,) float32, > 0, line integral of the PAF between them.
         priorities: (C,) float32, by which one is preferred to another, see `PART_WEIGHT`.
+        weights: (C,) float32, score times the lower score of the two parts: two limbs to weak peaks beside the true
+            parts do not outweigh the true limb.
     """
 
     limbs: NDArray[np.intp]
@@ -52,6 +55,7 @@ class Connections:
     ends: NDArray[np.intp]
     scores: NDArray[np.float32]
     priorities: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.limbs)
@@ -92,7 +96,9 @@ def connect(
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
     limb, start, end, scores = limb[kept], start[kept], end[kept], scores[kept]
-    return Connections(limb, start, end, scores, scores + PART_WEIGHT * (peaks.scores[start] + peaks.scores[end]))
+    first, second = peaks.scores[start], peaks.scores[end]
+    priorities, weights = scores + PART_WEIGHT * (first + second), scores * np.minimum(first, second)
+    return Connections(limb, start, end, scores, priorities, weights)
 
 
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
@@ -107,6 +113,18 @@ def match_greedy(connections: Connections) -> NDArray[np.intp]:
             start_taken[start] = end_taken[end] = True
             kept.append(i)
     return _with_uncontested(connections, contested, kept)
+
+
+def match_exchange(connections: Connections) -> NDArray[np.intp]:
+    """Returns the indices of the connections of `match_greedy`, after exchanges that increase the sum of weights."""
+    greedy = match_greedy(connections)
+    if len(greedy) == len(connections):
+        return greedy
+    contested = _contested_rows(connections)
+    starts, ends, _ = _ends_of_limbs(connections[contested])
+    kept = np.flatnonzero(np.isin(contested, greedy))
+    better = exchange(starts, ends, connections.weights[contested], kept)
+    return _with_uncontested(connections, contested, contested[better].tolist())
 
 
 def match_hungarian(connections: Connections) -> NDArray[np.intp]:
