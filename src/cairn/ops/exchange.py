@@ -1,7 +1,7 @@
 """Pairwise exchange: a one-to-one matching is improved until no two pairs are worth more than those in their way.
 
-Greedy matching takes the strongest pair first. In a crowd a wrong pair can be stronger than either of the two right ones
-that it excludes, and still be worth less than both together.
+Greedy matching takes the strongest pair first. In a crowd a wrong pair can be stronger than each of the two
+right ones that it excludes, and still be worth less than both together.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def exchange(
         weights: (C,) weight of each pair, > 0.
         kept: Indices of a matching: no start and no end twice. No pair can be added to it.
     """
+    if len(kept) == len(weights):
+        return kept
     worth = np.append(weights, 0)  # of no pair, -1
     of_start, of_end = _of(starts, kept), _of(ends, kept)
     breadth = len(of_end)

@@ -101,7 +101,8 @@ def decode(
     _check(heatmaps, pafs, skeleton)
     if matching not in MATCHINGS or order not in ("global", "limb"):
         raise CairnError(
-            f"matching must be exchange, greedy or hungarian and order global or limb, got matching={matching}, order={order}"
+            "matching must be exchange, greedy or hungarian and order global or limb, "
+            f"got matching={matching}, order={order}"
         )
     maps = heatmaps[: len(skeleton)]
     counted = np.ones(len(skeleton), dtype=bool)
