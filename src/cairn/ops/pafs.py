@@ -152,7 +152,8 @@ def _flows(
         if not every:
             misses += missed * (counts >= DISTINCT)
         likely = np.flatnonzero(counts - misses > sample_share * counts)
-        lines, limb, pairs, missed = (each.take(likely, axis=-1) for each in (lines, limb, pairs, misses))
+        lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
+        missed = misses.take(likely)
 
     # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
     for fractions in PROBES:
