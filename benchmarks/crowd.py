@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.ops.heatmaps import render_gaussians
+from cairn.ops.heatmaps import find_peaks, render_gaussians
 from cairn.ops.pafs import render_pafs
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
@@ -104,11 +104,26 @@ def maps_with(
     return maps, pafs
 
 
-def complete(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> int:
-    """Returns how many people (P, K, 2) have a prediction (Q, K, 2) with every joint closer than `reach` cells."""
+def complete(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> NDArray[np.bool_]:
+    """Returns which people (P, K, 2) have a prediction (Q, K, 2) with every joint closer than `reach` cells."""
     distance = np.linalg.norm(people[:, None] - keypoints[None], axis=3)  # (P, Q, K)
     right = (distance < reach) | np.isnan(people[:, None, :, 0])
-    return int(right.all(axis=2).any(axis=1).sum())
+    return np.asarray(right.all(axis=2).any(axis=1))
+
+
+def separable(people: NDArray, heatmaps: NDArray, threshold: float = 0.05, reach: float = 1.0) -> NDArray[np.bool_]:
+    """Returns which people (P, K, 2) no heatmap merges with another: each joint has a peak that is nearest to it alone.
+
+    Two joints of one name about two cells apart can have a single peak, and no decoder finds both.
+    """
+    peaks = find_peaks(heatmaps[: people.shape[1]], threshold)
+    apart = np.ones(len(people), dtype=bool)
+    for joint in range(people.shape[1]):
+        positions = peaks.positions[peaks.joints == joint]
+        distance = np.linalg.norm(people[:, None, joint] - positions[None], axis=2)  # (P, peaks)
+        nearest = distance.argmin(axis=1)
+        apart &= (distance.min(axis=1) < reach) & (np.bincount(nearest)[nearest] == 1)
+    return apart
 
 
 def compare(people: NDArray, keypoints: NDArray, reach: float = 1.0) -> tuple[int, int, NDArray]:

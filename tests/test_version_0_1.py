@@ -26,6 +26,7 @@ MODELS = {
 }
 RUNS = ("openpose", "hourglass", "landmarks")
 EVERYTHING = {"peak_threshold": 0.005, "sample_threshold": -1.0, "sample_share": 0.0, "min_parts": 1, "min_score": 0.0}
+EVERYTHING |= {"matching": "greedy"}  # the only one that version 0.1 has beside "hungarian"
 
 
 @pytest.fixture

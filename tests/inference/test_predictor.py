@@ -76,7 +76,7 @@ def test_size_out_of_range_raises(size: int) -> None:
         ({"peak_threshold": True}, "takes peak_threshold such as 0.05, got True"),
         ({"min_parts": 2.5}, "takes min_parts such as 3, got 2.5"),
         ({"second_try": "no"}, "takes second_try such as True, got 'no'"),
-        ({"matching": 1}, "takes matching such as 'greedy', got 1"),
+        ({"matching": 1}, "takes matching such as 'exchange', got 1"),
     ],
 )
 def test_settings_of_another_type_raise(totem_model: Path, settings: dict, message: str) -> None:

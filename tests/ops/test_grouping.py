@@ -1,5 +1,6 @@
 """Matching equals brute force, and assembled people never have a joint twice."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
+from cairn.ops.grouping import Connections, Order, assemble, connect, match_exchange, match_greedy, match_hungarian
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import render_pafs
 
@@ -16,7 +17,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def connections_of(rows: list[tuple[int, int, int, float]]) -> Connections:
     limbs, starts, ends, scores = (np.array(column) for column in zip(*rows, strict=True))
-    return Connections(limbs, starts, ends, scores.astype(np.float32), scores.astype(np.float32))
+    return Connections(limbs, starts, ends, *[scores.astype(np.float32)] * 3)
 
 
 def random_connections(rng: np.random.Generator) -> Connections:
@@ -76,9 +77,26 @@ def test_greedy_and_hungarian_differ_on_a_known_case() -> None:
     assert match_hungarian(connections).tolist() == [1, 2]
 
 
+@given(SEEDS)
+def test_exchanges_never_lower_the_total_score_and_keep_limbs_apart(seed: int) -> None:
+    connections = random_connections(np.random.default_rng(seed))
+    greedy, better = match_greedy(connections), match_exchange(connections)
+    sums = [connections.scores[kept].sum() for kept in (greedy, better, match_hungarian(connections))]
+    assert sums[0] - 1e-5 <= sums[1] <= sums[2] + 1e-5
+    for ends in (connections.starts, connections.ends):
+        assert len(set(zip(connections.limbs[better], ends[better], strict=True))) == len(better)
+
+
+def test_two_limbs_replace_a_stronger_one_but_not_for_weak_peaks_beside_its_parts() -> None:
+    crossing = connections_of([(0, 0, 2, 0.9), (0, 0, 3, 0.8), (0, 1, 2, 0.8)])
+    assert match_exchange(crossing).tolist() == [1, 2]
+    weights = np.array([0.9, 0.8 * 0.3, 0.8 * 0.3], dtype=np.float32)  # peaks 1 and 3 are noise
+    assert match_exchange(replace(crossing, weights=weights)).tolist() == [0]
+
+
 def test_no_connections_give_no_people() -> None:
     nothing = connections_of([(0, 0, 1, 0.5)])[np.zeros(0, dtype=np.intp)]
-    assert len(match_greedy(nothing)) == len(match_hungarian(nothing)) == 0
+    assert len(match_greedy(nothing)) == len(match_exchange(nothing)) == len(match_hungarian(nothing)) == 0
     person, holding = assemble(np.array([], dtype=int), nothing)
     assert len(person) == len(holding) == 0
 
@@ -128,7 +146,8 @@ def test_equal_limbs_are_ranked_by_their_parts() -> None:
     found = connect(peaks, np.full((2, 12, 12), 0.5, np.float32), [(0, 1)], 0.05, 0.95, 0.05)
     np.testing.assert_allclose(found.scores, 0.5, atol=1e-3)
     np.testing.assert_allclose(found.priorities, [0.5 + 0.1 * 1.2, 0.5 + 0.1 * 1.7], atol=1e-3)
-    assert match_greedy(found).tolist() == match_hungarian(found).tolist() == [1]
+    np.testing.assert_allclose(found.weights, [0.5 * 0.3, 0.5 * 0.8], atol=1e-3)
+    assert match_greedy(found).tolist() == match_exchange(found).tolist() == match_hungarian(found).tolist() == [1]
 
 
 @given(SEEDS)

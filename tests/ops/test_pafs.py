@@ -97,6 +97,23 @@ def test_the_integral_counts_the_samples_above_the_threshold(seed: int, share: f
     np.testing.assert_array_equal(again, np.tile(found, 100))
 
 
+@given(SEEDS, st.sampled_from([0.4, 0.5, 0.75]))
+@settings(max_examples=20)
+def test_a_sample_of_a_short_line_that_is_probed_twice_misses_once(seed: int, share: float) -> None:
+    """Many lines are probed before their integral, few are not: the scores are the same."""
+    rng = np.random.default_rng(seed)
+    pafs = np.ones((2, 10, 60), dtype=np.float32)
+    pafs[:, :, rng.random(60) < 0.4] = 0
+    starts = rng.uniform([1, 4], [50, 5], (2000, 2))
+    ends = starts + np.stack([rng.uniform(0.5, 6, 2000), rng.uniform(0, 0.5, 2000)], axis=1)
+    limb = np.zeros(2000, dtype=np.intp)
+    few = [
+        line_integral(pafs, limb[:100], starts[i : i + 100], ends[i : i + 100], 0.3, share) for i in range(0, 2000, 100)
+    ]
+    np.testing.assert_array_equal(line_integral(pafs, limb, starts, ends, 0.3, share), np.concatenate(few))
+    assert (few[0] > 0).any()
+
+
 def test_points_outside_and_nan_are_handled() -> None:
     pafs = np.full((2, 6, 7), np.nan, dtype=np.float32)
     starts, ends = np.array([[-1.0, -1], [0, 0], [3, 3]]), np.array([[8.0, 8], [6, 5], [3, 3]])

@@ -1,8 +1,8 @@
 """Part association: candidate keypoints are grouped into people (OpenPose, TPAMI section 3.4).
 
 Every pair of candidates that a limb could connect is scored by the part affinity field between them (`connect`),
-each candidate keeps at most one partner per limb (`match_greedy`, `match_hungarian`), and limbs that share a part
-become one person (`assemble`).
+each candidate keeps at most one partner per limb (`match_greedy`, `match_exchange`, `match_hungarian`), and limbs that
+share a part become one person (`assemble`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
 from cairn.ops.candidates import likely_pairs
+from cairn.ops.exchange import exchange
 from cairn.ops.heatmaps import Peaks
 from cairn.ops.pafs import line_integral
 from cairn.ops.sectors import sectors_above
@@ -45,6 +46,8 @@ class Connections:
         ends: (C,) index of the peak of the limb's second joint.
         scores: (C,) float32, > 0, line integral of the PAF between them.
         priorities: (C,) float32, by which one is preferred to another, see `PART_WEIGHT`.
+        weights: (C,) float32, score times the lower score of the two parts: two limbs to weak peaks beside the true
+            parts do not outweigh the true limb.
     """
 
     limbs: NDArray[np.intp]
@@ -52,6 +55,7 @@ class Connections:
     ends: NDArray[np.intp]
     scores: NDArray[np.float32]
     priorities: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.limbs)
@@ -92,37 +96,52 @@ def connect(
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
     limb, start, end, scores = limb[kept], start[kept], end[kept], scores[kept]
-    return Connections(limb, start, end, scores, scores + PART_WEIGHT * (peaks.scores[start] + peaks.scores[end]))
+    first, second = peaks.scores[start], peaks.scores[end]
+    priorities, weights = scores + PART_WEIGHT * (first + second), scores * np.minimum(first, second)
+    return Connections(limb, start, end, scores, priorities, weights)
 
 
 def match_greedy(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of the connections that each limb takes by priority, no peak twice."""
-    contested = _contested_rows(connections)
-    order = contested[np.argsort(-connections.priorities[contested], kind="stable")]
-    starts, ends, many = _ends_of_limbs(connections[order])
-    start_taken, end_taken = bytearray(many), bytearray(many)
+    contested, starts, ends = _contested(connections)
+    return _with_uncontested(connections, contested, _greedy(starts, ends, connections.priorities[contested]))
+
+
+def match_exchange(connections: Connections) -> NDArray[np.intp]:
+    """Returns the indices of the connections of `match_greedy`, after exchanges that increase the sum of weights."""
+    contested, starts, ends = _contested(connections)
+    greedy = _greedy(starts, ends, connections.priorities[contested])
+    better = exchange(starts, ends, connections.weights[contested], greedy)
+    return _with_uncontested(connections, contested, better)
+
+
+def _greedy(starts: NDArray[np.intp], ends: NDArray[np.intp], priorities: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Returns the indices of the pairs that are taken by priority, no start and no end twice."""
+    order = np.argsort(-priorities, kind="stable")
+    start_taken, end_taken = (bytearray(int(nodes.max(initial=-1)) + 1) for nodes in (starts, ends))
     kept = []
-    for i, start, end in zip(order.tolist(), starts.tolist(), ends.tolist(), strict=True):
+    for i, start, end in zip(order.tolist(), starts[order].tolist(), ends[order].tolist(), strict=True):
         if not (start_taken[start] or end_taken[end]):
             start_taken[start] = end_taken[end] = True
             kept.append(i)
-    return _with_uncontested(connections, contested, kept)
+    return np.array(kept, dtype=np.intp)
 
 
 def match_hungarian(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of the connections with the highest total priority per limb (TPAMI equation 13)."""
-    contested = _contested_rows(connections)
+    contested, _, _ = _contested(connections)
     limbs = connections.limbs[contested]
     kept = []
     for limb in np.unique(limbs):
-        rows = contested[limbs == limb]
+        mine = np.flatnonzero(limbs == limb)
+        rows = contested[mine]
         starts, i = np.unique(connections.starts[rows], return_inverse=True)
         ends, j = np.unique(connections.ends[rows], return_inverse=True)
         scores = np.zeros((len(starts), len(ends)))
         scores[i, j] = connections.priorities[rows]
         partner = assign(scores)
-        kept += rows[partner[i] == j].tolist()
-    return _with_uncontested(connections, contested, kept)
+        kept += mine[partner[i] == j].tolist()
+    return _with_uncontested(connections, contested, np.array(kept, dtype=np.intp))
 
 
 def assemble(
@@ -211,22 +230,24 @@ def _pairs(
     return limb[row], start[row], end
 
 
-def _contested_rows(connections: Connections) -> NDArray[np.intp]:
-    """Returns the indices of connections that share a peak with another one of the same limb: usually few."""
-    starts, ends, _ = _ends_of_limbs(connections)
-    return np.flatnonzero((np.bincount(starts)[starts] > 1) | (np.bincount(ends)[ends] > 1))
+def _contested(connections: Connections) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the indices of connections that share a peak with another one of the same limb, usually few.
 
-
-def _ends_of_limbs(connections: Connections) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
-    """Returns a number of each limb's start and of its end, each (C,), and a bound of these numbers."""
+    Returns:
+        The indices (n,), and a number of each limb's start and of its end, each (n,).
+    """
     limbs, starts, ends = connections.limbs, connections.starts, connections.ends
     many = int(max(starts.max(initial=0), ends.max(initial=0))) + 1
-    return limbs * many + starts, limbs * many + ends, many * (int(limbs.max(initial=-1)) + 1)
+    starts, ends = limbs * many + starts, limbs * many + ends
+    rows = np.flatnonzero((np.bincount(starts)[starts] > 1) | (np.bincount(ends)[ends] > 1))
+    return rows, starts[rows], ends[rows]
 
 
-def _with_uncontested(connections: Connections, contested: NDArray[np.intp], kept: list[int]) -> NDArray[np.intp]:
-    """Returns the indices of the uncontested connections and of those that are kept."""
+def _with_uncontested(
+    connections: Connections, contested: NDArray[np.intp], kept: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Returns the indices of the uncontested connections and of those contested ones that are kept."""
     clear = np.ones(len(connections), dtype=bool)
     clear[contested] = False
-    clear[kept] = True
+    clear[contested[kept]] = True
     return np.flatnonzero(clear)

@@ -24,6 +24,9 @@ END_INSET = 0.25
 PROBES = ((0.125, 0.375, 0.625, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
 """Which samples of lines are tested first, and which then, as fractions of the length."""
 
+DISTINCT = 16
+"""Number of samples from which on `PROBES` are all different ones, because these are multiples of a sixteenth."""
+
 FEW, FEW_BY_TABLE = 300, 1500
 """Numbers of lines below which it is faster to test all samples at once: by their values, and by the table."""
 
@@ -141,13 +144,17 @@ def _flows(
     """Returns `line_integral` of lines (7, M)."""
     scores = np.zeros(len(limb), dtype=np.float32)
     pairs = np.arange(len(limb))
+    missed = np.zeros(len(limb), dtype=np.uint8)  # by the probes before
 
-    def keep(hits: NDArray[np.bool_]) -> None:
-        nonlocal lines, limb, pairs
+    def keep(hits: NDArray[np.bool_], every: bool = False) -> None:
+        nonlocal lines, limb, pairs, missed
         counts = lines[-1]
         misses = (~hits).view(np.uint8).sum(axis=0, dtype=np.uint8)
+        if not every:
+            misses += missed * (counts >= DISTINCT)
         likely = np.flatnonzero(counts - misses > sample_share * counts)
         lines, limb, pairs = lines.take(likely, axis=1), limb.take(likely), pairs.take(likely)
+        missed = misses.take(likely)
 
     # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
     for fractions in PROBES:
@@ -159,7 +166,7 @@ def _flows(
                 keep(_may_exceed(sectors, limb, lines, place))
     if sectors is not None:
         place = np.arange(SAMPLES[1], dtype=np.float32)[:, None]
-        keep(_may_exceed(sectors, limb, lines, place) | (place >= lines[-1]))
+        keep(_may_exceed(sectors, limb, lines, place) | (place >= lines[-1]), every=True)
     if not len(pairs):
         return scores
 

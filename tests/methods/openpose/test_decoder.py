@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import CairnError, SkeletonError
-from cairn.methods.openpose.decoder import Matching, decode
+from cairn.methods.openpose.decoder import MATCHINGS, Matching, decode
 from cairn.ops.grouping import Order
 from cairn.structures.skeleton import Skeleton, load_skeleton
 from crowd import SIGMA, WIDTH, compare, crowd, perfect_maps
@@ -55,7 +55,7 @@ def assert_same_people(detected: np.ndarray, people: np.ndarray) -> None:
             pytest.fail(f"no detection is like {person.tolist()}")
 
 
-@given(SEEDS, st.integers(2, 12), st.sampled_from(["greedy", "hungarian"]), st.sampled_from(["global", "limb"]))
+@given(SEEDS, st.integers(2, 12), st.sampled_from(sorted(MATCHINGS)), st.sampled_from(["global", "limb"]))
 def test_decoding_rendered_people_returns_them(seed: int, joints: int, matching: Matching, order: Order) -> None:
     rng = np.random.default_rng(seed)
     tree = random_tree(rng, joints)
@@ -183,7 +183,7 @@ def test_maps_that_do_not_fit_raise_skeleton_error() -> None:
         decode(maps[:17], pafs, COCO18)
     with pytest.raises(SkeletonError, match=r"pafs must be \(38, 4, 5\).*got \(38, 4, 4\)"):
         decode(maps, pafs[..., :4], COCO18)
-    with pytest.raises(CairnError, match="matching must be greedy or hungarian"):
+    with pytest.raises(CairnError, match="matching must be exchange, greedy or hungarian"):
         decode(maps, pafs, COCO18, matching="best")  # type: ignore[arg-type]
 
 

@@ -63,6 +63,8 @@ Departures from the papers and the released code. The setting that restores the 
 - Order of candidates, eq. 13 to 16. Original: the integral alone; the CUDA release adds 0.1 times the confidences of
   both parts. Here: as the CUDA release, in greedy and in Hungarian matching: the latter maximizes this sum, not E
   alone.
+- Matching, eq. 13 to 16. Original: CVPR: Hungarian; TPAMI: greedy. Here: greedy, then two limbs replace those in their
+  way where they are worth more (`matching = "greedy"`, `"hungarian"`).
 - Assembly. Original: limb by limb; the CUDA release all limbs by priority. Here: all limbs by priority (`order =
   "limb"`).
 - Joint without limbs. Here: a person of its own.

@@ -4,7 +4,7 @@
 |---|---|
 | candidates of each part, refined to a fraction of a cell | `find_peaks` |
 | equation 11: the line integral of a PAF between two candidates | `connect` |
-| equations 12 to 14: the matching of each limb's candidates | `match_greedy`, `match_hungarian` |
+| equations 12 to 14: the matching of each limb's candidates | `match_greedy`, `match_exchange`, `match_hungarian` |
 | people from limbs that share a part | `assemble` |
 | the class of each instance (not in the papers) | `classify` |
 
@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 from cairn.errors import CairnError, SkeletonError
 from cairn.inference.crop_decoder import decode_crop as decode_one
-from cairn.ops.grouping import Connections, Order, assemble, connect, match_greedy, match_hungarian
+from cairn.ops.grouping import Connections, Order, assemble, connect, match_exchange, match_greedy, match_hungarian
 from cairn.ops.heatmaps import Peaks, Refinement, find_peaks, values_at
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
-Matching = Literal["greedy", "hungarian"]
+Matching = Literal["exchange", "greedy", "hungarian"]
 
-MATCHINGS = {"greedy": match_greedy, "hungarian": match_hungarian}
+MATCHINGS = {"exchange": match_exchange, "greedy": match_greedy, "hungarian": match_hungarian}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def decode(
     min_parts: int = 3,
     min_score: float = 0.4,
     ignore_keypoints: str = "",
-    matching: Matching = "greedy",
+    matching: Matching = "exchange",
     order: Order = "global",
     second_try: bool = True,
     max_peaks: int = 127,
@@ -88,7 +88,8 @@ def decode(
         min_parts: Minimum number of parts of a person; of a component of the skeleton with fewer, all.
         min_score: Minimum score of a person per detected part.
         ignore_keypoints: Joints, separated by spaces, that do not count for `min_parts`, such as the feet of BODY_25.
-        matching: Matching of each limb's candidates: "greedy" (decreasing confidence) or "hungarian" (maximum sum).
+        matching: Matching of each limb's candidates: "greedy" (decreasing confidence), "exchange" (then two limbs
+            replace those in their way where they are worth more) or "hungarian" (maximum sum).
         order: Order in which limbs are assembled: "global" or "limb", as in `cairn.ops.grouping.assemble`.
         second_try: Whether an image without detections is decoded again with the thresholds of "maximize positives".
         max_peaks: Maximum number of candidates per joint.
@@ -100,7 +101,8 @@ def decode(
     _check(heatmaps, pafs, skeleton)
     if matching not in MATCHINGS or order not in ("global", "limb"):
         raise CairnError(
-            f"matching must be greedy or hungarian and order global or limb, got matching={matching}, order={order}"
+            "matching must be exchange, greedy or hungarian and order global or limb, "
+            f"got matching={matching}, order={order}"
         )
     maps = heatmaps[: len(skeleton)]
     counted = np.ones(len(skeleton), dtype=bool)
