@@ -121,7 +121,7 @@ def test_errors_are_logged_and_counted(folder: Path, totem_model: Path, caplog: 
         ({"keypoint_scale": 3}, "need the format openpose"),
         ({"boxes": [[0, 0, 9, 9]], "refine": True}, "give boxes or refine, not both"),
         ({"boxes": [[0, 0, 9, 9]]}, "boxes are for models of one instance per crop"),
-        ({"refine": True, "write": "maps"}, "need a model that runs on whole images"),
+        ({"refine": "person-single", "write": "maps"}, "need a model that runs on whole images"),
     ],
 )
 def test_option_that_would_be_ignored_raises(photo: Path, totem_model: Path, options: dict, message: str) -> None:

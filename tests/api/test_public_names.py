@@ -14,7 +14,7 @@ RENAMED = {"import": "import_model"}
 """Verbs that are keywords of Python."""
 
 POSITIONAL = {
-    "evaluate": {"given": "model"},
+    "evaluate": {"given": "model", "refine_with": "refine"},
     "export": {"target": "path"},
     "train": {"source": "data"},
 }

@@ -53,6 +53,7 @@ def evaluate(
     scale_gap: float = SCALE_GAP,
     device: str = "auto",
     threads: int = 0,
+    refine: bool | str | Path = False,
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -89,6 +90,7 @@ def evaluate(
         scale_gap: Difference between two scales: 1, 1 - gap, ...
         device: Device to run on, as of `cairn.load`.
         threads: Number of threads; 0 for all cores.
+        refine: Predict the keypoints of each detected instance again, in a crop, as `cairn.load` does.
         settings: Settings of the decoder by name, such as `{"flip": True}`.
         out: Folder to write the report into. Default: none is written; see `Report.save`.
         progress: Called with the name of the model, the number of images done, and their total.
@@ -115,7 +117,12 @@ def evaluate(
     measure = _Measure(protocol_of(metric) if metric else None, threshold, _mean(mean))
     if threshold is not None and not threshold > 0:
         raise CairnError(f"threshold must be positive, got {threshold:g}")
-    options = {"size": resolution(size, net_resolution, scales, scale_gap), "device": device, "threads": threads}
+    options = {
+        "size": resolution(size, net_resolution, scales, scale_gap),
+        "device": device,
+        "threads": threads,
+        "refine": refine,
+    }
     several = isinstance(model, list | tuple)
     models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     if not models:

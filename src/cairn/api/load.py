@@ -40,8 +40,8 @@ def load(
             or "openvino".
         threads: Number of CPU cores for one image; 0 is all.
         size: Longest side of the network input in pixels, or a `Resolution`; None is the model's own.
-        refine: Predict the keypoints of each detected instance again, in a crop: with "person-single" (True), or with
-            another model of one instance per crop.
+        refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
+            registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -65,7 +65,7 @@ def load(
     if refine is not False and refine is not None:
         from cairn.inference.refine import RefinedPredictor
 
-        crops = _load_one(zoo.DEFAULT_CROP_MODEL if refine is True else refine, device, threads)
+        crops = _load_one(zoo.refiner_of(str(model)) if refine is True else refine, device, threads)
         predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:
         return predictor

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cairn.api.outputs import MAX_DECIMALS, RESULTS_FOLDER
+from cairn.cli.model_options import Refine, RefineWith
 from cairn.cli.progress import ProgressBar, summary
 from cairn.cli.stopping import graceful_stop
 from cairn.errors import CairnError
@@ -39,15 +40,8 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    refine: Annotated[
-        bool,
-        typer.Option(
-            "--refine", help="Second prediction of each instance in a crop, with person-single: more accurate."
-        ),
-    ] = False,
-    refine_with: Annotated[
-        str | None, typer.Option(help="Model of one instance per crop for --refine.", show_default=False)
-    ] = None,
+    refine: Refine = False,
+    refine_with: RefineWith = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cairn.cli.label_options import Category, Confidence, Exclude, Gt, SplitName
+from cairn.cli.model_options import Refine, RefineWith
 from cairn.errors import CairnError
 
 
@@ -70,6 +71,8 @@ def evaluate(
         typer.Option(min=1, help="Number of test-time scales to average. [the model's]", show_default=False),
     ] = None,
     scale_gap: Annotated[float, typer.Option(help="Difference between two test-time scales: 1, 1 - gap, ...")] = 0.25,
+    refine: Refine = False,
+    refine_with: RefineWith = None,
     device: Annotated[str, typer.Option(help="Device to run on: auto, cpu, cuda, cuda:1, ...")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Number of threads; 0 for all cores.")] = 0,
     settings: Annotated[
@@ -120,6 +123,7 @@ def evaluate(
             scale_gap=scale_gap,
             device=device,
             threads=threads,
+            refine=refine if refine_with is None else refine_with,
             settings=settings,
             out=out,
             progress=progress,

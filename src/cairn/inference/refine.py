@@ -46,9 +46,11 @@ class RefinedPredictor(BasePredictor[Poses]):
 
     @property
     def spec(self) -> ModelSpec:
-        """The specification of the model of crops, with the classes of the poses."""
-        spec, classes = self.crops.spec, self.whole.spec.classes
-        return spec.model_copy(update={"classes": classes}) if classes and not spec.classes else spec
+        """The specification of the model of crops, with the task and the classes of the poses."""
+        spec = self.crops.spec
+        return spec.model_copy(
+            update={"task": self.whole.spec.task, "classes": spec.classes or self.whole.spec.classes}
+        )
 
     @property
     def networks(self) -> tuple[Network, ...]:

@@ -11,6 +11,9 @@ from cairn.errors import ModelError
 DEFAULT_MODEL, DEFAULT_CROP_MODEL = "person", "person-single"
 """The bundled models of all people in an image, and of one person per crop."""
 
+REFINERS = {"person": "person-refine", "person-fp16": "person-refine"}
+"""Bundled model of all instances -> the bundled model that predicts their keypoints again, in crops."""
+
 
 def embedded() -> tuple[str, ...]:
     """Returns the names of the bundled models, sorted."""
@@ -32,6 +35,23 @@ def path_of(name: str) -> Path:
             "or give the path of an .onnx file or of a run folder"
         )
     return _folder() / f"{name}.onnx"
+
+
+def refiner_of(model: str) -> str:
+    """Returns the name of the bundled model that refines the detections of a model.
+
+    Args:
+        model: Name of a bundled model, or a path.
+
+    Raises:
+        ModelError: None is registered for this model.
+    """
+    if model not in REFINERS:
+        raise ModelError(
+            f"no model is registered that refines the detections of {model} (only of {', '.join(REFINERS)}): "
+            "name one of one instance per crop, with --refine-with MODEL or refine=MODEL"
+        )
+    return REFINERS[model]
 
 
 def path_to_learn_from(name: str) -> Path:

@@ -7,6 +7,7 @@ measured on calibration images in the model's own preprocessing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ from cairn.inference.model_spec import METADATA_KEY, ModelSpec
 from cairn.training.engine.quiet import quietly
 
 Precision = Literal["fp32", "fp16", "int8"]
+
+FIRST_STAGE, SMALL = "backbone.stages.0.", 1 << 14
+"""Part of the names of the weights of a backbone's first stage, and the number of weights up to which it is small."""
 
 QUANTIZED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
 """Operators in int8. Normalization, and the sigmoid or softmax of the last layer, stay in float."""
@@ -118,7 +122,8 @@ def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -
             self.count += images is not None
             return None if images is None else {name: images}
 
-    name, reader = _read(source).graph.input[0].name, Reader()
+    graph, reader = _read(source).graph, Reader()
+    name = graph.input[0].name
     with quietly():  # it logs advice to preprocess, which changes nothing: exported graphs are folded already
         try:
             quantize_static(
@@ -127,6 +132,7 @@ def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -
                 reader,
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(QUANTIZED),
+                nodes_to_exclude=kept_in_float(graph),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -139,6 +145,17 @@ def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -
             raise ModelError(
                 "there are no calibration inputs: the images contain no annotated instance for the model to run on"
             ) from None
+
+
+def kept_in_float(graph: Any) -> list[str]:
+    """Returns the names of the convolutions that stay in float: those of a backbone's first stage, where it is small.
+
+    It costs little time, and the images of the whole range of colors pass through it: docs/decisions/0059.
+    """
+    sizes = {tensor.name: prod(tensor.dims) for tensor in graph.initializer if FIRST_STAGE in tensor.name}
+    if sum(sizes.values()) > SMALL:
+        return []
+    return [node.name for node in graph.node if any(name in sizes for name in node.input)]
 
 
 def restate(path: Path, spec: ModelSpec) -> None:
