@@ -25,19 +25,24 @@ def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str,
         library: Name of the library for messages.
         seconds: Time limit.
     """
-    command = [sys.executable, "-c", code, *(str(path.absolute()) for path in paths)]
-    reason = f"the {library} library cannot read it"
+    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds)
+    if status is not None and 0 <= status != TOO_LARGE:
+        return None
+    reason = too_large if status == TOO_LARGE else f"the {library} library cannot read it"
+    last = output.decode(errors="replace").splitlines()
+    return f"{last[-1] if last else paths[0]} is damaged: {reason}"
+
+
+def run_apart(code: str, arguments: Sequence[str], seconds: float) -> tuple[bytes, int | None]:
+    """Runs code in another process; returns what it prints, and its exit status.
+
+    The status is negative where a signal ends the process, None where the time does, and 0 where none can be started.
+    """
+    command = [sys.executable, "-c", code, *arguments]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        output, failed = error.stdout or b"", True
-    except OSError:  # no other process can be started here
-        return None
-    else:
-        output, failed = done.stdout, done.returncode < 0
-        if done.returncode == TOO_LARGE:
-            failed, reason = True, too_large
-    if not failed:
-        return None
-    last = output.decode(errors="replace").splitlines()
-    return f"{last[-1] if last else paths[0]} is damaged: {reason}"
+        return error.stdout or b"", None
+    except OSError:
+        return b"", 0
+    return done.stdout, done.returncode
