@@ -6,7 +6,9 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +21,50 @@ from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.structures.annotation import MAX_VALUE, Annotation
+from cairn.structures.outline import Outline
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
 MAX_TRACK = np.iinfo(np.int64).max
 
 SEGMENTATION = "segmentation"
-FIELDS = (
-    *("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd"),
-    *(HEAD, SEGMENTATION, "attributes", *TRACKS),
-)
-FIELD_SET = frozenset(FIELDS)
-TRACKED = frozenset(("attributes", *TRACKS))
+OTHERS = (HEAD, "attributes", *TRACKS)
+FIELDS = ("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", SEGMENTATION, *OTHERS)
+OTHER_SET = frozenset(OTHERS)
 OUTLINE = "outline box"
-"""Key of the bounding box of the outline of a reduced record."""
-REGION = "region"
-"""Key of the outline of a reduced record without individual labels, or of the reason why it cannot be used."""
+"""Key of the bounding box of the outline, where there is no other."""
 
-Record = Mapping[str, Any]
+
+class Record(NamedTuple):
+    """What is read of a record: its values as they are, but numbers as arrays.
+
+    Attributes:
+        key: Its id.
+        image: Id of its image.
+        category: Id of its category.
+        keypoints: x, y, v of each joint.
+        box: x, y, width, height.
+        area: Area in square pixels; 0 where there is none.
+        crowd: Whether it is a crowd; 0 where that is not stated.
+        region: The outline, of a record without individual labels, or the reason why it cannot be used.
+        others: The fields `OTHERS` and `OUTLINE`.
+        is_labeled: Whether v of a keypoint is not 0.
+        is_plain: Whether nothing remains to be checked but the number of keypoints, and `others` is empty.
+    """
+
+    key: Any
+    image: Any
+    category: Any
+    keypoints: Any
+    box: Any
+    area: Any
+    crowd: Any
+    region: Outline | str | None
+    others: Mapping[str, Any]
+    is_labeled: bool
+    is_plain: bool
+
+
+NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,43 +89,59 @@ class Context:
 
 
 def reduced(row: Any) -> Any:
-    """Returns what is read of a record: keypoints as an array, and of an outline what is needed.
+    """Returns the record of an object; another value as it is.
 
-    That is its box where there is no other, and the outline of a crowd or of an instance without labeled keypoints.
+    Of an outline it keeps what is needed: its box where there is no other, and all of it for a crowd or an instance
+    without labeled keypoints.
     """
     if type(row) is not dict:
         return row
-    if not FIELD_SET.issuperset(row):
-        row = {key: row[key] for key in FIELDS if key in row}
+    get = row.get
     # Missing, with null, or invalid: `_keypoints` and `_box` tell. `suppress` takes a quarter of the time.
-    try:  # noqa: SIM105
-        row["keypoints"] = array("d", row["keypoints"])
-    except (KeyError, TypeError, OverflowError):
+    keypoints, box = get("keypoints"), get("bbox")
+    is_labeled = type(keypoints) is list and any(keypoints[2::3])
+    try:
+        blank = not is_labeled and keypoints.count(0) == len(keypoints)
+        keypoints = _zeros(len(keypoints)) if blank else array("d", keypoints)
+    except (AttributeError, TypeError, OverflowError):
         pass
     try:  # noqa: SIM105
-        row["bbox"] = array("d", row["bbox"])
-    except (KeyError, TypeError, OverflowError):
+        box = array("d", box)
+    except (TypeError, OverflowError):
         pass
-    if outline := row.pop(SEGMENTATION, None):
-        if not row.get("bbox") and (box := _outline_box(outline)):
-            row[OUTLINE] = box
-        if row.get("iscrowd") or not has_labeled_keypoint(row):
+    area, crowd = get("area") or 0.0, get("iscrowd") or 0
+    region: Outline | str | None = None
+    others = NO_OTHERS if OTHER_SET.isdisjoint(row) else {key: row[key] for key in OTHERS if key in row}
+    if outline := get(SEGMENTATION):
+        if not box and (outline_box := _outline_box(outline)):
+            others = {**others, OUTLINE: outline_box}
+        if crowd or not is_labeled:
             try:
-                row[REGION] = read_outline(outline)
+                region = read_outline(outline)
             except ValueError as reason:
-                row[REGION] = str(reason)
-    return row
+                region = str(reason)
+    is_plain = (
+        type(keypoints) is type(box) is array
+        and len(box) == 4
+        and type(area) is float
+        and 0 <= area <= MAX_VALUE
+        and (crowd == 0 or crowd == 1)
+        and others is NO_OTHERS
+    )
+    return Record(
+        get("id"), get("image_id"), get("category_id"),
+        keypoints, box, area, crowd, region, others, is_labeled, is_plain,
+    )  # fmt: skip
 
 
 def has_box(row: Any) -> bool:
-    """Returns whether a record has a box, or an outline that gives one."""
+    """Returns whether an object has a box, or an outline that gives one."""
     return bool(row.get("bbox") or row.get(SEGMENTATION))
 
 
-def has_labeled_keypoint(row: Any) -> bool:
-    """Returns whether a reduced record has a keypoint whose v is not 0."""
-    keypoints = row.get("keypoints") if isinstance(row, dict) else None
-    return isinstance(keypoints, array | list) and any(keypoints[2::3])
+@lru_cache
+def _zeros(count: int) -> array[float]:
+    return array("d", bytes(8 * count))
 
 
 def read_annotations(
@@ -113,23 +158,23 @@ def read_annotations(
         LabelError: A record is invalid.
     """
     error, problems, class_of, kept = context.error, context.problems, context.choice.class_of, context.kept
-    images = context.images.find_all([row.get("image_id") if isinstance(row, dict) else None for row in rows])
+    images = context.images.find_all([row.image if isinstance(row, Record) else None for row in rows])
     columns = _Columns(context)
     _note_ids(rows, problems)
     for i, (row, category, image) in enumerate(zip(rows, categories, images, strict=True)):
         with problems:
-            if not isinstance(row, dict):
+            if not isinstance(row, Record):
                 raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
             if image is not None and image not in kept:
                 continue
             if category is None:
-                got = f"{row.get('category_id')!r:.40}"
+                got = f"{row.category!r:.40}"
                 raise error(f"{_name(row, i)} has category_id {got}, which is not in categories")
             if image is None:
-                raise error(f"{_name(row, i)} has image_id {row.get('image_id')!r:.40}, which is not in images")
+                raise error(f"{_name(row, i)} has image_id {row.image!r:.40}, which is not in images")
             if category in class_of:
                 columns.add(row, i, kept[image], class_of[category])
-            elif row.get("keypoints"):
+            elif row.keypoints:
                 problems.note("annotations of other categories are skipped", _name(row, i))
     return columns.annotation()
 
@@ -139,26 +184,23 @@ class _Columns:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._rows: list[tuple[Record, int, array[float], array[float], float, bool, int, int, int]] = []
+        self._rows: list[tuple[Record, int, array[float], array[float], float, int, int, int, int]] = []
         self._blank = array("d", bytes(8 * 3 * len(context.choice.skeleton)))
 
     def add(self, row: Record, position: int, image: int, category: int) -> None:
         """Adds a record. Raises LabelError, and then adds nothing."""
-        context, blank = self._context, self._blank
-        keypoints = row.get("keypoints") or blank
-        if type(keypoints) is not array or len(keypoints) != len(blank):
-            keypoints = _keypoints(keypoints, len(blank), _name(row, position), context)
-        box = row.get("bbox")
-        if type(box) is not array or len(box) != 4:
-            box = _box(row, _name(row, position), context)
-        area = row.get("area") or 0.0
-        if type(area) is not float or not 0 <= area <= MAX_VALUE:
-            area = _area(area, _name(row, position), context)
-        crowd = row.get("iscrowd") or 0
-        if crowd not in (0, 1):
-            raise context.error(f"{_name(row, position)}: iscrowd must be 0 or 1, got {crowd!r:.40}")
-        track = -1 if TRACKED.isdisjoint(row) else _track(row)
-        self._rows.append((row, position, keypoints, box, area, bool(crowd), track, category, image))
+        context, blank, keypoints = self._context, self._blank, row.keypoints
+        if row.is_plain and len(keypoints) == len(blank):
+            self._rows.append((row, position, keypoints, row.box, row.area, row.crowd, -1, category, image))
+            return
+        name = _name(row, position)
+        keypoints = _keypoints(keypoints, len(blank), name, context) if keypoints else blank
+        box = _box(row, name, context)
+        area = _area(row.area, name, context)
+        if row.crowd not in (0, 1):
+            raise context.error(f"{name}: iscrowd must be 0 or 1, got {row.crowd!r:.40}")
+        track = _track(row.others)
+        self._rows.append((row, position, keypoints, box, area, row.crowd, track, category, image))
 
     def annotation(self) -> tuple[Annotation, NDArray[np.int64]]:
         """All instances with valid values, and (N,) the index of the image of each."""
@@ -182,7 +224,7 @@ class _Columns:
             boxes=boxes.astype(np.float32),
             areas=areas.astype(np.float32),
             crowd=np.array(columns[5], dtype=bool),
-            heads=head_sizes(columns[0], context.problems),
+            heads=head_sizes([row.others for row in columns[0]], context.problems),
             tracks=tracks if (tracks[valid] >= 0).any() else None,
             classes=np.array(columns[7], dtype=np.int64) if context.choice.classes else None,
             outlines=self._outlines(),
@@ -194,7 +236,7 @@ class _Columns:
         """(N,) the outlines of regions; None where there is none. Those that cannot be read are noted."""
         outlines = np.empty(len(self._rows), dtype=object)
         for i, (row, position, *_) in enumerate(self._rows):
-            if (region := row.get(REGION)) is None:
+            if (region := row.region) is None:
                 continue
             if isinstance(region, str):
                 what = "segmentations cannot be read, and bounding boxes are used"
@@ -239,14 +281,14 @@ class _Columns:
 
 def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
     """Notes records whose id is missing, or that of an earlier one."""
-    keys = [row.get("id") for row in rows if isinstance(row, dict)]
+    keys = [row.key for row in rows if isinstance(row, Record)]
     if set(map(type, keys)) <= {int} and len(set(keys)) == len(keys):
         return
     seen: set[Any] = set()
     for i, row in enumerate(rows):
-        if not isinstance(row, dict):
+        if not isinstance(row, Record):
             continue
-        key = id_of(row.get("id"))
+        key = id_of(row.key)
         if key is None:
             problems.note("annotations without an id are counted", _name(row, i))
         elif key in seen:
@@ -256,7 +298,7 @@ def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
 
 def _name(row: Record, position: int) -> str:
     """The name of a record in messages."""
-    key = id_of(row.get("id"))
+    key = id_of(row.key)
     return f"annotations[{position}]" if key is None else f"annotation {key}"
 
 
@@ -275,7 +317,7 @@ def _keypoints(value: Any, count: int, name: str, context: Context) -> array[flo
 
 def _box(row: Record, name: str, context: Context) -> array[float]:
     """x, y, width, height; that of the outline where there is none, NaN where there is neither or some are null."""
-    value = row.get("bbox") or row.get(OUTLINE) or [math.nan] * 4
+    value = row.box or row.others.get(OUTLINE) or [math.nan] * 4
     if not isinstance(value, list | array) or not all(map(_is_number, value)):
         raise context.error(f"{name}: bbox must be a list of finite numbers, got {value!r:.80}")
     if len(value) != 4:
@@ -293,10 +335,10 @@ def _area(value: Any, name: str, context: Context) -> float:
     return float(value)
 
 
-def _track(row: Record) -> int:
+def _track(others: Mapping[str, Any]) -> int:
     """The track ID; other values under these names are ignored, because most readers of labels need no tracks."""
-    attributes = row.get("attributes")  # where CVAT writes it
-    places = (row, attributes) if isinstance(attributes, dict) else (row,)
+    attributes = others.get("attributes")  # where CVAT writes it
+    places = (others, attributes) if isinstance(attributes, dict) else (others,)
     values = (place.get(key) for place in places for key in TRACKS)
     return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MAX_TRACK), -1)
 
