@@ -137,7 +137,10 @@ class _Search:
     def exact(self, name: Any) -> str | None:
         """The file that the whole name is, relative to a folder or absolute; None where there is none."""
         if isinstance(name, str) and PLAIN.fullmatch(name):
-            return next((prefix + name for root, prefix in self._prefixes if self._folders.has(root, name)), None)
+            for root, prefix in self._prefixes:
+                if self._folders.has(root, name):
+                    return prefix + name
+            return None
         for absolute, parts in _spellings(name):
             for root in ("/", *self._roots) if absolute else self._roots:
                 folder = root if len(parts) == 1 else os.path.join(root, *parts[:-1])
