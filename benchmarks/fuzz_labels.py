@@ -7,7 +7,7 @@ than 2 GiB above what the process has at its start, a file written elsewhere tha
 FOLDER keeps the files that fail. `--format` takes the name of a format or of an example, and can be repeated.
 
 HDF5 and MATLAB files are read in another process first (`datasets.containers.trial`), which takes half a second to
-start. Here the same code runs in the process that reads many files; the file that ends it is read again as usual.
+start. Here the same code runs in the process that reads many files; the file that ends it is read again by another one.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def fuzz(name: str, example: Example, root: Path, given: argparse.Namespace) -> 
 def _chunk(
     name: str, example: Example, data: bytes, chosen: range, tally: Tally, root: Path, given: argparse.Namespace
 ) -> int:
-    """Reads some files in a process of their own, a single one as usual; returns the trial to go on with."""
+    """Reads some files in a process of their own, a single one as Cairn does; returns the trial to go on with."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_child, args=(theirs, name, example, data, chosen, root, given.seed))

@@ -132,7 +132,7 @@ def reduced(row: Any) -> Any:
     is_plain = (
         type(keypoints) is type(box) is array
         and len(box) == 4
-        and type(area) is float
+        and type(area) in (float, int)
         and 0 <= area <= MAX_VALUE
         and (crowd == 0 or crowd == 1)
         and others is NO_OTHERS

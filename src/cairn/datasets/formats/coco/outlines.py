@@ -81,7 +81,7 @@ def _run_lengths(value: Mapping[str, Any]) -> RunLengths:
 
 def _ring(value: Any) -> bytes:
     try:
-        ring = pack(f"{len(value)}f", *value)
+        ring = pack(f"<{len(value)}f", *value)  # little-endian tells too large numbers, native order does not
     except (TypeError, OverflowError, StructError):
         ring = b""
     if not ring or len(value) < MIN_NUMBERS or len(value) % 2 or not isfinite(sum(value)):
