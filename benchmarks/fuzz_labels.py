@@ -13,8 +13,6 @@ start. Here the same code runs in the process that reads many files; the file th
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import logging
 import multiprocessing
 import os
@@ -22,23 +20,19 @@ import random
 import resource
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from cairn.datasets.containers import trial as trials
 from cairn.datasets.reading import read_labels
 from label_examples import Example, examples
-from mutations import mutate, options, outcome
+from mutations import mutate, options, outcome, run_here
 
 CHUNK = 500  # files of one process
 SECONDS = 5
@@ -151,7 +145,7 @@ def _child(
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
     if len(chosen) > 1:
-        trials.run_apart = _run_here
+        trials.run_apart = run_here
     for trial in chosen:
         mutate(example, data, _generator(name, seed, trial), structure=True)
         start, result, text = time.perf_counter(), "failure", ""
@@ -166,22 +160,6 @@ def _child(
         users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         peak = max(resource.getrusage(user).ru_maxrss for user in users) * 1024
         connection.send((result, time.perf_counter() - start, peak, text if result == "failure" else ""))
-
-
-def _run_here(code: str, arguments: Sequence[str], _: float) -> tuple[bytes, int | None]:
-    """As `trial.run_apart`, in this process."""
-    sys.argv, status = ["-c", *arguments], 0
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        try:
-            exec(_compiled(code), {"__name__": "__main__"})
-        except SystemExit as end:
-            status = int(end.code or 0)
-    return output.getvalue().encode(), status
-
-
-@lru_cache
-def _compiled(code: str) -> CodeType:
-    return compile(code, "trial", "exec")
 
 
 def _too_long(*_: Any) -> None:

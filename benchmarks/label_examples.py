@@ -259,7 +259,7 @@ def _hdf5(folder: Path) -> dict[str, Example]:
             for key, value in values.items():
                 file[key] = value
         found[name] = Example(name.split()[0], target, target, "hdf5")
-    writer = cv2.VideoWriter(str(folder / "analysis/clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, SIZE[::-1])
+    writer = cv2.VideoWriter(str(folder / "analysis/clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, SIZE[::-1])
     for gray in (10, 30, 50):
         writer.write(np.full((*SIZE, 3), gray, np.uint8))
     writer.release()

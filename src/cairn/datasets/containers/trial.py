@@ -10,8 +10,11 @@ from pathlib import Path
 TOO_LARGE = 9
 """Exit status of a trial reading that found more data than the file can hold or should expand to."""
 
-MAX_SECONDS = 120
-"""Time in which a trial reading must end: damaged indices can form a circle."""
+MAX_SECONDS = 60
+"""Time in which a trial reading of a small file must end: damaged indices can form a circle."""
+
+BYTES_PER_SECOND = 10**7
+"""Size of files for which a trial reading has a second more."""
 
 
 def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str, seconds: float) -> str | None:
@@ -23,9 +26,10 @@ def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str,
         paths: The files.
         too_large: What is wrong with such a file, as the end of a sentence.
         library: Name of the library for messages.
-        seconds: Time limit.
+        seconds: Time limit, without that for the size of the files.
     """
-    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds)
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds + size / BYTES_PER_SECOND)
     if status is not None and 0 <= status != TOO_LARGE:
         return None
     reason = too_large if status == TOO_LARGE else f"the {library} library cannot read it"
