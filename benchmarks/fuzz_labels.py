@@ -146,6 +146,7 @@ def _child(
     signal.signal(signal.SIGPROF, _too_long)
     if len(chosen) > 1:
         trials.run_apart = run_here
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, also in a library that takes forever
     for trial in chosen:
         mutate(example, data, _generator(name, seed, trial), structure=True)
         start, result, text = time.perf_counter(), "failure", ""
