@@ -5,6 +5,9 @@
 A failure is another exception than Cairn's own, a message of several lines, more than 5 seconds of the processor, more
 than 2 GiB above what the process has at its start, a file written elsewhere than asked, or the end of the process.
 FOLDER keeps the files that fail. `--format` takes the name of a format or of an example, and can be repeated.
+
+HDF5 and MATLAB files are read in another process first (`datasets.containers.trial`), which takes half a second to
+start. Here the same code runs in the process that reads many files; the file that ends it is read again by another one.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from cairn.datasets.containers import trial as trials
 from cairn.datasets.reading import read_labels
 from label_examples import Example, examples
-from mutations import mutate, options, outcome
+from mutations import mutate, options, outcome, run_here
 
 CHUNK = 500  # files of one process
 SECONDS = 5
@@ -75,7 +79,8 @@ def fuzz(name: str, example: Example, root: Path, given: argparse.Namespace) -> 
     before = _files(root)
     trial = 0
     while trial < given.files:
-        trial = _chunk(name, example, data, trial, tally, root, given)
+        chosen = range(trial, min(trial + CHUNK, given.files))
+        trial = _chunk(name, example, data, chosen, tally, root, given)
     example.file.write_bytes(data)
     if written := _files(root) ^ before:
         tally.failures.append((-1, f"wrote or removed {sorted(map(str, written))[:3]}"))
@@ -93,7 +98,7 @@ def fuzz(name: str, example: Example, root: Path, given: argparse.Namespace) -> 
         if failed >= 0 and text not in kept:
             kept.add(text)
             given.folder.mkdir(parents=True, exist_ok=True)
-            mutate(example, data, _generator(name, given.seed, failed))
+            mutate(example, data, _generator(name, given.seed, failed), structure=True)
             stem = f"{name}-{failed}".replace(" ", "_")
             shutil.copyfile(example.file, given.folder / f"{stem}{example.file.suffix}")
             (given.folder / f"{stem}.log").write_text(text)
@@ -101,19 +106,18 @@ def fuzz(name: str, example: Example, root: Path, given: argparse.Namespace) -> 
 
 
 def _chunk(
-    name: str, example: Example, data: bytes, start: int, tally: Tally, root: Path, given: argparse.Namespace
+    name: str, example: Example, data: bytes, chosen: range, tally: Tally, root: Path, given: argparse.Namespace
 ) -> int:
-    """Reads some files in a process of their own; returns the trial to go on with."""
+    """Reads some files in a process of their own, a single one as Cairn does; returns the trial to go on with."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    trials = range(start, min(start + CHUNK, given.files))
-    process = context.Process(target=_child, args=(theirs, name, example, data, trials, root, given.seed))
+    process = context.Process(target=_child, args=(theirs, name, example, data, chosen, root, given.seed))
     process.start()
     theirs.close()
-    trial = start
+    trial = chosen.start
     try:
-        while trial in trials:
-            if not ours.poll(WAIT):
+        while trial in chosen:
+            if not ours.poll(WAIT if len(chosen) > 1 else 2 * WAIT):  # the trial reading has a limit of its own
                 raise TimeoutError
             kind, seconds, peak, text = ours.recv()
             tally.counts[kind] += 1
@@ -124,6 +128,8 @@ def _chunk(
     except (EOFError, OSError) as error:  # also TimeoutError
         process.kill()
         process.join()
+        if len(chosen) > 1:
+            return _chunk(name, example, data, range(trial, trial + 1), tally, root, given)
         ended = "does not end" if isinstance(error, TimeoutError) else f"the process ended with {process.exitcode}"
         tally.counts["failure"] += 1
         tally.failures.append((trial, ended))
@@ -133,13 +139,16 @@ def _chunk(
 
 
 def _child(
-    connection: Connection, name: str, example: Example, data: bytes, trials: range, root: Path, seed: int
+    connection: Connection, name: str, example: Example, data: bytes, chosen: range, root: Path, seed: int
 ) -> None:
     size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
-    for trial in trials:
-        mutate(example, data, _generator(name, seed, trial))
+    if len(chosen) > 1:
+        trials.run_apart = run_here
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, also in a library that takes forever
+    for trial in chosen:
+        mutate(example, data, _generator(name, seed, trial), structure=True)
         start, result, text = time.perf_counter(), "failure", ""
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
@@ -149,7 +158,8 @@ def _child(
             text = traceback.format_exc().strip()
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peak = max(resource.getrusage(user).ru_maxrss for user in users) * 1024
         connection.send((result, time.perf_counter() - start, peak, text if result == "failure" else ""))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from cairn.datasets.labels import LabeledImage, Labels
@@ -67,7 +68,8 @@ class Example:
 
 def examples(folder: Path) -> dict[str, Example]:
     """Writes one or more examples of each format into a folder; their names start with that of the format."""
-    return {**_written(folder / "written"), **_listed(folder), **_texts(folder), **_matlab(folder), **_hdf5(folder)}
+    made = {**_written(folder / "written"), **_listed(folder), **_texts(folder), **_matlab(folder), **_hdf5(folder)}
+    return {**made, **_project(folder / "project"), **_package(folder / "package")}
 
 
 def _written(folder: Path) -> dict[str, Example]:
@@ -228,7 +230,7 @@ def _matlab(folder: Path) -> dict[str, Example]:
 
 
 def _hdf5(folder: Path) -> dict[str, Example]:
-    """The annotations of pose-hg-train; none without h5py."""
+    """The annotations of pose-hg-train, and predictions of SLEAP; none without h5py."""
     try:
         import h5py
     except ImportError:
@@ -237,12 +239,57 @@ def _hdf5(folder: Path) -> dict[str, Example]:
     own = folder / "pose_hg"
     _draw(own, IMAGES)
     joints = np.arange(64.0).reshape(2, 16, 2) % 40
-    values: dict[str, Any] = {
+    annotations: dict[str, Any] = {
         "imgname": [name.encode() for name in IMAGES], "part": joints, "visible": np.ones((2, 16)),
         "center": np.full((2, 2), 20.0), "scale": np.full(2, 0.1), "normalize": np.full(2, 5.0),
         "index": [0, 1], "person": [0, 0],
     }  # fmt: skip
-    with h5py.File(own / "valid.h5", "w") as file:
-        for name, value in values.items():
-            file[name] = value
-    return {"pose_hg": Example("pose_hg", own / "valid.h5", own / "valid.h5", "hdf5")}
+    analysis: dict[str, Any] = {
+        "tracks": np.arange(36.0).reshape(2, 2, 3, 3), "point_scores": np.full((2, 3, 3), 0.9),
+        "node_names": [b"head", b"wingL", b"wingR"], "track_names": [b"one", b"two"],
+        "edge_names": [[b"head", b"wingL"], [b"head", b"wingR"]], "video_path": "clip.avi",
+    }  # fmt: skip
+    found: dict[str, Example] = {}
+    for name, target, values in (
+        ("pose_hg", own / "valid.h5", annotations),
+        ("sleap analysis", folder / "analysis/clip.analysis.h5", analysis),
+    ):
+        target.parent.mkdir(exist_ok=True)
+        with h5py.File(target, "w") as file:
+            for key, value in values.items():
+                file[key] = value
+        found[name] = Example(name.split()[0], target, target, "hdf5")
+    writer = cv2.VideoWriter(str(folder / "analysis/clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5, SIZE[::-1])
+    for gray in (10, 30, 50):
+        writer.write(np.full((*SIZE, 3), gray, np.uint8))
+    writer.release()
+    return found
+
+
+def _project(folder: Path) -> dict[str, Example]:
+    """A project of DeepLabCut without .csv, which is read where the .h5 is damaged; none without h5py."""
+    path = folder / "m.dlc"
+    write_labels(_labels(folder / "images"), path, form="deeplabcut")
+    file = path / "labeled-data/clip one/CollectedData_cairn.h5"
+    file.with_suffix(".csv").unlink()
+    return {"deeplabcut project": Example("deeplabcut", path, file, "hdf5")} if file.exists() else {}
+
+
+def _package(folder: Path) -> dict[str, Example]:
+    """Labels of SLEAP with their images in the file; none without sleap-io."""
+    try:
+        import sleap_io
+    except ImportError:
+        return {}
+
+    _draw(folder, IMAGES)
+    video = sleap_io.Video.from_filename([str(folder / name) for name in IMAGES])
+    skeleton = sleap_io.Skeleton(["head", "wingL", "wingR"], edges=[("head", "wingL")], name="moth")
+    frames = []
+    for i in range(len(IMAGES)):
+        placed = sleap_io.Instance.from_numpy(np.arange(6.0).reshape(3, 2) + i, skeleton=skeleton)
+        frames.append(sleap_io.LabeledFrame(video=video, frame_idx=i, instances=[placed]))
+    labels = sleap_io.Labels(videos=[video], skeletons=[skeleton], labeled_frames=frames)
+    file = folder / "m.pkg.slp"
+    labels.save(str(file), embed="user", verbose=False)
+    return {"sleap package": Example("sleap", file, file, "hdf5")}

@@ -36,6 +36,16 @@ def test_concatenating_slices_gives_the_whole() -> None:
             assert same(Annotation.concatenate([whole[:cut], whole[cut:]]), whole)
 
 
+def test_splitting_gives_the_slices() -> None:
+    whole = replace(ANNOTATION, heads=None)
+    cuts = [0, 0, 2, 2, 3]
+    parts = whole.split(cuts)
+    assert len(parts) == 4
+    assert all(same(part, whole[start:end]) for part, start, end in zip(parts, cuts[:-1], cuts[1:], strict=True))
+    assert parts[1].heads is None
+    assert whole.split([0]) == []
+
+
 def test_concatenating_drops_a_column_that_one_item_lacks() -> None:
     both = Annotation.concatenate([ANNOTATION, replace(ANNOTATION, heads=None)])
     assert both.heads is None

@@ -12,7 +12,7 @@ SIZE = (13, 17)
 
 
 def polygon(*rings: np.ndarray) -> Polygons:
-    return Polygons(tuple(np.asarray(ring, np.float32).tobytes() for ring in rings))
+    return Polygons(tuple(np.asarray(ring, "<f4").tobytes() for ring in rings))
 
 
 def run_lengths(mask: np.ndarray) -> RunLengths:

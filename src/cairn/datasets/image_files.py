@@ -81,7 +81,7 @@ def locate_images(
     records = records or [f"image {number}" for number in range(1, len(names) + 1)]
     found = [search.exact(name) for name in names]
     if None not in found and len(set(found)) == len(found):  # as a rule
-        return [None if path is None else Path(path) for path in found]
+        return _paths(found)
     matches: list[Sequence[str]] = []
     absent: set[int] = set()
     elsewhere: set[int] = set()
@@ -137,7 +137,10 @@ class _Search:
     def exact(self, name: Any) -> str | None:
         """The file that the whole name is, relative to a folder or absolute; None where there is none."""
         if isinstance(name, str) and PLAIN.fullmatch(name):
-            return next((prefix + name for root, prefix in self._prefixes if self._folders.has(root, name)), None)
+            for root, prefix in self._prefixes:
+                if self._folders.has(root, name):
+                    return prefix + name
+            return None
         for absolute, parts in _spellings(name):
             for root in ("/", *self._roots) if absolute else self._roots:
                 folder = root if len(parts) == 1 else os.path.join(root, *parts[:-1])
@@ -163,6 +166,20 @@ class _Search:
         """Where the image of a name that is not found should be."""
         absolute, parts = next(iter(_spellings(name)[-1:]), (False, ()))
         return os.path.join("/" if absolute else self._roots[0], *parts)
+
+
+def _paths(found: Sequence[str | None]) -> list[Path | None]:
+    """Paths of files, from those of their folders, which takes half the time of parsing each."""
+    folders: dict[str, Path] = {}
+    paths: list[Path | None] = []
+    for path in found:
+        if path is None:
+            paths.append(None)
+            continue
+        start, _, name = path.rpartition("/")
+        folder = folders.get(start) or folders.setdefault(start, Path(start))
+        paths.append(folder / name)
+    return paths
 
 
 def _conflicts(names: Sequence[Any], matches: Sequence[Sequence[str]], exact: Mapping[str, int]) -> dict[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,19 @@ class Annotation:
         """Returns the instances of a slice, of an array of indices, or of a boolean mask (P,)."""
         columns: list[Any] = [None if column is None else column[rows] for column in vars(self).values()]
         return Annotation(*columns)
+
+    def split(self, cuts: Sequence[int]) -> list[Annotation]:
+        """Returns the rows from each cut to the next; much faster than one by one.
+
+        Args:
+            cuts: Indices of rows, increasing.
+        """
+        pairs = list(pairwise(cuts))
+        columns: list[Any] = [
+            repeat(None, len(pairs)) if column is None else [column[start:end] for start, end in pairs]
+            for column in vars(self).values()
+        ]
+        return list(map(Annotation, *columns))
 
     @property
     def labeled(self) -> NDArray[np.bool_]:

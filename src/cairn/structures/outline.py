@@ -17,14 +17,14 @@ class Polygons:
 
     Attributes:
         rings: Of each polygon its corners, x, y, x, y, ... in pixels from the corner of the first pixel, as the bytes
-            of float32: half the memory of an array.
+            of little-endian float32: half the memory of an array.
     """
 
     rings: tuple[bytes, ...]
 
     def covers(self, affine: Affine, size: Size) -> NDArray[np.bool_]:
         """Returns (h, w) which points of a grid are inside; see `covered`."""
-        corners = [np.frombuffer(ring, np.float32).reshape(-1, 2) for ring in self.rings]
+        corners = [np.frombuffer(ring, "<f4").reshape(-1, 2) for ring in self.rings]
         own = from_corner().then(affine)
         inside: NDArray[np.bool_] = np.logical_or.reduce([_inside(own.apply(ring), size) for ring in corners])
         return inside

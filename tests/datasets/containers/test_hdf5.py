@@ -1,5 +1,6 @@
 """HDF5 files are read in another process first: a crash or an endless loop there is one line here."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,37 @@ def test_a_truncated_file_is_one_line(tmp_path: Path) -> None:
     check_readable([tmp_path / "a.h5"])  # the reader says so
     with pytest.raises(LabelError, match="is damaged: it is an HDF5 file"):
         root_keys(tmp_path / "a.h5")
+
+
+def test_what_is_no_array_is_not_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["type"] = np.dtype("f8")
+        file.create_group("group")
+        file["numbers"] = [1, 2]
+    with h5py.File(tmp_path / "a.h5") as file:
+        for name in ("type", "group"):
+            with pytest.raises(ValueError, match=f"{name} is not an array"):
+                read_array(file, name)
+        assert read_array(file, "numbers").tolist() == [1, 2]
+
+
+def test_a_root_without_a_type_is_damage(tmp_path: Path) -> None:
+    """All messages of its header are deleted (type 0), so that the library opens the file and cannot list it."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["a"] = [1.0, 2.0]
+        start = h5py.h5o.get_info(file["/"].id).addr
+    data = bytearray(path.read_bytes())
+    version, _, count = struct.unpack_from("<BBH", data, start)
+    assert version == 1
+    place = start + 16
+    for _ in range(count):
+        size = struct.unpack_from("<H", data, place + 2)[0]
+        data[place : place + 2] = b"\0\0"
+        place += 8 + size
+    path.write_bytes(data)
+    check_readable([path])
+    with h5py.File(path) as file, pytest.raises(KeyError):
+        frozenset(file)
+    with pytest.raises(LabelError, match="is damaged: it is an HDF5 file"):
+        root_keys(path)

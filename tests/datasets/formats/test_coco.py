@@ -70,6 +70,45 @@ def test_missing_boxes_and_areas_are_computed_from_the_joints(tmp_path: Path) ->
     assert annotation.areas[0] == pytest.approx(AREA_PER_BOX * 40)
 
 
+def other_spellings(row: dict[str, Any], way: str) -> dict[str, Any]:
+    """The same record as other tools write it, which takes further checks to read."""
+    if way == "attributes":
+        return {**row, "attributes": {"truncated": False}}
+    if way == "null":
+        return {**row, "keypoints": [None if v == 0 else v for v in row["keypoints"]]}
+    if way == "unused":
+        return {**row, "score": 1, "iscrowd": bool(row["iscrowd"]), "caption": "segmentation"}
+    return {**row, "area": float(row["area"]), "bbox": list(map(float, row["bbox"])), "head_size": -1, "track_id": "a"}
+
+
+@pytest.mark.parametrize("way", ["attributes", "null", "unused", "numbers"])
+@pytest.mark.parametrize("share", [0.2, 1.0])
+def test_records_read_equal_however_they_are_spelled(tmp_path: Path, way: str, share: float) -> None:
+    rng = np.random.default_rng(5)
+    rows: list[dict[str, Any]] = []
+    for i in range(40):
+        v = rng.integers(0, 3, 4) * (i % 4 > 0)
+        points = np.column_stack([rng.integers(1, 90, (4, 2)) / 4, v]) * (v > 0)[:, None]
+        ring = rng.integers(1, 20, 8).tolist()
+        rows.append({
+            "id": i, "image_id": 3 + 4 * (i % 2), "category_id": 1, "keypoints": points.ravel().tolist(),
+            "num_keypoints": int((v > 0).sum()), "bbox": [1, 2, 3 + i, 4], "area": 5 + i, "iscrowd": int(i % 5 == 0),
+            "segmentation": [ring],
+        })  # fmt: skip
+    plain = read_coco(put(tmp_path, mouse() | {"annotations": rows}))
+    changed = [other_spellings(row, way) if rng.random() < share else row for row in rows]
+    spelled = read_coco(put(tmp_path, mouse() | {"annotations": changed}))
+    for one, other in zip(plain, spelled, strict=True):
+        for name in ("keypoints", "visibility", "boxes", "areas", "crowd"):
+            np.testing.assert_array_equal(getattr(one.annotation, name), getattr(other.annotation, name))
+        assert one.annotation.outlines is not None
+        assert other.annotation.outlines is not None
+        rings = [[o and o.rings for o in side.annotation.outlines] for side in (one, other)]
+        assert rings[0] == rings[1]
+        assert other.annotation.tracks is None
+        assert other.annotation.heads is None
+
+
 def test_images_are_searched_beside_the_file_and_in_the_given_folder(tmp_path: Path) -> None:
     path = put(tmp_path, mouse())
     (tmp_path / "images").mkdir()

@@ -66,6 +66,29 @@ def test_the_published_mat_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(PROTOCOLS["mpii"].lengths(first, labels.skeleton), [3, 3])
 
 
+def test_numbers_of_a_mat_beyond_single_precision_are_reported(tmp_path: Path) -> None:
+    images(tmp_path, NAMES)
+    people = struct_array([rect([point(9, 5, 1e300, "1")]), rect([point(9, 5, 6, "1")])])
+    annolist = [{"image": {"name": "a.jpg"}, "annorect": people}]
+    content = {"annolist": struct_array(annolist), "img_train": 1}
+    path = save(tmp_path / "mpii.mat", RELEASE=content)
+    with pytest.raises(LabelError, match=r"mpii\.mat: person 1 of a\.jpg: joint 10 is at \[4\.0, 1e\+300\]"):
+        read_labels(path)
+    problems = Problems(skip=True)
+    labels = read_labels(path, ReadOptions(problems=problems))
+    assert [len(image.annotation) for image in labels] == [1]
+    assert len(problems.skipped) == 1
+
+
+@pytest.mark.parametrize("fields", [{"scale": 1e300}, {"objpos": {"x": -1e300, "y": 2}}])
+def test_a_center_or_scale_that_is_too_large_gives_no_box(tmp_path: Path, fields: dict[str, Any]) -> None:
+    images(tmp_path, ["b.jpg"])
+    person = rect([point(15, 3, 4, 1), point(14, 7, 9, 1)]) | fields
+    annolist = struct_array([{"image": {"name": "b.jpg"}, "annorect": struct_array([person])}])
+    (image,) = read_labels(save(tmp_path / "mpii.mat", RELEASE={"annolist": annolist, "img_train": 1}))
+    np.testing.assert_allclose(image.annotation.boxes, [[2, 3, 4, 5]])  # that of the joints
+
+
 def test_an_invalid_mat_is_a_one_line_error(tmp_path: Path) -> None:
     images(tmp_path, NAMES[:1])
     path = save(tmp_path / "mpii.mat", RELEASE=release())

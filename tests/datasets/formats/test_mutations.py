@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from cairn.datasets.containers import trial
 from cairn.datasets.formats import FORMATS
 from label_examples import Example, examples
-from mutations import mutate, options, outcome
+from mutations import mutate, options, outcome, run_here
 
 for package in ("yaml", "h5py", "sleap_io", "scipy", "pyarrow"):
     pytest.importorskip(package, reason="examples of all formats need the extras")
 
-TRIALS = {"json": 60, "text": 60, "mat": 8, "bytes": 60, "hdf5": 8}
-"""Files of each example; HDF5 and MATLAB files are read in a process of their own first."""
+TRIALS = {"json": 60, "text": 60, "mat": 8, "bytes": 60, "hdf5": 30}
+"""Files of each example; MATLAB files are read in a process of their own first."""
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +24,22 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
 
 
 @pytest.mark.parametrize("name", [known.name for known in FORMATS if known.read])
-def test_damaged_files_end_in_labels_or_one_line(tmp_path: Path, made: dict[str, Example], name: str) -> None:
+def test_damaged_files_end_in_labels_or_one_line(
+    tmp_path: Path, made: dict[str, Example], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     own = {variant: example for variant, example in made.items() if example.format == name}
     assert own, f"{name} has no example"
     for variant, example in own.items():
+        if example.kind == "hdf5":  # their structure is sound
+            monkeypatch.setattr(trial, "run_apart", run_here)
         data = example.file.read_bytes()
         generator = random.Random(variant)
         assert outcome(example, options(tmp_path / "frames", False)) == "result"
         ends = set()
         before = sorted(example.file.parent.iterdir())
-        for trial in range(TRIALS[example.kind]):
+        for number in range(TRIALS[example.kind]):
             mutate(example, data, generator)
-            ends.add(outcome(example, options(tmp_path / "frames", trial % 2 == 1)))
+            ends.add(outcome(example, options(tmp_path / "frames", number % 2 == 1)))
         example.file.write_bytes(data)
         assert len(ends - {"result"}) > 1
         assert sorted(example.file.parent.iterdir()) == before

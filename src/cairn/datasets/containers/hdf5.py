@@ -93,7 +93,7 @@ def root_keys(path: Path) -> frozenset[str] | None:
     try:
         with h5py.File(path) as file:
             return frozenset(file)
-    except (OSError, RuntimeError, ValueError, UnicodeDecodeError):
+    except Exception:  # its type depends on how the file is damaged
         raise LabelError(f"{path} is damaged: it is an HDF5 file (SLEAP, DeepLabCut) and cannot be opened") from None
 
 
@@ -108,7 +108,11 @@ def read_array(group: Any, name: str) -> NDArray[Any]:
         KeyError: There is none of this name.
         ValueError: It is too large, or not an array.
     """
+    import h5py
+
     dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{name} is not an array")
     size = int(np.prod(dataset.shape, dtype=np.float64)) * dataset.dtype.itemsize
     if size > MAX_BYTES:
         raise ValueError(f"{name} has {size:,} bytes")

@@ -20,6 +20,7 @@ MAX_BYTES = 2**30
 """Size that the variables of a file may expand to: a few megabytes of zeros in a file become gigabytes in memory."""
 
 TRIAL = f"""
+import os
 import struct
 import sys
 import zlib
@@ -37,7 +38,7 @@ with open(path, "rb") as file:
         if kind != 15:  # not compressed
             file.seek(size, 1)
             continue
-        stream, part = zlib.decompressobj(), file.read(size)
+        stream, part = zlib.decompressobj(), file.read(min(size, os.path.getsize(path)))
         try:
             while part and not stream.eof:
                 expanded += len(stream.decompress(part, 1 << 20))
@@ -48,6 +49,8 @@ with open(path, "rb") as file:
             pass
 try:
     loadmat(path, appendmat=False, struct_as_record=False)
+except MemoryError:
+    sys.exit({TOO_LARGE})
 except Exception:
     pass
 """

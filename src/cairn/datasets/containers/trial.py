@@ -10,8 +10,11 @@ from pathlib import Path
 TOO_LARGE = 9
 """Exit status of a trial reading that found more data than the file can hold or should expand to."""
 
-MAX_SECONDS = 120
-"""Time in which a trial reading must end: damaged indices can form a circle."""
+MAX_SECONDS = 60
+"""Time in which a trial reading of a small file must end: damaged indices can form a circle."""
+
+BYTES_PER_SECOND = 10**7
+"""Size of files for which a trial reading has a second more."""
 
 
 def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str, seconds: float) -> str | None:
@@ -23,21 +26,27 @@ def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str,
         paths: The files.
         too_large: What is wrong with such a file, as the end of a sentence.
         library: Name of the library for messages.
-        seconds: Time limit.
+        seconds: Time limit, without that for the size of the files.
     """
-    command = [sys.executable, "-c", code, *(str(path.absolute()) for path in paths)]
-    reason = f"the {library} library cannot read it"
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds + size / BYTES_PER_SECOND)
+    if status is not None and 0 <= status != TOO_LARGE:
+        return None
+    reason = too_large if status == TOO_LARGE else f"the {library} library cannot read it"
+    last = output.decode(errors="replace").splitlines()
+    return f"{last[-1] if last else paths[0]} is damaged: {reason}"
+
+
+def run_apart(code: str, arguments: Sequence[str], seconds: float) -> tuple[bytes, int | None]:
+    """Runs code in another process; returns what it prints, and its exit status.
+
+    The status is negative where a signal ends the process, None where the time does, and 0 where none can be started.
+    """
+    command = [sys.executable, "-c", code, *arguments]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds)
     except subprocess.TimeoutExpired as error:
-        output, failed = error.stdout or b"", True
-    except OSError:  # no other process can be started here
-        return None
-    else:
-        output, failed = done.stdout, done.returncode < 0
-        if done.returncode == TOO_LARGE:
-            failed, reason = True, too_large
-    if not failed:
-        return None
-    last = output.decode(errors="replace").splitlines()
-    return f"{last[-1] if last else paths[0]} is damaged: {reason}"
+        return error.stdout or b"", None
+    except OSError:
+        return b"", 0
+    return done.stdout, done.returncode

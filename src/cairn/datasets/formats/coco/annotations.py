@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +17,63 @@ from cairn.datasets.formats.coco.categories import Choice, MakeError
 from cairn.datasets.formats.coco.heads import HEAD, head_sizes
 from cairn.datasets.formats.coco.ids import Index, id_of
 from cairn.datasets.formats.coco.outlines import read_outline
-from cairn.datasets.formats.visibility import are_confidences, invalid, invalid_visibility, visibility_of
+from cairn.datasets.formats.visibility import (
+    are_confidences,
+    invalid,
+    invalid_visibility,
+    standard_visibility,
+    visibility_of,
+)
 from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.structures.annotation import MAX_VALUE, Annotation
+from cairn.structures.outline import Outline
 
 TRACKS = ("track", "track_id", "instance_id")  # of SLEAP's exports, of PoseTrack and CVAT, of others
 MAX_TRACK = np.iinfo(np.int64).max
 
 SEGMENTATION = "segmentation"
-FIELDS = (
-    *("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd"),
-    *(HEAD, SEGMENTATION, "attributes", *TRACKS),
-)
-FIELD_SET = frozenset(FIELDS)
-TRACKED = frozenset(("attributes", *TRACKS))
+USUAL = frozenset(("id", "image_id", "category_id", "keypoints", "bbox", "area", "iscrowd", SEGMENTATION))
+OTHERS = (HEAD, "attributes", *TRACKS)
+FIELDS = (*USUAL, *OTHERS)
 OUTLINE = "outline box"
-"""Key of the bounding box of the outline of a reduced record."""
-REGION = "region"
-"""Key of the outline of a reduced record without individual labels, or of the reason why it cannot be used."""
+"""Key of the bounding box of the outline, where there is no other."""
 
-Record = Mapping[str, Any]
+
+class Record(NamedTuple):
+    """What is read of a record: its values as they are, but numbers as arrays.
+
+    Attributes:
+        key: Its id.
+        image: Id of its image.
+        category: Id of its category.
+        keypoints: x, y, v of each joint.
+        box: x, y, width, height.
+        area: Area in square pixels; 0 where there is none.
+        crowd: Whether it is a crowd; 0 where that is not stated.
+        region: The outline, of a record without individual labels, or the reason why it cannot be used.
+        others: The fields `OTHERS` and `OUTLINE`.
+        is_labeled: Whether v of a keypoint is not 0.
+        is_plain: Whether nothing remains to be checked but the number of keypoints, and `others` is empty.
+    """
+
+    key: Any
+    image: Any
+    category: Any
+    keypoints: Any
+    box: Any
+    area: Any
+    crowd: Any
+    region: Outline | str | None
+    others: Mapping[str, Any]
+    is_labeled: bool
+    is_plain: bool
+
+
+NEW = partial(tuple.__new__, Record)
+"""Makes a record of a tuple in half the time."""
+
+NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -60,43 +98,57 @@ class Context:
 
 
 def reduced(row: Any) -> Any:
-    """Returns what is read of a record: keypoints as an array, and of an outline what is needed.
+    """Returns the record of an object; another value as it is.
 
-    That is its box where there is no other, and the outline of a crowd or of an instance without labeled keypoints.
+    Of an outline it keeps what is needed: its box where there is no other, and all of it for a crowd or an instance
+    without labeled keypoints.
     """
     if type(row) is not dict:
         return row
-    if not FIELD_SET.issuperset(row):
-        row = {key: row[key] for key in FIELDS if key in row}
+    get: Callable[[str], Any] = row.get
     # Missing, with null, or invalid: `_keypoints` and `_box` tell. `suppress` takes a quarter of the time.
-    try:  # noqa: SIM105
-        row["keypoints"] = array("d", row["keypoints"])
-    except (KeyError, TypeError, OverflowError):
+    keypoints, box = get("keypoints"), get("bbox")
+    is_labeled = type(keypoints) is list and any(keypoints[2::3])
+    try:
+        blank = not is_labeled and keypoints.count(0) == len(keypoints)
+        keypoints = _zeros(len(keypoints)) if blank else array("d", keypoints)
+    except (AttributeError, TypeError, OverflowError):
         pass
     try:  # noqa: SIM105
-        row["bbox"] = array("d", row["bbox"])
-    except (KeyError, TypeError, OverflowError):
+        box = array("d", box)
+    except (TypeError, OverflowError):
         pass
-    if outline := row.pop(SEGMENTATION, None):
-        if not row.get("bbox") and (box := _outline_box(outline)):
-            row[OUTLINE] = box
-        if row.get("iscrowd") or not has_labeled_keypoint(row):
+    area, crowd = get("area") or 0.0, get("iscrowd") or 0
+    region: Outline | str | None = None
+    others = NO_OTHERS if USUAL.issuperset(row) else {key: row[key] for key in OTHERS if key in row} or NO_OTHERS
+    if outline := get(SEGMENTATION):
+        if not box and (outline_box := _outline_box(outline)):
+            others = {**others, OUTLINE: outline_box}
+        if crowd or not is_labeled:
             try:
-                row[REGION] = read_outline(outline)
+                region = read_outline(outline)
             except ValueError as reason:
-                row[REGION] = str(reason)
-    return row
+                region = str(reason)
+    is_plain = (
+        type(keypoints) is type(box) is array
+        and len(box) == 4
+        and type(area) in (float, int)
+        and 0 <= area <= MAX_VALUE
+        and (crowd == 0 or crowd == 1)
+        and others is NO_OTHERS
+    )
+    key, image, category = get("id"), get("image_id"), get("category_id")
+    return NEW((key, image, category, keypoints, box, area, crowd, region, others, is_labeled, is_plain))
 
 
 def has_box(row: Any) -> bool:
-    """Returns whether a record has a box, or an outline that gives one."""
+    """Returns whether an object has a box, or an outline that gives one."""
     return bool(row.get("bbox") or row.get(SEGMENTATION))
 
 
-def has_labeled_keypoint(row: Any) -> bool:
-    """Returns whether a reduced record has a keypoint whose v is not 0."""
-    keypoints = row.get("keypoints") if isinstance(row, dict) else None
-    return isinstance(keypoints, array | list) and any(keypoints[2::3])
+@lru_cache
+def _zeros(count: int) -> array[float]:
+    return array("d", bytes(8 * count))
 
 
 def read_annotations(
@@ -113,23 +165,27 @@ def read_annotations(
         LabelError: A record is invalid.
     """
     error, problems, class_of, kept = context.error, context.problems, context.choice.class_of, context.kept
-    images = context.images.find_all([row.get("image_id") if isinstance(row, dict) else None for row in rows])
+    images = context.images.find_all([row.image if isinstance(row, Record) else None for row in rows])
     columns = _Columns(context)
     _note_ids(rows, problems)
     for i, (row, category, image) in enumerate(zip(rows, categories, images, strict=True)):
+        # As a rule; `with` takes time.
+        if image is not None and image in kept and category in class_of and columns.is_checked(row):
+            columns.rows.append((row, i, -1, class_of[category], kept[image]))
+            continue
         with problems:
-            if not isinstance(row, dict):
+            if not isinstance(row, Record):
                 raise error(f"annotations[{i}] must be an object, got {row!r:.40}")
             if image is not None and image not in kept:
                 continue
             if category is None:
-                got = f"{row.get('category_id')!r:.40}"
+                got = f"{row.category!r:.40}"
                 raise error(f"{_name(row, i)} has category_id {got}, which is not in categories")
             if image is None:
-                raise error(f"{_name(row, i)} has image_id {row.get('image_id')!r:.40}, which is not in images")
+                raise error(f"{_name(row, i)} has image_id {row.image!r:.40}, which is not in images")
             if category in class_of:
                 columns.add(row, i, kept[image], class_of[category])
-            elif row.get("keypoints"):
+            elif row.keypoints:
                 problems.note("annotations of other categories are skipped", _name(row, i))
     return columns.annotation()
 
@@ -138,90 +194,90 @@ class _Columns:
     """The values of the records, column by column."""
 
     def __init__(self, context: Context) -> None:
+        self.rows: list[tuple[Record, int, int, int, int]] = []  # with position, track, category and image
         self._context = context
-        self._rows: list[tuple[Record, int, array[float], array[float], float, bool, int, int, int]] = []
-        self._blank = array("d", bytes(8 * 3 * len(context.choice.skeleton)))
+        self._count = 3 * len(context.choice.skeleton)
+
+    def is_checked(self, row: Any) -> bool:
+        """Returns whether a value is a record that can be added as it is."""
+        return type(row) is Record and row.is_plain and len(row.keypoints) == self._count
 
     def add(self, row: Record, position: int, image: int, category: int) -> None:
-        """Adds a record. Raises LabelError, and then adds nothing."""
-        context, blank = self._context, self._blank
-        keypoints = row.get("keypoints") or blank
-        if type(keypoints) is not array or len(keypoints) != len(blank):
-            keypoints = _keypoints(keypoints, len(blank), _name(row, position), context)
-        box = row.get("bbox")
-        if type(box) is not array or len(box) != 4:
-            box = _box(row, _name(row, position), context)
-        area = row.get("area") or 0.0
-        if type(area) is not float or not 0 <= area <= MAX_VALUE:
-            area = _area(area, _name(row, position), context)
-        crowd = row.get("iscrowd") or 0
-        if crowd not in (0, 1):
-            raise context.error(f"{_name(row, position)}: iscrowd must be 0 or 1, got {crowd!r:.40}")
-        track = -1 if TRACKED.isdisjoint(row) else _track(row)
-        self._rows.append((row, position, keypoints, box, area, bool(crowd), track, category, image))
+        """Checks a record and adds it. Raises LabelError, and then adds nothing."""
+        context, name = self._context, _name(row, position)
+        keypoints = _keypoints(row.keypoints, self._count, name, context) if row.keypoints else _zeros(self._count)
+        box = _box(row, name, context)
+        area = _area(row.area, name, context)
+        if row.crowd not in (0, 1):
+            raise context.error(f"{name}: iscrowd must be 0 or 1, got {row.crowd!r:.40}")
+        row = row._replace(keypoints=keypoints, box=box, area=area)
+        self.rows.append((row, position, _track(row.others), category, image))
 
     def annotation(self) -> tuple[Annotation, NDArray[np.int64]]:
         """All instances with valid values, and (N,) the index of the image of each."""
         context, count = self._context, len(self._context.choice.skeleton)
-        columns = tuple(zip(*self._rows, strict=True)) or ((),) * 9
-        points = np.frombuffer(b"".join(columns[2])).reshape(-1, count, 3)
-        boxes = np.frombuffer(b"".join(columns[3])).reshape(-1, 4).copy()
-        visibility, valid = self._checked(points, boxes)
-        keypoints = np.where(visibility[..., None] > 0, points[..., :2], np.nan).astype(np.float32)
+        rows, _, *numbers = list(zip(*self.rows, strict=True)) or [()] * 5
+        tracks, classes, images = (np.array(values, np.int64) for values in numbers)
+        points = np.frombuffer(b"".join([row.keypoints for row in rows])).reshape(-1, count, 3)
+        boxes = np.frombuffer(b"".join([row.box for row in rows])).reshape(-1, 4).copy()
+        with np.errstate(over="ignore"):  # too large: `_checked` tells
+            keypoints = points[..., :2].astype(np.float32)
+        visibility, valid = self._checked(points, keypoints, boxes)
+        keypoints[visibility == 0] = np.nan
         labeled = (visibility > 0).any(axis=1)
         # A box is missing, or 0 as coco-annotator writes it.
         without = np.flatnonzero(labeled & ~(boxes[:, 2:] > 0).any(axis=1))
         low, high = np.nanmin(keypoints[without], axis=1), np.nanmax(keypoints[without], axis=1)
         boxes[without] = np.concatenate([low, high - low], axis=1)
-        areas = np.array(columns[4], np.float64)
+        areas = np.array([row.area for row in rows], np.float64)
         areas = np.where(areas > 0, areas, AREA_PER_BOX * boxes[:, 2] * boxes[:, 3])  # also 0 without an outline
-        tracks = np.array(columns[6], dtype=np.int64)
         everything = Annotation(
             keypoints=keypoints,
             visibility=visibility,
             boxes=boxes.astype(np.float32),
             areas=areas.astype(np.float32),
-            crowd=np.array(columns[5], dtype=bool),
-            heads=head_sizes(columns[0], context.problems),
+            crowd=np.array([row.crowd for row in rows], dtype=bool),
+            heads=head_sizes([row.others for row in rows], context.problems),
             tracks=tracks if (tracks[valid] >= 0).any() else None,
-            classes=np.array(columns[7], dtype=np.int64) if context.choice.classes else None,
+            classes=classes if context.choice.classes else None,
             outlines=self._outlines(),
         )
-        images = np.array(columns[8], dtype=np.int64)
         return (everything, images) if valid.all() else (everything[valid], images[valid])
 
     def _outlines(self) -> NDArray[np.object_] | None:
         """(N,) the outlines of regions; None where there is none. Those that cannot be read are noted."""
-        outlines = np.empty(len(self._rows), dtype=object)
-        for i, (row, position, *_) in enumerate(self._rows):
-            if (region := row.get(REGION)) is None:
-                continue
-            if isinstance(region, str):
-                what = "segmentations cannot be read, and bounding boxes are used"
-                self._context.problems.note(what, f"{_name(row, position)}: {region}")
-            else:
-                outlines[i] = region
-        return outlines if any(outline is not None for outline in outlines) else None
+        regions = [entry[0].region for entry in self.rows]
+        for i in [i for i, region in enumerate(regions) if isinstance(region, str)]:
+            what = "segmentations cannot be read, and bounding boxes are used"
+            self._context.problems.note(what, f"{_name(*self.rows[i][:2])}: {regions[i]}")
+            regions[i] = None
+        if all(region is None for region in regions):
+            return None
+        outlines = np.empty(len(regions), dtype=object)
+        outlines[:] = regions
+        return outlines
 
     def _checked(
-        self, points: NDArray[np.float64], boxes: NDArray[np.float64]
+        self, points: NDArray[np.float64], keypoints: NDArray[np.float32], boxes: NDArray[np.float64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """(N, K) visibility, and (N,) which records are valid."""
         context, v = self._context, np.ascontiguousarray(points[..., 2])
         unknown = ~np.isfinite(boxes).all(axis=1)
         for i in np.flatnonzero(unknown & ~np.isnan(boxes).all(axis=1)).tolist():
             what = "bounding boxes without finite numbers are computed from the keypoints"
-            context.problems.note(what, _name(*self._rows[i][:2]))
+            context.problems.note(what, _name(*self.rows[i][:2]))
         boxes[unknown] = np.nan
         flipped = np.any(boxes[:, 2:] < 0, axis=1) | np.any(np.abs(boxes) > MAX_VALUE, axis=1)
-        confidences = are_confidences(v)
-        wrong = invalid(v, confidences)
-        visibility = visibility_of(np.where(wrong, 0, v), context.confidence, context.problems, confidences=confidences)
-        nowhere = (visibility > 0) & ~(np.abs(points[..., :2]) <= MAX_VALUE).all(axis=2)
+        wrong, visibility = np.zeros(v.shape, bool), standard_visibility(v)
+        if visibility is None:
+            confidences = are_confidences(v)
+            wrong, known = invalid(v, confidences), (context.confidence, context.problems)
+            visibility = visibility_of(np.where(wrong, 0, v), *known, confidences=confidences)
+        nowhere = (visibility > 0) & ~np.isfinite(keypoints).all(axis=2)
         unplaced = np.isnan(boxes[:, 0]) & ~(visibility > 0).any(axis=1)
         invalid_rows = wrong.any(axis=1) | nowhere.any(axis=1) | unplaced | flipped
         for i in np.flatnonzero(invalid_rows).tolist():
-            name = _name(*self._rows[i][:2])
+            name = _name(*self.rows[i][:2])
             with context.problems:
                 if wrong[i].any():
                     raise context.error(f"{name}: {invalid_visibility(v[i][wrong[i]][0])}")
@@ -239,14 +295,14 @@ class _Columns:
 
 def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
     """Notes records whose id is missing, or that of an earlier one."""
-    keys = [row.get("id") for row in rows if isinstance(row, dict)]
+    keys = [row.key for row in rows if isinstance(row, Record)]
     if set(map(type, keys)) <= {int} and len(set(keys)) == len(keys):
         return
     seen: set[Any] = set()
     for i, row in enumerate(rows):
-        if not isinstance(row, dict):
+        if not isinstance(row, Record):
             continue
-        key = id_of(row.get("id"))
+        key = id_of(row.key)
         if key is None:
             problems.note("annotations without an id are counted", _name(row, i))
         elif key in seen:
@@ -256,7 +312,7 @@ def _note_ids(rows: Sequence[Any], problems: Problems) -> None:
 
 def _name(row: Record, position: int) -> str:
     """The name of a record in messages."""
-    key = id_of(row.get("id"))
+    key = id_of(row.key)
     return f"annotations[{position}]" if key is None else f"annotation {key}"
 
 
@@ -275,7 +331,7 @@ def _keypoints(value: Any, count: int, name: str, context: Context) -> array[flo
 
 def _box(row: Record, name: str, context: Context) -> array[float]:
     """x, y, width, height; that of the outline where there is none, NaN where there is neither or some are null."""
-    value = row.get("bbox") or row.get(OUTLINE) or [math.nan] * 4
+    value = row.box or row.others.get(OUTLINE) or [math.nan] * 4
     if not isinstance(value, list | array) or not all(map(_is_number, value)):
         raise context.error(f"{name}: bbox must be a list of finite numbers, got {value!r:.80}")
     if len(value) != 4:
@@ -293,10 +349,10 @@ def _area(value: Any, name: str, context: Context) -> float:
     return float(value)
 
 
-def _track(row: Record) -> int:
+def _track(others: Mapping[str, Any]) -> int:
     """The track ID; other values under these names are ignored, because most readers of labels need no tracks."""
-    attributes = row.get("attributes")  # where CVAT writes it
-    places = (row, attributes) if isinstance(attributes, dict) else (row,)
+    attributes = others.get("attributes")  # where CVAT writes it
+    places = (others, attributes) if isinstance(attributes, dict) else (others,)
     values = (place.get(key) for place in places for key in TRACKS)
     return next((v for v in values if isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= MAX_TRACK), -1)
 

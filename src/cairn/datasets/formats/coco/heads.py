@@ -19,9 +19,11 @@ def head_sizes(rows: Sequence[Mapping[str, Any]], problems: Problems) -> NDArray
     """Returns the (N,) head sizes of annotations in pixels; NaN where one has none, None where all have none.
 
     Args:
-        rows: The annotations.
+        rows: The fields of the annotations.
         problems: Collects notes about values that are no sizes.
     """
+    if not any(rows):  # most files have none
+        return None
     sizes = np.full(len(rows), np.nan, np.float32)
     for i, row in enumerate(rows):
         size = row.get(HEAD)

@@ -20,6 +20,7 @@ FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
 """Fields of an image that hold its frame number."""
 
 IMAGE_FIELDS = ("id", "file_name", "width", "height", *GROUPS, *FRAMES)
+IMAGE_FIELD_SET = frozenset(IMAGE_FIELDS)
 GROUPED = frozenset((*GROUPS, *FRAMES))
 
 
@@ -45,7 +46,9 @@ class ImageRecord(NamedTuple):
 
 def reduced_image(record: Any) -> Any:
     """Returns what is read of a record."""
-    return {key: record[key] for key in IMAGE_FIELDS if key in record} if isinstance(record, dict) else record
+    if type(record) is not dict or IMAGE_FIELD_SET.issuperset(record):
+        return record
+    return {key: record[key] for key in IMAGE_FIELDS if key in record}
 
 
 def read_images(records: Sequence[Any], error: MakeError, problems: Problems) -> tuple[list[ImageRecord], Index]:

@@ -92,7 +92,7 @@ def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) ->
     """
     with json_errors(path):
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        if not data.strip():
+        if not data or data.isspace():
             raise LabelError(f"{path} is empty")
         return _Parser(data, chunk).content(lists)
 
@@ -102,6 +102,7 @@ class _Parser:
 
     def __init__(self, data: bytes, chunk: int) -> None:
         self.data = data
+        self._view = memoryview(data)
         self.chunk = chunk
         self.at = 0  # of the next byte
 
@@ -133,7 +134,7 @@ class _Parser:
         first = FIRST_KEY.match(self.data, self.at)
         between = re.compile(SPACE + b"," + SPACE + b"(?=[{]" + SPACE + re.escape(first[1]) + b")") if first else None
         while between and (cut := self._last_cut(between)):
-            part = kind.parsed(b"[" + self.data[self.at : cut[0]] + b"]")
+            part = kind.parsed(b"".join((b"[", self._view[self.at : cut[0]], b"]")))
             if part is None:  # the list ends before, or the cut is inside a record
                 break
             kept += part

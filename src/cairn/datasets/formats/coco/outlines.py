@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from struct import error as StructError
+from struct import pack
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,9 @@ def _run_lengths(value: Mapping[str, Any]) -> RunLengths:
 
 def _ring(value: Any) -> bytes:
     try:
-        ring = array("f", value)
-    except (TypeError, OverflowError):
-        ring = array("f")
-    if len(ring) < MIN_NUMBERS or len(ring) % 2 or not isfinite(sum(ring)):
+        ring = pack(f"<{len(value)}f", *value)  # little-endian tells too large numbers, native order does not
+    except (TypeError, OverflowError, StructError):
+        ring = b""
+    if not ring or len(value) < MIN_NUMBERS or len(value) % 2 or not isfinite(sum(value)):
         raise ValueError(f"a polygon must be x, y of three corners at least, got {value!r:.40}")
-    return ring.tobytes()
+    return ring

@@ -13,8 +13,8 @@ from cairn.datasets.formats.coco.annotations import (
     FIELDS,
     SEGMENTATION,
     Context,
+    Record,
     has_box,
-    has_labeled_keypoint,
     read_annotations,
     reduced,
 )
@@ -120,9 +120,8 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     _check_masks(everything, image_of, [size for _, _, size in entries], problems)
 
     order = np.argsort(image_of, kind="stable")
-    everything = everything[order]
     cuts = np.searchsorted(image_of[order], np.arange(len(entries) + 1)).tolist()
-    empty = everything[:0]  # most images of some data sets have no instances
+    annotations = everything[order].split(cuts)
     return Labels(
         skeleton=choice.skeleton,
         images=tuple(
@@ -130,10 +129,10 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
                 record.number,
                 path,
                 size,
-                everything[start:end] if start < end else empty,
+                annotation,
                 *groups_and_frame(record, path),
             )
-            for (record, path, size), start, end in zip(entries, cuts[:-1], cuts[1:], strict=True)
+            for (record, path, size), annotation in zip(entries, annotations, strict=True)
         ),
         labeled_joints=np.any(everything.visibility > 0, axis=0),
         classes=choice.classes,
@@ -166,7 +165,7 @@ def _content(path: Path) -> dict[str, Any]:
 def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems: Problems) -> list[int | None]:
     """Position of the category of each record; None where the file has no such category."""
     index = Index([category.key for category in categories])
-    values = [row.get("category_id") if isinstance(row, dict) else None for row in rows]
+    values = [row.category if isinstance(row, Record) else None for row in rows]
     positions = index.find_all(values)
     only = categories[0] if len(categories) == 1 else None
     if only and (only.key is None or None in values):
@@ -183,6 +182,6 @@ def _labeled_of(rows: Sequence[Any], category_of: Sequence[int | None], categori
         return [0] * len(categories)
     counts = [0] * len(categories)
     for row, position in zip(rows, category_of, strict=True):
-        if position is not None and has_labeled_keypoint(row):
+        if position is not None and isinstance(row, Record) and row.is_labeled:
             counts[position] += 1
     return counts

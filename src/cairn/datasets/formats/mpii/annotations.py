@@ -62,14 +62,9 @@ def _read_mat(path: Path, options: ReadOptions) -> Labels:
     training = elements(field(release, "img_train"))
     if len(entries) != len(training):
         raise LabelError(f"{path}: RELEASE needs as many annolist ({len(entries)}) as img_train ({len(training)})")
-    entries_of_training = (
-        ("train", _instance_of_struct(str(name), rect))
-        for image, trained_on in zip(entries, training, strict=True)
-        if trained_on == 1 and (name := field(field(image, "image"), "name")) is not None
-        for rect in elements(field(image, "annorect"))
-        if rect is not None
-    )
-    instances, listed = by_split(entries_of_training, options.split, options.problems)
+    labeled = [image for image, trained_on in zip(entries, training, strict=True) if trained_on == 1]
+    people = (("train", instance) for instance in _instances_of_structs(path, labeled, options.problems))
+    instances, listed = by_split(people, options.split, options.problems)
     skeleton = load_skeleton("mpii16")
     return collect(instances, skeleton, path, options.images, listed, True, options.problems)
 
@@ -102,7 +97,17 @@ def _read_json(path: Path, options: ReadOptions) -> Labels:
     return labels if truth is None or heads is not None else with_ground_truth(labels, truth, path)
 
 
-def _instance_of_struct(name: str, rect: Any) -> Instance:
+def _instances_of_structs(path: Path, images: list[Any], problems: Problems) -> Iterator[Instance]:
+    for image in images:
+        if (name := field(field(image, "image"), "name")) is None:
+            continue
+        for number_of_person, rect in enumerate(elements(field(image, "annorect")), start=1):
+            with problems:
+                if rect is not None:
+                    yield _instance_of_struct(str(name), rect, f"{path}: person {number_of_person} of {name}")
+
+
+def _instance_of_struct(name: str, rect: Any, record: str) -> Instance:
     keypoints = np.full((JOINTS, 2), np.nan)
     occluded = np.zeros(JOINTS, bool)
     for point in elements(field(field(rect, "annopoints"), "point")):
@@ -111,7 +116,7 @@ def _instance_of_struct(name: str, rect: Any) -> Instance:
             continue
         keypoints[int(joint)] = number(point, "x") - 1, number(point, "y") - 1
         occluded[int(joint)] = number(point, "is_visible") == 0  # a missing flag counts as visible
-    keypoints[np.isnan(keypoints).any(axis=1)] = np.nan
+    keypoints = checked_points(keypoints, record)
     corners = [number(rect, corner) for corner in ("x1", "y1", "x2", "y2")]
     head = math.hypot(corners[2] - corners[0], corners[3] - corners[1])
     center = field(rect, "objpos")

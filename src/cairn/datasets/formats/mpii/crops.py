@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.formats.instances import PERSON_HEIGHT, Box, square
+from cairn.structures.annotation import MAX_VALUE
 
 MISSING = np.array([[[0.0, 0.0]], [[-1.0, -1.0]]])
 """Places of joints that are not labeled."""
@@ -29,12 +28,11 @@ def missing_joints(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def crop_box(center: tuple[float, float], scale: float) -> Box | None:
-    """Returns the square of the published crop before its margin; None where the center or the scale is missing.
+    """Returns the square of the published crop before its margin; None where the center or the scale is no number.
 
     Args:
         center: `objpos` of MPII, from 1.
         scale: Height of the person in units of 200 pixels.
     """
-    if not (scale > 0 and math.isfinite(center[0] + center[1])):
-        return None
-    return square((center[0] - 1, center[1] - 1 + LOWER * scale), PERSON_HEIGHT * scale)
+    box = square((center[0] - 1, center[1] - 1 + LOWER * scale), PERSON_HEIGHT * scale)
+    return box if scale > 0 and all(abs(value) <= MAX_VALUE for value in box) else None
