@@ -116,12 +116,14 @@ def options(frames: Path, skip: bool) -> ReadOptions:
 def run_here(code: str, arguments: Sequence[str], seconds: float) -> tuple[bytes, int | None]:
     """As `trial.run_apart`, in this process: for files that do not end it."""
     sys.argv, status = ["-c", *arguments], 0
-    with contextlib.redirect_stdout(io.StringIO()) as output:
+    written = io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(written, encoding="utf-8", errors="surrogateescape")) as output:
         try:
             exec(_compiled(code), {"__name__": "__main__"})
         except SystemExit as end:
             status = int(end.code or 0)
-    return output.getvalue().encode(), status
+        output.flush()
+        return written.getvalue(), status
 
 
 @lru_cache

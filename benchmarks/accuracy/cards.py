@@ -52,6 +52,11 @@ def people(name: str, data: Path) -> Measured:
     return Measured(dict(result.oks or {}) | {"PCK": result.pck.value}, _joints(result))
 
 
+def refined(data: Path) -> Measured:
+    result = _evaluated("person", data, refine=True)
+    return Measured(dict(result.oks or {}) | {"PCK": result.pck.value}, _joints(result))
+
+
 def one_person(data: Path) -> Measured:
     plain, flipped = _evaluated("person-single", data), _evaluated("person-single", data, settings={"flip": True})
     metrics = {"PCK": plain.pck.value, "AUC": plain.pck.area, "NME": plain.error.value}
@@ -68,6 +73,7 @@ def faces(data: Path) -> Measured:
 MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
     "person": ("coco-people", partial(people, "person")),
     "person-fp16": ("coco-people", partial(people, "person-fp16")),
+    "person-refine": ("coco-full", refined),
     "person-single": ("lspet", one_person),
     "face-landmarks": ("faces", faces),
 }

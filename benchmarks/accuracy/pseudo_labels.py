@@ -24,13 +24,12 @@ import torch
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from peers.movenet import COCO, MultiPose, People, Thunder, boxes_of
-
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.reading import read_labels
 from cairn.media.images import read_image
 from cairn.structures.annotation import Annotation
+from peers.movenet import COCO, MultiPose, People, Thunder, boxes_of
 
 SIZES = 320, 512
 """Longest sides of an image at which people are detected."""
@@ -57,11 +56,11 @@ def is_annotated(annotation: Annotation, points: NDArray[np.float32], box: NDArr
     return bool(
         (overlap > SAME_BOX).any()
         or (annotation.crowd & (shared > IN_CROWD * area)).any()
-        or (likeness(annotation, points) > SAME_OKS).any()
+        or (partial_oks(annotation, points) > SAME_OKS).any()
     )
 
 
-def likeness(annotation: Annotation, points: NDArray[np.float32]) -> NDArray[np.float64]:
+def partial_oks(annotation: Annotation, points: NDArray[np.float32]) -> NDArray[np.float64]:
     """(P,): OKS of keypoints (17, 2) with each person, over the labeled keypoints; 0 without any."""
     labeled = annotation.visibility > 0
     squared = ((annotation.keypoints - points) ** 2).sum(-1)

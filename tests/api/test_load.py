@@ -73,7 +73,7 @@ def test_refinement_and_whole_body_are_assembled(totem_model: Path, tmp_path: Pa
         cairn.load(totem_model, hands=totem_model)
     person = cairn.load("person", threads=1, refine=True)
     assert (person.name, person.skeleton.name, person.spec.task) == ("person-refine", "coco17", "multi_instance")
-    with pytest.raises(ModelError, match="no model is registered that refines the detections of .*refine=MODEL"):
+    with pytest.raises(ModelError, match=r"no model is registered that refines the detections of .*refine=MODEL"):
         cairn.load(totem_model, threads=1, refine=True)
     face = cairn.load("person", threads=1, face="face-landmarks")
     assert face.name == "person + face-landmarks"

@@ -46,7 +46,7 @@ def write_tfjs(path: Path, weights: Mapping[str, NDArray[np.float32]], stored: s
 
 
 def movenet_weights(kind: str, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """The backbone's weights by their published names: kernels (h, w, inputs, outputs), depthwise (h, w, channels, 1)."""
+    """The backbone's weights by published names: kernels (h, w, inputs, outputs), depthwise (h, w, channels, 1)."""
     rng = np.random.default_rng(seed)
     weights: dict[str, NDArray[np.float32]] = {}
 
@@ -70,8 +70,8 @@ def movenet_weights(kind: str, seed: int = 0) -> dict[str, NDArray[np.float32]]:
             add(f"{name}project/Conv2D", (1, 1, width, outputs))
             inputs, number = outputs, number + 1
     add("model/Conv_1/Conv2D", (1, 1, inputs, 1280))
-    trunk = (1280, groups[3], groups[2], groups[1])
-    for level, (a, b) in enumerate(zip(trunk, (64, 64, 32, 24), strict=True)):
+    base = (1280, groups[3], groups[2], groups[1])
+    for level, (a, b) in enumerate(zip(base, (64, 64, 32, 24), strict=True)):
         add(f"conv2d{f'_{level}' if level else ''}", (1, 1, a, b), "/Conv2D/ReadVariableOp", "/BiasAdd/ReadVariableOp")
     for level, (a, b) in enumerate(((64, 32), (32, 24), (24, 24))):
         name = f"separable_conv2d{f'_{level}' if level else ''}/separable_conv2d"

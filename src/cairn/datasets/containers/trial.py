@@ -1,4 +1,4 @@
-"""Trial readings in another process: a damaged file that crashes a library, or takes it forever, ends that alone."""
+"""Readings in another process: a damaged file that crashes a library, or takes it forever, ends that process alone."""
 
 from __future__ import annotations
 
@@ -28,13 +28,34 @@ def failed_trial(code: str, paths: Sequence[Path], too_large: str, library: str,
         library: Name of the library for messages.
         seconds: Time limit, without that for the size of the files.
     """
-    size = sum(path.stat().st_size for path in paths if path.is_file())
-    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds + size / BYTES_PER_SECOND)
-    if status is not None and 0 <= status != TOO_LARGE:
+    output, status = run_apart(code, [str(path.absolute()) for path in paths], seconds_for(paths, seconds))
+    if (reason := why_ended(status, too_large, library)) is None:
         return None
-    reason = too_large if status == TOO_LARGE else f"the {library} library cannot read it"
     last = output.decode(errors="replace").splitlines()
     return f"{last[-1] if last else paths[0]} is damaged: {reason}"
+
+
+def seconds_for(paths: Sequence[Path], seconds: float) -> float:
+    """Returns a time limit for reading files: more for large ones.
+
+    Args:
+        paths: The files.
+        seconds: Time limit for small files.
+    """
+    return seconds + sum(path.stat().st_size for path in paths if path.is_file()) / BYTES_PER_SECOND
+
+
+def why_ended(status: int | None, too_large: str, library: str) -> str | None:
+    """Returns why a process that read files did not end normally; None where it did.
+
+    Args:
+        status: Result of `run_apart`.
+        too_large: What is wrong with a file that is too large, as the end of a sentence.
+        library: Name of the library for messages.
+    """
+    if status is not None and 0 <= status != TOO_LARGE:
+        return None
+    return too_large if status == TOO_LARGE else f"the {library} library cannot read it"
 
 
 def run_apart(code: str, arguments: Sequence[str], seconds: float) -> tuple[bytes, int | None]:

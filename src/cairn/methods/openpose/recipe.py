@@ -190,7 +190,9 @@ class Recipe(SharedRecipe):
     @model_validator(mode="before")
     @classmethod
     def _targets_of_the_stride(cls, values: Any) -> Any:
-        network, targets = (values.get(name, {}) for name in ("network", "targets")) if isinstance(values, Mapping) else ((), ())
+        network, targets = (
+            (values.get(name, {}) for name in ("network", "targets")) if isinstance(values, Mapping) else ((), ())
+        )
         if not isinstance(network, Mapping) or not isinstance(targets, Mapping) or network.get("stride") not in TARGETS:
             return values
         return {**values, "targets": {**TARGETS[network["stride"]], **targets}}

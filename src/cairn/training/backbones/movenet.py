@@ -1,9 +1,9 @@
 """MoveNet's backbone: MobileNetV2, and a feature pyramid down to stride 4.
 
-Google: MoveNet, 2021 (model cards of SinglePose Lightning and Thunder, MultiPose Lightning). Sandler et al.: MobileNetV2,
-CVPR 2018, table 2. Lin et al.: Feature Pyramid Networks, CVPR 2017. The published networks have their batch
-normalizations folded into the convolutions, and so has this one: every convolution has a bias instead. It is meant to
-be fine-tuned (`cairn.training.checkpoints.movenet` reads the weights), not to be trained from scratch.
+Google: MoveNet, 2021 (model cards of SinglePose Lightning and Thunder, MultiPose Lightning). Sandler et al.:
+MobileNetV2, CVPR 2018, table 2. Lin et al.: Feature Pyramid Networks, CVPR 2017. The published networks have their
+batch normalizations folded into the convolutions, and so has this one: every convolution has a bias instead. It is
+meant to be fine-tuned (`cairn.training.checkpoints.movenet` reads the weights), not to be trained from scratch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PYRAMID = 24, 24, 32, 64
 """Channels of the maps of these strides."""
 
 LATERALS = 24, 32, 64, 64
-"""Channels of the maps of the trunk before they are added to the pyramid."""
+"""Channels of the maps of MobileNetV2 before they are added to the pyramid."""
 
 SIZES = 0.3, 10.0, 10.0, 80.0
 """Root mean square of the maps on photos, of all three published networks; the maps are divided by it."""
@@ -101,7 +101,7 @@ class Pyramid(nn.Module):
     """From the coarsest map to the finest: upsampled twice, added to the next lateral map, and convolved.
 
     Args:
-        channels: Channels of the maps of the trunk, finest first.
+        channels: Channels of the maps of MobileNetV2, finest first.
     """
 
     def __init__(self, channels: tuple[int, ...]) -> None:
@@ -113,7 +113,7 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps of the trunk, finest first -> maps of the pyramid, finest first."""
+        """Maps of MobileNetV2, finest first -> maps of the pyramid, finest first."""
         laterals = [lateral(x) for lateral, x in zip(self.laterals, maps, strict=True)]
         result = [laterals[-1]]
         for merge, lateral in zip(reversed(self.merges), reversed(laterals[:-1]), strict=True):

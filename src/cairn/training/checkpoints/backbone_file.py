@@ -5,7 +5,7 @@
 | VGG-19 of torchvision | `features.0.weight`, the numbers of `CONVOLUTIONS` | RGB, "imagenet" |
 | VGG-19 of its authors (.caffemodel) | `conv1_1.weight` | BGR, "caffe" |
 | MobileNet v1 as Lightweight OpenPose starts from (marvis/pytorch-mobilenet) | `model.0.0.weight` | RGB, "imagenet" |
-| MoveNet (.json of TensorFlow.js), `cairn.training.checkpoints.movenet` | `.../model/Conv1/Conv2D_weights` | RGB from -1 to 1 |
+| MoveNet (.json of TensorFlow.js), `movenet.movenet_names` | `.../model/Conv1/Conv2D_weights` | RGB, -1 to 1 |
 
 The first ten convolutions of VGG-19 and the layers of MobileNet up to conv5_5 are copied; layers after them, such as
 the classifier, are not used. Kernels for BGR are turned to RGB, so that features equal those of the original network.
@@ -84,7 +84,7 @@ class BackboneFile:
 
 def is_backbone_file(source: str) -> bool:
     """Whether a source of pretrained weights is a file of weights, or MoveNet's, and not a model of Cairn."""
-    return source == MOVENET or Path(source).suffix.lower() in SUFFIXES and not Path(source).is_dir()
+    return source == MOVENET or (Path(source).suffix.lower() in SUFFIXES and not Path(source).is_dir())
 
 
 def read_backbone(source: str, backbone: str = "") -> BackboneFile:
@@ -110,7 +110,8 @@ def read_backbone(source: str, backbone: str = "") -> BackboneFile:
         return _of_movenet(checkpoint, movenet)
     raise ModelError(
         f"{source} has the weights of no backbone that training can start from (VGG-19 of torchvision or Caffe, "
-        f"MobileNet v1, MoveNet): it has {few(checkpoint.weights, 3)}; convert a pose network first: cairn import {source}"
+        f"MobileNet v1, MoveNet): it has {few(checkpoint.weights, 3)}; "
+        f"convert a pose network first: cairn import {source}"
     )
 
 
@@ -155,7 +156,11 @@ def _of_movenet(checkpoint: Checkpoint, backbone: str) -> BackboneFile:
 
 
 def _file(
-    checkpoint: Checkpoint, backbone: str, normalization: str | None, places: Mapping[str, str], names: Mapping[str, str]
+    checkpoint: Checkpoint,
+    backbone: str,
+    normalization: str | None,
+    places: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> BackboneFile:
     with torch.device("meta"):
         expected = {key: value.shape for key, value in build_backbone(backbone).state_dict().items()}

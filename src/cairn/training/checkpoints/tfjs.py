@@ -59,7 +59,9 @@ def _group(path: Path, files: Sequence[str], entries: Sequence[Mapping[str, Any]
         count = prod(map(int, entry["shape"]))
         end = offset + count * kind.itemsize
         if count < 0 or end > len(data):
-            raise ModelError(f"{path}: {', '.join(files)} is truncated: {entry['name']} ends at byte {end:,}, got {len(data):,}")
+            raise ModelError(
+                f"{path}: {', '.join(files)} is truncated: {entry['name']} ends at byte {end:,}, got {len(data):,}"
+            )
         values = np.frombuffer(data, kind, count, offset).astype(np.float32)
         if "scale" in quantization:
             values = values * np.float32(quantization["scale"]) + np.float32(quantization.get("min", 0))
