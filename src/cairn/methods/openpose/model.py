@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from cairn.training.backbones.layers import conv_bn_relu
 from cairn.training.backbones.light import LightBackbone, block_type
 from cairn.training.backbones.vgg import HAND_TAIL, VGG19
 
-STRIDE = 8
+STRIDE: Final = 8
 """Pixels of the image per cell of the heatmaps and PAFs, in both papers."""
 
 PAPER_FEATURES, LIGHT_FEATURES = 128, 64

@@ -49,10 +49,10 @@ FEATURES = {
 PRELU = "backbone.stages.3.4.weight", f"backbone.stages.3.3{SLOPES}"
 """Slopes of the first PReLU of VGG-19, where it has any: in a run, in an exported file."""
 
-MOVENET_NETWORK = {"kind": "light", "depthwise": True, "stride": 4, "features": 64}
+MOVENET_NETWORK: dict[str, Any] = {"kind": "light", "depthwise": True, "stride": 4, "features": 64}
 """Settings of a network on a backbone of MoveNet, whose maps of stride 4 localize well."""
 
-FILE_NETWORKS = {
+FILE_NETWORKS: dict[str, dict[str, Any]] = {
     "vgg19": {"kind": "paper"},
     "mobilenet-v1": {"kind": "lightweight"},
     **{name: MOVENET_NETWORK | {"backbone": name} for name in MOVENETS},
