@@ -258,7 +258,7 @@ def test_nothing_is_written_if_no_frame_can_be_read(
         (["photo.png", "--draw-as", "webm"], "draw-as is for videos: images are drawn as .jpg"),
         (["clip.mp4", "--fps", "30"], "fps is for numbered images"),
         (["clip.mp4", "--boxes", "boxes.json"], "boxes are for images"),
-        (["clip.mp4", "--refine", "--write", "maps"], "need a model that runs on whole images"),
+        (["clip.mp4", "--refine-with", "person-single", "--write", "maps"], "need a model that runs on whole images"),
         (["frame_%05d.png"], "no image matches the sequence frame_%05d.png"),
         (["empty.txt"], "the list empty.txt names no image"),
     ],

@@ -207,7 +207,7 @@ def test_training_makes_landmarks_follow_the_image(figures: Path, tmp_path: Path
     before = learner.measure([])
     assert before == learner.measure([])  # the same warps every time
     skeleton, sources, _ = read_data(recipe, tmp_path / "run")
-    assert _fits(learner, training_set(recipe, skeleton, sources), tmp_path / "run", False, Processes())
+    assert _fits(learner, training_set(recipe, skeleton, sources), tmp_path / "run", False, Processes(), {})
     after = learner.measure([])
     assert before["still"] == 100
     assert after["equivariance"] < 0.6 * before["equivariance"]
