@@ -65,7 +65,7 @@ def train(
         method: Name of the method: "openpose" (several instances) or "hourglass" (one). Default: by the labels.
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, or "none" to train from scratch; for the
-            backbone alone, a file of VGG-19 or MobileNet v1 (.pth, .caffemodel), or "imagenet". Default: the bundled
+            backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". Default: the bundled
             model of people of the same task.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.

@@ -49,7 +49,7 @@ def train(
             "--from",
             "--pretrained",
             help="Pretrained weights: a bundled model, an .onnx file, a run, or none to train from scratch; for the "
-            "backbone alone, a file of VGG-19 or MobileNet v1, or imagenet. "
+            "backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, movenet or imagenet. "
             "[the bundled model of people of the same task]",
             show_default=False,
         ),
