@@ -171,8 +171,8 @@ class Recipe(Section):
         draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
         skeleton: Name or file of the skeleton; None for the skeleton of the labels.
         pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it; for
-            the backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". "none" or None trains
-            from scratch.
+            the backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". "none" or None
+            trains from scratch.
         seed: Random seed for initialization, data order and augmentation.
         data: Training and validation labels.
         augmentation: Ranges of augmentation.
