@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cairn.datasets.formats import ReadOptions
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.reading import read_labels
+from cairn.evaluation.metrics.oks import similarity
 from cairn.media.images import read_image
 from cairn.structures.annotation import Annotation
 from peers.movenet import COCO, MultiPose, People, Thunder, boxes_of
@@ -56,17 +57,8 @@ def is_annotated(annotation: Annotation, points: NDArray[np.float32], box: NDArr
     return bool(
         (overlap > SAME_BOX).any()
         or (annotation.crowd & (shared > IN_CROWD * area)).any()
-        or (partial_oks(annotation, points) > SAME_OKS).any()
+        or (similarity(annotation, points[None], COCO.sigmas) > SAME_OKS).any()
     )
-
-
-def partial_oks(annotation: Annotation, points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(P,): OKS of keypoints (17, 2) with each person, over the labeled keypoints; 0 without any."""
-    labeled = annotation.visibility > 0
-    squared = ((annotation.keypoints - points) ** 2).sum(-1)
-    variance = 2 * np.maximum(annotation.areas, 1)[:, None] * (2 * np.array(COCO.sigmas)) ** 2
-    similar = np.where(labeled, np.exp(-np.where(labeled, squared, 0) / variance), 0)
-    return similar.sum(1) / np.maximum(labeled.sum(1), 1)
 
 
 def record(box: NDArray[np.float32], area: float, points: NDArray[np.float32], known: NDArray[np.bool_]) -> Record:

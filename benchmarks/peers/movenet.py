@@ -196,7 +196,6 @@ def mean_confidence(confidence: NDArray[np.float32], least: float = 0.1) -> NDAr
 
 def oks(a: NDArray[np.float32], b: NDArray[np.float32], area: float) -> float:
     """OKS of two sets of keypoints (17, 2)."""
-    assert COCO.sigmas is not None
     variance = (2 * np.array(COCO.sigmas)) ** 2
     return float(np.exp(-((a - b) ** 2).sum(-1) / (2 * max(area, 1) * variance)).mean())
 

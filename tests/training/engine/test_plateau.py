@@ -16,6 +16,7 @@ from cairn.training.recipe import PLATEAU_FACTOR, Optimizer
 from cairn.training.recipe_tables import check_recipe
 from cairn.training.run_folder import RunFolder
 from support.made_data import made_labels
+from support.recorded_rates import RecordedRates
 
 SETTINGS = {
     "method": "hourglass",
@@ -80,20 +81,13 @@ def test_a_plateau_that_cannot_be_seen_is_one_line(tables, message):
     assert "\n" not in str(caught.value)
 
 
-class Flat(hourglass.HourglassModule):
+class Flat(RecordedRates):
     """Has the same metric at each validation, and records the learning rate of each step."""
 
     rates: list[float] = []  # noqa: RUF012
-    stop_at = -1
 
     def measure(self, predictions):
         return super().measure(predictions) | {"AUC": 50.0}
-
-    def training_step(self, batch, index):
-        if (self.current_epoch, index) == (self.stop_at, 0):
-            raise KeyboardInterrupt
-        self.rates.append(self.optimizers().param_groups[0]["lr"])
-        return super().training_step(batch, index)
 
 
 @pytest.fixture

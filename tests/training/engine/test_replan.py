@@ -27,6 +27,7 @@ from cairn.training.engine.loop import train
 from cairn.training.recipe_tables import check_recipe, read_recipe
 from cairn.training.run_folder import RunFolder
 from support.made_data import made_labels
+from support.recorded_rates import RecordedRates
 
 seconds = st.floats(0.01, 1000)
 
@@ -83,17 +84,10 @@ SETTINGS = {
 }
 
 
-class Recorded(hourglass.HourglassModule):
-    """Records the learning rate of each step, and may be interrupted."""
+class Recorded(RecordedRates):
+    """Has rates of its own."""
 
     rates: list[float] = []  # noqa: RUF012
-    stop_at = -1
-
-    def training_step(self, batch, index):
-        if (self.current_epoch, index) == (self.stop_at, 0):
-            raise KeyboardInterrupt
-        self.rates.append(self.optimizers().param_groups[0]["lr"])
-        return super().training_step(batch, index)
 
 
 @pytest.fixture

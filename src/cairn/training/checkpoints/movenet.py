@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cairn.errors import ModelError, RecipeError
-from cairn.training.backbones.movenet import BLOCKS, LATERALS
+from cairn.training.backbones.layers import rounded_width
+from cairn.training.backbones.movenet import BLOCKS, LATERALS, STEM
+from cairn.training.backbones.registry import MOVENETS
 
 MOVENET = "movenet"
 """The value of `pretrained` in a recipe that stands for these weights."""
@@ -36,7 +38,7 @@ FILES = {
 EXTRACTOR = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 """Beginning of the names of the backbone's weights."""
 
-STEM = f"{EXTRACTOR}model/Conv1/Conv2D_weights"
+STEM_KERNEL = f"{EXTRACTOR}model/Conv1/Conv2D_weights"
 """The weight by whose shape, (3, 3, 3, 32·width), a network is recognized."""
 
 
@@ -65,7 +67,8 @@ def find_movenet(backbone: str) -> Path:
 
 def backbone_of(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """Returns the name of the backbone that has weights of these shapes; None for weights of another network."""
-    return {48: "movenet", 32: "movenet-lightning", 56: "movenet-thunder"}.get(shapes.get(STEM, (0,))[-1])
+    stems = {rounded_width(STEM * width): name for name, width in MOVENETS.items()}
+    return stems.get(shapes.get(STEM_KERNEL, (0,))[-1])
 
 
 def movenet_names() -> Iterator[tuple[str, str, str | None]]:
