@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from cairn.api.load import load
 from cairn.errors import (
     CairnError,
+    CameraError,
+    CloudError,
     ImageError,
     LabelError,
     MissingExtra,
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
     from cairn.inference.resolution import Resolution
     from cairn.media.images import read_image, write_image
     from cairn.structures.annotation import Annotation
+    from cairn.structures.camera import Camera, Rig
     from cairn.structures.geometry import Affine
     from cairn.structures.poses import Pose, Poses
+    from cairn.structures.poses3d import Poses3D, Trajectories
     from cairn.tracking.tracker import Tracker
     from cairn.visualization.overlay import draw
 
@@ -58,6 +62,9 @@ __all__ = [
     "Affine",
     "Annotation",
     "CairnError",
+    "Camera",
+    "CameraError",
+    "CloudError",
     "ImageError",
     "LabelError",
     "MissingExtra",
@@ -66,14 +73,17 @@ __all__ = [
     "OutputError",
     "Pose",
     "Poses",
+    "Poses3D",
     "Predictor",
     "RecipeError",
     "Report",
     "Resolution",
+    "Rig",
     "Run",
     "Skeleton",
     "SkeletonError",
     "Tracker",
+    "Trajectories",
     "VideoError",
     "check",
     "convert",
@@ -98,14 +108,18 @@ __all__ = [
 _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
+    "Camera": "structures.camera",
     "ModelSpec": "inference.model_spec",
     "Pose": "structures.poses",
     "Poses": "structures.poses",
+    "Poses3D": "structures.poses3d",
     "Predictor": "inference.predictor",
     "Report": "api.report",
     "Resolution": "inference.resolution",
+    "Rig": "structures.camera",
     "Run": "api.run",
     "Tracker": "tracking.tracker",
+    "Trajectories": "structures.poses3d",
     "check": "api.check",
     "convert": "api.convert",
     "crop": "api.crop",

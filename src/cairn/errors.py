@@ -40,6 +40,14 @@ class LabelError(CairnError):
     """Annotations cannot be used as they are."""
 
 
+class CameraError(CairnError):
+    """Cameras or their calibration cannot be used, or do not fit the images."""
+
+
+class CloudError(CairnError):
+    """A point cloud, a mesh or its landmarks cannot be used."""
+
+
 class ModelError(CairnError):
     """A model file is not a Cairn model, or a network does not match its specification."""
 

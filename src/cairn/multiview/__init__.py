@@ -1,0 +1,1 @@
+"""Several calibrated cameras: calibration, synchronization, association and triangulation."""

@@ -1,0 +1,1 @@
+"""Point clouds and meshes: files, normals, keypoints, registration and landmarks."""
