@@ -136,6 +136,13 @@ def training_of(tables: Mapping[str, Any]) -> TrainingMethod | ArrayTraining:
     return get_method(str(tables["method"])).training()
 
 
+def trains_on_arrays(tables: Mapping[str, Any]) -> bool:
+    """Whether the method of a recipe trains on arrays, such as 3D poses, and not on images."""
+    from cairn.training.method import ArrayTraining
+
+    return isinstance(training_of(tables), ArrayTraining)
+
+
 def image_training_of(tables: Mapping[str, Any]) -> TrainingMethod:
     """Returns the training code of the method that a recipe names, which trains on images.
 
