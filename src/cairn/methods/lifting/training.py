@@ -66,10 +66,16 @@ class Views:
         return {"keypoints": keypoints.astype(np.float32), "target": view.target.astype(np.float32)}
 
     def view(self, poses: NDArray[np.float64], rng: np.random.Generator) -> View:
-        """Returns views of poses with random lengths of their limbs."""
+        """Returns views of poses, some of them mirrored, with random lengths of their limbs."""
+        if self.recipe.flip:
+            poses = np.where(rng.random((len(poses), 1, 1)) < 0.5, self.flipped(poses), poses)
         if self.recipe.lengths:
             poses = with_lengths(poses, self.skeleton, self.recipe.lengths, rng)
         return self.viewer(poses, rng)
+
+    def flipped(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the mirror images of poses (N, K, 3), in which left and right are exchanged."""
+        return poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
 
     @cached_property
     def measured(self) -> tuple[View, NDArray[np.float64]]:
