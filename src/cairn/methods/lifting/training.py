@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cairn.datasets.recordings import read_recordings
+from cairn.datasets.motion_capture import read_motion_capture
 from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
@@ -193,8 +193,8 @@ def read_data(recipe: Recipe) -> Views:
     """
     if not recipe.data.train:
         raise RecipeError("lifting trains on 3D keypoints: give a file, as in cairn train --method lifting poses3d.npz")
-    train = [each for source in recipe.data.train for each in read_recordings(source.path)]
-    val = [each for source in recipe.data.val for each in read_recordings(source.path)]
+    train = [each for source in recipe.data.train for each in read_motion_capture(source.path)]
+    val = [each for source in recipe.data.val for each in read_motion_capture(source.path)]
     skeleton = load_skeleton(recipe.skeleton) if recipe.skeleton else train[0].skeleton
     poses = [_poses(each, skeleton) for each in train]
     if not val:

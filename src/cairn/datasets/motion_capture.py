@@ -26,7 +26,7 @@ TO_Z_UP = {
 """Axis that points up -> the rotation that makes it z."""
 
 
-def read_recordings(path: Path) -> list[Trajectories]:
+def read_motion_capture(path: Path) -> list[Trajectories]:
     """Reads the recordings of a file, in meters, with z up.
 
     An .npz file holds the arrays `xyz` (F, K, 3), the frames of all recordings one after the other, and `joint_names`
