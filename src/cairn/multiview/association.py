@@ -33,7 +33,7 @@ NEVER = -1e6
 MIN_SINE = 0.05  # of the angle between two rays: rays that are nearly parallel say nothing
 
 
-def detection_affinity(detections: DetectionTable, centers: Array) -> Array:
+def detection_affinity(detections: DetectionTable, centers: Array, decided: NDArray[np.bool_]) -> Array:
     """Returns the affinity (N, N) of the detections of one moment, from -1 to 1; 0 where they cannot be compared.
 
     Two detections of one camera have `NEVER`.
@@ -41,11 +41,10 @@ def detection_affinity(detections: DetectionTable, centers: Array) -> Array:
     Args:
         detections: N detections.
         centers: (V, 3) optical centers of the cameras.
+        decided: (N,) which detections are not compared with one another, because each agrees with one track alone.
     """
-    count = len(detections)
-    affinity = np.zeros((count, count))
-    affinity[detections.views[:, None] == detections.views] = NEVER
-    first, second = np.nonzero(np.triu(affinity == 0, 1))
+    affinity = np.where(detections.views[:, None] == detections.views, NEVER, 0)
+    first, second = np.nonzero(np.triu((affinity == 0) & ~(decided[:, None] & decided), 1))
     if not len(first):
         return affinity
     rays = detections.rays.transpose(2, 0, 1)
@@ -105,6 +104,12 @@ def track_affinity(distances: Array, confidence: Array) -> Array:
     total = weight.sum(axis=2)
     score = (near * weight).sum(axis=2) / np.maximum(total, 1e-9)
     return np.where(known.sum(axis=2) >= MIN_SHARED, TRACK_WEIGHT * score, 0)
+
+
+def decided_detections(affinity: Array) -> NDArray[np.bool_]:
+    """Returns (N,) which detections agree well with one track and not at all with others, of affinities (P, N)."""
+    well = affinity > TRACK_WEIGHT / 2
+    return np.asarray(well.any(axis=0) & ((affinity > 0).sum(axis=0) == 1))
 
 
 def clusters(affinity: Array) -> list[list[int]]:

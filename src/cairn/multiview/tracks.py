@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from cairn.multiview.association import (
     GATE,
+    NEVER,
     assigned_keypoints,
     clusters,
+    decided_detections,
     detection_affinity,
     projected_distances,
     track_affinity,
@@ -33,7 +35,6 @@ MIN_SHARE = 0.1
 """Share of the frames of a recording that a track must be in, up to a second; shorter ones are false positives."""
 
 SAME = 0.08  # distance over the size of an instance below which a new one is a second piece of it
-ROUNDS = 2  # of reweighting in the rough triangulation
 SIZE_MEMORY = 0.95
 
 
@@ -113,11 +114,13 @@ class _Tracker:
         own = np.zeros((len(found), len(detections)), bool)
         for row, (_, members) in enumerate(found):
             own[row, members] = True
-        points = np.stack([track.points for track in tracks])
         sizes = np.array([track.size for track in tracks])
-        for _ in range(ROUNDS):
-            distances = projected_distances(detections, points, sizes, self._extrinsics)
-            taken = assigned_keypoints(detections, distances, own, len(self._centers))
+        before = np.stack([track.points for track in tracks])
+        given = self._keypoints_of(detections, own)
+        placed = self._placed(detections, given)
+        points, distances = self._references(detections, own, np.where(np.isnan(placed), before, placed), before, sizes)
+        taken = assigned_keypoints(detections, distances, own, len(self._centers))
+        if (taken != given).any():
             placed = self._placed(detections, taken)
             points = np.where(np.isnan(placed), points, placed)
         several = (taken >= 0).sum(axis=0) >= 2  # (P, K)
@@ -135,14 +138,16 @@ class _Tracker:
         """Returns the tracks of this frame, old and new, with their detections."""
         tracks, count = self._alive, len(detections)
         total = len(tracks) + count
-        affinity = np.full((total, total), -1e6)
-        affinity[:count, :count] = detection_affinity(detections, self._centers)
+        affinity = np.full((total, total), NEVER)
+        decided = np.zeros(count, bool)
         if tracks:
             points = np.stack([track.points for track in tracks])
             sizes = np.array([track.size for track in tracks])
             distances = projected_distances(detections, points, sizes, self._extrinsics)
-            affinity[count:, :count] = track_affinity(distances, detections.confidence)
-            affinity[:count, count:] = affinity[count:, :count].T
+            continued = track_affinity(distances, detections.confidence)
+            affinity[count:, :count], affinity[:count, count:] = continued, continued.T
+            decided = decided_detections(continued)
+        affinity[:count, :count] = detection_affinity(detections, self._centers, decided)
         known: list[tuple[_Track, list[int]]] = []
         fresh: list[list[int]] = []
         for members in clusters(affinity):
@@ -154,17 +159,37 @@ class _Tracker:
                 fresh.append(members)
         return known + self._started(detections, fresh, [track for track, _ in known])
 
+    def _keypoints_of(self, detections: DetectionTable, own: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Returns the detections (V, P, K) that instances take keypoints from if they take all of their own (P, N)."""
+        taken = np.full((len(self._centers), len(own), detections.confidence.shape[1]), -1)
+        rows, columns = np.nonzero(own)
+        taken[detections.views[columns], rows] = np.where(detections.confidence[columns] > 0, columns[:, None], -1)
+        return taken
+
+    def _references(
+        self, detections: DetectionTable, own: NDArray[np.bool_], points: Array, before: Array, sizes: Array
+    ) -> tuple[Array, Array]:
+        """Returns where keypoints (P, K, 3) are expected, and how far those of the detections are from there (P, N, K).
+
+        They are expected where the instance's own detections place them; where these contradict one another, where
+        they were before.
+        """
+        distances = projected_distances(detections, points, sizes, self._extrinsics)
+        contradicting = (own[:, :, None] & (distances > GATE)).any(axis=1)  # (P, K)
+        if contradicting.any():
+            points = np.where(contradicting[:, :, None], before, points)
+            distances = projected_distances(detections, points, sizes, self._extrinsics)
+        return points, distances
+
     def _started(
         self, detections: DetectionTable, fresh: list[list[int]], present: list[_Track]
     ) -> list[tuple[_Track, list[int]]]:
         """Returns new tracks of clusters, but for those that are a second piece of an instance that is present."""
         started: list[tuple[_Track, list[int]]] = []
         for members in fresh:
-            own = np.zeros((len(self._centers), 1, detections.confidence.shape[1]), np.intp)
-            own[:] = -1
-            for row in members:
-                own[detections.views[row], 0] = np.where(detections.confidence[row] > 0, row, -1)
-            points = self._placed(detections, own)[0]
+            own = np.zeros((1, len(detections)), bool)
+            own[0, members] = True
+            points = self._placed(detections, self._keypoints_of(detections, own))[0]
             size = _size(points)
             if np.isfinite(points[:, 0]).sum() < MIN_JOINTS or not size > 0:
                 continue
