@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from cairn.multiview.detections import DetectionTable
 from cairn.multiview.diagnosis import check_in_front, doubt
 from cairn.multiview.refinement import filled, information, refined
 from cairn.multiview.tracks import Observations, observe
-from cairn.multiview.triangulation import MAX_ERROR, MIN_VIEWS, Points, triangulate_points
+from cairn.multiview.triangulation import MIN_VIEWS, Points, triangulate_points
 from cairn.structures.camera import Rig
 from cairn.structures.poses import Poses
 from cairn.structures.poses3d import Poses3D, Trajectories
@@ -21,6 +22,12 @@ from cairn.wording import counted
 
 MIN_CONFIDENCE = 0.2
 """Default minimum confidence of a keypoint to be triangulated."""
+
+SHARE_OF_DIAGONAL = 0.01
+"""Default of `max_error`, as a share of the diagonal of the images."""
+
+SAVED = ("json", "trc", "html")
+"""Formats that `Reconstruction.save` writes."""
 
 AXES = ("x", "y", "z")
 ALIGNED = 0.8  # cosine from which an axis of the world is the vertical
@@ -35,7 +42,8 @@ class ReconstructionOptions:
 
     Attributes:
         min_confidence: Minimum confidence of a keypoint.
-        max_error: Reprojection error in pixels from which cameras are dropped, and a keypoint is missing.
+        max_error: Reprojection error in pixels above which cameras are dropped, and a keypoint is missing; None is 1%
+            of the diagonal of the images.
         min_views: Number of cameras that a keypoint needs, at least 2.
         people: Number of instances in the scene; None where unknown.
         gap: Seconds for which an instance may be lost and keeps its track ID.
@@ -45,7 +53,7 @@ class ReconstructionOptions:
     """
 
     min_confidence: float = MIN_CONFIDENCE
-    max_error: float = MAX_ERROR
+    max_error: float | None = None
     min_views: int = MIN_VIEWS
     people: int | None = None
     gap: float = 1.0
@@ -95,6 +103,21 @@ class Reconstruction:
             f"{counted(len(tracks.ids), 'instance')} of {tracks.skeleton.name} from {counted(len(self.rig), 'camera')}, "
             f"{share:.0%} of keypoints, reprojection error {self.error:.1f} px)"
         )
+
+    def save(self, folder: str | Path, write: Sequence[str] = SAVED) -> tuple[Path, ...]:
+        """Writes the tracks into a folder, and returns the paths of the files.
+
+        Args:
+            folder: The folder, which is created.
+            write: Formats, of json, trc, c3d, csv, parquet and html. A .trc or .c3d file holds one track.
+
+        Raises:
+            OutputError: A format is unknown, a file of that name exists, or it cannot be written.
+            MissingExtra: A format needs a package that is not installed.
+        """
+        from cairn.multiview.results.writing import write_results
+
+        return write_results(self, Path(folder), write)
 
     @property
     def error(self) -> float:
@@ -158,16 +181,17 @@ def reconstruct(
     gap = max(round(options.gap * rate), 1)
     observations = observe(rig, table, count, gap, options.people)
     shape = observations.confidence.shape
+    max_error = options.max_error or SHARE_OF_DIAGONAL * _diagonal(rig)
     points = triangulate_points(
         rig,
         observations.pixels.reshape(shape[0], -1, 2),
         observations.confidence.reshape(shape[0], -1),
-        options.max_error,
+        max_error,
         options.min_views,
     )
     tracks = _trajectories(points, observations, (skeleton, rate, start))
     if not tracks.known.any():
-        _explain(rig, observations, options)
+        _explain(rig, observations, max_error)
     used = points.used.reshape(shape)
     warnings = [] if found is None else [found.text]
     warnings += _warnings(rig, points, observations, tracks)
@@ -219,12 +243,18 @@ def _errors(residuals: NDArray[np.float64], used: NDArray[np.bool_]) -> NDArray[
         return np.asarray(np.sqrt(total.sum(axis=0) / np.where(used.any(axis=0), used.sum(axis=0), np.nan)), np.float32)
 
 
+def _diagonal(rig: Rig) -> float:
+    """Median diagonal of the images in pixels; where the size is unknown, by the principal point."""
+    sides = [camera.size or (2 * camera.matrix[1, 2], 2 * camera.matrix[0, 2]) for camera in rig]
+    return float(np.median([np.hypot(*each) for each in sides]))
+
+
 def _seeing(rig: Rig, table: DetectionTable) -> str:
     views = np.unique(table.views)
     return f"only camera {rig.names[int(views[0])]}" if len(views) else "no camera"
 
 
-def _explain(rig: Rig, observations: Observations, options: ReconstructionOptions) -> None:
+def _explain(rig: Rig, observations: Observations, max_error: float) -> None:
     """Raises CameraError with the reason why there is no keypoint in 3D."""
     from cairn.multiview.triangulation import linear_points
 
@@ -237,7 +267,7 @@ def _explain(rig: Rig, observations: Observations, options: ReconstructionOption
         rough = linear_points(normalized, weights, np.stack([camera.extrinsics for camera in rig]))
     check_in_front(rig, rough, weights > 0)
     raise CameraError(
-        f"no keypoint of two cameras agrees within {options.max_error:g} px: the recordings are not synchronous (give "
+        f"no keypoint of two cameras agrees within {max_error:.3g} px: the recordings are not synchronous (give "
         "--offsets), the cameras are those of another rig, or the error is larger (raise --max-error)"
     )
 
