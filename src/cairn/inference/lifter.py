@@ -16,6 +16,7 @@ from cairn.inference.spec import SkeletonField, Spec
 from cairn.structures.camera import Camera
 from cairn.structures.poses import Poses
 from cairn.structures.poses3d import Poses3D
+from cairn.structures.skeleton import Skeleton
 
 MIN_KEYPOINTS = 5
 """Minimum number of keypoints of a pose that is lifted."""
@@ -89,13 +90,8 @@ class Lifter:
         Raises:
             ModelError: The skeletons have too few joints in common, or the camera is missing.
         """
+        self.check(poses.skeleton)
         mapped = poses.mapped(self.spec.skeleton)
-        shared = sum(bool(part) for part in self.spec.skeleton.parts_in(poses.skeleton))
-        if shared < MIN_KEYPOINTS:
-            raise ModelError(
-                f"{self.spec.name} lifts keypoints of {self.spec.skeleton.name}, and {poses.skeleton.name} has "
-                f"{shared} of them: expected at least {MIN_KEYPOINTS}"
-            )
         if camera is None and self.spec.frame == "camera":
             raise ModelError(f"{self.spec.name} was trained for calibrated cameras: give the camera of the image")
         known = mapped.confidence >= max(self.spec.min_confidence, 1e-6)
@@ -115,6 +111,19 @@ class Lifter:
             self.spec.skeleton,
             ids=mapped.ids,
         )
+
+    def check(self, skeleton: Skeleton) -> None:
+        """Checks that poses of a skeleton can be lifted.
+
+        Raises:
+            ModelError: It has too few joints of this model.
+        """
+        shared = sum(bool(part) for part in self.spec.skeleton.parts_in(skeleton))
+        if shared < MIN_KEYPOINTS:
+            raise ModelError(
+                f"{self.spec.name} lifts keypoints of {self.spec.skeleton.name}, and {skeleton.name} has {shared} of "
+                f"them: expected at least {MIN_KEYPOINTS}"
+            )
 
     def lift(self, points: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Runs the network.

@@ -128,8 +128,7 @@ class Reconstruction:
     def camera_errors(self) -> dict[str, float]:
         """Returns the median distance in pixels between detections and reprojected keypoints, for each camera used."""
         return {
-            name: _median(own[used])
-            for name, own, used in zip(self.rig.names, self.residuals, self.used, strict=True)
+            name: _median(own[used]) for name, own, used in zip(self.rig.names, self.residuals, self.used, strict=True)
         }
 
     def keypoint_errors(self) -> dict[str, float]:

@@ -121,7 +121,9 @@ class _Problem:
         noise = MIN_PIXELS if track.errors is None else max(float(np.nanmedian(track.errors)), MIN_PIXELS)
         high = np.where(known[..., None], points, -np.inf).max(axis=1)
         low = np.where(known[..., None], points, np.inf).min(axis=1)
-        size = float(np.median((high - low).max(axis=1)[known.sum(axis=1) > 1])) if (known.sum(axis=1) > 1).any() else 1.0
+        size = (
+            float(np.median((high - low).max(axis=1)[known.sum(axis=1) > 1])) if (known.sum(axis=1) > 1).any() else 1.0
+        )
         bend = smooth * track.rate**2 / (ACCELERATION * max(size, 1e-9))
         if track.interpolated is not None:
             matrices = np.where(track.interpolated[:, 0, :, None, None], 0, matrices)

@@ -95,7 +95,9 @@ def linear_points(normalized: Array, weights: Array, extrinsics: Array) -> Array
     places = np.where(weights > 0, normalized.transpose(2, 0, 1), 0)  # (2, V, N)
     rows = np.stack(
         [
-            (weights * (places * extrinsics[:, 2, axis, None] - extrinsics.T[axis, :2, :, None])).reshape(2 * len(weights), count)
+            (weights * (places * extrinsics[:, 2, axis, None] - extrinsics.T[axis, :2, :, None])).reshape(
+                2 * len(weights), count
+            )
             for axis in range(4)
         ]
     )  # (4, 2V, N)
@@ -222,7 +224,9 @@ def _refined(views: _Views, weights: Array, extrinsics: Array, positions: Array)
             across = (extrinsics[:, 0, axis, None] - u * extrinsics[:, 2, axis, None]) / depth
             down = (extrinsics[:, 1, axis, None] - v * extrinsics[:, 2, axis, None]) / depth
             slopes.append(np.stack([s[0] * across + s[1] * down for s in scales]).reshape(2 * len(weights), count))
-        positions = best + np.where(better[:, None], _least_squares(np.stack(slopes), -off.reshape(2 * len(weights), count)), 0)
+        positions = best + np.where(
+            better[:, None], _least_squares(np.stack(slopes), -off.reshape(2 * len(weights), count)), 0
+        )
     return best
 
 

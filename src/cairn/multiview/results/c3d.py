@@ -9,7 +9,14 @@ import numpy as np
 from cairn.extras import require
 from cairn.structures.poses3d import Trajectories
 
-SCREENS = {"x": ("+Y", "+X"), "y": ("+X", "+Y"), "z": ("+X", "+Z"), "-x": ("+Y", "-X"), "-y": ("+X", "-Y"), "-z": ("+X", "-Z")}
+SCREENS = {
+    "x": ("+Y", "+X"),
+    "y": ("+X", "+Y"),
+    "z": ("+X", "+Z"),
+    "-x": ("+Y", "-X"),
+    "-y": ("+X", "-Y"),
+    "-z": ("+X", "-Z"),
+}
 """Axis that points up -> the axes to the right and upward on a screen, C3D's parameters X_SCREEN and Y_SCREEN."""
 
 
