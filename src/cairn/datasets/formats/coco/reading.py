@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco.annotations import Context, read_annotations
+from cairn.datasets.formats.coco.annotations import read_annotations
 from cairn.datasets.formats.coco.categories import Category, choose, read_categories
+from cairn.datasets.formats.coco.columns import Context
 from cairn.datasets.formats.coco.ids import Index
 from cairn.datasets.formats.coco.image_records import (
     IMAGE_FIELDS,
