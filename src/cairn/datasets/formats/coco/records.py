@@ -156,7 +156,7 @@ def zeros(count: int) -> bytes:
 
 
 def _table(rows: list[Any], build: Callable[[Any], Any]) -> Table | None:
-    """Objects that all have the usual fields with values of the usual types, and no rare ones; else None."""
+    """The columns of objects that all have the `USUAL` fields and no `RARE` ones, with numbers in them; else None."""
     try:
         key, image, category, area, crowd, keypoints, boxes = zip(*map(VALUES, rows), strict=True)
         (count,) = set(map(len, keypoints))
