@@ -166,14 +166,13 @@ def _lifted_writer(
     lift: LiftOptions, folder: Path, predictor: Predictor, found: Sequence[Source], run: RunOptions
 ) -> LiftedWriter:
     """Returns the writer of lifted poses; checks that the model and the sources suit it."""
-    from cairn.api.load import model_path
     from cairn.inference.lifter import Lifter
     from cairn.results.lifted import LiftedWriter
 
     clip = next((source for source in found if source.is_clip), None)
     if clip is not None and not run.track and predictor.spec.task == "multi_instance":
         raise CairnError(f"lift needs track, so that each instance of {clip.name.text} keeps its ID: turn on track")
-    lifter = lift.model if isinstance(lift.model, Lifter) else Lifter(model_path(lift.model or ""), run.threads)
+    lifter = lift.model if isinstance(lift.model, Lifter) else Lifter(lift.model or "", run.threads)
     lifter.check(predictor.skeleton)
     return LiftedWriter(folder, lifter, _camera(lift.camera))
 

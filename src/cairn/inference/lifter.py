@@ -13,6 +13,7 @@ from cairn.errors import ModelError
 from cairn.inference.devices import log_device
 from cairn.inference.session import metadata_of, open_session
 from cairn.inference.spec import SkeletonField, Spec
+from cairn.inference.zoo import model_file
 from cairn.structures.camera import Camera
 from cairn.structures.poses import Poses
 from cairn.structures.poses3d import Poses3D
@@ -47,7 +48,7 @@ class Lifter:
     """A lifting model in an .onnx file.
 
     Example:
-        lifter = cairn.Lifter("person-lift.onnx")
+        lifter = cairn.Lifter("person-lift")
         lifter(model("photo.jpg"))["left_wrist"]
 
     Attributes:
@@ -60,14 +61,14 @@ class Lifter:
         """Opens a file.
 
         Args:
-            path: The .onnx file.
+            path: Name of a bundled model, path of an .onnx file, or folder of a training run.
             threads: Number of CPU cores; 0 is all.
             device: Device to run on.
 
         Raises:
             ModelError: The file is not a lifting model, or the device is not available.
         """
-        self.path = Path(path)
+        self.path = model_file(path)
         self._session, self.device = open_session(self.path, threads, device)
         self.spec = LifterSpec.from_json(metadata_of(self._session, self.path), str(path))
         log_device(self.device)
