@@ -48,9 +48,9 @@ def face_normals(points: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArr
     """Returns the normals (N, 3) of vertices: the mean of their faces, weighted by area; 0 without a face."""
     a, b, c = (points[faces[:, i]] for i in range(3))
     areas = np.cross(b - a, c - a)
-    sums = np.stack(
-        [np.bincount(faces.ravel(), np.repeat(column, 3), minlength=len(points)) for column in areas.T], axis=1
-    )
+    sums = np.zeros((len(points), 3))
+    for i in range(3):
+        sums[:, i] = np.bincount(faces.ravel(), np.repeat(areas[:, i], 3), minlength=len(points))
     return _unit(sums)
 
 
@@ -101,4 +101,5 @@ def oriented(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArr
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    unit: NDArray[np.float64] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return unit
