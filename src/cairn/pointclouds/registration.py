@@ -20,6 +20,7 @@ from cairn.pointclouds.normals import NORMAL_RADIUS, with_normals
 from cairn.pointclouds.rigid import inverse, rotation_angle
 from cairn.pointclouds.sampling import voxel_points
 from cairn.structures.cloud import Cloud, CloudKeypoints, move
+from cairn.wording import counted
 
 COARSE_POINTS = 10_000
 FINE_POINTS = 60_000
@@ -38,6 +39,7 @@ MIN_OVERLAP = 0.2
 """Smallest overlap, as a share of the smaller cloud, that is taken for a registration."""
 
 MIN_STABILITY = 0.02
+MIN_POINTS = 30
 MIN_INLIERS = 6
 
 
@@ -88,9 +90,7 @@ class Registration:
         if self.overlap < min_overlap:
             return f"the overlap is {self.overlap:.0%} of the smaller cloud, expected at least {min_overlap:.0%}"
         if self.stability < MIN_STABILITY:
-            return (
-                f"the overlap does not fix the motion (stability {self.stability:.3f}): it is flat, round or straight"
-            )
+            return f"the overlap is flat, round or straight and can slide (stability {self.stability:.3f})"
         if self.inliers < MIN_INLIERS:
             return f"{self.inliers} of {self.matches} matches of keypoints agree, expected at least {MIN_INLIERS}"
         return None
@@ -144,7 +144,13 @@ def _thinned(cloud: Cloud, edge: float, radius: float) -> Cloud:
     """Returns one point in each voxel, with normals of neighborhoods of a radius, or of the faces of a mesh."""
     if cloud.faces is not None:
         cloud = with_normals(cloud)
-    return with_normals(cloud.select(voxel_points(cloud.points, edge)), radius)
+    rows = voxel_points(cloud.points, edge)
+    if len(rows) < MIN_POINTS:
+        raise CloudError(
+            f"{cloud.source}: {counted(len(rows), 'point')} after thinning to voxels of {edge:.3g} {cloud.unit or 'units'}, "
+            f"expected at least {MIN_POINTS} to register it: give a denser cloud or smaller voxels"
+        )
+    return with_normals(cloud.select(rows), radius)
 
 
 def _coarse(
