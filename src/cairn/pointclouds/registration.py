@@ -40,6 +40,9 @@ MIN_OVERLAP = 0.2
 
 MIN_STABILITY = 0.02
 MIN_POINTS = 30
+
+MAX_RATIO = 50
+"""Ratio of diagonals at which clouds are taken to have different units."""
 MIN_INLIERS = 6
 
 
@@ -113,13 +116,19 @@ def register(
             resolution, more for large clouds.
 
     Raises:
-        CloudError: The clouds have different units, or fewer than two different points.
+        CloudError: The clouds have different units or sizes, or too few different points.
     """
     if source.unit and target.unit and source.unit != target.unit:
         raise CloudError(
             f"{source.source} is in {source.unit} and {target.source} in {target.unit}: convert one, or state its unit"
         )
     spacing = max(resolution(source), resolution(target))
+    ratio = source.diagonal / target.diagonal
+    if not 1 / MAX_RATIO < ratio < MAX_RATIO:
+        raise CloudError(
+            f"{source.source} and {target.source} cannot be registered: their diagonals, {source.diagonal:.4g} and "
+            f"{target.diagonal:.4g}, differ too much: check their units"
+        )
     edge = _edge((source, target), voxel or 2.5 * spacing, COARSE_POINTS)
     moving, fixed = _thinned(source, edge, NORMALS * edge), _thinned(target, edge, NORMALS * edge)
     best = _coarse(moving, fixed, detect(moving).indices, detect(fixed).indices, edge)
@@ -147,8 +156,8 @@ def _thinned(cloud: Cloud, edge: float, radius: float) -> Cloud:
     rows = voxel_points(cloud.points, edge)
     if len(rows) < MIN_POINTS:
         raise CloudError(
-            f"{cloud.source}: {counted(len(rows), 'point')} after thinning to voxels of {edge:.3g} {cloud.unit or 'units'}, "
-            f"expected at least {MIN_POINTS} to register it: give a denser cloud or smaller voxels"
+            f"{cloud.source}: {counted(len(rows), 'point')} after thinning to voxels of {edge:.3g} "
+            f"{cloud.unit or 'units'}, expected at least {MIN_POINTS} to register it: give a denser cloud or smaller voxels"
         )
     return with_normals(cloud.select(rows), radius)
 

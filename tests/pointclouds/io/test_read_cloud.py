@@ -55,7 +55,7 @@ def test_foreign_files_are_one_line(tmp_path):
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(CloudError, match="cannot read .*No such file"):
+    with pytest.raises(CloudError, match=r"cannot read .*No such file"):
         read_cloud(tmp_path / "none.ply")
     with pytest.raises(CloudError, match="got a folder"):
         read_cloud(tmp_path)
