@@ -90,8 +90,10 @@ def test_weak_results_say_why():
     plain = RNG.normal(size=(3000, 3))
     plain /= np.linalg.norm(plain, axis=1, keepdims=True)
     assert "slide" in register(Cloud(plain), Cloud(plain).moved(random_motion(5))).weakness(0)
-    noise = Cloud(RNG.uniform(-1, 1, (3000, 3)))
-    assert register(Cloud(POINTS), noise).weakness() is not None
+    other = Cloud(POINTS[POINTS[:, 2] > 0.9])
+    assert "the overlap is" in register(Cloud(part([0, 0, -1], 0.4, 3)), other).weakness()
+    with pytest.raises(CloudError, match="do they overlap"):
+        register(Cloud(bumpy_sphere(1500)), Cloud(np.random.default_rng(0).uniform(-1, 1, (2000, 3))))
 
 
 def test_different_units_are_an_error():

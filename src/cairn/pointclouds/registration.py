@@ -137,7 +137,9 @@ def register(
         dense = _coarse(moving, fixed, *rows, edge)
         best = max((each for each in (best, dense) if each), key=lambda each: each.overlap, default=None)
     if best is None:
-        raise CloudError(f"{source.source} and {target.source} have no matching features: they do not overlap")
+        raise CloudError(
+            f"{source.source} and {target.source} cannot be registered: their features do not match; do they overlap?"
+        )
     return replace(_refined(source, target, best, spacing), unit=target.unit or source.unit)
 
 
@@ -157,7 +159,8 @@ def _thinned(cloud: Cloud, edge: float, radius: float) -> Cloud:
     if len(rows) < MIN_POINTS:
         raise CloudError(
             f"{cloud.source}: {counted(len(rows), 'point')} after thinning to voxels of {edge:.3g} "
-            f"{cloud.unit or 'units'}, expected at least {MIN_POINTS} to register it: give a denser cloud or smaller voxels"
+            f"{cloud.unit or 'units'}, expected at least {MIN_POINTS} to register it: "
+            "give a denser cloud or smaller voxels"
         )
     return with_normals(cloud.select(rows), radius)
 

@@ -30,7 +30,8 @@ def test_pairs_with_their_transform_and_with_poses(tmp_path):
 
 def test_quaternions_of_stanford_are_inverse(tmp_path):
     half = np.radians(15)
-    text = f"camera 0 0 0 0 0 0 1\nbmesh a.ply 1 2 3 0 0 {2 * np.sin(half)} {2 * np.cos(half)}\nbmesh b.ply 0 0 0 0 0 0 1\n"
+    text = f"camera 0 0 0 0 0 0 1\nbmesh a.ply 1 2 3 0 0 {2 * np.sin(half)} {2 * np.cos(half)}\n"
+    text += "bmesh b.ply 0 0 0 0 0 0 1\n"
     (pair,) = read(tmp_path, text)
     c, s = np.cos(np.radians(30)), np.sin(np.radians(30))
     np.testing.assert_allclose(pair.transform[:3, :3], [[c, s, 0], [-s, c, 0], [0, 0, 1]], atol=1e-12)
