@@ -67,7 +67,9 @@ def main() -> None:
     options.add_argument("--open3d", help="Python of an environment with open3d")
     options.add_argument("--threads", type=int, default=0, help="threads of Cairn, 0 for all cores")
     given = options.parse_args()
-    print("| points | library | s | processor s | peak memory, MB | keypoints | the same |\n|---|---|---|---|---|---|---|")
+    print(
+        "| points | library | s | processor s | peak memory, MB | keypoints | the same |\n|---|---|---|---|---|---|---|"
+    )
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "points.npy"

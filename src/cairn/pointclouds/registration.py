@@ -43,7 +43,9 @@ MIN_POINTS = 30
 
 MAX_RATIO = 50
 """Ratio of diagonals at which clouds are taken to have different units."""
-MIN_INLIERS = 6
+MIN_INLIERS = 8
+MIN_INLIER_SHARE = 0.03
+"""Smallest number of matches that agree, and their smallest share; wrong motions have up to 5 of 25, or 13 of 1,844."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,8 +96,9 @@ class Registration:
             return f"the overlap is {self.overlap:.0%} of the smaller cloud, expected at least {min_overlap:.0%}"
         if self.stability < MIN_STABILITY:
             return f"the overlap is flat, round or straight and can slide (stability {self.stability:.3f})"
-        if self.inliers < MIN_INLIERS:
-            return f"{self.inliers} of {self.matches} matches of keypoints agree, expected at least {MIN_INLIERS}"
+        expected = max(MIN_INLIERS, round(MIN_INLIER_SHARE * self.matches))
+        if self.inliers < expected:
+            return f"{self.inliers} of {self.matches} matches of keypoints agree, expected at least {expected}"
         return None
 
 
