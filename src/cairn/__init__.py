@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cairn.api.evaluate import evaluate
     from cairn.api.export import export
     from cairn.api.import_model import import_model
+    from cairn.api.keypoints import keypoints
+    from cairn.api.register import register
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
@@ -50,8 +52,11 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.media.images import read_image, write_image
+    from cairn.pointclouds.io import read_cloud
+    from cairn.pointclouds.io.landmarks import read_landmarks, write_landmarks
     from cairn.structures.annotation import Annotation
     from cairn.structures.camera import Camera, Rig
+    from cairn.structures.cloud import Cloud, CloudKeypoints, Landmarks
     from cairn.structures.geometry import Affine
     from cairn.structures.poses import Pose, Poses
     from cairn.structures.poses3d import Poses3D, Trajectories
@@ -66,9 +71,12 @@ __all__ = [
     "CairnError",
     "Camera",
     "CameraError",
+    "Cloud",
     "CloudError",
+    "CloudKeypoints",
     "ImageError",
     "LabelError",
+    "Landmarks",
     "Lifter",
     "MissingExtra",
     "ModelError",
@@ -97,15 +105,20 @@ __all__ = [
     "evaluate",
     "export",
     "import_model",
+    "keypoints",
     "load",
     "load_skeleton",
+    "read_cloud",
     "read_image",
+    "read_landmarks",
+    "register",
     "split",
     "teach",
     "track",
     "train",
     "triangulate",
     "write_image",
+    "write_landmarks",
 ]
 
 # Imported at first access: `import cairn` and `cairn --help` import no numpy.
@@ -113,6 +126,9 @@ _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
     "Camera": "structures.camera",
+    "Cloud": "structures.cloud",
+    "CloudKeypoints": "structures.cloud",
+    "Landmarks": "structures.cloud",
     "Lifter": "inference.lifter",
     "ModelSpec": "inference.model_spec",
     "Pose": "structures.poses",
@@ -134,13 +150,18 @@ _MODULES = {
     "evaluate": "api.evaluate",
     "export": "api.export",
     "import_model": "api.import_model",
+    "keypoints": "api.keypoints",
+    "read_cloud": "pointclouds.io",
     "read_image": "media.images",
+    "read_landmarks": "pointclouds.io.landmarks",
+    "register": "api.register",
     "split": "api.split",
     "teach": "api.teach",
     "track": "api.track",
     "train": "api.train",
     "triangulate": "api.triangulate",
     "write_image": "media.images",
+    "write_landmarks": "pointclouds.io.landmarks",
 }
 
 

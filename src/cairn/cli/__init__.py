@@ -21,6 +21,8 @@ from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_model import import_model
+from cairn.cli.keypoints import keypoints
+from cairn.cli.register import register
 from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
@@ -38,6 +40,8 @@ app.command()(detect)
 app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
+app.command()(keypoints)
+app.command()(register)
 app.command()(split)
 app.command()(teach)
 app.command()(train)
