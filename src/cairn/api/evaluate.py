@@ -12,6 +12,7 @@ from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.reading import evaluation_labels, read_options
 from cairn.api.report import Comparison, Report
+from cairn.api.report3d import Report3D, evaluate_3d
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
 from cairn.arguments import checked
@@ -57,19 +58,20 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison:
-    """Measures a model on labeled images, or compares several.
+) -> Report | Comparison | Report3D:
+    """Measures a model on labeled images, or compares several; or tracks in 3D.
 
     A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
-    instance by PCK.
+    instance by PCK. Tracks of `cairn.triangulate` (poses3d.json) are measured against ground truth of the same format
+    by MPJPE, PA-MPJPE, N-MPJPE, PCK3D and PCP.
 
     Example:
         report = cairn.evaluate("person", "val.json")
         report.metrics["AP"]
 
     Args:
-        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these.
-        labels: Ground truth: a file or folder of labels.
+        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these; or a file of tracks in 3D.
+        labels: Ground truth: a file or folder of labels; of tracks in 3D, a file like theirs.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
             box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
@@ -96,7 +98,7 @@ def evaluate(
         progress: Called with the name of the model, the number of images done, and their total.
 
     Returns:
-        A `Report`; for a list of models a `Comparison`.
+        A `Report`; for a list of models a `Comparison`; for tracks in 3D a `Report3D`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -108,7 +110,15 @@ def evaluate(
     """
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
+    from cairn.multiview.results.json_file import is_tracks
 
+    if isinstance(model, str | Path) and is_tracks(Path(model)):
+        values = (images, metric, threshold, skeleton, split, confidence, category, exclude, gt, limit, size, settings)
+        names = "images metric threshold skeleton split confidence category exclude gt limit size settings".split()
+        given = {name: value is not None for name, value in zip(names, values, strict=True)}
+        given |= {"net_resolution": net_resolution is not None, "scales": scales is not None}
+        given |= {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
+        return evaluate_3d(model, labels, out, given)
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),
