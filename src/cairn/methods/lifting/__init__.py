@@ -19,6 +19,7 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 | 2D keypoints are centered and scaled per pose, so that any camera can be used | `input.frame = "camera"` |
 | keypoints may be missing: a third input says which are known, and training hides some | `noise.missing = 0` |
 | 2D keypoints get noise as of a detector | `noise.spread = 0`, `noise.outliers = 0` |
+| half of the poses are mirrored | `flip = false` |
 | limbs get random lengths, because a recording has few people | `lengths = 0` |
 | the learning rate follows a cosine, and weights are averaged | `optimizer.schedule = "steps"`, `ema = 0` |
 | the release of the paper decays the rate by 0.96 every 100,000 steps; Cairn has no such schedule | none |

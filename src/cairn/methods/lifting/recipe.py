@@ -131,6 +131,7 @@ class Recipe(BasicRecipe):
     Attributes:
         skeleton: Name or file of the skeleton of the model; None for that of the recordings.
         root: Joints whose mean is the root; empty for pelvis, mid_hip, root, or both hips.
+        flip: Whether half of the poses are mirrored.
         lengths: Standard deviation of the factor on the length of each limb, the same on both sides of the body.
         repeat: Number of times that an epoch contains each pose, each time seen by another camera.
         data: Recordings.
@@ -143,6 +144,7 @@ class Recipe(BasicRecipe):
     method: Literal["lifting"] = "lifting"
     skeleton: str | None = None
     root: tuple[str, ...] = ()
+    flip: bool = True
     lengths: Annotated[float, Field(ge=0, lt=0.5)] = 0.08
     repeat: Count = 1
     data: Data = Data()

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cairn.datasets.recordings import read_recordings
+from cairn.datasets.motion_capture import read_motion_capture
 from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
@@ -66,10 +66,16 @@ class Views:
         return {"keypoints": keypoints.astype(np.float32), "target": view.target.astype(np.float32)}
 
     def view(self, poses: NDArray[np.float64], rng: np.random.Generator) -> View:
-        """Returns views of poses with random lengths of their limbs."""
+        """Returns views of poses, some of them mirrored, with random lengths of their limbs."""
+        if self.recipe.flip:
+            poses = np.where(rng.random((len(poses), 1, 1)) < 0.5, self.flipped(poses), poses)
         if self.recipe.lengths:
             poses = with_lengths(poses, self.skeleton, self.recipe.lengths, rng)
         return self.viewer(poses, rng)
+
+    def flipped(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the mirror images of poses (N, K, 3), in which left and right are exchanged."""
+        return poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
 
     @cached_property
     def measured(self) -> tuple[View, NDArray[np.float64]]:
@@ -187,8 +193,8 @@ def read_data(recipe: Recipe) -> Views:
     """
     if not recipe.data.train:
         raise RecipeError("lifting trains on 3D keypoints: give a file, as in cairn train --method lifting poses3d.npz")
-    train = [each for source in recipe.data.train for each in read_recordings(source.path)]
-    val = [each for source in recipe.data.val for each in read_recordings(source.path)]
+    train = [each for source in recipe.data.train for each in read_motion_capture(source.path)]
+    val = [each for source in recipe.data.val for each in read_motion_capture(source.path)]
     skeleton = load_skeleton(recipe.skeleton) if recipe.skeleton else train[0].skeleton
     poses = [_poses(each, skeleton) for each in train]
     if not val:

@@ -26,7 +26,7 @@ TO_Z_UP = {
 """Axis that points up -> the rotation that makes it z."""
 
 
-def read_recordings(path: Path) -> list[Trajectories]:
+def read_motion_capture(path: Path) -> list[Trajectories]:
     """Reads the recordings of a file, in meters, with z up.
 
     An .npz file holds the arrays `xyz` (F, K, 3), the frames of all recordings one after the other, and `joint_names`
@@ -41,7 +41,7 @@ def read_recordings(path: Path) -> list[Trajectories]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (OSError, ValueError, EOFError, KeyError, Exception) as error:  # zipfile and zlib raise their own
+    except Exception as error:  # numpy, zipfile and zlib raise many unrelated types for a damaged file
         raise LabelError(f"{path} is not an .npz file of 3D keypoints: {str(error)[:100]}") from None
     return _recordings(arrays, path)
 
@@ -58,11 +58,13 @@ def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectorie
         got = f"units {units!r} and up {up!r}"
         raise LabelError(f"{path}: expected units of {', '.join(UNITS)} and up of {', '.join(TO_Z_UP)}, got {got}")
     lengths = np.atleast_1d(arrays.get("seq_len", np.array([len(xyz)])))
-    if lengths.sum() != len(xyz):
+    if lengths.dtype.kind not in "iu" or lengths.min(initial=1) < 1 or lengths.sum() != len(xyz):
         raise LabelError(f"{path}: the numbers of frames in seq_len add up to {lengths.sum()}, but xyz has {len(xyz)}")
     skeleton = _skeleton(names, arrays.get("bones"), path)
     keypoints = UNITS[units] * xyz.astype(np.float64) @ np.array(TO_Z_UP[up], np.float64).T
     rate = float(arrays.get("fps", 30.0))
+    if not rate > 0:
+        raise LabelError(f"{path}: expected a positive rate fps in frames per second, got {rate:g}")
     parts = np.split(keypoints, np.cumsum(lengths)[:-1].astype(int))
     return [
         Trajectories(
