@@ -113,11 +113,17 @@ def evaluate(
     from cairn.multiview.results.json_file import is_tracks
 
     if isinstance(model, str | Path) and is_tracks(Path(model)):
-        values = (images, metric, threshold, skeleton, split, confidence, category, exclude, gt, limit, size, settings)
-        names = "images metric threshold skeleton split confidence category exclude gt limit size settings".split()
-        given = {name: value is not None for name, value in zip(names, values, strict=True)}
-        given |= {"net_resolution": net_resolution is not None, "scales": scales is not None}
-        given |= {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
+        optional: dict[str, Any] = {
+            "images": images,
+            "metric": metric,
+            "threshold": threshold,
+            "skeleton": skeleton,
+            "split": split,
+        }
+        optional |= {"confidence": confidence, "category": category, "exclude": exclude, "gt": gt, "limit": limit}
+        optional |= {"size": size, "net_resolution": net_resolution, "scales": scales, "settings": settings}
+        others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
+        given = {name: value is not None for name, value in optional.items()} | others
         return evaluate_3d(model, labels, out, given)
     source = _Source(
         Path(labels),

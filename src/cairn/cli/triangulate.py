@@ -52,9 +52,7 @@ def triangulate(
     ] = None,
     offsets: Annotated[
         str | None,
-        typer.Option(
-            help="Frames by which cameras started later: cam2=3,cam3=-1, or a file. [0]", show_default=False
-        ),
+        typer.Option(help="Frames by which cameras started later: cam2=3,cam3=-1, or a file. [0]", show_default=False),
     ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Frames per second. [that of the inputs]", show_default=False)
@@ -68,9 +66,7 @@ def triangulate(
         ),
     ] = None,
     min_views: Annotated[int, typer.Option(help="Minimum number of cameras of a keypoint.")] = 2,
-    people: Annotated[
-        int | None, typer.Option(help="Number of instances to keep. [all]", show_default=False)
-    ] = None,
+    people: Annotated[int | None, typer.Option(help="Number of instances to keep. [all]", show_default=False)] = None,
     gap: Annotated[float, typer.Option(help="Seconds for which an instance may be lost and keeps its track ID.")] = 1.0,
     fill: Annotated[float, typer.Option(help="Seconds up to which gaps of a keypoint are interpolated.")] = 0.0,
     smooth: Annotated[float, typer.Option(help="Strength of smoothing over time; 1 is typical.")] = 0.0,
@@ -87,8 +83,8 @@ def triangulate(
 ) -> None:
     """Triangulate keypoints in 3D from several calibrated cameras.
 
-    Matches the people or animals of all cameras, locates their keypoints in meters and tracks them. Writes poses3d.json,
-    poses3d.trc for OpenSim (one for each person) and poses3d.html, a 3D view.
+    Matches the people or animals of all cameras, locates their keypoints in meters and tracks them. Writes
+    poses3d.json, poses3d.trc for OpenSim (one for each person) and poses3d.html, a 3D view.
 
     cairn triangulate cam1.mp4 cam2.mp4 cam3.mp4 --cameras cameras.toml
 

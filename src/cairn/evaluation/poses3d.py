@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.poses3d import (
+    Rule,
     aligned_errors,
     correct_limbs,
     joint_errors,
@@ -25,6 +26,8 @@ Array = NDArray[np.float64]
 
 SCALES = (0.05, 20.0)
 """Scale of the predicted poses over the true ones beyond which a unit is wrong."""
+
+RULES: tuple[Rule, ...] = ("shelf", "strict")
 
 FAR = 10.0  # meters: instances that are further apart are never paired
 
@@ -86,7 +89,7 @@ def evaluate_tracks(predicted: Trajectories, truth: Trajectories) -> Result3D:
 
 def _measured(pairs: Array, goals: Array, joints: list[str], limbs: NDArray[np.intp]) -> Result3D:
     """Returns the metrics of poses (N, K, 3); NaN where unknown."""
-    known = np.isfinite(goals).all(axis=-1)
+    known = np.asarray(np.isfinite(goals).all(axis=-1))
     errors, aligned = joint_errors(pairs, goals), aligned_errors(pairs, goals)
     found = np.isfinite(errors).any(axis=1)
     warnings = _doubts(pairs, goals, errors, aligned)
@@ -98,8 +101,8 @@ def _measured(pairs: Array, goals: Array, joints: list[str], limbs: NDArray[np.i
         "PCK3D@150mm": 100 * pck3d(errors, known),
         "AUC": 100 * pck3d_auc(errors, known),
     }
-    there = known[:, limbs].all(axis=-1)
-    rules = [correct_limbs(pairs, goals, limbs, rule) & there for rule in ("shelf", "strict")]  # type: ignore[arg-type]
+    there = np.asarray(known[:, limbs].all(axis=-1))
+    rules = [correct_limbs(pairs, goals, limbs, rule) & there for rule in RULES]
     _, spreads = limb_spreads(pairs, limbs)
     table = {}
     for i, (a, b) in enumerate(limbs.tolist()):
@@ -149,7 +152,8 @@ def _doubts(pairs: Array, goals: Array, errors: Array, aligned: Array) -> list[s
     ratio = sizes[0] / sizes[1] if sizes[1] > 0 else 1.0
     if not SCALES[0] <= ratio <= SCALES[1]:
         raise LabelError(
-            f"the tracks are {ratio:.3g} times as large as the ground truth: one of them is in another unit than it says"
+            f"the tracks are {ratio:.3g} times as large as the ground truth: one of them is not in the unit that it "
+            "states"
         )
     if _median(errors) > 0.5 * sizes[1] and _median(aligned) < 0.1 * sizes[1]:
         return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,9 +52,8 @@ class DetectionTable:
         parts = []
         for view, (camera, frames) in enumerate(zip(rig, recordings, strict=True)):
             counts = [len(poses) for poses in frames]
-            pixels = np.concatenate([poses.keypoints for poses in frames] or [np.zeros((0, joints, 2))])
-            confidence = np.concatenate([poses.confidence for poses in frames] or [np.zeros((0, joints))])
-            pixels, confidence = pixels.astype(np.float64), confidence.astype(np.float64)
+            pixels = np.concatenate([np.zeros((0, joints, 2)), *(poses.keypoints for poses in frames)])
+            confidence = np.concatenate([np.zeros((0, joints)), *(poses.confidence for poses in frames)])
             normalized = camera.undistort(pixels)
             there = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(normalized).all(axis=-1)
             kept = there.any(axis=1)
@@ -90,7 +90,7 @@ class DetectionTable:
     def by_frame(self, frames: int) -> list[slice]:
         """Returns the rows of each frame."""
         starts = np.searchsorted(self.frames, np.arange(frames + 1)).tolist()
-        return [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        return [slice(a, b) for a, b in pairwise(starts)]
 
 
 def _sizes(normalized: Array, there: NDArray[np.bool_]) -> Array:

@@ -39,11 +39,11 @@ class Doubt:
 
     Attributes:
         text: What is wrong, and what would help.
-        certain: Whether an arrangement that fits is known, or no two cameras fit.
+        camera: The one camera that may not fit; None where it is certain that several do not.
     """
 
     text: str
-    certain: bool
+    camera: str | None = None
 
 
 def agreement(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float) -> Array:
@@ -93,13 +93,12 @@ def doubt(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float
         if value > best:
             best, arrangement = value, order
     if arrangement is not None:
-        return Doubt(_swap(rig, arrangement), True)
+        return Doubt(_swap(rig, arrangement))
     inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
     if float(np.nanmean(agreement(inverted, sample, min_confidence))) > mean + GAIN:
         return Doubt(
             "the poses of the cameras are inverted: expected R and t of x_cam = R x_world + t, and their inverses fit "
-            "the keypoints",
-            True,
+            "the keypoints"
         )
     return _misfit(rig, pairs)
 
@@ -167,8 +166,7 @@ def _misfit(rig: Rig, pairs: Array) -> Doubt | None:
     if (pairs[np.isfinite(pairs)] < GOOD).all():
         return Doubt(
             "no two cameras agree: the cameras are those of another rig, in another world or unit, or the recordings "
-            "are not synchronous (give --offsets)",
-            True,
+            "are not synchronous (give --offsets)"
         )
     worst = int(np.nanargmin(means))
     others = np.delete(np.delete(pairs, worst, 0), worst, 1)
@@ -176,6 +174,6 @@ def _misfit(rig: Rig, pairs: Array) -> Doubt | None:
         return Doubt(
             f"camera {rig.names[worst]} does not agree with the others: it was moved after the calibration, or its "
             "recording is not synchronous (give --offsets)",
-            False,
+            rig.names[worst],
         )
     return None

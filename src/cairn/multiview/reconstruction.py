@@ -100,7 +100,8 @@ class Reconstruction:
         share = tracks.known.mean() if tracks.known.size else 0
         return (
             f"Reconstruction({counted(len(tracks), 'frame')} at {tracks.rate:g} Hz, "
-            f"{counted(len(tracks.ids), 'instance')} of {tracks.skeleton.name} from {counted(len(self.rig), 'camera')}, "
+            f"{counted(len(tracks.ids), 'instance')} of {tracks.skeleton.name} from "
+            f"{counted(len(self.rig), 'camera')}, "
             f"{share:.0%} of keypoints, reprojection error {self.error:.1f} px)"
         )
 
@@ -128,8 +129,7 @@ class Reconstruction:
     def camera_errors(self) -> dict[str, float]:
         """Returns the median distance in pixels between detections and reprojected keypoints, for each camera used."""
         return {
-            name: _median(own[used])
-            for name, own, used in zip(self.rig.names, self.residuals, self.used, strict=True)
+            name: _median(own[used]) for name, own, used in zip(self.rig.names, self.residuals, self.used, strict=True)
         }
 
     def keypoint_errors(self) -> dict[str, float]:
@@ -176,7 +176,7 @@ def reconstruct(
             "cameras that detect the same instance"
         )
     found = doubt(rig, recordings, options.min_confidence)
-    if found is not None and found.certain:
+    if found is not None and found.camera is None:
         raise CameraError(found.text)
     gap = max(round(options.gap * rate), 1)
     observations = observe(rig, table, count, gap, options.people)
@@ -193,7 +193,7 @@ def reconstruct(
     if not tracks.known.any():
         _explain(rig, observations, max_error)
     used = points.used.reshape(shape)
-    warnings = [] if found is None else [found.text]
+    warnings = [] if found is None or _is_used(rig, table, used, found.camera) else [found.text]
     warnings += _warnings(rig, points, observations, tracks)
     if options.fill:
         tracks = filled(tracks, max(round(options.fill * rate), 1))
@@ -270,6 +270,12 @@ def _explain(rig: Rig, observations: Observations, max_error: float) -> None:
         f"no keypoint of two cameras agrees within {max_error:.3g} px: the recordings are not synchronous (give "
         "--offsets), the cameras are those of another rig, or the error is larger (raise --max-error)"
     )
+
+
+def _is_used(rig: Rig, table: DetectionTable, used: NDArray[np.bool_], camera: str | None) -> bool:
+    """Whether keypoints were triangulated from most of the detections of a camera."""
+    view = rig.names.index(str(camera))
+    return int(used[view].sum()) > MANY_DROPPED * int((table.confidence[table.views == view] > 0).sum())
 
 
 def _warnings(rig: Rig, points: Points, observations: Observations, tracks: Trajectories) -> list[str]:

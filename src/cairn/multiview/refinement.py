@@ -40,7 +40,7 @@ def filled(tracks: Trajectories, longest: int) -> Trajectories:
     known = tracks.known
     for person, joint in np.ndindex(known.shape[1:]):
         frames = np.flatnonzero(known[:, person, joint])
-        for at in np.flatnonzero((np.diff(frames) > 1) & (np.diff(frames) <= longest + 1)):
+        for at in np.flatnonzero((np.diff(frames) > 1) & (np.diff(frames) <= longest + 1)).tolist():
             a, b = frames[at], frames[at + 1]
             gap = np.arange(a + 1, b)
             keypoints[gap, person, joint] = _hermite(tracks.keypoints[:, person, joint], frames, at, gap)
@@ -121,7 +121,8 @@ class _Problem:
         noise = MIN_PIXELS if track.errors is None else max(float(np.nanmedian(track.errors)), MIN_PIXELS)
         high = np.where(known[..., None], points, -np.inf).max(axis=1)
         low = np.where(known[..., None], points, np.inf).min(axis=1)
-        size = float(np.median((high - low).max(axis=1)[known.sum(axis=1) > 1])) if (known.sum(axis=1) > 1).any() else 1.0
+        several = known.sum(axis=1) > 1
+        size = float(np.median((high - low).max(axis=1)[several])) if several.any() else 1.0
         bend = smooth * track.rate**2 / (ACCELERATION * max(size, 1e-9))
         if track.interpolated is not None:
             matrices = np.where(track.interpolated[:, 0, :, None, None], 0, matrices)

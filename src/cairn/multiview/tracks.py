@@ -36,6 +36,7 @@ MIN_SHARE = 0.1
 
 SAME = 0.08  # distance over the size of an instance below which a new one is a second piece of it
 SIZE_MEMORY = 0.95
+ROUNDS = 3  # of reweighting where detections contradict
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,8 @@ class _Tracker:
         before = np.stack([track.points for track in tracks])
         given = self._keypoints_of(detections, own)
         placed = self._placed(detections, given)
-        points, distances = self._references(detections, own, np.where(np.isnan(placed), before, placed), before, sizes)
+        points = np.where(np.isnan(placed), before, placed)
+        points, distances = self._references(detections, given, points, before, sizes)
         taken = assigned_keypoints(detections, distances, own, len(self._centers))
         if (taken != given).any():
             placed = self._placed(detections, taken)
@@ -167,19 +169,28 @@ class _Tracker:
         return taken
 
     def _references(
-        self, detections: DetectionTable, own: NDArray[np.bool_], points: Array, before: Array, sizes: Array
+        self, detections: DetectionTable, given: NDArray[np.intp], points: Array, before: Array, sizes: Array
     ) -> tuple[Array, Array]:
         """Returns where keypoints (P, K, 3) are expected, and how far those of the detections are from there (P, N, K).
 
-        They are expected where the instance's own detections place them; where these contradict one another, where
-        they were before.
+        They are expected where the instance's own detections place them. Where these contradict one another, they are
+        expected where most of them agree: with a robust position, or with that of the frame before.
         """
         distances = projected_distances(detections, points, sizes, self._extrinsics)
-        contradicting = (own[:, :, None] & (distances > GATE)).any(axis=1)  # (P, K)
-        if contradicting.any():
-            points = np.where(contradicting[:, :, None], before, points)
-            distances = projected_distances(detections, points, sizes, self._extrinsics)
-        return points, distances
+        own = _gathered(distances, given)
+        contradicting = (np.where(np.isnan(own), 0, own) > GATE).any(axis=0)  # (P, K)
+        if not contradicting.any():
+            return points, distances
+        robust = points
+        for _ in range(ROUNDS):
+            weights = 1 / (1 + np.where(np.isfinite(own), own / GATE, 1e3) ** 2)
+            robust = self._placed(detections, given, weights)
+            own = _gathered(projected_distances(detections, robust, sizes, self._extrinsics), given)
+        former = _gathered(projected_distances(detections, before, sizes, self._extrinsics), given)
+        better = (own <= GATE).sum(axis=0) >= (former <= GATE).sum(axis=0)
+        chosen = np.where(better[..., None], robust, before)
+        points = np.where(contradicting[..., None], chosen, points)
+        return points, projected_distances(detections, points, sizes, self._extrinsics)
 
     def _started(
         self, detections: DetectionTable, fresh: list[list[int]], present: list[_Track]
@@ -191,7 +202,7 @@ class _Tracker:
             own[0, members] = True
             points = self._placed(detections, self._keypoints_of(detections, own))[0]
             size = _size(points)
-            if np.isfinite(points[:, 0]).sum() < MIN_JOINTS or not size > 0:
+            if int(np.isfinite(points[:, 0]).sum()) < MIN_JOINTS or not size > 0:
                 continue
             others = [*present, *(track for track, _ in started)]
             if any(_is_same(points, other.points, other.size) for other in others):
@@ -202,16 +213,26 @@ class _Tracker:
             started.append((track, members))
         return started
 
-    def _placed(self, detections: DetectionTable, taken: NDArray[np.intp]) -> Array:
-        """Returns rough positions (P, K, 3) of the keypoints taken (V, P, K); NaN from fewer than two cameras."""
+    def _placed(self, detections: DetectionTable, taken: NDArray[np.intp], factors: Array | float = 1.0) -> Array:
+        """Returns rough positions (P, K, 3) of the keypoints taken (V, P, K); NaN from fewer than two cameras.
+
+        The confidences are multiplied by factors (V, P, K).
+        """
         cameras, people, joints = taken.shape
         index = np.arange(joints)
         normalized = detections.normalized[taken, index].reshape(cameras, -1, 2)
-        weights = np.where(taken >= 0, detections.confidence[taken, index], 0).reshape(cameras, -1)
+        weights = np.where(taken >= 0, factors * detections.confidence[taken, index], 0).reshape(cameras, -1)
         weights[:, (weights > 0).sum(axis=0) < 2] = 0
         with np.errstate(all="ignore"):
             points = linear_points(normalized, weights, self._extrinsics)
         return points.reshape(people, joints, 3)
+
+
+def _gathered(distances: Array, taken: NDArray[np.intp]) -> Array:
+    """Returns the distances (V, P, K) of the keypoints taken, of all distances (P, N, K); NaN where none is taken."""
+    people, _, joints = distances.shape
+    own = distances[np.arange(people)[:, None], taken, np.arange(joints)]
+    return np.where(taken >= 0, own, np.nan)
 
 
 def _size(points: Array) -> float:

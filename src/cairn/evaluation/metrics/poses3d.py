@@ -42,7 +42,7 @@ def centered(points: Array, root: int | None, known: Mask) -> Array:
     if root is not None:
         return points - points[:, root : root + 1]
     total = np.where(known[..., None], points, 0).sum(axis=1, keepdims=True)
-    return points - total / np.maximum(known.sum(axis=1), 1)[:, None, None]
+    return np.asarray(points - total / np.maximum(known.sum(axis=1), 1)[:, None, None])
 
 
 def aligned_errors(predicted: Array, truth: Array) -> Array:
@@ -50,7 +50,7 @@ def aligned_errors(predicted: Array, truth: Array) -> Array:
 
     Three points or more determine the rotation.
     """
-    known = np.isfinite(predicted).all(axis=-1) & np.isfinite(truth).all(axis=-1)
+    known = np.asarray(np.isfinite(predicted).all(axis=-1) & np.isfinite(truth).all(axis=-1))
     errors = joint_errors(procrustes(predicted, truth, known).apply(predicted), truth)
     return np.where(known & (known.sum(axis=1) >= 3)[:, None], errors, np.nan)
 
@@ -63,7 +63,7 @@ def scaled_errors(predicted: Array, truth: Array, root: int | None = None) -> Ar
         truth: (N, K, 3).
         root: Joint that poses are relative to; None for the mean of their common keypoints.
     """
-    known = np.isfinite(predicted).all(axis=-1) & np.isfinite(truth).all(axis=-1)
+    known = np.asarray(np.isfinite(predicted).all(axis=-1) & np.isfinite(truth).all(axis=-1))
     own, target = centered(predicted, root, known), centered(truth, root, known)
     product = np.where(known[..., None], own * target, 0).sum(axis=(1, 2))
     square = np.where(known[..., None], own * own, 0).sum(axis=(1, 2))

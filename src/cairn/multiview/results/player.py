@@ -32,9 +32,7 @@ def write_player(result: Reconstruction, path: Path) -> None:
         if limbs:
             ends = np.stack([points[:, row, [limb[end] for limb in limbs]] for end in (0, 1)], axis=2)
             items.append(LineSet(f"instance {number}", ends, color))
-        items.append(
-            PointSet(f"keypoints of {number}", points[:, row], color, labels=tuple(tracks.skeleton.joints))
-        )
+        items.append(PointSet(f"keypoints of {number}", points[:, row], color, labels=tuple(tracks.skeleton.joints)))
     items.append(LineSet("cameras", camera_lines(result.rig), CAMERA_COLOR))
     items.append(
         PointSet("camera names", [camera.center for camera in result.rig], CAMERA_COLOR, 4.0, result.rig.names)

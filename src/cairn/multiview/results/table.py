@@ -1,6 +1,6 @@
 """Tables of tracks in 3D, CSV and Parquet: one row for each known keypoint of each instance and frame.
 
-    frame,seconds,id,joint,x_m,y_m,z_m,confidence,error_px,views,interpolated,up
+frame,seconds,id,joint,x_m,y_m,z_m,confidence,error_px,views,interpolated,up
 """
 
 from __future__ import annotations

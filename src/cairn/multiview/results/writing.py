@@ -39,9 +39,7 @@ class FileFormat:
 
 FORMATS: dict[str, FileFormat] = {
     "json": FileFormat(".json", lambda r, path: write_json(r.trajectories, r.rig, r.up, path)),
-    "trc": FileFormat(
-        ".trc", None, lambda r, row, path, name: write_trc(r.trajectories.person(row), r.up, path, name)
-    ),
+    "trc": FileFormat(".trc", None, lambda r, row, path, name: write_trc(r.trajectories.person(row), r.up, path, name)),
     "c3d": FileFormat(
         ".c3d",
         None,
