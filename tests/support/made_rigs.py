@@ -41,7 +41,7 @@ def looking(name: str, center: Sequence[float], target: Sequence[float] = (0, 0,
 
 def ring(count: int = 4, radius: float = 5.0, **more: object) -> Rig:
     """Returns cameras cam1, cam2, ... at irregular places around the origin."""
-    angles = 2 * np.pi * np.arange(count) / count + 0.3 + 0.1 * np.arange(count)
+    angles = 1.7 * np.pi * np.arange(count) / count + 0.3 + 0.15 * np.sin(5 * np.arange(count))
     places = [(radius * np.cos(a), radius * np.sin(a), 1.3 + 0.25 * i) for i, a in enumerate(angles)]
     return Rig(tuple(looking(f"cam{i}", place, **more) for i, place in enumerate(places, start=1)))
 
@@ -53,9 +53,11 @@ def walking(frames: int, people: int = 1, rate: float = 25.0) -> Array:
     for person in range(people):
         angle = 2 * np.pi * person / max(people, 1) + 0.3 * times
         center = np.stack([1.1 * np.cos(angle), 1.1 * np.sin(angle), 0 * times], axis=-1)
-        swing = 0.1 * np.sin(3 * times[:, None] + np.arange(len(STANDING)) + person)
         result[:, person] = (1 - 0.04 * person) * STANDING + center[:, None]
-        result[:, person, :, 2] += swing * np.isin(np.arange(len(STANDING)), (9, 10))
+        for elbow, wrist in ((7, 9), (8, 10)):
+            swing = 0.6 * np.sin(3 * times + wrist + person)
+            forearm = np.stack([np.sin(swing), 0 * swing, -np.cos(swing)], axis=-1)
+            result[:, person, wrist] = result[:, person, elbow] + 0.25 * forearm
     return result
 
 

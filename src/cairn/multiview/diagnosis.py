@@ -21,7 +21,7 @@ from cairn.structures.poses import Poses
 
 Array = NDArray[np.float64]
 
-SAMPLE = 24
+SAMPLE = 16
 """Number of frames that cameras are compared in."""
 
 GOOD = 0.3
@@ -87,15 +87,17 @@ def doubt(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float
     if np.isnan(pairs).all() or np.nanmin(pairs) >= GOOD:
         return None
     mean = float(np.nanmean(pairs))
-    best, arrangement = mean + GAIN, None
+    inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
+    least = max(mean + GAIN, GOOD)
+    turned = float(np.nanmean(agreement(inverted, sample, min_confidence)))
+    best, arrangement = max(least, turned), None
     for order in _arrangements(len(rig)):
         value = float(np.nanmean(agreement(_arranged(rig, order), sample, min_confidence)))
         if value > best:
             best, arrangement = value, order
     if arrangement is not None:
         return Doubt(_swap(rig, arrangement))
-    inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
-    if float(np.nanmean(agreement(inverted, sample, min_confidence))) > mean + GAIN:
+    if turned > least:
         return Doubt(
             "the poses of the cameras are inverted: expected R and t of x_cam = R x_world + t, and their inverses fit "
             "the keypoints"
