@@ -73,9 +73,9 @@ def open_recording(
             raise LabelError(f"no keypoints or video at {path}")
         return _detected(path, predictor(), report) if _has_images(path) else read_recording(path, skeleton)
     frames = tuple(given)
-    wrong = next((each for each in frames if not isinstance(each, Poses)), None)
-    if wrong is not None or not frames:
-        raise CairnError(f"expected a path, or the Poses of each frame, got {type(wrong or given).__name__}")
+    wrong = [type(each).__name__ for each in frames if not isinstance(each, Poses)]
+    if wrong or not frames:
+        raise CairnError(f"expected a path, or the Poses of each frame, got {wrong[0] if wrong else 'no frame'}")
     return Recording(frames, frames[0].skeleton, rate=_rate_of(given))
 
 

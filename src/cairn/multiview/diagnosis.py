@@ -27,9 +27,13 @@ SAMPLE = 16
 GOOD = 0.3
 """Agreement of two cameras, from -1 to 1, from which they fit."""
 
+FITTING = 0.6
+"""Agreement that the cameras of several instances do not reach by chance."""
+
 GAIN = 0.25
 """Rise of the mean agreement from which another arrangement of the cameras is the right one."""
 
+PAIR = 2
 MAX_PERMUTED = 5  # cameras of which all permutations are tried; of more, all swaps of two
 
 
@@ -86,6 +90,8 @@ def doubt(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float
     pairs = agreement(rig, sample, min_confidence)
     if np.isnan(pairs).all() or np.nanmin(pairs) >= GOOD:
         return None
+    if len(rig) > PAIR + 1 and (one := _single(rig, pairs, FITTING)) is not None:  # a swap leaves two that do not fit
+        return one
     mean = float(np.nanmean(pairs))
     inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
     least = max(mean + GAIN, GOOD)
@@ -164,15 +170,20 @@ def _swap(rig: Rig, order: Sequence[int]) -> str:
 
 def _misfit(rig: Rig, pairs: Array) -> Doubt | None:
     """Returns the doubt about one camera, or about all."""
-    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in pairs])
     if (pairs[np.isfinite(pairs)] < GOOD).all():
         return Doubt(
             "no two cameras agree: the cameras are those of another rig, in another world or unit, or the recordings "
             "are not synchronous (give --offsets)"
         )
+    return _single(rig, pairs, GOOD)
+
+
+def _single(rig: Rig, pairs: Array, least: float) -> Doubt | None:
+    """Returns the doubt about one camera, where all others agree by at least a value."""
+    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in pairs])
     worst = int(np.nanargmin(means))
     others = np.delete(np.delete(pairs, worst, 0), worst, 1)
-    if len(rig) > 2 and np.isfinite(others).any() and np.nanmin(others) >= GOOD > means[worst]:
+    if len(rig) > PAIR and np.isfinite(others).any() and np.nanmin(others) >= least and means[worst] < GOOD:
         return Doubt(
             f"camera {rig.names[worst]} does not agree with the others: it was moved after the calibration, or its "
             "recording is not synchronous (give --offsets)",
