@@ -29,7 +29,7 @@ SCALES = (0.05, 20.0)
 
 RULES: tuple[Rule, ...] = ("shelf", "strict")
 
-FAR = 10.0  # meters: instances that are further apart are never paired
+FAR = 10.0  # meters, at which the gain of a pair is half of that at 0
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Result3D:
 def evaluate_tracks(predicted: Trajectories, truth: Trajectories) -> Result3D:
     """Measures tracks against ground truth: joints of the same name, frames of the same number.
 
-    In each frame, predicted and true instances are paired one to one by the lowest mean distance. A true instance
-    without a predicted one counts for PCK3D, AUC and PCP as wrong.
+    In each frame, predicted and true instances are paired one to one by the lowest mean distance, which is at most the
+    size of the true one. A true instance without a predicted one counts for PCK3D, AUC and PCP as wrong.
 
     Raises:
         LabelError: They have no joint or frame in common, or different units or rates.
@@ -75,7 +75,9 @@ def evaluate_tracks(predicted: Trajectories, truth: Trajectories) -> Result3D:
         )
     own = [predicted.skeleton.index(joint) for joint in joints]
     target = [truth.skeleton.index(joint) for joint in joints]
-    pairs, goals = _paired(predicted, truth, own, target)
+    pairs, goals = _paired(predicted, truth, (own, target), near=True)
+    if not np.isfinite(pairs).any():  # another world, unit or time: the metrics say so
+        pairs, goals = _paired(predicted, truth, (own, target), near=False)
     if not len(goals):
         raise LabelError(
             f"no frame has ground truth: the tracks have frames {predicted.start} to "
@@ -117,8 +119,14 @@ def _measured(pairs: Array, goals: Array, joints: list[str], limbs: NDArray[np.i
     return Result3D(metrics, by_joint, table, len(goals), int(found.sum()), tuple(warnings))
 
 
-def _paired(predicted: Trajectories, truth: Trajectories, own: list[int], target: list[int]) -> tuple[Array, Array]:
-    """Returns the predicted (N, K, 3) and true poses of all frames; a true one without a predicted one has NaN."""
+def _paired(
+    predicted: Trajectories, truth: Trajectories, joints: tuple[list[int], list[int]], near: bool
+) -> tuple[Array, Array]:
+    """Returns the predicted (N, K, 3) and true poses of all frames; a true one without a predicted one has NaN.
+
+    Where `near`, the mean distance of a pair is at most the size of the true instance.
+    """
+    own, target = joints
     pairs, goals = [], []
     for row in range(len(truth)):
         real = truth.keypoints[row][:, target]
@@ -130,7 +138,9 @@ def _paired(predicted: Trajectories, truth: Trajectories, own: list[int], target
         distance = np.linalg.norm(guess[None] - real[:, None], axis=-1)  # (T, P, K)
         there = np.isfinite(distance)
         mean = np.where(there, distance, 0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)
-        gain = np.where(there.any(axis=-1), 1 / (1 + mean / FAR), 0)
+        size = np.nanmax(np.nanmax(real, axis=1) - np.nanmin(real, axis=1), axis=1)[:, None]
+        possible = there.any(axis=-1) & ((mean <= size) | (not near) | (size == 0))
+        gain = np.where(possible, 1 / (1 + mean / FAR), 0)
         for i, column in enumerate(assign(gain) if guess.size else [-1] * len(real)):
             matched = column >= 0 and gain[i, column] > 0
             pairs.append(guess[column] if matched else np.full_like(real[i], np.nan))

@@ -36,7 +36,7 @@ MIN_SHARE = 0.1
 
 SAME = 0.08  # distance over the size of an instance below which a new one is a second piece of it
 SIZE_MEMORY = 0.95
-ROUNDS = 3  # of reweighting where detections contradict
+ROUNDS = 2  # of reweighting where detections contradict
 
 
 @dataclass(frozen=True, eq=False)
