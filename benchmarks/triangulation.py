@@ -117,7 +117,9 @@ def association() -> None:
     table = DetectionTable.of(rig, recordings, 0.1)
     found = observe(rig, table, frames, 25)
     elapsed = least(lambda: observe(rig, table, frames, 25), 5)
-    print(f"association of {people} people in 5 cameras: {1000 * elapsed / frames:.2f} ms a frame, {len(found.ids)} tracks")
+    print(
+        f"association of {people} people in 5 cameras: {1000 * elapsed / frames:.2f} ms a frame, {len(found.ids)} tracks"
+    )
 
 
 if __name__ == "__main__":

@@ -96,7 +96,11 @@ def test_a_subset_of_the_cameras(rig: Rig, truth: np.ndarray, files: list[Path],
     [
         (["cam2.mp4", "cam1.mp4"], ("cam1", "cam2"), ["cam1.mp4", "cam2.mp4"]),
         (["x/cam_02_json", "x/cam_01_json"], ("cam1", "cam2"), ["x/cam_01_json", "x/cam_02_json"]),
-        (["trial1_2.cairn.jsonl", "trial1_1.cairn.jsonl"], ("1", "2"), ["trial1_1.cairn.jsonl", "trial1_2.cairn.jsonl"]),
+        (
+            ["trial1_2.cairn.jsonl", "trial1_1.cairn.jsonl"],
+            ("1", "2"),
+            ["trial1_1.cairn.jsonl", "trial1_2.cairn.jsonl"],
+        ),
         (["left/video.mp4", "right/video.mp4"], ("right", "left"), ["right/video.mp4", "left/video.mp4"]),
         (["cam1/pose/k.json", "cam0/pose/k.json"], ("cam0", "cam1"), ["cam0/pose/k.json", "cam1/pose/k.json"]),
         (["cam12.mp4", "cam1.mp4"], ("cam1", "cam12"), ["cam1.mp4", "cam12.mp4"]),
@@ -306,7 +310,9 @@ def test_a_failure_writes_nothing(rig: Rig, truth: np.ndarray, tmp_path: Path) -
 def test_joints_in_another_order_are_the_same_joints(rig: Rig, truth: np.ndarray) -> None:
     recordings: dict[str, Any] = detected(rig, truth)
     order = np.arange(17)[::-1]
-    skeleton = replace(BODY, name="reversed", joints=BODY.joints[::-1], limbs=(), redundant=(), flip_pairs=(), sigmas=())
+    skeleton = replace(
+        BODY, name="reversed", joints=BODY.joints[::-1], limbs=(), redundant=(), flip_pairs=(), sigmas=()
+    )
     recordings["cam2"] = [poses_of(poses.keypoints[:, order], skeleton) for poses in recordings["cam2"]]
     assert worst(cairn.triangulate(recordings, rig, rate=25), truth) < 1e-3
 

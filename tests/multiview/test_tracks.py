@@ -1,4 +1,4 @@
-"""Association across views and over time: who is who, whatever the order of the detections."""
+"""Association across views and over time: stable track IDs, whatever the order of the detections."""
 
 import numpy as np
 import pytest

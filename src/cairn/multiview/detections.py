@@ -41,7 +41,7 @@ class DetectionTable:
     def of(cls, rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float) -> DetectionTable:
         """Returns the detections of V cameras; the f-th poses of each camera are of one moment.
 
-        A detection without a keypoint of that confidence is left out.
+        A detection without a keypoint of that confidence is skipped.
 
         Args:
             rig: V cameras.
@@ -94,7 +94,7 @@ class DetectionTable:
 
 
 def _sizes(normalized: Array, there: NDArray[np.bool_]) -> Array:
-    """(N,): the longer side of the box around the keypoints."""
+    """(N,): the longer side of the bounding box of the keypoints."""
     if not len(normalized):
         return np.zeros(0)
     high = np.where(there[..., None], normalized, -np.inf).max(axis=1)

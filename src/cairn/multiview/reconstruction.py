@@ -34,7 +34,7 @@ ALIGNED = 0.8  # cosine from which an axis of the world is the vertical
 MANY_DROPPED = 0.5
 FEW_USED = 0.25  # share of the detected keypoints
 HUMAN = frozenset({"left_shoulder", "right_shoulder", "left_hip", "right_hip"})
-HUMAN_TRUNK = (0.15, 1.0)  # meters from shoulders to hips, from a child to beyond any adult
+HUMAN_TORSO = (0.15, 1.0)  # meters from shoulders to hips, from a child to beyond any adult
 
 
 @dataclass(frozen=True)
@@ -303,16 +303,16 @@ def _warnings(rig: Rig, points: Points, observations: Observations, doubted: str
 
 def _size_warnings(tracks: Trajectories) -> list[str]:
     """Returns a line where people are of an impossible size."""
-    trunk = _trunk(tracks)
-    if trunk is None or HUMAN_TRUNK[0] <= trunk <= HUMAN_TRUNK[1]:
+    torso = _torso(tracks)
+    if torso is None or HUMAN_TORSO[0] <= torso <= HUMAN_TORSO[1]:
         return []
     return [
-        f"the trunk of people is {trunk:.3g} m long (median): the lengths in the file of the cameras are probably in "
+        f"the torso of people is {torso:.3g} m long (median): the lengths in the file of the cameras are probably in "
         "another unit (give --unit)"
     ]
 
 
-def _trunk(tracks: Trajectories) -> float | None:
+def _torso(tracks: Trajectories) -> float | None:
     """Median distance in meters from the middle of the shoulders to that of the hips; None where it is unknown."""
     joints = tracks.skeleton.joints
     if not set(joints) >= HUMAN or not tracks.known.any():

@@ -236,7 +236,7 @@ def _gathered(distances: Array, taken: NDArray[np.intp]) -> Array:
 
 
 def _size(points: Array) -> float:
-    """Returns the longer side of the box around the known keypoints (K, 3), between their 10th and 90th percentile."""
+    """Returns the longer side of the bounding box of the known keypoints (K, 3), between their 10th and 90th percentile."""
     known = points[np.isfinite(points[:, 0])]
     if len(known) < 2:
         return 0.0
