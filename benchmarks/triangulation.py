@@ -117,9 +117,8 @@ def association() -> None:
     table = DetectionTable.of(rig, recordings, 0.1)
     found = observe(rig, table, frames, 25)
     elapsed = least(lambda: observe(rig, table, frames, 25), 5)
-    print(
-        f"association of {people} people in 5 cameras: {1000 * elapsed / frames:.2f} ms a frame, {len(found.ids)} tracks"
-    )
+    elapsed *= 1000 / frames
+    print(f"association of {people} people in 5 cameras: {elapsed:.2f} ms a frame, {len(found.ids)} tracks")
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ class _Tracker:
             robust = self._placed(detections, given, weights)
             own = _gathered(projected_distances(detections, robust, sizes, self._extrinsics), given)
         former = _gathered(projected_distances(detections, before, sizes, self._extrinsics), given)
-        better = (own <= GATE).sum(axis=0) >= (former <= GATE).sum(axis=0)
+        better = np.asarray((own <= GATE).sum(axis=0) >= (former <= GATE).sum(axis=0))
         chosen = np.where(better[..., None], robust, before)
         points = np.where(contradicting[..., None], chosen, points)
         return points, projected_distances(detections, points, sizes, self._extrinsics)
@@ -236,7 +236,7 @@ def _gathered(distances: Array, taken: NDArray[np.intp]) -> Array:
 
 
 def _size(points: Array) -> float:
-    """Returns the longer side of the bounding box of the known keypoints (K, 3), between their 10th and 90th percentile."""
+    """Returns the longest side of the bounding box of the known keypoints (K, 3)."""
     known = points[np.isfinite(points[:, 0])]
     if len(known) < 2:
         return 0.0

@@ -193,7 +193,7 @@ def skeleton_of(people: list[NDArray[np.float64]], options: ReadOptions, path: P
 
 
 def _neck_error(people: list[NDArray[np.float64]], skeleton: Skeleton) -> float:
-    """Median distance of the neck from the middle of the shoulders over their width; infinite where no person has them."""
+    """Median distance of the neck from the middle of the shoulders, over their width; infinite where unknown."""
     rows = [skeleton.index(joint) for joint in ("neck", "left_shoulder", "right_shoulder")]
     points = np.stack([person for person in people if len(person) == len(skeleton)])[:, rows]
     (neck, left, right) = points[(points[..., 2] > 0).all(axis=1)][..., :2].transpose(1, 0, 2)
