@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cairn.api.camera_names import cameras_of
 from cairn.api.camera_recordings import aligned, in_pixels_of, read_offsets
 from cairn.datasets.recordings import Recording
 from cairn.errors import CairnError, CameraError, LabelError, OutputError
+from cairn.media.video import has_pyav, write_video
 from cairn.multiview.cameras import write_cameras
 from cairn.structures.camera import Rig
 from cairn.structures.poses import Poses
@@ -315,6 +317,39 @@ def test_joints_in_another_order_are_the_same_joints(rig: Rig, truth: np.ndarray
     )
     recordings["cam2"] = [poses_of(poses.keypoints[:, order], skeleton) for poses in recordings["cam2"]]
     assert worst(cairn.triangulate(recordings, rig, rate=25), truth) < 1e-3
+
+
+class Detector:
+    """A predictor that knows where people are in the frames of each video."""
+
+    skeleton = BODY
+
+    def __init__(self, recordings: dict[str, list[Poses]]) -> None:
+        self.recordings = recordings
+
+    def __call__(self, image: Any) -> Poses:
+        raise AssertionError("videos are streamed")
+
+    def stream(self, source: str, **options: Any) -> Any:
+        for index, poses in enumerate(self.recordings[Path(source).stem]):
+            yield SimpleNamespace(poses=poses, rate=25.0, time=index / 25, size=(1080, 1920), count=None)
+
+
+def test_videos_are_detected_in_and_triangulated(rig: Rig, truth: np.ndarray, tmp_path: Path) -> None:
+    suffix = ".mp4" if has_pyav() else ".webm"
+    for name in rig.names:
+        with write_video(tmp_path / f"{name}{suffix}", (64, 64), 25.0) as writer:
+            writer.write(np.zeros((64, 64, 3), np.uint8))
+    done: list[tuple[str, int, int]] = []
+    result = cairn.triangulate(
+        [tmp_path / f"{name}{suffix}" for name in rig.names],
+        rig,
+        model=Detector(detected(rig, truth)),  # type: ignore[arg-type]
+        progress=lambda *values: done.append(values),
+    )
+    assert worst(result, truth) < 1e-3
+    assert result.trajectories.rate == 25
+    assert done[-1] == ("detecting cam3", 15, 15)
 
 
 def test_body25b_is_a_skeleton_with_feet() -> None:

@@ -10,7 +10,7 @@ from cairn.errors import CameraError, SkeletonError
 from cairn.multiview.reconstruction import Reconstruction, ReconstructionOptions, reconstruct, up_axis
 from cairn.structures.camera import Camera, Rig, rotation_matrix
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import load_skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.made_rigs import detected, looking, poses_of, ring, walking
 
 DEFAULT = ReconstructionOptions()
@@ -163,6 +163,18 @@ def test_nan_keypoints_and_low_confidence_are_no_detections() -> None:
     assert np.abs(result.trajectories.keypoints - truth).max() < 1e-3
     assert result.trajectories.views is not None
     assert (result.trajectories.views == 3).sum() == 20
+
+
+@pytest.mark.parametrize("joints", [1, 2])
+def test_one_instance_of_few_keypoints(joints: int) -> None:
+    marker = Skeleton("marker", ("tip", "tail")[:joints])
+    rig, truth = ring(3), walking(10, 2)[:, :, :joints]
+    recordings = detected(rig, truth[:, :1], skeleton=marker)
+    recordings["cam2"][4] = Poses.empty(marker)
+    result = run(rig, recordings)
+    assert np.abs(result.trajectories.keypoints[:, 0] - truth[:, 0]).max() < 1e-3
+    with pytest.raises(CameraError, match=f"several instances in a frame, and instances of {joints} keypoint"):
+        run(rig, detected(rig, truth, skeleton=marker))
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z", "-x", "-y", "-z"])

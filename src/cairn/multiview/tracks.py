@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.errors import CameraError
 from cairn.multiview.association import (
     GATE,
+    MIN_SHARED,
     NEVER,
     assigned_keypoints,
     clusters,
@@ -25,6 +27,7 @@ from cairn.multiview.association import (
 from cairn.multiview.detections import DetectionTable
 from cairn.multiview.triangulation import linear_points
 from cairn.structures.camera import Rig
+from cairn.wording import counted
 
 Array = NDArray[np.float64]
 
@@ -74,7 +77,12 @@ def observe(rig: Rig, table: DetectionTable, frames: int, gap: int, people: int 
         frames: Number of frames F.
         gap: Number of frames for which an instance may be lost and keeps its track.
         people: Number of instances in the scene, if known: only the tracks with the most keypoints are kept.
+
+    Raises:
+        CameraError: There are several instances of too few keypoints to tell them apart.
     """
+    if table.confidence.shape[1] < MIN_SHARED:
+        return _one_instance(rig, table, frames)
     tracker = _Tracker(rig)
     for frame, rows in enumerate(table.by_frame(frames)):
         tracker.advance(frame, table.at(rows), rows.start, gap)
@@ -92,6 +100,21 @@ def observe(rig: Rig, table: DetectionTable, frames: int, gap: int, people: int 
         pixels[view, at[step], column, joint] = table.pixels[row, joint]
         confidence[view, at[step], column, joint] = table.confidence[row, joint]
     return Observations(pixels, confidence, np.arange(1, len(tracks) + 1, dtype=np.int64))
+
+
+def _one_instance(rig: Rig, table: DetectionTable, frames: int) -> Observations:
+    """Returns the observations of one instance, of which each camera has at most one detection in a frame."""
+    joints = table.confidence.shape[1]
+    if len(np.unique(table.frames * len(rig) + table.views)) < len(table):
+        raise CameraError(
+            f"a camera has several instances in a frame, and instances of {counted(joints, 'keypoint')} cannot be told "
+            f"apart: keep one in each frame, or label at least {MIN_SHARED} keypoints"
+        )
+    shape = (len(rig), frames, 1, joints)
+    pixels, confidence = np.full((*shape, 2), np.nan), np.zeros(shape)
+    pixels[table.views, table.frames, 0] = table.pixels
+    confidence[table.views, table.frames, 0] = table.confidence
+    return Observations(pixels, confidence, np.array([1], np.int64))
 
 
 class _Tracker:
