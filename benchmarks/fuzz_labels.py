@@ -29,6 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from cairn.datasets.containers import matlab
 from cairn.datasets.containers import trial as trials
 from cairn.datasets.reading import read_labels
 from label_examples import Example, examples
@@ -145,7 +146,7 @@ def _child(
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     signal.signal(signal.SIGPROF, _too_long)
     if len(chosen) > 1:
-        trials.run_apart = run_here
+        trials.run_apart = matlab.run_apart = run_here
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, also in a library that takes forever
     for trial in chosen:
         mutate(example, data, _generator(name, seed, trial), structure=True)

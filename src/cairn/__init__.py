@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from cairn.api.track import track
     from cairn.api.train import train
     from cairn.api.triangulate import triangulate
+    from cairn.inference.lifter import Lifter
     from cairn.inference.model_spec import ModelSpec
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
@@ -68,6 +69,7 @@ __all__ = [
     "CloudError",
     "ImageError",
     "LabelError",
+    "Lifter",
     "MissingExtra",
     "ModelError",
     "ModelSpec",
@@ -111,6 +113,7 @@ _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
     "Camera": "structures.camera",
+    "Lifter": "inference.lifter",
     "ModelSpec": "inference.model_spec",
     "Pose": "structures.poses",
     "Poses": "structures.poses",

@@ -12,7 +12,7 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec
 from cairn.methods import METHODS, get_method
 from cairn.methods.method import Method
-from cairn.training.recipe import Recipe
+from cairn.training.recipe import BasicRecipe
 from support.fake_network import SPEC, totems, write_totem_model
 
 
@@ -119,7 +119,7 @@ def test_every_method_is_one_typed_object(name: str) -> None:
     found = get_method(name)
     assert isinstance(found, Method)
     assert found.name == name
-    assert issubclass(found.training().recipe, Recipe)
+    assert issubclass(found.training().recipe, BasicRecipe)
 
 
 def test_public_names_exist() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cairn.datasets.motion_capture import read_motion_capture
+from cairn.datasets.motion_capture import TO_Z_UP, read_motion_capture, with_z_up
 from cairn.errors import LabelError
 from support.made_motion import JOINTS, made_poses, write_motion
 
@@ -24,6 +24,13 @@ def test_z_points_up_and_meters_are_the_unit(tmp_path, up, axes):
     np.testing.assert_allclose(read_motion_capture(path)[0].keypoints[:, 0], poses[:60], atol=1e-12)
 
 
+def test_every_axis_is_turned_up_without_a_mirror():
+    for up, matrix in TO_Z_UP.items():
+        axis = np.eye(3)["xyz".index(up[-1])] * (-1 if up[0] == "-" else 1)
+        np.testing.assert_array_equal(with_z_up(axis, up), [0, 0, 1])
+        assert np.linalg.det(matrix) == pytest.approx(1)
+
+
 def test_missing_keypoints_are_unknown(tmp_path):
     poses = made_poses(180)
     poses[3, 2] = np.nan
@@ -43,7 +50,7 @@ def test_missing_keypoints_are_unknown(tmp_path):
         ({"seq_len": np.array([10, 20])}, "add up to 30, but xyz has 180"),
         ({"seq_len": np.array([190, -10])}, "seq_len"),
         ({"units": "inch"}, "expected units of m, cm, mm"),
-        ({"up": "z"}, "up of"),
+        ({"up": "w"}, "up of"),
         ({"bones": np.array([[0, 9]])}, "bones"),
         ({"fps": 0.0}, "rate"),
     ],

@@ -7,18 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from cairn.arguments import checked
 from cairn.errors import CairnError, ModelError
 
 if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
-
-RUN_MODEL = "model.onnx"
-"""The exported model in the folder of a training run."""
-
-WEIGHTS = (".pt", ".pth", ".ckpt", ".caffemodel", ".prototxt", ".t7", ".tar", ".h5", ".pkl", ".npz", ".tflite", ".pb")
-"""Suffixes of weights that are not exported models."""
 
 
 def load(
@@ -99,40 +92,13 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
-@checked
-def model_path(model: str | Path) -> Path:
-    """Returns the .onnx file of a bundled name, a path or a run folder.
-
-    Raises:
-        ModelError: There is no such model.
-    """
-    from cairn.inference import zoo
-
-    path = Path(model)
-    if isinstance(model, str) and (not model or model in zoo.embedded()):
-        return zoo.path_of(model)
-    if path.suffix.lower() in WEIGHTS:
-        raise ModelError(
-            f"{model} is not an exported model: convert published weights by `cairn import`, or a run by `cairn export`"
-        )
-    if path.is_dir():
-        if not (path / RUN_MODEL).is_file():
-            raise ModelError(
-                f"no {RUN_MODEL} in the folder {path}: expected the folder of a finished training run; to use the best "
-                f"weights of an unfinished one, write them with `cairn export {path} FILE.onnx`"
-            )
-        return path / RUN_MODEL
-    if isinstance(model, Path) or path.suffix.lower() == ".onnx" or path.is_file() or len(path.parts) > 1:
-        return path
-    return zoo.path_of(model)
-
-
 def _load_one(
     model: str | Path, device: str, threads: int, size: int | Resolution | None = None, **decode: Any
 ) -> Predictor:
     from cairn.inference.network import OnnxNetwork
+    from cairn.inference.zoo import model_file
     from cairn.methods import get_method
 
-    network = OnnxNetwork(model_path(model), threads, device)
+    network = OnnxNetwork(model_file(model), threads, device)
     predictor: Predictor = get_method(network.spec.method).predictor(network, size=size, **decode)
     return predictor

@@ -17,9 +17,10 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 """Units of length, in meters."""
 
 TO_Z_UP = {
-    "+x": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
-    "+y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
-    "+z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "x": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
+    "y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+    "z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "-x": [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
     "-y": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
     "-z": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
 }
@@ -31,7 +32,7 @@ def read_motion_capture(path: Path) -> list[Trajectories]:
 
     An .npz file holds the arrays `xyz` (F, K, 3), the frames of all recordings one after the other, and `joint_names`
     (K,); and, if they are not one recording at 30 frames per second in meters with z up, `seq_len` (numbers of frames),
-    `fps`, `units` (m, cm or mm) and `up` (such as "+y"). `bones` (L, 2) are the limbs. NaN is unknown.
+    `fps`, `units` (m, cm or mm) and `up` (such as "y"). `bones` (L, 2) are the limbs. NaN is unknown.
 
     Raises:
         LabelError: The file cannot be read, or its arrays contradict one another.
@@ -46,6 +47,12 @@ def read_motion_capture(path: Path) -> list[Trajectories]:
     return _recordings(arrays, path)
 
 
+def with_z_up(points: NDArray[np.float64], up: str) -> NDArray[np.float64]:
+    """Returns points (..., 3) of a world whose axis `up` points up, turned so that z does."""
+    turned: NDArray[np.float64] = points @ np.array(TO_Z_UP[up], np.float64).T
+    return turned
+
+
 def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectories]:
     """Returns the recordings of the arrays of a file."""
     if missing := [name for name in ("xyz", "joint_names") if name not in arrays]:
@@ -53,7 +60,7 @@ def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectorie
     names, xyz = tuple(map(str, arrays["joint_names"].tolist())), arrays["xyz"]
     if xyz.dtype.kind not in "fiu" or xyz.ndim != 3 or xyz.shape[1:] != (len(names), 3):
         raise LabelError(f"{path}: expected xyz of shape (F, {len(names)}, 3), got {xyz.dtype} {xyz.shape}")
-    units, up = str(arrays.get("units", "m")), str(arrays.get("up", "+z"))
+    units, up = str(arrays.get("units", "m")), str(arrays.get("up", "z")).removeprefix("+")
     if units not in UNITS or up not in TO_Z_UP:
         got = f"units {units!r} and up {up!r}"
         raise LabelError(f"{path}: expected units of {', '.join(UNITS)} and up of {', '.join(TO_Z_UP)}, got {got}")
@@ -61,7 +68,7 @@ def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectorie
     if lengths.dtype.kind not in "iu" or lengths.min(initial=1) < 1 or lengths.sum() != len(xyz):
         raise LabelError(f"{path}: the numbers of frames in seq_len add up to {lengths.sum()}, but xyz has {len(xyz)}")
     skeleton = _skeleton(names, arrays.get("bones"), path)
-    keypoints = UNITS[units] * xyz.astype(np.float64) @ np.array(TO_Z_UP[up], np.float64).T
+    keypoints = UNITS[units] * with_z_up(xyz.astype(np.float64), up)
     rate = float(arrays.get("fps", 30.0))
     if not rate > 0:
         raise LabelError(f"{path}: expected a positive rate fps in frames per second, got {rate:g}")
@@ -69,7 +76,7 @@ def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectorie
     return [
         Trajectories(
             part[:, None],
-            np.isfinite(part).all(axis=-1)[:, None].astype(np.float32),
+            np.asarray(np.isfinite(part).all(axis=-1), np.float32)[:, None],
             skeleton,
             np.ones(1, np.int64),
             rate,

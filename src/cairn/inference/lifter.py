@@ -13,9 +13,11 @@ from cairn.errors import ModelError
 from cairn.inference.devices import log_device
 from cairn.inference.session import metadata_of, open_session
 from cairn.inference.spec import SkeletonField, Spec
+from cairn.inference.zoo import model_file
 from cairn.structures.camera import Camera
 from cairn.structures.poses import Poses
 from cairn.structures.poses3d import Poses3D
+from cairn.structures.skeleton import Skeleton
 
 MIN_KEYPOINTS = 5
 """Minimum number of keypoints of a pose that is lifted."""
@@ -46,7 +48,7 @@ class Lifter:
     """A lifting model in an .onnx file.
 
     Example:
-        lifter = cairn.Lifter("person-lift.onnx")
+        lifter = cairn.Lifter("person-lift")
         lifter(model("photo.jpg"))["left_wrist"]
 
     Attributes:
@@ -59,14 +61,14 @@ class Lifter:
         """Opens a file.
 
         Args:
-            path: The .onnx file.
+            path: Name of a bundled model, path of an .onnx file, or folder of a training run.
             threads: Number of CPU cores; 0 is all.
             device: Device to run on.
 
         Raises:
             ModelError: The file is not a lifting model, or the device is not available.
         """
-        self.path = Path(path)
+        self.path = model_file(path)
         self._session, self.device = open_session(self.path, threads, device)
         self.spec = LifterSpec.from_json(metadata_of(self._session, self.path), str(path))
         log_device(self.device)
@@ -89,13 +91,8 @@ class Lifter:
         Raises:
             ModelError: The skeletons have too few joints in common, or the camera is missing.
         """
+        self.check(poses.skeleton)
         mapped = poses.mapped(self.spec.skeleton)
-        shared = sum(bool(part) for part in self.spec.skeleton.parts_in(poses.skeleton))
-        if shared < MIN_KEYPOINTS:
-            raise ModelError(
-                f"{self.spec.name} lifts keypoints of {self.spec.skeleton.name}, and {poses.skeleton.name} has "
-                f"{shared} of them: expected at least {MIN_KEYPOINTS}"
-            )
         if camera is None and self.spec.frame == "camera":
             raise ModelError(f"{self.spec.name} was trained for calibrated cameras: give the camera of the image")
         known = mapped.confidence >= max(self.spec.min_confidence, 1e-6)
@@ -115,6 +112,19 @@ class Lifter:
             self.spec.skeleton,
             ids=mapped.ids,
         )
+
+    def check(self, skeleton: Skeleton) -> None:
+        """Checks that poses of a skeleton can be lifted.
+
+        Raises:
+            ModelError: It has too few joints of this model.
+        """
+        shared = sum(bool(part) for part in self.spec.skeleton.parts_in(skeleton))
+        if shared < MIN_KEYPOINTS:
+            raise ModelError(
+                f"{self.spec.name} lifts keypoints of {self.spec.skeleton.name}, and {skeleton.name} has {shared} of "
+                f"them: expected at least {MIN_KEYPOINTS}"
+            )
 
     def lift(self, points: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Runs the network.

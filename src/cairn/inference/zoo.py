@@ -15,6 +15,13 @@ REFINERS = {"person": "person-refine", "person-fp16": "person-refine"}
 """Bundled model of all instances -> the bundled model that predicts their keypoints again, in crops."""
 
 
+RUN_MODEL = "model.onnx"
+"""The exported model in the folder of a training run."""
+
+WEIGHTS = (".pt", ".pth", ".ckpt", ".caffemodel", ".prototxt", ".t7", ".tar", ".h5", ".pkl", ".npz", ".tflite", ".pb")
+"""Suffixes of weights that are not exported models."""
+
+
 def embedded() -> tuple[str, ...]:
     """Returns the names of the bundled models, sorted."""
     return tuple(sorted(path.stem for path in _folder().glob("*.onnx")))
@@ -35,6 +42,31 @@ def path_of(name: str) -> Path:
             "or give the path of an .onnx file or of a run folder"
         )
     return _folder() / f"{name}.onnx"
+
+
+def model_file(model: str | Path) -> Path:
+    """Returns the .onnx file of a bundled name, a path or a run folder.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    path = Path(model)
+    if isinstance(model, str) and (not model or model in embedded()):
+        return path_of(model)
+    if path.suffix.lower() in WEIGHTS:
+        raise ModelError(
+            f"{model} is not an exported model: convert published weights by `cairn import`, or a run by `cairn export`"
+        )
+    if path.is_dir():
+        if not (path / RUN_MODEL).is_file():
+            raise ModelError(
+                f"no {RUN_MODEL} in the folder {path}: expected the folder of a finished training run; to use the best "
+                f"weights of an unfinished one, write them with `cairn export {path} FILE.onnx`"
+            )
+        return path / RUN_MODEL
+    if isinstance(model, Path) or path.suffix.lower() == ".onnx" or path.is_file() or len(path.parts) > 1:
+        return path
+    return path_of(model)
 
 
 def refiner_of(model: str) -> str:

@@ -201,7 +201,7 @@ class _Tracker:
         """
         distances = projected_distances(detections, points, sizes, self._extrinsics)
         own = _gathered(distances, given)
-        contradicting = (np.where(np.isnan(own), 0, own) > GATE).any(axis=0)  # (P, K)
+        contradicting = np.asarray((np.where(np.isnan(own), 0, own) > GATE).any(axis=0))  # (P, K)
         if not contradicting.any():
             return points, distances
         robust = points

@@ -47,6 +47,14 @@ def test_swaps_are_detected_with_unlabeled_joints() -> None:
     assert [(swap.row, swap.pairs) for swap in swaps(points, ANIMAL)] == [(5, (0, 1))]
 
 
+def test_instances_without_a_shape_change_no_rows() -> None:
+    points = np.full((240, *animals(1).shape[1:]), np.nan)
+    points[1::2] = animals(120)
+    points[::4, :3] = 5.0  # three joints are too few
+    points[17] = swapped(points[17], ANIMAL, 0, 1)
+    assert [(swap.row, swap.pairs) for swap in swaps(points, ANIMAL)] == [(17, (0, 1))]
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 6])
 def test_few_instances_have_no_swaps(count: int) -> None:
     assert swaps(animals(count), ANIMAL) == []

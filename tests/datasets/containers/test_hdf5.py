@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.datasets.containers import hdf5
+from cairn.datasets.containers import hdf5, trial
 from cairn.datasets.containers.hdf5 import check_readable, read_array, root_keys
 from cairn.errors import LabelError
 
@@ -40,6 +40,7 @@ def test_a_good_file_passes(tmp_path: Path) -> None:
 def test_a_crash_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:
     monkeypatch.setattr(hdf5, "TRIAL", code)
     monkeypatch.setattr(hdf5, "MAX_SECONDS", 2)
+    monkeypatch.setattr(trial, "WAITS", 2)
     with pytest.raises(LabelError, match=message):
         check_readable([tmp_path / "a.h5"])
 

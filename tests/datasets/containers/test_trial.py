@@ -1,5 +1,7 @@
 """A trial reading ends with a file that ends its process, within a time that grows with the size of the files."""
 
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +21,12 @@ from cairn.datasets.containers.trial import BYTES_PER_SECOND, TOO_LARGE, failed_
 )
 def test_the_end_of_the_other_process_is_known(code: str, end: tuple[bytes, int | None]) -> None:
     assert run_apart(code, ["a b"], 0.5 if end[1] is None else 60) == end
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not limit processor time")
+def test_processor_time_is_limited_however_long_a_process_waits() -> None:
+    busy = "import time; time.sleep(1.5); print(1, flush=True); [*iter(lambda: 0, 1)]"
+    assert run_apart(busy, [], 1) == (b"1\n", -signal.SIGXCPU)
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,15 @@ class Shapes:
             keypoints: (N, K, 2) in pixels; NaN where not labeled.
         """
         there = np.isfinite(keypoints).all(axis=2)
-        points = np.where(there[..., None], keypoints, 0).astype(np.float64)
-        points -= points.sum(axis=1, keepdims=True) / np.maximum(there.sum(axis=1), 1)[:, None, None]
-        points[~there] = 0
-        points /= np.maximum(np.sqrt((points**2).sum(axis=(1, 2), keepdims=True)), 1e-9)
-        x, y = (np.ascontiguousarray(points[..., i], np.float32) for i in (0, 1))
+        count = np.maximum(there.sum(axis=1), 1)[:, None]
+        axes = []
+        for i in (0, 1):  # contiguous: strided sums take several times as long
+            values = np.where(there, keypoints[..., i], 0).astype(np.float64)
+            values -= values.sum(axis=1, keepdims=True) / count
+            values *= there
+            axes.append(values)
+        norm = np.sqrt(sum(np.einsum("nk,nk->n", values, values) for values in axes))
+        x, y = ((values / np.maximum(norm, 1e-9)[:, None]).astype(np.float32) for values in axes)
         return cls(there.astype(np.float32), x, y, x**2 + y**2)
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Shapes:

@@ -91,6 +91,10 @@ def swaps(
     best: dict[int, Swap] = {}
     candidates = list(hypotheses(skeleton))
     min_evidence = float(np.clip(np.log(max(1, len(candidates) * len(keypoints))), MIN_EVIDENCE, MAX_EVIDENCE))
+    # Others have no shape, whatever its joints.
+    enough = np.isfinite(keypoints).all(axis=2).sum(axis=1) >= min(MIN_JOINTS, keypoints.shape[1])
+    instances, order = np.flatnonzero(enough), (np.cumsum(enough) - 1)[order[enough[order]]]
+    keypoints = keypoints[instances]
     samples: dict[tuple[int, ...], _Sample] = {}
     for number, (pairs, joints) in enumerate(candidates):
         if progress:
@@ -113,7 +117,7 @@ def swaps(
         possible = factor * np.log(before / after) >= min_evidence - SLACK
         rows, after, factor = rows[possible], after[possible], factor[possible]
         evidence = factor * np.log(sample.distances(sample.shapes, rows, FINE) / after)
-        for row, value in zip(rows.tolist(), evidence.tolist(), strict=True):
+        for row, value in zip(instances[rows].tolist(), evidence.tolist(), strict=True):
             if value >= min_evidence and (row not in best or value > best[row].evidence):
                 best[row] = Swap(row, pairs, value)
     return sorted(best.values(), key=lambda swap: -swap.evidence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cairn.datasets.motion_capture import read_motion_capture
+from cairn.datasets.motion_capture import read_motion_capture, with_z_up
 from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
 from cairn.methods.lifting.recipe import Recipe
 from cairn.methods.lifting.views import View, Viewer, noisy, with_lengths
+from cairn.multiview.results.json_file import is_tracks, read_tracks_and_up
 from cairn.ops.procrustes import procrustes
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton, load_skeleton
@@ -75,7 +76,8 @@ class Views:
 
     def flipped(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the mirror images of poses (N, K, 3), in which left and right are exchanged."""
-        return poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
+        mirrored: NDArray[np.float64] = poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
+        return mirrored
 
     @cached_property
     def measured(self) -> tuple[View, NDArray[np.float64]]:
@@ -193,8 +195,8 @@ def read_data(recipe: Recipe) -> Views:
     """
     if not recipe.data.train:
         raise RecipeError("lifting trains on 3D keypoints: give a file, as in cairn train --method lifting poses3d.npz")
-    train = [each for source in recipe.data.train for each in read_motion_capture(source.path)]
-    val = [each for source in recipe.data.val for each in read_motion_capture(source.path)]
+    train = [each for source in recipe.data.train for each in _recordings(source.path)]
+    val = [each for source in recipe.data.val for each in _recordings(source.path)]
     skeleton = load_skeleton(recipe.skeleton) if recipe.skeleton else train[0].skeleton
     poses = [_poses(each, skeleton) for each in train]
     if not val:
@@ -213,6 +215,15 @@ def read_data(recipe: Recipe) -> Views:
     measured = measured[:: -(-len(measured) // MEASURED)]
     viewer = Viewer(recipe.cameras, _rig(recipe), root, recipe.input.frame)
     return Views(recipe, skeleton, usable, measured, viewer)
+
+
+def _recordings(path: Path) -> list[Trajectories]:
+    """The recordings of a file: 3D results of Cairn, or motion capture; with z up."""
+    if not is_tracks(path):
+        return read_motion_capture(path)
+    tracks, up = read_tracks_and_up(path)
+    turned = replace(tracks, keypoints=with_z_up(tracks.keypoints, up))
+    return [turned.person(row) for row in range(len(tracks.ids))]
 
 
 def _rig(recipe: Recipe) -> Any:

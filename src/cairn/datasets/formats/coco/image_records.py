@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -44,11 +46,14 @@ class ImageRecord(NamedTuple):
     fields: dict[str, Any]
 
 
-def reduced_image(record: Any) -> Any:
-    """Returns what is read of a record."""
-    if type(record) is not dict or IMAGE_FIELD_SET.issuperset(record):
-        return record
-    return {key: record[key] for key in IMAGE_FIELDS if key in record}
+def reduced_images(records: list[Any], _: Callable[[Any], Any]) -> list[Any]:
+    """Returns what is read of some records."""
+    if set(map(type, records)) == {dict} and IMAGE_FIELD_SET.issuperset(chain.from_iterable(records)):
+        return records
+    return [
+        {key: record[key] for key in IMAGE_FIELDS if key in record} if isinstance(record, dict) else record
+        for record in records
+    ]
 
 
 def read_images(records: Sequence[Any], error: MakeError, problems: Problems) -> tuple[list[ImageRecord], Index]:
@@ -57,15 +62,15 @@ def read_images(records: Sequence[Any], error: MakeError, problems: Problems) ->
     Raises:
         LabelError: A record is invalid. Names the file and the record.
     """
-    keys: list[Id | None] = [None] * len(records)
-    valid: list[int] = []
+    usual = _usual_keys(records)
+    keys: list[Id | None] = [*usual] or [None] * len(records)
+    valid = list(range(len(usual)))
     seen: set[Id] = set()
-    for i, record in enumerate(records):
+    for i, record in enumerate([] if usual else records):
         with problems:
             if not isinstance(record, dict):
                 raise error(f"images[{i}] must be an object, got {record!r:.40}")
-            key = record.get("id")
-            key = key if type(key) is int else id_of(key)
+            key = id_of(record.get("id"))
             if key is None and record.get("id") is not None:
                 raise error(f"images[{i}] needs an id, got {record['id']!r:.40}")
             if key in seen:
@@ -81,12 +86,22 @@ def read_images(records: Sequence[Any], error: MakeError, problems: Problems) ->
             valid.append(i)
     if not valid:
         raise error("it lists no images")
-    numbers = image_numbers([keys[i] for i in valid])
+    numbers = usual or image_numbers([keys[i] for i in valid])
     images = []
     for i, number in zip(valid, numbers, strict=True):
         fields, label = records[i], _label(i, keys[i])
         images.append(ImageRecord(i, number, fields["file_name"], _size(fields), label, fields))
     return images, Index(keys, lambda: _names(images))
+
+
+def _usual_keys(records: Sequence[Any]) -> list[int]:
+    """The ids of records that all have a number of their own and a name; empty for others."""
+    try:
+        keys, names = zip(*map(itemgetter("id", "file_name"), records), strict=True)
+    except (KeyError, TypeError, ValueError):
+        return []
+    are_numbers = set(map(type, keys)) == {int} and len(set(keys)) == len(keys)
+    return list(keys) if are_numbers and set(map(type, names)) == {str} and all(names) else []
 
 
 def size_of(record: ImageRecord, path: Path, error: MakeError, problems: Problems) -> Size:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from pydantic_core import SchemaValidator, core_schema, from_json
+from pydantic_core import from_json
 
 from cairn.datasets.containers.json_file import json_errors
 from cairn.errors import LabelError
 
-MAX_COUNT = 200
+Parse = Callable[[Any], Any]
 
 CHUNK = 1 << 16  # bytes; the objects of a larger one leave the cache of the processor
 
@@ -34,49 +33,42 @@ class Records:
     """How the records of a list are read.
 
     Attributes:
-        fields: Keys that are read; the values of others are parsed and never built.
-        reduce: Returns what is kept of a record with these keys.
-        is_enough: Whether the fields of a record are enough; otherwise all are read, for records nearby too.
-        large: Those of `fields` that are skipped where `count` is from 1 to `MAX_COUNT`, because building their values
-            takes long.
-        count: Key of a number.
+        fields: Keys that are read and the types that their values have as a rule, for which parsing is fastest; others
+            may be missing from what `reduce` gets.
+        reduce: Returns what is kept of some records. Its second argument returns the value of a field of `large`.
+        large: Those of `fields` whose values take long to build, and are needed of few records.
     """
 
-    fields: tuple[str, ...]
-    reduce: Callable[[Any], Any]
-    is_enough: Callable[[Any], bool]
+    fields: Mapping[str, Any]
+    reduce: Callable[[list[Any], Callable[[Any], Any]], list[Any]]
     large: tuple[str, ...] = ()
-    count: str = ""
 
-    @cached_property
-    def validators(self) -> tuple[SchemaValidator, ...]:
-        """Parse a list of objects with the fields, of any type; the fastest first, which fails without a count."""
-        field = core_schema.typed_dict_field(core_schema.any_schema(), required=False)
-        every = core_schema.typed_dict_schema(dict.fromkeys(self.fields, field))
-        validators = (SchemaValidator(core_schema.list_schema(every)),)
-        if not self.large:
-            return validators
-        small = core_schema.typed_dict_schema({key: field for key in self.fields if key not in self.large})
-        by_count = core_schema.tagged_union_schema(
-            {0: every, **dict.fromkeys(range(1, MAX_COUNT + 1), small)}, discriminator=self.count
-        )
-        return SchemaValidator(core_schema.list_schema(by_count)), *validators
+    def parsers(self) -> tuple[tuple[Parse, Parse], ...]:
+        """Functions that parse a list and a field of `large`; the fastest first, which refuses some that others read.
 
-    def parsed(self, text: bytes) -> list[Any] | None:
-        """The reduced records of a list; None where the text is no valid JSON."""
-        for validator in self.validators:
-            try:
-                records = validator.validate_json(text)
-            except ValueError:  # also where a record is no object
-                continue
-            if all(map(self.is_enough, records)):
-                return list(map(self.reduce, records))
-        for parse in (from_json, json.loads):  # the second accepts surrogates, for bytes of names that are not UTF-8
-            try:
-                return list(map(self.reduce, parse(text)))
-            except (ValueError, RecursionError):
-                continue
-        return None
+        The last one accepts surrogates, for bytes of names that are not UTF-8.
+        """
+        others = (from_json, _as_it_is), (json.loads, _as_it_is)
+        try:
+            from msgspec import Raw
+            from msgspec.json import Decoder, decode
+        except ImportError:
+            return others
+        kinds = {key: Raw if key in self.large else kind for key, kind in self.fields.items()}
+        typed = Decoder(list[TypedDict("Row", kinds, total=False)])  # type: ignore[misc, operator]
+
+        def parse(text: bytes) -> Any:
+            _ = text.isascii() or text.decode()  # msgspec reads other bytes where it builds no value
+            return typed.decode(text)
+
+        def build(value: Any) -> Any:
+            return None if value is None else decode(value)
+
+        return (parse, build), *others
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def read_object(path: Path, lists: Mapping[str, Records], chunk: int = CHUNK) -> Any:
@@ -131,16 +123,17 @@ class _Parser:
         """A list whose records are reduced."""
         self.at += 1
         kept: list[Any] = []
+        parsers = kind.parsers()
         first = FIRST_KEY.match(self.data, self.at)
         between = re.compile(SPACE + b"," + SPACE + b"(?=[{]" + SPACE + re.escape(first[1]) + b")") if first else None
         while between and (cut := self._last_cut(between)):
-            part = kind.parsed(b"".join((b"[", self._view[self.at : cut[0]], b"]")))
+            part = _reduced(b"".join((b"[", self._view[self.at : cut[0]], b"]")), kind.reduce, parsers)
             if part is None:  # the list ends before, or the cut is inside a record
                 break
             kept += part
             self.at = cut[1]
         if kept or self._next() != b"]":
-            kept += map(kind.reduce, self._value("["))
+            kept += kind.reduce(self._value("["), _as_it_is)
         else:
             self.at += 1
         return kept
@@ -195,3 +188,13 @@ class _Parser:
         line = self.data.count(b"\n", 0, self.at) + 1
         column = self.at - self.data.rfind(b"\n", 0, self.at)
         return ValueError(f"{reason}: line {line} column {column}")
+
+
+def _reduced(text: bytes, reduce: Callable[..., list[Any]], parsers: Sequence[tuple[Parse, Parse]]) -> list[Any] | None:
+    """The reduced records of a list; None where the text is no valid JSON."""
+    for parse, build in parsers:
+        try:
+            return reduce(parse(text), build)
+        except (ValueError, RecursionError):
+            continue
+    return None

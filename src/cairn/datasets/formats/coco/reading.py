@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.formats.coco.annotations import (
-    FIELDS,
-    SEGMENTATION,
-    Context,
-    Record,
-    has_box,
-    read_annotations,
-    reduced,
-)
+from cairn.datasets.formats.coco.annotations import read_annotations
 from cairn.datasets.formats.coco.categories import Category, choose, read_categories
+from cairn.datasets.formats.coco.columns import Context
 from cairn.datasets.formats.coco.ids import Index
 from cairn.datasets.formats.coco.image_records import (
     IMAGE_FIELDS,
     ImageRecord,
     groups_and_frame,
     read_images,
-    reduced_image,
+    reduced_images,
     size_of,
 )
 from cairn.datasets.formats.coco.json_file import Records, read_object
+from cairn.datasets.formats.coco.records import FIELDS, SEGMENTATION, Part, Record, column, reduced
 from cairn.datasets.formats.format import MIN_CONFIDENCE, ReadOptions
 from cairn.datasets.garbage import no_garbage_collection
 from cairn.datasets.image_files import locate_images
@@ -41,8 +36,8 @@ from cairn.structures.outline import RunLengths
 from cairn.structures.skeleton import Skeleton
 
 LISTS = {
-    "images": Records(IMAGE_FIELDS, reduced_image, lambda _: True),
-    "annotations": Records(FIELDS, reduced, has_box, large=(SEGMENTATION,), count="num_keypoints"),
+    "images": Records(dict.fromkeys(IMAGE_FIELDS, Any), reduced_images),
+    "annotations": Records(FIELDS, reduced, large=(SEGMENTATION,)),
 }
 
 
@@ -99,9 +94,9 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
         return LabelError(f"{labels}: {reason}")
 
     categories = read_categories(content["categories"], error)
-    rows = content["annotations"]
-    category_of = _categories_of(rows, categories, problems)
-    choice = choose(categories, _labeled_of(rows, category_of, categories), options, error)
+    parts = content["annotations"]
+    category_of = _categories_of(parts, categories, problems)
+    choice = choose(categories, _labeled_of(parts, category_of, categories), options, error)
     records, index = read_images(content["images"], error, problems)
     names = [record.name for record in records]
     paths = locate_images(
@@ -109,12 +104,15 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     )
     entries: list[tuple[ImageRecord, Path, Size]] = []
     for record, path in zip(records, paths, strict=True):
+        if path is not None and record.size is not None:  # as a rule; `with` takes time
+            entries.append((record, path, record.size))
+            continue
         with problems:
             if path is not None:
                 entries.append((record, path, size_of(record, path, error, problems)))
     kept = {record.position: i for i, (record, _, _) in enumerate(entries)}
     context = Context(choice, index, kept, options.confidence, error, problems)
-    everything, image_of = read_annotations(rows, category_of, context)
+    everything, image_of = read_annotations(parts, category_of, context)
     if not everything.labeled.any():
         raise error("no instance has a labeled joint: every v is 0")
     _check_masks(everything, image_of, [size for _, _, size in entries], problems)
@@ -162,10 +160,10 @@ def _content(path: Path) -> dict[str, Any]:
     return result
 
 
-def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems: Problems) -> list[int | None]:
+def _categories_of(parts: Sequence[Part], categories: Sequence[Category], problems: Problems) -> list[int | None]:
     """Position of the category of each record; None where the file has no such category."""
     index = Index([category.key for category in categories])
-    values = [row.category if isinstance(row, Record) else None for row in rows]
+    values = column(parts, "category")
     positions = index.find_all(values)
     only = categories[0] if len(categories) == 1 else None
     if only and (only.key is None or None in values):
@@ -176,12 +174,12 @@ def _categories_of(rows: Sequence[Any], categories: Sequence[Category], problems
     return positions
 
 
-def _labeled_of(rows: Sequence[Any], category_of: Sequence[int | None], categories: Sequence[Category]) -> list[int]:
+def _labeled_of(parts: Sequence[Part], category_of: Sequence[int | None], categories: Sequence[Category]) -> list[int]:
     """Number of annotations with a labeled keypoint of each category; only counted where keypoints may differ."""
     if len({category.joints for category in categories if category.joints}) < 2:
         return [0] * len(categories)
     counts = [0] * len(categories)
-    for row, position in zip(rows, category_of, strict=True):
+    for row, position in zip(chain.from_iterable(parts), category_of, strict=True):
         if position is not None and isinstance(row, Record) and row.is_labeled:
             counts[position] += 1
     return counts
