@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import LabelError
+from cairn.multiview.results.axes import Y_UP
 from cairn.structures.camera import Rig
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton
@@ -36,8 +37,8 @@ MAX_FRAMES = 10**7
 MAX_CELLS = 2 * 10**9  # keypoints that fit the memory
 
 
-def write_json(tracks: Trajectories, rig: Rig, up: str, path: Path) -> None:
-    """Writes a file, a line for each frame."""
+def write_json(tracks: Trajectories, rig: Rig | None, up: str, path: Path) -> None:
+    """Writes a file, a line for each frame. Without cameras, the keypoints are lifted from one view."""
     skeleton = tracks.skeleton
     about = {
         "format": FORMAT,
@@ -56,7 +57,7 @@ def write_json(tracks: Trajectories, rig: Rig, up: str, path: Path) -> None:
                 **({} if camera.size is None else {"size": list(camera.size[::-1])}),
                 **({"fisheye": True} if camera.fisheye else {}),
             }
-            for camera in rig
+            for camera in rig or ()
         },
     }
     head = ",\n".join(f' "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in about.items())
@@ -77,6 +78,15 @@ def read_tracks(path: str | Path) -> Trajectories:
     """Reads tracks in 3D, in meters.
 
     Raises:
+        LabelError: As `read_tracks_and_up`.
+    """
+    return read_tracks_and_up(path)[0]
+
+
+def read_tracks_and_up(path: str | Path) -> tuple[Trajectories, str]:
+    """Reads tracks in 3D, in meters, and the axis of their world that points up.
+
+    Raises:
         LabelError: The file cannot be read, is another one, or a value is impossible. Names the frame.
     """
     path = Path(path)
@@ -93,17 +103,15 @@ def read_tracks(path: str | Path) -> Trajectories:
     if content.get("units") not in UNITS:
         raise LabelError(f"{path} needs units m, cm or mm, got {content.get('units')!r:.40}")
     rate, frames = content.get("rate"), content.get("frames")
-    if (
-        not isinstance(rate, int | float)
-        or isinstance(rate, bool)
-        or not 0 < rate < math.inf
-        or not isinstance(frames, list)
-        or not frames
-    ):
+    if not isinstance(rate, int | float) or not 0 < rate < math.inf or not isinstance(frames, list) or not frames:
         raise LabelError(f"{path} needs a positive rate and a list of frames")
     if not isinstance(content.get("skeleton"), dict):
         raise LabelError(f"{path} needs a skeleton")
-    return _tracks(frames, Skeleton.from_dict(content["skeleton"]), float(rate), UNITS[content["units"]], path)
+    up = content.get("up", "z")
+    if up not in Y_UP:
+        raise LabelError(f"{path} needs up, one of {', '.join(Y_UP)}, got {up!r:.40}")
+    skeleton = Skeleton.from_dict(content["skeleton"])
+    return _tracks(frames, skeleton, float(rate), UNITS[content["units"]], path), up
 
 
 def _frame(tracks: Trajectories, index: int) -> dict[str, Any]:

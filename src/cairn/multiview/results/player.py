@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cairn.multiview.reconstruction import Reconstruction
 from cairn.structures.camera import Camera, Rig
+from cairn.structures.poses3d import Trajectories
 from cairn.visualization.colors import object_color
 from cairn.visualization.page import page, paragraph, table
 from cairn.visualization.scene3d import LineSet, PointSet, scene
@@ -24,15 +25,7 @@ def write_player(result: Reconstruction, path: Path) -> None:
     """Writes the page."""
     tracks = result.trajectories
     step = -(-len(tracks) // MAX_FRAMES)
-    points = tracks.keypoints[::step]
-    limbs = [limb for i, limb in enumerate(tracks.skeleton.limbs) if i not in tracks.skeleton.hidden]
-    items: list[PointSet | LineSet] = []
-    for row, number in enumerate(tracks.ids.tolist()):
-        color = object_color(number)
-        if limbs:
-            ends = np.stack([points[:, row, [limb[end] for limb in limbs]] for end in (0, 1)], axis=2)
-            items.append(LineSet(f"instance {number}", ends, color))
-        items.append(PointSet(f"keypoints of {number}", points[:, row], color, labels=tuple(tracks.skeleton.joints)))
+    items = track_items(tracks, step)
     items.append(LineSet("cameras", camera_lines(result.rig), CAMERA_COLOR))
     items.append(
         PointSet("camera names", [camera.center for camera in result.rig], CAMERA_COLOR, 4.0, result.rig.names)
@@ -44,6 +37,20 @@ def write_player(result: Reconstruction, path: Path) -> None:
         table(errors, ("camera", "reprojection error (median, px)")),
     ]
     path.write_text(page("Keypoints in 3D", body), encoding="utf-8")
+
+
+def track_items(tracks: Trajectories, step: int = 1) -> list[PointSet | LineSet]:
+    """Returns what is drawn of tracks, of every frame or every `step`-th: limbs and keypoints of each instance."""
+    points = tracks.keypoints[::step]
+    limbs = [limb for i, limb in enumerate(tracks.skeleton.limbs) if i not in tracks.skeleton.hidden]
+    items: list[PointSet | LineSet] = []
+    for row, number in enumerate(tracks.ids.tolist()):
+        color = object_color(number)
+        if limbs:
+            ends = np.stack([points[:, row, [limb[end] for limb in limbs]] for end in (0, 1)], axis=2)
+            items.append(LineSet(f"instance {number}", ends, color))
+        items.append(PointSet(f"keypoints of {number}", points[:, row], color, labels=tuple(tracks.skeleton.joints)))
+    return items
 
 
 def camera_lines(rig: Rig) -> NDArray[np.float64]:
