@@ -69,9 +69,8 @@ def _by_name(texts: Sequence[str], cameras: Sequence[str]) -> list[str] | None:
     """
     tokens = [_tokens(text) for text in texts]
     same_length = len(tokens) > 1 and len(set(map(len, tokens))) == 1
-    common = (
-        {i for i, column in enumerate(zip(*tokens, strict=True)) if len(set(column)) == 1} if same_length else set()
-    )
+    columns = list(zip(*tokens, strict=True)) if same_length else []
+    common = {i for i, column in enumerate(columns) if len(set(column)) == 1}
     found = []
     for own in tokens:
         matches = {}

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cairn.datasets.recordings import Recording, read_recording
-from cairn.errors import CameraError, CairnError, LabelError
+from cairn.errors import CairnError, CameraError, LabelError
 from cairn.structures.camera import Camera
 from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
-from cairn.wording import counted
 
 if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
@@ -74,9 +73,9 @@ def open_recording(
             raise LabelError(f"no keypoints or video at {path}")
         return _detected(path, predictor(), report) if _has_images(path) else read_recording(path, skeleton)
     frames = tuple(given)
-    wrong = next((each for each in frames if not isinstance(each, Poses)), None)
-    if wrong is not None or not frames:
-        raise CairnError(f"expected a path, or the Poses of each frame, got {type(wrong or given).__name__}")
+    wrong = [type(each).__name__ for each in frames if not isinstance(each, Poses)]
+    if wrong or not frames:
+        raise CairnError(f"expected a path, or the Poses of each frame, got {wrong[0] if wrong else 'no frame'}")
     return Recording(frames, frames[0].skeleton, rate=_rate_of(given))
 
 
@@ -106,11 +105,8 @@ def in_pixels_of(camera: Camera, recording: Recording) -> Recording:
         log.warning("%s, its %s: rows or columns are missing, taken to be the last ones", calibrated, images)
         return recording
     turned = abs(width / own_height * own_width / height - 1) <= CROPPED
-    hint = (
-        "rotate them as for the calibration"
-        if turned
-        else "they have another aspect ratio; detect in images as calibrated"
-    )
+    other = "they have another aspect ratio; detect in images as calibrated"
+    hint = "rotate them as for the calibration" if turned else other
     raise CameraError(f"{calibrated}, got {images}: {hint}")
 
 
@@ -174,9 +170,8 @@ def read_offsets(given: str | Path | Mapping[str, float] | None) -> dict[str, fl
         source = f"offsets {str(given)!r}"
         parts = [part.partition("=") for part in str(given).split(",") if part.strip()]
         if not parts or not all(mark for _, mark, _ in parts):
-            raise CameraError(
-                f"{source}: expected CAMERA=FRAMES,..., such as cam2=3,cam3=-1.5, or a .json or .toml file"
-            )
+            expected = "CAMERA=FRAMES,..., such as cam2=3,cam3=-1.5, or a .json or .toml file"
+            raise CameraError(f"{source}: expected {expected}")
         pairs = {name.strip(): value.strip() for name, _, value in parts}
     offsets = {}
     for name, value in pairs.items():
@@ -237,9 +232,9 @@ def _check_inside(camera: Camera, recording: Recording) -> None:
     if len(points) and outside.mean() > OUTSIDE:
         x, y = points.max(axis=0)
         raise CameraError(
-            f"camera {camera.name} is calibrated for {camera.size[1]}x{camera.size[0]}, and {outside.mean():.0%} of its "
-            f"keypoints are outside of that (up to x = {x:.0f}, y = {y:.0f}): they are in pixels of larger images, or "
-            "of another camera"
+            f"camera {camera.name} is calibrated for {camera.size[1]}x{camera.size[0]}, and {outside.mean():.0%} of "
+            f"its keypoints are outside of that (up to x = {x:.0f}, y = {y:.0f}): they are in pixels of larger "
+            "images, or of another camera"
         )
 
 

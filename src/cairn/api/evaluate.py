@@ -13,6 +13,7 @@ from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.reading import evaluation_labels, read_options
 from cairn.api.repeatability import Repeatability, measure_repeatability
 from cairn.api.report import Comparison, Report
+from cairn.api.report3d import Report3D, evaluate_3d
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
 from cairn.arguments import checked
@@ -60,20 +61,22 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison | Repeatability:
-    """Measures a model on labeled images, or compares several; or keypoints of point clouds on pairs of scans.
+) -> Report | Comparison | Repeatability | Report3D:
+    """Measures a model on labeled images, or compares several; keypoints of point clouds; or tracks in 3D.
 
     A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
-    instance by PCK.
+    instance by PCK. Tracks of `cairn.triangulate` (poses3d.json) are measured against ground truth of the same format
+    by MPJPE, PA-MPJPE, N-MPJPE, PCK3D and PCP.
 
     Example:
         report = cairn.evaluate("person", "val.json")
         report.metrics["AP"]
 
     Args:
-        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these. With `repeatability`: a
-            method of `cairn.keypoints`, a model of one, or a list of these. Default there: "iss".
-        labels: Ground truth: a file or folder of labels.
+        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these; or a file of tracks in 3D.
+            With `repeatability`: a method of `cairn.keypoints`, a model of one, or a list of these. Default there:
+            "iss".
+        labels: Ground truth: a file or folder of labels; of tracks in 3D, a file like theirs.
         repeatability: Pairs of scans with their true motions, pairs.json or a Stanford .conf, instead of labels:
             measures how many keypoints of one scan are found again in the other.
         num_keypoints: With `repeatability`: maximum number of keypoints of a scan. Default: as many as the method
@@ -104,7 +107,8 @@ def evaluate(
         progress: Called with the name of the model, the number of images done, and their total.
 
     Returns:
-        A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`.
+        A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`; for tracks in 3D a
+        `Report3D`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -116,6 +120,7 @@ def evaluate(
     """
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
+    from cairn.multiview.results.json_file import is_tracks
 
     several = isinstance(model, list | tuple)
     models: list[Any] = list(model) if isinstance(model, list | tuple) else [] if model is None else [model]
@@ -127,6 +132,19 @@ def evaluate(
         raise CairnError("num-keypoints is for repeatability: give pairs of scans too")
     if labels is None:
         raise CairnError("expected a model and the labels to measure it on, or pairs of scans for repeatability")
+    if isinstance(model, str | Path) and is_tracks(Path(model)):
+        optional: dict[str, Any] = {
+            "images": images,
+            "metric": metric,
+            "threshold": threshold,
+            "skeleton": skeleton,
+            "split": split,
+        }
+        optional |= {"confidence": confidence, "category": category, "exclude": exclude, "gt": gt, "limit": limit}
+        optional |= {"size": size, "net_resolution": net_resolution, "scales": scales, "settings": settings}
+        others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
+        given = {name: value is not None for name, value in optional.items()} | others
+        return evaluate_3d(model, labels, out, given)
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),

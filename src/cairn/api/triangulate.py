@@ -177,13 +177,15 @@ class _Job:
             CairnError: A camera has no video, or the file exists.
         """
         from cairn.api.camera_names import cameras_of
+        from cairn.media.content import content_of_file
 
         inputs, note = cameras_of(given, self.rig.names) if given is not None else (self.inputs, None)
         if note:
             log.warning("%s", note)
         drawn = {}
         for name, video in inputs.items():
-            if not isinstance(video, str | Path) or not Path(video).is_file():
+            content = content_of_file(Path(video)) if isinstance(video, str | Path) else None
+            if content is None or content.kind != "video":
                 raise CairnError(f"camera {name} has no video to draw on: give videos, or do not draw")
             target = folder / f"{name}.reprojected"
             if taken := sorted(folder.glob(f"{target.name}.*")):

@@ -19,7 +19,8 @@ def evaluate(
         typer.Argument(
             metavar="MODEL... LABELS",
             help="One or several models, each a bundled model, an .onnx file or a run; and, last, the ground truth: "
-            "labels in any format that Cairn reads. With --repeatability: methods or models of cairn keypoints. [iss]",
+            "labels in any format that Cairn reads. Or two files of tracks in 3D. With --repeatability: methods or "
+            "models of cairn keypoints. [iss]",
             show_default=False,
         ),
     ] = None,
@@ -97,22 +98,26 @@ def evaluate(
         typer.Option("--set", help="Decoder setting, NAME=VALUE; repeatable.", show_default=False),
     ] = None,
 ) -> None:
-    """Measure a model on labeled images, or compare several.
+    """Measure a model on labeled images, or compare several; or tracks in 3D.
 
     Prints tables and writes metrics.json, pck.png, worst.jpg and report.html. A model that detects all instances of an
-    image is measured by COCO's OKS AP, with PCK beside it; a model of one instance by PCK.
+    image is measured by COCO's OKS AP, with PCK beside it; a model of one instance by PCK. Tracks in 3D (poses3d.json
+    of cairn triangulate) are measured against ground truth of the same format by MPJPE, PCK3D and PCP.
 
     cairn evaluate person val.json
 
     cairn evaluate person runs/mine val.json
 
     cairn evaluate iss --repeatability pairs.json
+
+    cairn evaluate triangulation/poses3d.json truth.json
     """
     from cairn.api.evaluate import evaluate as measure
     from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison
+    from cairn.api.report3d import Report3D
     from cairn.cli.logs import API, show_log
-    from cairn.cli.metrics import print_comparison, print_repeatability, print_report
+    from cairn.cli.metrics import print_comparison, print_repeatability, print_report, print_report_3d
     from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
 
@@ -162,6 +167,10 @@ def evaluate(
     if out is None:
         name = "comparison" if isinstance(result, Comparison) else f"evaluation-{result.name}"
         result = result.save(unused_folder(name))
+    if isinstance(result, Report3D):
+        print_report_3d(result)
+        print(f"{', '.join(entry.name for entry in result.files)} -> {result.folder}", file=sys.stderr)
+        return
     if isinstance(result, Comparison):
         print_comparison(result)
     else:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison, Report
+    from cairn.api.report3d import Report3D
     from cairn.evaluation.evaluate import Evaluation
 
 WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
@@ -42,6 +43,18 @@ def print_repeatability(result: Repeatability) -> None:
         counts = " and ".join(map(str, pair.num_keypoints))
         state = f"{counts} keypoints" if pair.methods else "not measured"
         print_line(target, f"{pair.first.name}, {pair.second.name}: overlap {pair.overlap:.0%}, {state}")
+
+
+def print_report_3d(report: Report3D) -> None:
+    """Prints the metrics of tracks in 3D."""
+    target, result = console(), report.result
+    print_table(target, [(joint, f"{error:.1f}") for joint, error in result.joints.items()], ("joint", "MPJPE (mm)"))
+    if result.limbs:
+        rows = [(limb, *(f"{value:.1f}" for value in row)) for limb, row in result.limbs.items()]
+        print_table(target, rows, ("limb", "PCP (%)", "PCP strict (%)", "length spread (mm)"))
+    shares = {"PCK3D@150mm", "AUC", "PCP", "PCP strict"}
+    print_table(target, [(name, f"{v:.1f} {'%' if name in shares else 'mm'}") for name, v in result.metrics.items()])
+    print_line(target, f"{result.found} of {result.instances} instances of the ground truth have a track")
 
 
 def print_comparison(comparison: Comparison) -> None:

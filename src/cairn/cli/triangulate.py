@@ -83,8 +83,8 @@ def triangulate(
 ) -> None:
     """Triangulate keypoints in 3D from several calibrated cameras.
 
-    Matches the people or animals of all cameras, locates their keypoints in meters and tracks them. Writes poses3d.json,
-    poses3d.trc for OpenSim (one for each person) and poses3d.html, a 3D view.
+    Matches the people or animals of all cameras, locates their keypoints in meters and tracks them. Writes
+    poses3d.json, poses3d.trc for OpenSim (one for each person) and poses3d.html, a 3D view.
 
     cairn triangulate cam1.mp4 cam2.mp4 cam3.mp4 --cameras cameras.toml
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class DetectionTable:
     def of(cls, rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float) -> DetectionTable:
         """Returns the detections of V cameras; the f-th poses of each camera are of one moment.
 
-        A detection without a keypoint of that confidence is left out.
+        A detection without a keypoint of that confidence is skipped.
 
         Args:
             rig: V cameras.
@@ -51,9 +52,8 @@ class DetectionTable:
         parts = []
         for view, (camera, frames) in enumerate(zip(rig, recordings, strict=True)):
             counts = [len(poses) for poses in frames]
-            pixels = np.concatenate([poses.keypoints for poses in frames] or [np.zeros((0, joints, 2))])
-            confidence = np.concatenate([poses.confidence for poses in frames] or [np.zeros((0, joints))])
-            pixels, confidence = pixels.astype(np.float64), confidence.astype(np.float64)
+            pixels = np.concatenate([np.zeros((0, joints, 2)), *(poses.keypoints for poses in frames)])
+            confidence = np.concatenate([np.zeros((0, joints)), *(poses.confidence for poses in frames)])
             normalized = camera.undistort(pixels)
             there = (confidence >= min_confidence) & (confidence > 0) & np.isfinite(normalized).all(axis=-1)
             kept = there.any(axis=1)
@@ -90,11 +90,11 @@ class DetectionTable:
     def by_frame(self, frames: int) -> list[slice]:
         """Returns the rows of each frame."""
         starts = np.searchsorted(self.frames, np.arange(frames + 1)).tolist()
-        return [slice(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        return [slice(a, b) for a, b in pairwise(starts)]
 
 
 def _sizes(normalized: Array, there: NDArray[np.bool_]) -> Array:
-    """(N,): the longer side of the box around the keypoints."""
+    """(N,): the longer side of the bounding box of the keypoints."""
     if not len(normalized):
         return np.zeros(0)
     high = np.where(there[..., None], normalized, -np.inf).max(axis=1)

@@ -21,15 +21,19 @@ from cairn.structures.poses import Poses
 
 Array = NDArray[np.float64]
 
-SAMPLE = 24
+SAMPLE = 16
 """Number of frames that cameras are compared in."""
 
 GOOD = 0.3
 """Agreement of two cameras, from -1 to 1, from which they fit."""
 
+FITTING = 0.6
+"""Agreement that the cameras of several instances do not reach by chance."""
+
 GAIN = 0.25
 """Rise of the mean agreement from which another arrangement of the cameras is the right one."""
 
+PAIR = 2
 MAX_PERMUTED = 5  # cameras of which all permutations are tried; of more, all swaps of two
 
 
@@ -39,11 +43,11 @@ class Doubt:
 
     Attributes:
         text: What is wrong, and what would help.
-        certain: Whether an arrangement that fits is known, or no two cameras fit.
+        camera: The one camera that may not fit; None where it is certain that several do not.
     """
 
     text: str
-    certain: bool
+    camera: str | None = None
 
 
 def agreement(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float) -> Array:
@@ -86,20 +90,23 @@ def doubt(rig: Rig, recordings: Sequence[Sequence[Poses]], min_confidence: float
     pairs = agreement(rig, sample, min_confidence)
     if np.isnan(pairs).all() or np.nanmin(pairs) >= GOOD:
         return None
+    if len(rig) > PAIR + 1 and (one := _single(rig, pairs, FITTING)) is not None:  # a swap leaves two that do not fit
+        return one
     mean = float(np.nanmean(pairs))
-    best, arrangement = mean + GAIN, None
+    inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
+    least = max(mean + GAIN, GOOD)
+    turned = float(np.nanmean(agreement(inverted, sample, min_confidence)))
+    best, arrangement = max(least, turned), None
     for order in _arrangements(len(rig)):
         value = float(np.nanmean(agreement(_arranged(rig, order), sample, min_confidence)))
         if value > best:
             best, arrangement = value, order
     if arrangement is not None:
-        return Doubt(_swap(rig, arrangement), True)
-    inverted = Rig(tuple(camera.posed(camera.rotation.T, camera.center) for camera in rig))
-    if float(np.nanmean(agreement(inverted, sample, min_confidence))) > mean + GAIN:
+        return Doubt(_swap(rig, arrangement))
+    if turned > least:
         return Doubt(
             "the poses of the cameras are inverted: expected R and t of x_cam = R x_world + t, and their inverses fit "
-            "the keypoints",
-            True,
+            "the keypoints"
         )
     return _misfit(rig, pairs)
 
@@ -163,19 +170,23 @@ def _swap(rig: Rig, order: Sequence[int]) -> str:
 
 def _misfit(rig: Rig, pairs: Array) -> Doubt | None:
     """Returns the doubt about one camera, or about all."""
-    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in pairs])
     if (pairs[np.isfinite(pairs)] < GOOD).all():
         return Doubt(
             "no two cameras agree: the cameras are those of another rig, in another world or unit, or the recordings "
-            "are not synchronous (give --offsets)",
-            True,
+            "are not synchronous (give --offsets)"
         )
+    return _single(rig, pairs, GOOD)
+
+
+def _single(rig: Rig, pairs: Array, least: float) -> Doubt | None:
+    """Returns the doubt about one camera, where all others agree by at least a value."""
+    means = np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in pairs])
     worst = int(np.nanargmin(means))
     others = np.delete(np.delete(pairs, worst, 0), worst, 1)
-    if len(rig) > 2 and np.isfinite(others).any() and np.nanmin(others) >= GOOD > means[worst]:
+    if len(rig) > PAIR and np.isfinite(others).any() and np.nanmin(others) >= least and means[worst] < GOOD:
         return Doubt(
             f"camera {rig.names[worst]} does not agree with the others: it was moved after the calibration, or its "
             "recording is not synchronous (give --offsets)",
-            False,
+            rig.names[worst],
         )
     return None

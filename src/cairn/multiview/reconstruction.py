@@ -32,8 +32,9 @@ SAVED = ("json", "trc", "html")
 AXES = ("x", "y", "z")
 ALIGNED = 0.8  # cosine from which an axis of the world is the vertical
 MANY_DROPPED = 0.5
+FEW_USED = 0.25  # share of the detected keypoints
 HUMAN = frozenset({"left_shoulder", "right_shoulder", "left_hip", "right_hip"})
-HUMAN_TRUNK = (0.15, 1.0)  # meters from shoulders to hips, from a child to beyond any adult
+HUMAN_TORSO = (0.15, 1.0)  # meters from shoulders to hips, from a child to beyond any adult
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ class Reconstruction:
         share = tracks.known.mean() if tracks.known.size else 0
         return (
             f"Reconstruction({counted(len(tracks), 'frame')} at {tracks.rate:g} Hz, "
-            f"{counted(len(tracks.ids), 'instance')} of {tracks.skeleton.name} from {counted(len(self.rig), 'camera')}, "
+            f"{counted(len(tracks.ids), 'instance')} of {tracks.skeleton.name} from "
+            f"{counted(len(self.rig), 'camera')}, "
             f"{share:.0%} of keypoints, reprojection error {self.error:.1f} px)"
         )
 
@@ -175,7 +177,7 @@ def reconstruct(
             "cameras that detect the same instance"
         )
     found = doubt(rig, recordings, options.min_confidence)
-    if found is not None and found.certain:
+    if found is not None and found.camera is None:
         raise CameraError(found.text)
     gap = max(round(options.gap * rate), 1)
     observations = observe(rig, table, count, gap, options.people)
@@ -192,8 +194,16 @@ def reconstruct(
     if not tracks.known.any():
         _explain(rig, observations, max_error)
     used = points.used.reshape(shape)
-    warnings = [] if found is None else [found.text]
-    warnings += _warnings(rig, points, observations, tracks)
+    doubted = None if found is None or _is_used(rig, table, used, found.camera) else found
+    warnings = [] if doubted is None else [doubted.text]
+    warnings += _warnings(rig, points, observations, None if doubted is None else doubted.camera)
+    warnings += _size_warnings(tracks)
+    share = used.sum() / max(int((table.confidence > 0).sum()), 1)
+    if share < FEW_USED:
+        warnings.append(
+            f"only {share:.0%} of the detected keypoints could be triangulated: the recordings may not be synchronous "
+            "(give --offsets), or most instances are in one camera only"
+        )
     if options.fill:
         tracks = filled(tracks, max(round(options.fill * rate), 1))
     if options.smooth or options.limbs:
@@ -271,26 +281,38 @@ def _explain(rig: Rig, observations: Observations, max_error: float) -> None:
     )
 
 
-def _warnings(rig: Rig, points: Points, observations: Observations, tracks: Trajectories) -> list[str]:
+def _is_used(rig: Rig, table: DetectionTable, used: NDArray[np.bool_], camera: str | None) -> bool:
+    """Whether keypoints were triangulated from most of the detections of a camera."""
+    view = rig.names.index(str(camera))
+    return int(used[view].sum()) > MANY_DROPPED * int((table.confidence[table.views == view] > 0).sum())
+
+
+def _warnings(rig: Rig, points: Points, observations: Observations, doubted: str | None) -> list[str]:
+    """Returns a line for each camera whose keypoints were dropped, but for one that is doubted already."""
     lines = []
     seen = (observations.confidence > 0).reshape(len(rig), -1) & np.isfinite(points.errors)
     for name, own, used, residuals in zip(rig.names, seen, points.used, points.residuals, strict=True):
         dropped = own & ~used
-        if own.any() and dropped.sum() > MANY_DROPPED * own.sum():
+        if name != doubted and own.any() and dropped.sum() > MANY_DROPPED * own.sum():
             lines.append(
                 f"camera {name} contradicts the others in {dropped.sum() / own.sum():.0%} of its keypoints (median "
                 f"{_median(residuals[dropped]):.0f} px): it was moved, or is not synchronous"
             )
-    trunk = _trunk(tracks)
-    if trunk is not None and not HUMAN_TRUNK[0] <= trunk <= HUMAN_TRUNK[1]:
-        lines.append(
-            f"the trunk of people is {trunk:.3g} m long (median): the lengths in the file of the cameras are probably "
-            "in another unit (give --unit)"
-        )
     return lines
 
 
-def _trunk(tracks: Trajectories) -> float | None:
+def _size_warnings(tracks: Trajectories) -> list[str]:
+    """Returns a line where people are of an impossible size."""
+    torso = _torso(tracks)
+    if torso is None or HUMAN_TORSO[0] <= torso <= HUMAN_TORSO[1]:
+        return []
+    return [
+        f"the torso of people is {torso:.3g} m long (median): the lengths in the file of the cameras are probably in "
+        "another unit (give --unit)"
+    ]
+
+
+def _torso(tracks: Trajectories) -> float | None:
     """Median distance in meters from the middle of the shoulders to that of the hips; None where it is unknown."""
     joints = tracks.skeleton.joints
     if not set(joints) >= HUMAN or not tracks.known.any():

@@ -8,13 +8,14 @@ blocks of frames, by banded Cholesky factorization.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.structures.camera import Rig
 from cairn.structures.poses3d import Trajectories
+from cairn.structures.skeleton import Skeleton
 
 Array = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ def filled(tracks: Trajectories, longest: int) -> Trajectories:
     known = tracks.known
     for person, joint in np.ndindex(known.shape[1:]):
         frames = np.flatnonzero(known[:, person, joint])
-        for at in np.flatnonzero((np.diff(frames) > 1) & (np.diff(frames) <= longest + 1)):
+        for at in np.flatnonzero((np.diff(frames) > 1) & (np.diff(frames) <= longest + 1)).tolist():
             a, b = frames[at], frames[at + 1]
             gap = np.arange(a + 1, b)
             keypoints[gap, person, joint] = _hermite(tracks.keypoints[:, person, joint], frames, at, gap)
@@ -82,16 +83,27 @@ def refined(tracks: Trajectories, matrices: Array, smooth: float, limbs: bool) -
     """
     keypoints = tracks.keypoints.copy()
     for person in range(len(tracks.ids)):
-        problem = _Problem.of(tracks.person(person), matrices[:, person], smooth, limbs)
+        track = tracks.person(person)
+        problem = _Problem.of(track, matrices[:, person], smooth)
         if problem is None:
             continue
-        solved = keypoints[:, person].copy()
-        for start in range(0, len(tracks), BLOCK):
-            low, high = max(start - OVERLAP, 0), min(start + BLOCK + OVERLAP, len(tracks))
-            part = _solved(problem.at(low, high))
-            solved[start : start + BLOCK] = part[start - low : start - low + BLOCK]
-        keypoints[:, person] = np.where(tracks.known[:, person, :, None], solved, np.nan)
+        if limbs:  # noise makes limbs longer: their lengths are those of a smooth track
+            steady = _Problem.of(track, matrices[:, person], max(smooth, 1.0))
+            assert steady is not None
+            problem = problem.with_limbs(_solved_in_blocks(steady), track.skeleton)
+        keypoints[:, person] = np.where(track.known[:, 0, :, None], _solved_in_blocks(problem), np.nan)
     return replace(tracks, keypoints=keypoints)
+
+
+def _solved_in_blocks(problem: _Problem) -> Array:
+    """Minimizes a problem of any length."""
+    frames = len(problem.points)
+    solved = problem.points.copy()
+    for start in range(0, frames, BLOCK):
+        low, high = max(start - OVERLAP, 0), min(start + BLOCK + OVERLAP, frames)
+        part = _solved(problem.at(low, high))
+        solved[start : start + BLOCK] = part[start - low : start - low + BLOCK]
+    return solved
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +121,11 @@ class _Problem:
     points: Array
     matrices: Array
     bend: float
-    limbs: tuple[tuple[int, int], ...]
-    lengths: Array
+    limbs: tuple[tuple[int, int], ...] = ()
+    lengths: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, track: Trajectories, matrices: Array, smooth: float, limbs: bool) -> _Problem | None:
+    def of(cls, track: Trajectories, matrices: Array, smooth: float) -> _Problem | None:
         points = track.keypoints[:, 0]
         known = np.isfinite(points[..., 0])
         if known.any(axis=1).sum() < 3:
@@ -121,19 +133,21 @@ class _Problem:
         noise = MIN_PIXELS if track.errors is None else max(float(np.nanmedian(track.errors)), MIN_PIXELS)
         high = np.where(known[..., None], points, -np.inf).max(axis=1)
         low = np.where(known[..., None], points, np.inf).min(axis=1)
-        size = (
-            float(np.median((high - low).max(axis=1)[known.sum(axis=1) > 1])) if (known.sum(axis=1) > 1).any() else 1.0
-        )
+        several = known.sum(axis=1) > 1
+        size = float(np.median((high - low).max(axis=1)[several])) if several.any() else 1.0
         bend = smooth * track.rate**2 / (ACCELERATION * max(size, 1e-9))
         if track.interpolated is not None:
             matrices = np.where(track.interpolated[:, 0, :, None, None], 0, matrices)
-        pairs = [track.skeleton.limbs[i] for i in track.skeleton.tree] if limbs else []
+        return cls(points, matrices / noise**2, bend)
+
+    def with_limbs(self, points: Array, skeleton: Skeleton) -> _Problem:
+        """Returns the problem with the limbs of a skeleton's tree, of their median lengths at points (F, K, 3)."""
         lengths = {}
-        for a, b in pairs:
+        for a, b in (skeleton.limbs[i] for i in skeleton.tree):
             length = np.linalg.norm(points[:, a] - points[:, b], axis=1)
-            if np.isfinite(length).sum() >= 3:
+            if np.isfinite(length).sum() >= 3 and np.nanmedian(length) > 0:
                 lengths[a, b] = float(np.nanmedian(length))
-        return cls(points, matrices / noise**2, bend, tuple(lengths), np.array(list(lengths.values())))
+        return replace(self, limbs=tuple(lengths), lengths=np.array(list(lengths.values())))
 
     def at(self, low: int, high: int) -> _Problem:
         """Returns the problem of some frames."""

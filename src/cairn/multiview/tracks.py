@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.errors import CameraError
 from cairn.multiview.association import (
     GATE,
+    MIN_SHARED,
     NEVER,
     assigned_keypoints,
     clusters,
@@ -25,6 +27,7 @@ from cairn.multiview.association import (
 from cairn.multiview.detections import DetectionTable
 from cairn.multiview.triangulation import linear_points
 from cairn.structures.camera import Rig
+from cairn.wording import counted
 
 Array = NDArray[np.float64]
 
@@ -36,6 +39,7 @@ MIN_SHARE = 0.1
 
 SAME = 0.08  # distance over the size of an instance below which a new one is a second piece of it
 SIZE_MEMORY = 0.95
+ROUNDS = 2  # of reweighting where detections contradict
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,12 @@ def observe(rig: Rig, table: DetectionTable, frames: int, gap: int, people: int 
         frames: Number of frames F.
         gap: Number of frames for which an instance may be lost and keeps its track.
         people: Number of instances in the scene, if known: only the tracks with the most keypoints are kept.
+
+    Raises:
+        CameraError: There are several instances of too few keypoints to tell them apart.
     """
+    if table.confidence.shape[1] < MIN_SHARED:
+        return _one_instance(rig, table, frames)
     tracker = _Tracker(rig)
     for frame, rows in enumerate(table.by_frame(frames)):
         tracker.advance(frame, table.at(rows), rows.start, gap)
@@ -91,6 +100,21 @@ def observe(rig: Rig, table: DetectionTable, frames: int, gap: int, people: int 
         pixels[view, at[step], column, joint] = table.pixels[row, joint]
         confidence[view, at[step], column, joint] = table.confidence[row, joint]
     return Observations(pixels, confidence, np.arange(1, len(tracks) + 1, dtype=np.int64))
+
+
+def _one_instance(rig: Rig, table: DetectionTable, frames: int) -> Observations:
+    """Returns the observations of one instance, of which each camera has at most one detection in a frame."""
+    joints = table.confidence.shape[1]
+    if len(np.unique(table.frames * len(rig) + table.views)) < len(table):
+        raise CameraError(
+            f"a camera has several instances in a frame, and instances of {counted(joints, 'keypoint')} cannot be told "
+            f"apart: keep one in each frame, or label at least {MIN_SHARED} keypoints"
+        )
+    shape = (len(rig), frames, 1, joints)
+    pixels, confidence = np.full((*shape, 2), np.nan), np.zeros(shape)
+    pixels[table.views, table.frames, 0] = table.pixels
+    confidence[table.views, table.frames, 0] = table.confidence
+    return Observations(pixels, confidence, np.array([1], np.int64))
 
 
 class _Tracker:
@@ -118,7 +142,8 @@ class _Tracker:
         before = np.stack([track.points for track in tracks])
         given = self._keypoints_of(detections, own)
         placed = self._placed(detections, given)
-        points, distances = self._references(detections, own, np.where(np.isnan(placed), before, placed), before, sizes)
+        points = np.where(np.isnan(placed), before, placed)
+        points, distances = self._references(detections, given, points, before, sizes)
         taken = assigned_keypoints(detections, distances, own, len(self._centers))
         if (taken != given).any():
             placed = self._placed(detections, taken)
@@ -167,19 +192,28 @@ class _Tracker:
         return taken
 
     def _references(
-        self, detections: DetectionTable, own: NDArray[np.bool_], points: Array, before: Array, sizes: Array
+        self, detections: DetectionTable, given: NDArray[np.intp], points: Array, before: Array, sizes: Array
     ) -> tuple[Array, Array]:
         """Returns where keypoints (P, K, 3) are expected, and how far those of the detections are from there (P, N, K).
 
-        They are expected where the instance's own detections place them; where these contradict one another, where
-        they were before.
+        They are expected where the instance's own detections place them. Where these contradict one another, they are
+        expected where most of them agree: with a robust position, or with that of the frame before.
         """
         distances = projected_distances(detections, points, sizes, self._extrinsics)
-        contradicting = (own[:, :, None] & (distances > GATE)).any(axis=1)  # (P, K)
-        if contradicting.any():
-            points = np.where(contradicting[:, :, None], before, points)
-            distances = projected_distances(detections, points, sizes, self._extrinsics)
-        return points, distances
+        own = _gathered(distances, given)
+        contradicting = np.asarray((np.where(np.isnan(own), 0, own) > GATE).any(axis=0))  # (P, K)
+        if not contradicting.any():
+            return points, distances
+        robust = points
+        for _ in range(ROUNDS):
+            weights = 1 / (1 + np.where(np.isfinite(own), own / GATE, 1e3) ** 2)
+            robust = self._placed(detections, given, weights)
+            own = _gathered(projected_distances(detections, robust, sizes, self._extrinsics), given)
+        former = _gathered(projected_distances(detections, before, sizes, self._extrinsics), given)
+        better = np.asarray((own <= GATE).sum(axis=0) >= (former <= GATE).sum(axis=0))
+        chosen = np.where(better[..., None], robust, before)
+        points = np.where(contradicting[..., None], chosen, points)
+        return points, projected_distances(detections, points, sizes, self._extrinsics)
 
     def _started(
         self, detections: DetectionTable, fresh: list[list[int]], present: list[_Track]
@@ -191,7 +225,7 @@ class _Tracker:
             own[0, members] = True
             points = self._placed(detections, self._keypoints_of(detections, own))[0]
             size = _size(points)
-            if np.isfinite(points[:, 0]).sum() < MIN_JOINTS or not size > 0:
+            if int(np.isfinite(points[:, 0]).sum()) < MIN_JOINTS or not size > 0:
                 continue
             others = [*present, *(track for track, _ in started)]
             if any(_is_same(points, other.points, other.size) for other in others):
@@ -202,20 +236,30 @@ class _Tracker:
             started.append((track, members))
         return started
 
-    def _placed(self, detections: DetectionTable, taken: NDArray[np.intp]) -> Array:
-        """Returns rough positions (P, K, 3) of the keypoints taken (V, P, K); NaN from fewer than two cameras."""
+    def _placed(self, detections: DetectionTable, taken: NDArray[np.intp], factors: Array | float = 1.0) -> Array:
+        """Returns rough positions (P, K, 3) of the keypoints taken (V, P, K); NaN from fewer than two cameras.
+
+        The confidences are multiplied by factors (V, P, K).
+        """
         cameras, people, joints = taken.shape
         index = np.arange(joints)
         normalized = detections.normalized[taken, index].reshape(cameras, -1, 2)
-        weights = np.where(taken >= 0, detections.confidence[taken, index], 0).reshape(cameras, -1)
+        weights = np.where(taken >= 0, factors * detections.confidence[taken, index], 0).reshape(cameras, -1)
         weights[:, (weights > 0).sum(axis=0) < 2] = 0
         with np.errstate(all="ignore"):
             points = linear_points(normalized, weights, self._extrinsics)
         return points.reshape(people, joints, 3)
 
 
+def _gathered(distances: Array, taken: NDArray[np.intp]) -> Array:
+    """Returns the distances (V, P, K) of the keypoints taken, of all distances (P, N, K); NaN where none is taken."""
+    people, _, joints = distances.shape
+    own = distances[np.arange(people)[:, None], taken, np.arange(joints)]
+    return np.where(taken >= 0, own, np.nan)
+
+
 def _size(points: Array) -> float:
-    """Returns the longer side of the box around the known keypoints (K, 3), between their 10th and 90th percentile."""
+    """Returns the longest side of the bounding box of the known keypoints (K, 3)."""
     known = points[np.isfinite(points[:, 0])]
     if len(known) < 2:
         return 0.0

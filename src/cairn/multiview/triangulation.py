@@ -5,17 +5,19 @@ triangulation". All points are solved at once, whichever cameras each of them wa
 
     direct linear transform in normalized coordinates   -> linear_points
     Gauss-Newton steps on the reprojection error         -> _refined
-    cameras that contradict the others are dropped       -> triangulate_points
+    cameras that contradict the others are dropped       -> triangulate_points, _largest_agreement
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.structures.camera import Camera, Rig
+from cairn.structures.camera import PINHOLE_LENGTHS, Camera, Rig
+from cairn.structures.distortion import pinhole_jacobian
 
 Array = NDArray[np.float64]
 
@@ -25,6 +27,7 @@ MAX_ERROR = 20.0
 MIN_VIEWS = 2
 """Number of cameras that a point needs: one camera tells no depth."""
 
+PAIR = 2
 STEPS = 2
 BLOCK = 8192  # points at a time, which fit the cache
 SINGULAR = 1e-14  # determinant of a normal matrix over its cubed mean diagonal: rays without an angle between them
@@ -59,8 +62,9 @@ def triangulate_points(
     """Triangulates N points, each from the cameras that it was detected in.
 
     While the reprojection error of a point is above `max_error` and more than `min_views` cameras remain, the camera
-    whose omission leaves the lowest error is dropped. A point whose error stays above it is missing, as is one that
-    fewer cameras detected.
+    whose omission leaves the lowest error is dropped. Where that drops several cameras, the largest number of cameras
+    that agree with two of them counts instead (RANSAC over all pairs). A point whose error stays above `max_error` is
+    missing, as is one that fewer cameras detected.
 
     Args:
         rig: V cameras.
@@ -95,10 +99,8 @@ def linear_points(normalized: Array, weights: Array, extrinsics: Array) -> Array
     places = np.where(weights > 0, normalized.transpose(2, 0, 1), 0)  # (2, V, N)
     rows = np.stack(
         [
-            (weights * (places * extrinsics[:, 2, axis, None] - extrinsics.T[axis, :2, :, None])).reshape(
-                2 * len(weights), count
-            )
-            for axis in range(4)
+            (weights * (places * pose[2, :, None] - pose[:2, :, None])).reshape(2 * len(weights), count)
+            for pose in extrinsics.transpose(2, 1, 0)
         ]
     )  # (4, 2V, N)
     return _least_squares(rows[:3], -rows[3])
@@ -137,7 +139,8 @@ def _triangulated(rig: Rig, pixels: Array, confidence: Array, max_error: float, 
     """Triangulates one block of points."""
     views = _views(rig, pixels, confidence)
     used = views.weights > 0
-    positions, errors = _solution(views, used, min_views)
+    positions, errors, residuals = _solution(views, used, min_views)
+    changed = np.zeros(len(positions), bool)
     while True:
         wrong = np.flatnonzero((used.sum(axis=0) > min_views) & ~(errors <= max_error))
         if not len(wrong):
@@ -151,17 +154,47 @@ def _triangulated(rig: Rig, pixels: Array, confidence: Array, max_error: float, 
             candidates = np.flatnonzero(fewer[view])
             fewer = fewer[:, candidates]
             fewer[view] = False
-            at, error = _solution(part.at(candidates), fewer, min_views)
+            at, error, _ = _solution(part.at(candidates), fewer, min_views)
             better = error < best[candidates]
             rows = candidates[better]
             best[rows], dropped[rows], found[rows] = error[better], view, at[better]
         stuck = dropped < 0  # no subset has its point before all its cameras: any will do, the next round tries again
         dropped[stuck] = used[:, wrong[stuck]].argmax(axis=0)
         used[dropped, wrong] = False
+        changed[wrong] = True
         positions[wrong], errors[wrong] = found, np.where(stuck, np.inf, best)
+    initial = (views.weights > 0).sum(axis=0)
+    doubtful = np.flatnonzero((initial > PAIR + 1) & (~(errors <= max_error) | (initial - used.sum(axis=0) > 1)))
+    if len(doubtful):
+        agreed = _largest_agreement(views.at(doubtful), max_error)
+        at, error, _ = _solution(views.at(doubtful), agreed, min_views)
+        more = (error <= max_error) & (
+            ~(errors[doubtful] <= max_error) | (agreed.sum(axis=0) > used[:, doubtful].sum(axis=0))
+        )
+        rows = doubtful[more]
+        positions[rows], errors[rows], used[:, rows], changed[rows] = at[more], error[more], agreed[:, more], True
     missing = ~(errors <= max_error)
     positions[missing], errors[missing], used[:, missing] = np.nan, np.nan, False
-    return Points(positions, errors, used, _residuals(views, positions))
+    if changed.any():
+        rows = np.flatnonzero(changed)
+        residuals[:, rows] = _residuals(views.at(rows), positions[rows])
+    residuals[:, missing] = np.nan
+    return Points(positions, errors, used, residuals)
+
+
+def _largest_agreement(views: _Views, max_error: float) -> NDArray[np.bool_]:
+    """Returns the cameras (V, N) that agree with the point of two of them, for the two with which most agree."""
+    cameras, count = views.weights.shape
+    best, most = np.zeros((cameras, count), bool), np.zeros(count, np.intp)
+    for a, b in combinations(range(cameras), PAIR):
+        rows = np.flatnonzero((views.weights[a] > 0) & (views.weights[b] > 0))
+        pair = np.zeros((cameras, len(rows)), bool)
+        pair[[a, b]] = True
+        _, errors, residuals = _solution(views.at(rows), pair, PAIR)
+        agreeing = (residuals <= max_error) & (errors <= max_error)
+        more = agreeing.sum(axis=0) > most[rows]
+        best[:, rows[more]], most[rows[more]] = agreeing[:, more], agreeing[:, more].sum(axis=0)
+    return best
 
 
 def _views(rig: Rig, pixels: Array, confidence: Array) -> _Views:
@@ -175,8 +208,12 @@ def _views(rig: Rig, pixels: Array, confidence: Array) -> _Views:
 
 def _scales(camera: Camera, normalized: Array) -> Array:
     """(N, 2, 2): derivative of pixels by normalized coordinates."""
-    if not camera.distortion.any() and not camera.fisheye:
-        return np.broadcast_to(camera.matrix[:2, :2], (len(normalized), 2, 2))
+    matrix = camera.matrix[:2, :2]
+    if not camera.fisheye:
+        if not camera.distortion.any():
+            return np.broadcast_to(matrix, (len(normalized), 2, 2))
+        coefficients = np.pad(camera.distortion, (0, PINHOLE_LENGTHS[-1] - len(camera.distortion)))
+        return np.asarray(matrix @ pinhole_jacobian(normalized, coefficients))
     step = 1e-5
     columns = [
         (camera.to_pixels(normalized + offset) - camera.to_pixels(normalized - offset)) / (2 * step)
@@ -185,8 +222,11 @@ def _scales(camera: Camera, normalized: Array) -> Array:
     return np.stack(columns, axis=-1)
 
 
-def _solution(views: _Views, used: NDArray[np.bool_], min_views: int) -> tuple[Array, Array]:
-    """Returns positions (N, 3) and errors (N,); NaN and infinity for a point with too few cameras, or behind one."""
+def _solution(views: _Views, used: NDArray[np.bool_], min_views: int) -> tuple[Array, Array, Array]:
+    """Returns positions (N, 3), errors (N,) and residuals (V, N).
+
+    The error of a point with too few cameras, or behind one, is infinite.
+    """
     weights = np.where(used, views.weights, 0)
     weights[:, used.sum(axis=0) < min_views] = 0
     extrinsics = np.stack([camera.extrinsics for camera in views.rig])
@@ -194,10 +234,10 @@ def _solution(views: _Views, used: NDArray[np.bool_], min_views: int) -> tuple[A
     with np.errstate(all="ignore"):
         positions = linear_points(views.normalized, weights * focal / focal.mean(), extrinsics)
         positions = _refined(views, weights, extrinsics, positions)
-    residuals = np.where(used, _residuals(views, positions), 0)
-    errors = np.sqrt((residuals**2).sum(axis=0) / np.maximum(used.sum(axis=0), 1))
+    residuals = _residuals(views, positions)
+    errors = np.sqrt((np.where(used, residuals, 0) ** 2).sum(axis=0) / np.maximum(used.sum(axis=0), 1))
     errors[~np.isfinite(errors) | (used.sum(axis=0) < min_views)] = np.inf
-    return positions, errors
+    return positions, errors, residuals
 
 
 def _refined(views: _Views, weights: Array, extrinsics: Array, positions: Array) -> Array:
@@ -224,9 +264,8 @@ def _refined(views: _Views, weights: Array, extrinsics: Array, positions: Array)
             across = (extrinsics[:, 0, axis, None] - u * extrinsics[:, 2, axis, None]) / depth
             down = (extrinsics[:, 1, axis, None] - v * extrinsics[:, 2, axis, None]) / depth
             slopes.append(np.stack([s[0] * across + s[1] * down for s in scales]).reshape(2 * len(weights), count))
-        positions = best + np.where(
-            better[:, None], _least_squares(np.stack(slopes), -off.reshape(2 * len(weights), count)), 0
-        )
+        steps = _least_squares(np.stack(slopes), -off.reshape(2 * len(weights), count))
+        positions = best + np.where(better[:, None], steps, 0)
     return best
 
 

@@ -178,7 +178,7 @@ def skeleton_of(people: list[NDArray[np.float64]], options: ReadOptions, path: P
         body25, body25b = load_skeleton("body25"), load_skeleton("body25b")
         if given is not None and given.joints in (body25.joints, body25b.joints):
             return given
-        if _neck_error(people, body25b) < _neck_error(people, body25):
+        if _neck_error(people, body25b) < _neck_error(people, body25) / 2:
             options.problems.note("the 25 keypoints are in the order of BODY_25B, by the places of neck and shoulders")
             return body25b
         return body25
@@ -193,7 +193,7 @@ def skeleton_of(people: list[NDArray[np.float64]], options: ReadOptions, path: P
 
 
 def _neck_error(people: list[NDArray[np.float64]], skeleton: Skeleton) -> float:
-    """Median distance of the neck from the middle of the shoulders over their width; infinite where nobody has them."""
+    """Median distance of the neck from the middle of the shoulders, over their width; infinite where unknown."""
     rows = [skeleton.index(joint) for joint in ("neck", "left_shoulder", "right_shoulder")]
     points = np.stack([person for person in people if len(person) == len(skeleton)])[:, rows]
     (neck, left, right) = points[(points[..., 2] > 0).all(axis=1)][..., :2].transpose(1, 0, 2)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cairn.datasets.containers.json_file import read_json
 from cairn.datasets.formats.format import ReadOptions
 from cairn.datasets.formats.openpose_json import ENDING, check_scale, people_in, skeleton_of, sniff
 from cairn.datasets.formats.results import cairn_json
-from cairn.datasets.containers.json_file import read_json
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
 from cairn.datasets.recordings.recording import Person, Recording, numbered, rate_of, recording_of

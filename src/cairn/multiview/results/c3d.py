@@ -10,12 +10,8 @@ from cairn.extras import require
 from cairn.structures.poses3d import Trajectories
 
 SCREENS = {
-    "x": ("+Y", "+X"),
-    "y": ("+X", "+Y"),
-    "z": ("+X", "+Z"),
-    "-x": ("+Y", "-X"),
-    "-y": ("+X", "-Y"),
-    "-z": ("+X", "-Z"),
+    **{"x": ("+Y", "+X"), "y": ("+X", "+Y"), "z": ("+X", "+Z")},
+    **{"-x": ("+Y", "-X"), "-y": ("+X", "-Y"), "-z": ("+X", "-Z")},
 }
 """Axis that points up -> the axes to the right and upward on a screen, C3D's parameters X_SCREEN and Y_SCREEN."""
 
@@ -33,7 +29,7 @@ def write_c3d(track: Trajectories, up: str, path: Path, name: str) -> None:
     import ezc3d
 
     points = 1000 * track.keypoints[:, 0]
-    known = np.isfinite(points).all(axis=-1)
+    known = np.asarray(np.isfinite(points).all(axis=-1))
     file = ezc3d.c3d()
     parameters = file["parameters"]["POINT"]
     parameters["RATE"]["value"] = [float(track.rate)]

@@ -68,9 +68,9 @@ def reprojected(result: Reconstruction, camera: str, frame: int, size: Size) -> 
     pixels = own.project(tracks.keypoints[row])
     if own.size is not None and abs(size[0] * own.size[1] / (size[1] * own.size[0]) - 1) < 0.002:
         pixels = (pixels + 0.5) * (size[0] / own.size[0]) - 0.5
-    there = np.isfinite(pixels).all(axis=-1)
+    there = np.asarray(np.isfinite(pixels).all(axis=-1))
     confidence = np.where(there, np.maximum(tracks.confidence[row], 0.05), 0).astype(np.float32)
     present = there.any(axis=-1)
-    pixels = np.where(there[..., None], pixels, np.nan).astype(np.float32)
+    places = np.where(there[..., None], pixels, np.nan).astype(np.float32)
     scores = confidence.mean(axis=-1)
-    return Poses(pixels[present], confidence[present], scores[present], tracks.skeleton, tracks.ids[present])
+    return Poses(places[present], confidence[present], scores[present], tracks.skeleton, tracks.ids[present])
