@@ -25,7 +25,7 @@ vocabulary: $(VENV)/.dev ## spelling (codespell) and banned phrases (tools/vocab
 	git ls-files -z | xargs -0 $(BIN)/codespell
 	$(BIN)/python tools/check_vocabulary.py
 
-test: $(VENV)/.dev ## all tests; tests marked `data` skip where the data sets are absent
+test: $(VENV)/.dev $(VENV)/.browser ## all tests; tests marked `data` skip where the data sets are absent
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(CORES)
 
 notebooks: $(VENV)/.dev ## run the notebooks of examples/ on small inputs
@@ -54,6 +54,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.browser: | $(VENV)/bin/python # the pages are tested in Chromium; their tests skip where it cannot be installed
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y chromium >/dev/null) || \
+		(sudo -n apt-get update -qq && sudo -n apt-get install -qq -y chromium >/dev/null) || \
+		echo "No Chromium: the tests of web pages are skipped"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python

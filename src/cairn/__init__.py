@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cairn.api.teach import teach
     from cairn.api.track import track
     from cairn.api.train import train
+    from cairn.api.triangulate import triangulate
     from cairn.inference.model_spec import ModelSpec
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
@@ -101,6 +102,7 @@ __all__ = [
     "teach",
     "track",
     "train",
+    "triangulate",
     "write_image",
 ]
 
@@ -134,6 +136,7 @@ _MODULES = {
     "teach": "api.teach",
     "track": "api.track",
     "train": "api.train",
+    "triangulate": "api.triangulate",
     "write_image": "media.images",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cairn.api.outputs import DrawingOptions, OutputOptions
-from cairn.api.planning import ModelOptions, RunOptions, plan_detection
+from cairn.api.planning import LiftOptions, ModelOptions, RunOptions, plan_detection
 from cairn.api.settings import optional_path
 from cairn.arguments import checked
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from cairn.api.detection import DetectionRun, Hooks
+    from cairn.inference.lifter import Lifter
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
+    from cairn.structures.camera import Camera
 
 Sources = str | PathLike[str] | int | Sequence[str | PathLike[str] | int]
 """Images, videos, folders, globs, lists (.txt), numbered images (frame_%05d.png), webcam numbers or addresses."""
@@ -53,6 +55,8 @@ def detect(
     empty: bool = False,
     image_ids: str | Path | None = None,
     lines: TextIO | None = None,
+    lift: str | Path | Lifter | None = None,
+    camera: str | Path | Camera | None = None,
     hooks: Hooks | None = None,
 ) -> DetectionRun:
     """Detects keypoints in images and videos and writes the results to files.
@@ -88,6 +92,10 @@ def detect(
         empty: Give an image without detections a row in the formats csv and parquet.
         image_ids: COCO label file whose image IDs the format coco takes. None numbers the images.
         lines: Stream that gets one line of JSON for each image.
+        lift: Model that lifts the poses to 3D, relative to the root of each instance: "person-lift", an .onnx file, a
+            run folder, or a loaded one. Writes NAME.cairn3d.json and a page NAME.cairn3d.html; videos need `track`.
+        camera: Calibrated camera of all images, for `lift`: the camera, or a file of cameras, with :NAME where it has
+            several.
         hooks: How the run reports progress; None logs warnings.
 
     Returns:
@@ -116,6 +124,7 @@ def detect(
         ),
         DrawingOptions(draw, draw_as, draw_threshold, draw_colors),
         RunOptions(track, smooth, min_confidence, threads, fps, reconnect),
+        LiftOptions(lift, camera),
         hooks or Hooks(),
     )
     return run_detection(job, hooks or Hooks())

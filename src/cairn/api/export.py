@@ -144,12 +144,11 @@ class _Data:
 def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings: Settings) -> Path:
     require_training()
     from cairn.methods.autoconfig import training_of
-    from cairn.training.engine.loop import export_from
     from cairn.training.recipe_tables import check_recipe
 
     tables = with_settings(Run(run).recipe, settings)
     training = training_of(tables)
-    return export_from(training, check_recipe(training.recipe, tables), run, checkpoint or "best", target)
+    return training.export(check_recipe(training.recipe, tables), run, checkpoint or "best", target)
 
 
 def _quantize(source: Path, target: Path, precision: Precision, data: _Data, run: Path | None = None) -> ExportReport:
@@ -164,7 +163,8 @@ def _quantize(source: Path, target: Path, precision: Precision, data: _Data, run
         raise CairnError("--max-metric-drop needs labels to measure the metric on: give --labels")
 
     def predictor_of(network: Network) -> Predictor:
-        return get_method(spec.method).predictor(network)
+        predictor: Predictor = get_method(spec.method).predictor(network)
+        return predictor
 
     def report(result: PrecisionReport) -> None:
         log.info("%s", result)
@@ -227,11 +227,11 @@ def _calibration(spec: ModelSpec, data: _Data, divide: bool) -> tuple[Calibratio
 
 def _labels_of(run: Path) -> tuple[Labels, Labels]:
     """Returns the training labels of a run, and its validation labels."""
-    from cairn.methods.autoconfig import training_of
+    from cairn.methods.autoconfig import image_training_of
     from cairn.training.recipe_tables import check_recipe
 
     tables = Run(run).recipe
-    training = training_of(tables)
+    training = image_training_of(tables)
     try:
         _, sources, held_out = training.read_data(check_recipe(training.recipe, tables), run)
     except LabelError as error:

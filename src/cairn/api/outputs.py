@@ -136,7 +136,9 @@ def make_writers(options: OutputOptions, values: WriterOptions, spec: ModelSpec)
     return writers
 
 
-def result_paths(folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None) -> tuple[Path, ...]:
+def result_paths(
+    folder: Path, formats: Sequence[str], single: Source | None, drawn_as: str | None, lifted: bool = False
+) -> tuple[Path, ...]:
     """Returns the files with the results where they are few, else the output folder.
 
     Args:
@@ -144,12 +146,14 @@ def result_paths(folder: Path, formats: Sequence[str], single: Source | None, dr
         formats: The formats of files.
         single: The one image or clip of the run, if there is one.
         drawn_as: Format of drawn clips; None where nothing is drawn.
+        lifted: Whether the poses are lifted to 3D.
     """
-    if not (formats or drawn_as):
+    if not (formats or drawn_as or lifted):
         return ()
     is_clip = single is not None and single.is_clip
     if single is None or not set(formats) <= {"json"} or (is_clip and drawn_as == "jpg"):
         return (folder,)
     endings = [f".cairn.{drawn_as if is_clip else 'jpg'}"] * (drawn_as is not None)
     endings += [".cairn.jsonl" if is_clip else ".cairn.json"] * len(formats)
+    endings += [".cairn3d.json", ".cairn3d.html"] * lifted
     return tuple(single.name.beside(folder, ending) for ending in endings)

@@ -16,12 +16,15 @@ from cairn.results import WriterOptions
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionJob, Hooks
     from cairn.api.mpii_test import MpiiTest
+    from cairn.inference.lifter import Lifter
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.inference.stream import StreamBoxes, StreamOptions
     from cairn.media.folders import SkippedFiles
     from cairn.media.sources import Source
+    from cairn.results.lifted import LiftedWriter
     from cairn.results.writer import LabelIds
+    from cairn.structures.camera import Camera
 
 
 MOTION = "motion"
@@ -58,12 +61,26 @@ class RunOptions:
     reconnect: int = 0
 
 
+@dataclass(frozen=True)
+class LiftOptions:
+    """Lifting to 3D: the model, and the camera of all images.
+
+    Attributes:
+        model: Bundled model, .onnx file, run folder, or loaded model of the method `lifting`; None does not lift.
+        camera: The camera; or a file of cameras, with `:NAME` where it has several. None: it is not calibrated.
+    """
+
+    model: str | Path | Lifter | None = None
+    camera: str | Path | Camera | None = None
+
+
 def plan_detection(
     names: Sequence[str | PathLike[str] | int],
     model: ModelOptions,
     output: OutputOptions,
     drawing: DrawingOptions,
     run: RunOptions,
+    lift: LiftOptions,
     hooks: Hooks,
 ) -> DetectionJob:
     """Returns the job: sources are found, options checked, the model loaded and the output folder made.
@@ -87,10 +104,12 @@ def plan_detection(
     single = None if test else single
     draw = (single is not None and output.lines is None) if drawing.draw is None else drawing.draw
     folder = output.out or Path("." if single else RESULTS_FOLDER)
-    if not (formats or draw or output.lines):
+    if not (formats or draw or output.lines or lift.model is not None):
         raise CairnError("nothing would be written: turn on write, draw or json")
     drawing.check(draw, any(source.is_clip for source in found))
     _check_run(run, model, found)
+    if lift.camera is not None and lift.model is None:
+        raise CairnError("camera is for lift: give a model that lifts, as in lift person-lift")
     if limits := _limits_without_pyav(found, drawing.format if draw else None):
         hooks.notice(f"PyAV is not installed (pip install 'cairn-pose[video]'): {limits}")
 
@@ -113,6 +132,8 @@ def plan_detection(
         mpii=test,
     )
     writers = make_writers(output, values, predictor.spec)
+    if lift.model is not None:
+        writers.append(_lifted_writer(lift, folder, predictor, found, run))
     drawings = Drawings(folder, drawing.format, run.threads) if draw else None
     files = claimed_files([*writers, drawings] if drawings else writers, found, [str(name) for name in names], folder)
     if output.overwrite and not files:
@@ -128,17 +149,49 @@ def plan_detection(
         draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
         draw_by="object" if drawing.colors == "object" else "limb",
         single=single,
-        results=result_paths(folder, formats, single, drawing.format if draw else None),
+        results=result_paths(folder, formats, single, drawing.format if draw else None, lift.model is not None),
         skipped=skipped,
         claims=Claims(folder, files, output.overwrite) if files else None,
     )
-    if formats or draw:
+    if formats or draw or lift.model is not None:
         ensure_writable_folder(folder)
     if run.threads:
         import cv2
 
         cv2.setNumThreads(run.threads)
     return job
+
+
+def _lifted_writer(
+    lift: LiftOptions, folder: Path, predictor: Predictor, found: Sequence[Source], run: RunOptions
+) -> LiftedWriter:
+    """Returns the writer of lifted poses; checks that the model and the sources suit it."""
+    from cairn.api.load import model_path
+    from cairn.inference.lifter import Lifter
+    from cairn.results.lifted import LiftedWriter
+
+    clip = next((source for source in found if source.is_clip), None)
+    if clip is not None and not run.track and predictor.spec.task == "multi_instance":
+        raise CairnError(f"lift needs track, so that each instance of {clip.name.text} keeps its ID: turn on track")
+    lifter = lift.model if isinstance(lift.model, Lifter) else Lifter(model_path(lift.model or ""), run.threads)
+    lifter.check(predictor.skeleton)
+    return LiftedWriter(folder, lifter, _camera(lift.camera))
+
+
+def _camera(camera: str | Path | Camera | None) -> Camera | None:
+    """Returns the camera that lifting uses."""
+    from cairn.multiview.cameras import read_cameras
+    from cairn.structures.camera import Camera
+
+    if camera is None or isinstance(camera, Camera):
+        return camera
+    file, colon, name = str(camera).rpartition(":")
+    if not colon or Path(str(camera)).is_file():
+        file, name = str(camera), ""
+    rig = read_cameras(file)
+    if not name and len(rig) > 1:
+        raise CairnError(f"{file} has the cameras {', '.join(rig.names)}: name one, as in {file}:{rig.names[0]}")
+    return rig[name] if name else rig[0]
 
 
 def _find(names: Sequence[Any], skipped: SkippedFiles) -> tuple[list[Source], Source | None]:

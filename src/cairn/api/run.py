@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,10 @@ class Run:
         """Validation metrics of the exported weights; empty before the model is exported."""
         if not self.model.is_file():
             return {}
-        from cairn.inference.network import OnnxNetwork
+        from cairn.inference.session import metadata_of, open_session
 
-        return dict(OnnxNetwork(self.model, threads=1).spec.metrics)
+        session, _ = open_session(self.model, 1, "cpu")
+        return dict(json.loads(metadata_of(session, self.model))["metrics"])
 
     def load(self, **options: Any) -> Predictor:
         """Returns a predictor with the best weights.

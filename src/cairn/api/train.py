@@ -166,6 +166,7 @@ def _plan(request: _Request) -> TrainingPlan:
 def _tables(request: _Request) -> dict[str, Any]:
     """Returns the values that were given. Raises RecipeError where they contradict one another."""
     from cairn.api.training import label_source, recipe_to_resume
+    from cairn.methods.autoconfig import trains_on_arrays
     from cairn.training.recipe_tables import put, read_recipe
 
     data, recipe = request.data, request.recipe
@@ -182,6 +183,8 @@ def _tables(request: _Request) -> dict[str, Any]:
     tables = with_settings(read_recipe(recipe) if recipe else {}, request.settings)
     if request.method:
         put(tables, "method", request.method)
+    if "method" in tables and trains_on_arrays(tables):
+        return _with_arrays(tables, data)
     if data.train:
         put(tables, "data.train", [label_source(data.train, data.images) | data.reading])
         put(tables, "data.val", [])
@@ -191,24 +194,43 @@ def _tables(request: _Request) -> dict[str, Any]:
     return tables
 
 
+def _with_arrays(tables: dict[str, Any], data: _Labels) -> dict[str, Any]:
+    """Adds the files of a method that trains on arrays. Raises RecipeError for options that are for labeled images."""
+    from cairn.methods.autoconfig import name_of
+    from cairn.training.recipe_tables import put
+
+    options = {"images": data.images, "val_images": data.val_images, **data.reading}
+    if given := [name for name, value in options.items() if value]:
+        option = given[0].replace("_", "-")
+        raise RecipeError(f"--{option} is for labeled images, and {tables['method']} does not train on them")
+    if data.train:
+        put(tables, "data.train", [{"path": str(data.train)}])
+        put(tables, "data.val", [])
+        tables.setdefault("name", name_of(Path(data.train)))
+    if data.val:
+        put(tables, "data.val", [{"path": str(data.val)}])
+    return tables
+
+
 def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     """Fills in what was not given, and logs the reason for each selected value."""
     from cairn.api.training import TrainingPlan
     from cairn.files import unused_folder
-    from cairn.methods.autoconfig import configure, training_of, with_network
+    from cairn.methods.autoconfig import configure, training_of, trains_on_arrays, with_network
     from cairn.training.autoconfig.choices import Choice
     from cairn.training.recipe_tables import check_recipe
     from cairn.training.run_folder import check_free
 
     if "method" in tables:
         training_of(tables)  # an unknown method is an error before its labels are read
-    automatic = request.recipe is None and not request.resume
+    arrays = "method" in tables and trains_on_arrays(tables)
+    automatic = request.recipe is None and not request.resume and not arrays
     if automatic and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
         if request.out:
             check_free(request.out)  # before the labels are read and the machine is timed
         choice = configure(tables)
     else:
-        choice = with_network(Choice(tables))
+        choice = Choice(tables) if arrays else with_network(Choice(tables))
     name = check_recipe(training_of(choice.tables).recipe, choice.tables).name
     for key, reason in choice.reasons.items():
         log.info("%s = %s: %s", key, _value(choice.tables, key), reason)

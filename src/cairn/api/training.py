@@ -57,7 +57,6 @@ def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
     """
     require_training()
     from cairn.methods.autoconfig import training_of
-    from cairn.training.engine.loop import train
     from cairn.training.engine.processes import joined, on_first
     from cairn.training.engine.quiet import without_advice
     from cairn.training.recipe_tables import check_recipe
@@ -66,7 +65,7 @@ def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
         plan = on_first(prepare)
         training = training_of(plan.tables)
         try:
-            train(training, check_recipe(training.recipe, plan.tables), plan.folder, plan.resume, plan.reasons)
+            training.train(check_recipe(training.recipe, plan.tables), plan.folder, plan.resume, plan.reasons)
         except (KeyboardInterrupt, SystemExit):
             if group.first and (plan.folder / "recipe.toml").is_file():
                 log.warning("stopped; resume with: cairn %s --resume --out %s", verb, quote(str(plan.folder)))

@@ -24,6 +24,7 @@ from cairn.cli.import_model import import_model
 from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
+from cairn.cli.triangulate import triangulate
 from cairn.errors import CairnError
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no public name for it
@@ -40,6 +41,7 @@ app.command()(export)
 app.command()(split)
 app.command()(teach)
 app.command()(train)
+app.command()(triangulate)
 app.command("import")(import_model)
 
 

@@ -137,6 +137,19 @@ def detect(
         float | None,
         typer.Option(min=0.01, max=1000, help="Frames per second of numbered images. [25]", show_default=False),
     ] = None,
+    lift: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that lifts the poses to 3D, such as person-lift; videos need --track.", show_default=False
+        ),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            help="Calibrated camera, with --lift: a file of cameras, with :NAME where it has several.",
+            show_default=False,
+        ),
+    ] = None,
     reconnect: Annotated[
         int, typer.Option(min=0, help="Number of attempts to open a stream or webcam again that broke off.")
     ] = 0,
@@ -182,6 +195,8 @@ def detect(
             empty=empty,
             image_ids=image_ids,
             lines=sys.stdout if json else None,
+            lift=lift,
+            camera=camera,
             hooks=Hooks(lambda line: progress.notice(f"cairn: {line}"), progress.advance, stop),
         )
     print(summary(run), file=sys.stderr)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from cairn.errors import CairnError, ModelError
 from cairn.inference.resolution import DEFAULT_GAP
+from cairn.inference.spec import METADATA_KEY, SkeletonField, Spec, Value
 from cairn.migration import notice, rename_keys
-from cairn.structures.skeleton import Skeleton
 
-METADATA_KEY = "cairn.spec"
-"""Metadata key of the specification in an .onnx file; the value is JSON."""
+__all__ = [
+    "CLASSES",
+    "FORMAT",
+    "METADATA_KEY",
+    "TASK_OF_FIT",
+    "VISIBILITY",
+    "InputSpec",
+    "ModelSpec",
+    "Resize",
+    "Task",
+    "migrate",
+]
 
 FORMAT: Literal[2] = 2
 """Version of the specification that is written; older versions are migrated when read."""
@@ -59,21 +59,7 @@ Resize = Literal["letterbox", "square"]
 log = logging.getLogger(__name__)
 
 
-def _read_skeleton(value: Any) -> Skeleton:
-    try:
-        return value if isinstance(value, Skeleton) else Skeleton.from_dict(value)
-    except CairnError as error:
-        raise ValueError(str(error)) from None
-
-
-SkeletonField = Annotated[Skeleton, BeforeValidator(_read_skeleton), PlainSerializer(Skeleton.to_dict)]
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class InputSpec(_Value):
+class InputSpec(Value):
     """How an image, or a crop of it, becomes network input: float32 RGB from 0 to 255, (B, 3, h, w).
 
     Attributes:
@@ -94,13 +80,11 @@ class InputSpec(_Value):
     scale_gap: Annotated[float, Field(gt=0, lt=1)] = DEFAULT_GAP
 
 
-class ModelSpec(_Value):
-    """The specification of one model.
+class ModelSpec(Spec):
+    """The specification of a model of images.
 
     Attributes:
         format: Version of this specification.
-        name: Name of the model.
-        method: Name of the method that decodes the outputs.
         task: What the model detects.
         skeleton: Keypoints and limbs.
         classes: Names of the classes, in the order of output "classes"; empty for a model of one class.
@@ -109,27 +93,17 @@ class ModelSpec(_Value):
         outputs: Names of the network's outputs, in order.
         decode: Keyword arguments of the method's `decode()`.
         draw_threshold: Minimum keypoint confidence to draw by default.
-        license: License of the weights.
-        sources: Data and weights that the model was trained on, one sentence each.
-        provenance: Version, date, seed, epochs and so on of the training run.
-        metrics: Metrics on the validation set, by name.
     """
 
     format: Literal[2] = FORMAT
-    name: str
-    method: str
     task: Task
     skeleton: SkeletonField
     classes: tuple[str, ...] = ()
     input: InputSpec
     stride: Annotated[int, Field(gt=0)]
     outputs: tuple[str, ...]
-    decode: dict[str, float | int | bool | str] = {}
+    decode: dict[str, float | int | bool | str] = Field(default={})
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
-    license: str = ""
-    sources: tuple[str, ...] = ()
-    provenance: dict[str, str | int | float] = {}
-    metrics: dict[str, float] = {}
 
     def to_json(self) -> str:
         """Returns the specification as JSON, as `from_json` reads it.
@@ -147,29 +121,12 @@ class ModelSpec(_Value):
         return self
 
     @classmethod
-    def from_json(cls, text: str, where: str = "the model") -> ModelSpec:
-        """Reads a specification; older formats are migrated.
-
-        Args:
-            text: JSON.
-            where: The file, for messages.
-
-        Raises:
-            ModelError: The text is not a specification of a format that this version reads.
-        """
-        try:
-            values = json.loads(text)
-            if isinstance(values, dict) and values.get("format") == 1:
-                values, renamed = migrate(values)
-                log.warning(notice(where, renamed))
-            return cls.model_validate(values)
-        except (ValidationError, ValueError) as error:
-            reason = str(error)
-            if isinstance(error, ValidationError):
-                first = error.errors()[0]
-                key = ".".join(map(str, first["loc"]))
-                reason = (f"{key}: " if key else "") + first["msg"].removeprefix("Value error, ")
-            raise ModelError(f"the {METADATA_KEY} of {where} cannot be read ({reason})") from None
+    def migrated(cls, values: dict[str, Any], where: str) -> dict[str, Any]:
+        """Returns the values of format 1 as those of format 2, with one line of warning."""
+        if values.get("format") == 1:
+            values, renamed = migrate(values)
+            log.warning(notice(where, renamed))
+        return values
 
 
 def migrate(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -18,6 +18,7 @@ METHODS: dict[str, str] = {
     "openpose": "cairn.methods.openpose",
     "hourglass": "cairn.methods.hourglass",
     "landmarks": "cairn.methods.landmarks",
+    "lifting": "cairn.methods.lifting",
 }
 
 

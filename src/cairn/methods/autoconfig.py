@@ -16,7 +16,7 @@ from cairn.methods import all_methods, get_method
 if TYPE_CHECKING:
     from cairn.training.autoconfig.choices import Choice, LabelFacts
     from cairn.training.checkpoints.pretrained import Start
-    from cairn.training.method import TrainingMethod
+    from cairn.training.method import ArrayTraining, TrainingMethod
     from cairn.training.recipe import Recipe
 
 GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "instances", "coco", "data", "result")
@@ -64,7 +64,7 @@ def configure(tables: Mapping[str, Any]) -> Choice:
         choice = choice.with_value("method", *(of_start or _method_for(facts)))
     choice = choice.under(tables)
     chosen = get_method(str(choice.tables["method"]))
-    training = chosen.training()
+    training = image_training_of(choice.tables)
     if start is not None:
         choice = choice.filled_from(_values_of(start, training))
     if chosen.autoconfig is not None:
@@ -101,8 +101,7 @@ def with_network(choice: Choice) -> Choice:
         choice.tables, {"backbone"} if pretrained == IMAGENET else set()
     ):
         return choice
-    chosen = get_method(str(choice.tables.get("method")))
-    training = chosen.training()
+    chosen, training = get_method(str(choice.tables.get("method"))), image_training_of(choice.tables)
     if pretrained == IMAGENET:
         if not training.imagenet_network:
             raise RecipeError(f"{chosen.name} has no network with ImageNet weights: use --from none")
@@ -125,7 +124,7 @@ def with_network(choice: Choice) -> Choice:
     return choice.filled_from(suited)
 
 
-def training_of(tables: Mapping[str, Any]) -> TrainingMethod:
+def training_of(tables: Mapping[str, Any]) -> TrainingMethod | ArrayTraining:
     """Returns the training code of the method that a recipe names.
 
     Raises:
@@ -135,6 +134,28 @@ def training_of(tables: Mapping[str, Any]) -> TrainingMethod:
     if "method" not in tables:
         raise RecipeError("the recipe names no method")
     return get_method(str(tables["method"])).training()
+
+
+def trains_on_arrays(tables: Mapping[str, Any]) -> bool:
+    """Whether the method of a recipe trains on arrays, such as 3D poses, and not on images."""
+    from cairn.training.method import ArrayTraining
+
+    return isinstance(training_of(tables), ArrayTraining)
+
+
+def image_training_of(tables: Mapping[str, Any]) -> TrainingMethod:
+    """Returns the training code of the method that a recipe names, which trains on images.
+
+    Raises:
+        RecipeError: The recipe names no method, or one that trains on other data.
+        ModelError: There is no method of that name.
+    """
+    from cairn.training.method import TrainingMethod
+
+    training = training_of(tables)
+    if not isinstance(training, TrainingMethod):
+        raise RecipeError(f"{tables['method']} does not train on images: see its recipe")
+    return training
 
 
 def name_of(labels: Path) -> str:
@@ -161,7 +182,7 @@ def _with_backbone_file(choice: Choice, source: str) -> Choice:
     from cairn.training.checkpoints.backbone_file import read_backbone
     from cairn.training.recipe_tables import check_recipe
 
-    training = get_method(str(choice.tables.get("method"))).training()
+    training = image_training_of(choice.tables)
     weights = read_backbone(source, choice.tables.get("network", {}).get("backbone") or _movenet_of(training))
     if weights.backbone not in training.file_networks:
         raise RecipeError(f"{choice.tables.get('method')} has no backbone that takes {source}")

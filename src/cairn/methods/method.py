@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cairn.inference.model_spec import Task
-    from cairn.inference.predictor import Predictor
-    from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
+    from cairn.training.method import ArrayTraining, Autoconfig, CheckpointReader, TrainingMethod
 
 
 @dataclass(frozen=True)
@@ -19,15 +17,16 @@ class Method:
     Attributes:
         name: Name in recipes and model files.
         tasks: Tasks of its models.
-        predictor: (network, size=None, **decode settings) -> a predictor.
+        predictor: (network, size=None, **decode settings) -> a `Predictor`. Of a method whose input is not an image,
+            (path, threads, device) -> what runs a model.
         training: Returns the training code; imports torch.
         autoconfig: Returns its automatic configuration; None: the method is never selected automatically.
         checkpoints: Returns the reader of published weights, and imports torch; None: there is none.
     """
 
     name: str
-    tasks: tuple[Task, ...]
-    predictor: Callable[..., Predictor]
-    training: Callable[[], TrainingMethod]
+    tasks: tuple[str, ...]
+    predictor: Callable[..., Any]
+    training: Callable[[], TrainingMethod | ArrayTraining]
     autoconfig: Callable[[], Autoconfig] | None = None
     checkpoints: Callable[[], CheckpointReader] | None = None

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from cairn.training.checkpoints.reading import Checkpoint
     from cairn.training.data.loading import TrainingSet
     from cairn.training.data.sources import Sources
+    from cairn.training.engine.array_loop import ArrayData, ArrayModule
     from cairn.training.engine.module import KeypointModule
-    from cairn.training.recipe import Recipe
+    from cairn.training.recipe import BasicRecipe, Recipe
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,45 @@ class TrainingMethod:
     def adopted(self, start: Start) -> Start:
         """Returns pretrained weights under the names of the network that is trained."""
         return start if self.adopt is None else replace(start, weights=self.adopt(start.weights))
+
+    def train(self, recipe: Any, run: Path, resume: bool, reasons: Mapping[str, str]) -> Path:
+        """Trains by a recipe; see `cairn.training.engine.loop.train`."""
+        from cairn.training.engine.loop import train
+
+        return train(self, recipe, run, resume, reasons)
+
+    def export(self, recipe: Any, run: Path, checkpoint: str, target: Path) -> Path:
+        """Exports weights of a run; see `cairn.training.engine.loop.export_from`."""
+        from cairn.training.engine.loop import export_from
+
+        return export_from(self, recipe, run, checkpoint, target)
+
+
+@dataclass(frozen=True)
+class ArrayTraining:
+    """The training code of a method whose samples are not labeled images, but poses or point clouds.
+
+    Attributes:
+        recipe: The class of the method's recipes; the callables below take an instance of it.
+        read_data: (recipe) -> the batches of an epoch, and whatever the module measures on.
+        module: (recipe, data) -> the network with its loss and validation.
+    """
+
+    recipe: type[BasicRecipe]
+    read_data: Callable[[Any], ArrayData]
+    module: Callable[[Any, Any], ArrayModule]
+
+    def train(self, recipe: Any, run: Path, resume: bool, reasons: Mapping[str, str]) -> Path:
+        """Trains by a recipe; see `cairn.training.engine.array_loop.train`."""
+        from cairn.training.engine.array_loop import train
+
+        return train(self, recipe, run, resume, reasons)
+
+    def export(self, recipe: Any, run: Path, checkpoint: str, target: Path) -> Path:
+        """Exports weights of a run; see `cairn.training.engine.array_loop.export_from`."""
+        from cairn.training.engine.array_loop import export_from
+
+        return export_from(self, recipe, run, checkpoint, target)
 
 
 @dataclass(frozen=True)

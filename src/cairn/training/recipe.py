@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from cairn.datasets.formats.format import MIN_CONFIDENCE
-from cairn.inference.network import MAX_THREADS
+from cairn.inference.session import MAX_THREADS
 from cairn.training.data.augmentation import Augmentation
 from cairn.training.toml import to_toml
 
@@ -160,22 +160,15 @@ class Run(Section):
     patience: Annotated[int, Field(ge=0)] = 0
 
 
-class Recipe(Section):
-    """Settings that all methods share. Each method adds its own sections (network, targets, loss).
+class BasicRecipe(Section):
+    """Settings that all methods share, whatever they train on. Each method adds its own sections.
 
     Attributes:
         method: Name of the method.
         name: Name of the model.
         license: License of the training data, stated in the exported file.
         sources: Sources of the training data, stated in the exported file.
-        draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
-        skeleton: Name or file of the skeleton; None for the skeleton of the labels.
-        pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it; for
-            the backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". "none" or None
-            trains from scratch.
         seed: Random seed for initialization, data order and augmentation.
-        data: Training and validation labels.
-        augmentation: Ranges of augmentation.
         optimizer: Optimizer and schedule.
         run: Length of the run, batches, and use of the machine.
     """
@@ -184,12 +177,7 @@ class Recipe(Section):
     name: Annotated[str, Field(min_length=1)] = "model"
     license: str = ""
     sources: tuple[str, ...] = ()
-    draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
-    skeleton: str | None = None
-    pretrained: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    data: Data = Data()
-    augmentation: Augmentation = Augmentation()
     optimizer: Optimizer = Optimizer()
     run: Run = Run()
 
@@ -202,17 +190,12 @@ class Recipe(Section):
         return to_toml(self.model_dump(mode="json"), reasons)
 
     @property
-    def backbone_lr_factor(self) -> float:
-        """Learning rate of the backbone, relative to that of the rest of the network."""
-        return 1.0
-
-    @property
-    def normalization(self) -> str | None:
-        """Normalization of images that the recipe sets; None for the backbone's own."""
-        return None
+    def files(self) -> tuple[Path, ...]:
+        """The files that the run trains on, stated in the exported file."""
+        return ()
 
     @model_validator(mode="after")
-    def _plateau_can_be_seen(self) -> Recipe:
+    def _plateau_can_be_seen(self) -> BasicRecipe:
         every, patience = self.run.validate_every, self.optimizer.patience
         validations = -(-self.run.epochs // every)  # the last epoch validates, too
         if self.optimizer.schedule == "plateau" and validations <= patience + 1:
@@ -223,11 +206,46 @@ class Recipe(Section):
             )
         return self
 
+
+class Recipe(BasicRecipe):
+    """Settings of all methods that train on labeled images, or on images alone.
+
+    Attributes:
+        draw_threshold: Minimum keypoint confidence to draw, stated in the exported file.
+        skeleton: Name or file of the skeleton; None for the skeleton of the labels.
+        pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it; for
+            the backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". "none" or None
+            trains from scratch.
+        data: Training and validation labels.
+        augmentation: Ranges of augmentation.
+    """
+
+    draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    skeleton: str | None = None
+    pretrained: str | None = None
+    data: Data = Data()
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The label files."""
+        return tuple(source.labels for source in self.data.train)
+
+    @property
+    def backbone_lr_factor(self) -> float:
+        """Learning rate of the backbone, relative to that of the rest of the network."""
+        return 1.0
+
+    @property
+    def normalization(self) -> str | None:
+        """Normalization of images that the recipe sets; None for the backbone's own."""
+        return None
+
     @field_validator("pretrained")
     @classmethod
     def _from_scratch(cls, value: str | None) -> str | None:
         return None if value == NOTHING else value
 
 
-R = TypeVar("R", bound=Recipe)
+R = TypeVar("R", bound=BasicRecipe)
 """A class of recipes, as a type variable."""

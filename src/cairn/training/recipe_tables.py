@@ -15,7 +15,7 @@ from cairn.errors import RecipeError
 from cairn.inference.model_spec import TASK_OF_FIT
 from cairn.migration import notice, rename_keys
 from cairn.training.backbones.migration import migrate_network
-from cairn.training.recipe import R, Recipe
+from cairn.training.recipe import BasicRecipe, R, Recipe
 
 RENAMED = {
     "licence": "license",
@@ -169,13 +169,14 @@ def check_recipe(kind: type[R], tables: Mapping[str, Any]) -> R:
         raise RecipeError(f"recipe: {message}{got}") from None
 
 
-def _unknown(kind: type[Recipe], location: tuple[int | str, ...], value: Any) -> str:
+def _unknown(kind: type[BasicRecipe], location: tuple[int | str, ...], value: Any) -> str:
     """Returns the message for an unknown section or setting, with the names that exist."""
     table: type[BaseModel] = kind
     for name in location[:-1]:
         if isinstance(name, str):
             table = _table_in(table.model_fields[name].annotation) or table
-    names = sorted(table.model_fields, key=lambda name: table is kind and name in Recipe.model_fields)  # its own first
+    shared = {**Recipe.model_fields, **BasicRecipe.model_fields}
+    names = sorted(table.model_fields, key=lambda name: table is kind and name in shared)  # its own first
     what = "section" if isinstance(value, Mapping) else "setting"
     where = ".".join(map(str, location))
     owner = ".".join(map(str, location[:-1])) or str(kind.model_fields["method"].default)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cairn.errors import LabelError, ModelError, OutputError
 from cairn.files import atomic_write, ensure_writable_folder
-from cairn.training.recipe import Recipe
+from cairn.training.recipe import BasicRecipe
 from cairn.training.toml import to_toml
 
 
@@ -109,7 +109,7 @@ def check_free(run: Path) -> None:
         raise OutputError(f"{run} is not empty: use another --out, or --resume it")
 
 
-def start_run(recipe: Recipe, run: Path, resume: bool, reasons: Mapping[str, str] | None = None) -> None:
+def start_run(recipe: BasicRecipe, run: Path, resume: bool, reasons: Mapping[str, str] | None = None) -> None:
     """Creates the folder of a new run and writes the recipe into it; checks the folder of a run to resume.
 
     Raises:
@@ -123,7 +123,7 @@ def start_run(recipe: Recipe, run: Path, resume: bool, reasons: Mapping[str, str
         write_recipe(recipe, run, reasons)
 
 
-def write_recipe(recipe: Recipe, run: Path, reasons: Mapping[str, str] | None = None) -> None:
+def write_recipe(recipe: BasicRecipe, run: Path, reasons: Mapping[str, str] | None = None) -> None:
     """Writes the recipe of a run, with reasons as comments behind their values.
 
     Args:

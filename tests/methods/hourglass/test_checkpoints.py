@@ -24,7 +24,7 @@ from cairn.training.checkpoints.pretrained import carry_over, read_start
 from cairn.training.checkpoints.reading import read_weights
 from cairn.training.data.loading import stack
 from cairn.training.engine.initial_weights import build_module
-from cairn.training.engine.module import make_optimizer
+from cairn.training.engine.training_module import make_optimizer
 from cairn.training.exporting.onnx_file import export
 from cairn.training.recipe_tables import check_recipe
 from support.made_data import made_labels

@@ -21,7 +21,7 @@ from cairn.training.autoconfig.choices import Choice
 from cairn.training.checkpoints.pretrained import Start, carry_over, read_start
 from cairn.training.data.loading import stack
 from cairn.training.engine.initial_weights import build_module
-from cairn.training.engine.module import make_optimizer
+from cairn.training.engine.training_module import make_optimizer
 from cairn.training.exporting.onnx_file import export
 from cairn.training.recipe_tables import check_recipe
 from support import caffe_files

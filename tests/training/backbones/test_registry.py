@@ -21,7 +21,7 @@ from cairn.training.backbones.registry import (
     recognize_backbone,
 )
 from cairn.training.data.loading import stack
-from cairn.training.engine.module import make_optimizer
+from cairn.training.engine.training_module import make_optimizer
 from cairn.training.exporting.onnx_file import export
 from cairn.training.recipe import LabelSource, Optimizer
 from cairn.training.recipe_tables import check_recipe

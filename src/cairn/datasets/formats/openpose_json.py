@@ -57,11 +57,13 @@ def read_openpose(path: Path, options: ReadOptions) -> Labels:
             stem = file.stem.removesuffix(ENDING)
             if stem in people:
                 raise LabelError(f"{file}: the image {stem} has two files: keep one")
-            people[stem] = _people(read_json(file), file, options)
+            people[stem] = people_in(read_json(file), file, options)
     count = next((len(points) for rows in people.values() for points, _ in rows), 0)
     if not count:
         raise LabelError(f"{path}: no person in {len(files)} files of OpenPose")
-    _check_scale([points for rows in people.values() for points, _ in rows], path)
+    every = [points for rows in people.values() for points, _ in rows]
+    check_scale(every, path)
+    skeleton = skeleton_of(every, options, path)
     hint = "give the folder with --images; of a video, extract the frames"
     images = locate_stems(list(people), path, options.images, problems, hint)
     instances: list[Instance] = []
@@ -78,7 +80,7 @@ def read_openpose(path: Path, options: ReadOptions) -> Labels:
             clip = FRAME.fullmatch(stem)
             groups = (f"video {clip[1]}",) if clip else ()
             listed.append(ListedImage(name, None, groups, int(clip[2]) if clip else None))
-    return collect(instances, _skeleton(count, options, path), path, None, listed, problems=problems)
+    return collect(instances, skeleton, path, None, listed, problems=problems)
 
 
 def sniff(path: Path) -> bool:
@@ -131,7 +133,8 @@ def triplets(value: Any, record: str) -> NDArray[np.float64]:
     return np.array(value, np.float64).reshape(-1, 3)
 
 
-def _people(content: Any, file: Path, options: ReadOptions) -> list[Person]:
+def people_in(content: Any, file: Path, options: ReadOptions) -> list[Person]:
+    """Returns the keypoints (K, 3) and the track ID of each person of a file. Raises LabelError where it is invalid."""
     content = content if isinstance(content, dict) else {}
     people = content.get("people", content.get("bodies"))
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
@@ -152,7 +155,7 @@ def _people(content: Any, file: Path, options: ReadOptions) -> list[Person]:
     return rows
 
 
-def _check_scale(people: list[NDArray[np.float64]], path: Path) -> None:
+def check_scale(people: list[NDArray[np.float64]], path: Path) -> None:
     """Raises LabelError where all coordinates are shares of the image's size instead of pixels."""
     points = np.concatenate(people)
     placed = points[points[:, 2] > 0, :2]
@@ -160,15 +163,43 @@ def _check_scale(people: list[NDArray[np.float64]], path: Path) -> None:
         raise LabelError(f"{path}: all coordinates are between -1 and 1: write pixels with --keypoint_scale 0")
 
 
-def _skeleton(count: int, options: ReadOptions, path: Path) -> Skeleton:
+def skeleton_of(people: list[NDArray[np.float64]], options: ReadOptions, path: Path) -> Skeleton:
+    """Returns the skeleton of people (K, 3) that have the same number of keypoints.
+
+    25 keypoints are in the order of BODY_25 or of BODY_25B: where the options name neither, the places of the neck and
+    the shoulders tell.
+
+    Raises:
+        LabelError: No skeleton with this number of keypoints is known or given.
+    """
+    count = len(people[0])
+    given = options.skeleton if options.skeleton is not None and len(options.skeleton) == count else None
+    if count == 25:
+        body25, body25b = load_skeleton("body25"), load_skeleton("body25b")
+        if given is not None and given.joints in (body25.joints, body25b.joints):
+            return given
+        if _neck_error(people, body25b) < _neck_error(people, body25):
+            options.problems.note("the 25 keypoints are in the order of BODY_25B, by the places of neck and shoulders")
+            return body25b
+        return body25
     if count in SKELETONS:
         return load_skeleton(SKELETONS[count])
-    if options.skeleton is not None and len(options.skeleton) == count:
-        return options.skeleton
+    if given is not None:
+        return given
     if count == len(load_skeleton("coco17")):
         return load_skeleton("coco17")
     known = ", ".join(f"{number} ({name})" for number, name in SKELETONS.items())
     raise LabelError(f"{path}: people have {count} keypoints: expected {known}, or give a --skeleton with as many")
+
+
+def _neck_error(people: list[NDArray[np.float64]], skeleton: Skeleton) -> float:
+    """Median distance of the neck from the middle of the shoulders over their width; infinite where nobody has them."""
+    rows = [skeleton.index(joint) for joint in ("neck", "left_shoulder", "right_shoulder")]
+    points = np.stack([person for person in people if len(person) == len(skeleton)])[:, rows]
+    (neck, left, right) = points[(points[..., 2] > 0).all(axis=1)][..., :2].transpose(1, 0, 2)
+    width = np.linalg.norm(left - right, axis=1)
+    errors = np.linalg.norm(neck - (left + right) / 2, axis=1) / np.maximum(width, 1)
+    return float(np.median(errors)) if len(errors) else float("inf")
 
 
 FORMAT = Format(

@@ -16,10 +16,10 @@ from cairn.machine import available_cores
 from cairn.training.autoconfig.choices import Machine, Pace
 from cairn.training.data.loading import stack
 from cairn.training.engine.memory import is_out_of_memory
-from cairn.training.engine.module import make_optimizer
 from cairn.training.engine.processes import processes
 from cairn.training.engine.quiet import quietly
 from cairn.training.engine.threads import fastest_threads, numbers_of_threads, workers_of
+from cairn.training.engine.training_module import make_optimizer
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.method import TrainingMethod
 from cairn.training.recipe import Recipe

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,14 +18,18 @@ from cairn.errors import CairnError, ModelError
 from cairn.evaluation.evaluate import measure
 from cairn.evaluation.reports.report import FILES, write_report
 from cairn.files import atomic_write
-from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import OnnxNetwork
+from cairn.inference.spec import Spec
 from cairn.training.checkpoints.reading import current_names
 from cairn.training.engine.callbacks import read_metrics
 from cairn.training.engine.module import PER_JOINT, KeypointModule
+from cairn.training.engine.training_module import TrainingModule
 from cairn.training.exporting.onnx_file import export
-from cairn.training.recipe import Recipe
+from cairn.training.recipe import BasicRecipe
 from cairn.training.run_folder import RunFolder
+
+S = TypeVar("S", bound=Spec)
+"""A class of specifications, as a type variable."""
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ def export_run(module: KeypointModule, checkpoint: Path, run: Path, target: Path
     return target
 
 
-def load_weights(module: KeypointModule, checkpoint: Path) -> int:
+def load_weights(module: TrainingModule, checkpoint: Path) -> int:
     """Loads the weights of a checkpoint into a module.
 
     Returns:
@@ -72,12 +77,12 @@ def load_weights(module: KeypointModule, checkpoint: Path) -> int:
     return epoch
 
 
-def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> ModelSpec:
+def with_provenance(spec: S, recipe: BasicRecipe, epoch: int, run: Path) -> S:
     """Returns the spec with seed, epoch, date, version and commit of Cairn, and the metrics of that epoch.
 
     Args:
         spec: The specification of the model.
-        recipe: The recipe; it gives license, sources and draw_threshold.
+        recipe: The recipe; it gives license, sources and, where the model has one, draw_threshold.
         epoch: The epoch of the weights, from 0.
         run: The folder of the run.
     """
@@ -88,7 +93,7 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
         "seed": recipe.seed,
         "epoch": epoch + 1,
         "epochs": recipe.run.epochs,
-        "data": ", ".join(str(source.labels) for source in recipe.data.train),
+        "data": ", ".join(map(str, recipe.files)),
         **_commit(),
     }
     metrics: dict[str, float] = {}
@@ -98,7 +103,11 @@ def with_provenance(spec: ModelSpec, recipe: Recipe, epoch: int, run: Path) -> M
             metrics = {
                 name: value for name, value in row.items() if math.isfinite(value) and not name.startswith(PER_JOINT)
             }
-    stated = {name: getattr(recipe, name) for name in ("license", "sources", "draw_threshold")}
+    stated = {
+        name: getattr(recipe, name)
+        for name in ("license", "sources", "draw_threshold")
+        if name in type(recipe).model_fields and name in type(spec).model_fields
+    }
     return spec.model_copy(update=stated | {"provenance": provenance, "metrics": metrics})
 
 

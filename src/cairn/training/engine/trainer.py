@@ -22,15 +22,19 @@ from cairn.training.engine.callbacks import (
     PredictionImages,
     moving_average,
 )
-from cairn.training.engine.module import KeypointModule
 from cairn.training.engine.plateau import Plateau
 from cairn.training.engine.processes import Processes
-from cairn.training.recipe import Recipe
+from cairn.training.engine.training_module import TrainingModule
+from cairn.training.recipe import BasicRecipe
 from cairn.training.run_folder import RunFolder
 
 
 def make_trainer(
-    module: KeypointModule, recipe: Recipe, run: Path, group: Processes = Processes(), more: Sequence[Callback] = ()
+    module: TrainingModule,
+    recipe: BasicRecipe,
+    run: Path,
+    group: Processes = Processes(),
+    more: Sequence[Callback] = (),
 ) -> lightning.Trainer:
     """Returns a trainer whose first process writes checkpoints and logs into the folder of the run.
 
@@ -63,7 +67,7 @@ def make_trainer(
     )
 
 
-def _callbacks(recipe: Recipe, folder: RunFolder, monitor: str) -> list[Callback]:
+def _callbacks(recipe: BasicRecipe, folder: RunFolder, monitor: str) -> list[Callback]:
     callbacks: list[Callback] = [
         BestCheckpoint(folder.checkpoints, monitor),
         ModelCheckpoint(folder.checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True),

@@ -36,9 +36,9 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
     predictions, listed = Predictions(options), dict[str, ListedImage]()
     frames: dict[str, list[int]] = {}
     skeleton: Skeleton | None = None
-    for record, content in _contents(path, options):
+    for record, content in contents(path, options):
         with options.problems:
-            own = _skeleton(content, record)
+            own = skeleton_of(content, record)
             if skeleton is not None and own.joints != skeleton.joints:
                 raise LabelError(f"{record} has the skeleton {own.name}, the files before it {skeleton.name}")
             skeleton = own
@@ -55,7 +55,7 @@ def read_cairn_json(path: Path, options: ReadOptions) -> Labels:
             if not isinstance(people, list):
                 raise LabelError(f"{record} needs a list of people, got {people!r:.40}")
             for i, person in enumerate(people):
-                points = _points(person, own, f"{record}, person {i}")
+                points = points_of(person, own, f"{record}, person {i}")
                 own_class = person.get("class")
                 own_class = own_class if isinstance(own_class, str) else None
                 occluded = _occluded(person, own, f"{record}, person {i}")
@@ -88,8 +88,8 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if name.endswith(ENDINGS))
 
 
-def _contents(path: Path, options: ReadOptions) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name of each record, and its content."""
+def contents(path: Path, options: ReadOptions) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields the name of each record, and its content."""
     for file in _files(path) if path.is_dir() else (path,):
         text = read_text(file)
         lines = text.splitlines() if file.name.endswith("l") or text.count('"format"') > 1 else [text]
@@ -110,7 +110,8 @@ def _contents(path: Path, options: ReadOptions) -> Iterator[tuple[str, dict[str,
                 yield record, content
 
 
-def _skeleton(content: dict[str, Any], record: str) -> Skeleton:
+def skeleton_of(content: dict[str, Any], record: str) -> Skeleton:
+    """Returns the skeleton of a record. Raises LabelError where it is none."""
     table = content.get("skeleton")
     joints = table.get("joints") if isinstance(table, dict) else None
     if (
@@ -126,8 +127,8 @@ def _skeleton(content: dict[str, Any], record: str) -> Skeleton:
         raise LabelError(f"{record}: {error}") from None
 
 
-def _points(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(K, 3) x, y and confidence; NaN where not detected."""
+def points_of(person: Any, skeleton: Skeleton, record: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Returns (K, 3) x, y and confidence of a person; NaN where not detected. Raises LabelError for other values."""
     keypoints = person.get("keypoints") if isinstance(person, dict) else None
     if not isinstance(keypoints, dict):
         raise LabelError(f"{record} needs keypoints by name, got {keypoints!r:.40}")

@@ -34,8 +34,8 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
     Raises:
         LabelError: Anything is missing or contradictory. Names the file and the record.
     """
-    results = _json(path)
-    listed, keys, frames, names = _images(path, options)
+    results = json_of(path)
+    listed, keys, frames, names = images_of(path, options)
     index = Index(keys)
     predictions = Predictions(options)
     count = 0
@@ -64,7 +64,7 @@ def read_coco_results(path: Path, options: ReadOptions) -> Labels:
         raise LabelError(f"{path} has no results")
     check_frames(frames, path)
     predictions.note()
-    skeleton = _skeleton(count // 3, options.skeleton)
+    skeleton = skeleton_of(count // 3, options.skeleton)
     return collect(
         predictions.instances,
         skeleton,
@@ -93,15 +93,19 @@ def _sniff(path: Path) -> bool:
     return START.match(first_bytes(path)) is not None
 
 
-def _images(
+def images_of(
     path: Path, options: ReadOptions
 ) -> tuple[list[ListedImage], list[Any], dict[str, list[int]], dict[Any, str]]:
-    """The images, their ids, the frames of each name, and the name of each category where there are several."""
+    """Returns the images, their ids, the frames of each name, and the name of each category where there are several.
+
+    Raises:
+        LabelError: The file of the images is missing or invalid.
+    """
     stem = path.name.removesuffix(RESULTS) if path.name.endswith(RESULTS) else path.stem
     beside = path.with_name(stem + IMAGES)
     if not beside.is_file():
         raise LabelError(f"{path} has results and no names of images: expected them in {beside}")
-    content = _json(beside)
+    content = json_of(beside)
     records = content.get("images") if isinstance(content, dict) else None
     if not isinstance(records, list):
         raise LabelError(f"{beside} is invalid: expected an object with a list 'images'")
@@ -128,14 +132,16 @@ def _images(
     return listed, keys, frames, names
 
 
-def _skeleton(count: int, given: Skeleton | None) -> Skeleton:
+def skeleton_of(count: int, given: Skeleton | None) -> Skeleton:
+    """Returns the given skeleton where it has that number of joints, COCO's for 17, otherwise numbers."""
     coco = load_skeleton("coco17")
     if given is not None and len(given) == count:
         return given
     return coco if len(coco) == count else numbered_joints(count, None)
 
 
-def _json(path: Path) -> Any:
+def json_of(path: Path) -> Any:
+    """Returns the content of a file. Raises LabelError where it is no JSON."""
     try:
         return json.loads(read_text(path))
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,118 @@
+"""The network (section 3.2, figure 2), and what is exported around it: normalization of 2D and 3D."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Frame = Literal["pose", "camera"]
+"""Frame of the 2D input: "pose" centers and scales each pose by itself; "camera" takes normalized coordinates of a
+calibrated camera as they are."""
+
+
+class Block(nn.Module):
+    """A residual block: two times linear, batch norm, ReLU, dropout."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(layer for _ in range(2) for layer in _layers(width, width, dropout)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width) -> (B, width)."""
+        out: Tensor = x + self.layers(x)
+        return out
+
+
+class Lifting(nn.Module):
+    """The network of the paper, on standardized values.
+
+    Args:
+        inputs: Numbers in.
+        outputs: Numbers out.
+        width: Width of the hidden layers.
+        blocks: Number of residual blocks.
+        dropout: Probability of dropout.
+    """
+
+    def __init__(self, inputs: int, outputs: int, width: int = 1024, blocks: int = 2, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.first = nn.Sequential(*_layers(inputs, width, dropout))
+        self.blocks = nn.Sequential(*(Block(width, dropout) for _ in range(blocks)))
+        self.last = nn.Linear(width, outputs)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs) -> (B, outputs)."""
+        out: Tensor = self.last(self.blocks(self.first(x)))
+        return out
+
+
+def clip_norms(network: nn.Module, limit: float) -> None:
+    """Scales the rows of linear layers to at most a norm, in place (max-norm constraint, section 3.2)."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                module.weight.copy_(torch.renorm(module.weight, 2, 0, limit))
+
+
+class LiftingGraph(nn.Module):
+    """2D keypoints in any unit -> 3D keypoints in meters, relative to the root: normalization and network.
+
+    Args:
+        network: The network, on standardized values.
+        frame: Frame of the 2D input.
+        joints: K.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    mean3d: Tensor
+    deviation3d: Tensor
+
+    def __init__(self, network: Lifting, frame: Frame, joints: int) -> None:
+        super().__init__()
+        self.network = network
+        self.frame = frame
+        for name, length, value in (
+            ("mean", 2, 0.0),
+            ("deviation", 2, 1.0),
+            ("mean3d", 3, 0.0),
+            ("deviation3d", 3, 1.0),
+        ):
+            self.register_buffer(name, torch.full((joints, length), value))
+
+    def forward(self, keypoints: Tensor) -> tuple[Tensor]:
+        """Lifts poses.
+
+        Args:
+            keypoints: (B, K, 3): x, y, with y down, and 1 where the keypoint is known, else 0.
+
+        Returns:
+            (B, K, 3) meters, in the frame of a camera (x right, y down, z forward), relative to the root.
+        """
+        out = self.network(self.standardized(keypoints)).unflatten(1, (-1, 3))
+        return (out * self.deviation3d + self.mean3d,)
+
+    def standardized(self, keypoints: Tensor) -> Tensor:
+        """Returns the network's input (B, 3 K) of keypoints as `forward` takes them; what is unknown is 0."""
+        known = keypoints[..., 2:]
+        points = self.centered(keypoints)
+        return torch.cat([(points - self.mean) / self.deviation * known, known], dim=-1).flatten(1)
+
+    def centered(self, keypoints: Tensor) -> Tensor:
+        """Returns keypoints (B, K, 2) in the frame of the network."""
+        points, known = keypoints[..., :2], keypoints[..., 2:]
+        if self.frame == "camera":
+            return points * known
+        count = known.sum(dim=1, keepdim=True).clamp_min(1)
+        centered = (points - (points * known).sum(dim=1, keepdim=True) / count) * known
+        size = ((centered**2).sum(dim=(1, 2), keepdim=True) / count).sqrt()
+        return centered / size.clamp_min(1e-9)
+
+
+def _layers(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
+    return [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]
