@@ -30,6 +30,7 @@ from cairn.errors import (
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
+    from cairn.api.calibrate import Calibration, calibrate
     from cairn.api.check import check
     from cairn.api.convert import convert
     from cairn.api.crop import crop
@@ -63,6 +64,7 @@ __all__ = [
     "Affine",
     "Annotation",
     "CairnError",
+    "Calibration",
     "Camera",
     "CameraError",
     "CloudError",
@@ -86,6 +88,7 @@ __all__ = [
     "Tracker",
     "Trajectories",
     "VideoError",
+    "calibrate",
     "check",
     "convert",
     "crop",
@@ -110,6 +113,7 @@ __all__ = [
 _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
+    "Calibration": "api.calibrate",
     "Camera": "structures.camera",
     "ModelSpec": "inference.model_spec",
     "Pose": "structures.poses",
@@ -122,6 +126,7 @@ _MODULES = {
     "Run": "api.run",
     "Tracker": "tracking.tracker",
     "Trajectories": "structures.poses3d",
+    "calibrate": "api.calibrate",
     "check": "api.check",
     "convert": "api.convert",
     "crop": "api.crop",

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cairn.cli.calibrate import calibrate
 from cairn.cli.check import check
 from cairn.cli.convert import convert
 from cairn.cli.crop import crop
@@ -31,6 +32,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no pub
 
 # Plain help: rich would double its time.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(calibrate)
 app.command()(check)
 app.command()(convert)
 app.command()(crop)

@@ -15,6 +15,7 @@ from cairn.multiview.bundle_adjustment import adjust, reprojection_errors
 from cairn.multiview.extrinsics import Pair, initial_rig, place_boards
 from cairn.multiview.intrinsics import Intrinsics, calibrate_intrinsics
 from cairn.multiview.observations import Observations, Sightings, observations_of
+from cairn.multiview.triangulation import triangulate_points
 from cairn.structures.camera import Camera, Rig
 
 MAX_BOARDS = 300
@@ -38,7 +39,7 @@ class Fit:
         inliers: (M,) bool, which corners bundle adjustment used.
         rms: Root mean square of the errors of inliers in pixels, and for each camera.
         square: Median distance in meters of neighboring corners that were triangulated; NaN without any.
-        corners: Number of corners that were triangulated.
+        corners: Number of such distances.
     """
 
     observations: Observations
@@ -207,19 +208,17 @@ def neighbor_distances(
 
     Nothing but the cameras fixes them: with the right scale, their median is the side of a square.
     """
-    rows = [{int(moment): row for row, moment in enumerate(each.moments)} for each in sightings]
-    matrices = [camera.extrinsics for camera in rig]
-    lengths = []
-    for moment in moments.tolist():
-        views = [(i, sightings[i].corners[row[moment]]) for i, row in enumerate(rows) if moment in row]
-        if len(views) < 2:
-            continue
-        normalized = np.stack([rig[i].undistort(corners) for i, corners in views])
-        points = _triangulate(np.stack([matrices[i] for i, _ in views]), normalized)
-        one, other = board.neighbors.T
-        lengths.append(np.linalg.norm(points[one] - points[other], axis=1))
-    values = np.concatenate(lengths) if lengths else np.zeros(0)
-    known: NDArray[np.float64] = values[np.isfinite(values)]
+    pixels = np.full((len(rig), len(moments), len(board.points), 2), np.nan)
+    for view, each in zip(pixels, sightings, strict=True):
+        _, to, row = np.intersect1d(moments, each.moments, return_indices=True)
+        view[to] = each.corners[row]
+    seen = np.isfinite(pixels).all(axis=-1)
+    flat = pixels.reshape(len(rig), -1, 2)
+    found = triangulate_points(rig, flat, seen.reshape(len(rig), -1).astype(np.float64), max_error=np.inf)
+    points = found.positions.reshape(len(moments), -1, 3)
+    one, other = board.neighbors.T
+    lengths = np.linalg.norm(points[:, one] - points[:, other], axis=-1)
+    known: NDArray[np.float64] = lengths[np.isfinite(lengths)]
     return known
 
 
@@ -263,18 +262,6 @@ def _adjust_boards(rig: Rig, board: Board, seen: Observations, boards: NDArray[n
         found = least_squares(errors, start, loss="soft_l1", x_scale="jac").x
         refined[index, :3, :3], refined[index, :3, 3] = cv2.Rodrigues(found[:3])[0], found[3:]
     return refined
-
-
-def _triangulate(matrices: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(K, 3) points from normalized coordinates (V, K, 2) by DLT; NaN where fewer than two cameras see one."""
-    seen = np.isfinite(points).all(axis=2)
-    rows = np.nan_to_num(points)[..., None] * matrices[:, None, None, 2] - matrices[:, None, :2]
-    rows = rows * seen[..., None, None]
-    stacked = rows.transpose(1, 0, 2, 3).reshape(points.shape[1], -1, 4)
-    homogeneous = np.linalg.svd(stacked)[2][:, -1]
-    found = homogeneous[:, :3] / homogeneous[:, 3:]
-    found[seen.sum(axis=0) < 2] = np.nan
-    return np.asarray(found, np.float64)
 
 
 def _best_moments(sightings: Sequence[Sightings], placed: Mapping[int, NDArray[np.float64]]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Time offsets between cameras from how fast keypoints move in each, and files that state offsets or times.
 
-An offset is in frames: what a camera records in its frame k happens at moment k - offset of the first camera.
+The offset of a camera is the number of frames by which it started later: its frame k is frame k + offset of the first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Offset:
     """The offset of a camera from the first one.
 
     Attributes:
-        frames: Its offset in frames, with a fraction.
+        frames: Number of frames by which it started later, with a fraction.
         correlation: Correlation of the speeds at this offset, at most 1.
     """
 
@@ -82,7 +82,7 @@ def offset_of(
     if not np.isfinite(values).any():
         raise CameraError(
             f"{name}: fewer than {MIN_OVERLAP} frames with keypoints overlap at any offset up to {limit} frames: "
-            "detect the same person in both, or give --offset"
+            "detect the same person in both"
         )
     best = int(np.nanargmax(values))
     peak = float(values[best])
@@ -90,16 +90,16 @@ def offset_of(
     rival = float(np.nanmax(values[far])) if np.isfinite(values[far]).any() else -1.0
     if peak < MIN_CORRELATION:
         raise CameraError(
-            f"{name}: the speeds correlate weakly (at most {peak:.2f}, at {shifts[best]} frames; {MIN_CORRELATION} is "
+            f"{name}: the speeds correlate weakly (at most {peak:.2f}, at {-shifts[best]} frames; {MIN_CORRELATION} is "
             "needed): record a clap or a jump that all cameras see, or give a timestamps file"
         )
     if peak - rival < MIN_MARGIN:
-        other = int(shifts[far][int(np.nanargmax(values[far]))])
+        other = -int(shifts[far][int(np.nanargmax(values[far]))])
         raise CameraError(
-            f"{name}: offsets of {shifts[best]} and {other} frames fit equally well (correlation {peak:.2f} and "
+            f"{name}: offsets of {-shifts[best]} and {other} frames fit equally well (correlation {peak:.2f} and "
             f"{rival:.2f}), as in a motion that repeats: record a clap or a jump, or limit the search with --max-offset"
         )
-    return Offset(float(shifts[best]) + _vertex(values, best), peak)
+    return Offset(-float(shifts[best]) - _vertex(values, best), peak)
 
 
 def moments_from_file(path: Path, names: Sequence[str], counts: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -119,8 +119,9 @@ def moments_from_file(path: Path, names: Sequence[str], counts: Sequence[int]) -
     offsets = read_offsets(path)
     if missing := [name for name in names if name not in offsets]:
         raise CameraError(f"{path} has no offset of camera {', '.join(missing)}; it has {', '.join(offsets)}")
-    shifted = [np.arange(count) - round(offsets[name]) for name, count in zip(names, counts, strict=True)]
-    return [np.where(each >= 0, each, -1).astype(np.int64) for each in shifted]
+    shifted = [np.arange(count) + round(offsets[name]) for name, count in zip(names, counts, strict=True)]
+    first = min(int(each[0]) for each in shifted if len(each))
+    return [(each - first).astype(np.int64) for each in shifted]
 
 
 def read_offsets(path: Path) -> dict[str, float]:
@@ -137,7 +138,7 @@ def read_offsets(path: Path) -> dict[str, float]:
 
 def write_offsets(offsets: Mapping[str, Offset], rate: float, path: Path) -> None:
     """Writes offsets and correlations to a path that is open for writing."""
-    head = "# Frame k of a camera shows moment k - offset; the first camera has offset 0.\n"
+    head = "# Frames by which each camera started later: its frame k is frame k + offset of the first camera.\n"
     tables = [
         f"rate = {float(rate)!r}\n",
         table(OFFSETS, {key(name): each.frames for name, each in offsets.items()}),
@@ -151,7 +152,7 @@ def offsets_from_moments(moments: Sequence[NDArray[np.int64]]) -> list[float]:
     first = {int(moment): frame for frame, moment in enumerate(moments[0]) if moment >= 0}
     offsets = []
     for each in moments:
-        shifts = [frame - first[int(moment)] for frame, moment in enumerate(each) if int(moment) in first]
+        shifts = [first[int(moment)] - frame for frame, moment in enumerate(each) if int(moment) in first]
         if not shifts:
             raise CameraError("a camera shares no moment with the first one")
         offsets.append(float(np.median(shifts)))
