@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
+    from cairn.api.sync import Offsets, sync
     from cairn.api.teach import teach
     from cairn.api.track import track
     from cairn.api.train import train
@@ -73,6 +74,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "ModelSpec",
+    "Offsets",
     "OutputError",
     "Pose",
     "Poses",
@@ -102,6 +104,7 @@ __all__ = [
     "load_skeleton",
     "read_image",
     "split",
+    "sync",
     "teach",
     "track",
     "train",
@@ -116,6 +119,7 @@ _MODULES = {
     "Calibration": "api.calibrate",
     "Camera": "structures.camera",
     "ModelSpec": "inference.model_spec",
+    "Offsets": "api.sync",
     "Pose": "structures.poses",
     "Poses": "structures.poses",
     "Poses3D": "structures.poses3d",
@@ -138,6 +142,7 @@ _MODULES = {
     "import_model": "api.import_model",
     "read_image": "media.images",
     "split": "api.split",
+    "sync": "api.sync",
     "teach": "api.teach",
     "track": "api.track",
     "train": "api.train",

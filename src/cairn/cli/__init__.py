@@ -23,6 +23,7 @@ from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_model import import_model
 from cairn.cli.split import split
+from cairn.cli.sync import sync
 from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.cli.triangulate import triangulate
@@ -41,6 +42,7 @@ app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
 app.command()(split)
+app.command()(sync)
 app.command()(teach)
 app.command()(train)
 app.command()(triangulate)

@@ -30,6 +30,12 @@ MIN_MARGIN = 0.05
 NEAR = 0.25
 """Seconds around the best offset in which correlations are high, too, because motion is smooth."""
 
+SMOOTHING = 0.05
+"""Standard deviation in seconds of the Gaussian that keypoints are smoothed with."""
+
+CLIP = 0.98
+"""Quantile of speeds at which they are clipped."""
+
 OFFSETS = "offsets"
 
 
@@ -46,20 +52,34 @@ class Offset:
     correlation: float
 
 
-def speeds(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns the mean vertical speed of keypoints of one person or animal, (F,) in keypoint scales a frame.
+def speeds(keypoints: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
+    """Returns the vertical speed of each keypoint of one person or animal, (F, K), relative to the fastest ones.
 
-    Each speed is divided by the spread of the keypoints, so that near and far cameras agree. NaN where nothing is seen.
+    Jitter is smoothed over `SMOOTHING` seconds, and jumps of the detector are clipped. NaN where unknown.
 
     Args:
         keypoints: (F, K, 2) pixels, NaN where unknown.
+        rate: Frames per second.
     """
-    with np.errstate(all="ignore"):
-        scale = np.nanmedian(np.nanstd(keypoints, axis=1).max(axis=1))
-        moved = np.gradient(keypoints[..., 1], axis=0) / max(float(np.nan_to_num(scale)), 1e-6)
-        known = np.isfinite(moved).sum(axis=1) >= max(1, min(3, keypoints.shape[1] // 4))
-        mean = np.array([np.nanmean(row) if row_known else np.nan for row, row_known in zip(moved, known, strict=True)])
-    return mean
+    radius = max(1, round(SMOOTHING * rate))
+    kernel = np.exp(-0.5 * (np.arange(-2 * radius, 2 * radius + 1) / radius) ** 2)
+    height = keypoints[..., 1]
+    known = np.isfinite(height)
+    count = min(len(kernel), len(height))
+    kernel = kernel[(len(kernel) - count) // 2 :][:count] if count < len(kernel) else kernel
+    smooth = np.full(height.shape, np.nan)
+    for joint in range(height.shape[1]):
+        weight = np.convolve(known[:, joint], kernel, mode="same")
+        total = np.convolve(np.where(known[:, joint], height[:, joint], 0), kernel, mode="same")
+        fit = known[:, joint] & (weight > 0)
+        smooth[fit, joint] = total[fit] / weight[fit]
+    moved = np.gradient(smooth, axis=0) if len(smooth) > 1 else np.full(smooth.shape, np.nan)
+    speed = np.abs(moved[np.isfinite(moved)])
+    if not len(speed) or not speed.any():
+        return moved
+    limit = float(np.quantile(speed, CLIP))
+    scaled: NDArray[np.float64] = np.clip(moved, -limit, limit) / max(limit, 1e-9)
+    return scaled
 
 
 def offset_of(
@@ -68,8 +88,8 @@ def offset_of(
     """Returns the offset of a camera: the maximum of the normalized cross-correlation, between frames by a parabola.
 
     Args:
-        reference: (F,) speeds in the first camera, NaN where unknown.
-        signal: (G,) speeds in the other.
+        reference: (F, K) speeds in the first camera, NaN where unknown.
+        signal: (G, K) speeds of the same keypoints in the other.
         limit: Largest offset to try, in frames.
         rate: Frames per second.
         name: Names of the cameras for messages.
@@ -100,6 +120,42 @@ def offset_of(
             f"{rival:.2f}), as in a motion that repeats: record a clap or a jump, or limit the search with --max-offset"
         )
     return Offset(-float(shifts[best]) - _vertex(values, best), peak)
+
+
+def offsets_between(signals: Mapping[str, NDArray[np.float64]], limit: int, rate: float) -> dict[str, Offset]:
+    """Returns the offset of each camera from the first, along the pairs of cameras that correlate best.
+
+    Cameras on opposite sides see one motion differently: each pair is compared, and offsets add up along the maximum
+    spanning tree of correlations. The correlation of a camera is the weakest on its way to the first.
+
+    Args:
+        signals: Camera -> (F, K) speeds.
+        limit: Largest offset between two cameras to try, in frames.
+        rate: Frames per second.
+
+    Raises:
+        CameraError: A camera correlates weakly or ambiguously with all others.
+    """
+    names = list(signals)
+    found: dict[tuple[str, str], Offset] = {}
+    reasons: dict[tuple[str, str], CameraError] = {}
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            try:
+                found[one, other] = offset_of(signals[one], signals[other], limit, rate, f"{one} and {other}")
+            except CameraError as error:
+                reasons[one, other] = error
+    offsets = {names[0]: Offset(0.0, 1.0)}
+    while len(offsets) < len(names):
+        edges = [pair for pair in found if (pair[0] in offsets) != (pair[1] in offsets)]
+        if not edges:
+            raise next(error for pair, error in reasons.items() if (pair[0] in offsets) != (pair[1] in offsets))
+        one, other = max(edges, key=lambda pair: found[pair].correlation)
+        step = found[one, other]
+        known, new, sign = (one, other, 1.0) if one in offsets else (other, one, -1.0)
+        total = offsets[known].frames + sign * step.frames
+        offsets[new] = Offset(total, min(offsets[known].correlation, step.correlation))
+    return {name: offsets[name] for name in names}
 
 
 def moments_from_file(path: Path, names: Sequence[str], counts: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -189,11 +245,13 @@ def _correlation(reference: NDArray[np.float64], signal: NDArray[np.float64], sh
         return float("nan")
     one, other = reference[start:end], signal[start + shift : end + shift]
     both = np.isfinite(one) & np.isfinite(other)
-    if both.sum() < MIN_OVERLAP:
+    if both.any(axis=1).sum() < MIN_OVERLAP:
         return float("nan")
-    one, other = one[both] - one[both].mean(), other[both] - other[both].mean()
+    number = np.maximum(both.sum(axis=0), 1)  # each keypoint has a mean of its own
+    one = np.where(both, one, 0) - np.where(both, np.where(both, one, 0).sum(axis=0) / number, 0)
+    other = np.where(both, other, 0) - np.where(both, np.where(both, other, 0).sum(axis=0) / number, 0)
     norm = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / norm if norm > 0 else float("nan")
+    return float((one * other).sum()) / norm if norm > 0 else float("nan")
 
 
 def _vertex(values: NDArray[np.float64], best: int) -> float:
