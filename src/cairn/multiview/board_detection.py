@@ -108,7 +108,7 @@ def handedness(corners: NDArray[np.float64], board: Board) -> int:
     seen = np.isfinite(corners).all(axis=1)
     plane = np.column_stack([board.points[seen, :2], np.ones(seen.sum())])
     affine = np.linalg.lstsq(plane, corners[seen], rcond=None)[0][:2]
-    return 1 if np.linalg.det(affine) * (-1 if board.mirrored else 1) > 0 else -1
+    return 1 if np.linalg.det(affine) > 0 else -1
 
 
 def _is_spread(corners: NDArray[np.float64], shape: tuple[int, ...]) -> bool:

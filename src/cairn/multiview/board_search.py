@@ -55,64 +55,78 @@ def search(images: Sequence[NDArray[np.uint8]], square: float) -> Finding:
         square: Side of a square in meters, which images do not show.
     """
     tried = f"{len(FAMILIES)} dictionaries, sizes from 3x3 to 24x24, legacy, inverted and mirrored, and checkerboards"
-    best: tuple[int, int, Board] | None = None
-    for family, inverted, mirrored, last in _markers(images):
+    best: tuple[int, Board] | None = None
+    for (family, inverted, mirrored, last), markers in _markers(images):
         for rows, columns, legacy in product(SIDES, SIDES, (False, True)):
             if not last <= rows * columns // 2 - 1 <= last + SLACK or (legacy and rows % 2):
                 continue
             board = Board("charuco", rows, columns, square, family, MARKER_SHARE, inverted, legacy, mirrored)
-            seen, corners = _score(images, board)
-            if best is None or corners > best[0]:
-                best = corners, seen, board
-    if best is not None and best[1]:
-        return Finding(_with_marker(images, best[2]), best[1], len(images), tried)
+            fitting = _fitting(markers, board)
+            if fitting and (best is None or fitting > best[0]):
+                best = fitting, board
+    if best is not None and (seen := _seen_in(images, best[1])):
+        return Finding(_with_marker(images, best[1]), seen, len(images), tried)
     for inverted in (False, True):
         if (found := _checkerboard(images, square, inverted)) is not None:
             return Finding(found[0], found[1], len(images), tried)
     return Finding(None, 0, len(images), tried)
 
 
-def _markers(images: Sequence[NDArray[np.uint8]]) -> list[tuple[str, bool, bool, int]]:
-    """The kinds of markers that are seen most: dictionary, inverted, mirrored, and the last number."""
+Kind = tuple[str, bool, bool, int]
+Markers = list[tuple[NDArray[np.int64], NDArray[np.float64]]]
+"""Numbers (N,) and corners (N, 4, 2) of the markers in each image."""
+
+
+def _markers(images: Sequence[NDArray[np.uint8]]) -> list[tuple[Kind, Markers]]:
+    """The kinds of markers that are seen most (dictionary, inverted, mirrored, the last number), and where."""
     import cv2
 
     parameters = cv2.aruco.DetectorParameters()
-    found = []
-    for family in FAMILIES:
-        dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{family}"))
-        detector = cv2.aruco.ArucoDetector(dictionary, parameters)
-        for inverted, mirrored in product((False, True), (False, True)):
+    found: list[tuple[int, Kind, Markers]] = []
+    for inverted, mirrored in product((False, True), (False, True)):
+        shown = [_seen(image, inverted, mirrored) for image in images]
+        for family in FAMILIES:
+            dictionary = cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, f"DICT_{family}"))
+            detector = cv2.aruco.ArucoDetector(dictionary, parameters)
             counts: Counter[int] = Counter()
-            for image in images:
-                ids = detector.detectMarkers(_seen(image, inverted, mirrored))[1]
-                counts.update([] if ids is None else np.unique(ids).tolist())
+            markers: Markers = []
+            for image in shown:
+                corners, ids, _ = detector.detectMarkers(image)
+                numbers = np.zeros(0, np.int64) if ids is None else np.ravel(ids).astype(np.int64)
+                markers.append((numbers, np.reshape(np.asarray(corners, np.float64), (-1, 4, 2))))
+                counts.update(np.unique(numbers).tolist())
             # A board has markers from 0 on without gaps: strangers are seen once, and far away.
             often = sorted(number for number, count in counts.items() if count > 1 or len(images) < 4)
             kept = [number for i, number in enumerate(often) if number <= 2 * i + 4]
             if len(kept) >= 3:
                 total = sum(counts[number] for number in kept)
-                found.append((total, (family, inverted, mirrored, max(kept))))
+                found.append((total, (family, inverted, mirrored, max(kept)), markers))
     found.sort(key=lambda entry: -entry[0])
-    return [kind for total, kind in found[:2] if total > MIN_SEEN * found[0][0]]
+    return [(kind, markers) for total, kind, markers in found[:2] if total > MIN_SEEN * found[0][0]]
 
 
-def _score(images: Sequence[NDArray[np.uint8]], board: Board) -> tuple[int, int]:
-    """Number of images in which a board is seen, and of corners that lie on a plane as they should."""
+def _fitting(markers: Markers, board: Board) -> int:
+    """Number of markers that lie where a board has them, by one homography for each image."""
     import cv2
 
-    detector = BoardDetector(board)
-    seen = total = 0
-    for image in images:
-        corners = detector(image)
-        if corners is None:
+    charuco = board.charuco()
+    places = np.asarray(charuco.getObjPoints(), np.float64)[..., :2] / board.square
+    fitting = 0
+    for numbers, corners in markers:
+        known = numbers < len(places)
+        if known.sum() < 3:
             continue
-        known = np.isfinite(corners).all(axis=1)
-        plane = board.points[known, :2] / board.square
-        _, inliers = cv2.findHomography(plane, corners[known], cv2.RANSAC, 0.01 * np.hypot(*image.shape))
-        if inliers is not None and inliers.mean() > 0.8:
-            seen += 1
-            total += int(inliers.sum())
-    return seen, total
+        plane, pixels = places[numbers[known]].reshape(-1, 2), corners[known].reshape(-1, 2)
+        matrix, inliers = cv2.findHomography(pixels, plane, cv2.RANSAC, 0.15)
+        if matrix is not None and inliers is not None:
+            fitting += int(inliers.reshape(-1, 4).all(axis=1).sum())
+    return fitting
+
+
+def _seen_in(images: Sequence[NDArray[np.uint8]], board: Board) -> int:
+    """Number of images in which a board is seen."""
+    detector = BoardDetector(board)
+    return sum(detector(image) is not None for image in images)
 
 
 def _with_marker(images: Sequence[NDArray[np.uint8]], board: Board) -> Board:

@@ -210,7 +210,7 @@ def _caliscope(path: Path) -> Board:
             "charuco",
             rows,
             columns,
-            float(side) / 100,
+            round(float(side) / 100, 9),
             str(values["dictionary"]).removeprefix("DICT_"),
             float(values.get("aruco_scale", MARKER_SHARE)),
             values.get("inverted") is True,

@@ -23,6 +23,10 @@ MAX_RMS = 5.0
 """Root mean square of the reprojection error in pixels of a 1280 pixels wide image above which the model is wrong."""
 
 
+RECOMPUTE_EXTRINSIC, FIX_SKEW = 2, 8
+"""Flags of `cv2.fisheye.calibrate`, whose names differ between versions 4 and 5 of OpenCV."""
+
+
 @dataclass(frozen=True)
 class Intrinsics:
     """A calibrated camera at the origin of the world, and how well it fits.
@@ -163,7 +167,7 @@ def _fit_fisheye(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     import cv2
 
-    flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
+    flags = RECOMPUTE_EXTRINSIC | FIX_SKEW
     _, matrix, distortion, _, _ = cv2.fisheye.calibrate(
         [each[:, None].astype(np.float64) for each in points],
         [each[:, None].astype(np.float64) for each in pixels],
