@@ -23,10 +23,6 @@ MAX_RMS = 5.0
 """Root mean square of the reprojection error in pixels of a 1280 pixels wide image above which the model is wrong."""
 
 
-RECOMPUTE_EXTRINSIC, FIX_SKEW = 2, 8
-"""Flags of `cv2.fisheye.calibrate`, whose names differ between versions 4 and 5 of OpenCV."""
-
-
 @dataclass(frozen=True)
 class Intrinsics:
     """A calibrated camera at the origin of the world, and how well it fits.
@@ -167,10 +163,11 @@ def _fit_fisheye(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     import cv2
 
-    flags = RECOMPUTE_EXTRINSIC | FIX_SKEW
+    names = cv2.fisheye if hasattr(cv2.fisheye, "CALIB_FIX_SKEW") else cv2  # OpenCV 4 and 5
+    flags = names.CALIB_RECOMPUTE_EXTRINSIC | names.CALIB_FIX_SKEW
     _, matrix, distortion, _, _ = cv2.fisheye.calibrate(
-        [each[:, None].astype(np.float64) for each in points],
-        [each[:, None].astype(np.float64) for each in pixels],
+        [each[None].astype(np.float64) for each in points],
+        [each[None].astype(np.float64) for each in pixels],
         size,
         None,
         None,
