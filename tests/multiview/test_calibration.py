@@ -151,12 +151,17 @@ def test_mirrored_cameras_are_named() -> None:
 def test_groups_without_shared_frames_are_named() -> None:
     rig = made_rig(5)
     sightings = made_sightings(rig, BOARD, made_boards(BOARD, 24))
-    apart = [each.take(each.moments < 12) if i in (0, 3) else each.take(each.moments >= 12) for i, each in enumerate(sightings)]
+    apart = [
+        each.take(each.moments < 12) if i in (0, 3) else each.take(each.moments >= 12)
+        for i, each in enumerate(sightings)
+    ]
     with pytest.raises(CameraError) as error:
         calibrate_rig(apart, BOARD, Options(given=GIVEN))
     assert "2 groups" in str(error.value)
     assert "cam_1, cam_2, cam_4 | cam_0, cam_3" in str(error.value)
-    one = [each.take(each.moments < 12) if i == 2 else each.take(each.moments >= 11) for i, each in enumerate(sightings)]
+    one = [
+        each.take(each.moments < 12) if i == 2 else each.take(each.moments >= 11) for i, each in enumerate(sightings)
+    ]
     with pytest.raises(CameraError, match=r"cam_0, cam_1, cam_3, cam_4 \| cam_2.*at most 1"):
         calibrate_rig(one, BOARD, Options(given=GIVEN))
 

@@ -42,9 +42,7 @@ def made_boards(board: Board, count: int, seed: int = 0) -> np.ndarray:
     return poses
 
 
-def made_sightings(
-    rig: Rig, board: Board, boards: np.ndarray, noise: float = 0.0, seed: int = 1
-) -> list[Sightings]:
+def made_sightings(rig: Rig, board: Board, boards: np.ndarray, noise: float = 0.0, seed: int = 1) -> list[Sightings]:
     """What the cameras see; a corner outside of the image is not seen."""
     rng = np.random.default_rng(seed)
     found = []
@@ -58,7 +56,13 @@ def made_sightings(
         rows = np.array(rows, np.int64)
         found.append(
             Sightings(
-                camera.name, (height, width), rows, corners[rows], np.ones(len(rows)), tuple(map(str, rows)), len(boards)
+                camera.name,
+                (height, width),
+                rows,
+                corners[rows],
+                np.ones(len(rows)),
+                tuple(map(str, rows)),
+                len(boards),
             )
         )
     return found
@@ -93,7 +97,9 @@ def render(camera: Camera, board: Board, pose: np.ndarray, side: int = 40) -> np
     return np.repeat(image[..., None], 3, axis=2)
 
 
-def write_images(folder: Path, rig: Rig, board: Board, boards: np.ndarray, cameras: Sequence[str] | None = None) -> Path:
+def write_images(
+    folder: Path, rig: Rig, board: Board, boards: np.ndarray, cameras: Sequence[str] | None = None
+) -> Path:
     """One folder of images for each camera."""
     for camera in rig:
         if cameras is None or camera.name in cameras:

@@ -218,7 +218,7 @@ class _Job:
         if options.given:
             if missing := [camera.name for camera in self.cameras if camera.name not in options.given]:
                 raise CameraError(f"the given intrinsics have no camera {', '.join(missing)}")
-            known, rows = [options.given[camera.name] for camera in self.cameras], ()
+            known, rows = [options.given[camera.name] for camera in self.cameras], tuple[tuple[str, ...], ...]()
         else:
             first = self.intrinsics(text, options)
             known, rows = list(first.cameras), first.rows
@@ -266,7 +266,8 @@ class _Job:
                 f"{':'.join(parts)}"
             )
         self.notes.append(f"board: {finding.board} ({seen})")
-        return finding.board
+        found: Board = finding.board
+        return found
 
     def _search(self, side: float) -> Any:
         from cairn.multiview.board_reading import samples
@@ -291,8 +292,8 @@ class _Job:
             finding = self._search(board.square)
             if finding.board is None or str(finding.board) == str(board):
                 raise CameraError(
-                    f"the board {board} is not seen in {where}; nor is any other (tried: {finding.tried}): is it sharp, "
-                    "flat and whole in the images?"
+                    f"the board {board} is not seen in {where}; nor is any other (tried: {finding.tried}): is it "
+                    "sharp, flat and whole in the images?"
                 )
             raise CameraError(
                 f"the board {board} is not seen in {where}; the images show {finding.board} ({finding.seen} of "
@@ -347,8 +348,8 @@ class _Job:
         )
         if abs(fit.square / result.board.square - 1) > SQUARE_TOLERANCE:
             warnings.append(
-                f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the calibration is "
-                "inaccurate; record the board nearer, in more places, and with sharp images"
+                f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the calibration "
+                "is inaccurate; record the board nearer, in more places, and with sharp images"
             )
         return Calibration(
             result.rig.cameras,
@@ -368,8 +369,9 @@ def _weak(sightings: Sequence[Sightings], options: Options | None) -> list[str]:
         return []
     listed = ", ".join(f"{each.name} {100 * each.coverage:.0f} %" for each in weak)
     return [
-        f"the board covers little of the image ({listed}), so these intrinsics are uncertain: hold it nearer and toward "
-        "the edges, or calibrate intrinsics from a recording of their own (--only-intrinsics) and pass them as --intrinsics"
+        f"the board covers little of the image ({listed}), so these intrinsics are uncertain: hold it nearer and "
+        "toward the edges, or calibrate intrinsics from a recording of their own (--only-intrinsics) and pass them as "
+        "--intrinsics"
     ]
 
 

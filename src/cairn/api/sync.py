@@ -207,7 +207,9 @@ def _keypoints(recording: Recording, joints: Sequence[str] | None) -> NDArray[np
             continue
         if last is not None:
             with np.errstate(all="ignore"):
-                distance = np.array([np.nanmedian(np.append(np.linalg.norm(each - last, axis=1), np.nan)) for each in points])
+                distance = np.array(
+                    [np.nanmedian(np.append(np.linalg.norm(each - last, axis=1), np.nan)) for each in points]
+                )
             row = int(np.argmin(np.nan_to_num(distance, nan=np.inf)))
         else:
             row = int(np.argmax(np.where(poses.detected, poses.confidence, 0).sum(axis=1)))

@@ -52,7 +52,9 @@ def calibrate(
     fisheye: Annotated[bool, typer.Option("--fisheye", help="Fisheye lenses.")] = False,
     floor: Annotated[
         int | None,
-        typer.Option(help="Frame in which the board lies on the floor: the origin, z up. [first camera]", show_default=False),
+        typer.Option(
+            help="Frame in which the board lies on the floor: the origin, z up. [first camera]", show_default=False
+        ),
     ] = None,
     every: Annotated[
         int | None,
@@ -61,7 +63,7 @@ def calibrate(
     to: Annotated[
         str | None,
         typer.Option(
-            help="Format of the file: cairn, anipose, pose2sim, caliscope, qualisys, easymocap, opencv, json. [by name]",
+            help="Format: cairn, anipose, pose2sim, caliscope, qualisys, easymocap, opencv, json. [by name]",
             show_default=False,
         ),
     ] = None,

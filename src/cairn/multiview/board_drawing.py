@@ -74,11 +74,11 @@ def _black(board: Board) -> Iterator[Rectangle]:
         )
         return
     charuco = board.charuco()
-    markers = {int(i): np.asarray(p, float) for i, p in zip(charuco.getIds().ravel(), charuco.getObjPoints(), strict=True)}
+    markers = {
+        int(i): np.asarray(p, float) for i, p in zip(charuco.getIds().ravel(), charuco.getObjPoints(), strict=True)
+    }
     taken = {tuple(np.floor(p.mean(axis=0)[:2] / s).astype(int)[::-1].tolist()) for p in markers.values()}
-    yield from (
-        (c * s, r * s, s, s) for r in range(board.rows) for c in range(board.columns) if (r, c) not in taken
-    )
+    yield from ((c * s, r * s, s, s) for r in range(board.rows) for c in range(board.columns) if (r, c) not in taken)
     dictionary = charuco.getDictionary()
     cells = dictionary.markerSize + 2
     cell = s * board.marker / cells

@@ -98,7 +98,7 @@ def camera_sources(sources: Sequence[str | Path]) -> list[CameraSource]:
 def find_boards(
     camera: CameraSource, detector: BoardDetector, every: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Sightings, float]:
-    """Searches the frames of a camera, and returns what it sees, with the number of a frame as its moment, and the rate.
+    """Searches the frames of a camera; returns what it sees, with the number of a frame as its moment, and the rate.
 
     The moment of an image is the last number in its name, so that images of one moment share it; without such numbers,
     or where two are equal, its position.
@@ -206,7 +206,9 @@ def samples(cameras: Iterable[CameraSource], each: int) -> list[NDArray[np.uint8
                 if index % step == step // 2 and frame.image is not None:
                     gray = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
                     scale = 1280 / gray.shape[1]
-                    kept.append(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray)
+                    kept.append(
+                        cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
+                    )
                 if len(kept) >= each:
                     break
         found += kept

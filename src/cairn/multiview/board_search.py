@@ -23,6 +23,9 @@ SIDES = range(3, 25)
 SLACK = 2
 """Number of last markers of a board that may never be seen."""
 
+CERTAIN = 3
+"""Mean number of markers in an image from which no other dictionary is tried."""
+
 MIN_SEEN = 0.15
 """Share of the images in which a board must be seen, relative to the best one."""
 
@@ -101,6 +104,8 @@ def _markers(images: Sequence[NDArray[np.uint8]]) -> list[tuple[Kind, Markers]]:
             if len(kept) >= 3:
                 total = sum(counts[number] for number in kept)
                 found.append((total, (family, inverted, mirrored, max(kept)), markers))
+                if total >= CERTAIN * len(images):
+                    return [found[-1][1:]]
     found.sort(key=lambda entry: -entry[0])
     return [(kind, markers) for total, kind, markers in found[:2] if total > MIN_SEEN * found[0][0]]
 
@@ -150,7 +155,7 @@ def _with_marker(images: Sequence[NDArray[np.uint8]], board: Board) -> Board:
             flat = cv2.perspectiveTransform(np.asarray(each, np.float64).reshape(-1, 1, 2), matrix).reshape(4, 2)
             shares.append(float(np.linalg.norm(np.roll(flat, 1, axis=0) - flat, axis=1).mean()))
     share = float(np.median(shares)) if shares else MARKER_SHARE
-    return replace(board, marker=round(share, 2)) if 0.3 < share < 0.95 and abs(share - MARKER_SHARE) > 0.04 else board
+    return replace(board, marker=round(share, 2)) if 0.3 < share < 0.95 and abs(share - MARKER_SHARE) > 0.06 else board
 
 
 def _checkerboard(images: Sequence[NDArray[np.uint8]], square: float, inverted: bool) -> tuple[Board, int] | None:

@@ -68,7 +68,9 @@ class Board:
         smallest = 3 if self.kind == "charuco" else 2
         if min(self.rows, self.columns) < smallest or max(self.rows, self.columns) > 100:
             what = "squares" if self.kind == "charuco" else "inner corners"
-            raise CameraError(f"a board has {smallest} to 100 rows and columns of {what}, got {self.rows}x{self.columns}")
+            raise CameraError(
+                f"a board has {smallest} to 100 rows and columns of {what}, got {self.rows}x{self.columns}"
+            )
         if not MIN_SQUARE <= self.square <= MAX_SQUARE:
             raise CameraError(
                 f"a board with squares of {self.square:g} m is implausible: state the side of a square with its unit, "

@@ -1,7 +1,7 @@
 """Bundle adjustment of cameras and boards: least squares of all reprojection errors at once (Triggs et al. 2000).
 
 The unknowns are the poses of the cameras but the first, the poses of the boards, and optionally intrinsics. The loss is
-soft_l1 at one pixel; the Jacobian is analytic and sparse, and a step solves the dense normal equations, which are small.
+soft_l1 at one pixel; the Jacobian is analytic and sparse, and a step solves the small, dense normal equations.
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def report(result: Calibrated, summary: Sequence[str], pictures: Pictures | None
     sections = [*(paragraph(line) for line in summary), _cameras(result), heading("Cameras and boards in 3D")]
     sections += [_scene(result), heading("Boards that cameras see together"), _pairs(result), heading("Coverage")]
     sections.append(
-        paragraph("Corners of the board in each image. Intrinsics are only good where there are corners, also near edges.")
+        paragraph(
+            "Corners of the board in each image. Intrinsics are only good where there are corners, also near edges."
+        )
     )
     sections += [_coverage(each, color) for each, color in zip(result.sightings, _colors(result.rig), strict=True)]
     if pictures is not None:
@@ -45,7 +47,7 @@ def report(result: Calibrated, summary: Sequence[str], pictures: Pictures | None
 
 def camera_rows(result: Calibrated) -> list[tuple[str, ...]]:
     """Returns one row for each camera: name, boards, coverage, RMS of intrinsics and in the rig, focal length."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for index, camera in enumerate(result.rig):
         seen, own = result.sightings[index], result.intrinsics[index]
         rows.append(
@@ -76,7 +78,13 @@ def _pairs(result: Calibrated) -> str:
         distance = np.linalg.norm(one.center - other.center)
         error = "" if np.isnan(pair.error) else f"{pair.error:.1f} px"
         rows.append(
-            (" - ".join(names[i] for i in pair.cameras), f"{pair.boards}", f"{pair.corners}", error, f"{distance:.3f} m")
+            (
+                " - ".join(names[i] for i in pair.cameras),
+                f"{pair.boards}",
+                f"{pair.corners}",
+                error,
+                f"{distance:.3f} m",
+            )
         )
     return table(rows, ("pair", "boards", "corners", "median error before adjustment", "distance"))
 
@@ -152,7 +160,7 @@ def _worst(result: Calibrated, pictures: Pictures) -> list[str]:
         scale = min(1.0, 900 / picture.shape[1])
         small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", small[..., ::-1])[1].tobytes()
-        text = f"{each.name}, {each.images[row]}: RMS {error:.1f} pixels; green: detected, red: to where the rig expects it."
+        text = f"{each.name}, {each.images[row]}: RMS {error:.1f} pixels; green: detected, red: expected by the rig."
         sections += [paragraph(text), image(data, "jpeg", f"{each.name}, {each.images[row]}")]
     return sections
 

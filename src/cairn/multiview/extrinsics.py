@@ -90,9 +90,7 @@ def place_boards(
     inverse = [np.linalg.inv(_motion(camera)) for camera in rig]
     placed = {}
     for moment in sorted(set().union(*(each.keys() for each in poses))):
-        suggested = [
-            inverse[index] @ pose for index, each in enumerate(poses) for pose, _ in each.get(moment, [])
-        ]
+        suggested = [inverse[index] @ pose for index, each in enumerate(poses) for pose, _ in each.get(moment, [])]
         if not suggested:
             continue
         costs = []
@@ -208,15 +206,10 @@ def _not_connected(
     names: Sequence[str], sightings: Sequence[Sightings], pairs: Sequence[Pair], parts: Sequence[Sequence[int]]
 ) -> str:
     named = " | ".join(", ".join(names[i] for i in part) for part in parts)
-    between = [
-        pair for pair in pairs if not any(set(pair.cameras) <= set(part) for part in parts)
-    ]
+    between = [pair for pair in pairs if not any(set(pair.cameras) <= set(part) for part in parts)]
     most = max(between, key=lambda pair: pair.boards)
     one, other = (names[i] for i in most.cameras)
-    if most.boards:
-        seen = f"at most {most.boards} ({one} and {other})"
-    else:
-        seen = "none"
+    seen = f"at most {most.boards} ({one} and {other})" if most.boards else "none"
     alone = [names[part[0]] for part in parts if len(part) == 1]
     hint = "show the board to both sides at the same time"
     if len(names) > 1 and alone and len(parts[0]) == 1:

@@ -91,7 +91,9 @@ def _poses(camera: Camera, seen: ScenePoints) -> list[tuple[Camera, float]]:
         except cv2.error:
             continue
         for rotation, translation in zip(rotations, translations, strict=True):
-            rotation, translation = cv2.solvePnPRefineLM(seen.points, normalized, np.eye(3), None, rotation, translation)
+            rotation, translation = cv2.solvePnPRefineLM(
+                seen.points, normalized, np.eye(3), None, rotation, translation
+            )
             posed = camera.posed(rotation.reshape(3), translation.reshape(3))
             error = np.nan_to_num(posed.project(seen.points) - seen.pixels, nan=1e4)
             found.append((posed, float(np.sqrt((error**2).sum(axis=1).mean()))))

@@ -234,7 +234,7 @@ def _from_timestamps(path: Path, names: Sequence[str], counts: Sequence[int]) ->
         if abs(len(own) - count) > 1:
             raise CameraError(f"{path} has {len(own)} frames of camera {name}, and its video has {count}")
         indices = [index for _, index in sorted(own)]
-        moments.append(np.array((indices + [-1])[:count], np.int64))
+        moments.append(np.array([*indices, -1][:count], np.int64))
     return moments
 
 
