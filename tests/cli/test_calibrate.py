@@ -92,7 +92,7 @@ def test_convert_and_draw(known: Path, tmp_path: Path, capsys) -> None:
     assert ended(["calibrate", "--convert", str(known), "--out", str(out)]) == 0
     np.testing.assert_allclose(read_cameras(out).project([[0, 0, 0.1]]), RIG.project([[0, 0, 0.1]]), atol=1e-6)
     assert ended(["calibrate", "--draw-board", str(tmp_path / "b.pdf"), "--board", BOARD]) == 0
-    assert "A3" in capsys.readouterr().out
+    assert "b.pdf: A2" in capsys.readouterr().out
     assert ended(["calibrate", "--draw-board", str(tmp_path / "b.pdf"), "--board", BOARD]) == 2
     assert ended(["calibrate", "--draw-board", str(tmp_path / "c.pdf")]) == 2
     assert not (tmp_path / "c.pdf").exists()
@@ -104,7 +104,6 @@ def test_convert_and_draw(known: Path, tmp_path: Path, capsys) -> None:
         ("charuco:5x4:54m", "implausible"),
         ("charuco:5x4:54", "with its unit"),
         ("charuco:5x4:70mm:inverted", "pass --board charuco:5x4:70mm"),
-        ("charuco:4x5:70mm:6X6_50", "pass --board charuco:5x4:70mm"),
         ("auto", "images do not show how long a square is"),
     ],
 )

@@ -56,7 +56,7 @@ def read_scene_points(path: Path, names: Sequence[str]) -> dict[str, ScenePoints
     if few := [f"{name} {len(values)}" for name, values in found.items() if len(values) < MIN_POINTS]:
         raise CameraError(f"{path}: at least {MIN_POINTS} points of each camera are needed, got {', '.join(few)}")
     arrays = {name: np.array(values) for name, values in found.items()}
-    return {name: ScenePoints(values[:, :3], values[:, 3:]) for name, values in arrays.items()}
+    return {name: ScenePoints(values[:, :3].copy(), values[:, 3:].copy()) for name, values in arrays.items()}
 
 
 def rig_from_points(cameras: Sequence[Camera], points: Mapping[str, ScenePoints]) -> tuple[Rig, list[float]]:
