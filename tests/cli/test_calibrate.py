@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.made_rigs import made_boards, made_rig, write_images
 
 import cairn
 from cairn.cli import main
 from cairn.multiview.boards import parse_board
 from cairn.multiview.cameras import read_cameras, read_intrinsics, write_cameras
 from cairn.structures.camera import Rig
+from support.made_rigs import made_boards, made_rig, write_images
 
 BOARD = "charuco:5x4:70mm"
 RIG = Rig(tuple(replace(camera, distortion=np.zeros(5)) for camera in made_rig(3)))

@@ -228,7 +228,7 @@ class _Job:
         table = tuple((*row[:4], f"{error:.2f} px", row[5]) for row, error in zip(table, errors, strict=True))
         return Calibration(rig.cameras, text, rms, rows=table, warnings=tuple(self.notes))
 
-    def pictures(self, sightings: Sequence[Sightings]) -> Any:
+    def reader(self, sightings: Sequence[Sightings]) -> Any:
         """Returns a function that reads images of a camera by the rows of its sightings."""
 
         def read(name: str, rows: Sequence[int]) -> list[NDArray[np.uint8] | None]:
@@ -348,8 +348,8 @@ class _Job:
         )
         if abs(fit.square / result.board.square - 1) > SQUARE_TOLERANCE:
             warnings.append(
-                f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the calibration "
-                "is inaccurate; record the board nearer, in more places, and with sharp images"
+                f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the "
+                "calibration is inaccurate; record the board nearer, in more places, and with sharp images"
             )
         return Calibration(
             result.rig.cameras,
@@ -415,7 +415,7 @@ def _write(result: Calibration, target: Path, to: str | None, files: tuple[Path,
             f"{1000 * result.square:.2f} mm.",
             *result.warnings,
         ]
-        text = report(result.details, summary, job.pictures(result.details.sightings))
+        text = report(result.details, summary, job.reader(result.details.sightings))
         with atomic_write(files[1]) as partial:
             partial.write_text(text, encoding="utf-8")
     else:

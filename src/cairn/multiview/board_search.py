@@ -98,7 +98,7 @@ def _markers(images: Sequence[NDArray[np.uint8]]) -> list[tuple[Kind, Markers]]:
                 numbers = np.zeros(0, np.int64) if ids is None else np.ravel(ids).astype(np.int64)
                 markers.append((numbers, np.reshape(np.asarray(corners, np.float64), (-1, 4, 2))))
                 counts.update(np.unique(numbers).tolist())
-            # A board has markers from 0 on without gaps: strangers are seen once, and far away.
+            # A board has markers from 0 on without gaps: false detections are seen once, with far numbers.
             often = sorted(number for number, count in counts.items() if count > 1 or len(images) < 4)
             kept = [number for i, number in enumerate(often) if number <= 2 * i + 4]
             if len(kept) >= 3:

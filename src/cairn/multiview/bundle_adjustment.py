@@ -22,7 +22,7 @@ SCALE = 1.0
 """Error in pixels at which soft_l1 turns from quadratic to linear."""
 
 OUTLIER = 5.0
-"""Errors above so many robust standard deviations are left out, if they exceed a pixel."""
+"""Errors above so many robust standard deviations are ignored, if they exceed a pixel."""
 
 MAX_STEPS, MAX_DAMPING = 60, 1e10
 PRECISION = 1e-9
@@ -58,7 +58,7 @@ class Adjusted:
 def adjust(rig: Rig, boards: Array, points: Array, seen: Observations, intrinsics: bool = False) -> Adjusted:
     """Refines a rig and the poses of boards.
 
-    Outliers are left out and chosen anew after each round. The robust cost over all observations never grows.
+    Outliers are ignored, and chosen anew after each round. The robust cost over all observations never grows.
 
     Args:
         rig: V cameras. The pose of the first stays.

@@ -165,7 +165,7 @@ def check_sightings(sightings: Sequence[Sightings], board: Board) -> None:
     if board.turnable:
         raise CameraError(
             f"a checkerboard of {board.rows}x{board.columns} inner corners looks the same when it is turned, so "
-            "cameras cannot agree on its corners: use one with an odd and an even number, such as 6x7, or a ChArUco board"
+            "cameras cannot agree on its corners: use one with an odd and an even number, such as 6x7, or ChArUco"
         )
 
 
@@ -285,8 +285,8 @@ def _check_fit(fit: Fit, rig: Rig, start: float) -> None:
         if not median <= MAX_MEDIAN * longest or outliers > MAX_OUTLIERS:
             raise CameraError(
                 f"no rig fits the boards: in camera {camera.name} the median reprojection error is {median:.1f} "
-                f"pixels, and {100 * outliers:.0f} % are outliers (median in all cameras before bundle adjustment {start:.1f} "
-                "pixels): are the videos synchronized (cairn sync), did no camera move, and is the board right?"
+                f"pixels, and {100 * outliers:.0f} % are outliers (median in all cameras before bundle adjustment "
+                f"{start:.1f} pixels): are the videos synchronized (cairn sync), did no camera move, and is the board right?"
             )
 
 

@@ -20,17 +20,17 @@ WORST = 4
 MAX_SHOWN = 60
 """Boards in the 3D view."""
 
-Pictures = Callable[[str, Sequence[int]], list[NDArray[np.uint8] | None]]
+ImageReader = Callable[[str, Sequence[int]], list[NDArray[np.uint8] | None]]
 """Returns images of a camera, RGB, by the rows of its sightings."""
 
 
-def report(result: Calibrated, summary: Sequence[str], pictures: Pictures | None = None) -> str:
+def report(result: Calibrated, summary: Sequence[str], read_images: ImageReader | None = None) -> str:
     """Returns the page.
 
     Args:
         result: The calibration.
         summary: Lines above all else: what was calibrated, and warnings.
-        pictures: Reads images for the worst frames; None leaves these out.
+        read_images: Reads images for the worst frames; None leaves these out.
     """
     sections = [*(paragraph(line) for line in summary), _cameras(result), heading("Cameras and boards in 3D")]
     sections += [_scene(result), heading("Boards that cameras see together"), _pairs(result), heading("Coverage")]
@@ -40,8 +40,8 @@ def report(result: Calibrated, summary: Sequence[str], pictures: Pictures | None
         )
     )
     sections += [_coverage(each, color) for each, color in zip(result.sightings, _colors(result.rig), strict=True)]
-    if pictures is not None:
-        sections += [heading("Largest errors"), *_worst(result, pictures)]
+    if read_images is not None:
+        sections += [heading("Largest errors"), *_worst(result, read_images)]
     return page("Calibration", sections)
 
 
@@ -131,7 +131,7 @@ def _coverage(seen: Sightings, color: tuple[int, int, int]) -> str:
     )
 
 
-def _worst(result: Calibrated, pictures: Pictures) -> list[str]:
+def _worst(result: Calibrated, read_images: ImageReader) -> list[str]:
     import cv2
 
     fit, seen = result.fit, result.fit.observations
@@ -144,21 +144,21 @@ def _worst(result: Calibrated, pictures: Pictures) -> list[str]:
     sections = []
     for error, index, row, mine in sorted(scores, key=lambda entry: -entry[0])[:WORST]:
         each = result.sightings[index]
-        (picture,) = pictures(each.name, [row])
-        if picture is None:
+        (shown,) = read_images(each.name, [row])
+        if shown is None:
             continue
-        picture = picture.copy()
+        shown = shown.copy()
         board = fit.boards[seen.board[np.flatnonzero(mine)[0]]]
         expected = result.rig.cameras[index].project(result.board.points @ board[:3, :3].T + board[:3, 3])
-        radius = max(2, picture.shape[1] // 250)
+        radius = max(2, shown.shape[1] // 250)
         for corner, (x, y) in enumerate(each.corners[row]):
             if np.isfinite([x, y]).all():
-                cv2.circle(picture, (round(x), round(y)), radius, (0, 200, 0), -1)
+                cv2.circle(shown, (round(x), round(y)), radius, (0, 200, 0), -1)
                 if np.isfinite(expected[corner]).all():
                     end = round(float(expected[corner][0])), round(float(expected[corner][1]))
-                    cv2.line(picture, (round(x), round(y)), end, (255, 0, 0), max(1, radius // 2))
-        scale = min(1.0, 900 / picture.shape[1])
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+                    cv2.line(shown, (round(x), round(y)), end, (255, 0, 0), max(1, radius // 2))
+        scale = min(1.0, 900 / shown.shape[1])
+        small = cv2.resize(shown, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         data = cv2.imencode(".jpg", small[..., ::-1])[1].tobytes()
         text = f"{each.name}, {each.images[row]}: RMS {error:.1f} pixels; green: detected, red: expected by the rig."
         sections += [paragraph(text), image(data, "jpeg", f"{each.name}, {each.images[row]}")]
