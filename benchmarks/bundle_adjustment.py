@@ -68,7 +68,8 @@ def main() -> None:
         far = max(np.linalg.norm(a.center - b.center) for a, b in zip(found.rig, rig, strict=True))
         print(
             f"{CAMERAS} cameras, {BOARDS} boards, {len(points)} corners, intrinsics "
-            f"{'refined' if intrinsics else 'kept'}: {min(times):.2f} s of processor time, robust cost {found.start:.4g} -> {found.cost:.4g}, centers within "
+            f"{'refined' if intrinsics else 'kept'}: {min(times):.2f} s of processor time, robust cost "
+            f"{found.start:.4g} -> {found.cost:.4g}, centers within "
             f"{1000 * far:.2f} mm, {100 * found.inliers.mean():.1f} % inliers"
         )
     if given.scipy:

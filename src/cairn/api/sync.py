@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cairn.datasets.recordings import Recording
     from cairn.multiview.synchronization import Offset
     from cairn.structures.camera import Rig
+
+log = logging.getLogger(__name__)
 
 MAX_SHARE = 0.5
 """Default largest offset over the length of the shortest recording."""
@@ -190,6 +193,8 @@ def _rate(recordings: Mapping[str, Recording], rate: float | None) -> float:
     if rates and max(rates.values()) > min(rates.values()) * (1 + SAME_RATE):
         listed = ", ".join(f"{name} {value:g}" for name, value in rates.items())
         raise CameraError(f"the frame rates differ ({listed} Hz), so no offset in frames holds: resample the videos")
+    if not rates:
+        log.warning("the frame rate of the inputs is unknown: %g Hz is assumed; give --rate", DEFAULT_RATE)
     return float(next(iter(rates.values()), DEFAULT_RATE))
 
 

@@ -285,7 +285,7 @@ def _check_fit(fit: Fit, rig: Rig, start: float) -> None:
         if not median <= MAX_MEDIAN * longest or outliers > MAX_OUTLIERS:
             raise CameraError(
                 f"no rig fits the boards: in camera {camera.name} the median reprojection error is {median:.1f} "
-                f"pixels, and {100 * outliers:.0f} % are outliers (median in all cameras before bundle adjustment "
+                f"pixels, and {100 * outliers:.0f} % are outliers (median before bundle adjustment "
                 f"{start:.1f} pixels): are the videos synchronized (cairn sync), did no camera move, and is the board right?"
             )
 
