@@ -69,7 +69,7 @@ class Calibration(Rig):
 
 @checked
 def calibrate(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path] | None = None,
     *,
     board: str | Path = "auto",
     out: str | Path | None = None,
@@ -123,6 +123,8 @@ def calibrate(
         MissingExtra: scipy is not installed.
     """
     require("scipy", extra="multiview", purpose="calibration of several cameras")
+    if sources is None or not sources:
+        raise CameraError("nothing to calibrate: name a folder of videos or of images, or one for each camera")
     target = optional_path(out)
     written = _targets(target, to, report, overwrite)
     if every is not None and every < 1:

@@ -25,8 +25,12 @@ def calibrate(
         ),
     ] = "auto",
     out: Annotated[
-        Path, typer.Option(help="File of the cameras; or a folder for EasyMocap's intri.yml and extri.yml.")
-    ] = Path("cameras.toml"),
+        Path | None,
+        typer.Option(
+            help="File of the cameras; or a folder for EasyMocap's intri.yml and extri.yml. [cameras.toml]",
+            show_default=False,
+        ),
+    ] = None,
     sync: Annotated[
         Path | None,
         typer.Option(
@@ -94,6 +98,7 @@ def calibrate(
     from cairn.errors import CameraError
 
     show_log(API)
+    out = Path("cameras.toml") if out is None else out
     if draw_board is not None:
         from cairn.api.calibrate import draw_board as draw
 
@@ -105,8 +110,6 @@ def calibrate(
         return
     if unit is not None:
         raise CameraError("--unit is for --convert: the unit of a board is part of --board")
-    if not sources:
-        raise CameraError("nothing to calibrate: name a folder of videos, or videos; see cairn calibrate --help")
     from cairn.api.calibrate import calibrate as run
     from cairn.cli.progress import bars
 

@@ -17,7 +17,7 @@ def sync(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="File of offsets.")] = Path("offsets.toml"),
+    out: Annotated[Path | None, typer.Option(help="File of offsets. [offsets.toml]", show_default=False)] = None,
     cameras: Annotated[
         str | None,
         typer.Option(help="Calibrated cameras, which name the inputs. [the names of the files]", show_default=False),
@@ -57,7 +57,7 @@ def sync(
     show_log(API)
     found = run(
         inputs,
-        out=out,
+        out=Path("offsets.toml") if out is None else out,
         cameras=cameras,
         timestamps=timestamps,
         joints=joints,
