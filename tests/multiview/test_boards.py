@@ -22,7 +22,7 @@ BOARDS = [
     "charuco:6x4:45mm:legacy",
     "charuco:5x7:40mm:5X5_1000:inverted",
     "charuco:5x4:54mm:mirrored",
-    "charuco:5x6:40mm:30mm:6X6_250:inverted:mirrored",
+    "charuco:5x4:70mm:49mm:5X5_250:inverted:mirrored",
     "checkerboard:4x7:40mm",
     "checkerboard:5x6:40mm:inverted",
 ]

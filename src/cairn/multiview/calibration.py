@@ -286,7 +286,7 @@ def _check_fit(fit: Fit, rig: Rig, start: float) -> None:
             raise CameraError(
                 f"no rig fits the boards: in camera {camera.name} the median reprojection error is {median:.1f} "
                 f"pixels, and {100 * outliers:.0f} % are outliers (median before bundle adjustment "
-                f"{start:.1f} pixels): are the videos synchronized (cairn sync), did no camera move, is the board right?"
+                f"{start:.1f} pixels): are the videos synchronized (cairn sync), did a camera move, is the board right?"
             )
 
 
