@@ -30,6 +30,7 @@ from cairn.errors import (
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
 if TYPE_CHECKING:
+    from cairn.api.calibrate import Calibration, calibrate
     from cairn.api.check import check
     from cairn.api.convert import convert
     from cairn.api.crop import crop
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
+    from cairn.api.sync import Offsets, sync
     from cairn.api.teach import teach
     from cairn.api.track import track
     from cairn.api.train import train
@@ -69,6 +71,7 @@ __all__ = [
     "Affine",
     "Annotation",
     "CairnError",
+    "Calibration",
     "Camera",
     "CameraError",
     "Cloud",
@@ -81,6 +84,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "ModelSpec",
+    "Offsets",
     "OutputError",
     "Pose",
     "Poses",
@@ -96,6 +100,7 @@ __all__ = [
     "Tracker",
     "Trajectories",
     "VideoError",
+    "calibrate",
     "check",
     "convert",
     "crop",
@@ -113,6 +118,7 @@ __all__ = [
     "read_landmarks",
     "register",
     "split",
+    "sync",
     "teach",
     "track",
     "train",
@@ -125,12 +131,14 @@ __all__ = [
 _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
+    "Calibration": "api.calibrate",
     "Camera": "structures.camera",
     "Cloud": "structures.cloud",
     "CloudKeypoints": "structures.cloud",
     "Landmarks": "structures.cloud",
     "Lifter": "inference.lifter",
     "ModelSpec": "inference.model_spec",
+    "Offsets": "api.sync",
     "Pose": "structures.poses",
     "Poses": "structures.poses",
     "Poses3D": "structures.poses3d",
@@ -141,6 +149,7 @@ _MODULES = {
     "Run": "api.run",
     "Tracker": "tracking.tracker",
     "Trajectories": "structures.poses3d",
+    "calibrate": "api.calibrate",
     "check": "api.check",
     "convert": "api.convert",
     "crop": "api.crop",
@@ -156,6 +165,7 @@ _MODULES = {
     "read_landmarks": "pointclouds.io.landmarks",
     "register": "api.register",
     "split": "api.split",
+    "sync": "api.sync",
     "teach": "api.teach",
     "track": "api.track",
     "train": "api.train",

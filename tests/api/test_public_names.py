@@ -20,6 +20,9 @@ POSITIONAL = {
 }
 """Arguments that have another name in Python: there they take more than paths."""
 
+TYPED_ONLY = {"calibrate": {"convert", "unit", "draw_board"}}
+"""Options that do something else instead, for which Python has functions of their own."""
+
 
 @pytest.mark.parametrize("verb", sorted(set(COMMANDS) - {"detect"}))
 def test_every_option_of_a_verb_is_an_argument_of_its_function(verb: str) -> None:
@@ -27,7 +30,7 @@ def test_every_option_of_a_verb_is_an_argument_of_its_function(verb: str) -> Non
     assert callable(function)
     accepted = inspect.signature(function).parameters
     names = [POSITIONAL.get(verb, {}).get(name, name) for name in inspect.signature(COMMANDS[verb]).parameters]
-    assert set(names) <= set(accepted)
+    assert set(names) - TYPED_ONLY.get(verb, set()) <= set(accepted)
 
 
 @pytest.mark.parametrize("verb", sorted(set(COMMANDS) - {"detect"}))

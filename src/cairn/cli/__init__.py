@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from cairn.cli.calibrate import calibrate
 from cairn.cli.check import check
 from cairn.cli.convert import convert
 from cairn.cli.crop import crop
@@ -24,6 +25,7 @@ from cairn.cli.import_model import import_model
 from cairn.cli.keypoints import keypoints
 from cairn.cli.register import register
 from cairn.cli.split import split
+from cairn.cli.sync import sync
 from cairn.cli.teach import teach
 from cairn.cli.train import train
 from cairn.cli.triangulate import triangulate
@@ -33,6 +35,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no pub
 
 # Plain help: rich would double its time.
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command()(calibrate)
 app.command()(check)
 app.command()(convert)
 app.command()(crop)
@@ -43,6 +46,7 @@ app.command()(export)
 app.command()(keypoints)
 app.command()(register)
 app.command()(split)
+app.command()(sync)
 app.command()(teach)
 app.command()(train)
 app.command()(triangulate)
