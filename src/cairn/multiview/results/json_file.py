@@ -103,7 +103,13 @@ def read_tracks_and_up(path: str | Path) -> tuple[Trajectories, str]:
     if content.get("units") not in UNITS:
         raise LabelError(f"{path} needs units m, cm or mm, got {content.get('units')!r:.40}")
     rate, frames = content.get("rate"), content.get("frames")
-    if not isinstance(rate, int | float) or not 0 < rate < math.inf or not isinstance(frames, list) or not frames:
+    if (
+        not isinstance(rate, int | float)
+        or isinstance(rate, bool)
+        or not 0 < rate < math.inf
+        or not isinstance(frames, list)
+        or not frames
+    ):
         raise LabelError(f"{path} needs a positive rate and a list of frames")
     if not isinstance(content.get("skeleton"), dict):
         raise LabelError(f"{path} needs a skeleton")
