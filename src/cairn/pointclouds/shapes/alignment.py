@@ -14,11 +14,23 @@ from cairn.pointclouds.shapes.similarity import Points, Similarity, fit_similari
 NORMAL_WEIGHT = 0.15
 """Weight of normals, in radii."""
 
-NUM_POINTS = 2500
+NUM_POINTS = 1500
 """Number of points that stand for each surface."""
 
-STAGES = ((400, 8, 24), (NUM_POINTS, 12, 3), (NUM_POINTS, 40, 1))
-"""Number of points, of iterations and of hypotheses of each stage of ICP."""
+NUM_FEW = 250
+"""Number of points of a stage with few points."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of ICP: its numbers of hypotheses, the best ones so far, and of iterations, and its points."""
+
+    hypotheses: int
+    iterations: int
+    all_points: bool
+
+
+STAGES = (Stage(24, 4, False), Stage(8, 6, False), Stage(3, 8, True), Stage(1, 30, True))
 
 KEPT = 0.85
 """Share of the nearest pairs that ICP fits; the rest may have no counterpart."""
@@ -56,14 +68,12 @@ def align(specimen: Shape, reference: Shape, reflection: bool = False) -> Alignm
     icp = _Icp.of(specimen.moved(to_unit), reference.moved(from_unit))
     found = [(np.inf, start) for start in _starts(icp.specimen.points, icp.reference.points, reflection)]
     ranked = found
-    for points, iterations, hypotheses in STAGES:
-        found = sorted((icp(start, points, iterations) for _, start in found[:hypotheses]), key=lambda each: each[0])
+    for stage in STAGES:
+        found = sorted((icp(start, stage) for _, start in found[: stage.hypotheses]), key=lambda each: each[0])
         ranked = found if len(found) > 1 else ranked
-    (_, second_best), *others = ranked
+    (best, chosen), *others = ranked
     limit, degrees = AMBIGUOUS
-    ambiguous = any(
-        residual < limit * ranked[0][0] and _angle(transform, second_best) > degrees for residual, transform in others
-    )
+    ambiguous = any(residual < limit * best and _angle(transform, chosen) > degrees for residual, transform in others)
     residual, transform = found[0]
     return Alignment(from_unit.inverse().after(transform).after(to_unit), residual, ambiguous)
 
@@ -76,19 +86,20 @@ class _Icp:
     reference: Shape
     to_specimen: Matcher
     to_reference: Matcher
+    few: tuple[Shape, Shape]
 
     @classmethod
     def of(cls, specimen: Shape, reference: Shape) -> _Icp:
         oriented = specimen.oriented and reference.oriented
         specimen, reference = specimen.thinned(NUM_POINTS), reference.thinned(NUM_POINTS)
-        matchers = (Matcher.of(shape, NORMAL_WEIGHT, oriented) for shape in (specimen, reference))
-        return cls(specimen, reference, *matchers)
+        own, other = (Matcher.of(shape, NORMAL_WEIGHT, oriented) for shape in (specimen, reference))
+        return cls(specimen, reference, own, other, (specimen.thinned(NUM_FEW), reference.thinned(NUM_FEW)))
 
-    def __call__(self, transform: Similarity, points: int, iterations: int) -> tuple[float, Similarity]:
+    def __call__(self, transform: Similarity, stage: Stage) -> tuple[float, Similarity]:
         """Returns the residual and the refined transform from the specimen to the reference."""
-        own, other = self.specimen.thinned(points), self.reference.thinned(points)
+        own, other = (self.specimen, self.reference) if stage.all_points else self.few
         residual = np.inf
-        for _ in range(iterations):
+        for _ in range(stage.iterations):
             moved = own.moved(transform)
             distances, rows = self.to_reference(moved.points, moved.normals)
             back = other.moved(transform.inverse())

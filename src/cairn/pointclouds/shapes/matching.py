@@ -32,6 +32,7 @@ class Matcher:
 
     @classmethod
     def of(cls, target: Shape, weight: float, oriented: bool) -> Matcher:
+        """Returns the matcher of a target."""
         return cls(target, weight, oriented, cKDTree(_features(target.points, target.normals, weight, oriented)))
 
     def __call__(self, points: Points, normals: Points) -> tuple[Points, NDArray[np.int64]]:

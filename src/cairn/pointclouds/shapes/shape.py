@@ -29,12 +29,14 @@ class Shape:
         normals: (N, 3), unit length.
         oriented: Whether normals point outward; those of clouds without faces have arbitrary signs.
         triangles: (M, 3, 3) corners; None for a cloud without faces.
+        inward: Whether the faces of the mesh point inward; the normals are turned outward.
     """
 
     points: Points
     normals: Points
     oriented: bool
     triangles: Points | None = None
+    inward: bool = False
 
     @classmethod
     def of(cls, cloud: Cloud) -> Shape:
@@ -54,9 +56,9 @@ class Shape:
         triangles = triangles[_doubled_areas(triangles) > 0]
         if not len(triangles):
             raise CloudError(f"{cloud.source}: all faces have no area: export the mesh again, or without faces")
-        points, normals = _samples(cloud.points, cloud.faces)
+        points, normals, inward = _samples(cloud.points, cloud.faces)
         kept = _spaced(points, MAX_SAMPLES)
-        return cls(points[kept], normals[kept], oriented=True, triangles=triangles)
+        return cls(points[kept], normals[kept], True, triangles, inward)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -69,7 +71,7 @@ class Shape:
     def moved(self, transform: Similarity) -> Shape:
         """Returns the shape after a similarity transform. Normals of a reflected shape point outward as before."""
         triangles = None if self.triangles is None else transform(self.triangles)
-        return Shape(transform(self.points), self.normals @ transform.rotation.T, self.oriented, triangles)
+        return Shape(transform(self.points), self.normals @ transform.rotation.T, self.oriented, triangles, self.inward)
 
     def thinned(self, limit: int) -> Shape:
         """Returns the shape with about `limit` points, evenly spaced."""
@@ -95,13 +97,13 @@ class Shape:
         return found
 
 
-def _samples(points: Points, faces: NDArray[np.int64]) -> tuple[Points, Points]:
-    """Returns the vertices and the centers of the triangles, with outward normals."""
+def _samples(points: Points, faces: NDArray[np.int64]) -> tuple[Points, Points, bool]:
+    """Returns the vertices and the centers of the triangles, normals, and whether faces point inward."""
     corners = points[faces]
     crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     center = corners.mean(axis=(0, 1))
-    if np.einsum("ij,ij->", corners.mean(axis=1) - center, crosses) < 0:  # a negative volume: the faces point inward
-        crosses = -crosses
+    inward = bool(np.einsum("ij,ij->", corners.mean(axis=1) - center, crosses) < 0)  # a negative volume
+    crosses = -crosses if inward else crosses
     sums = np.zeros_like(points)
     for corner in range(3):
         for axis in range(3):
@@ -110,7 +112,7 @@ def _samples(points: Points, faces: NDArray[np.int64]) -> tuple[Points, Points]:
     lengths = np.linalg.norm(all_normals, axis=1)
     kept = lengths > 0  # no unused vertices, and no triangles without an area
     samples = np.concatenate([points, corners.mean(axis=1)])[kept]
-    return samples, all_normals[kept] / lengths[kept, None]
+    return samples, all_normals[kept] / lengths[kept, None], inward
 
 
 def _doubled_areas(triangles: Points) -> Points:

@@ -26,10 +26,12 @@ class Similarity:
 
     @classmethod
     def identity(cls) -> Similarity:
+        """Returns the transform that changes nothing."""
         return cls(1.0, np.eye(3), np.zeros(3))
 
     @property
     def is_reflection(self) -> bool:
+        """Whether it mirrors."""
         return bool(np.linalg.det(self.rotation) < 0)
 
     def __call__(self, points: Points) -> Points:
@@ -41,6 +43,7 @@ class Similarity:
         return Similarity(self.scale * first.scale, self.rotation @ first.rotation, self(first.translation))
 
     def inverse(self) -> Similarity:
+        """Returns the transform back."""
         rotation = self.rotation.T
         return Similarity(1 / self.scale, rotation, -rotation @ self.translation / self.scale)
 
