@@ -15,6 +15,7 @@ from cairn.api.repeatability import Repeatability, measure_repeatability
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
+from cairn.api.shapes import LandmarkReport, evaluate_landmarks, landmark_pair
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError
 
@@ -39,6 +40,7 @@ def evaluate(
     *,
     repeatability: str | Path | None = None,
     num_keypoints: int | None = None,
+    shapes: str | Path | None = None,
     images: str | Path | None = None,
     metric: str | None = None,
     threshold: float | None = None,
@@ -60,8 +62,10 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison | Repeatability:
+) -> Report | Comparison | Repeatability | LandmarkReport:
     """Measures a model on labeled images, or compares several; or keypoints of point clouds on pairs of scans.
+
+    A model of landmarks on shapes (.cairn), or a folder of predicted landmarks, is measured on true landmarks.
 
     A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
     instance by PCK.
@@ -78,6 +82,8 @@ def evaluate(
             measures how many keypoints of one scan are found again in the other.
         num_keypoints: With `repeatability`: maximum number of keypoints of a scan. Default: as many as the method
             that has fewest.
+        shapes: With a model of landmarks on shapes, or predicted landmarks: folder of the meshes. Default: beside
+            the true landmarks.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
             box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
@@ -104,7 +110,8 @@ def evaluate(
         progress: Called with the name of the model, the number of images done, and their total.
 
     Returns:
-        A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`.
+        A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`; for landmarks on shapes a
+        `LandmarkReport`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -127,6 +134,10 @@ def evaluate(
         raise CairnError("num-keypoints is for repeatability: give pairs of scans too")
     if labels is None:
         raise CairnError("expected a model and the labels to measure it on, or pairs of scans for repeatability")
+    if landmark_pair(models, labels):
+        return evaluate_landmarks(models[0], labels, shapes, out, progress)
+    if shapes is not None:
+        raise CairnError("shapes is for landmarks on shapes: give a model of cairn teach (.cairn) or predicted landmarks")
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),

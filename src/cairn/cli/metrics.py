@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison, Report
+    from cairn.api.shapes import LandmarkReport
     from cairn.evaluation.evaluate import Evaluation
 
 WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
@@ -42,6 +43,19 @@ def print_repeatability(result: Repeatability) -> None:
         counts = " and ".join(map(str, pair.num_keypoints))
         state = f"{counts} keypoints" if pair.methods else "not measured"
         print_line(target, f"{pair.first.name}, {pair.second.name}: overlap {pair.overlap:.0%}, {state}")
+
+
+def print_landmarks(report: LandmarkReport) -> None:
+    """Prints the errors of landmarks on shapes, the largest first."""
+    target, unit = console(), report.errors.unit or "units"
+    rows = sorted(report.per_keypoint, key=lambda row: -(row["mean"] or 0))
+    cells = [[row["landmark"], str(row["count"]), *map(_length, (row["mean"], row["median"], row["max"]))] for row in rows]
+    print_table(target, cells, ("landmark", "specimens", f"mean, {unit}", "median", "largest"))
+    print_table(target, [[name, _length(value)] for name, value in report.metrics.items()], ("all", unit))
+
+
+def _length(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def print_comparison(comparison: Comparison) -> None:

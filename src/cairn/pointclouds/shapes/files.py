@@ -15,7 +15,6 @@ from cairn.files import atomic_write
 from cairn.pointclouds.shapes.model import ShapeModel, Template
 from cairn.pointclouds.shapes.shape import Shape
 
-SUFFIX = ".cairn"
 HEAD = "model.json"
 KIND = "cairn shape model"
 VERSION = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +11,10 @@ import numpy as np
 from cairn.errors import CloudError
 from cairn.pointclouds.io import read_cloud
 from cairn.pointclouds.io.landmarks import read_landmarks
+from cairn.pointclouds.shapes.names import SHAPE_SUFFIXES, find_landmarks, find_shapes
 from cairn.pointclouds.shapes.shape import Shape
 from cairn.structures.cloud import SYSTEMS, UNITS, Cloud, Landmarks
 from cairn.wording import counted
-
-SHAPE_SUFFIXES = (".ply", ".obj", ".off", ".stl", ".pcd", ".xyz", ".npy", ".npz", ".las", ".laz")
-"""Suffixes of files with shapes, in folders that hold other files as well."""
-
-LANDMARK_SUFFIXES = (".mrk.json", ".fcsv", ".csv", ".json")
-"""Suffixes of files with landmarks, likewise."""
 
 NEAR = 0.02
 """Distance of landmarks from the surface, in diagonals of the shape, above which they are suspect."""
@@ -46,38 +40,6 @@ class Frame:
 
     unit: str | None = None
     coordinate_system: str | None = None
-
-
-def find_shapes(source: Path) -> dict[str, Path]:
-    """Returns the shapes of a folder by their names, or one file."""
-    return _find(source, SHAPE_SUFFIXES, "a shape")
-
-
-def find_landmarks(source: Path) -> dict[str, Path]:
-    """Returns the landmark files of a folder by their names, or one file."""
-    return _find(source, LANDMARK_SUFFIXES, "landmarks")
-
-
-def name_of(path: Path, suffixes: Iterable[str]) -> str:
-    """Returns the name of a file without its suffix, which may have two parts."""
-    suffix = next((each for each in suffixes if path.name.lower().endswith(each)), path.suffix)
-    return path.name[: len(path.name) - len(suffix)] or path.name
-
-
-def _find(source: Path, suffixes: tuple[str, ...], kind: str) -> dict[str, Path]:
-    if source.is_file():
-        return {name_of(source, suffixes): source}
-    if not source.is_dir():
-        raise CloudError(f"{source} does not exist: expected a folder or a file with {kind}")
-    found: dict[str, Path] = {}
-    for path in sorted(source.iterdir()):
-        if path.name.startswith(".") or not path.name.lower().endswith(suffixes) or not path.is_file():
-            continue
-        name = name_of(path, suffixes)
-        if name in found:
-            raise CloudError(f"{source}: {found[name].name} and {path.name} are both {kind} of {name}: keep one")
-        found[name] = path
-    return found
 
 
 def read_specimens(shapes: Path, landmarks: Path | None = None, frame: Frame | None = None) -> list[Specimen]:

@@ -55,6 +55,11 @@ def teach(specimens: Sequence[Specimen], name: str, tick: Tick | None = None) ->
     Raises:
         CloudError: The specimens have different landmarks, or one differs in size or is mirrored.
     """
+    return _measured(*build(specimens, name), tick)
+
+
+def build(specimens: Sequence[Specimen], name: str) -> tuple[ShapeModel, list[Shape], list[Points]]:
+    """Returns a model before its error is measured, and the shapes and landmarks of its templates."""
     specimens = _alike(specimens)
     landmarks = [each.landmarks.points for each in specimens]
     first = _most_typical(landmarks)
@@ -85,7 +90,7 @@ def teach(specimens: Sequence[Specimen], name: str, tick: Tick | None = None) ->
         unit=head.cloud.unit,
         coordinate_system=head.cloud.coordinate_system,
     )
-    return _measured(model, shapes, landmarks, tick)
+    return model, shapes, landmarks
 
 
 def _measured(
