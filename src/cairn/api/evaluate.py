@@ -137,7 +137,9 @@ def evaluate(
     if landmark_pair(models, labels):
         return evaluate_landmarks(models[0], labels, shapes, out, progress)
     if shapes is not None:
-        raise CairnError("shapes is for landmarks on shapes: give a model of cairn teach (.cairn) or predicted landmarks")
+        raise CairnError(
+            "shapes is for landmarks on shapes: give a model of cairn teach (.cairn) or predicted landmarks"
+        )
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),

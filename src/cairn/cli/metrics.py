@@ -49,7 +49,9 @@ def print_landmarks(report: LandmarkReport) -> None:
     """Prints the errors of landmarks on shapes, the largest first."""
     target, unit = console(), report.errors.unit or "units"
     rows = sorted(report.per_keypoint, key=lambda row: -(row["mean"] or 0))
-    cells = [[row["landmark"], str(row["count"]), *map(_length, (row["mean"], row["median"], row["max"]))] for row in rows]
+    cells = [
+        [row["landmark"], str(row["count"]), *map(_length, (row["mean"], row["median"], row["max"]))] for row in rows
+    ]
     print_table(target, cells, ("landmark", "specimens", f"mean, {unit}", "median", "largest"))
     print_table(target, [[name, _length(value)] for name, value in report.metrics.items()], ("all", unit))
 

@@ -164,8 +164,8 @@ def _check_frames(predicted: Landmarks, true: Landmarks) -> None:
     ratio = float(np.linalg.norm(np.ptp(pairs[:, 0], axis=0))) / size if size > 0 else 1.0
     if not 0.1 < ratio < 10:
         raise CloudError(
-            f"{predicted.source}: the landmarks are {ratio:.3g} times as far apart as those of {true.source}: the units "
-            "differ; convert one of them"
+            f"{predicted.source}: the landmarks are {ratio:.3g} times as far apart as those of {true.source}: the "
+            "units differ; convert one of them"
         )
 
 

@@ -91,7 +91,7 @@ class _Icp:
     @classmethod
     def of(cls, specimen: Shape, reference: Shape) -> _Icp:
         oriented = specimen.oriented and reference.oriented
-        specimen, reference = specimen.thinned(NUM_POINTS), reference.thinned(NUM_POINTS)
+        specimen, reference = (shape.thinned(NUM_POINTS).without_triangles() for shape in (specimen, reference))
         own, other = (Matcher.of(shape, NORMAL_WEIGHT, oriented) for shape in (specimen, reference))
         return cls(specimen, reference, own, other, (specimen.thinned(NUM_FEW), reference.thinned(NUM_FEW)))
 

@@ -45,6 +45,9 @@ NORMAL_WEIGHT = 0.15
 TANGENT = 0.1
 """Share of the tangential distance to the corresponding point that a point moves."""
 
+NEGLIGIBLE = 1e-12
+"""Smallest value of the kernel; smaller ones, and their products with weights, would be slow denormal numbers."""
+
 FLOOR = 0.007
 """Distance in radii below which all correspondences have about the same weight."""
 
@@ -74,7 +77,8 @@ def deform(template: Shape, landmarks: Points, target: Shape) -> Points:
             offsets = np.einsum("ij,ij->i", to_match, normals)
             step = (1 - TANGENT) * offsets[:, None] * normals + TANGENT * to_match
             spread = 3 * max(float(np.median(distances)), FLOOR)
-            weighted = (kernel * np.exp(-0.5 * (distances / spread) ** 2)[:, None]).astype(np.float32)
+            shares = np.exp(-0.5 * (distances / spread) ** 2)
+            weighted = kernel * np.where(shares < NEGLIGIBLE, 0, shares).astype(np.float32)[:, None]
             goal = (points + step - start).astype(np.float32)
             weights = cho_solve(cho_factor(weighted.T @ kernel + penalty), weighted.T @ goal)
             points, moved = start + kernel @ weights, start_landmarks + landmark_kernel @ weights
@@ -84,4 +88,6 @@ def deform(template: Shape, landmarks: Points, target: Shape) -> Points:
 def _kernel(points: Points, controls: Points, width: float) -> NDArray[np.float32]:
     """Returns the Gaussian kernel of points (N, 3) and control points (C, 3): (N, C); float32 for speed."""
     squares = (points**2).sum(axis=1)[:, None] + (controls**2).sum(axis=1) - 2 * points @ controls.T
-    return np.asarray(np.exp(-np.maximum(squares, 0) / (2 * width**2)), np.float32)
+    values = np.exp(-np.maximum(squares, 0) / (2 * width**2))
+    values[values < NEGLIGIBLE] = 0
+    return values.astype(np.float32)

@@ -136,13 +136,12 @@ def _alike(specimens: Sequence[Specimen]) -> list[Specimen]:
         own = each.landmarks.names
         if set(own) != set(names):
             missing, extra = [x for x in names if x not in own], [x for x in own if x not in names]
-            listed = [f"without {', '.join(missing[:5])}"] * bool(missing) + [f"with {', '.join(extra[:5])}"] * bool(
-                extra
-            )
+            parts = {"without": missing, "with": extra}
+            listed = [f"{word} {', '.join(some[:5])}" for word, some in parts.items() if some]
             raise CloudError(
                 f"{each.landmarks.source}: expected the {counted(len(names), 'landmark')} of {first.landmarks.source}, "
-                f"got {len(own)}, {' and '.join(listed)}: give all specimens the same names; a landmark that a specimen "
-                "does not have stays in the file, without a position"
+                f"got {len(own)}, {' and '.join(listed)}: give all specimens the same names; a landmark that a "
+                "specimen does not have stays in the file, without a position"
             )
         points = each.landmarks.points[[own.index(name) for name in names]]
         cloud = each.cloud
@@ -162,8 +161,8 @@ def _alike(specimens: Sequence[Specimen]) -> list[Specimen]:
     for each, diagonal in zip(alike, diagonals, strict=True):
         if not 1 / MAX_RATIO < diagonal / middle < MAX_RATIO:
             raise CloudError(
-                f"{each.cloud.source}: expected a shape of about {middle:.3g} {unit or 'units'} as the others (diagonal "
-                f"of the bounding box), got {diagonal:.3g}: convert it to their unit"
+                f"{each.cloud.source}: expected a shape of about {middle:.3g} {unit or 'units'} as the others "
+                f"(diagonal of the bounding box), got {diagonal:.3g}: convert it to their unit"
             )
     return alike
 
