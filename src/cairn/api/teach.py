@@ -144,7 +144,13 @@ def teach(
         OutputError: The model cannot be written.
     """
     if has_shapes(run) and not (Path(run) / "recipe.toml").exists():
-        images_only: dict[str, Any] = {"images": images, "val": val, "val_images": val_images, "exclude": exclude, "crop": crop}
+        images_only: dict[str, Any] = {
+            "images": images,
+            "val": val,
+            "val_images": val_images,
+            "exclude": exclude,
+            "crop": crop,
+        }
         images_only |= {"crop_margin": crop_margin, "skeleton": skeleton, "ridge": ridge, "mirror": mirror}
         check_shape_options(images_only | {"metric": metric, "seed": seed or None})
         target = Path(out) if out else Path("taught.cairn")

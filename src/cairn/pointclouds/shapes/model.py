@@ -187,7 +187,8 @@ class ShapeModel:
         parts = [counted(len(self.templates), "template")]
         if len(self.templates) > 1:
             parts.append(f"mean spread {np.nanmean(spread):.3g} {unit or 'units'}")
-        parts += ["mirrored"] if placed.mirrored else []
+        notes = {True: ["mirrored"], False: [], None: ["too symmetric to tell a mirror image"]}
+        parts += notes[placed.mirrored]
         return ", ".join(parts)
 
 

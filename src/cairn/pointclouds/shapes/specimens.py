@@ -19,6 +19,9 @@ from cairn.wording import counted
 NEAR = 0.02
 """Distance of landmarks from the surface, in diagonals of the shape, above which they are suspect."""
 
+SPAN = 0.2
+"""Smallest extent of landmarks, in diagonals, that says that another unit fits."""
+
 FAR = 0.1
 """Distance above which they cannot belong to the shape."""
 
@@ -108,7 +111,8 @@ def placed(name: str, cloud: Cloud, landmarks: Landmarks) -> Specimen:
         raise CloudError(f"{where} (median), but on it with x and y negated: LPS is taken for RAS; {stated}; {fix}")
     for factor in _factors():
         scaled = replace(moved, points=moved.points * factor)
-        if _distance(shape, scaled) < min(here / 3, NEAR * size):
+        spans = float(np.linalg.norm(np.ptp(scaled.points[scaled.known], axis=0))) > SPAN * size
+        if spans and _distance(shape, scaled) < min(here / 3, NEAR * size):
             fix = _unit_fix(landmarks.unit or cloud.unit, factor)
             raise CloudError(f"{where} (median), but on it if multiplied by {factor:g}: the units differ; {fix}")
     if here > FAR * size:
