@@ -3,9 +3,10 @@
 import csv
 import json
 
-import cairn
 import numpy as np
 import pytest
+
+import cairn
 from cairn.cli import main
 from cairn.pointclouds.io.landmarks import read_landmarks
 from support.shapes import specimen, write_specimen
@@ -38,13 +39,15 @@ def test_a_model_is_taught_and_used(folders, tmp_path, capsys):
     assert (found.coordinate_system, found.unit) == ("LPS", "mm")
     assert np.linalg.norm(found.points - truth.points, axis=1).mean() < 0.3
     entry = json.loads((tmp_path / "s5.keypoints.json").read_text())["keypoints"][0]
-    assert entry["name"] == "mark 1" and entry["spread"] >= 0
+    assert entry["name"] == "mark 1"
+    assert entry["spread"] >= 0
 
 
 def test_the_table_states_the_error_of_held_out_specimens(folders, tmp_path, capsys):
     assert run("teach", folders / "train", folders / "train", "--out", tmp_path / "a.cairn", "--name", "bumpy") == 0
     captured = capsys.readouterr()
-    assert "templates" in captured.out and "mean error, mm" in captured.out
+    assert "templates" in captured.out
+    assert "mean error, mm" in captured.out
     assert "ShapeModel(bumpy: 9 landmarks from 2 specimens" in captured.out
     assert (tmp_path / "a.cairn").read_bytes()
 
@@ -53,13 +56,16 @@ def test_errors_of_a_model_and_of_files(folders, tmp_path, capsys):
     model, new = folders / "bumps.cairn", folders / "new"
     assert run("evaluate", model, new, "--out", tmp_path / "report") == 0
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
-    assert metrics["specimens"] == 1 and 0 < metrics["mean"] < 0.3
+    assert metrics["specimens"] == 1
+    assert 0 < metrics["mean"] < 0.3
     with (tmp_path / "report" / "errors.csv").open() as file:
         rows = list(csv.reader(file))
-    assert rows[0][:2] == ["specimen", "mark 1"] and rows[1][0] == "s5"
+    assert rows[0][:2] == ["specimen", "mark 1"]
+    assert rows[1][0] == "s5"
     assert np.mean([float(value) for value in rows[1][1:]]) == pytest.approx(metrics["mean"], rel=1e-4)
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "s5: mean error" in page and "canvas" in page
+    assert "s5: mean error" in page
+    assert "canvas" in page
     assert "largest" in capsys.readouterr().out
     written = tmp_path / "predicted"
     assert run("keypoints", new / "s5.off", "--model", model, "--out", written, "--write", "mrk") == 0

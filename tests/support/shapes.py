@@ -55,6 +55,8 @@ def specimen(seed: int = 0, variation: float = 0.08, symmetric: bool = False) ->
     rng = np.random.default_rng(seed)
     bumps, heights = SYMMETRIC if symmetric else (BUMPS, HEIGHTS)
     heights = heights * (1 + variation * rng.normal(size=len(heights)))
+    if symmetric:
+        heights[1] = heights[0]
     vertices, faces = sphere()
     marks = np.concatenate([bumps, np.eye(3), [[-1.0, 0.3, 0.1]]])
     marks = marks / np.linalg.norm(marks, axis=1, keepdims=True)

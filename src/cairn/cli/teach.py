@@ -160,4 +160,4 @@ def _print_shapes(taught: TaughtShapes) -> None:
         print_line(target, "mean error: each specimen in turn, with templates from the others")
     print_line(target, repr(model))
     if model.symmetric:
-        print_line(target, "the shapes are nearly symmetric: mirrored specimens cannot be told from others")
+        print_line(target, "the shapes are nearly symmetric: mirrored specimens cannot be recognized")

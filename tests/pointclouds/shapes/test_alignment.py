@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from cairn.pointclouds.shapes.alignment import align
 from cairn.pointclouds.shapes.shape import Shape
 from support.shapes import pose, specimen, sphere

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+
 from cairn.errors import ModelError
 from cairn.pointclouds.shapes.files import read_shape_model, write_shape_model
 from support.shapes import taught

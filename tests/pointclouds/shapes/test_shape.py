@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from cairn.errors import CloudError
 from cairn.pointclouds.shapes.shape import Shape
 from cairn.structures.cloud import Cloud

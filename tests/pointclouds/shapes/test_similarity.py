@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cairn.pointclouds.shapes.similarity import Similarity, fit_similarity
 from support.shapes import pose
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from cairn.errors import CloudError
 from cairn.pointclouds.shapes.specimens import Specimen
 from cairn.pointclouds.shapes.teaching import build, teach
@@ -43,7 +44,8 @@ def test_errors_are_those_of_held_out_specimens():
     assert [row.templates for row in rows] == [1]
     assert 0 < model.error < 0.5
     assert not model.symmetric
-    assert taught().error is not None and taught().residual > 0
+    assert taught().error is not None
+    assert taught().residual > 0
 
 
 def test_nearly_symmetric_shapes_are_stated():
@@ -58,7 +60,8 @@ def test_landmarks_may_be_missing_in_some_specimens():
     model, _, _ = build([labeled(0), second], "bumps")
     found = model(specimen(5)[0])
     assert np.isfinite(found.points).all()
-    assert np.isnan(found.scores[3]) and np.isfinite(np.delete(found.scores, 3)).all()
+    assert np.isnan(found.scores[3])
+    assert np.isfinite(np.delete(found.scores, 3)).all()
 
 
 def test_a_landmark_without_any_position():
@@ -86,5 +89,5 @@ def test_a_mirrored_specimen_in_training():
 
 def test_a_specimen_of_another_size():
     large = replace(moved(labeled(1), pose(1, 1000.0)))
-    with pytest.raises(CloudError, match="specimen 1: expected a shape of about .* as the others"):
+    with pytest.raises(CloudError, match=r"specimen 1: expected a shape of about .* as the others"):
         build([labeled(0), large, labeled(2)], "bumps")

@@ -90,4 +90,4 @@ def _kernel(points: Points, controls: Points, width: float) -> NDArray[np.float3
     squares = (points**2).sum(axis=1)[:, None] + (controls**2).sum(axis=1) - 2 * points @ controls.T
     values = np.exp(-np.maximum(squares, 0) / (2 * width**2))
     values[values < NEGLIGIBLE] = 0
-    return values.astype(np.float32)
+    return np.asarray(values, np.float32)

@@ -52,7 +52,7 @@ class ShapeKeypoints(CloudKeypoints):
     the cloud; NaN for a model with one template.
 
     Attributes:
-        mirrored: Whether the specimen is a mirror image of the shapes in training; None where that cannot be told.
+        mirrored: Whether the specimen is a mirror image of the shapes in training; None where both fit.
         residual: Distance between the specimen and the reference after rigid alignment, in radii of the reference.
     """
 
@@ -73,7 +73,7 @@ class ShapeModel:
         on_surface: (L,) bool, which landmarks lie on the surface.
         residual: Largest residual of the alignment of a labeled specimen to the reference.
         symmetric: Whether a labeled specimen and its mirror image fit the reference about as well, so that a mirrored
-            specimen cannot be told from others.
+            specimen is like others.
         unit: Unit of the specimens in training; None where it is unknown.
         coordinate_system: "LPS", "RAS" or None, likewise.
         error: Mean error in `unit` on labeled specimens that were held out; None where there are too few.
@@ -199,7 +199,7 @@ class Placement:
     Attributes:
         points: (T, L, 3) in the coordinates of the specimen; NaN where a template has no such landmark.
         alignment: How the specimen fits the reference.
-        mirrored: Whether it is mirrored; None where that cannot be told.
+        mirrored: Whether it is mirrored; None where both fit.
         specimen: The specimen.
         on_surface: (L,) bool, which landmarks lie on the surface.
     """

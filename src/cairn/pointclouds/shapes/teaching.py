@@ -45,7 +45,7 @@ class Row:
 
 
 def teach(specimens: Sequence[Specimen], name: str, tick: Tick | None = None) -> tuple[ShapeModel, list[Row]]:
-    """Returns a model, and its error against the number of templates by leaving out one specimen at a time.
+    """Returns a model, and its error against the number of templates, on each specimen with the others as templates.
 
     Args:
         specimens: At least one.
