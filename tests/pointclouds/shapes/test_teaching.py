@@ -49,7 +49,11 @@ def test_errors_are_those_of_held_out_specimens():
 
 
 def test_nearly_symmetric_shapes_are_stated():
-    assert teach([labeled(0, symmetric=True), labeled(1, symmetric=True)], "face")[0].symmetric
+    one, other = labeled(0, symmetric=True), labeled(1, symmetric=True)
+    longer = np.array([1, 1.3, 1])  # symmetric as before
+    cloud = replace(other.cloud, points=longer * other.cloud.points)
+    marks = replace(other.landmarks, points=longer * other.landmarks.points)
+    assert teach([one, Specimen("long", cloud, marks)], "face")[0].symmetric
     assert teach([labeled(0)], "one")[0].error is None
 
 

@@ -48,8 +48,8 @@ class Alignment:
 
     Attributes:
         transform: From the specimen into the frame of the reference.
-        residual: Distance between both surfaces: root mean square over the nearest pairs, normals included, in radii
-            of the reference.
+        residual: Distance between both surfaces: root mean square over the nearest pairs of a point and the tangent
+            plane of the other surface, in radii of the reference.
         ambiguous: Whether a clearly different transform fits about as well.
     """
 
@@ -74,8 +74,8 @@ def align(specimen: Shape, reference: Shape, reflection: bool = False) -> Alignm
     (best, chosen), *others = ranked
     limit, degrees = AMBIGUOUS
     ambiguous = any(residual < limit * best and _angle(transform, chosen) > degrees for residual, transform in others)
-    residual, transform = found[0]
-    return Alignment(from_unit.inverse().after(transform).after(to_unit), residual, ambiguous)
+    _, transform = found[0]
+    return Alignment(from_unit.inverse().after(transform).after(to_unit), icp.distance(transform), ambiguous)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,17 @@ class _Icp:
             if change < CONVERGED:
                 break
         return residual, transform
+
+    def distance(self, transform: Similarity) -> float:
+        """Returns the distance between both surfaces: to tangent planes, so that it does not depend on the sampling."""
+        own = self.specimen.moved(transform)
+        _, rows = self.to_reference(own.points, own.normals)
+        back = self.reference.moved(transform.inverse())
+        _, back_rows = self.to_specimen(back.points, back.normals)
+        there = ((self.reference.points[rows] - own.points) * self.reference.normals[rows]).sum(axis=1)
+        here = ((self.specimen.points[back_rows] - back.points) * self.specimen.normals[back_rows]).sum(axis=1)
+        kept = [np.sort(np.abs(each))[: int(np.ceil(KEPT * len(each)))] for each in (there, here * transform.scale)]
+        return float(np.sqrt((np.concatenate(kept) ** 2).mean()))
 
 
 def _nearest(distances: Points) -> Points:
