@@ -79,6 +79,11 @@ def test_another_unit_of_the_mesh_is_one_clear_line(tmp_path, factor, unit):
     np.testing.assert_allclose(found.landmarks.points, factor * LANDMARKS.points)
 
 
+def test_a_wrong_unit_of_the_user():
+    with pytest.raises(CloudError, match="pass --unit mm if the mesh is in mm"):
+        placed("a", replace(CLOUD, unit="m"), LANDMARKS)
+
+
 def test_landmarks_of_another_shape():
     far = replace(LANDMARKS, points=LANDMARKS.points + np.array([300.0, 0, 0]))
     with pytest.raises(CloudError, match="give the landmarks of this shape"):

@@ -23,6 +23,9 @@ MAX_RATIO = 4.0
 FOREIGN = 1.8
 """Multiple of the largest residual of training above which a specimen is reported as a different kind of shape."""
 
+HINTED = ("um", "mm", "cm", "m")
+"""Units that a specimen of another size may be in."""
+
 CLEARLY_BETTER = 0.8
 """Ratio of two residuals below which one of them is clearly better."""
 
@@ -172,7 +175,9 @@ class ShapeModel:
         if cloud.unit is not None and self.unit is not None:
             own *= UNITS[cloud.unit] / UNITS[self.unit]
         elif self.unit is not None:
-            fitting = {unit: own * meters / UNITS[self.unit] / expected for unit, meters in UNITS.items()}
+            fitting = {
+                unit: own * meters / UNITS[self.unit] / expected for unit, meters in UNITS.items() if unit in HINTED
+            }
             closest = min(fitting, key=lambda unit: abs(np.log(max(fitting[unit], 1e-300))))
             if 1 / MAX_RATIO <= fitting[closest] <= MAX_RATIO:
                 hint = f"its coordinates seem to be in {closest}: pass --unit {closest}"

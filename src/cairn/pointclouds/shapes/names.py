@@ -16,7 +16,7 @@ PREDICTED = ".keypoints"
 
 def find_shapes(source: Path) -> dict[str, Path]:
     """Returns the shapes of a folder by their names, or one file."""
-    return _find(source, SHAPE_SUFFIXES, "a shape")
+    return _find(source, SHAPE_SUFFIXES, "a shape")  # without those that `cairn keypoints` writes
 
 
 def find_landmarks(source: Path) -> dict[str, Path]:
@@ -34,6 +34,12 @@ def _find(source: Path, suffixes: tuple[str, ...], kind: str) -> dict[str, Path]
         if path.name.startswith(".") or not path.name.lower().endswith(suffixes) or not path.is_file():
             continue
         name = _name(path, suffixes)
+        if _is_predicted(path, suffixes):
+            if suffixes == SHAPE_SUFFIXES:
+                continue
+            if name in found and _is_predicted(found[name], suffixes):  # one result in several formats
+                found[name] = min(path, found[name], key=lambda each: suffixes.index(_suffix(each, suffixes)))
+                continue
         if name in found:
             raise CloudError(f"{source}: {found[name].name} and {path.name} are both {kind} of {name}: keep one")
         found[name] = path
@@ -42,5 +48,12 @@ def _find(source: Path, suffixes: tuple[str, ...], kind: str) -> dict[str, Path]
 
 def _name(path: Path, suffixes: tuple[str, ...]) -> str:
     """Returns the name of a specimen: that of the file without its suffix, which may have two parts."""
-    suffix = next((each for each in suffixes if path.name.lower().endswith(each)), path.suffix)
-    return path.name[: len(path.name) - len(suffix)].removesuffix(PREDICTED) or path.name
+    return path.name[: len(path.name) - len(_suffix(path, suffixes))].removesuffix(PREDICTED) or path.name
+
+
+def _is_predicted(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name[: len(path.name) - len(_suffix(path, suffixes))].endswith(PREDICTED)
+
+
+def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
+    return next((each for each in suffixes if path.name.lower().endswith(each)), path.suffix)

@@ -113,7 +113,7 @@ def placed(name: str, cloud: Cloud, landmarks: Landmarks) -> Specimen:
         scaled = replace(moved, points=moved.points * factor)
         spans = float(np.linalg.norm(np.ptp(scaled.points[scaled.known], axis=0))) > SPAN * size
         if spans and _distance(shape, scaled) < min(here / 3, NEAR * size):
-            fix = _unit_fix(landmarks.unit or cloud.unit, factor)
+            fix = _unit_fix(cloud.unit, factor)
             raise CloudError(f"{where} (median), but on it if multiplied by {factor:g}: the units differ; {fix}")
     if here > FAR * size:
         raise CloudError(f"{where} (median), which is {size:.3g} large: give the landmarks of this shape")
