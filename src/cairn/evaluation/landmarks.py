@@ -36,6 +36,9 @@ class LandmarkErrors:
         unit: Unit of all coordinates; None where it is unknown.
         spread: (S, L) spread of the predictions over the templates; None where there are no templates.
         clouds: Their shapes, for views; None where there are none.
+
+    Raises:
+        CloudError: No landmark has both positions.
     """
 
     names: tuple[str, ...]
@@ -45,6 +48,10 @@ class LandmarkErrors:
     unit: str | None = None
     spread: Array | None = None
     clouds: tuple[Cloud, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.distances).any():
+            raise CloudError("no landmark has both a predicted and a true position: there is nothing to measure")
 
     @property
     def distances(self) -> Array:

@@ -1,6 +1,7 @@
 """Files of shapes and landmarks in folders with other files."""
 
 import pytest
+
 from cairn.errors import CloudError
 from cairn.pointclouds.shapes.names import find_landmarks, find_shapes
 
