@@ -63,7 +63,7 @@ def test_absolute_radii_and_few_neighbors():
 
 
 def test_coordinates_far_from_the_origin_have_the_same_keypoints():
-    far = POINTS + [500_000, 4_000_000, 100]  # as of a national grid, in meters
+    far = POINTS + np.array([500_000, 4_000_000, 100])  # as of a national grid, in meters
     near = Iss()(Cloud(far - far[0]))
     assert set(Iss()(Cloud(far)).indices) == set(near.indices)
 
@@ -106,7 +106,7 @@ def test_indices_count_the_points_of_the_file():
 
 @pytest.mark.parametrize("points", [np.zeros((1, 3)), np.ones((50, 3))])
 def test_clouds_without_an_extent_are_one_line(points):
-    with pytest.raises(CloudError, match="expected several points|at the same place"):
+    with pytest.raises(CloudError, match=r"expected several points|at the same place"):
         Iss()(Cloud(points))
 
 

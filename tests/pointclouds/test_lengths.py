@@ -30,12 +30,12 @@ def test_lengths_in_the_coordinates_of_a_cloud(given, unit, expected):
     "given", ["", "mm", "-1", "0", "2parsec", "nan", "inf", "1.2.3", "2mm 3", -4, 0.0, float("nan")]
 )
 def test_no_lengths(given):
-    with pytest.raises(CloudError, match="must be a positive multiple|expected a unit"):
+    with pytest.raises(CloudError, match=r"must be a positive multiple|expected a unit"):
         Length.parse(given, "radius")
 
 
 def test_a_length_in_a_unit_needs_the_unit_of_the_cloud():
-    with pytest.raises(CloudError, match="does not state its unit.*--unit mm, or 2units"):
+    with pytest.raises(CloudError, match=r"does not state its unit.*--unit mm, or 2units"):
         Length.parse("2mm").in_cloud(Cloud(POINTS), 0.5)
 
 

@@ -37,7 +37,7 @@ def test_resolution_is_the_mean_distance_to_the_nearest_neighbor():
 
 @pytest.mark.parametrize("points", [[[1, 2, 3]], np.ones((7, 3))])
 def test_no_resolution(points):
-    with pytest.raises(CloudError, match="expected several points, got one|all 7 points are at the same place"):
+    with pytest.raises(CloudError, match=r"expected several points, got one|all 7 points are at the same place"):
         resolution(Cloud(points))
 
 

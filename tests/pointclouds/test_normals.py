@@ -11,7 +11,7 @@ SPHERE /= np.linalg.norm(SPHERE, axis=1, keepdims=True)
 
 
 def test_normals_of_a_sphere_point_outward():
-    cloud = with_normals(Cloud(SPHERE + [5, 0, 0]))
+    cloud = with_normals(Cloud(SPHERE + np.array([5, 0, 0])))
     assert np.einsum("ij,ij->i", cloud.normals, SPHERE).min() > 0.97
 
 

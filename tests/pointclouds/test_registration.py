@@ -90,18 +90,22 @@ def test_weak_results_say_why():
     plain = RNG.normal(size=(3000, 3))
     plain /= np.linalg.norm(plain, axis=1, keepdims=True)
     assert "slide" in register(Cloud(plain), Cloud(plain).moved(random_motion(5))).weakness(0)
-    thousandfold = register(Cloud(POINTS), Cloud(1000 * POINTS[::2]))
-    assert thousandfold.weakness() is not None
+    other = Cloud(POINTS[POINTS[:, 2] > 0.9])
+    assert "the overlap is" in register(Cloud(part([0, 0, -1], 0.4, 3)), other).weakness()
+    with pytest.raises(CloudError, match="do they overlap"):
+        register(Cloud(bumpy_sphere(1500)), Cloud(np.random.default_rng(0).uniform(-1, 1, (2000, 3))))
 
 
 def test_different_units_are_an_error():
-    with pytest.raises(CloudError, match="is in mm and .* in m"):
+    with pytest.raises(CloudError, match=r"is in mm and .* in m"):
         register(Cloud(POINTS, unit="mm"), Cloud(POINTS, unit="m"))
+    with pytest.raises(CloudError, match=r"diagonals, .* differ too much: check their units"):
+        register(Cloud(POINTS), Cloud(1000 * POINTS[::2]))
 
 
 @pytest.mark.parametrize("points", [[[0, 0, 0]], np.ones((9, 3))])
 def test_clouds_without_an_extent(points):
-    with pytest.raises(CloudError, match="expected several points|at the same place"):
+    with pytest.raises(CloudError, match=r"expected several points|at the same place"):
         register(Cloud(POINTS), Cloud(points))
 
 

@@ -111,10 +111,6 @@ def model_path(model: str | Path) -> Path:
     path = Path(model)
     if isinstance(model, str) and (not model or model in zoo.embedded()):
         return zoo.path_of(model)
-    if path.suffix.lower() == ".cairn":
-        raise ModelError(
-            f"{model} is a model of landmarks on shapes: use it with `cairn keypoints SHAPE --model {model}`"
-        )
     if path.suffix.lower() in WEIGHTS:
         raise ModelError(
             f"{model} is not an exported model: convert published weights by `cairn import`, or a run by `cairn export`"
@@ -138,5 +134,4 @@ def _load_one(
     from cairn.methods import get_method
 
     network = OnnxNetwork(model_path(model), threads, device)
-    predictor: Predictor = get_method(network.spec.method).predictor(network, size=size, **decode)
-    return predictor
+    return get_method(network.spec.method).predictor(network, size=size, **decode)

@@ -81,11 +81,9 @@ def register(
     found = run(*clouds, detect, edge)
     if weakness := found.weakness(min_overlap):
         sizes = ", ".join(f"{each.diagonal:.4g} {each.unit or 'units'}" for each in clouds)
-        ratio = clouds[0].diagonal / clouds[1].diagonal
-        hint = "; check their units" if not 0.02 < ratio < 50 else ""
         raise CloudError(
             f"{clouds[0].source} and {clouds[1].source} cannot be registered: {weakness} "
-            f"(diagonals {sizes}{hint}); give scans that overlap more, or --min-overlap"
+            f"(diagonals {sizes}); give scans that overlap more, or --min-overlap"
         )
     if files:
         _save(found, clouds, files)
@@ -120,7 +118,7 @@ def _save(found: Registration, clouds: tuple[Cloud, Cloud], files: dict[str, Pat
     rows = "".join(" ".join(f"{value:.17g}" for value in row) + "\n" for row in found.transform)
     texts = {"json": json.dumps(content, indent=1), "txt": rows}
     if "html" in files:
-        texts["html"] = registration_page(clouds[0].moved(found.transform), clouds[1], repr(found))
+        texts["html"] = registration_page(clouds[0].moved(found.transform), clouds[1], found.summary)
     for suffix, path in files.items():
         with atomic_write(path) as partial:
             partial.write_text(texts[suffix], encoding="utf-8")

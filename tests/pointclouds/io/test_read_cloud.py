@@ -54,8 +54,17 @@ def test_foreign_files_are_one_line(tmp_path):
         assert path.name in str(raised.value)
 
 
+def test_the_size_is_checked_before_a_file_is_read(tmp_path):
+    path = tmp_path / "large.obj"
+    with path.open("wb") as file:
+        file.write(b"v 0 0 0\n")
+        file.truncate(5_000_000_000)  # sparse: takes no space
+    with pytest.raises(CloudError, match=r"5\.0 GB, more than the 4 GB"):
+        read_cloud(path)
+
+
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(CloudError, match="cannot read .*No such file"):
+    with pytest.raises(CloudError, match=r"cannot read .*No such file"):
         read_cloud(tmp_path / "none.ply")
     with pytest.raises(CloudError, match="got a folder"):
         read_cloud(tmp_path)
