@@ -134,4 +134,5 @@ def _load_one(
     from cairn.methods import get_method
 
     network = OnnxNetwork(model_path(model), threads, device)
-    return get_method(network.spec.method).predictor(network, size=size, **decode)
+    predictor: Predictor = get_method(network.spec.method).predictor(network, size=size, **decode)
+    return predictor
