@@ -56,7 +56,8 @@ def has_shapes(source: Any) -> bool:
 
     path = Path(source)
     if path.is_dir():
-        return any(each.name.lower().endswith(SHAPE_SUFFIXES) for each in path.iterdir())
+        is_run = (path / "recipe.toml").exists()
+        return not is_run and any(each.name.lower().endswith(SHAPE_SUFFIXES) for each in path.iterdir())
     return path.name.lower().endswith(SHAPE_SUFFIXES)
 
 

@@ -143,7 +143,7 @@ def teach(
         CloudError: The shapes or their landmarks cannot be used.
         OutputError: The model cannot be written.
     """
-    if has_shapes(run) and not (Path(run) / "recipe.toml").exists():
+    if has_shapes(run):
         images_only: dict[str, Any] = {
             "images": images,
             "val": val,
