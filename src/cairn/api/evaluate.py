@@ -16,6 +16,7 @@ from cairn.api.report import Comparison, Report
 from cairn.api.report3d import Report3D, evaluate_3d
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
+from cairn.api.shapes import LandmarkReport, evaluate_landmarks, landmark_pair
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError
 
@@ -40,6 +41,7 @@ def evaluate(
     *,
     repeatability: str | Path | None = None,
     num_keypoints: int | None = None,
+    shapes: str | Path | None = None,
     images: str | Path | None = None,
     metric: str | None = None,
     threshold: float | None = None,
@@ -61,8 +63,10 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison | Repeatability | Report3D:
-    """Measures a model on labeled images, or compares several; keypoints of point clouds; or tracks in 3D.
+) -> Report | Comparison | Repeatability | Report3D | LandmarkReport:
+    """Measures a model on labeled images, or compares several; or keypoints of point clouds, or tracks in 3D.
+
+    A model of landmarks on shapes (.cairn), or a folder of predicted landmarks, is measured on true landmarks.
 
     A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
     instance by PCK. Tracks of `cairn.triangulate` (poses3d.json) are measured against ground truth of the same format
@@ -81,6 +85,8 @@ def evaluate(
             measures how many keypoints of one scan are found again in the other.
         num_keypoints: With `repeatability`: maximum number of keypoints of a scan. Default: as many as the method
             that has fewest.
+        shapes: With a model of landmarks on shapes, or predicted landmarks: folder of the meshes. Default: beside
+            the true landmarks.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
             box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
@@ -108,7 +114,7 @@ def evaluate(
 
     Returns:
         A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`; for tracks in 3D a
-        `Report3D`.
+        `Report3D`; for landmarks on shapes a `LandmarkReport`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -145,6 +151,12 @@ def evaluate(
         others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
         given = {name: value is not None for name, value in optional.items()} | others
         return evaluate_3d(model, labels, out, given)
+    if landmark_pair(models, labels):
+        return evaluate_landmarks(models[0], labels, shapes, out, progress)
+    if shapes is not None:
+        raise CairnError(
+            "shapes is for landmarks on shapes: give a model of cairn teach (.cairn) or predicted landmarks"
+        )
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),

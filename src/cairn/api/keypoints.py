@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 METHODS = ("iss", "usip")
 """Methods by their names; a model states its own."""
 
+SHAPE_MODEL = ".cairn"
+"""Suffix of models of landmarks on shapes."""
+
 VIEWS = {"html": ".html", "png": ".png"}
 
 
@@ -49,6 +52,8 @@ def detector_of(options: DetectorOptions) -> Detector:
     Raises:
         CairnError: The method is unknown, needs a model, or the options contradict one another.
     """
+    if options.model is not None and Path(options.model).suffix == SHAPE_MODEL:
+        return _shapes(options)
     method = options.method or "iss"
     if method not in METHODS:
         raise CairnError(f"expected a method, one of {', '.join(METHODS)}; got {method!r}")
@@ -57,6 +62,21 @@ def detector_of(options: DetectorOptions) -> Detector:
     if method == "usip":
         raise CairnError("the method usip needs a trained model: train one with cairn train --method usip")
     return _iss(options)
+
+
+def _shapes(options: DetectorOptions) -> Detector:
+    """Returns a model of landmarks on shapes, as `cairn.teach` writes it."""
+    from cairn.api.shapes import require_clouds
+
+    if options.method is not None:
+        raise CairnError(f"{options.model} is a model of landmarks on shapes, which is no method: omit --method")
+    if options.num_keypoints is not None:
+        raise CairnError(f"{options.model} places all of its landmarks: omit --num-keypoints")
+    require_clouds("landmarks on shapes")
+    from cairn.pointclouds.shapes.files import read_shape_model
+
+    assert options.model is not None
+    return read_shape_model(options.model)
 
 
 def _iss(options: DetectorOptions) -> Detector:

@@ -1,4 +1,4 @@
-"""`cairn.teach`: a model of named keypoints from the landmarks of a run and a few labels."""
+"""`cairn.teach`: a model of named keypoints from the landmarks of a run, or from shapes, and a few labels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.progress import Progress
 from cairn.api.reading import evaluation_labels, teaching_labels
 from cairn.api.settings import optional_path
+from cairn.api.shapes import ShapeOptions, TaughtShapes, check_shape_options, has_shapes, teach_shapes
 from cairn.arguments import checked
 from cairn.errors import OutputError, RecipeError
 from cairn.extras import require_training
@@ -80,7 +82,7 @@ class TaughtModel:
 @checked
 def teach(
     run: str | Path | Run,
-    labels: str | Path,
+    labels: str | Path | None = None,
     *,
     images: str | Path | None = None,
     val: str | Path | None = None,
@@ -96,16 +98,25 @@ def teach(
     out: str | Path | None = None,
     name: str | None = None,
     seed: int = 0,
-) -> TaughtModel:
+    unit: str | None = None,
+    coordinate_system: str | None = None,
+    progress: Progress | None = None,
+) -> TaughtModel | TaughtShapes:
     """Fits a linear map from landmarks to labeled keypoints, and writes a model that detects these keypoints.
+
+    For shapes, writes a model that places the landmarks of a few labeled meshes on others.
 
     Example:
         taught = cairn.teach("runs/faces", "few-labels.json", ridge=True)
         poses = taught.load()("face.jpg")
+        taught = cairn.teach("skulls/", "landmarks/", out="skulls.cairn")
+        landmarks = taught.model(cairn.read_cloud("new.ply")).landmarks
 
     Args:
-        run: Run of `cairn.discover`.
-        labels: Labels of some images, with one instance each; of labels with splits, those of train.
+        run: Run of `cairn.discover`; or shapes: a folder of meshes, or one mesh.
+        labels: Labels of some images, with one instance each; of labels with splits, those of train. Of shapes, their
+            landmarks (.mrk.json, .fcsv, .csv or .json), matched by the names of the files. Default for shapes: beside
+            the meshes.
         images: Folder of the images of `labels`. Default: images/ beside the labels, or their own folder.
         val: Labels to measure the error on. Default: the split val of `labels`, or cross-validation on them.
         val_images: Folder of the images of `val`. Default: as `images`.
@@ -118,16 +129,37 @@ def teach(
         mirror: Whether to add the landmarks of the mirrored image: more accurate, in twice the time.
         limit: Maximum number of labeled images to use.
         metric: Length that errors are divided by: eyes, face, box, diagonal, or FROM:TO. Default: as published.
-        out: Model to write (.onnx). Default: taught.onnx in the run.
-        name: Name of the model. Default: the name of the run.
+        out: Model to write (.onnx). Default: taught.onnx in the run; for shapes taught.cairn.
+        name: Name of the model. Default: the name of the run; for shapes that of the file to write.
         seed: Random seed for the draws of labeled images.
+        unit: Unit of all meshes, such as mm, where their files do not state it.
+        coordinate_system: LPS or RAS, likewise. Default: LPS where the landmarks state one, as in 3D Slicer.
+        progress: Called for shapes with the task, the number of specimens done, and their total.
 
     Raises:
         MissingExtra: The extra `train` is not installed.
         RecipeError: The run is not one of `cairn.discover`, or the arguments contradict one another.
         LabelError: The labels cannot be used.
+        CloudError: The shapes or their landmarks cannot be used.
         OutputError: The model cannot be written.
     """
+    if has_shapes(run):
+        images_only: dict[str, Any] = {
+            "images": images,
+            "val": val,
+            "val_images": val_images,
+            "exclude": exclude,
+            "crop": crop,
+        }
+        images_only |= {"crop_margin": crop_margin, "skeleton": skeleton, "ridge": ridge, "mirror": mirror}
+        check_shape_options(images_only | {"metric": metric, "seed": seed or None})
+        target = Path(out) if out else Path("taught.cairn")
+        how = ShapeOptions(target, name, limit, unit, coordinate_system)
+        return teach_shapes(Path(run), optional_path(labels), how, progress)
+    if unit is not None or coordinate_system is not None:
+        raise RecipeError("unit and coordinate-system are for shapes: give a folder of meshes, or omit them")
+    if labels is None:
+        raise RecipeError("expected a run of cairn discover and labels of some images, or a folder of meshes")
     require_training()
     from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels

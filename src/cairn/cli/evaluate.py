@@ -19,8 +19,9 @@ def evaluate(
         typer.Argument(
             metavar="MODEL... LABELS",
             help="One or several models, each a bundled model, an .onnx file or a run; and, last, the ground truth: "
-            "labels in any format that Cairn reads. Or two files of tracks in 3D. With --repeatability: methods or "
-            "models of cairn keypoints. [iss]",
+            "labels in any format that Cairn reads. Or two files of tracks in 3D; or a model of landmarks on shapes "
+            "(.cairn), or predicted landmarks, and true landmarks. With --repeatability: methods or models of cairn "
+            "keypoints. [iss]",
             show_default=False,
         ),
     ] = None,
@@ -39,6 +40,10 @@ def evaluate(
             help="With --repeatability: maximum number of keypoints of a scan. [of the method with fewest]",
             show_default=False,
         ),
+    ] = None,
+    shapes: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the meshes of true landmarks. [beside them]", show_default=False),
     ] = None,
     images: Annotated[
         Path | None,
@@ -111,13 +116,22 @@ def evaluate(
     cairn evaluate iss --repeatability pairs.json
 
     cairn evaluate triangulation/poses3d.json truth.json
+
+    cairn evaluate skulls.cairn landmarks/ --shapes skulls/
     """
     from cairn.api.evaluate import evaluate as measure
     from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison
     from cairn.api.report3d import Report3D
+    from cairn.api.shapes import LandmarkReport
     from cairn.cli.logs import API, show_log
-    from cairn.cli.metrics import print_comparison, print_repeatability, print_report, print_report_3d
+    from cairn.cli.metrics import (
+        print_comparison,
+        print_landmarks,
+        print_repeatability,
+        print_report,
+        print_report_3d,
+    )
     from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
 
@@ -141,6 +155,7 @@ def evaluate(
             models[0] if len(models) == 1 else models,
             labels,
             num_keypoints=num_keypoints,
+            shapes=shapes,
             images=images,
             metric=metric,
             threshold=threshold,
@@ -169,12 +184,12 @@ def evaluate(
         result = result.save(unused_folder(name))
     if isinstance(result, Report3D):
         print_report_3d(result)
-        print(f"{', '.join(entry.name for entry in result.files)} -> {result.folder}", file=sys.stderr)
-        return
-    if isinstance(result, Comparison):
+    elif isinstance(result, LandmarkReport):
+        print_landmarks(result)
+    elif isinstance(result, Comparison):
         print_comparison(result)
     else:
         print_report(result)
     print(f"{', '.join(entry.name for entry in result.files)} -> {result.folder}", file=sys.stderr)
-    if "pck.png" not in {entry.name for entry in result.files}:
+    if not {"pck.png", "errors.png"} & {entry.name for entry in result.files}:
         print("no plot: it needs matplotlib, pip install 'cairn-pose[train]'", file=sys.stderr)

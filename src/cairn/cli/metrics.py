@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison, Report
     from cairn.api.report3d import Report3D
+    from cairn.api.shapes import LandmarkReport
     from cairn.evaluation.evaluate import Evaluation
 
 WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
@@ -55,6 +56,21 @@ def print_report_3d(report: Report3D) -> None:
     shares = {"PCK3D@150mm", "AUC", "PCP", "PCP strict"}
     print_table(target, [(name, f"{v:.1f} {'%' if name in shares else 'mm'}") for name, v in result.metrics.items()])
     print_line(target, f"{result.found} of {result.instances} instances of the ground truth have a track")
+
+
+def print_landmarks(report: LandmarkReport) -> None:
+    """Prints the errors of landmarks on shapes, the largest first."""
+    target, unit = console(), report.errors.unit or "units"
+    rows = sorted(report.per_keypoint, key=lambda row: -(row["mean"] or 0))
+    cells = [
+        [row["landmark"], str(row["count"]), *map(_length, (row["mean"], row["median"], row["max"]))] for row in rows
+    ]
+    print_table(target, cells, ("landmark", "specimens", f"mean, {unit}", "median", "largest"))
+    print_table(target, [[name, _length(value)] for name, value in report.metrics.items()], ("all", unit))
+
+
+def _length(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def print_comparison(comparison: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""`cairn teach`: a model of named keypoints from landmarks and a few labels."""
+"""`cairn teach`: a model of named keypoints from landmarks, or from shapes, and a few labels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from cairn.cli.label_options import CropChoice, Exclude
 
 if TYPE_CHECKING:
+    from cairn.api.shapes import TaughtShapes
     from cairn.api.teach import TaughtModel
 
 TITLES = {"paper": "least squares, NME %", "ridge": "--ridge, NME %"}
@@ -18,8 +19,15 @@ TITLES = {"paper": "least squares, NME %", "ridge": "--ridge, NME %"}
 
 
 def teach(
-    run: Annotated[Path, typer.Argument(help="Run of cairn discover.")],
-    labels: Annotated[Path, typer.Argument(help="Labels of some images, with one instance each.")],
+    run: Annotated[Path, typer.Argument(help="Run of cairn discover; or shapes: a folder of meshes.")],
+    labels: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Labels of some images, with one instance each; of shapes, a folder of landmarks (.mrk.json, .fcsv, "
+            ".csv, .json) with the names of the meshes. [beside the meshes]",
+            show_default=False,
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
@@ -71,40 +79,60 @@ def teach(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Model to write. [RUN/taught.onnx]", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Model to write. [RUN/taught.onnx, or taught.cairn]", show_default=False)
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model. [as the run]", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Random seed for the draws of labeled images.")] = 0,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Unit of the meshes: um, mm, cm, m, km, in or ft. [as the files state]", show_default=False),
+    ] = None,
+    coordinate_system: Annotated[
+        str | None,
+        typer.Option(help="Coordinate system of the meshes: LPS or RAS. [as the files state]", show_default=False),
+    ] = None,
 ) -> None:
-    """Map discovered landmarks to named keypoints with a few labels.
+    """Map discovered landmarks to named keypoints with a few labels; or place landmarks of labeled meshes on others.
 
     Prints the error against the number of labeled images, which shows whether more labels would help.
 
     cairn teach runs/faces few-labels.json --ridge
+
+    cairn teach skulls/ landmarks/ --out skulls.cairn
     """
+    from cairn.api.shapes import TaughtShapes
+    from cairn.api.teach import teach as fit
     from cairn.cli.logs import show_training_log
+    from cairn.cli.progress import bars
 
     show_training_log()
-    from cairn.api.teach import teach as fit
-
-    taught = fit(
-        run,
-        labels,
-        images=images,
-        val=val,
-        val_images=val_images,
-        exclude=exclude,
-        crop=crop.value if crop else None,
-        crop_margin=crop_margin,
-        skeleton=skeleton,
-        ridge=ridge,
-        mirror=mirror,
-        limit=limit,
-        metric=metric,
-        out=out,
-        name=name,
-        seed=seed,
-    )
-    _print(taught)
+    with bars() as progress:
+        taught = fit(
+            run,
+            labels,
+            images=images,
+            val=val,
+            val_images=val_images,
+            exclude=exclude,
+            crop=crop.value if crop else None,
+            crop_margin=crop_margin,
+            skeleton=skeleton,
+            ridge=ridge,
+            mirror=mirror,
+            limit=limit,
+            metric=metric,
+            out=out,
+            name=name,
+            seed=seed,
+            unit=unit,
+            coordinate_system=coordinate_system,
+            progress=progress,
+        )
+    if isinstance(taught, TaughtShapes):
+        _print_shapes(taught)
+    else:
+        _print(taught)
     print(taught.path)
 
 
@@ -119,3 +147,17 @@ def _print(taught: TaughtModel) -> None:
     Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else 120).print(table)
     measured = "held-out images" if taught.cross_validated else "the validation labels"
     print(f"NME: mean error on {measured}, in percent of {taught.unit}", file=sys.stderr)
+
+
+def _print_shapes(taught: TaughtShapes) -> None:
+    from cairn.cli.tables import console, print_line, print_table
+
+    target, model = console(), taught.model
+    unit = model.unit or "units"
+    if taught.rows:
+        rows = [[str(row.templates), f"{row.error:.3g}"] for row in taught.rows]
+        print_table(target, rows, ("templates", f"mean error, {unit}"))
+        print_line(target, "mean error: each specimen in turn, with templates from the others")
+    print_line(target, repr(model))
+    if model.symmetric:
+        print_line(target, "the shapes are nearly symmetric: mirrored specimens cannot be recognized")

@@ -10,6 +10,7 @@ import numpy as np
 
 from cairn.errors import MissingExtra
 from cairn.evaluation.keypoint_metrics import Pck
+from cairn.evaluation.landmarks import LandmarkErrors
 from cairn.evaluation.metrics.errors import ERROR_TYPES, Breakdown
 from cairn.evaluation.metrics.pck import average, curve
 from cairn.evaluation.metrics.sizes import SizeBin
@@ -41,6 +42,18 @@ def pck_plot(pck: Pck, parts: Mapping[str, tuple[int, ...]]) -> bytes:
             axes.plot(thresholds, values[:, counted].mean(axis=1), linewidth=1, label=name)
     axes.plot(thresholds, [average(row, pck.counted, pck.mean) for row in values], "k", linewidth=2.5, label="mean")
     return _pck_png(figure, axes, pck)
+
+
+def landmark_boxes(errors: LandmarkErrors) -> bytes:
+    """Returns boxes of the errors of each landmark over the specimens, the largest median last."""
+    columns = [column[np.isfinite(column)] for column in errors.distances.T]
+    order = sorted((row for row, column in enumerate(columns) if len(column)), key=lambda row: np.median(columns[row]))
+    figure, axes = _figure(8, 1.2 + 0.2 * len(order))
+    axes.boxplot([columns[row] for row in order], orientation="horizontal", flierprops={"markersize": 3})
+    axes.set_yticks(np.arange(1, len(order) + 1), [errors.landmarks[row] for row in order])
+    axes.set(xlabel=f"error, {errors.unit or 'units'}", xlim=(0, None))
+    axes.grid(alpha=0.3, axis="x")
+    return _png(figure, axes, legend=False)
 
 
 def pck_curves(models: Mapping[str, Pck]) -> bytes:
