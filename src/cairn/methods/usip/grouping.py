@@ -1,0 +1,173 @@
+"""Nodes of a cloud and their points: what the network takes. In NumPy, the same for training and inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.errors import CloudError
+
+Array = NDArray[np.float64]
+
+MAX_NODES = 100_000
+"""Maximum number of nodes of a cloud: the network takes about 20 kB for each."""
+
+LOCAL = 20
+"""Share of the extent of a cloud below which distances are updated only near a new node."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How a cloud is divided among nodes.
+
+    Attributes:
+        cells: Cells of the thinning grid along the spacing of nodes.
+        points: P, the number of points of a node.
+        neighbors: K, the number of nodes whose features are aggregated, the node itself included.
+        with_normals: Whether points have their normals.
+    """
+
+    cells: float = 4.0
+    points: int = 24
+    neighbors: int = 16
+    with_normals: bool = False
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The input of the network: a cloud of M nodes. Lengths are in multiples of the spacing.
+
+    Attributes:
+        nodes: (M, 3) float64, in the coordinates of the cloud: the mean of each node's points.
+        points: (M, P, 3 or 6) float32, relative to the node; with normals.
+        relative: (M, K, 3) float32, the positions of the neighbors relative to the node.
+        neighbors: (M, K) int64, the nearest nodes, the node itself first.
+    """
+
+    nodes: Array
+    points: NDArray[np.float32]
+    relative: NDArray[np.float32]
+    neighbors: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def inputs(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        """The three inputs of the network, as a batch of one cloud."""
+        return self.points[None], self.relative[None], self.neighbors[None]
+
+
+def group(
+    points: Array, normals: Array | None, spacing: float, grouping: Grouping, max_nodes: int | None = None
+) -> Groups:
+    """Divides a cloud among nodes.
+
+    Args:
+        points: (N, 3).
+        normals: (N, 3), or None.
+        spacing: Distance between nodes, in the unit of the cloud: no point is farther from its node.
+        grouping: The settings.
+        max_nodes: Number of nodes at which sampling ends; points that are farther than the spacing from them are left
+            out. None for no limit but `MAX_NODES`.
+
+    Raises:
+        CloudError: There are too many nodes.
+    """
+    from scipy.spatial import cKDTree
+
+    points, normals = thin(points, normals, spacing / grouping.cells)
+    chosen, reached = farthest_points(points, spacing, (MAX_NODES if max_nodes is None else max_nodes) + 1)
+    if max_nodes is None and len(chosen) > MAX_NODES:
+        raise CloudError(
+            f"nodes {spacing:.4g} apart are more than {MAX_NODES:,}: expected a larger spacing, or a smaller cloud"
+        )
+    chosen = chosen[:max_nodes]
+    distances, owners = cKDTree(points[chosen]).query(points)
+    if reached > spacing:
+        kept = distances <= spacing
+        points, owners = points[kept], owners[kept]
+        normals = None if normals is None else normals[kept]
+    order = np.argsort(owners, kind="stable")
+    counts = np.bincount(owners, minlength=len(chosen))
+    nodes = np.stack([np.bincount(owners, points[:, i], len(chosen)) for i in range(3)], axis=1) / counts[:, None]
+    rows = order[_spread(counts, grouping.points)]
+    parts = [(points[rows] - nodes[:, None]) / spacing]
+    if grouping.with_normals:
+        if normals is None:
+            raise CloudError("the model takes normals, and the cloud has none")
+        parts.append(normals[rows])
+    near = nearest_nodes(nodes, grouping.neighbors)
+    return Groups(
+        nodes,
+        np.concatenate(parts, axis=-1).astype(np.float32),
+        ((nodes[near] - nodes[:, None]) / spacing).astype(np.float32),
+        near,
+    )
+
+
+def thin(points: Array, normals: Array | None, cell: float) -> tuple[Array, Array | None]:
+    """Returns the mean point, and the mean normal of unit length, in each cell of a grid."""
+    keys = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
+    spans = keys.max(axis=0) + 1
+    flat = (keys[:, 0] * spans[1] + keys[:, 1]) * spans[2] + keys[:, 2]
+    _, owners, counts = np.unique(flat, return_inverse=True, return_counts=True)
+    means = [
+        np.stack([np.bincount(owners, values[:, i]) for i in range(3)], axis=1) / counts[:, None]
+        for values in ((points,) if normals is None else (points, normals))
+    ]
+    if normals is None:
+        return means[0], None
+    lengths = np.linalg.norm(means[1], axis=1, keepdims=True)
+    return means[0], np.divide(means[1], lengths, out=np.zeros_like(means[1]), where=lengths > 1e-9)
+
+
+def farthest_points(points: Array, spacing: float = 0.0, count: int | None = None) -> tuple[NDArray[np.int64], float]:
+    """Samples points, each the farthest from those before it. The first is the farthest from the mean.
+
+    Args:
+        points: (N, 3).
+        spacing: Sampling ends where all points are within this distance of a sampled one.
+        count: Maximum number of points.
+
+    Returns:
+        Their rows, and the largest distance of a point to the nearest of them.
+    """
+    from scipy.spatial import cKDTree
+
+    count = len(points) if count is None else min(count, len(points))
+    row = int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmax())
+    rows, squares = [row], ((points - points[row]) ** 2).sum(axis=1)
+    near, tree = (float(np.linalg.norm(np.ptp(points, axis=0))) / LOCAL) ** 2, None
+    while True:
+        row = int(squares.argmax())
+        farthest = squares[row]
+        if len(rows) >= count or farthest <= spacing**2 or farthest == 0:
+            return np.array(rows), float(farthest) ** 0.5
+        rows.append(row)
+        if farthest > near or len(points) < 5000:
+            np.minimum(squares, ((points - points[row]) ** 2).sum(axis=1), out=squares)
+        else:  # a point that is farther than this from the new node is nearer to another
+            tree = cKDTree(points) if tree is None else tree
+            around = tree.query_ball_point(points[row], farthest**0.5 * (1 + 1e-9))
+            squares[around] = np.minimum(squares[around], ((points[around] - points[row]) ** 2).sum(axis=1))
+
+
+def nearest_nodes(nodes: Array, count: int) -> NDArray[np.int64]:
+    """Returns the nearest nodes (M, K) of each, itself first; where there are fewer, they are repeated."""
+    from scipy.spatial import cKDTree
+
+    found = min(count, len(nodes))
+    _, near = cKDTree(nodes).query(nodes, k=found)
+    near = np.asarray(near, np.int64).reshape(len(nodes), found)
+    return near[:, np.arange(count) % found]
+
+
+def _spread(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Returns places (M, size) in a list that holds `counts[m]` items of each m: evenly spaced, or repeated."""
+    first = np.cumsum(counts) - counts
+    place = np.arange(size)[None]
+    many = counts[:, None]
+    return np.asarray(first[:, None] + np.where(many > size, place * many // size, place % many))
