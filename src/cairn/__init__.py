@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cairn.api.evaluate import evaluate
     from cairn.api.export import export
     from cairn.api.import_model import import_model
+    from cairn.api.keypoints import keypoints
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
@@ -48,8 +49,11 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
     from cairn.media.images import read_image, write_image
+    from cairn.pointclouds.io import read_cloud
+    from cairn.pointclouds.io.landmarks import read_landmarks, write_landmarks
     from cairn.structures.annotation import Annotation
     from cairn.structures.camera import Camera, Rig
+    from cairn.structures.cloud import Cloud, CloudKeypoints, Landmarks
     from cairn.structures.geometry import Affine
     from cairn.structures.poses import Pose, Poses
     from cairn.structures.poses3d import Poses3D, Trajectories
@@ -64,9 +68,12 @@ __all__ = [
     "CairnError",
     "Camera",
     "CameraError",
+    "Cloud",
     "CloudError",
+    "CloudKeypoints",
     "ImageError",
     "LabelError",
+    "Landmarks",
     "MissingExtra",
     "ModelError",
     "ModelSpec",
@@ -94,14 +101,18 @@ __all__ = [
     "evaluate",
     "export",
     "import_model",
+    "keypoints",
     "load",
     "load_skeleton",
+    "read_cloud",
     "read_image",
+    "read_landmarks",
     "split",
     "teach",
     "track",
     "train",
     "write_image",
+    "write_landmarks",
 ]
 
 # Imported at first access: `import cairn` and `cairn --help` import no numpy.
@@ -109,6 +120,9 @@ _MODULES = {
     "Affine": "structures.geometry",
     "Annotation": "structures.annotation",
     "Camera": "structures.camera",
+    "Cloud": "structures.cloud",
+    "CloudKeypoints": "structures.cloud",
+    "Landmarks": "structures.cloud",
     "ModelSpec": "inference.model_spec",
     "Pose": "structures.poses",
     "Poses": "structures.poses",
@@ -129,12 +143,16 @@ _MODULES = {
     "evaluate": "api.evaluate",
     "export": "api.export",
     "import_model": "api.import_model",
+    "keypoints": "api.keypoints",
+    "read_cloud": "pointclouds.io",
     "read_image": "media.images",
+    "read_landmarks": "pointclouds.io.landmarks",
     "split": "api.split",
     "teach": "api.teach",
     "track": "api.track",
     "train": "api.train",
     "write_image": "media.images",
+    "write_landmarks": "pointclouds.io.landmarks",
 }
 
 

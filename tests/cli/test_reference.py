@@ -31,8 +31,8 @@ def test_options_are_those_of_the_help(
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert not ended.value.code
-    shown = set(re.findall(r"^\s+(--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE)) - {"--help"}
-    listed = set(re.findall(r"`(--[a-z-]+)`", sections[name]))
+    shown = set(re.findall(r"^\s+(--[a-z0-9-]+)", capsys.readouterr().out, flags=re.MULTILINE)) - {"--help"}
+    listed = set(re.findall(r"`(--[a-z0-9-]+)`", sections[name]))
     assert shown
     assert shown <= listed
 

@@ -21,6 +21,7 @@ from cairn.cli.discover import discover
 from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_model import import_model
+from cairn.cli.keypoints import keypoints
 from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
@@ -37,6 +38,7 @@ app.command()(detect)
 app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
+app.command()(keypoints)
 app.command()(split)
 app.command()(teach)
 app.command()(train)

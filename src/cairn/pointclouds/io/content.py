@@ -19,6 +19,9 @@ from cairn.wording import counted
 MAX_POINTS = 20_000_000
 """Largest cloud that is read: 20 million points need about 3 GB while keypoints are detected."""
 
+MAX_COORDINATE = 1e150
+"""Larger coordinates count as infinite: their squares must be finite."""
+
 COORDINATES = ("x", "y", "z")
 NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
 COLORS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
@@ -72,7 +75,7 @@ def cloud_of(path: Path, content: Content) -> Cloud:
     check_count(path, len(points))
     cloud_unit = None if content.unit is None else check_unit(content.unit)
     colors, normals = _colors(columns), _normals(columns)
-    usable = np.isfinite(points).all(axis=1) & (np.abs(points) < 1e150).all(axis=1)  # squares must be finite too
+    usable: NDArray[np.bool_] = np.asarray((np.abs(points) < MAX_COORDINATE).all(axis=1))  # False of NaN
     faces, rows = content.faces, None
     if not usable.all():
         if not usable.any():

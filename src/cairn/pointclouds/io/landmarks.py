@@ -84,8 +84,9 @@ def _is_markups(content: Any) -> bool:
 def _read_json(path: Path, content: Any) -> Landmarks:
     """Reads {"landmarks": [{"name", "position"}, ...]}, {name: [x, y, z], ...} or [[x, y, z], ...]."""
     system, unit, entries = None, None, content
-    if isinstance(content, Mapping) and "landmarks" in content:
-        system, unit, entries = content.get("coordinate_system"), content.get("unit"), content["landmarks"]
+    key = next((key for key in ("landmarks", "keypoints") if isinstance(content, Mapping) and key in content), None)
+    if key is not None:
+        system, unit, entries = content.get("coordinate_system"), content.get("unit"), content[key]
     if isinstance(entries, Mapping):
         entries = [{"name": name, "position": position} for name, position in entries.items()]
     if not isinstance(entries, Sequence) or isinstance(entries, str):
