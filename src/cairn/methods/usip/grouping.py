@@ -18,6 +18,10 @@ LOCAL = 20
 """Share of the extent of a cloud below which distances are updated only near a new node."""
 
 
+ROUNDING = 1e-12
+"""Squared distance, over the largest squared distance from the mean, that is none."""
+
+
 @dataclass(frozen=True)
 class Grouping:
     """How a cloud is divided among nodes.
@@ -79,7 +83,7 @@ def group(
     from scipy.spatial import cKDTree
 
     points, normals = thin(points, normals, spacing / grouping.cells)
-    chosen, reached = farthest_points(points, spacing, (MAX_NODES if max_nodes is None else max_nodes) + 1)
+    chosen, reached = spaced_points(points, spacing, (MAX_NODES if max_nodes is None else max_nodes) + 1)
     if max_nodes is None and len(chosen) > MAX_NODES:
         raise CloudError(
             f"nodes {spacing:.4g} apart are more than {MAX_NODES:,}: expected a larger spacing, or a smaller cloud"
@@ -124,8 +128,8 @@ def thin(points: Array, normals: Array | None, cell: float) -> tuple[Array, Arra
     return means[0], np.divide(means[1], lengths, out=np.zeros_like(means[1]), where=lengths > 1e-9)
 
 
-def farthest_points(points: Array, spacing: float = 0.0, count: int | None = None) -> tuple[NDArray[np.int64], float]:
-    """Samples points, each the farthest from those before it. The first is the farthest from the mean.
+def spaced_points(points: Array, spacing: float, count: int | None = None) -> tuple[NDArray[np.int64], float]:
+    """Samples points, each the farthest from those before it, until all are near one. The first is farthest from the mean.
 
     Args:
         points: (N, 3).
@@ -138,17 +142,19 @@ def farthest_points(points: Array, spacing: float = 0.0, count: int | None = Non
     from scipy.spatial import cKDTree
 
     count = len(points) if count is None else min(count, len(points))
-    row = int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmax())
-    rows, squares = [row], ((points - points[row]) ** 2).sum(axis=1)
+    points = points - points.mean(axis=0)
+    norms = (points**2).sum(axis=1)
+    row = int(norms.argmax())
+    rows, squares = [row], norms - 2 * (points @ points[row]) + norms[row]
     near, tree = (float(np.linalg.norm(np.ptp(points, axis=0))) / LOCAL) ** 2, None
     while True:
         row = int(squares.argmax())
         farthest = squares[row]
-        if len(rows) >= count or farthest <= spacing**2 or farthest == 0:
-            return np.array(rows), float(farthest) ** 0.5
+        if len(rows) >= count or farthest <= max(spacing**2, ROUNDING * norms.max()):
+            return np.array(rows), max(0.0, float(farthest)) ** 0.5
         rows.append(row)
         if farthest > near or len(points) < 5000:
-            np.minimum(squares, ((points - points[row]) ** 2).sum(axis=1), out=squares)
+            np.minimum(squares, norms - 2 * (points @ points[row]) + norms[row], out=squares)
         else:  # a point that is farther than this from the new node is nearer to another
             tree = cKDTree(points) if tree is None else tree
             around = tree.query_ball_point(points[row], farthest**0.5 * (1 + 1e-9))

@@ -56,7 +56,7 @@ class Views(Section):
     scans: Share = 0.7
     angle: Annotated[float, Field(ge=0, le=180)] = 50.0
     density: Annotated[float, Field(ge=0, le=1)] = 0.1
-    scale: Annotated[float, Field(ge=1)] = 1.6
+    scale: Annotated[float, Field(ge=1)] = 1.3
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
@@ -127,7 +127,8 @@ class Recipe(BasicRecipe):
     """All settings of a run.
 
     Attributes:
-        pairs: Number of pairs of views in an epoch.
+        pairs: Number of pairs of views. Each epoch has all of them, each view turned anew; `run.cache` is the memory
+            that they are kept in.
         nms: Radius of non-maximum suppression, in multiples of the spacing of nodes, stated in the exported file.
         data: Clouds.
         views: The views of a cloud that a pair is made of.

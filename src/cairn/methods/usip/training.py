@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from torch import Tensor
 from cairn.errors import CloudError, RecipeError
 from cairn.extras import require
 from cairn.methods.usip.detector import CloudSpec, suppressed
-from cairn.methods.usip.grouping import Array, Grouping, farthest_points, thin
+from cairn.methods.usip.grouping import Array, Grouping, thin
 from cairn.methods.usip.losses import chamfer, point_to_plane, point_to_point
 from cairn.methods.usip.network import Usip
 from cairn.methods.usip.recipe import Clouds, Recipe
-from cairn.methods.usip.views import View, batch, pair
+from cairn.methods.usip.views import Arrays, arrays, batch, pair
 from cairn.pointclouds.io import read_cloud
+from cairn.pointclouds.sampling import farthest_points
 from cairn.structures.cloud import Cloud
 from cairn.training.data.loading import Batch
 from cairn.training.engine.array_loop import ArrayModule
@@ -52,35 +53,46 @@ class Pairs:
         recipe: The recipe.
         clouds: Clouds to train on.
         val: Clouds to validate on.
+        kept: Arrays of pairs, by their numbers.
     """
 
     recipe: Recipe
     clouds: list[Cloud]
     val: list[Cloud]
+    kept: dict[int, Arrays] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return max(1, self.recipe.pairs // self.recipe.run.batch_size)
 
-    def batch(self, epoch: int, index: int) -> dict[str, NDArray[Any]]:
-        """Returns the arrays of `cairn.methods.usip.views.batch`."""
+    def batch(self, epoch: int, index: int) -> Arrays:
+        """Returns the arrays of `cairn.methods.usip.views.batch`: pairs are the same in all epochs, but turned."""
+        size = self.recipe.run.batch_size
+        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self) * size)
         rng = np.random.default_rng((self.recipe.seed, epoch, index))
-        drawn = rng.integers(len(self.clouds), size=self.recipe.run.batch_size)
-        return self.arrays([self.clouds[i] for i in drawn], rng)
+        return batch([self.pair(int(number)) for number in order[index * size : (index + 1) * size]], rng)
 
-    def arrays(self, clouds: list[Cloud], rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Returns the arrays of one pair of views of each cloud."""
-        return dict(batch([self.pair(cloud, rng) for cloud in clouds], self.recipe.input.nodes))
+    def pair(self, number: int) -> Arrays:
+        """Returns a pair of views; those that fit into memory are kept."""
+        if number in self.kept:
+            return self.kept[number]
+        rng = np.random.default_rng((self.recipe.seed, number, 1))
+        drawn = self.drawn(self.clouds[rng.integers(len(self.clouds))], rng)
+        size = sum(values.nbytes for values in drawn.values())
+        if size * (len(self.kept) + 1) <= self.recipe.run.cache * 1e6:
+            self.kept[number] = drawn
+        return drawn
 
-    def pair(self, cloud: Cloud, rng: np.random.Generator) -> tuple[View, View]:
-        """Returns two views of a cloud."""
-        return pair(cloud, self.recipe.views, grouping_of(self.recipe), self.recipe.input.nodes, rng)
+    def drawn(self, cloud: Cloud, rng: np.random.Generator) -> Arrays:
+        """Returns a pair of random views of a cloud."""
+        nodes = self.recipe.input.nodes
+        return arrays(pair(cloud, self.recipe.views, grouping_of(self.recipe), nodes, rng), nodes)
 
     @cached_property
     def measured(self) -> dict[str, Tensor]:
         """Views of the clouds to validate on: the same at every validation."""
         rng = np.random.default_rng(0)
-        arrays = self.arrays([self.val[i % len(self.val)] for i in range(MEASURED)], rng)
-        return {name: torch.from_numpy(values) for name, values in arrays.items()}
+        drawn = batch([self.drawn(self.val[i % len(self.val)], rng) for i in range(MEASURED)], rng)
+        return {name: torch.from_numpy(values) for name, values in drawn.items()}
 
 
 class UsipModule(ArrayModule):
@@ -185,10 +197,9 @@ def grouping_of(recipe: Recipe) -> Grouping:
 
 
 def _ranks(points: Array) -> Array:
-    """Returns the place of each point in the order of farthest points; points that are sampled never have the last."""
-    rows, _ = farthest_points(points)
-    ranks = np.full(len(points), float(len(points)))
-    ranks[rows] = np.arange(len(rows))
+    """Returns the place of each point in the order of farthest points."""
+    ranks = np.empty(len(points))
+    ranks[farthest_points(points, len(points))] = np.arange(len(points))
     return ranks
 
 

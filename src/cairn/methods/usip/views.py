@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,12 @@ TRIES = 8
 
 BACK = 0.1
 """Cosine between normal and view direction from which a point faces away."""
+
+
+Arrays = dict[str, NDArray[Any]]
+
+Sample = tuple[Array, Array | None]
+"""Points (N, 3), and their normals (N, 3) or None."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,15 @@ def pair(cloud: Cloud, settings: Views, grouping: Grouping, nodes: int, rng: np.
     best: tuple[View, View] | None = None
     for _ in range(TRIES):
         toward = _direction(rng)
-        other = _near(toward, settings.angle, rng)
-        rows = [_seen(cloud, direction, settings, rng) for direction in (toward, other)]
-        densities = np.exp(rng.uniform(-settings.density, settings.density, 2))
-        fine = float(np.exp(rng.uniform(0, np.log(settings.scale))))
-        samples = [
-            _sampled(*each, direction, fine * density, rng)
-            for each, direction, density in zip(rows, (toward, other), densities, strict=True)
-        ]
-        center = samples[0][0][rng.integers(len(samples[0][0]))]
-        views = _around(center, samples, settings, grouping, nodes, rng)
+        sides = (toward, _near(toward, settings.angle, rng))
+        finer = float(np.exp(rng.uniform(0, np.log(settings.scale))))
+        steps = finer * np.exp(rng.uniform(-settings.density, settings.density, 2))
+        if rng.random() < settings.scans:
+            samples = [_scanned(cloud, side, step, rng) for side, step in zip(sides, steps, strict=True)]
+        else:
+            sample = _thinned if rng.random() < 0.5 else _drawn
+            samples = [sample(cloud, step, rng) for step in steps]
+        views = _around(samples, settings, grouping, nodes, rng)
         if best is None or min(map(len, (v.groups for v in views))) > min(map(len, (v.groups for v in best))):
             best = views
         if min(len(view.groups) for view in best) >= MIN_NODES:
@@ -69,19 +75,35 @@ def pair(cloud: Cloud, settings: Views, grouping: Grouping, nodes: int, rng: np.
     return best
 
 
-def batch(pairs: list[tuple[View, View]], nodes: int) -> dict[str, NDArray[np.float32] | NDArray[np.int64]]:
-    """Returns the arrays of pairs of views: first all first views, then all second ones, 2 B in all.
+def batch(pairs: list[Arrays], rng: np.random.Generator) -> Arrays:
+    """Returns the arrays of pairs of views, each view turned again: all first views, then all second ones, 2 B in all.
 
-    Views with fewer than M nodes repeat them. `centers` (2 B, M, 3) are the nodes in the frame of the cloud, in
-    multiples of the mean spacing of the pair; `rotation` (2 B, 3, 3) and `scale` (2 B,) take offsets there. `shared`
-    (2 B, M) is whether the other view has points near the node.
+    Args:
+        pairs: B times the arrays of `arrays`, (2, ...).
+        rng: Random numbers.
+    """
+    both = {name: np.concatenate([np.stack([each[name][i] for each in pairs]) for i in (0, 1)]) for name in pairs[0]}
+    turns = np.stack([_frame(_direction(rng), rng) for _ in both["rotation"]]).astype(np.float32)
+    points = both["points"].reshape(*both["points"].shape[:3], -1, 3)  # positions, and normals
+    both["points"] = np.einsum("bmpcj,bij->bmpci", points, turns, optimize=True).reshape(both["points"].shape)
+    both["relative"] = np.einsum("bmkj,bij->bmki", both["relative"], turns, optimize=True)
+    both["rotation"] = turns @ both["rotation"]
+    return both
+
+
+def arrays(both: tuple[View, View], nodes: int) -> Arrays:
+    """Returns a pair of views as arrays (2, ...) of M nodes; views with fewer nodes repeat them.
+
+    Beside the input of the network, `centers` (2, M, 3) are the nodes in the frame of the cloud, in multiples of the
+    mean spacing of the pair; `rotation` (2, 3, 3) and `scale` (2,) take offsets there. `shared` (2, M) is 1 where the
+    other view has points near the node, else 0.
     """
     names = ("points", "relative", "neighbors", "centers", "rotation", "scale", "shared")
-    rows = [arrays for side in (0, 1) for each in pairs for arrays in [_arrays(each, side, nodes)]]
+    rows = [_arrays(both, side, nodes) for side in (0, 1)]
     return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(names)}
 
 
-def _arrays(both: tuple[View, View], side: int, nodes: int) -> tuple[NDArray[np.float32] | NDArray[np.int64], ...]:
+def _arrays(both: tuple[View, View], side: int, nodes: int) -> tuple[Any, ...]:
     from scipy.spatial import cKDTree
 
     view, other = both[side], both[1 - side]
@@ -101,67 +123,77 @@ def _arrays(both: tuple[View, View], side: int, nodes: int) -> tuple[NDArray[np.
     )
 
 
-def _seen(
-    cloud: Cloud, toward: Array, settings: Views, rng: np.random.Generator
-) -> tuple[Array, Array | None, bool]:
-    """Returns the points that face a direction, their normals, and whether the view is a scan."""
-    if rng.random() >= settings.scans:
-        return cloud.points, cloud.normals, False
-    if cloud.normals is None:
-        return cloud.points, None, True
-    kept = cloud.normals @ toward > -BACK
-    return cloud.points[kept], cloud.normals[kept], True
+def _scanned(cloud: Cloud, toward: Array, step: float, rng: np.random.Generator) -> Sample:
+    """Returns a scan from one side: the mean of the visible points in each pixel of a range image.
 
-
-def _sampled(
-    points: Array, normals: Array | None, scan: bool, toward: Array, fine: float, rng: np.random.Generator
-) -> tuple[Array, Array | None]:
-    """Returns the points of a scan, one for each pixel of a range image, or as many points in random places."""
-    frame = _frame(toward, rng)
-    seen = points @ frame.T
-    area = float(np.prod(np.ptp(seen[:, :2], axis=0)))
-    pixel = fine * (4 * area / len(points)) ** 0.5
-    if not scan:
-        cell = thin(points, normals, pixel) if rng.random() < 0.5 else None
-        if cell is not None:
-            return cell
-        chosen = rng.permutation(len(points))[: max(64, int(len(points) / (4 * fine**2)))]
-        return points[chosen], None if normals is None else normals[chosen]
+    Args:
+        cloud: The cloud.
+        toward: (3,) direction toward the scanner.
+        step: Width of a pixel, in multiples of one with four points.
+        rng: Random numbers.
+    """
+    points, normals = cloud.points, cloud.normals
+    if normals is not None:
+        facing = normals @ toward > -BACK
+        points, normals = points[facing], normals[facing]
+    seen = points @ _frame(toward, rng).T
+    pixel = step * 2 * (float(np.prod(np.ptp(seen[:, :2], axis=0))) / len(points)) ** 0.5
     keys = np.floor((seen[:, :2] - seen[:, :2].min(axis=0)) / pixel).astype(np.int64)
-    flat = keys[:, 0] * (keys[:, 1].max() + 1) + keys[:, 1]
-    _, owners = np.unique(flat, return_inverse=True)
+    _, owners = np.unique(keys[:, 0] * (keys[:, 1].max() + 1) + keys[:, 1], return_inverse=True)
     nearest = np.full(owners.max() + 1, -np.inf)
     np.maximum.at(nearest, owners, seen[:, 2])
     front = seen[:, 2] >= nearest[owners] - pixel
     owners = owners[front]
-    counts = np.maximum(np.bincount(owners, minlength=len(nearest)), 1)[:, None]
-    mean = np.stack([np.bincount(owners, points[front, i], len(nearest)) for i in range(3)], axis=1) / counts
-    if normals is None:
-        return mean, None
-    total = np.stack([np.bincount(owners, normals[front, i], len(nearest)) for i in range(3)], axis=1)
-    return mean, total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+    sums = [
+        np.stack([np.bincount(owners, values[front, i]) for i in range(3)], axis=1)
+        for values in ((points,) if normals is None else (points, normals))
+    ]
+    means = sums[0] / np.bincount(owners)[:, None]
+    return means, None if normals is None else sums[1] / np.maximum(np.linalg.norm(sums[1], axis=1), 1e-9)[:, None]
+
+
+def _thinned(cloud: Cloud, step: float, rng: np.random.Generator) -> Sample:
+    """Returns one point for each cell of a grid, in a random frame."""
+    turned = _frame(_direction(rng), rng)
+    cell = step * 1.5 * (_area(cloud.points) / len(cloud)) ** 0.5
+    points, normals = thin(cloud.points @ turned.T, None if cloud.normals is None else cloud.normals @ turned.T, cell)
+    return points @ turned, None if normals is None else normals @ turned
+
+
+def _drawn(cloud: Cloud, step: float, rng: np.random.Generator) -> Sample:
+    """Returns points in random places."""
+    count = max(MIN_NODES, int(0.8 * len(cloud) / step**2))
+    chosen = rng.permutation(len(cloud))[:count]
+    return cloud.points[chosen], None if cloud.normals is None else cloud.normals[chosen]
+
+
+def _area(points: Array) -> float:
+    """About the area of a surface: half that of its bounding box."""
+    x, y, z = np.ptp(points, axis=0)
+    return float(x * y + y * z + z * x)
 
 
 def _around(
-    center: Array,
-    samples: list[tuple[Array, Array | None]],
+    samples: list[Sample],
     settings: Views,
     grouping: Grouping,
     nodes: int,
     rng: np.random.Generator,
 ) -> tuple[View, View]:
-    """Returns the views of two samples within a distance of a center that leaves about the number of nodes."""
+    """Returns the views of two samples, each within a distance of a center that leaves about the number of nodes.
+
+    The centers are near each other, but not the same: the rims of the views are no features of both.
+    """
     spacings = [settings.spacing * _resolution(points) for points, _ in samples]
-    radius = 0.0
-    for (points, _), spacing in zip(samples, spacings, strict=True):
-        cells, _ = thin(points, None, spacing)
-        distances = np.sort(np.linalg.norm(cells - center, axis=1))
-        limit = round(0.9 * nodes)
-        radius = max(radius, float(distances[min(limit, len(distances)) - 1]) + spacing)
+    center = samples[0][0][rng.integers(len(samples[0][0]))]
     views = []
     for (points, normals), spacing in zip(samples, spacings, strict=True):
-        kept = np.linalg.norm(points - center, axis=1) <= radius
-        kept |= np.arange(len(points)) == np.linalg.norm(points - center, axis=1).argmin()
+        cells, _ = thin(points, None, spacing)
+        reach = np.sort(np.linalg.norm(cells - center, axis=1))[min(round(1.5 * nodes), len(cells)) - 1]
+        distances = np.linalg.norm(points - center, axis=1)
+        near = np.flatnonzero(distances <= max(0.4 * reach, distances.min()))
+        distances = np.linalg.norm(points - points[rng.choice(near)], axis=1)
+        kept = distances <= reach
         rotation = _frame(_direction(rng), rng)
         near = points[kept]
         noise = rng.uniform(0, 2 * settings.jitter) * spacing / settings.spacing
