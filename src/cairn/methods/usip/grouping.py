@@ -83,12 +83,11 @@ def group(
     from scipy.spatial import cKDTree
 
     points, normals = thin(points, normals, spacing / grouping.cells)
-    chosen, reached = spaced_points(points, spacing, (MAX_NODES if max_nodes is None else max_nodes) + 1)
+    chosen, reached = spaced_points(points, spacing, MAX_NODES + 1 if max_nodes is None else max_nodes)
     if max_nodes is None and len(chosen) > MAX_NODES:
         raise CloudError(
             f"nodes {spacing:.4g} apart are more than {MAX_NODES:,}: expected a larger spacing, or a smaller cloud"
         )
-    chosen = chosen[:max_nodes]
     distances, owners = cKDTree(points[chosen]).query(points)
     if reached > spacing:
         kept = distances <= spacing
