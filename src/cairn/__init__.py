@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cairn.api.export import export
     from cairn.api.import_model import import_model
     from cairn.api.keypoints import keypoints
+    from cairn.api.register import register
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
@@ -107,6 +108,7 @@ __all__ = [
     "read_cloud",
     "read_image",
     "read_landmarks",
+    "register",
     "split",
     "teach",
     "track",
@@ -147,6 +149,7 @@ _MODULES = {
     "read_cloud": "pointclouds.io",
     "read_image": "media.images",
     "read_landmarks": "pointclouds.io.landmarks",
+    "register": "api.register",
     "split": "api.split",
     "teach": "api.teach",
     "track": "api.track",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cairn.api.models import open_model
 from cairn.api.progress import Progress, counter, output_folder
 from cairn.api.reading import evaluation_labels, read_options
+from cairn.api.repeatability import Repeatability, measure_repeatability
 from cairn.api.report import Comparison, Report
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
@@ -33,9 +34,11 @@ SCALE_GAP = 0.25
 
 @checked
 def evaluate(
-    model: Model | Sequence[Model],
-    labels: str | Path,
+    model: Model | Sequence[Model] | None = None,
+    labels: str | Path | None = None,
     *,
+    repeatability: str | Path | None = None,
+    num_keypoints: int | None = None,
     images: str | Path | None = None,
     metric: str | None = None,
     threshold: float | None = None,
@@ -57,8 +60,8 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison:
-    """Measures a model on labeled images, or compares several.
+) -> Report | Comparison | Repeatability:
+    """Measures a model on labeled images, or compares several; or keypoints of point clouds on pairs of scans.
 
     A model that detects all instances of an image is measured by COCO's OKS AP, with PCK beside it; a model of one
     instance by PCK.
@@ -68,8 +71,13 @@ def evaluate(
         report.metrics["AP"]
 
     Args:
-        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these.
+        model: Name of a bundled model, .onnx file, run, or predictor; or a list of these. With `repeatability`: a
+            method of `cairn.keypoints`, a model of one, or a list of these. Default there: "iss".
         labels: Ground truth: a file or folder of labels.
+        repeatability: Pairs of scans with their true motions, pairs.json or a Stanford .conf, instead of labels:
+            measures how many keypoints of one scan are found again in the other.
+        num_keypoints: With `repeatability`: maximum number of keypoints of a scan. Default: as many as the method
+            that has fewest.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
             box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
@@ -96,7 +104,7 @@ def evaluate(
         progress: Called with the name of the model, the number of images done, and their total.
 
     Returns:
-        A `Report`; for a list of models a `Comparison`.
+        A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -109,6 +117,16 @@ def evaluate(
     from cairn.api.load import resolution
     from cairn.evaluation.protocols import protocol_of
 
+    several = isinstance(model, list | tuple)
+    models: list[Any] = list(model) if isinstance(model, list | tuple) else [] if model is None else [model]
+    if repeatability is not None:
+        if labels is not None:
+            raise CairnError("give either labels or pairs of scans: repeatability needs no labels")
+        return measure_repeatability(models, repeatability, num_keypoints, out, progress)
+    if num_keypoints is not None:
+        raise CairnError("num-keypoints is for repeatability: give pairs of scans too")
+    if labels is None:
+        raise CairnError("expected a model and the labels to measure it on, or pairs of scans for repeatability")
     source = _Source(
         Path(labels),
         read_options(images, split, confidence, category, exclude=optional_path(exclude), gt=optional_path(gt)),
@@ -123,8 +141,6 @@ def evaluate(
         "threads": threads,
         "refine": refine,
     }
-    several = isinstance(model, list | tuple)
-    models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
     if not models:
         raise ModelError("no model to evaluate: give one, or a list of several")
     predictors = [open_model(each, options, settings) for each in models]

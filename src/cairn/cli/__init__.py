@@ -22,6 +22,7 @@ from cairn.cli.evaluate import evaluate
 from cairn.cli.export import export
 from cairn.cli.import_model import import_model
 from cairn.cli.keypoints import keypoints
+from cairn.cli.register import register
 from cairn.cli.split import split
 from cairn.cli.teach import teach
 from cairn.cli.train import train
@@ -39,6 +40,7 @@ app.command()(discover)
 app.command()(evaluate)
 app.command()(export)
 app.command()(keypoints)
+app.command()(register)
 app.command()(split)
 app.command()(teach)
 app.command()(train)

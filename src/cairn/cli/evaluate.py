@@ -15,13 +15,30 @@ from cairn.errors import CairnError
 
 def evaluate(
     given: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="MODEL... LABELS",
             help="One or several models, each a bundled model, an .onnx file or a run; and, last, the ground truth: "
-            "labels in any format that Cairn reads.",
+            "labels in any format that Cairn reads. With --repeatability: methods or models of cairn keypoints. [iss]",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    repeatability: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAIRS",
+            help="Pairs of scans with their true motions, pairs.json or a Stanford .conf: measures keypoints of point "
+            "clouds, and takes no labels.",
+            show_default=False,
+        ),
+    ] = None,
+    num_keypoints: Annotated[
+        int | None,
+        typer.Option(
+            help="With --repeatability: maximum number of keypoints of a scan. [of the method with fewest]",
+            show_default=False,
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
@@ -88,24 +105,37 @@ def evaluate(
     cairn evaluate person val.json
 
     cairn evaluate person runs/mine val.json
+
+    cairn evaluate iss --repeatability pairs.json
     """
     from cairn.api.evaluate import evaluate as measure
+    from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison
     from cairn.cli.logs import API, show_log
-    from cairn.cli.metrics import print_comparison, print_report
+    from cairn.cli.metrics import print_comparison, print_repeatability, print_report
     from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
 
     show_log(API)
-    *models, labels = given
+    if repeatability is not None:
+        with bars() as progress:
+            measured = measure(
+                given, repeatability=repeatability, num_keypoints=num_keypoints, out=out, progress=progress
+            )
+        assert isinstance(measured, Repeatability)
+        print_repeatability(measured)
+        return
+    *models, labels = given or [""]
     if not models:
-        raise CairnError(f"expected one or several models and, last, the labels to measure on; got only {labels}")
+        got = f"only {labels}" if labels else "nothing"
+        raise CairnError(f"expected one or several models and, last, the labels to measure on; got {got}")
     if out is None:
         ensure_writable_folder(Path())  # an error now, not after the last image
     with bars() as progress:
         result = measure(
             models[0] if len(models) == 1 else models,
             labels,
+            num_keypoints=num_keypoints,
             images=images,
             metric=metric,
             threshold=threshold,
@@ -128,6 +158,7 @@ def evaluate(
             out=out,
             progress=progress,
         )
+    assert not isinstance(result, Repeatability)
     if out is None:
         name = "comparison" if isinstance(result, Comparison) else f"evaluation-{result.name}"
         result = result.save(unused_folder(name))

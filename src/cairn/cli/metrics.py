@@ -9,6 +9,7 @@ from cairn.cli.tables import console, print_line, print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cairn.api.repeatability import Repeatability
     from cairn.api.report import Comparison, Report
     from cairn.evaluation.evaluate import Evaluation
 
@@ -29,6 +30,18 @@ def print_report(report: Report) -> None:
     _print_definitions(target, evaluation)
     if report.diagnosis.corrected_ap:
         print_line(target, WITHOUT_ERRORS)
+
+
+def print_repeatability(result: Repeatability) -> None:
+    """Prints the mean repeatability of each method, and the pairs that it is the mean of."""
+    from cairn.api.repeatability import SHOWN
+
+    target = console()
+    print_table(target, result.table(), ("method", *(f"{each} x resolution" for each in SHOWN)))
+    for pair in result.pairs:
+        counts = " and ".join(map(str, pair.num_keypoints))
+        state = f"{counts} keypoints" if pair.methods else "not measured"
+        print_line(target, f"{pair.first.name}, {pair.second.name}: overlap {pair.overlap:.0%}, {state}")
 
 
 def print_comparison(comparison: Comparison) -> None:

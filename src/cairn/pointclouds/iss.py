@@ -2,8 +2,8 @@
 
 Yu Zhong, Intrinsic Shape Signatures: A Shape Descriptor for 3D Object Recognition, ICCV Workshops 2009.
 
-    section 2.1, eq. 1, weights of points     `_moments` with `weighted`
-    section 2.1, eq. 2, scatter matrix        `_covariances`
+    section 2.1, eq. 1, weights of points     `saliencies` with `weighted`
+    section 2.1, eq. 2, scatter matrix        `cairn.pointclouds.covariance`
     section 3, ratios of eigenvalues          `saliencies`
     section 3, non-maximum suppression        `_maxima`
 
@@ -15,14 +15,15 @@ within rounding, all are keypoints: where points share their neighbors, no order
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CloudError
+from cairn.pointclouds.covariance import neighborhood_covariances
 from cairn.pointclouds.lengths import Length, described
-from cairn.pointclouds.neighbors import Block, Index, resolution
+from cairn.pointclouds.neighbors import Index, resolution
 from cairn.structures.cloud import Cloud, CloudKeypoints
 
 SALIENT_RADIUS = Length(6)
@@ -97,44 +98,15 @@ class Iss:
 
 def saliencies(index: Index, radius: float, options: Iss) -> NDArray[np.float64]:
     """Returns the saliency (N,) of the points of an index: their third eigenvalue, or 0 where a ratio is too large."""
-    weights = np.ones(len(index))
-    if options.weighted:
-        weights = 1 / index.counts(index.points, radius)
+    weights = 1 / index.counts(index.points, radius) if options.weighted else None
     result = np.zeros(len(index))
     for block in index.blocks(radius):
-        counts, covariances = _covariances(block, index.points, weights, options.weighted)
+        counts, covariances = neighborhood_covariances(block, index.points, weights, options.weighted)
         low, middle, high = np.linalg.eigvalsh(covariances).T
         passes = (counts >= options.min_neighbors) & (low > FLAT * high)
         passes &= (middle < options.gamma_21 * high) & (low < options.gamma_32 * middle)
         result[block.rows] = np.where(passes, low, 0)
     return result
-
-
-def _covariances(
-    block: Block, points: NDArray[np.float64], weights: NDArray[np.float64], about_point: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the number of neighbors (B,) and their covariance (B, 3, 3), about their mean or about the point."""
-    nearby = slice(int(block.second.min()), int(block.second.max()) + 1)
-    origin = points[block.rows].mean(axis=0)  # near all points, so that squares lose no digits
-    moments = _moments(points[nearby] - origin, weights[nearby])
-    sums = replace(block, second=block.second - nearby.start).sums(moments)
-    counts = np.bincount(block.first, minlength=len(sums)).astype(np.float64)
-    mean = sums[:, 1:4] / sums[:, :1]
-    second = np.empty((len(sums), 3, 3))
-    for i, (row, column) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), start=4):
-        second[:, row, column] = second[:, column, row] = sums[:, i] / sums[:, 0]
-    covariances = second - mean[:, :, None] * mean[:, None, :]
-    if about_point:
-        offset = mean - (points[block.rows] - origin)
-        covariances += offset[:, :, None] * offset[:, None, :]
-    return counts, covariances
-
-
-def _moments(points: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns (N, 10): weight, x, y, z, xx, xy, xz, yy, yz, zz, all times the weight."""
-    x, y, z = points.T
-    columns = (np.ones(len(points)), x, y, z, x * x, x * y, x * z, y * y, y * z, z * z)
-    return np.stack(columns, axis=1) * weights[:, None]
 
 
 def _maxima(index: Index, values: NDArray[np.float64], radius: float, min_neighbors: int) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ MAX_DRAWN = 300_000
 """Points of a cloud that a page holds; a larger cloud is thinned at random."""
 
 GRAY = (150, 150, 145)
+ORANGE, BLUE = (225, 120, 30), (40, 110, 200)
 BACKGROUND = 250
 MARGIN = 20
 
@@ -66,8 +68,14 @@ def keypoint_page(keypoints: CloudKeypoints, up: Up = "z") -> str:
         items.append(PointSet("keypoints", keypoints.points, colors, size=9, labels=labels))
     caption = f"{counted(len(keypoints), 'keypoint')}, from blue ({'high' if lower else 'low'} {keypoints.score_name}) "
     caption += f"to red ({'low' if lower else 'high'})"
-    title = f"Keypoints of {keypoints.cloud.source}"
+    title = f"Keypoints of {Path(keypoints.cloud.source).name}"
     return page(title, [paragraph(f"{keypoints.method}: {keypoints.summary}"), scene(items, up=up, caption=caption)])
+
+
+def registration_page(source: Cloud, target: Cloud, summary: str, up: Up = "z") -> str:
+    """Returns an HTML page with two clouds in the same coordinates, one orange and one blue."""
+    items = [cloud_item(source, source.source, ORANGE), cloud_item(target, target.source, BLUE)]
+    return page("Registration", [paragraph(summary), scene(items, up=up)])
 
 
 def keypoint_image(keypoints: CloudKeypoints, height: int = 700) -> NDArray[np.uint8]:
