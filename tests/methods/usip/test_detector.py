@@ -13,6 +13,7 @@ from cairn.methods.usip.detector import CloudDetector, CloudSpec, Options, suppr
 from cairn.methods.usip.recipe import Recipe
 from cairn.methods.usip.training import Pairs, UsipModule
 from cairn.pointclouds.lengths import Length
+from cairn.pointclouds.normals import with_normals
 from cairn.structures.cloud import Cloud
 from cairn.training.exporting.onnx_file import export_graph
 
@@ -136,12 +137,15 @@ def test_a_few_points_are_no_error(detector: CloudDetector, points: NDArray[np.f
     assert np.isfinite(found.points).all()
 
 
-def test_a_model_of_normals_needs_them(tmp_path: Path) -> None:
+def test_a_model_of_normals_estimates_them_where_a_cloud_has_none(tmp_path: Path) -> None:
     detector = CloudDetector(exported(tmp_path / "made.onnx", normals=True), threads=1)
-    directions = bumps() / np.linalg.norm(bumps(), axis=1, keepdims=True)
-    assert len(detector(Cloud(bumps(), directions))) > 20
-    with pytest.raises(CloudError, match="takes normals, and scan.ply has none"):
-        detector(Cloud(bumps(), source="scan.ply"))
+    cloud = Cloud(bumps())
+    found = detector(cloud)
+    assert len(found) > 20
+    given = detector(with_normals(cloud))
+    np.testing.assert_array_equal(given.points, found.points)
+    turned = detector(Cloud(cloud.points, -with_normals(cloud).normals))  # type: ignore[operator]
+    assert np.abs(turned.points[:10] - found.points[:10]).max() > 1e-3
 
 
 def test_models_are_not_confused(tmp_path: Path, detector: CloudDetector) -> None:

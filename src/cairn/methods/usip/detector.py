@@ -17,6 +17,7 @@ from cairn.inference.spec import Spec
 from cairn.methods.usip.grouping import Array, Grouping, group
 from cairn.pointclouds.lengths import Length, described
 from cairn.pointclouds.neighbors import resolution
+from cairn.pointclouds.normals import with_normals
 from cairn.structures.cloud import Cloud, CloudKeypoints
 
 Positive = Annotated[float, Field(gt=0)]
@@ -34,6 +35,7 @@ class CloudSpec(Spec):
         neighbors: Number of neighboring nodes.
         normals: Whether the network takes normals.
         nms: Default radius of non-maximum suppression, in multiples of the spacing.
+        max_sigma: Default maximum uncertainty of a keypoint, in multiples of the spacing; None for no limit.
     """
 
     format: Literal[1] = 1
@@ -44,6 +46,7 @@ class CloudSpec(Spec):
     neighbors: Annotated[int, Field(ge=1)]
     normals: bool = False
     nms: Annotated[float, Field(ge=0)] = 0.7
+    max_sigma: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Options:
         spacing: Distance between nodes, the scale of keypoints; None for that of the model.
         nms_radius: Radius within which a keypoint is the most certain one; None for that of the model.
         count: Maximum number of keypoints; None for all.
-        max_sigma: Maximum uncertainty of a keypoint, in multiples of the spacing; None for no limit.
+        max_sigma: Maximum uncertainty of a keypoint, in multiples of the spacing; None for that of the model.
         snap: Whether keypoints are moved to the nearest point of the cloud.
 
     Raises:
@@ -106,8 +109,7 @@ class CloudDetector:
         """Returns the keypoints of a cloud, with their uncertainties sigma in the unit of the cloud.
 
         Raises:
-            CloudError: The cloud has fewer than two different points or no normals where the model takes them, or the
-                spacing is far too small for it.
+            CloudError: The cloud has fewer than two different points, or the spacing is far too small for it.
         """
         from scipy.spatial import cKDTree
 
@@ -116,8 +118,9 @@ class CloudDetector:
         radius = self.spec.nms * spacing if options.nms_radius is None else options.nms_radius.in_cloud(cloud, dense)
         places, sigma = self.propose(cloud, spacing)
         rows = suppressed(places, sigma, radius)
-        if options.max_sigma is not None:
-            rows = rows[sigma[rows] <= options.max_sigma * spacing]
+        limit = options.max_sigma or self.spec.max_sigma
+        if limit is not None:
+            rows = rows[sigma[rows] <= limit * spacing]
         rows = rows[: options.count]
         _, indices = cKDTree(cloud.points).query(places[rows])
         indices = np.asarray(indices, np.int64)
@@ -133,9 +136,7 @@ class CloudDetector:
         spec = self.spec
         grouping = Grouping(spec.cells, spec.points, spec.neighbors, spec.normals)
         origin = cloud.points.mean(axis=0)
-        normals = cloud.normals if spec.normals else None
-        if spec.normals and normals is None:
-            raise CloudError(f"{spec.name} takes normals, and {cloud.source} has none")
+        normals = with_normals(cloud).normals if spec.normals else None
         groups = group(cloud.points - origin, normals, spacing, grouping)
         names = [each.name for each in self._session.get_inputs()]
         outputs = self._session.run(["offsets", "sigma"], dict(zip(names, groups.inputs, strict=True)))

@@ -130,6 +130,8 @@ class Recipe(BasicRecipe):
         pairs: Number of pairs of views. Each epoch has all of them, each view turned anew; `run.cache` is the memory
             that they are kept in.
         nms: Radius of non-maximum suppression, in multiples of the spacing of nodes, stated in the exported file.
+        max_sigma: Maximum uncertainty of a keypoint, in multiples of the spacing, stated in the exported file; None for
+            no limit.
         data: Clouds.
         views: The views of a cloud that a pair is made of.
         input: The input of the network.
@@ -140,6 +142,7 @@ class Recipe(BasicRecipe):
     method: Literal["usip"] = "usip"
     pairs: Count = 800
     nms: Annotated[float, Field(ge=0)] = 0.7
+    max_sigma: Positive | None = None
     data: Data = Data()
     views: Views = Views()
     input: Input = Input()

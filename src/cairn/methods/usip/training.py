@@ -22,6 +22,7 @@ from cairn.methods.usip.network import Usip
 from cairn.methods.usip.recipe import Clouds, Recipe
 from cairn.methods.usip.views import Arrays, arrays, batch, pair
 from cairn.pointclouds.io import read_cloud
+from cairn.pointclouds.normals import with_normals
 from cairn.pointclouds.sampling import farthest_points
 from cairn.structures.cloud import Cloud
 from cairn.training.data.loading import Batch
@@ -186,6 +187,7 @@ class UsipModule(ArrayModule):
             neighbors=settings.neighbors,
             normals=settings.normals,
             nms=self.recipe.nms,
+            max_sigma=self.recipe.max_sigma,
         )
 
 
@@ -268,11 +270,11 @@ def _read(sources: tuple[Clouds, ...], recipe: Recipe) -> list[Cloud]:
     ]
 
 
-def prepared(cloud: Cloud, count: int, with_normals: bool) -> Cloud:
+def prepared(cloud: Cloud, count: int, needs_normals: bool) -> Cloud:
     """Returns a cloud to train on: a mesh as points on its faces, a large cloud thinned, both centered.
 
     Raises:
-        CloudError: It has too few points, or no normals where they are needed.
+        CloudError: It has too few points.
     """
     rng = np.random.default_rng(0)
     if cloud.faces is not None:
@@ -286,8 +288,8 @@ def prepared(cloud: Cloud, count: int, with_normals: bool) -> Cloud:
         cloud = Cloud(points, normals, source=cloud.source)
     if len(cloud) < MIN_POINTS or not np.ptp(cloud.points, axis=0).any():
         raise CloudError(f"{cloud.source}: expected at least {MIN_POINTS} different points, got {len(cloud)}")
-    if with_normals and cloud.normals is None:
-        raise CloudError(f"{cloud.source}: the recipe takes normals, and the cloud has none")
+    if needs_normals:
+        cloud = with_normals(cloud)
     size = cloud.diagonal
     return replace(cloud, points=(cloud.points - cloud.points.mean(axis=0)) / size)
 
