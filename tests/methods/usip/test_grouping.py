@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cairn.errors import CloudError
-from cairn.methods.usip.grouping import Grouping, group, nearest_nodes, spaced_points, thin
+from cairn.methods.usip.grouping import Frames, Grouping, group, nearest_nodes, node_frames, spaced_points, thin
 
 Array = NDArray[np.float64]
 
@@ -117,3 +117,42 @@ def test_few_nodes_repeat_their_neighbors() -> None:
     assert near.shape == (3, 7)
     np.testing.assert_array_equal(near[:, 3:6], near[:, :3])
     np.testing.assert_array_equal(near[:, 0], [0, 1, 2])
+
+
+def turn(seed: int) -> Array:
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    return np.asarray(rotation * np.sign(np.linalg.det(rotation)))
+
+
+def test_frames_turn_with_the_points() -> None:
+    around, rotation = np.random.default_rng(0).normal(size=(20, 60, 3)) * [0.9, 0.6, 0.2] + 0.1, turn(1)
+    frames = node_frames(around)
+    np.testing.assert_allclose(frames @ np.swapaxes(frames, 1, 2), np.broadcast_to(np.eye(3), (20, 3, 3)), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(frames), 1)
+    np.testing.assert_allclose(node_frames(around @ rotation.T), frames @ rotation.T, atol=1e-9)
+
+
+def test_the_last_axis_of_a_frame_leaves_the_surface() -> None:
+    x, y = np.random.default_rng(0).uniform(-1, 1, (2, 500))
+    hill = np.stack([x, y, -0.3 * (x**2 + y**2)], axis=1)
+    np.testing.assert_allclose(node_frames(hill[None])[0, 2], [0, 0, 1], atol=0.1)
+
+
+def test_in_frames_of_nodes_the_input_of_the_network_knows_no_rotation() -> None:
+    grouping = Grouping(cells=1000, points=500, neighbors=6, frames="node")  # no thinning: its grid does not turn
+    rotation = turn(2)
+    groups, turned = (group(points, None, 0.3, grouping) for points in (surface(500), surface(500) @ rotation.T))
+    rows = np.linalg.norm(turned.nodes[None] - (groups.nodes @ rotation.T)[:, None], axis=2).argmin(axis=1)
+    np.testing.assert_allclose(turned.nodes[rows], groups.nodes @ rotation.T, atol=1e-9)
+    np.testing.assert_allclose(turned.frames[rows], groups.frames @ rotation.T, atol=0.05)
+    np.testing.assert_allclose(np.sort(turned.relative[rows], axis=1), np.sort(groups.relative, axis=1), atol=0.1)
+
+
+@pytest.mark.parametrize("frames", ["cloud", "node"])
+def test_places_of_neighbors(frames: Frames) -> None:
+    groups = group(surface(2000), None, 0.2, Grouping(neighbors=5, frames=frames))
+    back = groups.relative[..., :3] @ groups.frames * 0.2 + groups.nodes[:, None]
+    np.testing.assert_allclose(back, groups.nodes[groups.neighbors], atol=1e-6)
+    if frames == "node":
+        axes = groups.relative[..., 3:].reshape(len(groups), 5, 2, 3) @ groups.frames[:, None]
+        np.testing.assert_allclose(axes, groups.frames[groups.neighbors][:, :, :2], atol=1e-5)

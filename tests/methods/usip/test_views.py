@@ -105,13 +105,27 @@ def test_a_batch_turns_points_and_rotation_together() -> None:
     for item, (each, side) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         before, rotation = made[each], turned["rotation"][item]
         assert np.abs(rotation - before["rotation"][side]).max() > 0.1
-        for part in (slice(0, 3), slice(3, 6)):
-            np.testing.assert_allclose(
-                turned["points"][item, ..., part] @ rotation,
-                before["points"][side, ..., part] @ before["rotation"][side],
-                atol=1e-4,
-            )
-        np.testing.assert_allclose(
-            turned["relative"][item] @ rotation, before["relative"][side] @ before["rotation"][side], atol=1e-4
-        )
+        for name, parts in (("points", (slice(0, 3), slice(3, 6))), ("relative", (slice(0, 3),))):
+            for part in parts:
+                np.testing.assert_allclose(
+                    turned[name][item, ..., part] @ rotation,
+                    before[name][side, ..., part] @ before["rotation"][side],
+                    atol=1e-4,
+                )
         np.testing.assert_array_equal(turned["centers"][item], before["centers"][side])
+
+
+def test_frames_of_nodes_take_points_back_to_the_cloud() -> None:
+    grouping = Grouping(points=12, neighbors=8, frames="node")
+    both = pair(ball(), Views(jitter=0), grouping, 64, np.random.default_rng(0))
+    made = batch([arrays(both, 64)], None)
+    origin = both[0].groups.nodes.mean(axis=0) @ both[0].rotation
+    unit = (both[0].spacing + both[1].spacing) / 2
+    for side in (0, 1):
+        offsets = made["points"][side] @ made["rotation"][side] * made["scale"][side]
+        places = (made["centers"][side][:, None] + offsets) * unit + origin
+        distances = np.linalg.norm(places.reshape(-1, 1, 3) - ball().points[None], axis=2).min(axis=1)
+        assert distances.max() < 0.3 * unit
+        near = made["centers"][side][made["neighbors"][side]] - made["centers"][side][:, None]
+        relative = made["relative"][side][..., :3] @ made["rotation"][side] * made["scale"][side]
+        np.testing.assert_allclose(relative, near, atol=1e-4)

@@ -14,7 +14,7 @@ from cairn.errors import CloudError
 from cairn.inference.devices import log_device
 from cairn.inference.session import metadata_of, open_session
 from cairn.inference.spec import Spec
-from cairn.methods.usip.grouping import Array, Grouping, group
+from cairn.methods.usip.grouping import Array, Frames, Grouping, group
 from cairn.pointclouds.lengths import Length, described
 from cairn.pointclouds.neighbors import resolution
 from cairn.pointclouds.normals import with_normals
@@ -34,6 +34,7 @@ class CloudSpec(Spec):
         points: Number of points of a node.
         neighbors: Number of neighboring nodes.
         normals: Whether the network takes normals.
+        frames: Frame of the points of a node: that of the cloud, or one of the node's neighborhood.
         nms: Default radius of non-maximum suppression, in multiples of the spacing.
         max_sigma: Default maximum uncertainty of a keypoint, in multiples of the spacing; None for no limit.
     """
@@ -45,6 +46,7 @@ class CloudSpec(Spec):
     points: Annotated[int, Field(ge=1)]
     neighbors: Annotated[int, Field(ge=1)]
     normals: bool = False
+    frames: Frames = "cloud"
     nms: Annotated[float, Field(ge=0)] = 0.7
     max_sigma: Positive | None = None
 
@@ -134,14 +136,14 @@ class CloudDetector:
     def propose(self, cloud: Cloud, spacing: float) -> tuple[Array, Array]:
         """Returns one keypoint (M, 3) for each node, and its sigma (M,), in the unit of the cloud."""
         spec = self.spec
-        grouping = Grouping(spec.cells, spec.points, spec.neighbors, spec.normals)
+        grouping = Grouping(spec.cells, spec.points, spec.neighbors, spec.normals, spec.frames)
         origin = cloud.points.mean(axis=0)
         normals = with_normals(cloud).normals if spec.normals else None
         groups = group(cloud.points - origin, normals, spacing, grouping)
         names = [each.name for each in self._session.get_inputs()]
         outputs = self._session.run(["offsets", "sigma"], dict(zip(names, groups.inputs, strict=True)))
         offsets, sigma = (np.asarray(output[0], np.float64) * spacing for output in outputs)
-        return groups.nodes + offsets + origin, sigma
+        return groups.nodes + (offsets[:, None] @ groups.frames)[:, 0] + origin, sigma
 
 
 def suppressed(points: Array, sigma: Array, radius: float) -> NDArray[np.int64]:

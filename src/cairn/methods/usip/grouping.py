@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,13 @@ from cairn.errors import CloudError
 
 Array = NDArray[np.float64]
 
+Frames = Literal["cloud", "node"]
+
 MAX_NODES = 100_000
 """Maximum number of nodes of a cloud: the network takes about 20 kB for each."""
+
+SUPPORT = 2.0
+"""Radius of the neighborhood that the frame of a node is of, in multiples of the spacing."""
 
 LOCAL = 20
 """Share of the extent of a cloud below which distances are updated only near a new node."""
@@ -31,12 +37,14 @@ class Grouping:
         points: P, the number of points of a node.
         neighbors: K, the number of nodes whose features are aggregated, the node itself included.
         with_normals: Whether points have their normals.
+        frames: Frame that points are in: "cloud", that of the cloud, or "node", one of each node's neighborhood.
     """
 
     cells: float = 4.0
     points: int = 24
     neighbors: int = 16
     with_normals: bool = False
+    frames: Frames = "cloud"
 
 
 @dataclass(frozen=True)
@@ -45,15 +53,18 @@ class Groups:
 
     Attributes:
         nodes: (M, 3) float64, in the coordinates of the cloud: the mean of each node's points.
-        points: (M, P, 3 or 6) float32, relative to the node; with normals.
-        relative: (M, K, 3) float32, the positions of the neighbors relative to the node.
+        points: (M, P, 3 or 6) float32, relative to the node, in its frame; with normals.
+        relative: (M, K, 3 or 9) float32, the positions of the neighbors relative to the node, in its frame; where nodes
+            have frames, with the first two axes of those of the neighbors.
         neighbors: (M, K) int64, the nearest nodes, the node itself first.
+        frames: (M, 3, 3) float64, the axes of each node's frame as rows.
     """
 
     nodes: Array
     points: NDArray[np.float32]
     relative: NDArray[np.float32]
     neighbors: NDArray[np.int64]
+    frames: Array
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -97,18 +108,51 @@ def group(
     counts = np.bincount(owners, minlength=len(chosen))
     nodes = np.stack([np.bincount(owners, points[:, i], len(chosen)) for i in range(3)], axis=1) / counts[:, None]
     rows = order[_spread(counts, grouping.points)]
-    parts = [(points[rows] - nodes[:, None]) / spacing]
+    near = nearest_nodes(nodes, grouping.neighbors)
+    places = (points[rows] - nodes[:, None]) / spacing
+    relative = (nodes[near] - nodes[:, None]) / spacing
+    frames = np.broadcast_to(np.eye(3), (len(nodes), 3, 3))
+    if grouping.frames == "node":
+        frames = node_frames((places[near] + relative[:, :, None]).reshape(len(nodes), -1, 3))
+    parts = [places @ np.swapaxes(frames, 1, 2)]
     if grouping.with_normals:
         if normals is None:
             raise CloudError("the model takes normals, and the cloud has none")
-        parts.append(normals[rows])
-    near = nearest_nodes(nodes, grouping.neighbors)
+        parts.append(normals[rows] @ np.swapaxes(frames, 1, 2))
+    positions = [relative @ np.swapaxes(frames, 1, 2)]
+    if grouping.frames == "node":
+        axes = frames[near][:, :, :2] @ np.swapaxes(frames, 1, 2)[:, None]
+        positions.append(axes.reshape(*near.shape, 6))
     return Groups(
         nodes,
         np.concatenate(parts, axis=-1).astype(np.float32),
-        ((nodes[near] - nodes[:, None]) / spacing).astype(np.float32),
+        np.concatenate(positions, axis=-1).astype(np.float32),
         near,
+        frames,
     )
+
+
+def node_frames(around: Array) -> Array:
+    """Returns a frame (M, 3, 3) for each neighborhood, with the axes as rows, which turns with the points.
+
+    The axes are the principal directions of the points within `SUPPORT`, the near ones weighing most, as of intrinsic
+    shape signatures and SHOT: the last one is the normal, away from the points, the first one that of most variance,
+    toward the heavier side.
+
+    Args:
+        around: (M, S, 3) points relative to the node, in multiples of the spacing.
+    """
+    weights = np.maximum(0, 1 - (around**2).sum(axis=2) / SUPPORT**2)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    mean = np.einsum("ms,msi->mi", weights, around)
+    away = around - mean[:, None]
+    covariances = np.einsum("ms,msi,msj->mij", weights, away, away, optimize=True)
+    directions = np.swapaxes(np.linalg.eigh(covariances)[1], 1, 2)  # rows, by ascending variance
+    x, z = directions[:, 2], directions[:, 0]
+    along = np.einsum("msi,mi->ms", around, x)
+    x = x * np.where((weights * along * np.abs(along)).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    z = z * np.where((mean * z).sum(axis=1) > 0, -1.0, 1.0)[:, None]
+    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def thin(points: Array, normals: Array | None, cell: float) -> tuple[Array, Array | None]:

@@ -64,18 +64,24 @@ class Usip(nn.Module):
 
     Args:
         channels: Channels of a point: 3, or 6 with normals.
+        place: Channels of a neighbor's place: 3, or 9 with its frame.
         width: Width of node features (C1); those over neighbors have `fusion` (C2).
         fusion: Width of the features over neighboring nodes.
         head: Widths of the hidden layers of the last MLP.
     """
 
     def __init__(
-        self, channels: int = 3, width: int = 128, fusion: int = 512, head: tuple[int, ...] = (512, 256)
+        self,
+        channels: int = 3,
+        place: int = 3,
+        width: int = 128,
+        fusion: int = 512,
+        head: tuple[int, ...] = (512, 256),
     ) -> None:
         super().__init__()
         half = width // 2
         self.points = Pooled((channels, half, half, half), (width, width), plain_last=True)
-        self.nodes = Pooled((3 + width, *3 * (fusion // 2,)), (fusion, fusion))
+        self.nodes = Pooled((place + width, *3 * (fusion // 2,)), (fusion, fusion))
         self.head = Shared(width + fusion, *head, 4, plain_last=True)
         last = self.head[-1]
         assert isinstance(last, nn.Linear)
@@ -85,12 +91,12 @@ class Usip(nn.Module):
         """Predicts keypoints. Lengths are in multiples of the spacing of nodes.
 
         Args:
-            points: (B, M, P, 3 or 6), relative to their nodes; with normals.
-            relative: (B, M, K, 3), neighboring nodes relative to the node.
+            points: (B, M, P, 3 or 6), relative to their nodes, in their frames; with normals.
+            relative: (B, M, K, 3 or 9), neighboring nodes relative to the node; with their frames.
             neighbors: (B, M, K) int64, which nodes they are.
 
         Returns:
-            Offsets (B, M, 3) of keypoints from their nodes, and uncertainties sigma (B, M).
+            Offsets (B, M, 3) of keypoints from their nodes, in their frames, and uncertainties sigma (B, M).
         """
         features = self.points(points)
         index = neighbors.flatten(1)[..., None].expand(-1, -1, features.shape[-1])

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cairn.methods.usip.grouping import Frames
 from cairn.training import recipe as shared
 from cairn.training.recipe import BasicRecipe, Count, Positive, Section
 
@@ -70,6 +71,8 @@ class Input(Section):
             on degenerate keypoints: too many, and all keypoints are in the middle of the cloud.
         cells: Cells of the thinning grid along the spacing of nodes.
         normals: Whether the network takes normals.
+        frames: Frame of the points of a node: "cloud", that of the cloud as in the paper, so that training teaches
+            that keypoints turn with the cloud; or "node", by the shape of the neighborhood, so that they always do.
     """
 
     nodes: Annotated[int, Field(ge=32)] = 192
@@ -77,6 +80,7 @@ class Input(Section):
     neighbors: Annotated[int, Field(ge=2)] = 16
     cells: Annotated[float, Field(ge=1)] = 4.0
     normals: bool = False
+    frames: Frames = "cloud"
 
 
 class NetworkSettings(Section):
@@ -98,8 +102,8 @@ class Loss(Section):
 
     Attributes:
         surface: Weight (lambda) of the distance from keypoints to the cloud.
-        kind: "point": distance to the nearest point; "plane": to the plane of the nearest point, for clouds with
-            normals.
+        kind: "point": distance to the nearest point; "plane": to the plane of the nearest point, which needs
+            normals: of meshes or of the clouds, otherwise estimated.
     """
 
     surface: Annotated[float, Field(ge=0)] = 1.0

@@ -70,7 +70,8 @@ class Pairs:
         size = self.recipe.run.batch_size
         order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self) * size)
         rng = np.random.default_rng((self.recipe.seed, epoch, index))
-        return batch([self.pair(int(number)) for number in order[index * size : (index + 1) * size]], rng)
+        pairs = [self.pair(int(number)) for number in order[index * size : (index + 1) * size]]
+        return batch(pairs, rng if self.recipe.input.frames == "cloud" else None)
 
     def pair(self, number: int) -> Arrays:
         """Returns a pair of views; those that fit into memory are kept."""
@@ -92,7 +93,7 @@ class Pairs:
     def measured(self) -> dict[str, Tensor]:
         """Views of the clouds to validate on: the same at every validation."""
         rng = np.random.default_rng(0)
-        drawn = batch([self.drawn(self.val[i % len(self.val)], rng) for i in range(MEASURED)], rng)
+        drawn = batch([self.drawn(self.val[i % len(self.val)], rng) for i in range(MEASURED)], None)
         return {name: torch.from_numpy(values) for name, values in drawn.items()}
 
 
@@ -108,7 +109,8 @@ class UsipModule(ArrayModule):
         """
         settings = recipe.network
         channels = 6 if recipe.input.normals else 3
-        super().__init__(recipe, Usip(channels, settings.width, settings.fusion, settings.head))
+        place = 9 if recipe.input.frames == "node" else 3
+        super().__init__(recipe, Usip(channels, place, settings.width, settings.fusion, settings.head))
         self.data = data
 
     @property
@@ -118,33 +120,34 @@ class UsipModule(ArrayModule):
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """The probabilistic chamfer loss, and the distance to the cloud (section 3.3)."""
-        offsets, keypoints, sigma = self._keypoints(batch)
+        keypoints, sigma = self._keypoints(batch)
         first, second = keypoints.chunk(2)
         losses = {"chamfer": chamfer(first, second, *sigma.chunk(2), *batch["shared"].chunk(2))}
         if self.recipe.loss.surface:
-            losses["surface"] = 2 * self.recipe.loss.surface * self._to_surface(offsets, batch)
+            losses["surface"] = 2 * self.recipe.loss.surface * self._to_surface(keypoints, batch)
         return losses
 
-    def _keypoints(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns offsets in the frames of the views, and keypoints with sigmas in that of the clouds."""
-        offsets, sigma = self.network(batch["points"], batch["relative"], batch["neighbors"])
+    def _keypoints(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Returns keypoints (2 B, M, 3) in the frames of the clouds, and sigmas (2 B, M)."""
+        points = batch["points"] if self.recipe.input.normals else batch["points"][..., :3]
+        offsets, sigma = self.network(points, batch["relative"], batch["neighbors"])
         scale = batch["scale"][:, None]
-        keypoints = batch["centers"] + (offsets @ batch["rotation"]) * scale[..., None]
-        return offsets, keypoints, sigma * scale
+        return batch["centers"] + (offsets[:, :, None] @ batch["rotation"])[:, :, 0] * scale[..., None], sigma * scale
 
-    def _to_surface(self, offsets: Tensor, batch: Batch) -> Tensor:
+    def _to_surface(self, keypoints: Tensor, batch: Batch) -> Tensor:
         near = batch["neighbors"][..., :NEAR]
-        index = near.flatten(1)[..., None, None].expand(-1, -1, *batch["points"].shape[2:])
-        around = batch["points"].gather(1, index).unflatten(1, near.shape[1:])
-        points = (around[..., :3] + batch["relative"][:, :, :NEAR, None]).flatten(2, 3)
+        parts = batch["points"].unflatten(-1, (-1, 3)) @ batch["rotation"][:, :, None]  # positions, and normals
+        places = batch["centers"][:, :, None] + parts[..., 0, :] * batch["scale"][:, None, None, None]
+        points = _of_neighbors(places, near) - batch["centers"][:, :, None]
+        offsets = keypoints - batch["centers"]
         if self.recipe.loss.kind == "plane":
-            return point_to_plane(offsets, points, around[..., 3:].flatten(2, 3))
+            return point_to_plane(offsets, points, _of_neighbors(parts[..., 1, :], near))
         return point_to_point(offsets, points)
 
     def measure(self) -> dict[str, float]:
         """Repeatability of the most certain keypoints within half the spacing, and that of farthest points."""
         arrays = {name: values.to(self.device) for name, values in self.data.measured.items()}
-        _, keypoints, sigma = self._keypoints(arrays)
+        keypoints, sigma = self._keypoints(arrays)
         centers, shared = arrays["centers"].cpu().double().numpy(), arrays["shared"].cpu().numpy() > 0
         places, order = keypoints.cpu().double().numpy(), sigma.cpu().double().numpy()
         spread = np.stack([_ranks(each) for each in centers])
@@ -158,13 +161,14 @@ class UsipModule(ArrayModule):
         """The network, for clouds with any number of nodes."""
         settings = self.recipe.input
         channels = 6 if settings.normals else 3
+        place = 9 if settings.frames == "node" else 3
         batch_dim = torch.export.Dim("batch", min=1, max=MAX_BATCH)
         nodes = torch.export.Dim("nodes", min=2, max=MAX_BATCH**2)
 
         def example(batch: int, count: int) -> tuple[NDArray[Any], ...]:
             rng = np.random.default_rng(count)
             points = rng.normal(size=(batch, count, settings.points, channels)).astype(np.float32)
-            relative = rng.normal(size=(batch, count, settings.neighbors, 3)).astype(np.float32)
+            relative = rng.normal(size=(batch, count, settings.neighbors, place)).astype(np.float32)
             return points, relative, rng.integers(count, size=(batch, count, settings.neighbors))
 
         return Graph(
@@ -186,6 +190,7 @@ class UsipModule(ArrayModule):
             points=settings.points,
             neighbors=settings.neighbors,
             normals=settings.normals,
+            frames=settings.frames,
             nms=self.recipe.nms,
             max_sigma=self.recipe.max_sigma,
         )
@@ -195,7 +200,13 @@ def grouping_of(recipe: Recipe) -> Grouping:
     """Returns how clouds are divided among nodes by a recipe."""
     settings = recipe.input
     with_normals = settings.normals or recipe.loss.kind == "plane"
-    return Grouping(settings.cells, settings.points, settings.neighbors, with_normals)
+    return Grouping(settings.cells, settings.points, settings.neighbors, with_normals, settings.frames)
+
+
+def _of_neighbors(values: Tensor, near: Tensor) -> Tensor:
+    """(B, M, P, C) of nodes -> (B, M, K P, C) of their neighbors (B, M, K)."""
+    index = near.flatten(1)[..., None, None].expand(-1, -1, *values.shape[2:])
+    return values.gather(1, index).unflatten(1, near.shape[1:]).flatten(2, 3)
 
 
 def _ranks(points: Array) -> Array:
@@ -225,14 +236,12 @@ def read_data(recipe: Recipe) -> Pairs:
     """Reads the clouds of a recipe.
 
     Raises:
-        RecipeError: There are none, or the settings contradict one another.
+        RecipeError: There are none.
         CloudError: A cloud cannot be used.
     """
     require("scipy", extra="clouds", purpose="a point cloud")
     if not recipe.data.train:
         raise RecipeError("usip trains on point clouds: give a folder, as in cairn train --method usip clouds/")
-    if recipe.loss.kind == "plane" and not recipe.input.normals:
-        raise RecipeError('loss.kind = "plane" needs the normals of points: set input.normals = true')
     train, val = (_read(sources, recipe) for sources in (recipe.data.train, recipe.data.val))
     if not val:
         order = np.random.default_rng(0).permutation(len(train))

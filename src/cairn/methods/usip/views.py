@@ -75,19 +75,22 @@ def pair(cloud: Cloud, settings: Views, grouping: Grouping, nodes: int, rng: np.
     return best
 
 
-def batch(pairs: list[Arrays], rng: np.random.Generator) -> Arrays:
-    """Returns the arrays of pairs of views, each view turned again: all first views, then all second ones, 2 B in all.
+def batch(pairs: list[Arrays], rng: np.random.Generator | None) -> Arrays:
+    """Returns the arrays of pairs of views: first all first views, then all second ones, 2 B in all.
 
     Args:
         pairs: B times the arrays of `arrays`, (2, ...).
-        rng: Random numbers.
+        rng: Random numbers by which each view is turned again; None where nodes have frames of their own, which turn
+            with the view.
     """
     both = {name: np.concatenate([np.stack([each[name][i] for each in pairs]) for i in (0, 1)]) for name in pairs[0]}
+    if rng is None:
+        return both
     turns = np.stack([_frame(_direction(rng), rng) for _ in both["rotation"]]).astype(np.float32)
     points = both["points"].reshape(*both["points"].shape[:3], -1, 3)  # positions, and normals
     both["points"] = np.einsum("bmpcj,bij->bmpci", points, turns, optimize=True).reshape(both["points"].shape)
     both["relative"] = np.einsum("bmkj,bij->bmki", both["relative"], turns, optimize=True)
-    both["rotation"] = turns @ both["rotation"]
+    both["rotation"] = turns[:, None] @ both["rotation"]
     return both
 
 
@@ -95,7 +98,7 @@ def arrays(both: tuple[View, View], nodes: int) -> Arrays:
     """Returns a pair of views as arrays (2, ...) of M nodes; views with fewer nodes repeat them.
 
     Beside the input of the network, `centers` (2, M, 3) are the nodes in the frame of the cloud, in multiples of the
-    mean spacing of the pair; `rotation` (2, 3, 3) and `scale` (2,) take offsets there. `shared` (2, M) is 1 where the
+    mean spacing of the pair; `rotation` (2, M, 3, 3) and `scale` (2,) take offsets there. `shared` (2, M) is 1 where the
     other view has points near the node, else 0.
     """
     names = ("points", "relative", "neighbors", "centers", "rotation", "scale", "shared")
@@ -117,7 +120,7 @@ def _arrays(both: tuple[View, View], side: int, nodes: int) -> tuple[Any, ...]:
         groups.relative[rows],
         groups.neighbors[rows],
         ((centers - origin) / unit)[rows].astype(np.float32),
-        view.rotation.astype(np.float32),
+        (groups.frames @ view.rotation)[rows].astype(np.float32),
         np.float32(view.spacing / unit),
         (distances <= 0.5 * unit)[rows].astype(np.float32),
     )
