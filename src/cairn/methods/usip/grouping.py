@@ -172,7 +172,7 @@ def thin(points: Array, normals: Array | None, cell: float) -> tuple[Array, Arra
 
 
 def spaced_points(points: Array, spacing: float, count: int | None = None) -> tuple[NDArray[np.int64], float]:
-    """Samples points, each the farthest from those before it, until all are near one. The first is farthest from the mean.
+    """Samples points, each the farthest from those before it. The first is the farthest from the mean.
 
     Args:
         points: (N, 3).

@@ -98,8 +98,8 @@ def arrays(both: tuple[View, View], nodes: int) -> Arrays:
     """Returns a pair of views as arrays (2, ...) of M nodes; views with fewer nodes repeat them.
 
     Beside the input of the network, `centers` (2, M, 3) are the nodes in the frame of the cloud, in multiples of the
-    mean spacing of the pair; `rotation` (2, M, 3, 3) and `scale` (2,) take offsets there. `shared` (2, M) is 1 where the
-    other view has points near the node, else 0.
+    mean spacing of the pair; `rotation` (2, M, 3, 3) and `scale` (2,) take offsets there. `shared` (2, M) is 1 where
+    the other view has points near the node, else 0.
     """
     names = ("points", "relative", "neighbors", "centers", "rotation", "scale", "shared")
     rows = [_arrays(both, side, nodes) for side in (0, 1)]
