@@ -64,7 +64,7 @@ def test_keypoints_know_the_point_that_is_nearest(detector: CloudDetector) -> No
 @pytest.mark.parametrize("scale", [1e-3, 1000.0])
 def test_scale_and_translation_go_through(detector: CloudDetector, scale: float) -> None:
     found = detector(Cloud(bumps()))
-    other = detector(Cloud(scale * (bumps() + [5, -3, 1])))
+    other = detector(Cloud(scale * (bumps() + np.array([5, -3, 1]))))
     np.testing.assert_allclose(other.points / scale - [5, -3, 1], found.points, atol=1e-4)
     np.testing.assert_allclose(other.scores / scale, found.scores, rtol=1e-3)
     np.testing.assert_array_equal(other.indices, found.indices)

@@ -85,7 +85,7 @@ def test_the_input_of_the_network_knows_neither_scale_nor_place(scale: float) ->
     points = surface(2000)
     groups, moved = (
         group(cloud, None, spacing, Grouping())
-        for cloud, spacing in ((points, 0.2), (scale * (points + [3, -1, 2]), scale * 0.2))
+        for cloud, spacing in ((points, 0.2), (scale * (points + np.array([3, -1, 2])), scale * 0.2))
     )
     for one, other in zip(groups.inputs, moved.inputs, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)

@@ -1,4 +1,4 @@
-"""USIP: keypoints of point clouds, learned from clouds alone.
+"""USIP: keypoints of point clouds, trained on clouds alone, without labels.
 
 Li, Lee: USIP: Unsupervised Stable Interest Point Detection from 3D Point Clouds, ICCV 2019 (arXiv 1904.00229).
 
@@ -21,7 +21,7 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 
 | departure | setting of the paper |
 |---|---|
-| a grid thins clouds before sampling, so that dense clouds give the input of sparse ones | `input.cells = 100` |
+| a grid thins clouds before sampling: dense clouds give the input of sparse ones | `input.cells = 100` |
 | pairs are scans from two sides, of which only the places count that both have | `views.scans = 0` |
 | nodes may have frames by the shape of their neighborhoods, with neighbors' frames as input | `input.frames = "cloud"` |
 | of the points of a node at most `input.points` are taken, evenly chosen | `input.points = 1000` |

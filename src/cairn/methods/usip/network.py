@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -20,7 +22,7 @@ class Shared(nn.Sequential):
 
     def __init__(self, *widths: int, plain_last: bool = False) -> None:
         layers: list[nn.Module] = []
-        for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (inputs, outputs) in enumerate(pairwise(widths)):
             layers.append(nn.Linear(inputs, outputs))
             nn.init.kaiming_normal_(layers[-1].weight)  # type: ignore[arg-type]
             nn.init.zeros_(layers[-1].bias)  # type: ignore[arg-type]
@@ -34,7 +36,8 @@ class Norm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return super().forward(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+        out: Tensor = super().forward(x.flatten(0, -2))
+        return out.reshape(x.shape)
 
 
 class Pooled(nn.Module):

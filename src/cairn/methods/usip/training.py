@@ -136,7 +136,9 @@ class UsipModule(ArrayModule):
 
     def _to_surface(self, keypoints: Tensor, batch: Batch) -> Tensor:
         near = batch["neighbors"][..., :NEAR]
-        parts = batch["points"].unflatten(-1, (-1, 3)) @ batch["rotation"][:, :, None]  # positions, and normals
+        parts = (
+            batch["points"].reshape(*batch["points"].shape[:3], -1, 3) @ batch["rotation"][:, :, None]
+        )  # positions, and normals
         places = batch["centers"][:, :, None] + parts[..., 0, :] * batch["scale"][:, None, None, None]
         points = _of_neighbors(places, near) - batch["centers"][:, :, None]
         offsets = keypoints - batch["centers"]
@@ -206,7 +208,7 @@ def grouping_of(recipe: Recipe) -> Grouping:
 def _of_neighbors(values: Tensor, near: Tensor) -> Tensor:
     """(B, M, P, C) of nodes -> (B, M, K P, C) of their neighbors (B, M, K)."""
     index = near.flatten(1)[..., None, None].expand(-1, -1, *values.shape[2:])
-    return values.gather(1, index).unflatten(1, near.shape[1:]).flatten(2, 3)
+    return values.gather(1, index).reshape(*near.shape[:2], -1, values.shape[-1])
 
 
 def _ranks(points: Array) -> Array:
