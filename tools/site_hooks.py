@@ -28,6 +28,7 @@ PACKAGES = {
     "structures": "Poses, skeletons, annotations and coordinate transforms.",
     "ops": "Array functions in numpy: heatmaps, part affinity fields, grouping, assignment, smoothing.",
     "media": "Images, videos, webcams, folders and lists.",
+    "pointclouds": "Point clouds and meshes: files, normals, keypoints, registration.",
     "tracking": "Track IDs over time.",
     "visualization": "Overlays and sheets.",
     "inference": "Model files, devices, predictors and resolution.",

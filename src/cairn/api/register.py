@@ -81,11 +81,9 @@ def register(
     found = run(*clouds, detect, edge)
     if weakness := found.weakness(min_overlap):
         sizes = ", ".join(f"{each.diagonal:.4g} {each.unit or 'units'}" for each in clouds)
-        ratio = clouds[0].diagonal / clouds[1].diagonal
-        hint = "; check their units" if not 0.02 < ratio < 50 else ""
         raise CloudError(
             f"{clouds[0].source} and {clouds[1].source} cannot be registered: {weakness} "
-            f"(diagonals {sizes}{hint}); give scans that overlap more, or --min-overlap"
+            f"(diagonals {sizes}); give scans that overlap more, or --min-overlap"
         )
     if files:
         _save(found, clouds, files)

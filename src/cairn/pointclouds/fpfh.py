@@ -78,4 +78,5 @@ def _normalized(histograms: NDArray[np.float64]) -> NDArray[np.float64]:
     parts = histograms.reshape(len(histograms), 3, BINS)
     sums = parts.sum(axis=2, keepdims=True)
     scaled = np.divide(100 * parts, sums, out=np.zeros_like(parts), where=sums > 0)
-    return scaled.reshape(histograms.shape)
+    flat: NDArray[np.float64] = scaled.reshape(histograms.shape)
+    return flat

@@ -75,6 +75,8 @@ def oriented(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArr
     from scipy.spatial import cKDTree
 
     count = len(points)
+    if count < 3:
+        return normals
     neighbors = min(GRAPH_NEIGHBORS, count - 1)
     _, near = cKDTree(points).query(points, k=neighbors + 1)
     first, second = np.repeat(np.arange(count), neighbors), near[:, 1:].ravel()

@@ -20,6 +20,7 @@ from cairn.pointclouds.normals import NORMAL_RADIUS, with_normals
 from cairn.pointclouds.rigid import inverse, rotation_angle
 from cairn.pointclouds.sampling import voxel_points
 from cairn.structures.cloud import Cloud, CloudKeypoints, move
+from cairn.wording import counted
 
 COARSE_POINTS = 10_000
 FINE_POINTS = 60_000
@@ -38,7 +39,13 @@ MIN_OVERLAP = 0.2
 """Smallest overlap, as a share of the smaller cloud, that is taken for a registration."""
 
 MIN_STABILITY = 0.02
-MIN_INLIERS = 6
+MIN_POINTS = 30
+
+MAX_RATIO = 50
+"""Ratio of diagonals at which clouds are taken to have different units."""
+MIN_INLIERS = 8
+MIN_INLIER_SHARE = 0.03
+"""Smallest number of matches that agree, and their smallest share; wrong motions have up to 5 of 25, or 13 of 1,844."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,11 +95,10 @@ class Registration:
         if self.overlap < min_overlap:
             return f"the overlap is {self.overlap:.0%} of the smaller cloud, expected at least {min_overlap:.0%}"
         if self.stability < MIN_STABILITY:
-            return (
-                f"the overlap does not fix the motion (stability {self.stability:.3f}): it is flat, round or straight"
-            )
-        if self.inliers < MIN_INLIERS:
-            return f"{self.inliers} of {self.matches} matches of keypoints agree, expected at least {MIN_INLIERS}"
+            return f"the overlap is flat, round or straight and can slide (stability {self.stability:.3f})"
+        expected = max(MIN_INLIERS, round(MIN_INLIER_SHARE * self.matches))
+        if self.inliers < expected:
+            return f"{self.inliers} of {self.matches} matches of keypoints agree, expected at least {expected}"
         return None
 
 
@@ -113,13 +119,19 @@ def register(
             resolution, more for large clouds.
 
     Raises:
-        CloudError: The clouds have different units, or fewer than two different points.
+        CloudError: The clouds have different units or sizes, or too few different points.
     """
     if source.unit and target.unit and source.unit != target.unit:
         raise CloudError(
             f"{source.source} is in {source.unit} and {target.source} in {target.unit}: convert one, or state its unit"
         )
     spacing = max(resolution(source), resolution(target))
+    ratio = source.diagonal / target.diagonal
+    if not 1 / MAX_RATIO < ratio < MAX_RATIO:
+        raise CloudError(
+            f"{source.source} and {target.source} cannot be registered: their diagonals, {source.diagonal:.4g} and "
+            f"{target.diagonal:.4g}, differ too much: check their units"
+        )
     edge = _edge((source, target), voxel or 2.5 * spacing, COARSE_POINTS)
     moving, fixed = _thinned(source, edge, NORMALS * edge), _thinned(target, edge, NORMALS * edge)
     best = _coarse(moving, fixed, detect(moving).indices, detect(fixed).indices, edge)
@@ -128,7 +140,9 @@ def register(
         dense = _coarse(moving, fixed, *rows, edge)
         best = max((each for each in (best, dense) if each), key=lambda each: each.overlap, default=None)
     if best is None:
-        raise CloudError(f"{source.source} and {target.source} have no matching features: they do not overlap")
+        raise CloudError(
+            f"{source.source} and {target.source} cannot be registered: their features do not match; do they overlap?"
+        )
     return replace(_refined(source, target, best, spacing), unit=target.unit or source.unit)
 
 
@@ -144,7 +158,14 @@ def _thinned(cloud: Cloud, edge: float, radius: float) -> Cloud:
     """Returns one point in each voxel, with normals of neighborhoods of a radius, or of the faces of a mesh."""
     if cloud.faces is not None:
         cloud = with_normals(cloud)
-    return with_normals(cloud.select(voxel_points(cloud.points, edge)), radius)
+    rows = voxel_points(cloud.points, edge)
+    if len(rows) < MIN_POINTS:
+        raise CloudError(
+            f"{cloud.source}: {counted(len(rows), 'point')} after thinning to voxels of {edge:.3g} "
+            f"{cloud.unit or 'units'}, expected at least {MIN_POINTS} to register it: "
+            "give a denser cloud or smaller voxels"
+        )
+    return with_normals(cloud.select(rows), radius)
 
 
 def _coarse(

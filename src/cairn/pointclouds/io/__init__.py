@@ -19,6 +19,10 @@ HEAD = 4096
 """Bytes that a format is recognized by."""
 
 
+MAX_BYTES = 4_000_000_000
+"""Largest file that is read: with text, 20 million points."""
+
+
 @dataclass(frozen=True)
 class CloudFormat:
     """A format of clouds: its name, whether a file is of it by its first bytes and its size, and its reader."""
@@ -62,6 +66,10 @@ def read_cloud(path: str | Path, unit: str | None = None, coordinate_system: str
         with path.open("rb") as file:
             head = file.read(HEAD)
         size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise CloudError(
+                f"{path} has {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.0f} GB that are read: thin it"
+            )
         if not head:
             raise CloudError(f"{path}: expected a point cloud, got an empty file")
         format = next((each for each in FORMATS if each.recognizes(head, size)), None)

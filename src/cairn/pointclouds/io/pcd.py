@@ -60,13 +60,14 @@ def read_pcd(path: Path) -> Content:
     Raises:
         CloudError: The header is invalid, or the file ends too early.
     """
-    data = path.read_bytes()
-    found = re.search(rb"(?:^|\n)DATA[ \t]+(\w+)[ \t]*\r?\n", data[:MAX_HEADER])
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER)
+    found = re.search(rb"(?:^|\n)DATA[ \t]+(\w+)[ \t]*\r?\n", head)
     if found is None:
         raise CloudError(f"{path}: expected a PCD header that ends with DATA; the file is truncated or damaged")
-    header = _header(path, data[: found.end()].decode("latin-1"))
+    header = _header(path, head[: found.end()].decode("latin-1"))
     check_count(path, header.points)
-    body = data[found.end() :]
+    body = path.read_bytes()[found.end() :]
     read = {"ascii": _text, "binary": _binary, "binary_compressed": _compressed}.get(header.data)
     if read is None:
         raise CloudError(f"{path}: expected DATA ascii, binary or binary_compressed, got {header.data}")

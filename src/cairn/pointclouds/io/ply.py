@@ -63,17 +63,18 @@ def read_ply(path: Path) -> Content:
     Raises:
         CloudError: The header is invalid, or the file ends too early.
     """
-    data = path.read_bytes()
-    found = re.search(rb"(?:^|[\r\n])end_header[ \t]*(\r\n|\n|\r)", data[:MAX_HEADER])
+    with path.open("rb") as file:
+        head = file.read(MAX_HEADER)
+    found = re.search(rb"(?:^|[\r\n])end_header[ \t]*(\r\n|\n|\r)", head)
     if found is None:
         raise CloudError(f"{path}: expected a PLY header that ends with end_header; the file is truncated or damaged")
-    lines = [line.strip() for line in re.split(r"\r\n|\n|\r", data[: found.end()].decode("latin-1"))]
+    lines = [line.strip() for line in re.split(r"\r\n|\n|\r", head[: found.end()].decode("latin-1"))]
     order, elements = _header(path, lines)
     vertices = next((each for each in elements if each.name == "vertex"), None)
     if vertices is None:
         raise CloudError(f"{path}: expected an element vertex, got {', '.join(e.name for e in elements) or 'none'}")
     check_count(path, vertices.count)
-    body = memoryview(data)[found.end() :]
+    body = memoryview(path.read_bytes())[found.end() :]
     rows = _BinaryRows(path, body, order) if order else _TextRows(path, bytes(body))
     columns: dict[str, NDArray[Any]] = {}
     faces = None

@@ -100,7 +100,7 @@ def _matrix(path: Path, name: str, values: Any) -> NDArray[np.float64]:
 
 
 def _stanford(path: Path, text: str) -> dict[str, NDArray[np.float64]]:
-    """Returns the poses of a `.conf` file: `bmesh FILE tx ty tz qx qy qz qw`; the rotation is the quaternion's inverse."""
+    """Returns the poses of `bmesh FILE tx ty tz qx qy qz qw`; the rotation is the inverse of the quaternion's."""
     poses = {}
     for line in text.splitlines():
         words = line.split()

@@ -18,6 +18,9 @@ from cairn.pointclouds.io.numbers import parse_numbers
 MIN_LINE = 6
 """Bytes of the shortest line with a point."""
 
+MAX_COLUMNS = 16
+"""Three rows of more columns are coordinates that are transposed."""
+
 COMMENTS = (b"#", b"//", b"%")
 POINTS_KEYS = ("points", "xyz", "vertices", "pts", "pos", "positions", "coords")
 
@@ -173,7 +176,7 @@ def read_npz(path: Path) -> Content:
 
 
 def _unreadable(path: Path, error: Exception) -> CloudError:
-    if "pickle" in str(error) or "Object arrays" in str(error):
+    if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
         return CloudError(f"{path}: expected an array of numbers, got Python objects: save points (N, 3) as float")
     return CloudError(f"{path} is truncated or damaged: NumPy cannot read it")
 
@@ -187,8 +190,9 @@ def _array_content(path: Path, array: NDArray[Any]) -> Content:
         raise CloudError(f"{path}: expected points (N, 3) of numbers, got an array of {array.dtype}")
     if array.ndim == 3 and array.shape[2] == 3:  # an organized cloud
         array = array.reshape(-1, 3)
+    if array.ndim == 2 and array.shape[0] == 3 and array.shape[1] > MAX_COLUMNS:
+        raise CloudError(f"{path}: expected points (N, 3), got an array of shape {array.shape}: transpose it")
     if array.ndim != 2 or array.shape[1] < 3:
-        transposed = " Transpose it." if array.ndim == 2 and array.shape[0] == 3 else ""
-        raise CloudError(f"{path}: expected points (N, 3), got an array of shape {array.shape}.{transposed}")
+        raise CloudError(f"{path}: expected points (N, 3), got an array of shape {array.shape}")
     check_count(path, len(array))
     return Content(_by_place(np.asarray(array, np.float64)))
