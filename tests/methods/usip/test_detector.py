@@ -7,7 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cairn.errors import CloudError, ModelError
+import cairn
+from cairn.errors import CairnError, CloudError, ModelError
 from cairn.methods.usip import METHOD
 from cairn.methods.usip.detector import CloudDetector, CloudSpec, Options, suppressed
 from cairn.methods.usip.recipe import Recipe
@@ -164,3 +165,29 @@ def test_models_are_not_confused(tmp_path: Path, detector: CloudDetector) -> Non
 def test_impossible_options(values: dict[str, float], message: str) -> None:
     with pytest.raises(CloudError, match=message):
         Options(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"method": "usip"}, "needs a trained model"),
+        ({"snap": True}, "needs a trained model"),
+        ({"method": "iss", "snap": True}, "snap is for the method usip"),
+        ({"method": "iss", "spacing": 4}, "spacing is for the method usip"),
+        ({"model": "MODEL", "salient_radius": 4}, "salient-radius is for the method iss"),
+        ({"model": "MODEL", "spacing": "4 parsecs"}, "parsec"),
+        ({"model": "MODEL", "spacing": "2mm"}, "does not state its unit"),
+        ({"model": "MODEL", "max_sigma": -1}, "max-sigma must be positive"),
+        ({"method": "usip", "model": "person"}, "is a model of images"),
+    ],
+)
+def test_options_that_contradict(detector: CloudDetector, given: dict[str, object], message: str) -> None:
+    values = {name: str(detector.path) if value == "MODEL" else value for name, value in given.items()}
+    with pytest.raises(CairnError, match=message):
+        cairn.keypoints(bumps(500), **values)  # type: ignore[arg-type]
+
+
+def test_the_radius_of_suppression_is_that_of_the_model_or_given(detector: CloudDetector) -> None:
+    many, few = (cairn.keypoints(bumps(), model=detector.path, nms_radius=radius) for radius in (1, 9))
+    assert len(many) > len(few) > 0
+    assert len(cairn.keypoints(bumps(), model=detector.path, num_keypoints=7)) == 7
