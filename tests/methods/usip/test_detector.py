@@ -191,3 +191,11 @@ def test_the_radius_of_suppression_is_that_of_the_model_or_given(detector: Cloud
     many, few = (cairn.keypoints(bumps(), model=detector.path, nms_radius=radius) for radius in (1, 9))
     assert len(many) > len(few) > 0
     assert len(cairn.keypoints(bumps(), model=detector.path, num_keypoints=7)) == 7
+
+
+def test_parts_of_a_cloud_are_run_as_the_whole(detector: CloudDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = detector(Cloud(bumps()))
+    monkeypatch.setattr("cairn.methods.usip.detector.PART", 17)
+    parts = detector(Cloud(bumps()))
+    np.testing.assert_allclose(parts.points, whole.points, atol=1e-6)
+    np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-5)

@@ -23,7 +23,7 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 |---|---|
 | a grid thins clouds before sampling: dense clouds give the input of sparse ones | `input.cells = 100` |
 | pairs are scans from two sides, of which only the places count that both have | `views.scans = 0` |
-| nodes may have frames by the shape of their neighborhoods, with neighbors' frames as input | `input.frames = "cloud"` |
+| nodes may have frames by the shape of their neighborhoods | `input.frames = "cloud"` (the default) |
 | of the points of a node at most `input.points` are taken, evenly chosen | `input.points = 1000` |
 | the learning rate follows a cosine, and weights are averaged | `optimizer.schedule = "constant"`, `ema = 0` |
 | the release measures point-to-plane by the squared cosine of an angle; Cairn by the distance | none |

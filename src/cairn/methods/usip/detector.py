@@ -14,11 +14,14 @@ from cairn.errors import CloudError
 from cairn.inference.devices import log_device
 from cairn.inference.session import metadata_of, open_session
 from cairn.inference.spec import Spec
-from cairn.methods.usip.grouping import Array, Frames, Grouping, group
+from cairn.methods.usip.grouping import Array, Frames, Grouping, Groups, group
 from cairn.pointclouds.lengths import Length, described
 from cairn.pointclouds.neighbors import resolution
 from cairn.pointclouds.normals import with_normals
 from cairn.structures.cloud import Cloud, CloudKeypoints
+
+PART = 5000
+"""Number of nodes that the network takes at a time."""
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -140,10 +143,18 @@ class CloudDetector:
         origin = cloud.points.mean(axis=0)
         normals = with_normals(cloud).normals if spec.normals else None
         groups = group(cloud.points - origin, normals, spacing, grouping)
+        offsets, sigma = self._run(groups)
+        return groups.nodes + (offsets[:, None] @ groups.frames)[:, 0] * spacing + origin, sigma * spacing
+
+    def _run(self, groups: Groups) -> tuple[Array, Array]:
+        """Returns the offsets (M, 3) and sigmas (M,) of nodes, which are run in parts that fit into memory."""
         names = [each.name for each in self._session.get_inputs()]
-        outputs = self._session.run(["offsets", "sigma"], dict(zip(names, groups.inputs, strict=True)))
-        offsets, sigma = (np.asarray(output[0], np.float64) * spacing for output in outputs)
-        return groups.nodes + (offsets[:, None] @ groups.frames)[:, 0] + origin, sigma
+        offsets, sigma = np.empty((len(groups), 3)), np.empty(len(groups))
+        for rows in groups.parts(PART):
+            part = groups.around(rows)
+            outputs = self._session.run(["offsets", "sigma"], dict(zip(names, part, strict=True)))
+            offsets[rows], sigma[rows] = (output[0, : len(rows)] for output in outputs)
+        return offsets, sigma
 
 
 def suppressed(points: Array, sigma: Array, radius: float) -> NDArray[np.int64]:
