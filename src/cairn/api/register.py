@@ -118,7 +118,7 @@ def _save(found: Registration, clouds: tuple[Cloud, Cloud], files: dict[str, Pat
     rows = "".join(" ".join(f"{value:.17g}" for value in row) + "\n" for row in found.transform)
     texts = {"json": json.dumps(content, indent=1), "txt": rows}
     if "html" in files:
-        texts["html"] = registration_page(clouds[0].moved(found.transform), clouds[1], repr(found))
+        texts["html"] = registration_page(clouds[0].moved(found.transform), clouds[1], found.summary)
     for suffix, path in files.items():
         with atomic_write(path) as partial:
             partial.write_text(texts[suffix], encoding="utf-8")

@@ -49,7 +49,6 @@ def register(
     from cairn.api.register import register as run
     from cairn.api.register import registration_files
     from cairn.cli.logs import show_log
-    from cairn.pointclouds.rigid import rotation_angle
 
     show_log()
     folder = out or Path()
@@ -65,9 +64,5 @@ def register(
         html=html,
         overwrite=overwrite,
     )
-    own = found.unit or "units"
-    print(
-        f"rotation {rotation_angle(found.transform):.2f} degrees, overlap {found.overlap:.0%} of the smaller cloud, "
-        f"error {found.error:.3g} {own}, {found.inliers} of {found.matches} matches agree -> "
-        f"{', '.join(map(str, registration_files(source, target, folder, html).values()))}"
-    )
+    files = registration_files(source, target, folder, html)
+    print(f"{found.summary} -> {', '.join(map(str, files.values()))}")

@@ -73,11 +73,15 @@ class Registration:
     unit: str | None = None
 
     def __repr__(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
-        length = float(np.linalg.norm(self.transform[:3, 3]))
+        return f"Registration({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """The motion and its quality in words."""
+        unit = self.unit or "units"
         return (
-            f"Registration(rotation {rotation_angle(self.transform):.2f} degrees, translation {length:.4g}{unit}, "
-            f"overlap {self.overlap:.0%}, error {self.error:.3g}{unit})"
+            f"rotation {rotation_angle(self.transform):.2f} degrees, overlap {self.overlap:.0%} of the smaller cloud, "
+            f"error {self.error:.3g} {unit}, {self.inliers} of {self.matches} matches agree"
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -270,10 +271,9 @@ def check_unit(unit: str) -> str:
     Raises:
         CloudError: It is none of `UNITS`.
     """
-    names = {"micrometer": "um", "micron": "um", "µm": "um", "μm": "um", "millimeter": "mm", "millimetre": "mm"}
-    names |= {"centimeter": "cm", "centimetre": "cm", "meter": "m", "metre": "m", "kilometer": "km", "inch": "in"}
-    names |= {"inches": "in", "foot": "ft", "feet": "ft"}
-    text = unit.strip().lower()
+    names = {"micrometer": "um", "micron": "um", "µm": "um", "μm": "um", "millimeter": "mm", "centimeter": "cm"}
+    names |= {"meter": "m", "kilometer": "km", "inch": "in", "inches": "in", "foot": "ft", "feet": "ft"}
+    text = re.sub(r"metre(s?)$", r"meter\1", unit.strip().lower())  # vocabulary: allow
     found = names.get(text) or names.get(text.removesuffix("s")) or text
     if found not in UNITS:
         raise CloudError(f"expected a unit of length, one of {', '.join(UNITS)}; got {unit!r}")

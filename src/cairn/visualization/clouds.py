@@ -74,8 +74,9 @@ def keypoint_page(keypoints: CloudKeypoints, up: Up = "z") -> str:
 
 def registration_page(source: Cloud, target: Cloud, summary: str, up: Up = "z") -> str:
     """Returns an HTML page with two clouds in the same coordinates, one orange and one blue."""
-    items = [cloud_item(source, source.source, ORANGE), cloud_item(target, target.source, BLUE)]
-    return page("Registration", [paragraph(summary), scene(items, up=up)])
+    names = Path(source.source).name, Path(target.source).name
+    items = [cloud_item(source, names[0], ORANGE), cloud_item(target, names[1], BLUE)]
+    return page(f"{names[0]} on {names[1]}", [paragraph(summary), scene(items, up=up)])
 
 
 def keypoint_image(keypoints: CloudKeypoints, height: int = 700) -> NDArray[np.uint8]:
