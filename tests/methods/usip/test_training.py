@@ -12,7 +12,7 @@ from cairn.cli import main
 from cairn.errors import CloudError
 from cairn.methods.usip.detector import CloudDetector
 from cairn.methods.usip.recipe import Recipe
-from cairn.methods.usip.training import Pairs, UsipModule, cloud_files, prepared, read_data
+from cairn.methods.usip.training import Pairs, UsipModule, _ranks, cloud_files, prepared, read_data
 from cairn.structures.cloud import Cloud
 
 SMALL = (
@@ -197,3 +197,10 @@ def test_one_line_for_a_folder_that_is_missing(tmp_path: Path, capsys: pytest.Ca
     assert "is missing: expected a file or a folder of point clouds" in " ".join(error.split())
     assert "Traceback" not in error
     assert not (tmp_path / "run").exists()
+
+
+def test_ranks_of_farthest_points_with_points_that_occur_twice() -> None:
+    points = np.random.default_rng(0).normal(size=(9, 3))
+    ranks = _ranks(np.concatenate([points, points[:4]]))
+    assert sorted(ranks[:9]) == list(range(9))
+    assert ranks[9:].tolist() == [13.0] * 4

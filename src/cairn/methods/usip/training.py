@@ -212,9 +212,10 @@ def _of_neighbors(values: Tensor, near: Tensor) -> Tensor:
 
 
 def _ranks(points: Array) -> Array:
-    """Returns the place of each point in the order of farthest points."""
-    ranks = np.empty(len(points))
-    ranks[farthest_points(points, len(points))] = np.arange(len(points))
+    """Returns the place of each point in the order of farthest points; points that occur again are last."""
+    rows, places = np.unique(farthest_points(points, len(points)), return_index=True)
+    ranks = np.full(len(points), float(len(points)))
+    ranks[rows] = places
     return ranks
 
 
