@@ -5,8 +5,8 @@ import tomllib
 import pytest
 
 from cairn.errors import RecipeError
+from cairn.methods.autoconfig import training_of
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
-from cairn.methods.landmarks.recipe import Recipe as LandmarksRecipe
 from cairn.methods.openpose.training import Recipe as OpenPoseRecipe
 from cairn.structures.skeleton import Skeleton
 from cairn.training.recipe_tables import check_recipe, migrate, override, put, read_recipe
@@ -14,13 +14,12 @@ from cairn.training.toml import to_toml
 from support import ROOT
 
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
-KINDS = {"openpose": OpenPoseRecipe, "hourglass": HourglassRecipe, "landmarks": LandmarksRecipe}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_published_recipes_are_valid_and_survive_a_round_trip(path):
     tables = read_recipe(path)
-    recipe = check_recipe(KINDS[tables["method"]], tables)
+    recipe = check_recipe(training_of(tables).recipe, tables)
     assert check_recipe(type(recipe), tomllib.loads(to_toml(recipe.model_dump(mode="json")))) == recipe
 
 

@@ -31,6 +31,7 @@ class DetectorOptions:
         method: One of `METHODS`; None for that of the model, or iss.
         model: Name of a bundled model, or its file; None for the method's own.
         iss: Arguments of `cairn.pointclouds.iss.Iss`, those that were given.
+        usip: Arguments of `cairn.methods.usip.detector.Options`, those that were given.
         num_keypoints: Maximum number of keypoints.
         threads: Number of threads; 0 for all cores.
     """
@@ -38,6 +39,7 @@ class DetectorOptions:
     method: str | None = None
     model: str | Path | None = None
     iss: tuple[tuple[str, Any], ...] = ()
+    usip: tuple[tuple[str, Any], ...] = ()
     num_keypoints: int | None = None
     threads: int = 0
 
@@ -54,14 +56,34 @@ def detector_of(options: DetectorOptions) -> Detector:
     """
     if options.model is not None and Path(options.model).suffix == SHAPE_MODEL:
         return _shapes(options)
-    method = options.method or "iss"
+    method = options.method or ("iss" if options.model is None and not options.usip else "usip")
     if method not in METHODS:
         raise CairnError(f"expected a method, one of {', '.join(METHODS)}; got {method!r}")
     if options.model is not None and method == "iss":
         raise CairnError("the method iss has no model: omit --model, or give the method of the model")
-    if method == "usip":
+    for other, given in (("iss", options.iss), ("usip", options.usip)):
+        if given and other != method:
+            raise CairnError(f"{given[0][0].replace('_', '-')} is for the method {other}: omit it")
+    return _usip(options) if method == "usip" else _iss(options)
+
+
+def _usip(options: DetectorOptions) -> Detector:
+    from cairn.extras import require
+    from cairn.inference.zoo import model_file
+    from cairn.methods import get_method
+    from cairn.methods.usip.detector import Options
+    from cairn.pointclouds.lengths import Length
+
+    require("scipy", extra="clouds", purpose="a point cloud")
+    if options.model is None:
         raise CairnError("the method usip needs a trained model: train one with cairn train --method usip")
-    return _iss(options)
+    detector = get_method("usip").predictor(model_file(options.model), options.threads)
+    given = dict(options.usip)
+    for name in ("spacing", "nms_radius"):
+        if name in given:
+            given[name] = Length.parse(given[name], name.replace("_", "-"))
+    selection = Options(**given, count=options.num_keypoints)
+    return lambda cloud: detector(cloud, selection)
 
 
 def _shapes(options: DetectorOptions) -> Detector:
@@ -72,6 +94,8 @@ def _shapes(options: DetectorOptions) -> Detector:
         raise CairnError(f"{options.model} is a model of landmarks on shapes, which is no method: omit --method")
     if options.num_keypoints is not None:
         raise CairnError(f"{options.model} places all of its landmarks: omit --num-keypoints")
+    if given := (*options.iss, *options.usip):
+        raise CairnError(f"{given[0][0].replace('_', '-')} is not for a model of landmarks on shapes: omit it")
     require_clouds("landmarks on shapes")
     from cairn.pointclouds.shapes.files import read_shape_model
 
@@ -102,6 +126,9 @@ def keypoints(
     gamma_32: float | None = None,
     min_neighbors: int | None = None,
     weighted: bool = False,
+    spacing: str | float | None = None,
+    max_sigma: float | None = None,
+    snap: bool = False,
     num_keypoints: int | None = None,
     unit: str | None = None,
     threads: int = 0,
@@ -126,11 +153,15 @@ def keypoints(
         salient_radius: ISS: radius of the neighborhood whose shape is measured. A number is a multiple of the cloud's
             resolution, its mean distance between nearest neighbors; "2mm" is a length, "2units" a length in the
             coordinates as they are stored. Default: 6.
-        nms_radius: ISS: radius in which a keypoint has the highest saliency, likewise. Default: 4.
+        nms_radius: Radius in which a keypoint is the best one, likewise. Default: 4 of ISS, that of the model of USIP.
         gamma_21: ISS: largest ratio of the second to the first eigenvalue. Default: 0.975.
         gamma_32: ISS: largest ratio of the third to the second eigenvalue. Default: 0.975.
         min_neighbors: ISS: smallest number of points within the radii. Default: 5.
         weighted: ISS: whether neighbors are weighted by their density, as in the paper.
+        spacing: USIP: distance between the nodes of the cloud, the scale of its keypoints, likewise. Default: that of
+            the model.
+        max_sigma: USIP: maximum uncertainty of a keypoint, in multiples of the spacing. Default: that of the model.
+        snap: USIP: whether keypoints are moved to the nearest point of the cloud.
         num_keypoints: Maximum number of keypoints, the best ones. Default: all.
         unit: Unit of the coordinates, such as mm, where the file does not state it.
         threads: Number of threads; 0 for all cores.
@@ -153,20 +184,25 @@ def keypoints(
     sources: list[Any] = list(source) if several else [source]
     if not sources:
         raise CairnError("no point cloud: give a file or several")
-    named = {
+    of_iss = {
         "salient_radius": salient_radius,
-        "nms_radius": nms_radius,
         "gamma_21": gamma_21,
         "gamma_32": gamma_32,
         "min_neighbors": min_neighbors,
         "weighted": weighted or None,
     }
-    given = tuple((name, value) for name, value in named.items() if value is not None)
-    if given and (model is not None or method not in (None, "iss")):
-        raise CairnError(f"{given[0][0].replace('_', '-')} is for the method iss: omit it")
+    of_usip = {"spacing": spacing, "max_sigma": max_sigma, "snap": snap or None}
+    by_iss, by_usip = (
+        tuple((name, value) for name, value in each.items() if value is not None) for each in (of_iss, of_usip)
+    )
+    if nms_radius is not None:
+        if method == "usip" or (method is None and (model is not None or by_usip)):
+            by_usip = (*by_usip, ("nms_radius", nms_radius))
+        else:
+            by_iss = (*by_iss, ("nms_radius", nms_radius))
     if num_keypoints is not None and num_keypoints < 1:
         raise CairnError(f"num-keypoints must be at least 1, got {num_keypoints}")
-    detect = detector_of(DetectorOptions(method, model, given, num_keypoints, threads))
+    detect = detector_of(DetectorOptions(method, model, by_iss, by_usip, num_keypoints, threads))
     files = [output_files(each, out, formats_of(write), html, png) for each in sources]
     _check_files(files, sources, overwrite)
     results = []

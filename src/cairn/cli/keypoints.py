@@ -33,7 +33,7 @@ def keypoints(
         str | None,
         typer.Option(
             metavar="LENGTH",
-            help="ISS: radius in which a keypoint has the highest saliency, likewise. [4]",
+            help="Radius in which a keypoint is the best one, likewise. [4; of USIP that of the model]",
             show_default=False,
         ),
     ] = None,
@@ -54,6 +54,25 @@ def keypoints(
     ] = None,
     weighted: Annotated[
         bool, typer.Option("--weighted", help="ISS: weight neighbors by their density, as in the paper.")
+    ] = False,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH",
+            help="USIP: distance between the nodes of the cloud, the scale of its keypoints, likewise. "
+            "[that of the model]",
+            show_default=False,
+        ),
+    ] = None,
+    max_sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="USIP: maximum uncertainty of a keypoint, in multiples of the spacing. [that of the model]",
+            show_default=False,
+        ),
+    ] = None,
+    snap: Annotated[
+        bool, typer.Option("--snap", help="USIP: move keypoints to the nearest point of the cloud.")
     ] = False,
     num_keypoints: Annotated[
         int | None, typer.Option(help="Maximum number of keypoints, the best ones. [all]", show_default=False)
@@ -105,6 +124,9 @@ def keypoints(
             gamma_32=gamma_32,
             min_neighbors=min_neighbors,
             weighted=weighted,
+            spacing=spacing,
+            max_sigma=max_sigma,
+            snap=snap,
             num_keypoints=num_keypoints,
             unit=unit,
             threads=threads,

@@ -19,6 +19,7 @@ METHODS: dict[str, str] = {
     "hourglass": "cairn.methods.hourglass",
     "landmarks": "cairn.methods.landmarks",
     "lifting": "cairn.methods.lifting",
+    "usip": "cairn.methods.usip",
 }
 
 

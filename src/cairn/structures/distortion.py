@@ -1,7 +1,7 @@
 """Lens distortion: OpenCV's pinhole model (with rational and thin prism terms) and its fisheye model, and the inverses.
 
 Points are in normalized coordinates: (x, y) at depth 1 in the camera's frame. Own formulas and not OpenCV's functions,
-because the options of these differ between its versions 4 and 5, and they compute derivatives that nobody asked for.
+because the options of these differ between its versions 4 and 5, and they compute derivatives that are not needed here.
 """
 
 from __future__ import annotations
