@@ -107,8 +107,8 @@ def _one_instance(rig: Rig, table: DetectionTable, frames: int) -> Observations:
     joints = table.confidence.shape[1]
     if len(np.unique(table.frames * len(rig) + table.views)) < len(table):
         raise CameraError(
-            f"a camera has several instances in a frame, and instances of {counted(joints, 'keypoint')} cannot be told "
-            f"apart: keep one in each frame, or label at least {MIN_SHARED} keypoints"
+            f"a camera has several instances in a frame, and instances of {counted(joints, 'keypoint')} cannot be "
+            f"distinguished: keep one in each frame, or label at least {MIN_SHARED} keypoints"
         )
     shape = (len(rig), frames, 1, joints)
     pixels, confidence = np.full((*shape, 2), np.nan), np.zeros(shape)
