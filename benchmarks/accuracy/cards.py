@@ -14,13 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 import cairn
+from accuracy.motion_coco import convert
 from cairn.evaluation.evaluate import Evaluation
 
-CARDS = Path(__file__).parents[2] / "docs" / "models.md"
+ROOT = Path(__file__).parents[2]
+CARDS = ROOT / "docs" / "models.md"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Measured:
     """The metrics of a model.
 
     Attributes:
-        metrics: Percentages by the name in the model card.
+        metrics: Percentages, or millimeters, by the name in the model card.
         joints: PCK of each joint in percent.
     """
 
@@ -70,14 +73,39 @@ def faces(data: Path) -> Measured:
     return Measured({"NME": whole.error.value, "NME, five points": five.error.value}, {})
 
 
+def lifted(data: Path) -> Measured:
+    """Measures on the held-out takes, seen by the same random cameras and with the same noise as in training."""
+    from cairn.methods.lifting.recipe import Recipe
+    from cairn.methods.lifting.training import errors, read_data
+    from cairn.training.recipe_tables import check_recipe, read_recipe
+
+    tables = read_recipe(ROOT / "recipes" / "person-lift.toml")
+    with TemporaryDirectory() as folder:
+        files = convert(data, Path(folder))
+        tables["data"] = {split: [{"path": str(path)}] for split, path in files.items()}
+        view, noisy = read_data(check_recipe(Recipe, tables)).measured
+    lifter = cairn.Lifter("person-lift", threads=1)
+    metrics = {}
+    for name, keypoints in (("", view.keypoints), (", noisy 2D", noisy)):
+        measured = errors(lifter.lift(keypoints[..., :2], keypoints[..., 2] > 0), view.target)
+        metrics |= {f"{metric}{name}": value for metric, value in measured.items()}
+    return Measured(metrics, {})
+
+
 MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
     "person": ("coco-people", partial(people, "person")),
     "person-fp16": ("coco-people", partial(people, "person-fp16")),
     "person-refine": ("coco-full", refined),
     "person-single": ("lspet", one_person),
     "face-landmarks": ("faces", faces),
+    "person-lift": ("motion", lifted),
 }
 """The data set of each model, and the function that measures the model in the folder of that set."""
+
+
+def has_data(folder: Path) -> bool:
+    """Returns whether a data set is unpacked."""
+    return any((folder / name).is_file() for name in ("val.json", "val.npz"))
 
 
 def _evaluated(name: str, data: Path, **options: object) -> Evaluation:
@@ -92,11 +120,11 @@ def main(data: Path) -> int:
     wrong = 0
     for name in MODELS:
         folder, measure = MODELS[name]
-        if not (data / folder / "val.json").is_file():
+        if not has_data(data / folder):
             print(f"{name}: skipped, {folder} is not in {data}")
             continue
         card, measured = stated(name), measure(data / folder)
-        print(f"{name} on {folder} val, %          stated   measured")
+        print(f"{name} on {folder} val          stated   measured")
         for metric, value in measured.metrics.items():
             written = card.get(metric, "-")
             equal = written == "-" or agrees(written, value)

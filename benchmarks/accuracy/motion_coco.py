@@ -43,22 +43,29 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
+def convert(source: Path, target: Path) -> dict[str, Path]:
+    """Writes the training and validation recordings in coco17 into a folder; returns their paths by split."""
+    target.mkdir(parents=True, exist_ok=True)
+    skeleton = load_skeleton("coco17")
+    paths = {}
+    for split in ("train", "val"):
+        with np.load(source / f"{split}.npz") as file:
+            arrays = dict(file)
+        xyz = coco_poses(arrays["xyz"], arrays["joint_names"].tolist(), np.random.default_rng(0))
+        kept = {name: arrays[name] for name in ("seq_len", "fps", "units", "up")}
+        names, bones = np.array(skeleton.joints), np.array([skeleton.limbs[limb] for limb in skeleton.tree])
+        paths[split] = target / f"{split}.npz"
+        np.savez_compressed(paths[split], xyz=xyz.astype(np.float32), joint_names=names, bones=bones, **kept)
+    return paths
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()
-    arguments.target.mkdir(parents=True, exist_ok=True)
-    skeleton = load_skeleton("coco17")
-    for split in ("train", "val"):
-        with np.load(arguments.source / f"{split}.npz") as file:
-            arrays = dict(file)
-        xyz = coco_poses(arrays["xyz"], arrays["joint_names"].tolist(), np.random.default_rng(0))
-        kept = {name: arrays[name] for name in ("seq_len", "fps", "units", "up")}
-        names, bones = np.array(skeleton.joints), np.array([skeleton.limbs[limb] for limb in skeleton.tree])
-        path = arguments.target / f"{split}.npz"
-        np.savez_compressed(path, xyz=xyz.astype(np.float32), joint_names=names, bones=bones, **kept)
-        print(f"{path}: {len(xyz)} frames")
+    for path in convert(arguments.source, arguments.target).values():
+        print(path)
 
 
 if __name__ == "__main__":

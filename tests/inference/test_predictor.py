@@ -182,7 +182,7 @@ def test_copies_of_a_predictor_predict_the_same(totem_model: Path, copied: Calla
     assert (other.name, other.device, other.threads) == (model.name, model.device, 1)
 
 
-@pytest.mark.parametrize("name", zoo.embedded())
+@pytest.mark.parametrize("name", [name for name in zoo.embedded() if name != "person-lift"])
 def test_every_bundled_model_can_be_pickled(name: str) -> None:
     model = pickle.loads(pickle.dumps(load(name, threads=1)))
     assert model.spec.name == name

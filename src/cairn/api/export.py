@@ -151,9 +151,26 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
     return training.export(check_recipe(training.recipe, tables), run, checkpoint or "best", target)
 
 
+def _without_images(source: Path, target: Path, precision: Precision, data: _Data) -> ExportReport:
+    """Converts the weights of a model whose input is not an image: nothing is calibrated or measured."""
+    from cairn.files import atomic_write
+    from cairn.training.exporting.precision import to_fp16, to_int8_weights
+
+    if data.calibrate or data.labels or data.max_metric_drop is not None:
+        raise CairnError("--calibrate, --labels and --max-metric-drop are for models of images")
+    with atomic_write(target) as beside:
+        (to_fp16 if precision == "fp16" else to_int8_weights)(source, beside)
+    return ExportReport(target, precision, megabytes=target.stat().st_size / 1e6)
+
+
 def _quantize(source: Path, target: Path, precision: Precision, data: _Data, run: Path | None = None) -> ExportReport:
     require("onnx", extra="train")
     from cairn.inference.network import OnnxNetwork
+    from cairn.inference.session import task_of
+    from cairn.inference.spec import USES
+
+    if task_of(source) in USES:
+        return _without_images(source, target, precision, data)
     from cairn.methods import get_method
     from cairn.training.exporting.quantization import quantize
 

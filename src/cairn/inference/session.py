@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def metadata_of(session: Any, path: Path) -> str:
             "use a file written by `cairn export` or `cairn import`"
         )
     return str(metadata[METADATA_KEY])
+
+
+def task_of(path: Path) -> str:
+    """Returns the task that the specification of a file states; empty where it states none.
+
+    Raises:
+        ModelError: The file is not a model of Cairn.
+    """
+    session, _ = open_session(path, 1, "cpu")
+    values = json.loads(metadata_of(session, path))
+    return str(values.get("task", "")) if isinstance(values, dict) else ""
 
 
 def first_line(error: Exception) -> str:

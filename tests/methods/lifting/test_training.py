@@ -72,6 +72,19 @@ def test_a_run_is_exported_again(trained, tmp_path):
     assert Lifter(tmp_path / "again.onnx").spec.name == "other"
 
 
+@pytest.mark.parametrize(("precision", "share"), [("fp16", 0.6), ("int8", 0.4)])
+def test_weights_are_made_smaller_without_images(trained, tmp_path, precision, share):
+    report = trained.export(tmp_path / "small.onnx", precision=precision)
+    assert report.path.stat().st_size < share * trained.model.stat().st_size
+    points = np.random.default_rng(0).normal(size=(20, len(JOINTS), 2))
+    known = np.ones(points.shape[:2], bool)
+    lifted = [Lifter(path).lift(points, known) for path in (trained.model, report.path)]
+    assert np.abs(lifted[0] - lifted[1]).max() < 0.02
+    assert Lifter(report.path).spec == Lifter(trained.model).spec
+    with pytest.raises(CairnError, match="for models of images"):
+        trained.export(tmp_path / "other.onnx", precision="int8", calibrate=tmp_path)
+
+
 def seen(camera: Camera, poses: np.ndarray) -> Poses:
     """What a camera sees of poses (P, 8, 3)."""
     skeleton = cairn.Skeleton("made", JOINTS, BONES)

@@ -78,6 +78,39 @@ def to_fp16(source: Path, target: Path) -> None:
     onnx.save(proto, str(target))
 
 
+def to_int8_weights(source: Path, target: Path) -> None:
+    """Writes a file with weights in int8, a quarter the size, with one scale for each output of a layer.
+
+    Layers compute in fp32, so that no calibration is needed: for models whose input is not an image.
+
+    Args:
+        source: An .onnx file in fp32.
+        target: The file to write.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
+    onnx, proto = _library(), _read(source)
+    nodes, added = [], []
+    for weights in proto.graph.initializer:
+        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) < 2:  # biases are small
+            continue
+        values = onnx.numpy_helper.to_array(weights)
+        scale = np.maximum(np.abs(values).reshape(len(values), -1).max(axis=1), 1e-12) / 127
+        small = np.round(values / scale.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
+        name, wide = weights.name, weights.name + WIDENED
+        weights.CopyFrom(onnx.numpy_helper.from_array(small, name))
+        added.append(onnx.numpy_helper.from_array(scale.astype(np.float32), f"{name}/scale"))
+        nodes.append(onnx.helper.make_node("DequantizeLinear", [name, f"{name}/scale"], [wide], axis=0))
+        for node in proto.graph.node:
+            node.input[:] = [wide if each == name else each for each in node.input]
+    nodes += proto.graph.node
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.initializer.extend(added)
+    onnx.save(proto, str(target))
+
+
 def to_fp32(source: Path, target: Path) -> None:
     """Writes a file of `to_fp16` with its weights in fp32.
 
