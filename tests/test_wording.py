@@ -2,7 +2,7 @@
 
 import pytest
 
-from cairn.wording import counted
+from cairn.wording import counted, joined
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,7 @@ from cairn.wording import counted
 )
 def test_a_number_has_its_noun_in_the_singular_or_plural(values: tuple[int, str], text: str) -> None:
     assert counted(*values) == text
+
+
+def test_items_are_joined_as_in_a_sentence():
+    assert [joined("abc"[:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]

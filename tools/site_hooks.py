@@ -28,6 +28,7 @@ PACKAGES = {
     "structures": "Poses, skeletons, annotations and coordinate transforms.",
     "ops": "Array functions in numpy: heatmaps, part affinity fields, grouping, assignment, smoothing.",
     "media": "Images, videos, webcams, folders and lists.",
+    "multiview": "Several cameras: calibration, synchronization, association and triangulation.",
     "pointclouds": "Point clouds and meshes: files, normals, keypoints, registration.",
     "tracking": "Track IDs over time.",
     "visualization": "Overlays and sheets.",
@@ -36,7 +37,7 @@ PACKAGES = {
     "results": "Output formats.",
     "evaluation": "Metrics, protocols and reports.",
     "training": "Recipes, the training loop, data, backbones, checkpoints and export.",
-    "methods": "OpenPose, Stacked Hourglass and landmarks.",
+    "methods": "OpenPose, Stacked Hourglass, landmarks, lifting and USIP.",
 }
 """The public packages, with one line each."""
 

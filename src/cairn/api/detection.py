@@ -21,7 +21,7 @@ from cairn.media.folders import SkippedFiles
 from cairn.media.reading import ReadOptions, SourceFrame, read_sources
 from cairn.results import Detections, Writer
 from cairn.visualization.overlay import By, draw
-from cairn.wording import counted
+from cairn.wording import counted, joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +116,7 @@ class DetectionRun:
 
     def __repr__(self) -> str:
         """One line: counts, errors and where the results are."""
-        where = " and ".join(map(str, self.results)) or "no files"
+        where = joined(self.results) or "no files"
         counts = [counted(self.images, "image"), counted(self.frames, "frame")]
         counts += [counted(self.people, "person", "people")]
         counts += [] if self.tracks is None else [counted(self.tracks, "track")]

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cairn.errors import DamagedVideo, OutputError, VideoError
-from cairn.wording import counted
+from cairn.wording import counted, joined
 
 if TYPE_CHECKING:
     from cairn.api.detection import DetectionRun
@@ -104,5 +104,5 @@ def summary(run: DetectionRun) -> str:
         parts.append(f"{unwritten} could not be written")
     if run.skipped:
         parts.append(str(run.skipped))
-    results = " and ".join(map(str, run.results))
+    results = joined(run.results)
     return ", ".join(parts) + (f" -> {results}" if results else "") + (", interrupted" if run.interrupted else "")
