@@ -137,7 +137,7 @@ def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path, run: cairn.Run) -> 
         (lambda: cairn.train("a.json", epochs="3"), "epochs must be an integer or None, got '3'"),
         (lambda: cairn.train("a.json", val=["b.json"]), r"val must be a path or None, got \['b.json'\]"),
         (lambda: cairn.discover(5), "sources must be a path or a list or None, got 5"),
-        (lambda: cairn.teach("run", 5), "labels must be a path, got 5"),
+        (lambda: cairn.teach("run", 5), "labels must be a path or None, got 5"),
         (lambda: cairn.evaluate(5, "a.json"), "model must be a name, an .onnx file, a run or a predictor, got 5"),
         (lambda: cairn.evaluate([], "a.json"), "no model to evaluate"),
         (lambda: cairn.export(5, "a.onnx"), "model must be a path or a Run, got 5"),

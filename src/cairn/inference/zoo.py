@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
+from cairn.arguments import checked
 from cairn.errors import ModelError
 
 DEFAULT_MODEL, DEFAULT_CROP_MODEL = "person", "person-single"
@@ -44,6 +45,7 @@ def path_of(name: str) -> Path:
     return _folder() / f"{name}.onnx"
 
 
+@checked
 def model_file(model: str | Path) -> Path:
     """Returns the .onnx file of a bundled name, a path or a run folder.
 
