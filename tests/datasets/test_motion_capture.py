@@ -64,7 +64,7 @@ def test_arrays_that_contradict_one_another_are_refused(tmp_path, arrays, messag
 def test_foreign_files_are_refused(tmp_path, content):
     path = tmp_path / "walk.npz"
     path.write_bytes(content)
-    with pytest.raises(LabelError, match=r"not an \.npz file"):
+    with pytest.raises(LabelError, match=r"neither poses3d\.json nor an \.npz file"):
         read_motion_capture(path)
     with pytest.raises(LabelError, match="no file"):
         read_motion_capture(tmp_path / "absent.npz")
@@ -73,8 +73,8 @@ def test_foreign_files_are_refused(tmp_path, content):
 def test_truncated_and_pickled_files_are_refused(tmp_path):
     path = write_motion(tmp_path / "walk.npz")
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(LabelError, match=r"not an \.npz file"):
+    with pytest.raises(LabelError, match=r"neither poses3d\.json nor an \.npz file"):
         read_motion_capture(path)
     np.savez(path, xyz=np.array([object()]), joint_names=np.array(JOINTS))
-    with pytest.raises(LabelError, match=r"not an \.npz file"):
+    with pytest.raises(LabelError, match=r"neither poses3d\.json nor an \.npz file"):
         read_motion_capture(path)

@@ -154,8 +154,10 @@ def _export_run(run: Path, target: Path, checkpoint: Checkpoint | None, settings
 def _without_images(source: Path, target: Path, precision: Precision, data: _Data) -> ExportReport:
     """Converts the weights of a model whose input is not an image: nothing is calibrated or measured."""
     from cairn.files import atomic_write
-    from cairn.training.exporting.precision import to_fp16, to_int8_weights
+    from cairn.training.exporting.precision import precision_of, to_fp16, to_int8_weights
 
+    if (present := precision_of(source)) != "fp32":
+        raise CairnError(f"{source} is in {present} already: give a model in fp32, or the run")
     if data.calibrate or data.labels or data.max_metric_drop is not None:
         raise CairnError("--calibrate, --labels and --max-metric-drop are for models of images")
     with atomic_write(target) as beside:

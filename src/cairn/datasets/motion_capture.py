@@ -43,7 +43,8 @@ def read_motion_capture(path: Path) -> list[Trajectories]:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
     except Exception as error:  # numpy, zipfile and zlib raise many unrelated types for a damaged file
-        raise LabelError(f"{path} is not an .npz file of 3D keypoints: {str(error)[:100]}") from None
+        reason = str(error).split(": ")[0][:80]  # numpy's advice to load it unsafely is none
+        raise LabelError(f"{path} is neither poses3d.json nor an .npz file of 3D keypoints ({reason})") from None
     return _recordings(arrays, path)
 
 

@@ -81,6 +81,8 @@ def test_weights_are_made_smaller_without_images(trained, tmp_path, precision, s
     lifted = [Lifter(path).lift(points, known) for path in (trained.model, report.path)]
     assert np.abs(lifted[0] - lifted[1]).max() < 0.02
     assert Lifter(report.path).spec == Lifter(trained.model).spec
+    with pytest.raises(CairnError, match=f"is in {precision} already"):
+        cairn.export(report.path, tmp_path / "other.onnx", precision=precision)
     with pytest.raises(CairnError, match="for models of images"):
         trained.export(tmp_path / "other.onnx", precision="int8", calibrate=tmp_path)
 
