@@ -72,14 +72,16 @@ def test_a_run_is_exported_again(trained, tmp_path):
     assert Lifter(tmp_path / "again.onnx").spec.name == "other"
 
 
-@pytest.mark.parametrize(("precision", "share"), [("fp16", 0.6), ("int8", 0.4)])
-def test_weights_are_made_smaller_without_images(trained, tmp_path, precision, share):
+@pytest.mark.parametrize(("precision", "bytes_saved"), [("fp16", 2), ("int8", 3)])
+def test_weights_are_made_smaller_without_images(trained, tmp_path, precision, bytes_saved):
     report = trained.export(tmp_path / "small.onnx", precision=precision)
-    assert report.path.stat().st_size < share * trained.model.stat().st_size
+    weights = 24 * 64 + 2 * 64 * 64 + 64 * 24
+    saved = trained.model.stat().st_size - report.path.stat().st_size
+    assert saved == pytest.approx(bytes_saved * weights, rel=0.15)  # without the scales and names that are added
     points = np.random.default_rng(0).normal(size=(20, len(JOINTS), 2))
     known = np.ones(points.shape[:2], bool)
     lifted = [Lifter(path).lift(points, known) for path in (trained.model, report.path)]
-    assert np.abs(lifted[0] - lifted[1]).max() < 0.02
+    assert np.abs(lifted[0] - lifted[1]).mean() < 0.005
     assert Lifter(report.path).spec == Lifter(trained.model).spec
     with pytest.raises(CairnError, match=f"is in {precision} already"):
         cairn.export(report.path, tmp_path / "other.onnx", precision=precision)

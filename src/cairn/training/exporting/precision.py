@@ -23,6 +23,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 FIRST_STAGE, SMALL = "backbone.stages.0.", 1 << 14
 """Part of the names of the weights of a backbone's first stage, and the number of weights up to which it is small."""
 
+FEW = 1024
+"""Number of weights below which a tensor stays in float, such as statistics that normalize inputs."""
+
 QUANTIZED = ("Add", "Clip", "Concat", "Conv", "ConvTranspose", "MaxPool", "Pad", "Relu", "Resize")
 """Operators in int8. Normalization, and the sigmoid or softmax of the last layer, stay in float."""
 
@@ -93,7 +96,7 @@ def to_int8_weights(source: Path, target: Path) -> None:
     onnx, proto = _library(), _read(source)
     nodes, added = [], []
     for weights in proto.graph.initializer:
-        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) < 2:  # biases are small
+        if weights.data_type != onnx.TensorProto.FLOAT or len(weights.dims) < 2 or prod(weights.dims) < FEW:
             continue
         values = onnx.numpy_helper.to_array(weights)
         scale = np.maximum(np.abs(values).reshape(len(values), -1).max(axis=1), 1e-12) / 127
