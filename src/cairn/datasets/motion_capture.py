@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
+from cairn.structures.camera import UNITS
 from cairn.structures.flip_pairs import flip_pairs_by_name
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton
-
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-"""Units of length, in meters."""
 
 TO_Z_UP = {
     "x": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],

@@ -13,7 +13,7 @@ from cairn.errors import CameraError
 from cairn.multiview.boards import Board
 from cairn.multiview.intrinsics import board_poses
 from cairn.multiview.observations import Sightings
-from cairn.structures.camera import Camera, Rig
+from cairn.structures.camera import Camera, Rig, nearest_rotation
 
 MIN_SHARED = 3
 """Boards that two cameras must see together: one board has two poses that fit nearly equally well."""
@@ -70,7 +70,7 @@ def initial_rig(
             motions[one] = np.linalg.inv(pair.motion) @ motions[other]
     rig = Rig(
         tuple(
-            camera.posed(_rotation(motions[index][:3, :3]), motions[index][:3, 3])
+            camera.posed(nearest_rotation(motions[index][:3, :3]), motions[index][:3, 3])
             for index, camera in enumerate(cameras)
         )
     )
@@ -231,10 +231,3 @@ def _motion(camera: Camera) -> NDArray[np.float64]:
     motion = np.eye(4)
     motion[:3] = camera.extrinsics
     return motion
-
-
-def _rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rotation nearest to a product of rotations."""
-    u, _, v = np.linalg.svd(matrix)
-    nearest: NDArray[np.float64] = u @ v
-    return nearest

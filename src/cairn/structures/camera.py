@@ -19,6 +19,9 @@ from cairn.structures.distortion import distort_fisheye, distort_pinhole, undist
 from cairn.structures.geometry import Size
 from cairn.wording import counted
 
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+"""Units of length in files of cameras and of 3D keypoints, in meters."""
+
 PINHOLE_LENGTHS = (0, 4, 5, 8, 12)
 """Numbers of distortion coefficients of a pinhole camera: k1 k2 p1 p2, k3, k4 to k6, s1 to s4."""
 
@@ -229,6 +232,13 @@ def rotation_matrix(rotation: ArrayLike) -> NDArray[np.float64]:
         return values
     matrix: NDArray[np.float64] = cv2.Rodrigues(_array(values.reshape(-1), (3,), "a Rodrigues vector"))[0]
     return matrix
+
+
+def nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the rotation (3, 3) nearest to a matrix of positive determinant, such as a product of rotations."""
+    u, _, vt = np.linalg.svd(matrix)
+    nearest: NDArray[np.float64] = u @ vt
+    return nearest
 
 
 def rotation_vector(rotation: ArrayLike) -> NDArray[np.float64]:

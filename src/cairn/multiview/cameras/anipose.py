@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cairn.errors import CameraError
-from cairn.multiview.cameras.camera_file import UNITS, CameraFile, Format, StoredCamera, image_size
+from cairn.multiview.cameras.camera_file import CameraFile, Format, StoredCamera, image_size
 from cairn.multiview.cameras.toml_text import key, read_toml, table
-from cairn.structures.camera import Camera, Rig, rotation_vector
+from cairn.structures.camera import UNITS, Camera, Rig, rotation_vector
 
 METADATA = "metadata"
 KEYS = ("matrix", "distortions", "rotation", "translation")

@@ -11,11 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CameraError
-from cairn.structures.camera import PINHOLE_LENGTHS, Camera, Rig, rotation_matrix
+from cairn.structures.camera import PINHOLE_LENGTHS, Camera, Rig, nearest_rotation, rotation_matrix
 from cairn.structures.geometry import Size
-
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-"""Units of length in files, in meters."""
 
 MAX_BYTES = 50_000_000
 """Size of the largest file that is read as cameras."""
@@ -56,7 +53,7 @@ class StoredCamera:
         """
         rotation, translation = np.eye(3), np.zeros(3)
         if self.posed:
-            rotation = _nearest_rotation(rotation_matrix(_numbers(self.rotation, f"rotation of camera {self.name}")))
+            rotation = _without_rounding(rotation_matrix(_numbers(self.rotation, f"rotation of camera {self.name}")))
             translation = scale * _numbers(self.translation, f"translation of camera {self.name}").reshape(-1)
         return Camera(
             self.name,
@@ -165,10 +162,9 @@ def _trimmed(distortion: NDArray[np.float64], fisheye: bool) -> NDArray[np.float
     return np.pad(distortion[:length], (0, max(0, length - len(distortion)))) if used <= length else distortion
 
 
-def _nearest_rotation(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def _without_rounding(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rotation nearest to a matrix that rounding has moved; another matrix as it is, for `Camera` to refuse."""
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or np.linalg.det(matrix) <= 0:
         return matrix
-    u, _, v = np.linalg.svd(matrix)
-    nearest: NDArray[np.float64] = u @ v
+    nearest = nearest_rotation(matrix)
     return nearest if np.abs(nearest - matrix).max() < 1e-3 else matrix

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cairn.errors import CameraError
-from cairn.multiview.cameras.camera_file import UNITS, CameraFile, Format, StoredCamera, image_size, text_of
-from cairn.structures.camera import Rig
+from cairn.multiview.cameras.camera_file import CameraFile, Format, StoredCamera, image_size, text_of
+from cairn.structures.camera import UNITS, Rig
 
 MATRIX = ("K", "matrix", "camera_matrix", "intrinsic_matrix")
 DISTORTION = ("dist", "distortions", "distortion", "distCoef", "distortion_coefficients")

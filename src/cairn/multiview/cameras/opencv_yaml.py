@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CameraError
-from cairn.multiview.cameras.camera_file import UNITS, CameraFile, Format, StoredCamera, image_size, padded
+from cairn.multiview.cameras.camera_file import CameraFile, Format, StoredCamera, image_size, padded
 from cairn.multiview.cameras.file_storage import SUFFIXES, Storage, matrix
-from cairn.structures.camera import FISHEYE_LENGTH, PINHOLE_LENGTHS, Rig, rotation_vector
+from cairn.structures.camera import FISHEYE_LENGTH, PINHOLE_LENGTHS, UNITS, Rig, rotation_vector
 
 STEREO = ("M1", "M2")
 ONE = ("camera_matrix", "K", "cameraMatrix", "Camera_Matrix")

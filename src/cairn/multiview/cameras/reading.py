@@ -10,8 +10,8 @@ import numpy as np
 
 from cairn.errors import CameraError
 from cairn.multiview.cameras import anipose, caliscope, easymocap, json_file, opencv_yaml, qualisys
-from cairn.multiview.cameras.camera_file import UNITS, CameraFile, Format
-from cairn.structures.camera import Camera, Rig
+from cairn.multiview.cameras.camera_file import CameraFile, Format
+from cairn.structures.camera import UNITS, Camera, Rig
 
 log = logging.getLogger(__name__)
 

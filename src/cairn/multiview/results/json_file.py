@@ -26,13 +26,12 @@ import numpy as np
 
 from cairn.errors import LabelError
 from cairn.multiview.results.axes import Y_UP
-from cairn.structures.camera import Rig
+from cairn.structures.camera import UNITS, Rig
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton
 
 FORMAT = "cairn-3d"
 VERSION = 1
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 MAX_FRAMES = 10**7
 MAX_CELLS = 2 * 10**9  # keypoints that fit the memory
 
