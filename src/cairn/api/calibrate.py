@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -306,6 +307,11 @@ class _Job:
     def _every(self, camera: CameraSource) -> int:
         if self.every is not None or not camera.is_clip:
             return self.every or 1
+        return self._interval
+
+    @cached_property
+    def _interval(self) -> int:
+        """The interval of the frames that are searched, by the longest video."""
         counts = []
         for each in self.cameras:
             if each.is_clip:
