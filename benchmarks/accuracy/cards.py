@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a script, this file finds its own folder only
 import cairn
 from accuracy.motion_coco import convert
 from cairn.evaluation.evaluate import Evaluation
