@@ -16,6 +16,7 @@ METADATA_KEY = "cairn.spec"
 
 USES = {
     "lifting": "lifts 2D keypoints to 3D: cairn detect --lift",
+    "keypoints3d": "detects 3D keypoints of the object in an image: cairn.Keypoints3D",
     "cloud": "detects keypoints of point clouds: cairn keypoints --model",
 }
 """Tasks of models whose input is not an image, and what runs them."""

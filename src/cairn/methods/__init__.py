@@ -20,6 +20,7 @@ METHODS: dict[str, str] = {
     "landmarks": "cairn.methods.landmarks",
     "lifting": "cairn.methods.lifting",
     "usip": "cairn.methods.usip",
+    "keypointnet": "cairn.methods.keypointnet",
 }
 
 

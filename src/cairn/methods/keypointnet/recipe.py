@@ -1,0 +1,171 @@
+"""Recipes of the method `keypointnet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from cairn.training import recipe as shared
+from cairn.training.recipe import BasicRecipe, Count, Positive, Section
+
+Weight = Annotated[float, Field(ge=0)]
+
+
+class ViewSource(Section):
+    """A folder of views.
+
+    Attributes:
+        path: The folder: a subfolder for each object, with an image for each camera.
+        cameras: File of the cameras, whose names are those of the images; None: `cameras.toml` in the folder, or in the
+            subfolder of each object.
+    """
+
+    path: Path
+    cameras: Path | None = None
+
+
+class Data(Section):
+    """Views to train and validate on.
+
+    Attributes:
+        train: Folders to train on.
+        val: Folders to validate on. Without them, objects of the training folders are held out.
+        holdout: Share of the objects that is held out.
+        masks: Where the foreground comes from: "alpha" of the images; "files", images of the same names in a folder
+            `masks` of each object; "background", the difference from the median image of each camera over the objects;
+            "black", pixels that are not black; "auto", the first of these that applies.
+        turntable: Number of equally spaced views around the vertical axis, in the order of the names of the images,
+            instead of cameras; 0 for none.
+        elevation: Degrees from which the camera of a turntable looks down.
+        field_of_view: Horizontal field of view in degrees of the camera of a turntable.
+        angles: Smallest and largest angle in degrees between the viewing directions of a pair.
+    """
+
+    train: tuple[ViewSource, ...] = ()
+    val: tuple[ViewSource, ...] = ()
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    masks: Literal["auto", "alpha", "files", "background", "black"] = "auto"
+    turntable: Annotated[int, Field(ge=0)] = 0
+    elevation: Annotated[float, Field(gt=-90, lt=90)] = 20.0
+    field_of_view: Annotated[float, Field(gt=1, lt=150)] = 40.0
+    angles: tuple[float, float] = (5.0, 60.0)
+
+    @field_validator("angles")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] < value[1] <= 180:
+            raise ValueError(f"expected a range within 0 to 180 degrees, got {list(value)}")
+        return value
+
+
+class NetworkSettings(Section):
+    """Both networks.
+
+    Attributes:
+        keypoints: Number of keypoints K.
+        backbone: Name of a backbone; "dilated" is the network of the paper, at full resolution.
+        features: Channels of the keypoint network; the orientation network has half.
+        stride: Stride of the maps in pixels, with a backbone.
+        orientation: Whether the orientation network tells which side of the object is seen.
+        axis: Dominant axis of the object, whose direction the orientation network predicts.
+    """
+
+    keypoints: Count = 10
+    backbone: str = "light"
+    features: Count = 64
+    stride: Count = 4
+    orientation: bool = True
+    axis: Literal["x", "y", "z"] = "x"
+
+
+class Losses(Section):
+    """Weights of the losses, those of the paper's release.
+
+    Attributes:
+        consistency: Multi-view consistency.
+        pose: Relative pose.
+        separation: Separation.
+        silhouette: Silhouette.
+        variance: Variance of the maps.
+        orientation: Orientation.
+        delta: Squared distance in object units from which two keypoints are separate.
+        noise: Standard deviation of noise on the keypoints for the relative pose, in object units.
+    """
+
+    consistency: Weight = 1.0
+    pose: Weight = 0.2
+    separation: Weight = 1.0
+    silhouette: Weight = 1.0
+    variance: Weight = 0.5
+    orientation: Weight = 1.0
+    delta: Positive = 0.05
+    noise: Weight = 0.1
+
+
+class Augmentation(Section):
+    """Changes of the images.
+
+    Attributes:
+        color: Strength of random changes of brightness and contrast.
+    """
+
+    color: Weight = 0.2
+
+
+class Input(Section):
+    """The input.
+
+    Attributes:
+        size: Side of the square image in pixels.
+    """
+
+    size: Annotated[int, Field(ge=16)] = 96
+
+
+class Optimizer(shared.Optimizer):
+    """Adam as in the paper, with the schedule of Cairn."""
+
+    name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adam"
+    learning_rate: Positive = 1e-3
+    weight_decay: Weight = 0.0
+
+
+class Run(shared.Run):
+    """Length and batches."""
+
+    epochs: Count = 20
+    batch_size: Count = 16
+    workers: Annotated[int, Field(ge=0)] | None = 0
+    validate_every: Count = 1
+
+
+class Recipe(BasicRecipe):
+    """All settings of a run.
+
+    Attributes:
+        pairs: Number of pairs in an epoch.
+        anneal: Shares of the run between which the true orientation is replaced by the predicted one.
+        data: Views.
+        input: The input.
+        network: Both networks.
+        losses: Weights of the losses.
+        augmentation: Changes of the images.
+    """
+
+    method: Literal["keypointnet"] = "keypointnet"
+    pairs: Count = 2000
+    anneal: tuple[float, float] = (0.15, 0.3)
+    data: Data = Data()
+    input: Input = Input()
+    network: NetworkSettings = NetworkSettings()
+    losses: Losses = Losses()
+    augmentation: Augmentation = Augmentation()
+    optimizer: Optimizer = Optimizer()
+    run: Run = Run()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The folders to train on."""
+        return tuple(source.path for source in self.data.train)

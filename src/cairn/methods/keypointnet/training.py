@@ -1,0 +1,287 @@
+"""Training of KeypointNet: pairs of views, the weighted losses, and measures that need no labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cairn.errors import ImageError, RecipeError
+from cairn.inference.keypoints3d import Keypoints3DSpec
+from cairn.methods.keypointnet import losses
+from cairn.methods.keypointnet.measures import Predicted, measures
+from cairn.methods.keypointnet.network import (
+    BackboneFeatures,
+    DilatedFeatures,
+    KeypointGraph,
+    KeypointNetwork,
+    Keypoints,
+    Normalized,
+    OrientationNetwork,
+    grid_of,
+)
+from cairn.methods.keypointnet.recipe import NetworkSettings, Recipe
+from cairn.methods.keypointnet.views import Views, read_views
+from cairn.structures.skeleton import Skeleton
+from cairn.training.backbones.registry import build_backbone
+from cairn.training.data.loading import Batch
+from cairn.training.engine.array_loop import ArrayModule
+from cairn.training.exporting.onnx_file import MAX_BATCH, Graph
+from cairn.training.method import ArrayTraining
+
+DILATED = "dilated"
+"""Name of the paper's network beside those of backbones."""
+
+AT_ONCE = 64
+"""Validation views per batch."""
+
+AXES = {"x": 0, "y": 1, "z": 2}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The batches of a run: pairs of views of one object.
+
+    Attributes:
+        recipe: The recipe.
+        train: Views to train on.
+        val: Views to validate on.
+        pairs: (M, 2) rows of `train`.
+        val_pairs: (M, 2) rows of `val`.
+    """
+
+    recipe: Recipe
+    train: Views
+    val: Views
+    pairs: NDArray[np.int64]
+    val_pairs: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return max(1, self.recipe.pairs // self.recipe.run.batch_size)
+
+    def batch(self, epoch: int, index: int) -> dict[str, NDArray[Any]]:
+        """Returns the two views of B pairs: image (B, 2, 3, S, S), mask, rotation, translation, intrinsics."""
+        rng = np.random.default_rng((self.recipe.seed, epoch, index))
+        rows = self.pairs[rng.integers(len(self.pairs), size=self.recipe.run.batch_size)]
+        images = recolored(self.train.images[rows], self.recipe.augmentation.color, rng)
+        return {
+            "image": np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3)),
+            "mask": self.train.masks[rows].astype(np.float32),
+            "rotation": self.train.rotations[rows].astype(np.float32),
+            "translation": self.train.translations[rows].astype(np.float32),
+            "intrinsics": self.train.intrinsics[rows].astype(np.float32),
+        }
+
+
+class KeypointNetModule(ArrayModule):
+    """Both networks with their losses."""
+
+    def __init__(self, recipe: Recipe, data: Pairs) -> None:
+        """Builds the networks.
+
+        Args:
+            recipe: The recipe.
+            data: Views; their distance is the depth of an untrained network.
+        """
+        settings = recipe.network
+        distance = float(np.median(np.linalg.norm(data.train.translations, axis=1)))
+        half = max(8, settings.features // 2)
+        orientation = OrientationNetwork(features(settings, 3, half), half) if settings.orientation else None
+        keypoints = KeypointNetwork(
+            features(settings, 4, settings.features), settings.features, settings.keypoints, distance
+        )
+        super().__init__(recipe, KeypointGraph(orientation, keypoints))
+        self.data = data
+
+    @property
+    def both(self) -> KeypointGraph:
+        """Both networks."""
+        assert isinstance(self.network, KeypointGraph)
+        return self.network
+
+    @property
+    def monitor(self) -> str:
+        """The negative median angular error of relative pose."""
+        return "score"
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The six weighted losses of a batch of pairs (section 3)."""
+        weights, both = self.recipe.losses, self.both
+        image = batch["image"].flatten(0, 1).float()
+        rotation, translation, intrinsics = (
+            batch[name].flatten(0, 1) for name in ("rotation", "translation", "intrinsics")
+        )
+        exactly = torch.autocast(image.device.type, enabled=False)  # 8 bits cannot tell pixels apart
+        terms: dict[str, Tensor] = {}
+        side = image.new_zeros(len(image))
+        if both.orientation is not None:
+            scores = both.orientation.scores(image).float()
+            with exactly:
+                ends = both.orientation.ends(scores)
+                axis = axis_ends(AXES[self.recipe.network.axis], rotation, translation, intrinsics)
+                terms["orientation"] = weights.orientation * 2 * losses.orientation(ends, axis)
+                side = self._side(ends, axis)
+        maps = [each.float() for each in both.keypoints.scores(image, side)]
+        with exactly:
+            found = both.keypoints.keypoints(maps[0], maps[1])
+            return terms | self._losses(found, batch["mask"].flatten(0, 1), rotation, translation, intrinsics)
+
+    def _losses(
+        self, found: Keypoints, mask: Tensor, rotation: Tensor, translation: Tensor, intrinsics: Tensor
+    ) -> dict[str, Tensor]:
+        """The losses of the keypoints of pairs; as released, each is the sum over the two views."""
+        weights = self.recipe.losses
+        uv, depth, probabilities = found
+        points = losses.unproject(uv, depth, intrinsics)
+        cover = nn.functional.interpolate(mask[:, None], size=probabilities.shape[2:], mode="area")[:, 0] > 0
+        first, second = points[0::2], points[1::2]
+        relative, shift = relative_motion(rotation, translation)
+        forward = losses.project(losses.moved(first, relative, shift), intrinsics[1::2])
+        back = losses.project((second - shift[:, None]) @ relative, intrinsics[0::2])
+        agree = losses.consistency(forward, uv[1::2]) + losses.consistency(back, uv[0::2])
+        noisy = [each + weights.noise * torch.randn_like(each) for each in (first, second)]
+        return {
+            "consistency": weights.consistency * agree,
+            "pose": weights.pose * losses.relative_pose(*noisy, relative),
+            "separation": weights.separation * 2 * losses.separation(points, weights.delta),
+            "silhouette": weights.silhouette * 2 * losses.silhouette(probabilities, cover.float()),
+            "variance": weights.variance * 2 * losses.variance(probabilities, uv, grid_of(probabilities)),
+        }
+
+    def _side(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """The side that the keypoint network is told: the true one at first, then that of the orientation network."""
+        done = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        low, high = self.recipe.anneal
+        share = min(1.0, max(0.0, (high - done) / max(high - low, 1e-9)))
+        sides = [(ends[:, 0, 0] > ends[:, 1, 0]).float() for ends in (true, predicted.detach())]
+        return (share * sides[0] + (1 - share) * sides[1]).round()
+
+    def measure(self) -> dict[str, float]:
+        """Angular error of relative pose on held-out objects, and the other measures without labels."""
+        values = measures(self.predict(self.data.val), self.data.val, self.data.val_pairs)
+        return {"score": -values["angle median"], **values}
+
+    def predict(self, views: Views) -> Predicted:
+        """Returns the keypoints of all views."""
+        found: list[tuple[Tensor, ...]] = []
+        for start in range(0, len(views), AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
+            image = torch.from_numpy(views.images[rows]).to(self.device).permute(0, 3, 1, 2).float()
+            found.append(self.both(image, torch.from_numpy(views.intrinsics[rows]).to(self.device).float()))
+        points, uv, confidence = (torch.cat(each).cpu().double().numpy() for each in zip(*found, strict=True))
+        return Predicted(points, uv, confidence)
+
+    def graph(self) -> Graph:
+        """Both networks, for any number of images."""
+        size = self.recipe.input.size
+        rng = np.random.default_rng(0)
+        batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+        intrinsics = self.data.train.intrinsics[:3].astype(np.float32)
+        checks = [
+            (rng.uniform(0, 255, (count, 3, size, size)).astype(np.float32), intrinsics[:count]) for count in (1, 3)
+        ]
+        return Graph(
+            self.both,
+            {"image": torch.zeros(2, 3, size, size), "intrinsics": torch.from_numpy(intrinsics[:2])},
+            ({0: batch}, {0: batch}),
+            ("points", "keypoints", "confidence"),
+            tuple(checks),
+        )
+
+    def spec(self) -> Keypoints3DSpec:
+        """The specification of the exported file."""
+        names = tuple(f"keypoint_{number}" for number in range(self.recipe.network.keypoints))
+        median = np.median(self.data.train.intrinsics, axis=0)
+        return Keypoints3DSpec(
+            name=self.recipe.name,
+            method="keypointnet",
+            skeleton=Skeleton(self.recipe.name, names),
+            size=self.recipe.input.size,
+            intrinsics=(float(median[0]), float(median[1]), float(median[2]), float(median[3])),
+            unit=self.data.train.radius,
+        )
+
+
+def features(settings: NetworkSettings, inputs: int, channels: int) -> nn.Module:
+    """Returns a network of features.
+
+    Args:
+        settings: Settings of the network.
+        inputs: Channels of the input, the first three of which are RGB from 0 to 255.
+        channels: Channels of the features.
+    """
+    if settings.backbone == DILATED:
+        return Normalized(DilatedFeatures(inputs, channels))
+    return BackboneFeatures(build_backbone(settings.backbone), inputs, channels, settings.stride)
+
+
+def axis_ends(axis: int, rotation: Tensor, translation: Tensor, intrinsics: Tensor) -> Tensor:
+    """Returns where the points at +1 and -1 on an axis of the object are in the images, (B, 2, 2)."""
+    direction = rotation[:, :, axis]
+    ends = torch.stack([direction, -direction], dim=1) + translation[:, None]
+    return losses.project(ends, intrinsics)
+
+
+def relative_motion(rotation: Tensor, translation: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns R (B, 3, 3) and t (B, 3) from the frames of the first views of pairs to those of the second.
+
+    Args:
+        rotation: (2 B, 3, 3), the views of a pair one after the other.
+        translation: (2 B, 3).
+    """
+    relative = rotation[1::2] @ rotation[0::2].transpose(1, 2)
+    return relative, translation[1::2] - (relative @ translation[0::2, :, None])[..., 0]
+
+
+def recolored(images: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Returns images (B, V, H, W, 3) with random contrast and brightness; black stays black."""
+    if not strength:
+        return images
+    shape = (*images.shape[:2], 1, 1, 1)
+    factor = 1 + strength * rng.uniform(-1, 1, shape)
+    power = np.exp(strength * rng.uniform(-1, 1, shape))
+    changed: NDArray[np.uint8] = np.clip(255 * factor * (images / 255.0) ** power, 0, 255).astype(np.uint8)
+    return changed
+
+
+def read_data(recipe: Recipe) -> Pairs:
+    """Reads the views of a recipe.
+
+    Raises:
+        RecipeError: There are none.
+        ImageError: The images or masks cannot be used, or no pair of views is within the range of angles.
+        CameraError: The cameras cannot be used.
+    """
+    data = recipe.data
+    if not data.train:
+        raise RecipeError("keypointnet trains on views: give a folder, as in cairn discover views/ --three-d")
+    views = read_views(data.train, data, recipe.input.size)
+    if data.val:
+        train, val = views, read_views(data.val, data, recipe.input.size)
+    else:
+        count = max(1, round(data.holdout * len(views.names)))
+        order = np.random.default_rng(0).permutation(len(views.names))
+        held_out = [views.names[i] for i in order[:count]]
+        kept = [name for name in views.names if name not in held_out]
+        if not kept:
+            raise ImageError("one object alone: keypoints are learned from several objects of a class")
+        train, val = views.of(kept), views.of(held_out)
+    pairs, val_pairs = train.pairs(data.angles), val.pairs(data.angles)
+    for name, found in (("training", pairs), ("validation", val_pairs)):
+        if not len(found):
+            low, high = data.angles
+            raise ImageError(f"no pair of {name} views is {low:g} to {high:g} degrees apart: set data.angles")
+    return Pairs(recipe, train, val, pairs, val_pairs)
+
+
+def module(recipe: Recipe, data: Pairs) -> KeypointNetModule:
+    """Returns the networks of a recipe with their losses and measures."""
+    return KeypointNetModule(recipe, data)
+
+
+TRAINING = ArrayTraining(Recipe, read_data, module)
