@@ -28,6 +28,10 @@ def discover(
     sources: str | Path | Iterable[str | Path] | None = None,
     *,
     landmarks: int | None = None,
+    three_d: bool = False,
+    cameras: str | Path | None = None,
+    turntable: int | None = None,
+    masks: str | None = None,
     images: str | Path | None = None,
     exclude: str | Path | None = None,
     crop: str | None = None,
@@ -45,12 +49,24 @@ def discover(
     The run's folder sheets/ shows the landmarks on held-out images. `cairn.teach` gives landmarks the names of
     keypoints.
 
+    With `three_d`, the landmarks are 3D keypoints, learned from views of several objects with known cameras: a subfolder
+    for each object, with an image for each camera. `cairn.Keypoints3D` detects them in one image.
+
     Example:
         run = cairn.discover("faces/", landmarks=10)
+        run = cairn.discover("views/", three_d=True, cameras="cameras.toml")
 
     Args:
         sources: Folders of images with one instance each; or label files, for their images.
         landmarks: Number of landmarks. Default: 10.
+        three_d: Whether to learn 3D keypoints, from views with cameras.
+        cameras: With `three_d`, the file of cameras, whose names are those of the images. Default: cameras.toml in the
+            folder, or in the subfolder of each object.
+        turntable: With `three_d`, instead of cameras: number of equally spaced views of each object on a turntable, in
+            the order of their names.
+        masks: With `three_d`, where the foreground comes from: alpha, files (a folder masks beside the images),
+            background (what differs from the same camera's images of other objects), or black. Default: the first that
+            applies.
         images: Folder of the images that label files list.
         exclude: List of image names, or labels, whose images are excluded.
         crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance;
@@ -59,9 +75,9 @@ def discover(
         recipe: Recipe (.toml) that replaces the default values.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
-        epochs: Number of epochs of about 1500 images. Default: 5.
+        epochs: Number of epochs of about 1500 images, default 5; with `three_d` of 2000 pairs of views, default 20.
         seed: Random seed for initialization, data order and warps. Default: 0.
-        name: Name of the model. Default: landmarks.
+        name: Name of the model. Default: landmarks, or that of the folder with `three_d`.
         settings: Other values of the recipe by dotted key.
 
     Raises:
@@ -71,8 +87,18 @@ def discover(
         OutputError: The run folder is in use or cannot be written to.
     """
     require_training()
+    from cairn.api.discover3d import Views, discover_views, is_of_views
     from cairn.api.training import recipe_to_resume, run_plan
     from cairn.methods.landmarks import METHOD
+
+    views = Views(three_d, cameras, turntable, masks)
+    if three_d or is_of_views(resume, out):
+        shared = {"network.keypoints": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
+        flat = {"images": images, "exclude": exclude, "crop": crop, "crop-margin": crop_margin}
+        return discover_views(
+            sources, views, shared, flat, (recipe, settings), None if out is None else Path(out), resume
+        )
+    views.check_absent()
     from cairn.methods.landmarks.training import summary
 
     paths = [sources] if isinstance(sources, str | Path) else list(sources or ())

@@ -2,8 +2,6 @@
 
 | module | input | output |
 |---|---|---|
-| `DilatedFeatures` | (B, C, h, w) | (B, F, h, w), of the paper |
-| `BackboneFeatures` | (B, C, H, W) | (B, F, H / s, W / s), of any backbone |
 | `OrientationNetwork` | (B, 3, H, W) RGB from 0 to 255 | (B, 2, 2) both ends of the dominant axis in the image |
 | `KeypointNetwork` | the same, and (B,) the side | `Keypoints` |
 | `KeypointGraph` | the same | (B, K, 3) in the frame of the camera, (B, K, 2), (B, K) confidence |
@@ -17,13 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from cairn.methods.keypointnet.losses import unproject
-from cairn.training.backbones.backbone import Backbone, Neck
-
-DILATIONS = (1, 1, 2, 4, 8, 16, 1, 2, 4, 8, 16, 1)
-"""Dilations of the paper's twelve convolutions."""
-
-SLOPE = 0.1
-"""Slope of leaky ReLU."""
 
 CONFIDENCE_RADIUS = 0.1
 """Half image sides: the confidence of a keypoint is its probability within this radius."""
@@ -41,67 +32,6 @@ class Keypoints(NamedTuple):
     uv: Tensor
     depth: Tensor
     probabilities: Tensor
-
-
-class DilatedFeatures(nn.Sequential):
-    """Twelve dilated 3×3 convolutions at full resolution, with batch norm and leaky ReLU.
-
-    Args:
-        inputs: Channels of the input.
-        features: Channels of every layer.
-    """
-
-    stride = 1
-
-    def __init__(self, inputs: int, features: int) -> None:
-        layers: list[nn.Module] = []
-        for i, dilation in enumerate(DILATIONS):
-            channels = features if i else inputs
-            layers += [nn.Conv2d(channels, features, 3, padding=dilation, dilation=dilation, bias=False)]
-            layers += [nn.BatchNorm2d(features), nn.LeakyReLU(SLOPE, inplace=True)]
-        super().__init__(*layers)
-
-
-class BackboneFeatures(nn.Module):
-    """Feature maps of any backbone, joined at one stride. Channels beyond RGB are added before the last layer.
-
-    Args:
-        backbone: The backbone.
-        inputs: Channels of the input; the first three are RGB from 0 to 255.
-        features: Channels of the result.
-        stride: Stride of the result in pixels.
-    """
-
-    def __init__(self, backbone: Backbone, inputs: int, features: int, stride: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.neck = Neck(backbone, features, stride)
-        self.stride = stride
-        self.last = nn.Sequential(
-            nn.Conv2d(features + inputs - 3, features, 3, padding=1, bias=False),
-            nn.BatchNorm2d(features),
-            nn.LeakyReLU(SLOPE, inplace=True),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, F, h, w)."""
-        maps: Tensor = self.neck(self.backbone(x[:, :3]))
-        more = x[:, 3:, :: self.stride, :: self.stride]
-        joined: Tensor = self.last(torch.cat([maps, more], dim=1))
-        return joined
-
-
-class Normalized(nn.Module):
-    """RGB from 0 to 255 -> from -1 to 1, for the paper's network, in front of it. Further channels stay."""
-
-    def __init__(self, features: nn.Module) -> None:
-        super().__init__()
-        self.features = features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, F, h, w)."""
-        out: Tensor = self.features(torch.cat([x[:, :3] / 127.5 - 1, x[:, 3:]], dim=1))
-        return out
 
 
 class OrientationNetwork(nn.Module):

@@ -65,19 +65,21 @@ class NetworkSettings(Section):
 
     Attributes:
         keypoints: Number of keypoints K.
-        backbone: Name of a backbone; "dilated" is the network of the paper, at full resolution.
+        backbone: "pyramid", a small network at stride 4; "dilated", the network of the paper, at full resolution; or
+            the name of a backbone of Cairn.
         features: Channels of the keypoint network; the orientation network has half.
         stride: Stride of the maps in pixels, with a backbone.
         orientation: Whether the orientation network tells which side of the object is seen.
-        axis: Dominant axis of the object, whose direction the orientation network predicts.
+        axis: Dominant axis of the object, whose direction the orientation network predicts; "auto" is the direction in
+            which the objects are longest.
     """
 
     keypoints: Count = 10
-    backbone: str = "light"
-    features: Count = 64
+    backbone: str = "pyramid"
+    features: Annotated[int, Field(ge=8)] = 32
     stride: Count = 4
     orientation: bool = True
-    axis: Literal["x", "y", "z"] = "x"
+    axis: Literal["auto", "x", "y", "z"] = "auto"
 
 
 class Losses(Section):
@@ -92,6 +94,9 @@ class Losses(Section):
         orientation: Orientation.
         delta: Squared distance in object units from which two keypoints are separate.
         noise: Standard deviation of noise on the keypoints for the relative pose, in object units.
+        boost: Factor on the weight of the pose at the start: without it, keypoints stay together in the middle of the
+            image for long. Likewise, the noise is 0 at the start.
+        boosted: Shares of the run between which the factor falls to 1, and before the first of which the noise grows.
     """
 
     consistency: Weight = 1.0
@@ -102,6 +107,8 @@ class Losses(Section):
     orientation: Weight = 1.0
     delta: Positive = 0.05
     noise: Weight = 0.1
+    boost: Positive = 10.0
+    boosted: tuple[float, float] = (0.4, 0.8)
 
 
 class Augmentation(Section):
@@ -121,15 +128,17 @@ class Input(Section):
         size: Side of the square image in pixels.
     """
 
-    size: Annotated[int, Field(ge=16)] = 96
+    size: Annotated[int, Field(ge=32)] = 64
 
 
 class Optimizer(shared.Optimizer):
-    """Adam as in the paper, with the schedule of Cairn."""
+    """Adam as in the paper, with a cosine, a moving average of weights, and clipped gradients."""
 
     name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adam"
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     weight_decay: Weight = 0.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    clip: Weight = 1.0
 
 
 class Run(shared.Run):

@@ -8,39 +8,38 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cairn.errors import ImageError, RecipeError
 from cairn.inference.keypoints3d import Keypoints3DSpec
 from cairn.methods.keypointnet import losses
+from cairn.methods.keypointnet.features import features_of
 from cairn.methods.keypointnet.measures import Predicted, measures
 from cairn.methods.keypointnet.network import (
-    BackboneFeatures,
-    DilatedFeatures,
     KeypointGraph,
     KeypointNetwork,
     Keypoints,
-    Normalized,
     OrientationNetwork,
     grid_of,
 )
-from cairn.methods.keypointnet.recipe import NetworkSettings, Recipe
+from cairn.methods.keypointnet.recipe import Recipe
+from cairn.methods.keypointnet.sheet import Sheets
 from cairn.methods.keypointnet.views import Views, read_views
 from cairn.structures.skeleton import Skeleton
-from cairn.training.backbones.registry import build_backbone
 from cairn.training.data.loading import Batch
 from cairn.training.engine.array_loop import ArrayModule
 from cairn.training.exporting.onnx_file import MAX_BATCH, Graph
 from cairn.training.method import ArrayTraining
 
-DILATED = "dilated"
-"""Name of the paper's network beside those of backbones."""
-
 AT_ONCE = 64
 """Validation views per batch."""
 
-AXES = {"x": 0, "y": 1, "z": 2}
+MEASURED_PAIRS = 3000
+"""Maximum number of validation pairs that are measured."""
+
+AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -91,18 +90,30 @@ class KeypointNetModule(ArrayModule):
         settings = recipe.network
         distance = float(np.median(np.linalg.norm(data.train.translations, axis=1)))
         half = max(8, settings.features // 2)
-        orientation = OrientationNetwork(features(settings, 3, half), half) if settings.orientation else None
+        orientation = OrientationNetwork(features_of(settings, 3, half), half) if settings.orientation else None
         keypoints = KeypointNetwork(
-            features(settings, 4, settings.features), settings.features, settings.keypoints, distance
+            features_of(settings, 4, settings.features), settings.features, settings.keypoints, distance
         )
-        super().__init__(recipe, KeypointGraph(orientation, keypoints))
+        super().__init__(recipe, KeypointGraph(orientation, keypoints).to(memory_format=torch.channels_last))
         self.data = data
+        self.predicted: Predicted | None = None
+        axis = settings.axis
+        self.axis = torch.tensor(data.train.longest_axis() if axis == "auto" else AXES[axis], dtype=torch.float32)
 
     @property
     def both(self) -> KeypointGraph:
         """Both networks."""
         assert isinstance(self.network, KeypointGraph)
         return self.network
+
+    @property
+    def done(self) -> float:
+        """Share of the run that is done."""
+        return float(self.trainer.global_step) / max(1, int(self.trainer.estimated_stepping_batches))
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Adds the contact sheets and the 3D view."""
+        return [Sheets()]
 
     @property
     def monitor(self) -> str:
@@ -112,7 +123,7 @@ class KeypointNetModule(ArrayModule):
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """The six weighted losses of a batch of pairs (section 3)."""
         weights, both = self.recipe.losses, self.both
-        image = batch["image"].flatten(0, 1).float()
+        image = batch["image"].flatten(0, 1).float().contiguous(memory_format=torch.channels_last)
         rotation, translation, intrinsics = (
             batch[name].flatten(0, 1) for name in ("rotation", "translation", "intrinsics")
         )
@@ -123,7 +134,7 @@ class KeypointNetModule(ArrayModule):
             scores = both.orientation.scores(image).float()
             with exactly:
                 ends = both.orientation.ends(scores)
-                axis = axis_ends(AXES[self.recipe.network.axis], rotation, translation, intrinsics)
+                axis = axis_ends(self.axis.to(image.device), rotation, translation, intrinsics)
                 terms["orientation"] = weights.orientation * 2 * losses.orientation(ends, axis)
                 side = self._side(ends, axis)
         maps = [each.float() for each in both.keypoints.scores(image, side)]
@@ -144,10 +155,14 @@ class KeypointNetModule(ArrayModule):
         forward = losses.project(losses.moved(first, relative, shift), intrinsics[1::2])
         back = losses.project((second - shift[:, None]) @ relative, intrinsics[0::2])
         agree = losses.consistency(forward, uv[1::2]) + losses.consistency(back, uv[0::2])
-        noisy = [each + weights.noise * torch.randn_like(each) for each in (first, second)]
+        low, high = weights.boosted
+        done = self.done
+        fall = min(1.0, max(0.0, (done - low) / max(high - low, 1e-9)))
+        noise = weights.noise * min(1.0, done / max(low, 1e-9))
+        noisy = [each + noise * torch.randn_like(each) for each in (first, second)]
         return {
             "consistency": weights.consistency * agree,
-            "pose": weights.pose * losses.relative_pose(*noisy, relative),
+            "pose": weights.pose * weights.boost ** (1 - fall) * losses.relative_pose(*noisy, relative),
             "separation": weights.separation * 2 * losses.separation(points, weights.delta),
             "silhouette": weights.silhouette * 2 * losses.silhouette(probabilities, cover.float()),
             "variance": weights.variance * 2 * losses.variance(probabilities, uv, grid_of(probabilities)),
@@ -155,15 +170,15 @@ class KeypointNetModule(ArrayModule):
 
     def _side(self, predicted: Tensor, true: Tensor) -> Tensor:
         """The side that the keypoint network is told: the true one at first, then that of the orientation network."""
-        done = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
         low, high = self.recipe.anneal
-        share = min(1.0, max(0.0, (high - done) / max(high - low, 1e-9)))
+        share = min(1.0, max(0.0, (high - self.done) / max(high - low, 1e-9)))
         sides = [(ends[:, 0, 0] > ends[:, 1, 0]).float() for ends in (true, predicted.detach())]
         return (share * sides[0] + (1 - share) * sides[1]).round()
 
     def measure(self) -> dict[str, float]:
         """Angular error of relative pose on held-out objects, and the other measures without labels."""
-        values = measures(self.predict(self.data.val), self.data.val, self.data.val_pairs)
+        self.predicted = self.predict(self.data.val)
+        values = measures(self.predicted, self.data.val, self.data.val_pairs)
         return {"score": -values["angle median"], **values}
 
     def predict(self, views: Views) -> Predicted:
@@ -207,22 +222,9 @@ class KeypointNetModule(ArrayModule):
         )
 
 
-def features(settings: NetworkSettings, inputs: int, channels: int) -> nn.Module:
-    """Returns a network of features.
-
-    Args:
-        settings: Settings of the network.
-        inputs: Channels of the input, the first three of which are RGB from 0 to 255.
-        channels: Channels of the features.
-    """
-    if settings.backbone == DILATED:
-        return Normalized(DilatedFeatures(inputs, channels))
-    return BackboneFeatures(build_backbone(settings.backbone), inputs, channels, settings.stride)
-
-
-def axis_ends(axis: int, rotation: Tensor, translation: Tensor, intrinsics: Tensor) -> Tensor:
-    """Returns where the points at +1 and -1 on an axis of the object are in the images, (B, 2, 2)."""
-    direction = rotation[:, :, axis]
+def axis_ends(axis: Tensor, rotation: Tensor, translation: Tensor, intrinsics: Tensor) -> Tensor:
+    """Returns where the points at +1 and -1 on an axis (3,) of the object are in the images, (B, 2, 2)."""
+    direction = rotation @ axis
     ends = torch.stack([direction, -direction], dim=1) + translation[:, None]
     return losses.project(ends, intrinsics)
 
@@ -261,22 +263,29 @@ def read_data(recipe: Recipe) -> Pairs:
     if not data.train:
         raise RecipeError("keypointnet trains on views: give a folder, as in cairn discover views/ --three-d")
     views = read_views(data.train, data, recipe.input.size)
-    if data.val:
-        train, val = views, read_views(data.val, data, recipe.input.size)
-    else:
-        count = max(1, round(data.holdout * len(views.names)))
-        order = np.random.default_rng(0).permutation(len(views.names))
-        held_out = [views.names[i] for i in order[:count]]
-        kept = [name for name in views.names if name not in held_out]
-        if not kept:
-            raise ImageError("one object alone: keypoints are learned from several objects of a class")
-        train, val = views.of(kept), views.of(held_out)
+    train, val = (views, read_views(data.val, data, recipe.input.size)) if data.val else _held_out(views, data.holdout)
     pairs, val_pairs = train.pairs(data.angles), val.pairs(data.angles)
     for name, found in (("training", pairs), ("validation", val_pairs)):
         if not len(found):
             low, high = data.angles
             raise ImageError(f"no pair of {name} views is {low:g} to {high:g} degrees apart: set data.angles")
-    return Pairs(recipe, train, val, pairs, val_pairs)
+    order = np.random.default_rng(0).permutation(len(val_pairs))
+    return Pairs(recipe, train, val, pairs, val_pairs[order[:MEASURED_PAIRS]])
+
+
+def _held_out(views: Views, share: float) -> tuple[Views, Views]:
+    """Returns views to train and to validate on: of other objects; of one object alone, other views."""
+    rng = np.random.default_rng(0)
+    if len(views.names) == 1:
+        order = rng.permutation(len(views))
+        count = max(2, round(share * len(views)))
+        if len(views) < count + 2:
+            raise ImageError(f"expected at least 4 views of an object, got {len(views)}")
+        return views.rows(np.sort(order[count:])), views.rows(np.sort(order[:count]))
+    count = max(1, round(share * len(views.names)))
+    held_out = {views.names[i] for i in rng.permutation(len(views.names))[:count]}
+    parts = [[name for name in views.names if (name in held_out) is chosen] for chosen in (False, True)]
+    return views.of(parts[0]), views.of(parts[1])
 
 
 def module(recipe: Recipe, data: Pairs) -> KeypointNetModule:

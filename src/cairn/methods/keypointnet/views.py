@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from cairn.errors import CameraError, ImageError
 from cairn.inference.keypoints3d import half_sides, square
 from cairn.media.images import IMAGE_SUFFIXES, read_image
+from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
 from cairn.methods.keypointnet.masks import foreground
 from cairn.methods.keypointnet.recipe import Data, ViewSource
 from cairn.structures.camera import Camera, Rig, rotation_matrix
@@ -21,6 +23,16 @@ from cairn.wording import counted
 Array = NDArray[np.float64]
 
 CAMERAS = "cameras.toml"
+"""File of cameras in a folder of views."""
+
+CHECKED, CHECKED_VIEWS = 4, 20
+"""Number of objects, and of their views, whose masks are compared with the cameras."""
+
+MIRRORED = 0.08
+"""Overlap of mirrored masks beyond that of the masks as given, from which the cameras are mirrored."""
+
+DISAGREEING = 0.25
+"""Overlap of the masks with the hull, below which cameras and masks contradict one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +67,25 @@ class Views:
     def of(self, names: Sequence[str]) -> Views:
         """Returns the views of some objects."""
         chosen = [self.names.index(name) for name in names]
-        rows = np.flatnonzero(np.isin(self.objects, chosen))
-        return replace(
-            self,
-            images=self.images[rows],
-            masks=self.masks[rows],
-            objects=np.array([chosen.index(each) for each in self.objects[rows]], np.int64),
-            names=tuple(names),
-            rotations=self.rotations[rows],
-            translations=self.translations[rows],
-            intrinsics=self.intrinsics[rows],
-        )
+        found = self.rows(np.flatnonzero(np.isin(self.objects, chosen)))
+        numbers = np.array([chosen.index(each) for each in found.objects], np.int64)
+        return replace(found, objects=numbers, names=tuple(names))
+
+    def rows(self, rows: NDArray[np.int64]) -> Views:
+        """Returns some views, of the same objects."""
+        own = ("images", "masks", "objects", "rotations", "translations", "intrinsics")
+        return replace(self, **{name: getattr(self, name)[rows] for name in own})
+
+    def outlines(self, number: int, most: int) -> Outlines:
+        """Returns the masks and cameras of one object, of a number of views at most."""
+        rows = np.flatnonzero(self.objects == number)
+        rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+        return Outlines(self.masks[rows], self.rotations[rows], self.translations[rows], self.intrinsics[rows])
+
+    def longest_axis(self) -> Array:
+        """Returns the direction (3,) in the world in which the objects are longest."""
+        numbers = range(min(CHECKED, len(self.names)))
+        return longest_axis([hull(self.outlines(number, CHECKED_VIEWS)) for number in numbers])
 
     def pairs(self, angles: tuple[float, float]) -> NDArray[np.int64]:
         """Returns the pairs (M, 2) of views of one object whose viewing directions differ by an angle in a range.
@@ -113,7 +133,9 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     radius = _radius(covers, intrinsics, translations)
     objects = np.repeat(np.arange(len(found)), [len(paths) for _, paths, _ in found])
     names = tuple(name for name, _, _ in found)
-    return Views(squares, covers, objects, names, rotations, translations / radius, intrinsics, center, radius)
+    views = Views(squares, covers, objects, names, rotations, translations / radius, intrinsics, center, radius)
+    _check_agreement(views)
+    return views
 
 
 def nearest_point(cameras: Sequence[Camera]) -> Array:
@@ -146,46 +168,97 @@ def turntable(names: Sequence[str], size: Size, data: Data) -> Rig:
     )
 
 
-def _objects(source: ViewSource, data: Data) -> list[tuple[str, list[Path], Rig]]:
-    """Returns the name, the images and the cameras of each object of a folder."""
-    from cairn.multiview.cameras import read_cameras
+class _Object(NamedTuple):
+    """The views of an object: its name, its images, and a camera for each of them."""
 
+    name: str
+    paths: list[Path]
+    rig: Rig
+
+
+def _objects(source: ViewSource, data: Data) -> list[_Object]:
+    """Returns the objects of a folder: its subfolders; or the folder itself, where it has images."""
     if not source.path.is_dir():
         raise ImageError(f"no folder of views at {source.path}")
     shared = source.cameras or source.path / CAMERAS
-    found = []
-    for folder in sorted(path for path in source.path.iterdir() if path.is_dir()):
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        if not paths:
-            continue
-        if data.turntable:
-            if len(paths) != data.turntable:
-                expected = counted(data.turntable, "view")
-                raise CameraError(f"{folder} has {counted(len(paths), 'image')}: expected {expected} of a turntable")
-            found.append((folder.name, paths, turntable([p.stem for p in paths], read_image(paths[0]).shape[:2], data)))
-            continue
-        own = folder / CAMERAS
-        file = own if own.is_file() else shared
-        if not file.is_file():
-            raise CameraError(f"no cameras for the views in {folder}: give --cameras FILE, or put {CAMERAS} there")
-        rig = read_cameras(file)
-        missing = [path for path in paths if path.stem not in rig.names]
-        if missing:
-            raise CameraError(
-                f"{file} has no camera {missing[0].stem!r} for {missing[0]}; it has {', '.join(rig.names[:8])}"
-            )
-        found.append((folder.name, paths, rig[[path.stem for path in paths]]))
-    return found
+    if paths := _images(source.path):
+        return [_Object(source.path.name, paths, _rig(source.path, paths, shared, data))]
+    folders = sorted(path for path in source.path.iterdir() if path.is_dir())
+    return [
+        _Object(folder.name, paths, _rig(folder, paths, shared, data))
+        for folder in folders
+        if (paths := _images(folder))
+    ]
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+
+
+def _rig(folder: Path, paths: list[Path], shared: Path, data: Data) -> Rig:
+    """Returns the cameras of the views of an object, in their order."""
+    from cairn.multiview.cameras import read_cameras
+
+    if data.turntable:
+        if len(paths) != data.turntable:
+            expected = counted(data.turntable, "view")
+            raise CameraError(f"{folder} has {counted(len(paths), 'image')}: expected {expected} of a turntable")
+        return turntable([path.stem for path in paths], read_image(paths[0]).shape[:2], data)
+    own = folder / CAMERAS
+    file = own if own.is_file() else shared
+    if not file.is_file():
+        raise CameraError(
+            f"no cameras for the views in {folder}: give --cameras FILE, put {CAMERAS} there, or give --turntable VIEWS"
+        )
+    rig = read_cameras(file)
+    missing = [path for path in paths if path.stem not in rig.names]
+    if missing:
+        some = ", ".join(rig.names[:8]) + (", ..." if len(rig) > 8 else "")
+        raise CameraError(f"{file} has no camera {missing[0].stem!r} for {missing[0]}; it has {some}")
+    return rig[[path.stem for path in paths]]
 
 
 def _check_sizes(images: Sequence[NDArray[np.uint8]], cameras: Sequence[Camera], paths: Sequence[Path]) -> None:
+    """Raises where intrinsics are of another size than the images, or two views of an object are the same image."""
+    seen: dict[tuple[Path, bytes], Path] = {}
     for image, camera, path in zip(images, cameras, paths, strict=True):
-        if camera.size is not None and camera.size != image.shape[:2]:
-            got, stated = ("x".join(map(str, size[::-1])) for size in (image.shape[:2], camera.size))
-            raise CameraError(f"{path} is {got}, but camera {camera.name} was calibrated for {stated}")
-    for i in range(1, len(images)):
-        if images[i].shape == images[i - 1].shape and np.array_equal(images[i], images[i - 1]):
-            raise ImageError(f"{paths[i - 1]} and {paths[i]} are the same image: each view needs its own")
+        height, width = image.shape[:2]
+        if camera.size is not None and camera.size != (height, width):
+            stated = f"{camera.size[1]}x{camera.size[0]}"
+            raise CameraError(f"{path} is {width}x{height}, but camera {camera.name} was calibrated for {stated}")
+        x, y = camera.matrix[:2, 2]
+        if not (0 < x < width and 0 < y < height):
+            raise CameraError(
+                f"the optical axis of camera {camera.name} is at ({x:.0f}, {y:.0f}) px, outside of {path}, which is "
+                f"{width}x{height}: its intrinsics are of another image size"
+            )
+        key = path.parent, image.tobytes()
+        if key in seen:
+            raise ImageError(f"{seen[key]} and {path} are the same image: each view needs its own")
+        seen[key] = path
+
+
+def _check_agreement(views: Views) -> None:
+    """Raises where the cameras look away from the object, or the masks are those of other or mirrored cameras."""
+    if (away := np.flatnonzero(views.translations[:, 2] <= 0)).size:
+        name = views.names[views.objects[away[0]]]
+        raise CameraError(
+            f"{counted(len(away), 'camera')} of {len(views)} look away from the object, the first one of {name}: "
+            "expected cameras with x right, y down and z forward"
+        )
+    outlines = [views.outlines(number, CHECKED_VIEWS) for number in range(min(CHECKED, len(views.names)))]
+    fit = float(np.mean([agreement(each) for each in outlines]))
+    mirrored = float(np.mean([agreement(each.flipped()) for each in outlines]))
+    if mirrored > fit + MIRRORED:
+        raise CameraError(
+            f"the cameras are mirrored: masks and cameras agree by {fit:.0%}, and by {mirrored:.0%} with flipped "
+            "images; check the direction of the turntable, or the handedness of the cameras"
+        )
+    if fit < DISAGREEING:
+        raise CameraError(
+            f"the masks do not agree with the cameras: no solid object has these outlines (overlap {fit:.0%}); check "
+            "that each image has the camera of its name, and the masks"
+        )
 
 
 def _squares(
