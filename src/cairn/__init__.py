@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cairn.api.import_model import import_model
     from cairn.api.keypoints import keypoints
     from cairn.api.register import register
+    from cairn.api.relative_pose import RelativePose, relative_pose
     from cairn.api.report import Report
     from cairn.api.run import Run
     from cairn.api.split import split
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from cairn.api.track import track
     from cairn.api.train import train
     from cairn.api.triangulate import triangulate
+    from cairn.inference.keypoints3d import Detection3D, Keypoints3D
     from cairn.inference.lifter import Lifter
     from cairn.inference.model_spec import ModelSpec
     from cairn.inference.predictor import Predictor
@@ -77,7 +79,9 @@ __all__ = [
     "Cloud",
     "CloudError",
     "CloudKeypoints",
+    "Detection3D",
     "ImageError",
+    "Keypoints3D",
     "LabelError",
     "Landmarks",
     "Lifter",
@@ -91,6 +95,7 @@ __all__ = [
     "Poses3D",
     "Predictor",
     "RecipeError",
+    "RelativePose",
     "Report",
     "Resolution",
     "Rig",
@@ -117,6 +122,7 @@ __all__ = [
     "read_image",
     "read_landmarks",
     "register",
+    "relative_pose",
     "split",
     "sync",
     "teach",
@@ -135,6 +141,8 @@ _MODULES = {
     "Camera": "structures.camera",
     "Cloud": "structures.cloud",
     "CloudKeypoints": "structures.cloud",
+    "Detection3D": "inference.keypoints3d",
+    "Keypoints3D": "inference.keypoints3d",
     "Landmarks": "structures.cloud",
     "Lifter": "inference.lifter",
     "ModelSpec": "inference.model_spec",
@@ -143,6 +151,7 @@ _MODULES = {
     "Poses": "structures.poses",
     "Poses3D": "structures.poses3d",
     "Predictor": "inference.predictor",
+    "RelativePose": "api.relative_pose",
     "Report": "api.report",
     "Resolution": "inference.resolution",
     "Rig": "structures.camera",
@@ -164,6 +173,7 @@ _MODULES = {
     "read_image": "media.images",
     "read_landmarks": "pointclouds.io.landmarks",
     "register": "api.register",
+    "relative_pose": "api.relative_pose",
     "split": "api.split",
     "sync": "api.sync",
     "teach": "api.teach",

@@ -11,6 +11,7 @@ from cairn.api.progress import Progress
 from cairn.api.reading import evaluation_labels, teaching_labels
 from cairn.api.settings import optional_path
 from cairn.api.shapes import ShapeOptions, TaughtShapes, check_shape_options, has_shapes, teach_shapes
+from cairn.api.teach3d import TaughtKeypoints3D, check_options, is_run_of_views, teach_3d
 from cairn.arguments import checked
 from cairn.errors import OutputError, RecipeError
 from cairn.extras import require_training
@@ -101,10 +102,12 @@ def teach(
     unit: str | None = None,
     coordinate_system: str | None = None,
     progress: Progress | None = None,
-) -> TaughtModel | TaughtShapes:
+) -> TaughtModel | TaughtShapes | TaughtKeypoints3D:
     """Fits a linear map from landmarks to labeled keypoints, and writes a model that detects these keypoints.
 
-    For shapes, writes a model that places the landmarks of a few labeled meshes on others.
+    For a run of 3D keypoints, the labels are landmark files with the names of some objects, in the world of the
+    cameras, or labels of some images. For shapes, writes a model that places the landmarks of a few labeled meshes on
+    others.
 
     Example:
         taught = cairn.teach("runs/faces", "few-labels.json", ridge=True)
@@ -161,6 +164,11 @@ def teach(
     if labels is None:
         raise RecipeError("expected a run of cairn discover and labels of some images, or a folder of meshes")
     require_training()
+    if is_run_of_views(Path(run)):
+        flat = {"val": val, "val-images": val_images, "exclude": exclude, "crop": crop, "crop-margin": crop_margin}
+        flat |= {"skeleton": skeleton, "ridge": ridge, "mirror": mirror, "metric": metric, "seed": seed or None}
+        check_options(flat)
+        return teach_3d(Path(run), Path(labels), optional_path(images), limit, optional_path(out), name)
     from cairn.datasets.formats import ReadOptions
     from cairn.datasets.reading import read_labels
     from cairn.evaluation.protocols import protocol_of

@@ -100,9 +100,12 @@ def teach(
     cairn teach runs/faces few-labels.json --ridge
 
     cairn teach skulls/ landmarks/ --out skulls.cairn
+
+    cairn teach runs/views landmarks/
     """
     from cairn.api.shapes import TaughtShapes
     from cairn.api.teach import teach as fit
+    from cairn.api.teach3d import TaughtKeypoints3D
     from cairn.cli.logs import show_training_log
     from cairn.cli.progress import bars
 
@@ -131,6 +134,8 @@ def teach(
         )
     if isinstance(taught, TaughtShapes):
         _print_shapes(taught)
+    elif isinstance(taught, TaughtKeypoints3D):
+        print(f"{taught!r}, on held-out {'objects' if taught.kind == '3D' else 'images'}", file=sys.stderr)
     else:
         _print(taught)
     print(taught.path)

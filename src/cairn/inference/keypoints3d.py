@@ -8,9 +8,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.errors import CameraError
 from cairn.inference.devices import log_device
 from cairn.inference.session import metadata_of, open_session
 from cairn.inference.spec import SkeletonField, Spec
+from cairn.inference.zoo import model_file
 from cairn.media.inputs import ImageLike, as_image
 from cairn.structures.camera import Camera
 from cairn.structures.geometry import Affine, letterbox
@@ -38,11 +40,22 @@ class Keypoints3DSpec(Spec):
     unit: float
 
 
+ANGLE_CALIBRATION = "angle calibration"
+"""Metric in the specification: factor on the standard error of relative rotations, by validation."""
+
+
 class Detection3D(NamedTuple):
-    """What is detected in an image: the same keypoints in 3D and in its pixels."""
+    """What is detected in an image: the same keypoints in 3D and in its pixels.
+
+    Attributes:
+        points: In the frame of the camera, in the unit of the world of the training cameras.
+        poses: In pixels of the image.
+        calibration: Factor on the standard error of rotations (`cairn.relative_pose`), by validation.
+    """
 
     points: Poses3D
     poses: Poses
+    calibration: float = 1.0
 
 
 class Keypoints3D:
@@ -62,14 +75,14 @@ class Keypoints3D:
         """Opens a file.
 
         Args:
-            path: The .onnx file.
+            path: The .onnx file, or the folder of a run.
             threads: Number of CPU cores; 0 is all.
             device: Device to run on.
 
         Raises:
             ModelError: The file is not a model of 3D keypoints, or the device is not available.
         """
-        self.path = Path(path)
+        self.path = model_file(path)
         self._session, self.device = open_session(self.path, threads, device)
         self.spec = Keypoints3DSpec.from_json(metadata_of(self._session, self.path), str(path))
         log_device(self.device)
@@ -84,11 +97,18 @@ class Keypoints3D:
             image: Path, PIL image or (H, W, 3) uint8 RGB array.
             camera: The camera of the image. Without it, the intrinsics are those of the training views.
 
+        Raises:
+            CameraError: The camera is of another image size.
+            ImageError: The image cannot be read.
+
         Returns:
             The keypoints in the frame of the camera (x right, y down, z forward), in the unit of the world of the
             training cameras; and in pixels of the image.
         """
         pixels = as_image(image)
+        if camera is not None and camera.size is not None and camera.size != pixels.shape[:2]:
+            got, stated = ("x".join(map(str, size[::-1])) for size in (pixels.shape[:2], camera.size))
+            raise CameraError(f"the image is {got}, but camera {camera.name} was calibrated for {stated}")
         affine = square(pixels.shape[:2], self.spec.size)
         inputs = affine.warp(pixels, (self.spec.size, self.spec.size), border=0).transpose(2, 0, 1)[None]
         intrinsics = self.spec.intrinsics if camera is None else half_sides(camera, affine, self.spec.size)
@@ -101,6 +121,7 @@ class Keypoints3D:
         return Detection3D(
             Poses3D(self.spec.unit * points.astype(np.float64), confidence, self.spec.skeleton),
             Poses(found, confidence, score, self.spec.skeleton, image=pixels),
+            self.spec.metrics.get(ANGLE_CALIBRATION, 1.0),
         )
 
 

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.inference.keypoints3d import ANGLE_CALIBRATION
 from cairn.methods.keypointnet.views import Views
 from cairn.ops.procrustes import procrustes
+from cairn.ops.rigid import rigid
 
 Array = NDArray[np.float64]
 
@@ -31,12 +33,14 @@ def measures(predicted: Predicted, views: Views, pairs: NDArray[np.int64]) -> di
     """Returns the measures by name.
 
     - angle mean, angle median: error in degrees of the relative pose of pairs, by Procrustes.
+    - angle calibration: factor on the standard error of that pose, below which 68% of the errors are.
     - consistency: median distance in pixels of keypoints from those of the other view, projected.
     - separation: median distance of each keypoint from its nearest neighbor, in object units.
     - inside: percentage of keypoints within the mask.
     - spread: median distance of each keypoint from its mean over the views of an object, in percent of its diameter.
     """
     angles = angular_errors(predicted.points, views, pairs)
+    stated = np.degrees(rigid(predicted.points[pairs[:, 0]], predicted.points[pairs[:, 1]]).angle_error)
     size = views.images.shape[1]
     distances = np.linalg.norm(projected(predicted.points, views, pairs) - predicted.uv[pairs[:, 1]], axis=-1)
     gaps = np.linalg.norm(predicted.points[:, :, None] - predicted.points[:, None], axis=-1)
@@ -46,6 +50,7 @@ def measures(predicted: Predicted, views: Views, pairs: NDArray[np.int64]) -> di
     return {
         "angle mean": float(angles.mean()),
         "angle median": float(np.median(angles)),
+        ANGLE_CALIBRATION: float(np.quantile(angles / np.maximum(stated, 1e-9), 0.68)),
         "consistency": float(np.median(distances) * size / 2),
         "separation": float(np.median(gaps.min(axis=-1))),
         "inside": 100 * float(inside.mean()),

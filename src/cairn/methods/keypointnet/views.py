@@ -138,6 +138,12 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     return views
 
 
+def cameras_of(data: Data) -> dict[Path, Camera]:
+    """Returns the cameras of all views of a recipe, by the path of the image."""
+    found = [each for source in (*data.train, *data.val) for each in _objects(source, data)]
+    return {path.resolve(): camera for _, paths, rig in found for path, camera in zip(paths, rig, strict=True)}
+
+
 def nearest_point(cameras: Sequence[Camera]) -> Array:
     """Returns the point (3,) with the least squared distance from the optical axes of cameras."""
     centers = np.stack([camera.center for camera in cameras])
