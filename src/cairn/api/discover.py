@@ -65,8 +65,8 @@ def discover(
         turntable: With `three_d`, instead of cameras: number of equally spaced views of each object on a turntable, in
             the order of their names.
         masks: With `three_d`, where the foreground comes from: alpha, files (a folder masks beside the images),
-            background (what differs from the same camera's images of other objects), or black. Default: the first that
-            applies.
+            background (a folder background beside the objects, of images without one, with the names of the cameras),
+            or black. Default: the first that applies.
         images: Folder of the images that label files list.
         exclude: List of image names, or labels, whose images are excluded.
         crop: What each image is cropped to: "boxes" or "landmarks" of label files, one view of each instance;

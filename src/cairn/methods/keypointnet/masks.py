@@ -1,4 +1,4 @@
-"""The foreground of views: from alpha, from files, from black, or from the background of each camera."""
+"""The foreground of views: from alpha, from files, from images of the background, or from black."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ Masks = Literal["auto", "alpha", "files", "background", "black"]
 FOLDER = "masks"
 """Folder of the masks of an object."""
 
-MIN_OBJECTS = 3
-"""Minimum number of objects for the median image of a camera."""
+BACKGROUND = "background"
+"""Folder of the images without an object, with the names of the cameras: beside the objects, or in that of one."""
 
 DIFFERENCE = 24
 """Difference of a color channel from the background, from 0 to 255, that is foreground."""
+
+BLACK_SHARE = 0.2
+"""Minimum share of black pixels of images whose background is black."""
 
 MIN_SHARE = 0.002
 """Minimum share of the image that a mask covers."""
@@ -42,11 +45,8 @@ def foreground(
     """
     if kind == "auto":
         kind = _kind(paths, images)
-    if kind == "background":
-        masks = _of_background(images)
-    else:
-        of = {"alpha": _of_alpha, "files": _of_file, "black": _of_black}[kind]
-        masks = [[of(p, i) for p, i in zip(*each, strict=True)] for each in zip(paths, images, strict=True)]
+    of = {"alpha": _of_alpha, "files": _of_file, "background": _of_background, "black": _of_black}[kind]
+    masks = [[of(p, i) for p, i in zip(*each, strict=True)] for each in zip(paths, images, strict=True)]
     for own, files in zip(masks, paths, strict=True):
         for mask, path in zip(own, files, strict=True):
             if not MIN_SHARE <= mask.mean() < 1:
@@ -61,13 +61,13 @@ def _kind(paths: Sequence[Sequence[Path]], images: Sequence[Sequence[NDArray[np.
         return "alpha"
     if (first.parent / FOLDER).is_dir():
         return "files"
-    if np.mean([(image == 0).all(axis=-1).mean() for each in images for image in each[:4]]) > 0.2:
-        return "black"
-    if len(images) >= MIN_OBJECTS:
+    if _background_of(first) is not None:
         return "background"
+    if np.mean([(image == 0).all(axis=-1).mean() for each in images for image in each[:4]]) > BLACK_SHARE:
+        return "black"
     raise ImageError(
-        f"{first} has no alpha channel, no folder {FOLDER} beside it and no black background, and {len(images)} "
-        "objects are too few to tell the background: give masks"
+        f"{first} has no alpha channel, no folder {FOLDER} beside it, no folder {BACKGROUND} beside the objects and no "
+        "black background: give one of them, so that the object can be told from the background"
     )
 
 
@@ -99,19 +99,25 @@ def _of_black(path: Path, image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray(image.max(axis=-1) > 0)
 
 
-def _of_background(images: Sequence[Sequence[NDArray[np.uint8]]]) -> list[list[NDArray[np.bool_]]]:
-    """Returns what differs from the median image of each camera over the objects, smoothed."""
+def _background_of(path: Path) -> Path | None:
+    """Returns the image without an object of the camera of a view; None where there is none."""
+    for folder in (path.parent / BACKGROUND, path.parent.parent / BACKGROUND):
+        if found := sorted(folder.glob(f"{path.stem}.*")):
+            return found[0]
+    return None
+
+
+def _of_background(path: Path, image: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Returns what differs from the image without an object, without specks and small holes."""
     import cv2
 
-    views = {len(each) for each in images}
-    if len(views) > 1 or len(images) < MIN_OBJECTS or len({image.shape for each in images for image in each}) > 1:
-        raise ImageError(
-            f"masks from the background need at least {MIN_OBJECTS} objects with the same views of one size: give masks"
-        )
-    median = np.median(np.stack([np.stack(each) for each in images]), axis=0)
+    file = _background_of(path)
+    if file is None:
+        raise ImageError(f"no image {path.stem} in a folder {BACKGROUND} beside the objects, for {path}")
+    background = read_image(file)
+    if background.shape != image.shape:
+        raise ImageError(f"the background {file} has another size than {path}")
+    different = np.abs(image.astype(np.int16) - background).max(axis=-1) > DIFFERENCE
     kernel = np.ones((3, 3), np.uint8)
-    masks = []
-    for each in images:
-        different = (np.abs(np.stack(each) - median).max(axis=-1) > DIFFERENCE).astype(np.uint8)
-        masks.append([cv2.morphologyEx(mask, cv2.MORPH_OPEN, kernel) > 0 for mask in different])
-    return masks
+    opened = cv2.morphologyEx(different.astype(np.uint8), cv2.MORPH_OPEN, kernel)
+    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel) > 0)

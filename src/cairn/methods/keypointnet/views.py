@@ -14,7 +14,7 @@ from cairn.errors import CameraError, ImageError
 from cairn.inference.keypoints3d import half_sides, square
 from cairn.media.images import IMAGE_SUFFIXES, read_image
 from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
-from cairn.methods.keypointnet.masks import foreground
+from cairn.methods.keypointnet.masks import BACKGROUND, FOLDER, foreground
 from cairn.methods.keypointnet.recipe import Data, ViewSource
 from cairn.structures.camera import Camera, Rig, rotation_matrix
 from cairn.structures.geometry import Affine, Size
@@ -189,7 +189,7 @@ def _objects(source: ViewSource, data: Data) -> list[_Object]:
     shared = source.cameras or source.path / CAMERAS
     if paths := _images(source.path):
         return [_Object(source.path.name, paths, _rig(source.path, paths, shared, data))]
-    folders = sorted(path for path in source.path.iterdir() if path.is_dir())
+    folders = sorted(path for path in source.path.iterdir() if path.is_dir() and path.name not in (FOLDER, BACKGROUND))
     return [
         _Object(folder.name, paths, _rig(folder, paths, shared, data))
         for folder in folders
