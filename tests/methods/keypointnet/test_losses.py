@@ -65,6 +65,20 @@ def test_the_rotation_of_keypoints_is_that_of_procrustes():
     torch.testing.assert_close(losses.relative_rotation(first, second), torch.from_numpy(expected))
 
 
+def test_the_rotation_is_that_of_scipy():
+    first, second = (each - each.mean(dim=1, keepdim=True) for each in (points(3), points(4)))
+    found = losses.relative_rotation(first, second)
+    for i in range(B):
+        expected = Rotation.align_vectors(second[i].numpy(), first[i].numpy())[0].as_matrix()
+        np.testing.assert_allclose(found[i].numpy(), expected, atol=1e-9)
+
+
+def test_orientation_by_brute_force():
+    a, b = points(1)[:, :2, :2], points(2)[:, :2, :2]
+    total = sum(float(a[i, j, k] - b[i, j, k]) ** 2 for i in range(B) for j in range(2) for k in range(2))
+    assert losses.orientation(a, b) == pytest.approx(total / (4 * B))
+
+
 def test_angles_are_those_of_the_axis():
     turns = torch.linspace(0, 3.1, 7, dtype=torch.float64)
     turned = torch.from_numpy(Rotation.from_rotvec(turns[:, None].numpy() * [0, 0.6, 0.8]).as_matrix())
@@ -112,6 +126,12 @@ def test_gradients_are_right():
     scores = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     mask = torch.tensor([[[1, 0, 1], [0, 1, 1], [0, 0, 1.0]]], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda s: losses.silhouette(spatial_softmax(s), mask), (scores,))
+    uv = torch.rand(1, 2, 2, dtype=torch.float64, requires_grad=True)
+    grid = grid_of(scores)
+    assert torch.autograd.gradcheck(lambda s, p: losses.variance(spatial_softmax(s), p, grid), (scores, uv))
+    other = torch.rand(1, 2, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda p: losses.consistency(p, other), (uv,))
+    assert torch.autograd.gradcheck(lambda p: losses.orientation(p, other), (uv,))
 
 
 def test_pose_has_finite_gradients_where_keypoints_coincide():

@@ -100,7 +100,7 @@ def test_an_empty_mask_is_named(tmp_path):
 def test_a_mask_of_everything_is_none(tmp_path):
     folder = write_views(tmp_path / "views")
     without_alpha(folder, lambda number, size: np.full((*size, 3), 30))
-    with pytest.raises(ImageError, match="covers 100.0% of the image"):
+    with pytest.raises(ImageError, match=r"covers 100.0% of the image"):
         foreground(*read(folder), "black")
     with pytest.raises(ImageError, match="has no alpha channel: choose other masks"):
         foreground(*read(folder), "alpha")

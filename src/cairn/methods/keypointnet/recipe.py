@@ -35,7 +35,8 @@ class Data(Section):
         holdout: Share of the objects that is held out.
         masks: Where the foreground comes from: "alpha" of the images; "files", images of the same names in a folder
             `masks` of each object; "background", the difference from images without an object, of the names of the
-            cameras, in a folder `background` beside the objects; "black", pixels that are not black; "auto", the first of these that applies.
+            cameras, in a folder `background` beside the objects; "black", pixels that are not black; "auto", the first
+            of these that applies.
         turntable: Number of equally spaced views around the vertical axis, in the order of the names of the images,
             instead of cameras; 0 for none.
         elevation: Degrees from which the camera of a turntable looks down.

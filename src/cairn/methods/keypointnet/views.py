@@ -124,8 +124,9 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     masks = foreground([paths for _, paths, _ in found], images, data.masks)
     cameras = [camera for _, _, rig in found for camera in rig]
     flat = [image for each in images for image in each]
-    _check_sizes(flat, cameras, [path for _, paths, _ in found for path in paths])
-    squares, covers, affines = _squares(flat, [mask for each in masks for mask in each], size)
+    covered = [mask for each in masks for mask in each]
+    _check_images(flat, covered, cameras, [path for _, paths, _ in found for path in paths])
+    squares, covers, affines = _squares(flat, covered, size)
     intrinsics = np.stack([half_sides(camera, affine, size) for camera, affine in zip(cameras, affines, strict=True)])
     center = nearest_point(cameras)
     rotations = np.stack([camera.rotation for camera in cameras])
@@ -212,6 +213,8 @@ def _rig(folder: Path, paths: list[Path], shared: Path, data: Data) -> Rig:
         return turntable([path.stem for path in paths], read_image(paths[0]).shape[:2], data)
     own = folder / CAMERAS
     file = own if own.is_file() else shared
+    if not file.is_file() and shared.name != CAMERAS:
+        raise CameraError(f"no file of cameras at {shared}, for the views in {folder}")
     if not file.is_file():
         raise CameraError(
             f"no cameras for the views in {folder}: give --cameras FILE, put {CAMERAS} there, or give --turntable VIEWS"
@@ -224,10 +227,15 @@ def _rig(folder: Path, paths: list[Path], shared: Path, data: Data) -> Rig:
     return rig[[path.stem for path in paths]]
 
 
-def _check_sizes(images: Sequence[NDArray[np.uint8]], cameras: Sequence[Camera], paths: Sequence[Path]) -> None:
+def _check_images(
+    images: Sequence[NDArray[np.uint8]],
+    masks: Sequence[NDArray[np.bool_]],
+    cameras: Sequence[Camera],
+    paths: Sequence[Path],
+) -> None:
     """Raises where intrinsics are of another size than the images, or two views of an object are the same image."""
     seen: dict[tuple[Path, bytes], Path] = {}
-    for image, camera, path in zip(images, cameras, paths, strict=True):
+    for image, mask, camera, path in zip(images, masks, cameras, paths, strict=True):
         height, width = image.shape[:2]
         if camera.size is not None and camera.size != (height, width):
             stated = f"{camera.size[1]}x{camera.size[0]}"
@@ -238,7 +246,7 @@ def _check_sizes(images: Sequence[NDArray[np.uint8]], cameras: Sequence[Camera],
                 f"the optical axis of camera {camera.name} is at ({x:.0f}, {y:.0f}) px, outside of {path}, which is "
                 f"{width}x{height}: its intrinsics are of another image size"
             )
-        key = path.parent, image.tobytes()
+        key = path.parent, image.tobytes() + mask.tobytes()  # alpha is not in the image
         if key in seen:
             raise ImageError(f"{seen[key]} and {path} are the same image: each view needs its own")
         seen[key] = path
