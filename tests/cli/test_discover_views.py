@@ -13,7 +13,7 @@ from cairn.cli import main
 from cairn.errors import CairnError
 from cairn.inference.keypoints3d import Keypoints3D
 from cairn.methods.keypointnet.training import Pairs
-from support.made_views import picture, ring, write_views
+from support.made_views import rendered, ring, write_views
 
 SETTINGS = ("pairs=16", "run.batch_size=8", "run.threads=1", "input.size=32", "network.features=8")
 OPTIONS = [part for setting in SETTINGS for part in ("--set", setting)]
@@ -57,7 +57,7 @@ def test_a_run_has_sheets_a_3d_view_and_measures(trained):
 
 def test_a_model_is_one_file_with_intrinsics(trained):
     detector = Keypoints3D(trained, threads=1)
-    image, camera = picture(ring()[0])[..., :3], ring()[0]
+    image, camera = rendered(ring()[0])[..., :3], ring()[0]
     points, poses, _ = detector(image)
     assert points.keypoints.shape == (1, 5, 3)
     assert poses.keypoints.shape == (1, 5, 2)
@@ -69,7 +69,7 @@ def test_a_model_is_one_file_with_intrinsics(trained):
 
 
 def test_the_distance_follows_the_given_intrinsics(trained):
-    detector, image = Keypoints3D(trained, threads=1), picture(ring()[0])[..., :3]
+    detector, image = Keypoints3D(trained, threads=1), rendered(ring()[0])[..., :3]
     camera = ring()[0]
     matrix = camera.matrix * [[0.5, 1, 1], [1, 1, 1], [1, 1, 1]]
     wide = cairn.Camera("wide", matrix, [], np.eye(3), [0, 0, 0], camera.size)
@@ -82,10 +82,10 @@ def test_the_distance_follows_the_given_intrinsics(trained):
 
 
 def test_the_pose_between_two_images(trained):
-    image = picture(ring()[0])[..., :3]
+    image = rendered(ring()[0])[..., :3]
     same = cairn.relative_pose(image, image, model=trained)
     assert same.angle == pytest.approx(0, abs=1e-3)
-    other = cairn.relative_pose(image, picture(ring()[1])[..., :3], model=Keypoints3D(trained, threads=1))
+    other = cairn.relative_pose(image, rendered(ring()[1])[..., :3], model=Keypoints3D(trained, threads=1))
     assert other.angle > 0
     assert np.linalg.det(other.rotation) == pytest.approx(1)
 
@@ -97,7 +97,7 @@ def test_labels_in_3d_give_names(trained, tmp_path):
         rows = [f"{name},{x},{y},{z}" for name, (x, y, z) in zip(("nose", "fin"), points, strict=True)]
         (tmp_path / "labels" / f"object-{number}.csv").write_text("name,x,y,z\n" + "\n".join(rows))
     assert run("teach", trained, tmp_path / "labels", "--out", tmp_path / "named.onnx") == 0
-    found = Keypoints3D(tmp_path / "named.onnx", threads=1)(picture(ring()[0])[..., :3])
+    found = Keypoints3D(tmp_path / "named.onnx", threads=1)(rendered(ring()[0])[..., :3])
     assert found.points.skeleton.joints == ("nose", "fin")
     camera = ring()[0]
     truth = camera.to_camera(1.1 * np.array([[0, -0.8, 0], [0.3, -0.5, 0.7]]))
@@ -130,7 +130,7 @@ def test_labels_in_images_give_names(trained, tmp_path, monkeypatch):
 
 
 def test_detect_says_what_runs_the_model(trained, tmp_path, capsys):
-    cv2.imwrite(str(tmp_path / "view.png"), picture(ring()[0])[..., :3])
+    cv2.imwrite(str(tmp_path / "view.png"), rendered(ring()[0])[..., :3])
     assert run("detect", tmp_path / "view.png", "--model", trained) == 2
     assert "detects 3D keypoints of the object in an image: cairn.Keypoints3D" in " ".join(
         capsys.readouterr().err.split()

@@ -29,7 +29,7 @@ def ring(views: int = 8, size: int = 32, start: float = 0.0) -> Rig:
     )
 
 
-def picture(camera: Camera, scale: float = 1.0) -> np.ndarray:
+def rendered(camera: Camera, scale: float = 1.0) -> np.ndarray:
     """(H, W, 4) uint8 BGRA."""
     boxes = sorted(BOXES, key=lambda box: -camera.to_camera(np.array(box[0]) * scale)[2])
     image = np.zeros((*camera.size, 4), np.uint8)
@@ -49,6 +49,6 @@ def write_views(folder: Path, objects: int = 3, rig: Rig | None = None, alpha: b
         own = folder / f"object-{number}"
         own.mkdir()
         for camera in rig:
-            image = picture(camera, 1 + 0.1 * number)
+            image = rendered(camera, 1 + 0.1 * number)
             cv2.imwrite(str(own / f"{camera.name}.png"), image if alpha else np.ascontiguousarray(image[..., :3]))
     return folder

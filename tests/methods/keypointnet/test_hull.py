@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
-from support.made_views import picture, ring
+from support.made_views import rendered, ring
 
 
 def outlines(stretch=1.0):
     rig = ring(12)
-    masks = np.stack([picture(camera)[..., 3] > 0 for camera in rig])
+    masks = np.stack([rendered(camera)[..., 3] > 0 for camera in rig])
     intrinsics = [[3.3, 3.3, 0, 0]] * len(rig)
     translations = np.stack([camera.translation for camera in rig]) * stretch
     return Outlines(masks, np.stack([camera.rotation for camera in rig]), translations, np.array(intrinsics))

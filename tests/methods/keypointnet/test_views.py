@@ -12,7 +12,7 @@ from cairn.methods.keypointnet.recipe import Data, ViewSource
 from cairn.methods.keypointnet.views import read_views, turntable
 from cairn.multiview.cameras import write_cameras
 from cairn.structures.camera import Camera, Rig
-from support.made_views import picture, ring, write_views
+from support.made_views import rendered, ring, write_views
 
 
 def read(folder, size=32, **data):
@@ -53,7 +53,7 @@ def test_images_that_are_not_square(tmp_path, shape):
     matrix = np.array([[50, 0, (shape[1] - 1) / 2], [0, 50, (shape[0] - 1) / 2], [0, 0, 1]])
     rig = Rig(tuple(replace(camera, matrix=matrix, size=shape) for camera in ring()))
     views = read(write_views(tmp_path / "views", rig=rig), size=64)
-    expected = cv2.resize(picture(rig[0])[..., 3], None, fx=64 / 48, fy=64 / 48) > 127
+    expected = cv2.resize(rendered(rig[0])[..., 3], None, fx=64 / 48, fy=64 / 48) > 127
     top, left = (64 - expected.shape[0]) // 2, (64 - expected.shape[1]) // 2
     inner = views.masks[0, top : top + expected.shape[0], left : left + expected.shape[1]]
     assert (inner == expected).mean() > 0.98

@@ -169,7 +169,7 @@ class KeypointNetModule(ArrayModule):
         }
 
     def _side(self, predicted: Tensor, true: Tensor) -> Tensor:
-        """The side that the keypoint network is told: the true one at first, then that of the orientation network."""
+        """The side that the keypoint network gets: the true one at first, then that of the orientation network."""
         low, high = self.recipe.anneal
         share = min(1.0, max(0.0, (high - self.done) / max(high - low, 1e-9)))
         sides = [(ends[:, 0, 0] > ends[:, 1, 0]).float() for ends in (true, predicted.detach())]
