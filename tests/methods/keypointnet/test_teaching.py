@@ -43,9 +43,9 @@ def test_labels_may_be_missing(flat):
 
 
 def test_one_labeled_view_gives_a_model_without_an_error():
-    found = fit(examples(False)[np.array([0])])
+    found = fit(examples(False).rows(np.array([0])))
     assert np.isnan(found.errors).all()
-    np.testing.assert_allclose(errors(examples(False)[np.array([0])], found.weights), 0, atol=0.05)
+    np.testing.assert_allclose(errors(examples(False).rows(np.array([0])), found.weights), 0, atol=0.05)
 
 
 def test_named_keypoints_turn_and_move_with_the_object():

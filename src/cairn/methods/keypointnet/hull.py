@@ -82,7 +82,8 @@ def longest_axis(hulls: list[Array]) -> Array:
     """Returns the direction (3,) in which hulls (M, 3) are longest; its largest coordinate is positive."""
     centered = np.concatenate([points - points.mean(axis=0) for points in hulls if len(points)])
     axis: Array = np.linalg.eigh(centered.T @ centered)[1][:, -1]
-    return axis * np.sign(axis[np.abs(axis).argmax()])
+    axis *= np.sign(axis[np.abs(axis).argmax()])
+    return axis
 
 
 def _projected(points: Array, rotation: Array, translation: Array, intrinsics: Array) -> Array:
@@ -90,4 +91,4 @@ def _projected(points: Array, rotation: Array, translation: Array, intrinsics: A
     x, y, z = (points @ rotation.T + translation).T
     before = np.where(z > 1e-3, z, 1e-9)
     fx, fy, cx, cy = intrinsics
-    return np.clip(np.column_stack([fx * x / before + cx, fy * y / before + cy]), -1e6, 1e6)
+    return np.asarray(np.clip(np.column_stack([fx * x / before + cx, fy * y / before + cy]), -1e6, 1e6))

@@ -56,7 +56,8 @@ def relative_rotation(first: Tensor, second: Tensor) -> Tensor:
     u, _, vt = torch.linalg.svd(b.transpose(1, 2) @ a)
     sign = torch.det(u @ vt).sign()
     u = torch.cat([u[..., :2], u[..., 2:] * sign[:, None, None]], dim=-1)
-    return u @ vt
+    rotation: Tensor = u @ vt
+    return rotation
 
 
 def relative_pose(first: Tensor, second: Tensor, rotation: Tensor) -> Tensor:

@@ -122,7 +122,8 @@ class KeypointGraph(nn.Module):
         if self.orientation is None:
             return image.new_zeros(len(image))
         ends = self.orientation(image)
-        return (ends[:, 0, 0] > ends[:, 1, 0]).to(image.dtype)
+        side: Tensor = (ends[:, 0, 0] > ends[:, 1, 0]).to(image.dtype)
+        return side
 
     def forward(self, image: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predicts keypoints.
@@ -143,7 +144,8 @@ class KeypointGraph(nn.Module):
 
 def spatial_softmax(scores: Tensor) -> Tensor:
     """Returns maps (B, K, h, w) of sum 1."""
-    return scores.flatten(2).softmax(dim=-1).unflatten(2, scores.shape[2:])
+    maps: Tensor = scores.flatten(2).softmax(dim=-1).reshape(scores.shape)
+    return maps
 
 
 def grid_of(maps: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,8 +47,9 @@ class Labeled(NamedTuple):
     targets: Array
     groups: NDArray[np.int64]
 
-    def __getitem__(self, rows: object) -> Labeled:  # type: ignore[override]  # rows of all fields
-        return Labeled(self.points[rows], self.targets[rows], self.groups[rows])  # type: ignore[index]
+    def rows(self, rows: NDArray[Any]) -> Labeled:
+        """Returns the equations of some views."""
+        return Labeled(self.points[rows], self.targets[rows], self.groups[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +75,8 @@ def fit(labeled: Labeled) -> Fitted:
     for ridge in RIDGES:
         found = []
         for number in range(fold.max() + 1):
-            weights = solve(labeled[fold != number], ridge)
-            found.append(errors(labeled[fold == number], weights))
+            weights = solve(labeled.rows(fold != number), ridge)
+            found.append(errors(labeled.rows(fold == number), weights))
         each = np.concatenate(found)
         with np.errstate(all="ignore"):
             own = np.array([column[np.isfinite(column)].mean() for column in each.T])

@@ -94,7 +94,8 @@ class KeypointNetModule(ArrayModule):
         keypoints = KeypointNetwork(
             features_of(settings, 4, settings.features), settings.features, settings.keypoints, distance
         )
-        super().__init__(recipe, KeypointGraph(orientation, keypoints).to(memory_format=torch.channels_last))
+        super().__init__(recipe, KeypointGraph(orientation, keypoints))
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks its type
         self.data = data
         self.predicted: Predicted | None = None
         axis = settings.axis
@@ -162,7 +163,7 @@ class KeypointNetModule(ArrayModule):
         noisy = [each + noise * torch.randn_like(each) for each in (first, second)]
         return {
             "consistency": weights.consistency * agree,
-            "pose": weights.pose * weights.boost ** (1 - fall) * losses.relative_pose(*noisy, relative),
+            "pose": weights.pose * weights.boost ** (1 - fall) * losses.relative_pose(noisy[0], noisy[1], relative),
             "separation": weights.separation * 2 * losses.separation(points, weights.delta),
             "silhouette": weights.silhouette * 2 * losses.silhouette(probabilities, cover.float()),
             "variance": weights.variance * 2 * losses.variance(probabilities, uv, grid_of(probabilities)),
@@ -173,7 +174,8 @@ class KeypointNetModule(ArrayModule):
         low, high = self.recipe.anneal
         share = min(1.0, max(0.0, (high - self.done) / max(high - low, 1e-9)))
         sides = [(ends[:, 0, 0] > ends[:, 1, 0]).float() for ends in (true, predicted.detach())]
-        return (share * sides[0] + (1 - share) * sides[1]).round()
+        side: Tensor = (share * sides[0] + (1 - share) * sides[1]).round()
+        return side
 
     def measure(self) -> dict[str, float]:
         """Angular error of relative pose on held-out objects, and the other measures without labels."""

@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 CAMERAS = "cameras.toml"
 """File of cameras in a folder of views."""
 
+TURNTABLE_DISTANCE = 4.0
+"""Distance of the camera of a turntable, which has no unit."""
+
 CHECKED, CHECKED_VIEWS = 4, 20
 """Number of objects, and of their views, whose masks are compared with the cameras."""
 
@@ -155,7 +158,7 @@ def nearest_point(cameras: Sequence[Camera]) -> Array:
 
 
 def turntable(names: Sequence[str], size: Size, data: Data) -> Rig:
-    """Returns the cameras of a turntable: equally spaced around the z axis, at a distance of 4 object radii.
+    """Returns the cameras of a turntable: equally spaced around the z axis, at `TURNTABLE_DISTANCE`.
 
     Args:
         names: Names of the views, in their order.
@@ -166,10 +169,11 @@ def turntable(names: Sequence[str], size: Size, data: Data) -> Rig:
     focal = width / 2 / np.tan(np.radians(data.field_of_view) / 2)
     matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     tilt = rotation_matrix([np.radians(90 + data.elevation), 0, 0])
+    away = np.array([0, 0, TURNTABLE_DISTANCE])
     turns = 2 * np.pi * np.arange(len(names)) / len(names)
     return Rig(
         tuple(
-            Camera(name, matrix, [], tilt @ rotation_matrix([0, 0, turn]), [0, 0, 4.0], size)
+            Camera(name, matrix, np.zeros(0), tilt @ rotation_matrix([0, 0, turn]), away, size)
             for name, turn in zip(names, turns, strict=True)
         )
     )
