@@ -49,7 +49,7 @@ def discover(
     The run's folder sheets/ shows the landmarks on held-out images. `cairn.teach` gives landmarks the names of
     keypoints.
 
-    With `three_d`, the landmarks are 3D keypoints, learned from views of objects with known cameras: a subfolder
+    With `three_d`, the landmarks are 3D keypoints, trained on views of objects with known cameras: a subfolder
     for each object, with an image for each camera. `cairn.Keypoints3D` detects them in one image.
 
     Example:

@@ -67,7 +67,7 @@ def _kind(paths: Sequence[Sequence[Path]], images: Sequence[Sequence[NDArray[np.
         return "black"
     raise ImageError(
         f"{first} has no alpha channel, no folder {FOLDER} beside it, no folder {BACKGROUND} beside the objects and no "
-        "black background: give one of them, so that the object can be told from the background"
+        "black background: give one of them, which separates the object from the background"
     )
 
 
