@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from cairn.media.images import read_image, write_image
     from cairn.pointclouds.io import read_cloud
     from cairn.pointclouds.io.landmarks import read_landmarks, write_landmarks
+    from cairn.server.serve import serve
     from cairn.structures.annotation import Annotation
     from cairn.structures.camera import Camera, Rig
     from cairn.structures.cloud import Cloud, CloudKeypoints, Landmarks
@@ -117,6 +118,7 @@ __all__ = [
     "read_image",
     "read_landmarks",
     "register",
+    "serve",
     "split",
     "sync",
     "teach",
@@ -164,6 +166,7 @@ _MODULES = {
     "read_image": "media.images",
     "read_landmarks": "pointclouds.io.landmarks",
     "register": "api.register",
+    "serve": "server.serve",
     "split": "api.split",
     "sync": "api.sync",
     "teach": "api.teach",

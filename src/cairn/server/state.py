@@ -1,0 +1,87 @@
+"""What one server shares between its requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from cairn.server.batching import Batches
+from cairn.server.catalog import Catalog
+from cairn.server.metrics import Metrics
+from cairn.server.pool import Pool, WorkerDied, WorkerProcess, WorkerTimeout
+from cairn.server.problems import Problem
+from cairn.server.protocol import Message
+from cairn.server.settings import ServerSettings
+
+DESCRIBE_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Queue, workers and models of one server.
+
+    Attributes:
+        settings: The settings.
+        metrics: The metrics.
+        batches: The queue of images.
+        pool: The workers.
+        catalog: The models.
+        uploads: Number of requests whose body is being read.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.batches = Batches(settings, self.metrics)
+        self.pool = Pool(settings, self.batches.serve)
+        self.catalog = Catalog(settings.model_folders, self._describe)
+        self.uploads = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Server]:
+        """Starts the workers, and ends them."""
+        self.pool.start()
+        try:
+            yield self
+        finally:
+            await self.pool.stop()
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Counts a request whose body is read. Raises Problem (429) where there are too many."""
+        if self.uploads >= self.settings.limits.uploads:
+            raise Problem(429, f"{self.uploads} uploads are open already: try again", {"Retry-After": "1"})
+        self.uploads += 1
+        try:
+            yield
+        finally:
+            self.uploads -= 1
+
+    async def _describe(self, files: Sequence[Path]) -> list[dict[str, Any] | None]:
+        """Opens models in a process of its own, which a damaged one cannot take the server along with."""
+        process = WorkerProcess(self.settings)
+        found: list[dict[str, Any] | None] = []
+        try:
+            await process.start()
+            for file in files:
+                answer = await process.ask(Message({"do": "describe", "file": str(file)}), DESCRIBE_SECONDS)
+                if "error" in answer.values:
+                    log.warning("%s is not served: %s", file.name, answer.values["error"])
+                found.append(answer.values.get("model"))
+        except (WorkerDied, WorkerTimeout):
+            raise Problem(503, "the models cannot be opened now: try again", {"Retry-After": "5"}) from None
+        finally:
+            await process.stop()
+        return found
+
+
+def server_of(connection: HTTPConnection) -> Server:
+    """Returns the server that a request or WebSocket came to."""
+    server: Server = connection.app.state.server
+    return server
