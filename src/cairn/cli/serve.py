@@ -20,6 +20,10 @@ def serve(
         typer.Option(help="Folder of further models: .onnx files and run folders.", show_default=False),
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder for jobs, results and projects.")] = Path("cairn-data"),
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images to label in the web app; it stays as it is.", show_default=False),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Number of processes that run models; 0 is one for each CPU core.")
     ] = 0,
@@ -49,6 +53,7 @@ def serve(
         port=port,
         models=models,
         data=data,
+        labels=labels,
         workers=workers,
         device=device,
         token=token or os.environ.get("CAIRN_TOKEN") or None,

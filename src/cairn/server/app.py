@@ -11,14 +11,15 @@ from fastapi.staticfiles import StaticFiles
 
 from cairn import __version__
 from cairn.files import ensure_writable_folder
-from cairn.server import detection, problems, status
+from cairn.server import detection, problems, project_api, status
+from cairn.server.labeling import Labeling
 from cairn.server.security import Guard
 from cairn.server.settings import ServerSettings
 from cairn.server.state import Server
 
 STATIC = Path(__file__).parent / "static"
 
-ROUTERS = (detection.router, status.router)
+ROUTERS = (detection.router, status.router, project_api.router)
 """All routers. A further one is a module with a `router`, and its entry here."""
 
 
@@ -30,14 +31,17 @@ def create_app(settings: ServerSettings) -> FastAPI:
     """
     ensure_writable_folder(settings.data)
     server = Server(settings)
+    labeling = Labeling(settings, server.catalog)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with server.running():
             yield
+            await labeling.stop()
 
     app = FastAPI(title="Cairn", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = server
+    app.state.labeling = labeling
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

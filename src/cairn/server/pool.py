@@ -30,10 +30,16 @@ class WorkerTimeout(Exception):
 
 
 class WorkerProcess:
-    """One process, which does one thing at a time."""
+    """One process, which does one thing at a time.
 
-    def __init__(self, settings: ServerSettings) -> None:
+    Args:
+        settings: The settings of the server.
+        module: Module that the process runs.
+    """
+
+    def __init__(self, settings: ServerSettings, module: str = "cairn.server.worker") -> None:
         self.settings = settings
+        self.module = module
         self.process: asyncio.subprocess.Process | None = None
 
     @property
@@ -44,7 +50,7 @@ class WorkerProcess:
     async def start(self) -> None:
         """Starts the process. Raises WorkerDied if it does not answer."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cairn.server.worker"),
+            *(sys.executable, "-m", self.module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

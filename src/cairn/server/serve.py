@@ -21,6 +21,7 @@ def serve(
     port: int = 8000,
     models: str | Path | None = None,
     data: str | Path = "cairn-data",
+    labels: str | Path | None = None,
     workers: int = 0,
     device: str = "auto",
     token: str | None = None,
@@ -34,6 +35,7 @@ def serve(
         port: Port to listen on.
         models: Folder of further models: .onnx files and run folders.
         data: Folder for everything that the server writes; one server at a time uses it.
+        labels: Folder of images to label in the web app; it stays as it is.
         workers: Number of processes that run models; 0 is one for each CPU core.
         device: Device of the models; see `cairn.load`.
         token: Token that requests must have.
@@ -58,6 +60,7 @@ def serve(
         ServerSettings(host=host, port=port, token=token, workers=workers, device=device, hosts=tuple(allow_hosts)),
         models=None if models is None else Path(models),
         data=Path(data),
+        labels=None if labels is None else Path(labels),
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:

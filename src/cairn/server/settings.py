@@ -64,6 +64,7 @@ class ServerSettings:
         port: Port to listen on; 0 chooses a free one.
         models: Folder of the models that are served beside the bundled ones: .onnx files and run folders.
         data: Folder of everything that the server writes.
+        labels: Folder of images to label; it stays as it is.
         workers: Number of processes that run models; 0 is one for each CPU core.
         device: Device of the models; see `cairn.load`.
         token: Token that requests must have; None needs none.
@@ -77,6 +78,7 @@ class ServerSettings:
     port: int = 8000
     models: Path | None = None
     data: Path = Path("cairn-data")
+    labels: Path | None = None
     workers: int = 0
     device: str = "auto"
     token: str | None = None
@@ -93,6 +95,8 @@ class ServerSettings:
             raise CairnError(f"workers must be from 0, for one per CPU core, to {MAX_WORKERS}, got {self.workers}")
         if self.models is not None and not Path(self.models).is_dir():
             raise CairnError(f"no folder of models at {self.models}")
+        if self.labels is not None and not Path(self.labels).is_dir():
+            raise CairnError(f"no folder of images at {self.labels}")
         if self.token is not None and not (len(self.token) >= 16 and self.token.isascii() and self.token.isprintable()):
             raise CairnError(
                 "the token must be 16 or more printable ASCII characters, such as of `openssl rand -hex 16`"
