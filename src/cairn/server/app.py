@@ -11,15 +11,16 @@ from fastapi.staticfiles import StaticFiles
 
 from cairn import __version__
 from cairn.files import ensure_writable_folder
-from cairn.server import detection, problems, project_api, status
+from cairn.server import detection, problems, project_api, status, training_api
 from cairn.server.labeling import Labeling
 from cairn.server.security import Guard
 from cairn.server.settings import ServerSettings
 from cairn.server.state import Server
+from cairn.server.trainings import Trainings
 
 STATIC = Path(__file__).parent / "static"
 
-ROUTERS = (detection.router, status.router, project_api.router)
+ROUTERS = (detection.router, status.router, project_api.router, training_api.router)
 """All routers. A further one is a module with a `router`, and its entry here."""
 
 
@@ -42,6 +43,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app = FastAPI(title="Cairn", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = server
     app.state.labeling = labeling
+    app.state.trainings = Trainings(settings.data)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
