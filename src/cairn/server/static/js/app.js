@@ -3,7 +3,6 @@
 import { h, replace } from "./core/dom.js";
 import { notifyError } from "./core/notify.js";
 import { startTheme } from "./core/theme.js";
-import { takeTokenFromAddress } from "./core/token.js";
 
 const VIEWS = {
   detect: { title: "Detect", load: () => import("./detect/view.js") },
@@ -48,7 +47,6 @@ function showNavigation(current) {
   replace(document.getElementById("nav"), links);
 }
 
-takeTokenFromAddress();
 startTheme(document.getElementById("theme"));
 addEventListener("hashchange", show);
 document.querySelector(".skip").addEventListener("click", (event) => {

@@ -1,7 +1,5 @@
 /** Requests to the server. Errors are the one line that the server gives (application/problem+json). */
 
-import { askToken, token } from "./token.js";
-
 /** An error answer of the server. */
 export class ApiError extends Error {
   constructor(message, status, body) {
@@ -11,23 +9,19 @@ export class ApiError extends Error {
   }
 }
 
-/** Sends a request and returns the response. Asks for the token where the server wants one. */
+/** Sends a request and returns the response. The cookie of the page has the token, where the server wants one. */
 export async function request(path, { method = "GET", body, json, signal, headers = {} } = {}) {
   const options = { method, signal, headers: { ...headers }, body };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
     options.headers["Content-Type"] = "application/json";
   }
-  if (token()) options.headers.Authorization = `Bearer ${token()}`;
   let response;
   try {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("The server does not answer: check that cairn serve is running", 0, {});
-  }
-  if (response.status === 401 && (await askToken())) {
-    return request(path, { method, body, json, signal, headers });
   }
   if (!response.ok) throw await asError(response);
   return response;

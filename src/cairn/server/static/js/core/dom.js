@@ -28,6 +28,14 @@ export function replace(element, ...children) {
   return element;
 }
 
+/** Scrolls a list, and nothing around it, so that one of its elements is visible. */
+export function scrollInside(list, element) {
+  if (!element) return;
+  const [outer, inner] = [list.getBoundingClientRect(), element.getBoundingClientRect()];
+  if (inner.top < outer.top) list.scrollTop -= outer.top - inner.top;
+  else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
+}
+
 /** Returns an icon: an SVG path in a 24 by 24 box. */
 export function icon(path) {
   return s("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: path }));

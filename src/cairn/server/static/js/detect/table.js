@@ -9,7 +9,7 @@ export function keypointTable(result, threshold) {
   const rows = result.poses.flatMap((pose, number) =>
     result.skeleton.joints.map((joint, k) => row(pose, number, joint, pose.keypoints[k], threshold)),
   );
-  const head = ["Instance", "Keypoint", "x", "y", "Confidence"];
+  const head = ["#", "Keypoint", "x", "y", "Confidence"];
   const numeric = (i) => (i > 1 ? "number" : "");
   return h(
     "div",

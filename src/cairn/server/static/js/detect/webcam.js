@@ -1,7 +1,6 @@
 /** The webcam: frames go to the server over a WebSocket, and come back with poses; one frame is under way at a time. */
 
 import { query } from "../core/api.js";
-import { token } from "../core/token.js";
 import { h } from "../core/dom.js";
 import { readResult } from "../stage/poses.js";
 
@@ -21,7 +20,7 @@ export async function startWebcam({ model, refine }, colors, { onframe, onerror 
   const size = { width: Math.round(scale * video.videoWidth), height: Math.round(scale * video.videoHeight) };
   const sent = Object.assign(document.createElement("canvas"), size);
   const shown = Object.assign(document.createElement("canvas"), size);
-  const socket = new WebSocket(address({ model, refine }), token() ? [`cairn.token.${token()}`, "cairn"] : []);
+  const socket = new WebSocket(address({ model, refine }));
   let open = true;
 
   const stop = () => {

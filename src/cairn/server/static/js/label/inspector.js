@@ -1,6 +1,6 @@
 /** The panel beside the image: instances, and the keypoints of the selected one. */
 
-import { h, replace } from "../core/dom.js";
+import { h, icon, ICONS, replace, scrollInside } from "../core/dom.js";
 import { instanceColor } from "../stage/poses.js";
 
 const STATES = ["missing", "occluded", "visible"];
@@ -37,17 +37,17 @@ export class Inspector {
     this.title.hidden = !chosen;
     replace(this.joints, chosen ? this.skeleton.joints.map((name, k) => this.#joint(chosen, row, name, k, joint === k)) : []);
     if (focus) this.element.querySelector(`[data-key="${focus}"]`)?.focus({ preventScroll: true });
-    this.joints.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    scrollInside(this.joints, this.joints.querySelector("[aria-current]"));
   }
 
   #instance(instance, i, isChosen) {
     const found = instance.keypoints.filter((keypoint) => keypoint[2]).length;
     const dot = h("span", { class: "dot" });
     dot.style.background = instanceColor(i + 1);
-    const text = `${i + 1}: ${found} of ${instance.keypoints.length}${instance.suggested ? ", suggested" : ""}`;
+    const text = `${i + 1}: ${found}/${instance.keypoints.length}${instance.suggested ? " suggested" : ""}`;
     const button = h("button", { type: "button", class: "line", data: { key: `i${i}` }, onclick: () => this.handlers.onselect(i, null) }, dot, text);
     button.setAttribute("aria-pressed", String(isChosen));
-    const remove = h("button", { type: "button", class: "ghost", "aria-label": `Remove instance ${i + 1}`, onclick: () => this.handlers.onremove(i) }, "Remove");
+    const remove = h("button", { type: "button", class: "ghost icon", title: "Remove", "aria-label": `Remove instance ${i + 1}`, onclick: () => this.handlers.onremove(i) }, icon(ICONS.trash));
     return h("li", { class: "row nowrap" }, button, remove);
   }
 

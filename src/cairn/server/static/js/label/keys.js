@@ -39,6 +39,8 @@ export const KEYS = [
   ]],
 ];
 
+const UNLISTED = ["Backspace", "Shift+Backspace", "="]; // second keys of the same action
+
 const SHOWN = { " ": "Space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", PageDown: "Page down", PageUp: "Page up" };
 
 /** Returns the action of a key press; null where it has none. */
@@ -55,7 +57,7 @@ export function actionOf(event) {
 /** Opens the list of keys. */
 export function openHelp() {
   const cell = ([keys, , text]) =>
-    h("tr", {}, h("td", {}, keys.length > 5 ? h("kbd", {}, "1–9") : keys.map((key) => [h("kbd", {}, written(key)), " "])), h("td", { class: "wrap" }, text));
+    h("tr", {}, h("td", {}, keys.length > 5 ? h("kbd", {}, "1–9") : keys.filter((key) => !UNLISTED.includes(key)).map((key) => [h("kbd", {}, written(key)), " "])), h("td", { class: "wrap" }, text));
   const tables = KEYS.map(([title, rows]) => h("section", {}, h("h2", {}, title), h("table", { class: "keys" }, h("tbody", {}, rows.map(cell)))));
   const close = h("button", { type: "button", class: "primary", onclick: () => dialog.close() }, "Close");
   const mouse = h("p", { class: "muted" }, "Mouse: click places the selected keypoint if it is missing, drag moves a keypoint or the image, the wheel zooms.");

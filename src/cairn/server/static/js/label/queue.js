@@ -1,6 +1,6 @@
 /** The list of the images of a project, in the order in which labeling them helps most, or by number. */
 
-import { h, replace } from "../core/dom.js";
+import { h, replace, scrollInside } from "../core/dom.js";
 
 const STATES = { new: "not labeled", started: "started", labeled: "finished" };
 
@@ -33,7 +33,7 @@ export class Queue {
   show(id) {
     this.current = id;
     this.draw();
-    this.list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    scrollInside(this.list, this.list.querySelector("[aria-current]"));
   }
 
   /** The images in the chosen order. */
