@@ -11,14 +11,14 @@ from fastapi.staticfiles import StaticFiles
 
 from cairn import __version__
 from cairn.files import ensure_writable_folder
-from cairn.server import detection, problems, status
+from cairn.server import detection, problems, status, stream, videos
 from cairn.server.security import Guard
 from cairn.server.settings import ServerSettings
 from cairn.server.state import Server
 
 STATIC = Path(__file__).parent / "static"
 
-ROUTERS = (detection.router, status.router)
+ROUTERS = (detection.router, videos.router, stream.router, status.router)
 """All routers. A further one is a module with a `router`, and its entry here."""
 
 

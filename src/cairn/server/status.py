@@ -36,5 +36,8 @@ async def metrics(request: Request) -> Response:
     server = server_of(request)
     server.metrics.queue.set(len(server.batches))
     server.metrics.workers.set(server.pool.ready)
+    for state, number in server.jobs.counts().items():
+        server.metrics.jobs.labels(state).set(number)
+    server.metrics.streams.set(server.streams)
     server.metrics.restarts.set(server.pool.restarts)
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
