@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.staticfiles import StaticFiles
 
 from cairn import __version__
@@ -15,8 +17,6 @@ from cairn.server import detection, problems, status, stream, videos
 from cairn.server.security import Guard
 from cairn.server.settings import ServerSettings
 from cairn.server.state import Server
-
-STATIC = Path(__file__).parent / "static"
 
 ROUTERS = (detection.router, videos.router, stream.router, status.router)
 """All routers. A further one is a module with a `router`, and its entry here."""
@@ -38,9 +38,26 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     app = FastAPI(title="Cairn", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = server
+    app.openapi = partial(described, app)  # type: ignore[method-assign]
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", StaticFiles(directory=status.STATIC, html=True))
     app.add_middleware(Guard, settings=settings, metrics=server.metrics)
     return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """Returns the description of the API, OpenAPI 3.1: every error is a problem, those of validation, too."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        parts = schema.setdefault("components", {}).setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            parts.pop(unused, None)
+        parts["Problem"] = problems.ProblemBody.model_json_schema()
+        for path in schema["paths"].values():
+            for operation in path.values():
+                if "422" in operation["responses"]:
+                    operation["responses"] |= problems.described(422)
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 120.0
 """Seconds in which a worker must start: a busy machine takes some to import everything."""
 
+COMMAND = (sys.executable, "-m", "cairn.server.worker")
+
 PAUSE = 0.5
 """Seconds between two starts of a worker that dies at once; doubled with each, up to a minute."""
 
@@ -44,7 +46,7 @@ class WorkerProcess:
     async def start(self) -> None:
         """Starts the process. Raises WorkerDied if it does not answer."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cairn.server.worker"),
+            *COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from cairn.inference.zoo import DEFAULT_MODEL, path_of
 from cairn.server.batching import Batches
 from cairn.server.catalog import Catalog
 from cairn.server.job_runner import JobRunner
@@ -82,7 +83,7 @@ class Server:
             await process.start()
             for file in files:
                 answer = await process.ask(Message({"do": "describe", "file": str(file)}), DESCRIBE_SECONDS)
-                if "error" in answer.values:
+                if "error" in answer.values and file.parent != path_of(DEFAULT_MODEL).parent:
                     log.warning("%s is not served: %s", file.name, answer.values["error"])
                 found.append(answer.values.get("model"))
         except (WorkerDied, WorkerTimeout):
