@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+ATTEMPTS, PAUSE = 20, 0.05
+"""Times that a process tries to get the lock, and seconds between them."""
 
 
 @contextmanager
@@ -14,7 +18,11 @@ def held(path: Path) -> Iterator[bool]:
     """Holds the lock in the block; yields whether it was free, and does nothing where it was not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        yield _lock(file)
+        for _ in range(ATTEMPTS):  # `is_held` has it for a moment
+            if free := _lock(file):
+                break
+            time.sleep(PAUSE)
+        yield free
 
 
 def is_held(path: Path) -> bool:

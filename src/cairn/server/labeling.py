@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from cairn.server.protocol import Message
 from cairn.server.settings import ServerSettings
 from cairn.server.suggestions import Suggestions
 from cairn.structures.skeleton import load_skeleton
+
+COMMAND = (sys.executable, "-m", "cairn.server.label_worker")
 
 SECONDS, VIDEO_SECONDS = 120.0, 1800.0
 """Seconds that an image, and the frames of a video, may take."""
@@ -35,7 +38,7 @@ class Labeling:
         if settings.labels is not None:
             self.projects.of_folder(settings.labels, load_skeleton("coco17"))
         self._catalog = catalog
-        self._process = WorkerProcess(settings, "cairn.server.label_worker")
+        self._process = WorkerProcess(settings, COMMAND)
         self._asking = asyncio.Lock()
         self._suggestions: dict[str, Suggestions] = {}
 

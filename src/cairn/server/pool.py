@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 120.0
 """Seconds in which a worker must start: a busy machine takes some to import everything."""
 
+COMMAND = (sys.executable, "-m", "cairn.server.worker")
+
 PAUSE = 0.5
 """Seconds between two starts of a worker that dies at once; doubled with each, up to a minute."""
 
@@ -34,12 +36,12 @@ class WorkerProcess:
 
     Args:
         settings: The settings of the server.
-        module: Module that the process runs.
+        command: Command that starts it; None for a worker.
     """
 
-    def __init__(self, settings: ServerSettings, module: str = "cairn.server.worker") -> None:
+    def __init__(self, settings: ServerSettings, command: Sequence[str] | None = None) -> None:
         self.settings = settings
-        self.module = module
+        self.command = command
         self.process: asyncio.subprocess.Process | None = None
 
     @property
@@ -50,7 +52,7 @@ class WorkerProcess:
     async def start(self) -> None:
         """Starts the process. Raises WorkerDied if it does not answer."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", self.module),
+            *(self.command or COMMAND),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

@@ -20,6 +20,12 @@ MEDIA_TYPE = "application/problem+json"
 
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
+WORDS = {
+    "Not Found": "there is nothing at this address: /docs lists the addresses of the API",
+    "Method Not Allowed": "this address takes other methods: /docs lists them",
+}
+"""Sentences for what Starlette says in two words."""
+
 log = logging.getLogger(__name__)
 
 
@@ -59,8 +65,13 @@ class Problem(CairnError):
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Returns the documentation of the errors of an endpoint."""
+    return {int(status): value for status, value in described(*statuses).items()}
+
+
+def described(*statuses: int) -> dict[str, dict[str, Any]]:
+    """Returns the same, as OpenAPI has it."""
     return {
-        status: {
+        str(status): {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
@@ -75,7 +86,7 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         return Problem(422, "; ".join(_line(each) for each in error.errors()))
     if isinstance(error, HTTPException):
-        return Problem(error.status_code, str(error.detail), dict(error.headers or {}))
+        return Problem(error.status_code, WORDS.get(str(error.detail), str(error.detail)), dict(error.headers or {}))
     if is_full(error):
         return Problem(507, "the disk of the server is full: free some space, or delete jobs that are done")
     if isinstance(error, CairnError):

@@ -10,8 +10,11 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from cairn.inference.zoo import DEFAULT_MODEL, path_of
 from cairn.server.batching import Batches
 from cairn.server.catalog import Catalog
+from cairn.server.job_runner import JobRunner
+from cairn.server.jobs import JobStore
 from cairn.server.metrics import Metrics
 from cairn.server.pool import Pool, WorkerDied, WorkerProcess, WorkerTimeout
 from cairn.server.problems import Problem
@@ -32,7 +35,10 @@ class Server:
         batches: The queue of images.
         pool: The workers.
         catalog: The models.
+        jobs: The jobs.
+        job_runner: Runs them.
         uploads: Number of requests whose body is being read.
+        streams: Number of WebSocket streams.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -41,16 +47,22 @@ class Server:
         self.batches = Batches(settings, self.metrics)
         self.pool = Pool(settings, self.batches.serve)
         self.catalog = Catalog(settings.model_folders, self._describe)
+        self.jobs = JobStore(settings.data)
+        self.job_runner = JobRunner(settings, self.jobs)
         self.uploads = 0
+        self.streams = 0
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
         """Starts the workers, and ends them."""
         self.pool.start()
+        self.job_runner.start()
         try:
             yield self
         finally:
+            await self.job_runner.stop()
             await self.pool.stop()
+            self.jobs.close()
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -71,7 +83,7 @@ class Server:
             await process.start()
             for file in files:
                 answer = await process.ask(Message({"do": "describe", "file": str(file)}), DESCRIBE_SECONDS)
-                if "error" in answer.values:
+                if "error" in answer.values and file.parent != path_of(DEFAULT_MODEL).parent:
                     log.warning("%s is not served: %s", file.name, answer.values["error"])
                 found.append(answer.values.get("model"))
         except (WorkerDied, WorkerTimeout):

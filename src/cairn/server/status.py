@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 
 from cairn import __version__
 from cairn.server.metrics import CONTENT_TYPE
 from cairn.server.problems import Problem, problems
 from cairn.server.state import server_of
+
+STATIC = Path(__file__).parent / "static"
 
 router = APIRouter(tags=["status"])
 
@@ -36,5 +39,14 @@ async def metrics(request: Request) -> Response:
     server = server_of(request)
     server.metrics.queue.set(len(server.batches))
     server.metrics.workers.set(server.pool.ready)
+    for state, number in server.jobs.counts().items():
+        server.metrics.jobs.labels(state).set(number)
+    server.metrics.streams.set(server.streams)
     server.metrics.restarts.set(server.pool.restarts)
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> FileResponse:
+    """Returns the page of Swagger UI, which comes with Cairn and loads nothing from elsewhere."""
+    return FileResponse(STATIC / "swagger" / "index.html")

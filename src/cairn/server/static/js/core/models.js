@@ -7,8 +7,7 @@ let skeletons = null;
 
 /** Returns the models of the server: [{ name, task, ... }]. */
 export async function listModels() {
-  const answer = await call("v1/models");
-  return answer.models ?? answer;
+  return (await call("v1/models")).models;
 }
 
 /** Returns the built-in skeletons by name, each as the table of its file. */
@@ -34,5 +33,5 @@ export function fillModels(select, models, { selected = select.value, usable = i
 
 /** Whether a model detects instances in whole images. */
 export function isDetector(model) {
-  return !["crop", "points", "lifting"].includes(model.task);
+  return model.task !== "crop";
 }

@@ -41,6 +41,6 @@ export class ImageItem {
 /** Returns the result of one image. */
 export async function detectImage(file, { model, refine = false }, colors, signal) {
   const path = query("v1/detect", { model, refine: refine || null, format: "json" });
-  const answer = await call(path, { method: "POST", body: form("images", [file]), signal });
-  return readResult(Array.isArray(answer) ? answer[0] : (answer.results?.[0] ?? answer), colors);
+  const answer = await call(path, { method: "POST", body: form("image", [file]), signal });
+  return readResult(answer, colors);
 }

@@ -18,7 +18,7 @@ export function settingsPanel(models, { onrun, ondraw }) {
   };
   const select = modelSelect(models, { selected: values.model, id: "model" });
   values.model = select.value;
-  const refinable = () => ["person", "person-fp16"].includes(values.model);
+  const refinable = () => Boolean(models.find((model) => model.name === values.model)?.refiner);
   select.addEventListener("change", () => {
     values.model = select.value;
     refine.querySelector("input").disabled = !refinable();

@@ -42,7 +42,8 @@ export class VideoItem {
       const path = query("v1/videos", { model, refine: refine || null, track: true });
       this.job = await call(path, { method: "POST", body: form("video", [this.file]), signal });
       await this.#follow(signal, onprogress);
-      const lines = await (await request(`v1/jobs/${this.job.id}/result`, { signal })).text();
+      const file = this.job.results.find((result) => result.name.endsWith(".jsonl"));
+      const lines = await (await request(file.url, { signal })).text();
       const documents = lines.split("\n").filter(Boolean).map((line) => JSON.parse(line));
       this.frames = documents.map((document) => readResult({ ...document, image: this.name }, colors));
       this.result = this.frames[0] ?? null;
@@ -74,10 +75,8 @@ export class VideoItem {
       this.job = await call(`v1/jobs/${this.job.id}`, { signal });
       this.progress = this.job.progress ?? null;
       onprogress();
-      if (this.job.state === "done" || this.job.state === "finished") return;
-      if (!["queued", "waiting", "running"].includes(this.job.state)) {
-        throw new Error(this.job.error?.detail ?? this.job.error ?? this.job.detail ?? `The job is ${this.job.state}`);
-      }
+      if (this.job.state === "done") return;
+      if (!["queued", "running"].includes(this.job.state)) throw new Error(this.job.error ?? `The job is ${this.job.state}`);
       await new Promise((resolve) => setTimeout(resolve, POLL));
       signal.throwIfAborted();
     }
