@@ -38,7 +38,9 @@ export class Queue {
 
   /** The images in the chosen order. */
   get ordered() {
-    return this.order.value === "helpful" ? this.images : [...this.images].sort((a, b) => a.id - b.id);
+    if (this.order.value === "number") return [...this.images].sort((a, b) => a.id - b.id);
+    const isFinished = (image) => image.state === "labeled";
+    return [...this.images.filter((image) => !isFinished(image)), ...this.images.filter(isFinished)];
   }
 
   /** Returns the neighbor of the current image in the list, or null. */
