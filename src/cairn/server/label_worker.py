@@ -28,6 +28,9 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "BMP": ".bmp", "GIF"
 QUALITY = 95
 """JPEG quality of the frames of videos."""
 
+MIN_CONFIDENCE = 0.1
+"""Minimum confidence of a suggested keypoint, of models that state none of their own."""
+
 FAR = 0.1
 """Distance between a keypoint and that of the flipped image at which they disagree, over the diagonal of the box."""
 
@@ -84,7 +87,7 @@ class LabelWorker(Worker):
         predictor = self.model(values["file"], None)
         poses, mirrored = predictor.batch([image, np.ascontiguousarray(image[:, ::-1])])
         poses, flipped = poses.mapped(skeleton), unflipped(mirrored.mapped(skeleton), image.shape[1])
-        threshold = predictor.spec.draw_threshold
+        threshold = max(predictor.spec.draw_threshold, MIN_CONFIDENCE)
         kept = poses.above(threshold)
         return Message(
             {

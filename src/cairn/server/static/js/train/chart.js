@@ -47,7 +47,7 @@ export function lineChart(title, rows, names) {
 function range(values) {
   if (!values.length) return [0, 1];
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (low === high) return [Math.min(0, low), Math.max(1e-9, high) * 1.1 || 1];
+  if (low === high) return [Math.min(0, low), Math.max(0, high) * 1.1 || 1];
   const margin = 0.05 * (high - low);
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
 }

@@ -7,6 +7,7 @@ import { lineChart } from "./chart.js";
 
 const POLL = 2000;
 const PCK = "PCK/"; // columns of one keypoint
+const PERCENT = ["AP", "AP50", "PCK"];
 const TITLES = { running: "Running", finished: "Finished", stopped: "Stopped", failed: "Failed" };
 const KINDS = { running: "busy", finished: "good", stopped: "", failed: "bad" };
 
@@ -76,7 +77,7 @@ class TrainingView {
         event.target.disabled = false;
       }
     };
-    const length = training.minutes ? `about ${training.minutes} minutes` : `${training.epochs} epochs`;
+    const length = training.minutes ? `about ${training.minutes} minute${training.minutes === 1 ? "" : "s"}` : `${training.epochs} epochs`;
     const facts = `${training.images} images of ${training.project_name} · from ${training.pretrained || "a chosen model"} · ${length}`;
     return [
       h("div", { class: "row" }, h("h1", {}, training.id), stateTag(state)),
@@ -105,14 +106,12 @@ class TrainingView {
   }
 }
 
-/** Charts of the losses, and of the metrics by their unit. */
+/** Charts of the losses and of the metrics on validation images. */
 function charts(history) {
   if (!history.length) return [];
   const names = Object.keys(history.at(-1)).filter((name) => !["epoch", "minutes"].includes(name) && !name.startsWith(PCK));
   const losses = names.filter((name) => name.includes("loss"));
-  const metrics = names.filter((name) => !name.includes("loss") && history.some((row) => Number.isFinite(row[name])));
-  const small = metrics.filter((name) => history.every((row) => !(row[name] > 1.5)));
-  const large = metrics.filter((name) => !small.includes(name));
-  const groups = [["Loss", losses], ["Metrics", large], ["Metrics from 0 to 1", small]];
+  const others = names.filter((name) => !losses.includes(name) && !/^A[PR]/.test(name) && !PERCENT.includes(name));
+  const groups = [["Loss", losses], ["Accuracy, %", names.filter((name) => PERCENT.includes(name))], ["Other metrics", others]];
   return groups.filter(([, columns]) => columns.length).map(([title, columns]) => lineChart(title, history, columns.slice(0, 3)));
 }
