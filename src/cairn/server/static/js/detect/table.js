@@ -9,7 +9,7 @@ export function keypointTable(result, threshold) {
   const rows = result.poses.flatMap((pose, number) =>
     result.skeleton.joints.map((joint, k) => row(pose, number, joint, pose.keypoints[k], threshold)),
   );
-  const head = ["#", "Keypoint", "x", "y", "Confidence"];
+  const head = ["#", "Keypoint", "x", "y", h("abbr", { title: "Confidence" }, "Conf.")];
   const numeric = (i) => (i > 1 ? "number" : "");
   return h(
     "div",

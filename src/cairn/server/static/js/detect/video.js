@@ -88,7 +88,7 @@ export function videoControls(video, onframe) {
   const button = h("button", { type: "button", onclick: () => (video.paused ? video.play() : video.pause()) }, "Play");
   const range = h("input", { type: "range", min: 0, max: video.duration || 0, step: 0.01, value: video.currentTime });
   range.setAttribute("aria-label", "Time in the video");
-  const time = h("span", { class: "number small muted" });
+  const time = h("span", { class: "number small muted time" });
   const show = (seconds) => {
     range.value = seconds;
     time.textContent = `${seconds.toFixed(2)} s`;

@@ -107,6 +107,11 @@ class DetectView {
     return this.run();
   }
 
+  retry(item) {
+    item.state = "waiting";
+    return this.run();
+  }
+
   cancel() {
     const waiting = this.items.filter((item) => item.state === "waiting");
     for (const item of waiting) item.state = "canceled";
@@ -215,7 +220,10 @@ class DetectView {
       const { done = 0, total = 0 } = item.progress ?? {};
       parts.push(h("progress", { max: total || 1, ...(total ? { value: done } : {}), "aria-label": "Progress" }));
     }
-    if (item.unplayable) parts.push(h("span", { class: "muted small" }, "This browser cannot play the video; its results can be downloaded."));
+    if (["canceled", "failed"].includes(item.state) && !this.running) {
+      parts.push(h("button", { type: "button", onclick: () => this.retry(item) }, "Try again"));
+    }
+    if (item.unplayable && item.state === "done") parts.push(h("span", { class: "muted small" }, "This browser cannot play the video; its results can be downloaded."));
     if (this.running) parts.push(h("button", { type: "button", onclick: () => this.cancel() }, "Cancel"));
     return parts;
   }
