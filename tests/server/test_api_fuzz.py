@@ -1,6 +1,7 @@
 """Whatever is sent: never an error of the server, and every error is a problem of one line."""
 
 import logging
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from support.served import served
 
 EXPECTED = {400, 401, 403, 404, 405, 408, 413, 415, 421, 422, 429}
 
-TEXTS = st.text(max_size=30) | st.sampled_from(
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     [
         "..",
         "../..",
@@ -26,7 +27,7 @@ TEXTS = st.text(max_size=30) | st.sampled_from(
         "1e999",
         "",
         "json",
-        "'; DROP TABLE",
+        "'; DROP",
     ]
 )
 NAMES = st.sampled_from(["model", "refine", "min_confidence", "format", "track", "draw", "limit", "image", "other"])
@@ -64,7 +65,7 @@ def check(answer):
     assert "Traceback" not in answer.text
 
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @QUICK
@@ -79,16 +80,14 @@ def test_forms(client, path, query, parts):
 
 
 @QUICK
-@given(path=st.sampled_from(["/v1/detect", "/v1/videos"]), body=RAW, kind=TEXTS.map(lambda text: text.encode()))
+@given(
+    path=st.sampled_from(["/v1/detect", "/v1/videos"]),
+    body=RAW,
+    kind=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30),
+)
 def test_bodies(client, path, body, kind):
     check(client.post(path, content=body, headers={"Content-Type": "multipart/form-data; boundary=xx"}))
-    check(
-        client.post(
-            path,
-            content=body,
-            headers={"Content-Type": kind.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")},
-        )
-    )
+    check(client.post(path, content=body, headers={"Content-Type": kind}))
 
 
 @QUICK
@@ -99,8 +98,7 @@ def test_bodies(client, path, body, kind):
     query=st.lists(st.tuples(NAMES, TEXTS), max_size=3),
 )
 def test_addresses(client, method, prefix, rest, query):
-    path = httpx.URL(path=prefix + rest.replace("\0", "")).raw_path.decode()
-    answer = client.request(method, path + ("%00" if "\0" in rest else ""), params=query)
+    answer = client.request(method, prefix + quote(rest), params=query)
     if method != "HEAD":
         check(answer)
     assert answer.status_code < 500
