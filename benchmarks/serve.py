@@ -178,7 +178,7 @@ def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Names
     before = memory(pid)
     for done in range(1, 11):
         share = options.requests // 10
-        asyncio.run(closed_loop(images, options.clients, lambda found, _: found.total() >= share))
+        asyncio.run(closed_loop(images, options.clients, lambda found, _, share=share: found.total() >= share))
         if done in (1, 5, 10):
             print(f"memory: {done * share} requests: {memory(pid)} MB (before: {before})", flush=True)
 

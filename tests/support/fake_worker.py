@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from cairn.server.protocol import Channel, Message
 
@@ -16,8 +17,9 @@ MODEL = {
 def result(values, data):
     if data.startswith(b"die"):
         os._exit(1)
-    if data.startswith(b"slow"):
-        time.sleep(float(data[4:]))
+    if data.startswith(b"until "):
+        while not Path(data[6:].decode()).exists():
+            time.sleep(0.01)
     content = {
         "format": "cairn", "image": values["name"], "length": len(data), "asked": values,
         "seconds": values["seconds"], "frame": values["frame"],

@@ -57,14 +57,18 @@ class ImageProblem(Problem):
 
 
 class Batches:
-    """The bounded queue of images."""
+    """The bounded queue of images.
+
+    Attributes:
+        busy: Number of workers that have a batch.
+    """
 
     def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self._waiting: deque[Item] = deque()
         self._changed = asyncio.Condition()
-        self._free = 0
+        self._free = self.busy = 0
         self._seconds = SECONDS_PER_IMAGE
 
     def __len__(self) -> int:
@@ -128,6 +132,7 @@ class Batches:
                 [item.data for item in items],
             )
             began = time.monotonic()
+            self.busy += 1
             try:
                 answer = await worker.ask(message, self.settings.limits.request_seconds)
             except (WorkerDied, WorkerTimeout) as error:
@@ -139,6 +144,8 @@ class Batches:
                 for item in items:
                     _fail(item, lost)
                 raise
+            finally:
+                self.busy -= 1
             self._note(items, time.monotonic() - began)
             _deliver(items, answer)
 

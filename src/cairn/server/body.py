@@ -25,7 +25,7 @@ MAX_NAME = 120
 MAX_FIELD = 4096
 """Bytes of a part that is no file."""
 
-DRAINED_BYTES, DRAINED_SECONDS = 64_000_000, 5.0
+DRAINED_BYTES, DRAINED_SECONDS, SILENT_SECONDS = 64_000_000, 5.0, 0.5
 """How much of a body is read and thrown away before an early answer: a client that still writes may not read it."""
 
 
@@ -131,14 +131,13 @@ async def chunks(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:
 
 async def drain(request: Request) -> None:
     """Reads the rest of a body and throws it away, within bounds."""
-    left, stream = DRAINED_BYTES, request.stream()
+    left = DRAINED_BYTES
     try:
-        async with asyncio.timeout(DRAINED_SECONDS):
-            async for chunk in stream:
-                left -= len(chunk)
-                if left < 0:
-                    return
-    except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: the body was read already
+        async for chunk in chunks(request, BodyLimits(0, 0, SILENT_SECONDS, DRAINED_SECONDS)):
+            left -= len(chunk)
+            if left < 0:
+                return
+    except (Problem, ClientDisconnect, RuntimeError):  # RuntimeError: the body was read already
         return
 
 

@@ -19,8 +19,10 @@ START_SECONDS = 120.0
 
 COMMAND = (sys.executable, "-m", "cairn.server.worker")
 
-PAUSE = 0.5
-"""Seconds between two starts of a worker that dies at once; doubled with each, up to a minute."""
+PAUSE, MAX_PAUSE = 0.25, 60.0
+"""Seconds before a worker is started once more that died within `SHORT_LIFE`; doubled with each such death."""
+
+SHORT_LIFE = 5.0
 
 
 class WorkerDied(Exception):
@@ -43,14 +45,16 @@ class WorkerProcess:
         self.settings = settings
         self.command = command
         self.process: asyncio.subprocess.Process | None = None
+        self._started = False
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self.process is not None and self.process.returncode is None
+        """Whether the process runs, and has answered that it is ready."""
+        return self._started and self.process is not None and self.process.returncode is None
 
     async def start(self) -> None:
-        """Starts the process. Raises WorkerDied if it does not answer."""
+        """Starts the process. Raises WorkerDied or WorkerTimeout if it does not answer."""
+        self._started = False
         self.process = await asyncio.create_subprocess_exec(
             *(self.command or COMMAND),
             stdin=asyncio.subprocess.PIPE,
@@ -64,6 +68,7 @@ class WorkerProcess:
             "pixels": settings.limits.image_pixels,
         }
         await self.ask(Message(options), START_SECONDS)
+        self._started = True
 
     async def ask(self, message: Message, seconds: float) -> Message:
         """Returns the answer to a message.
@@ -132,7 +137,7 @@ class Pool:
         await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     async def _keep(self, worker: WorkerProcess) -> None:
-        pause = PAUSE
+        pause = 0.0
         while True:
             began = time.monotonic()
             try:
@@ -141,5 +146,6 @@ class Pool:
             except (WorkerDied, WorkerTimeout, OSError) as error:
                 log.warning("a worker has ended (%s) and is started again", type(error).__name__)
             self.restarts += 1
-            pause = PAUSE if time.monotonic() - began > 10 * PAUSE else min(60.0, 2 * pause)
-            await asyncio.sleep(pause if time.monotonic() - began < 10 * PAUSE else 0)
+            short = time.monotonic() - began < SHORT_LIFE
+            pause = min(MAX_PAUSE, max(PAUSE, 2 * pause)) if short else 0.0
+            await asyncio.sleep(pause)
