@@ -23,7 +23,9 @@ RECORDS = {number: {"file_name": f"{number}.png", "width": 60, "height": 40} for
 
 
 def labels(x: float, revision: int = 0, labeled: bool = True) -> ImageLabels:
-    return ImageLabels(revision=revision, labeled=labeled, instances=[LabeledInstance(keypoints=[(x, 5, 2), (7, 8, 1)])])
+    return ImageLabels(
+        revision=revision, labeled=labeled, instances=[LabeledInstance(keypoints=[(x, 5, 2), (7, 8, 1)])]
+    )
 
 
 def test_saved_labels_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -34,8 +36,9 @@ def test_saved_labels_are_there_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_the_coco_file_reads_as_the_labels(tmp_path: Path) -> None:
-    from cairn.media.images import write_image
     import numpy as np
+
+    from cairn.media.images import write_image
 
     for record in RECORDS.values():
         write_image(tmp_path / "images" / record["file_name"], np.zeros((40, 60, 3), np.uint8))

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.datasets.formats.category import category_from_skeleton
 from cairn.datasets.labels import AREA_PER_BOX
-from cairn.errors import LabelError
 from cairn.files import atomic_write
 from cairn.server.append_log import AppendLog
 from cairn.server.problems import Problem
@@ -28,7 +27,7 @@ from cairn.structures.skeleton import Skeleton
 HISTORY, COCO = "history.jsonl", "labels.json"
 
 MARGIN = 0.1
-"""Margin of a box around keypoints, as a share of its longer side."""
+"""Margin of the bounding box of keypoints, as a share of its longer side."""
 
 Visibility = Literal[0, 1, 2]
 """COCO's v: 0 is not labeled, 1 is occluded, 2 is visible."""
@@ -41,7 +40,7 @@ class LabeledInstance(BaseModel):
 
     Attributes:
         keypoints: K lists of x, y and v, in the order of the skeleton, pixels.
-        box: x, y, width and height, pixels; None for the box around the keypoints.
+        box: x, y, width and height, pixels; None for the bounding box of the keypoints.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -137,7 +136,7 @@ class LabelStore:
 
         Args:
             images: ID -> the record of an image.
-            finished: Whether images whose labels are not finished are left out.
+            finished: Whether images whose labels are not finished are skipped.
         """
         kept, annotations = [], []
         for number, labels in sorted(self._latest.items()):
@@ -195,7 +194,7 @@ def _annotation(instance: LabeledInstance, size: Size) -> dict[str, Any] | None:
 
 
 def _box_of(points: list[tuple[float, float]], size: Size) -> tuple[float, float, float, float]:
-    """Returns the box around keypoints with a margin, within the image."""
+    """Returns the bounding box of keypoints with a margin, within the image."""
     height, width = size
     xs, ys = [x for x, _ in points], [y for _, y in points]
     margin = max(1.0, MARGIN * max(max(xs) - min(xs), max(ys) - min(ys)))

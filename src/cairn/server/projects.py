@@ -178,7 +178,7 @@ class Projects:
         self._open: dict[str, Project] = {}
 
     def all(self) -> list[Project]:
-        """Returns all projects, sorted by name; those that cannot be read are left out."""
+        """Returns all projects, sorted by name; those that cannot be read are skipped."""
         found = []
         for path in sorted(self.folder.glob(f"*/{SETTINGS}")):
             try:

@@ -60,10 +60,16 @@ class Suggestions:
 
     def state(self) -> dict[str, Any]:
         """Returns what clients get."""
-        return {"model": self.model, "running": self.running, "done": self.done, "total": self.total, "error": self.error}
+        return {
+            "model": self.model,
+            "running": self.running,
+            "done": self.done,
+            "total": self.total,
+            "error": self.error,
+        }
 
     async def start(self, model: str, predict: Predict) -> None:
-        """Begins a pass over all images that are not labeled, and ends the one before."""
+        """Begins to predict all images that are not labeled, and ends the earlier pass."""
         await self.stop()
         self.model, self.error = model, ""
         self._found = {}

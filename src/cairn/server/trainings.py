@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,7 +104,7 @@ class Trainings:
         }
         if not full:
             return values
-        images = sorted((int(path.stem) for path in self._validation(name).glob("*.jpg") if path.stem.isdecimal()))
+        images = sorted(int(path.stem) for path in self._validation(name).glob("*.jpg") if path.stem.isdecimal())
         return {**values, "history": history, "validation": images, "log": self._log(folder)}
 
     def start(self, project: Project, order: TrainingOrder, shown: str) -> dict[str, Any]:
@@ -121,13 +122,12 @@ class Trainings:
         if len(labels["images"]) < MIN_IMAGES:
             raise Problem(
                 422,
-                f"{project.name} has {len(labels['images'])} labeled images: label {MIN_IMAGES} or more before training",
+                f"{project.name} has {len(labels['images'])} finished images: finish {MIN_IMAGES} or more, then train",
             )
         with self._lock:
-            name = unused(self.folder, slug(order.name), (self.runs,))
-            if name.name in embedded():
-                raise Problem(422, f"{name.name} is the name of a bundled model: choose another one")
-            folder = name
+            folder = unused(self.folder, slug(order.name), (self.runs,))
+            if folder.name in embedded():
+                raise Problem(422, f"{folder.name} is the name of a bundled model: choose another one")
             _write(folder / LABELS, labels)
             _write(
                 folder / ORDER,
@@ -154,10 +154,8 @@ class Trainings:
         if not is_held(folder / LOCK):
             raise Problem(409, f"{name} does not run")
         pid = int((folder / PID).read_text(encoding="ascii"))
-        try:
+        with suppress(ProcessLookupError, PermissionError):  # it has ended since
             os.kill(pid, signal.SIGINT)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has ended since
         return self.state(name)
 
     def resume(self, name: str) -> dict[str, Any]:
