@@ -138,7 +138,8 @@ class LabelStore:
             images: ID -> the record of an image.
             finished: Whether images whose labels are not finished are skipped.
         """
-        kept, annotations = [], []
+        kept: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number, labels in sorted(self._latest.items()):
             record = images.get(number)
             if record is None or not labels.revision or (finished and not labels.labeled):

@@ -62,7 +62,8 @@ class LabelWorker(Worker):
         """Takes frames of a video, evenly spaced. The answer has facts and a JPEG file for each."""
         from cairn.media.video import open_video
 
-        facts, parts = [], []
+        facts: list[dict[str, Any]] = []
+        parts: list[bytes] = []
         with open_video(Path(values["file"]), self.options.threads) as video:
             height, width = video.size
             if height * width > self.options.pixels:

@@ -98,4 +98,4 @@ def normalized(thumbnail: str) -> NDArray[np.float32] | None:
 
 def _distances(looks: NDArray[np.float32], one: NDArray[np.float32]) -> NDArray[np.float64]:
     """Distances from 0, for the same look, to 1."""
-    return np.clip(1.0 - looks @ one, 0.0, 1.0).astype(np.float64)
+    return np.asarray(np.clip(1.0 - looks @ one, 0.0, 1.0), np.float64)

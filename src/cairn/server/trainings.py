@@ -28,6 +28,7 @@ from cairn.server.problems import Problem
 from cairn.server.projects import NAME, Project, slug, unused
 from cairn.server.training_process import FAILED, LABELS, LOCK, ORDER, STATE, STOPPED
 from cairn.training.run_folder import RunFolder
+from cairn.wording import counted
 
 LOG, PID = "log.txt", "pid"
 
@@ -120,9 +121,10 @@ class Trainings:
         """
         labels = project.labels.coco(project.records(absolute=True), finished=True)
         if len(labels["images"]) < MIN_IMAGES:
+            count = counted(len(labels["images"]), "finished image")
             raise Problem(
                 422,
-                f"{project.name} has {len(labels['images'])} finished images: finish {MIN_IMAGES} or more, then train",
+                f"{project.name} has {count}: finish {MIN_IMAGES} or more, then train",
             )
         with self._lock:
             folder = unused(self.folder, slug(order.name), (self.runs,))
