@@ -29,7 +29,7 @@ export class ImageItem {
       this.state = "done";
     } catch (error) {
       if (error.name === "AbortError") {
-        this.state = "waiting";
+        this.state = "canceled";
         throw error;
       }
       this.state = "failed";

@@ -124,7 +124,10 @@ class Editor {
     this.closed = true;
     clearTimeout(this.timer);
     document.removeEventListener("keydown", this.keydown);
-    await this.saver.save();
+    if (!(await this.saver.save())) {
+      notify(`The last change of ${this.image.name} could not be saved`, { error: true });
+    }
+    clearTimeout(this.saver.timer);
     removeEventListener("beforeunload", this.unload);
     this.stage.close();
   }
