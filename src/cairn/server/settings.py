@@ -65,7 +65,7 @@ class Limits:
         Raises:
             CairnError: A name is unknown, or a value is no positive number.
         """
-        kinds: dict[str, type[int] | type[float]] = {each.name: type(each.default) for each in fields(cls)}
+        kinds = {each.name: float if isinstance(each.default, float) else int for each in fields(cls)}
         values: dict[str, float] = {}
         for entry in entries:
             name, _, text = entry.partition("=")
