@@ -5,7 +5,8 @@
 IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, one line each:
 
 - throughput: images per second of `model.stream` on the files with all cores, and of the server with so many clients,
-  in turns; their ratio.
+  in turns; their ratio. Then the same per second of processor time, that of the server and its workers: which
+  other processes do not change much.
 - latency: seconds of one request alone; the 95th percentile at 80 % of the server's throughput, with random arrivals.
 - memory: that of the server and its workers after a tenth of the requests, and after all.
 - overload: answers by status, from 16 times as many clients as the queue takes.
@@ -44,16 +45,16 @@ def encoded(folder: Path, number: int = 32) -> list[bytes]:
             for image in images]  # fmt: skip
 
 
-def library(folder: Path, seconds: float) -> float:
-    """Returns images per second of the library, from the files to their poses, with all cores."""
+def library(folder: Path, seconds: float) -> np.ndarray:
+    """Returns images per second of the library, from files to poses, with all cores; and per processor time."""
     from cairn.inference.stream import share_cores
 
     model = cairn.load("person", threads=share_cores(0)[1])
     list(model.stream(folder))
-    count, began = 0, time.perf_counter()
+    count, began, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
         count += sum(1 for _ in model.stream(folder))
-    return count / (time.perf_counter() - began)
+    return count / np.array([time.perf_counter() - began, time.process_time() - used])
 
 
 async def post(client: httpx.AsyncClient, image: bytes) -> int:
@@ -115,6 +116,12 @@ def processes(root: int) -> list[int]:
     return [root, *map(int, children)]
 
 
+def processor_time(root: int) -> float:
+    """Returns the seconds of processor time of the server and its workers."""
+    fields = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split() for pid in processes(root)]
+    return sum(int(each[13]) + int(each[14]) for each in fields) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(root: int) -> list[float]:
     """Returns the resident MB of the server and of its workers."""
     found = []
@@ -159,15 +166,17 @@ def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Names
     asyncio.run(closed_loop(images, 4, lambda found, seconds: seconds > 5))  # the models are loaded
     rates = []
     for turn in range(3):
-        own = library(photos, options.seconds / 6)
+        own, used = library(photos, options.seconds / 6), processor_time(pid)
         found, seconds = asyncio.run(
             closed_loop(images, options.clients, lambda _, seconds: seconds > options.seconds / 6)
         )
         assert set(found) == {200}, found
-        rates.append((own, found[200] / seconds))
-        print(f"throughput {turn + 1}: library {own:.2f}/s, server {rates[-1][1]:.2f}/s", flush=True)
-    own, rate = (float(np.median(each)) for each in zip(*rates, strict=True))
-    print(f"throughput: ratio {np.median([b / a for a, b in rates]):.2f}", flush=True)
+        served = found[200] / np.array([seconds, processor_time(pid) - used])
+        rates.append((own, served))
+        print(f"throughput {turn + 1}: library {own.round(2)}, server {served.round(2)}", flush=True)
+    rate = float(np.median([served[0] for _, served in rates]))
+    ratios = np.median([served / own for own, served in rates], axis=0)
+    print(f"throughput: ratio {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by processor time", flush=True)
 
     service = float(np.median(asyncio.run(alone(images))))
     times = asyncio.run(open_loop(images, 0.8 * rate, options.seconds))

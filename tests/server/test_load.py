@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
@@ -90,6 +91,16 @@ def test_a_full_queue_answers_429_at_once_and_nothing_else(tmp_path):
         assert "the limit is 4" in first.json()["detail"]
         assert len(server.batches) == 0
         assert together(url, [[b"a"]])[0].status_code == 200
+
+
+def test_what_runs_when_the_server_is_stopped_is_answered(tmp_path):
+    gate = tmp_path / "gate"
+    with ThreadPoolExecutor() as threads:
+        with served(settings(tmp_path, batch=1)) as (server, url):
+            asked = [threads.submit(together, url, [[until(gate)]]) for _ in range(3)]
+            wait_until(lambda: len(server.batches) == 2)
+            threads.submit(lambda: time.sleep(0.3) or gate.touch())
+        assert [each.result()[0].status_code for each in asked] == [200] * 3
 
 
 def test_a_request_of_more_images_than_the_queue_has_room_for_takes_none(tmp_path):
@@ -228,8 +239,9 @@ def test_damaged_forms_are_refused_in_one_line(url, kind, body, status, expected
     assert "application/problem+json" in answer
 
 
-def test_too_many_uploads_at_once_are_answered_429(tmp_path):
-    with served(settings(tmp_path, uploads=1, stall_seconds=5)) as (server, url):
+@pytest.mark.parametrize("limit", [{"uploads": 1}, {"upload_bytes": 5100}])
+def test_too_many_uploads_at_once_are_answered_429(tmp_path, limit):
+    with served(settings(tmp_path, **limit, stall_seconds=30)) as (server, url):
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as slow:
             slow.sendall(f"{POST}\r\nHost: {host}\r\n".encode() + FORM + b"Content-Length: 5000\r\n\r\n" + PART)

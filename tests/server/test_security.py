@@ -9,7 +9,6 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from cairn.errors import CairnError
-from cairn.server import pool
 from cairn.server.app import create_app
 from cairn.server.settings import Limits, ServerSettings
 
@@ -218,8 +217,6 @@ def test_an_unexpected_error_is_answered_without_its_traceback(local, monkeypatc
 def test_settings_are_checked(values, expected):
     with pytest.raises(CairnError, match=expected):
         ServerSettings(**values)
-    with pytest.raises(CairnError, match="images must be positive"):
-        Limits(images=0)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
@@ -227,5 +224,11 @@ def test_the_loopback_needs_no_token(host):
     assert ServerSettings(host=host).is_loopback
 
 
-def test_workers_are_the_command_that_the_tests_replace():
-    assert pool.COMMAND[1:] == ("-m", "cairn.server.worker")
+def test_limits_are_parsed():
+    assert Limits.parse(["queue=128", "idle_seconds=0.5"]) == Limits(queue=128, idle_seconds=0.5)
+
+
+@pytest.mark.parametrize("entry", ["queue", "queue=", "queue=0", "queue=-1", "queue=1.5", "stall_seconds=inf", "q=1"])
+def test_wrong_limits_are_one_line(entry):
+    with pytest.raises(CairnError, match="limit"):
+        Limits.parse([entry])

@@ -41,6 +41,10 @@ def serve(
         list[str] | None,
         typer.Option(help="Name under which a proxy reaches the server; may be repeated.", show_default=False),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="Limit of requests as NAME=VALUE, such as queue=128; may be repeated.", show_default=False),
+    ] = None,
 ) -> None:
     """Serve the web app and the HTTP API.
 
@@ -58,5 +62,6 @@ def serve(
         device=device,
         token=token or os.environ.get("CAIRN_TOKEN") or None,
         allow_hosts=allow_host or (),
+        limits=limit or (),
         notice=lambda line: print(f"cairn: {line}", file=sys.stderr, flush=True),
     )

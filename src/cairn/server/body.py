@@ -85,8 +85,7 @@ async def read_files(request: Request, limits: BodyLimits, target: Path | None =
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise Problem(415, "expected a multipart form (Content-Type: multipart/form-data; boundary=...) with a file")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.files * limits.bytes + (1 << 20):
+    if declared_bytes(request) > limits.files * limits.bytes + (1 << 20):
         raise Problem(413, _too_large(limits))
     form = _Form(limits, None if target is None else target.open("wb"))
     try:
@@ -104,6 +103,12 @@ async def read_files(request: Request, limits: BodyLimits, target: Path | None =
     if not form.files:
         raise Problem(422, 'the form has no file: send one, as by curl -F "image=@photo.jpg"')
     return form.files
+
+
+def declared_bytes(request: Request) -> int:
+    """Returns the length of a body that the client declares; 0 where it declares none."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 async def chunks(request: Request, limits: BodyLimits) -> AsyncIterator[bytes]:

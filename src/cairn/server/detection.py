@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.server.batching import ImageProblem
-from cairn.server.body import BodyLimits, FormFile, drain, read_files
+from cairn.server.body import BodyLimits, FormFile, declared_bytes, drain, read_files
 from cairn.server.problems import Problem, problems
 from cairn.server.state import Server, server_of
 
@@ -115,7 +115,7 @@ async def _images(request: Request, server: Server) -> list[FormFile]:
     limits = server.settings.limits
     try:
         server.batches.check_room()
-        with server.uploading():
+        with server.uploading(declared_bytes(request) or 2 * limits.image_bytes):
             return await read_files(
                 request,
                 BodyLimits(limits.images, limits.image_bytes, limits.stall_seconds, limits.body_seconds),

@@ -18,8 +18,8 @@ from cairn.errors import CairnError, VideoError
 from cairn.server.jobs import RESULTS
 from cairn.server.protocol import Channel, Message
 
-NICENESS = 10
-"""Jobs leave the CPU to requests that somebody waits for."""
+NICENESS = 5
+"""Jobs leave the CPU to requests, whose clients wait."""
 
 SECONDS_BETWEEN_REPORTS = 0.5
 

@@ -79,7 +79,7 @@ class JobRunner:
 
     async def _do(self, job: Job) -> None:
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cairn.server.job_process"),
+            *(sys.executable, "-P", "-m", "cairn.server.job_process"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=self.store.folder / job.id,
@@ -118,7 +118,7 @@ def _environment() -> dict[str, str]:
     """Returns the environment of a process whose current folder is another one."""
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     absolute = os.pathsep.join(str(Path(each).absolute()) for each in paths if each)
-    return {**os.environ, "PYTHONPATH": absolute, "PYTHONSAFEPATH": "1"}
+    return {**os.environ, "PYTHONPATH": absolute}
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

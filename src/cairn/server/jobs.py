@@ -46,7 +46,7 @@ class Job:
     """A job.
 
     Attributes:
-        id: Random, so that nobody guesses it.
+        id: Random, so that no client guesses it.
         state: What has become of it.
         file: Name of the file that the client sent, in the folder of the job.
         options: Options of the job.

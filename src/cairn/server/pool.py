@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 START_SECONDS = 120.0
 """Seconds in which a worker must start: a busy machine takes some to import everything."""
 
-COMMAND = (sys.executable, "-m", "cairn.server.worker")
+COMMAND = (sys.executable, "-P", "-m", "cairn.server.worker")
+"""Starts a worker; a module in the current folder does not replace one of Python's (-P)."""
 
 PAUSE, MAX_PAUSE = 0.25, 60.0
 """Seconds before a worker is started once more that died within `SHORT_LIFE`; doubled with each such death."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError
 from cairn.extras import require
-from cairn.server.settings import ServerSettings
+from cairn.server.settings import Limits, ServerSettings
 
 SHUTDOWN_SECONDS = 30
 
@@ -26,6 +26,7 @@ def serve(
     device: str = "auto",
     token: str | None = None,
     allow_hosts: Sequence[str] = (),
+    limits: Sequence[str] = (),
     notice: Callable[[str], None] = logging.getLogger(__name__).info,
 ) -> None:
     """Serves the HTTP API and the web app until the process is interrupted or terminated.
@@ -40,6 +41,7 @@ def serve(
         device: Device of the models; see `cairn.load`.
         token: Token that requests must have.
         allow_hosts: Names under which a proxy passes requests on.
+        limits: Limits of requests as NAME=VALUE, such as "queue=128"; `cairn.server.settings.Limits` has all.
         notice: Gets a line with the address.
 
     Raises:
@@ -61,6 +63,7 @@ def serve(
         models=None if models is None else Path(models),
         data=Path(data),
         labels=None if labels is None else Path(labels),
+        limits=Limits.parse(limits),
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from cairn import machine
@@ -22,6 +24,7 @@ class Limits:
         images: Images of one request.
         queue: Images that wait for a worker, of all requests together. More are answered by 429.
         uploads: Requests whose body is read at the same time. More are answered by 429.
+        upload_bytes: Bytes of the images of these requests together. More are answered by 429.
         video_bytes: Bytes of one video.
         video_frames: Frames of one video.
         open_jobs: Jobs that wait or run. More are answered by 429.
@@ -38,6 +41,7 @@ class Limits:
     images: int = 32
     queue: int = 64
     uploads: int = 128
+    upload_bytes: int = 1_000_000_000
     video_bytes: int = 2_000_000_000
     video_frames: int = 200_000
     open_jobs: int = 16
@@ -51,8 +55,27 @@ class Limits:
     def __post_init__(self) -> None:
         """Raises CairnError for a limit that is not positive."""
         for name in self.__dataclass_fields__:
-            if not getattr(self, name) > 0:
-                raise CairnError(f"{name.replace('_', '-')} must be positive, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise CairnError(f"the limit {name} must be a positive number, got {getattr(self, name)}")
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> Limits:
+        """Returns the limits of entries NAME=VALUE, such as queue=128; others keep their defaults.
+
+        Raises:
+            CairnError: A name is unknown, or a value is no positive number.
+        """
+        kinds = {each.name: float if isinstance(each.default, float) else int for each in fields(cls)}
+        values: dict[str, float] = {}
+        for entry in entries:
+            name, _, text = entry.partition("=")
+            if name not in kinds:
+                raise CairnError(f"unknown limit {name!r}: expected NAME=VALUE, of {', '.join(kinds)}")
+            try:
+                values[name] = kinds[name](text)
+            except ValueError:
+                raise CairnError(f"the limit {name} must be a positive number, got {text!r}") from None
+        return cls(**values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Server:
         jobs: The jobs.
         job_runner: Runs them.
         uploads: Number of requests whose body is being read.
+        upload_bytes: Bytes of these bodies.
         streams: Number of WebSocket streams.
     """
 
@@ -50,6 +51,7 @@ class Server:
         self.jobs = JobStore(settings.data)
         self.job_runner = JobRunner(settings, self.jobs)
         self.uploads = 0
+        self.upload_bytes = 0
         self.streams = 0
 
     @asynccontextmanager
@@ -65,15 +67,18 @@ class Server:
             self.jobs.close()
 
     @contextmanager
-    def uploading(self) -> Iterator[None]:
-        """Counts a request whose body is read. Raises Problem (429) where there are too many."""
-        if self.uploads >= self.settings.limits.uploads:
+    def uploading(self, size: int = 0) -> Iterator[None]:
+        """Counts a request whose body is read, and its bytes. Raises Problem (429) where there are too many."""
+        limits = self.settings.limits
+        if self.uploads >= limits.uploads or (self.uploads and self.upload_bytes + size > limits.upload_bytes):
             raise Problem(429, f"{self.uploads} uploads are open already: try again", {"Retry-After": "1"})
         self.uploads += 1
+        self.upload_bytes += size
         try:
             yield
         finally:
             self.uploads -= 1
+            self.upload_bytes -= size
 
     async def _describe(self, files: Sequence[Path]) -> list[dict[str, Any] | None]:
         """Opens models in a process of its own, which a damaged one cannot take the server along with."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.media.video import VIDEO_SUFFIXES
-from cairn.server.body import BodyLimits, clean_name, drain, read_files
+from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, read_files
 from cairn.server.detection import MinConfidence, ModelName, Refine
 from cairn.server.jobs import Job, JobStore, timestamp
 from cairn.server.problems import Problem, problems
@@ -109,8 +109,7 @@ async def add_video(
     try:
         _check_room(store, limits.open_jobs, limits.stored_jobs)
         key = await server.catalog.key(model, refine)
-        declared = request.headers.get("content-length", "")
-        needed = min(int(declared), limits.video_bytes) if declared.isdecimal() else 0
+        needed = min(declared_bytes(request), limits.video_bytes)
         if shutil.disk_usage(server.settings.data).free < needed + SPARE_BYTES:
             raise Problem(507, "the disk of the server is full: free some space, or delete jobs that are done")
         identity, folder = store.new_folder()
