@@ -171,3 +171,35 @@ def test_views_have_names_labels_and_no_sideways_scrolling(server: str) -> None:
             )
             assert unnamed == [], view
             assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_skeleton_is_drawn_and_its_keypoints_are_placed(server: str, page, tmp_path: Path) -> None:
+    page.goto(f"{server}#/label")
+    page.get_by_role("button", name="New project").click()
+    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), variants(tmp_path, 1))
+    page.get_by_label("Name", exact=True).fill("Hat")
+    page.get_by_role("combobox", name="Keypoints").select_option("")
+    stage = page.locator(".skeleton-editor .stage")
+    for x, name in ((0.4, "left edge"), (0.6, "right edge"), (0.5, "badge")):
+        stage.scroll_into_view_if_needed()
+        box = stage.bounding_box()
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + 0.5 * box["height"])
+        page.keyboard.type(name)
+    page.locator(".skeleton-editor .handle").nth(0).click()
+    page.locator(".skeleton-editor .handle").nth(2).click()
+    page.locator(".limb.drawn").wait_for(state="attached")  # level, which counts as hidden
+    page.get_by_role("button", name="Create project").click()
+    page.locator(".labelbench").wait_for()
+    page.get_by_role("heading", name="person_00.png").wait_for()
+    page.keyboard.press("n")
+    page.locator(".stage.placing").wait_for()
+    box = page.locator(".labelbench .stage").bounding_box()
+    for x in (0.45, 0.55):
+        page.mouse.click(box["x"] + x * box["width"], box["y"] + 0.5 * box["height"])
+    page.keyboard.press("Enter")
+    page.get_by_text("1 of 1 finished").wait_for()
+    saved = coco(page, f"{server}v1/projects/hat")
+    assert saved["categories"][0]["keypoints"] == ["left_edge", "right_edge", "badge"]
+    assert saved["categories"][0]["skeleton"] == [[1, 3]]
+    assert saved["categories"][0]["flip_pairs"] == [[1, 2]]
+    assert saved["annotations"][0]["keypoints"][2::3] == [2, 2, 0]

@@ -4,6 +4,7 @@ import { h, replace, s } from "../core/dom.js";
 import { imageOf, Stage } from "../stage/stage.js";
 
 const BLANK = [480, 320];
+const CLICK = 4; // screen pixels that a click may move
 
 export class SkeletonEditor {
   constructor() {
@@ -26,8 +27,13 @@ export class SkeletonEditor {
     let down = null;
     this.stage.element.addEventListener("pointerdown", (event) => (down = [event.clientX, event.clientY]));
     this.stage.element.addEventListener("click", (event) => {
-      const moved = down && Math.hypot(event.clientX - down[0], event.clientY - down[1]) > 4;
-      if (!moved && !event.target.closest("button") && !event.target.closest(".handle")) this.#add(...this.stage.at(event));
+      // the stage captures the pointer, so that the target of the event is always the stage
+      const target = document.elementFromPoint(event.clientX, event.clientY);
+      const moved = down && Math.hypot(event.clientX - down[0], event.clientY - down[1]) > CLICK;
+      if (!target || moved || target.closest("button")) return;
+      const handle = target.closest(".handle");
+      if (handle) this.#connect(Number(handle.dataset.index));
+      else this.#add(...this.stage.at(event));
     });
   }
 
@@ -85,16 +91,16 @@ export class SkeletonEditor {
     });
     const handles = this.points.map((point, i) => {
       const chosen = i === this.from ? " selected" : "";
-      const act = (event) => {
+      const press = (event) => {
+        if (!["Enter", " "].includes(event.key)) return;
         event.preventDefault();
-        event.stopPropagation();
         this.#connect(i);
         this.stage.marks.querySelectorAll(".handle")[i]?.focus();
       };
       return s(
         "g",
         {},
-        s("circle", { class: `joint handle${chosen}`, cx: point.x, cy: point.y, fill: "#4cc9be", tabindex: 0, role: "button", "aria-label": `Connect ${point.name}`, onclick: act, onkeydown: (event) => ["Enter", " "].includes(event.key) && act(event) }),
+        s("circle", { class: `joint handle${chosen}`, cx: point.x, cy: point.y, fill: "#4cc9be", tabindex: 0, role: "button", "aria-label": `Connect ${point.name}`, "data-index": i, onkeydown: press }),
         s("text", { class: "joint-name", x: point.x, y: point.y, dx: "0.6em", dy: "-0.6em" }, point.name),
       );
     });
