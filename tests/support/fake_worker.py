@@ -38,7 +38,7 @@ def answer(message):
         for line, image, data in zip(errors, values["images"], message.parts, strict=True)
     ]
     print("what libraries print is no message")
-    return Message({"errors": errors, "batch": len(parts)}, parts)
+    return Message({"errors": errors, "device": "cuda:0"}, parts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Images of all requests, in batches for the workers.
 
-A worker that is free takes the oldest image, and with it further ones for the same model: its share of what waits, at
-most a batch. Where fewer wait, it gives others a few milliseconds to arrive.
+A worker that is free takes the oldest image, and with it further ones for the same model. On a GPU a batch gains much:
+a worker takes its share of what waits, and gives others a few milliseconds to arrive. On a CPU a batch takes about as
+long as its images one after another, and each would wait for all: batches form when the queue is long.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cairn.server.metrics import Metrics
@@ -17,6 +18,12 @@ from cairn.server.pool import WorkerDied, WorkerProcess, WorkerTimeout
 from cairn.server.problems import Problem
 from cairn.server.protocol import Message
 from cairn.server.settings import ServerSettings
+
+CPU_QUEUE = 8
+"""Images that wait on a CPU for each image of a batch."""
+
+CLOSE = 1e-4
+"""Seconds that are not waited for."""
 
 SECONDS_PER_IMAGE = 0.1
 """Estimate for `Retry-After` before the first image."""
@@ -46,7 +53,7 @@ class Item:
     values: dict[str, Any]
     data: bytes
     result: asyncio.Future[bytes]
-    since: float = field(default_factory=time.monotonic)
+    since: float
 
 
 class ImageProblem(Problem):
@@ -70,6 +77,7 @@ class Batches:
         self._changed = asyncio.Condition()
         self._free = self.busy = 0
         self._seconds = SECONDS_PER_IMAGE
+        self._on_cpu = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -98,7 +106,7 @@ class Batches:
         """
         self.check_room(len(images))
         loop = asyncio.get_running_loop()
-        items = [Item(model, values, data, loop.create_future()) for values, data in images]
+        items = [Item(model, values, data, loop.create_future(), time.monotonic()) for values, data in images]
         self._waiting.extend(items)
         results = asyncio.gather(*(item.result for item in items), return_exceptions=True)
         try:
@@ -147,6 +155,7 @@ class Batches:
             finally:
                 self.busy -= 1
             self._note(items, time.monotonic() - began)
+            self._on_cpu = answer.values.get("device", "cpu") == "cpu"
             _deliver(items, answer)
 
     async def _next(self, worker: WorkerProcess) -> list[Item]:
@@ -160,8 +169,8 @@ class Batches:
                     first = self._waiting[0]
                     alike = [item for item in self._waiting if item.model == first.model]
                     left = first.since + self.settings.batch_seconds - time.monotonic()
-                    if len(alike) >= self.settings.batch or left <= 0:
-                        share = -(-len(alike) // self._free)
+                    if self._on_cpu or len(alike) >= self.settings.batch or left <= CLOSE:
+                        share = -(-len(alike) // (self._free * (CPU_QUEUE if self._on_cpu else 1)))
                         taken = alike[: min(share, self.settings.batch)]
                         for item in taken:
                             self._waiting.remove(item)

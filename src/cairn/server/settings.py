@@ -106,7 +106,7 @@ class ServerSettings:
     device: str = "auto"
     token: str | None = None
     hosts: tuple[str, ...] = ()
-    batch: int = 4
+    batch: int = 8
     batch_seconds: float = 0.003
     limits: Limits = field(default_factory=Limits)
 

@@ -103,7 +103,7 @@ class Worker:
         for (i, image), poses in zip(pixels.items(), predictor.batch(list(pixels.values())), strict=True):
             kept = replace(poses, image=None).above(images[i]["min_confidence"])
             parts[i] = json.dumps(_result(images[i], image.shape[:2], kept, predictor)).encode()
-        return Message({"errors": errors}, parts)
+        return Message({"errors": errors, "device": predictor.device}, parts)
 
     def _decoded(self, data: bytes) -> NDArray[np.uint8]:
         encoded = EncodedImage.parse(data)
