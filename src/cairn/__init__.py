@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from cairn.media.images import read_image, write_image
     from cairn.pointclouds.io import read_cloud
     from cairn.pointclouds.io.landmarks import read_landmarks, write_landmarks
+    from cairn.server.serve import serve
     from cairn.structures.annotation import Annotation
     from cairn.structures.camera import Camera, Rig
     from cairn.structures.cloud import Cloud, CloudKeypoints, Landmarks
@@ -123,6 +124,7 @@ __all__ = [
     "read_landmarks",
     "register",
     "relative_pose",
+    "serve",
     "split",
     "sync",
     "teach",
@@ -174,6 +176,7 @@ _MODULES = {
     "read_landmarks": "pointclouds.io.landmarks",
     "register": "api.register",
     "relative_pose": "api.relative_pose",
+    "serve": "server.serve",
     "split": "api.split",
     "sync": "api.sync",
     "teach": "api.teach",

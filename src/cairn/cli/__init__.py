@@ -24,6 +24,7 @@ from cairn.cli.export import export
 from cairn.cli.import_model import import_model
 from cairn.cli.keypoints import keypoints
 from cairn.cli.register import register
+from cairn.cli.serve import serve
 from cairn.cli.split import split
 from cairn.cli.sync import sync
 from cairn.cli.teach import teach
@@ -45,6 +46,7 @@ app.command()(evaluate)
 app.command()(export)
 app.command()(keypoints)
 app.command()(register)
+app.command()(serve)
 app.command()(split)
 app.command()(sync)
 app.command()(teach)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from cairn.errors import ModelError
 from cairn.files import atomic_write
-from cairn.media.images import read_image
+from cairn.media.images import read_image, write_image
 from cairn.training.engine.module import PER_JOINT, KeypointModule
 from cairn.visualization.overlay import draw
 
@@ -27,7 +27,7 @@ MAX_JOINTS, TABLE_WIDTH = 24, 100
 """Maximum number of keypoints, and of characters in a line, of the table on the terminal; metrics.csv has all."""
 
 MAX_IMAGES = 8
-"""Number of validation images whose predictions go to TensorBoard."""
+"""Number of validation images whose predictions are drawn."""
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,14 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class PredictionImages(Callback):
-    """Writes validation images with their predictions to TensorBoard."""
+    """Writes validation images with their predictions to TensorBoard, and the latest ones into a folder.
+
+    Args:
+        folder: Folder of the latest ones, 0.jpg, 1.jpg, ...
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Draws the predictions of the first `MAX_IMAGES` validation images."""
@@ -167,6 +174,7 @@ class PredictionImages(Callback):
             return
         for index, poses in enumerate(pl_module.predictions[:MAX_IMAGES]):
             image = draw(read_image(pl_module.val.images[index].path), poses)
+            write_image(self.folder / f"{index}.jpg", image)
             trainer.logger.experiment.add_image(f"val/{index}", image, trainer.current_epoch + 1, dataformats="HWC")
 
 

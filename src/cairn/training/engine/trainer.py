@@ -72,7 +72,7 @@ def _callbacks(recipe: BasicRecipe, folder: RunFolder, monitor: str) -> list[Cal
         BestCheckpoint(folder.checkpoints, monitor),
         ModelCheckpoint(folder.checkpoints, "last", enable_version_counter=False, save_on_train_epoch_end=True),
         MetricsTable(folder.metrics, monitor),
-        PredictionImages(),
+        PredictionImages(folder.validation),
         LastEpochValidates(),
     ]
     if recipe.optimizer.ema:

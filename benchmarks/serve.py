@@ -1,0 +1,209 @@
+"""Load on `cairn serve`, beside the throughput of the library on the same machine.
+
+    python benchmarks/serve.py IMAGES [--seconds 60] [--clients 32] [--requests 1000]
+
+IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, one line each:
+
+- throughput: images per second of `model.stream` on the files with all cores, and of the server with so many clients,
+  in turns; their ratio. Then the same per second of processor time, that of the server and its workers: which
+  other processes do not change much.
+- latency: seconds of one request alone; the 95th percentile at 80 % of the server's throughput, with random arrivals.
+- memory: that of the server and its workers after a tenth of the requests, and after all.
+- overload: answers by status, from 16 times as many clients as the queue takes.
+- worker: answers by status while a worker is killed under load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+
+import cairn
+
+PORT = 8791
+URL = f"http://127.0.0.1:{PORT}"
+QUEUE = 64
+
+
+def encoded(folder: Path, number: int = 32) -> list[bytes]:
+    """Returns photos of 640x480 pixels as JPEG."""
+    images = [cv2.imread(str(path)) for path in sorted(folder.rglob("*.jpg"))[:number]]
+    return [cv2.imencode(".jpg", cv2.resize(image, (640, 480)), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+            for image in images]  # fmt: skip
+
+
+def library(folder: Path, seconds: float) -> np.ndarray:
+    """Returns images per second of the library, from files to poses, with all cores; and per processor time."""
+    from cairn.inference.stream import share_cores
+
+    model = cairn.load("person", threads=share_cores(0)[1])
+    list(model.stream(folder))
+    count, began, used = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - began < seconds:
+        count += sum(1 for _ in model.stream(folder))
+    return count / np.array([time.perf_counter() - began, time.process_time() - used])
+
+
+async def post(client: httpx.AsyncClient, image: bytes) -> int:
+    try:
+        return (await client.post(f"{URL}/v1/detect", files={"image": ("a.jpg", image)})).status_code
+    except httpx.HTTPError as error:
+        return -1 if not isinstance(error, httpx.ReadTimeout) else -2
+
+
+async def closed_loop(images: list[bytes], clients: int, end) -> tuple[Counter[int], float]:
+    """Each client sends its next request after the answer to the last one."""
+    statuses: Counter[int] = Counter()
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+        began = time.perf_counter()
+
+        async def one(start: int) -> None:
+            at = start
+            while not end(statuses, time.perf_counter() - began):
+                statuses[await post(client, images[at % len(images)])] += 1
+                at += 1
+
+        await asyncio.gather(*(one(i) for i in range(clients)))
+        return statuses, time.perf_counter() - began
+
+
+async def open_loop(images: list[bytes], rate: float, seconds: float) -> list[float]:
+    """Requests at random times, whatever the answers; returns the seconds of each."""
+    times: list[float] = []
+    chance = random.Random(0)
+    async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=200)) as client:
+
+        async def one(image: bytes) -> None:
+            began = time.perf_counter()
+            assert await post(client, image) == 200
+            times.append(time.perf_counter() - began)
+
+        tasks, end = [], time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            tasks.append(asyncio.create_task(one(chance.choice(images))))
+            await asyncio.sleep(chance.expovariate(rate))
+        await asyncio.gather(*tasks)
+    return times
+
+
+async def alone(images: list[bytes]) -> list[float]:
+    async with httpx.AsyncClient(timeout=120) as client:
+        times = []
+        for image in images:
+            began = time.perf_counter()
+            await post(client, image)
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def processes(root: int) -> list[int]:
+    """Returns a process and its children."""
+    children = Path(f"/proc/{root}/task/{root}/children").read_text(encoding="ascii").split()
+    return [root, *map(int, children)]
+
+
+def processor_time(root: int) -> float:
+    """Returns the seconds of processor time of the server and its workers."""
+    fields = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split() for pid in processes(root)]
+    return sum(int(each[13]) + int(each[14]) for each in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(root: int) -> list[float]:
+    """Returns the resident MB of the server and of its workers."""
+    found = []
+    for pid in processes(root):
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        found.append(next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")))
+    return [round(each) for each in found]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=1000)
+    options = parser.parse_args()
+    images = encoded(options.images)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder) / "photos"
+        photos.mkdir()
+        for i, image in enumerate(images):
+            (photos / f"{i:03d}.jpg").write_bytes(image)
+        command = [sys.executable, "-m", "cairn", "serve", "--port", str(PORT), "--data", f"{folder}/data"]
+        server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            while not ready():
+                time.sleep(0.2)
+            measure(images, photos, server.pid, options)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def ready() -> bool:
+    try:
+        return httpx.get(f"{URL}/ready").json().get("workers") == len(os.sched_getaffinity(0))
+    except httpx.HTTPError:
+        return False
+
+
+def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Namespace) -> None:
+    asyncio.run(closed_loop(images, 4, lambda found, seconds: seconds > 5))  # the models are loaded
+    rates = []
+    for turn in range(3):
+        own, used = library(photos, options.seconds / 6), processor_time(pid)
+        found, seconds = asyncio.run(
+            closed_loop(images, options.clients, lambda _, seconds: seconds > options.seconds / 6)
+        )
+        assert set(found) == {200}, found
+        served = found[200] / np.array([seconds, processor_time(pid) - used])
+        rates.append((own, served))
+        print(f"throughput {turn + 1}: library {own.round(2)}, server {served.round(2)}", flush=True)
+    rate = float(np.median([served[0] for _, served in rates]))
+    ratios = np.median([served / own for own, served in rates], axis=0)
+    print(f"throughput: ratio {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by processor time", flush=True)
+
+    service = float(np.median(asyncio.run(alone(images))))
+    times = asyncio.run(open_loop(images, 0.8 * rate, options.seconds))
+    p50, p95 = np.percentile(times, [50, 95])
+    print(f"latency: alone {service:.3f} s; at 80 % load p50 {p50:.3f} s, p95 {p95:.3f} s, {p95 / service:.1f} times, "
+          f"{len(times)} requests", flush=True)  # fmt: skip
+
+    before = memory(pid)
+    for done in range(1, 11):
+        share = options.requests // 10
+        asyncio.run(closed_loop(images, options.clients, lambda found, _, share=share: found.total() >= share))
+        if done in (1, 5, 10):
+            print(f"memory: {done * share} requests: {memory(pid)} MB (before: {before})", flush=True)
+
+    found, seconds = asyncio.run(closed_loop(images, 16 * QUEUE // 4, lambda _, seconds: seconds > options.seconds))
+    print(
+        f"overload: {dict(found)} in {seconds:.0f} s, {found[200] / seconds:.2f}/s done; {memory(pid)} MB", flush=True
+    )
+
+    async def killed() -> Counter[int]:
+        task = asyncio.create_task(closed_loop(images, options.clients, lambda _, seconds: seconds > 15))
+        await asyncio.sleep(5)
+        os.kill(processes(pid)[1], signal.SIGKILL)
+        return (await task)[0]
+
+    print(f"worker: {dict(asyncio.run(killed()))}, then {httpx.get(f'{URL}/ready').json()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

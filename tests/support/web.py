@@ -1,0 +1,65 @@
+"""A server and a real browser for the tests of the web app."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.browser import browser
+
+
+@contextmanager
+def served(data: Path, *options: str) -> Iterator[str]:
+    """Runs `cairn serve` in the block; yields its address."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "cairn", "serve", "--port", "0", "--data", str(data), "--workers", "1", *options]
+    log = data.parent / f"{data.name}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stderr=file, stdout=file, env=environment)
+    try:
+        yield _address(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        found = re.search(r"http://127\.0\.0\.1:\d+/", log.read_text())
+        if found:
+            return found[0]
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(f"the server does not answer: {log.read_text()}")
+
+
+@contextmanager
+def page_of(**options: Any) -> Iterator[Any]:
+    """Opens a page of a headless Chromium in the block; an error of its scripts fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    executable = browser()
+    errors: list[str] = []
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(
+            executable_path=shutil.which(executable) or executable,
+            args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+        )
+        page = chromium.new_context(**options).new_page()
+        page.set_default_timeout(90_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        chromium.close()
+    assert not errors
