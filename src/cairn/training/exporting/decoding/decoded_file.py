@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from cairn.errors import ModelError
 from cairn.files import atomic_write
 from cairn.inference.model_spec import ModelSpec
-from cairn.inference.session import DECODED_KEY, metadata_of, open_session
+from cairn.inference.network import OnnxNetwork
+from cairn.inference.session import DECODED_KEY, open_session
 from cairn.structures.geometry import field_affine
 from cairn.structures.poses import Poses
+from cairn.visualization.colors import joint_colors
 from cairn.training.exporting.decoding.decoder import GraphDecoder, Output
 from cairn.training.exporting.decoding.graph import MIN_OPSET, Graph, Value
 from cairn.training.exporting.decoding.network import network_outputs
@@ -37,23 +39,13 @@ PythonDecoder = Callable[[Mapping[str, NDArray[Any]]], Poses]
 """Maps of one image -> poses in cells."""
 
 
-def read_spec(source: Path) -> ModelSpec:
-    """Returns the specification of a model file of images.
-
-    Raises:
-        ModelError: It is not such a file.
-    """
-    session, _ = open_session(source, 1, "cpu")
-    return ModelSpec.from_json(metadata_of(session, source), str(source))
-
-
 def write_decoded(
-    source: Path, target: Path, decoder: GraphDecoder, reference: PythonDecoder, size_input: bool = False
+    network: OnnxNetwork, target: Path, decoder: GraphDecoder, reference: PythonDecoder, size_input: bool = False
 ) -> Description:
     """Writes a model with preprocessing and decoding in its graph.
 
     Args:
-        source: The model file, in any precision.
+        network: The model file, in any precision.
         target: The file to write.
         decoder: The decoding of its method as nodes.
         reference: The Python decoder of the model, with which the nodes are compared on made maps.
@@ -70,7 +62,7 @@ def write_decoded(
     """
     import onnx
 
-    spec, proto = read_spec(source), onnx.load(str(source))
+    spec, proto = network.spec, onnx.load(str(network.path))
     opset = int(max(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx")))
     if opset < MIN_OPSET:
         raise ModelError(
@@ -137,11 +129,12 @@ def _describe(
             for name, output in outputs.items()
         },
         "skeleton": {
+            "name": skeleton.name,
             "keypoints": list(skeleton.joints),
             "limbs": [list(pair) for pair in skeleton.limbs],
             "redundant": list(skeleton.redundant),
             "hidden": list(skeleton.hidden),
-            "colors": list(skeleton.colors),
+            "colors": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in joint_colors(skeleton)],
         },
         "classes": list(spec.classes),
         "assembly": decoder.assembly(spec),
