@@ -13,7 +13,7 @@ from typing import Any
 from cairn.errors import OutputError
 from cairn.training.exporting.web.runtime import runtime_files
 
-PAGE = ("index.html", "app.js", "worker.js", "pose.js", "LICENSES.txt")
+PAGE = ("index.html", "app.js", "worker.js", "pose.js", "package.json", "LICENSES.txt")
 """The files of the page, beside this module."""
 
 

@@ -21,8 +21,8 @@ PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 """SHA-512 of the package of that version, as npm states it."""
 
-FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-"""The files that a page loads, of the folder dist of the package."""
+FILES = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm"}
+"""The files that a page loads, of the folder dist of the package, and their names there: many servers know no .mjs."""
 
 TIMEOUT = 600
 """Seconds after which a download is given up."""
@@ -41,9 +41,9 @@ def runtime_files(folder: Path | None) -> dict[str, bytes]:
         return _downloaded()
     for place in (folder, folder / "dist"):
         if all((place / name).is_file() for name in FILES):
-            return {name: (place / name).read_bytes() for name in FILES}
+            return {own: (place / name).read_bytes() for name, own in FILES.items()}
     raise CairnError(
-        f"no {FILES[0]} and {FILES[1]} in {folder}: expected the folder of the npm package {PACKAGE} {VERSION}"
+        f"no {' and '.join(FILES)} in {folder}: expected the folder of the npm package {PACKAGE} {VERSION}"
     )
 
 
@@ -68,7 +68,7 @@ def _downloaded() -> dict[str, bytes]:
         if b64encode(hashlib.sha512(data).digest()).decode() != INTEGRITY:
             raise CairnError(f"npm downloaded a {wanted} with another SHA-512 than expected: it was not used")
         with tarfile.open(package) as archive:
-            return {name: _member(archive, f"package/dist/{name}") for name in FILES}
+            return {own: _member(archive, f"package/dist/{name}") for name, own in FILES.items()}
 
 
 def _member(archive: tarfile.TarFile, name: str) -> bytes:

@@ -11,7 +11,8 @@ let [found, name, camera] = [[], "", null];
 const description = await (await fetch("model.json")).json();
 const { skeleton } = description;
 document.title = $("title").textContent = description.name;
-$("license").textContent = [description.license && `License: ${description.license}.`, ...description.sources].join(" ");
+const license = description.license && `License of the model: ${description.license}`;
+$("license").textContent = [license, ...description.sources].filter(Boolean).join(". ");
 $("threshold").value = description.draw_threshold;
 const own = description.inputs.size?.own;
 $("size-label").hidden = !own;
@@ -43,7 +44,7 @@ async function detect() {
   found = result.found;
   draw();
   const people = found.length === 1 ? "1 instance" : `${found.length} instances`;
-  say(`${people} in ${Math.round(result.milliseconds)} ms`);
+  say(`${name}: ${people} in ${Math.round(result.milliseconds)} ms`);
   window.cairn = toJson(found, description, { image: name, width: source.width, height: source.height });
   $("download").disabled = false;
 }

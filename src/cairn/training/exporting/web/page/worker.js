@@ -1,5 +1,5 @@
 // Runs the model beside the page, so that the page stays responsive.
-import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+import * as ort from "./runtime/ort.js";
 import { Detector } from "./pose.js";
 
 ort.env.wasm.wasmPaths = { wasm: new URL("runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href };
