@@ -11,16 +11,16 @@ if (!file) fail("usage: node detect.mjs WEB IMAGE");
 const place = (...names) => pathToFileURL(join(resolve(folder), ...names)).href;
 
 try {
+  const decoder = sharp(file).rotate().toColorspace("srgb").removeAlpha().raw(); // rotate() applies the EXIF orientation
+  const { data, info } = await decoder.toBuffer({ resolveWithObject: true });
+  const { width, height } = info;
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+
   const { Detector, toJson } = await import(place("pose.js"));
   const description = JSON.parse(await readFile(join(folder, "model.json"), "utf8"));
   const ort = await onnxruntime();
   const session = await ort.InferenceSession.create(await readFile(join(folder, "model.onnx")));
   const detector = new Detector(ort, session, description);
-
-  const decoder = sharp(file).rotate().toColorspace("srgb").removeAlpha().raw(); // rotate() applies the EXIF orientation
-  const { data, info } = await decoder.toBuffer({ resolveWithObject: true });
-  const { width, height } = info;
-  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
   const found = await detector.detect({ pixels, width, height });
   console.log(JSON.stringify(toJson(found, description, { image: basename(file), width, height })));
 } catch (error) {

@@ -23,7 +23,10 @@ def run_nodes(build: Callable[..., list[Value]], *arrays: NDArray[Any], opset: i
     made = helper.make_graph(
         graph.nodes,
         "nodes",
-        [helper.make_tensor_value_info(v.name, kind, [None] * a.ndim) for v, kind, a in zip(inputs, kinds, arrays)],
+        [
+            helper.make_tensor_value_info(v.name, kind, [None] * a.ndim)
+            for v, kind, a in zip(inputs, kinds, arrays, strict=True)
+        ],
         [helper.make_tensor_value_info(each.name, TensorProto.FLOAT, None) for each in outputs],
         graph.constants,
     )

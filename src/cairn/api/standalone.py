@@ -74,9 +74,7 @@ def write_standalone(model: str | Path, target: Path, what: Standalone) -> Writt
             file = Path(temporary) / "model.onnx"
             description = _decoded(network, file, size_input=True)
             megabytes = folder.write(file, description)
-    log.info(
-        "opset %s, checked on onnxruntime's %s", description["opset"], ", ".join(description["providers"])
-    )
+    log.info("opset %s, checked on onnxruntime's %s", description["opset"], ", ".join(description["providers"]))
     for kind in ("inputs", "outputs"):
         log.info("%s: %s", kind, _listed(description[kind]))
     return Written(precision_of(network.path), megabytes)

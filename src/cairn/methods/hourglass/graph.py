@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.settings import with_defaults
 from cairn.methods.hourglass.decoder import decode
-from cairn.training.exporting.decoding.decoder import GraphDecoder, Output, ToPixels, crop_outputs, one_pose, random_maps
+from cairn.training.exporting.decoding.decoder import (
+    GraphDecoder,
+    Output,
+    ToPixels,
+    crop_outputs,
+    one_pose,
+    random_maps,
+)
 from cairn.training.exporting.decoding.graph import Value
 
 

@@ -162,6 +162,4 @@ def _graph_decoder() -> GraphDecoder:
     return DECODER
 
 
-METHOD = Method(
-    "openpose", ("multi_instance", "crop"), predictor, _training, _autoconfig, _checkpoints, _graph_decoder
-)
+METHOD = Method("openpose", ("multi_instance", "crop"), predictor, _training, _autoconfig, _checkpoints, _graph_decoder)

@@ -83,7 +83,7 @@ def _assembly(spec: ModelSpec) -> dict[str, Any]:
         return {}
     settings = with_defaults(decode, spec.decode)
     if settings["second_try"]:
-        log.info("the second try of images without detections (decode.second_try) is not part of the graph")
+        log.warning("the second try of images without detections (decode.second_try) is not part of the graph")
     return {name: settings[name] for name in ASSEMBLY}
 
 

@@ -17,11 +17,11 @@ from cairn.inference.network import OnnxNetwork
 from cairn.inference.session import DECODED_KEY, open_session
 from cairn.structures.geometry import field_affine
 from cairn.structures.poses import Poses
-from cairn.visualization.colors import joint_colors
 from cairn.training.exporting.decoding.decoder import GraphDecoder, Output
 from cairn.training.exporting.decoding.graph import MIN_OPSET, Graph, Value
 from cairn.training.exporting.decoding.network import network_outputs
 from cairn.training.exporting.decoding.preprocessing import fits_of
+from cairn.visualization.colors import joint_colors
 
 FORMAT = 1
 """Version of the description of a decoded file."""
@@ -163,14 +163,10 @@ def _file(
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, output.shape) for name, output in outputs.items()],
         [*weights, *graph.constants],
     )
-    return helper.make_model(
-        made, opset_imports=proto.opset_import, ir_version=proto.ir_version, producer_name="cairn"
-    )
+    return helper.make_model(made, opset_imports=proto.opset_import, ir_version=proto.ir_version, producer_name="cairn")
 
 
-def _check_decoder(
-    decoder: GraphDecoder, reference: PythonDecoder, spec: ModelSpec, proto: Any, beside: Path
-) -> None:
+def _check_decoder(decoder: GraphDecoder, reference: PythonDecoder, spec: ModelSpec, proto: Any, beside: Path) -> None:
     """Compares the nodes with the Python decoder, on made maps."""
     import onnx
 
@@ -201,9 +197,10 @@ def _difference(got: Poses, expected: Poses) -> str:
         "visibility": (got.visibility, expected.visibility, share),
     }
     for name, (one, other, tolerance) in pairs.items():
-        if (one is None) != (other is None):
-            return name
-        if one is not None and not np.allclose(one, other, rtol=0, atol=tolerance, equal_nan=True):
+        if one is None or other is None:
+            if one is not other:
+                return name
+        elif not np.allclose(one, other, rtol=0, atol=tolerance, equal_nan=True):
             return name
     return ""
 

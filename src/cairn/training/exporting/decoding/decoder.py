@@ -86,7 +86,7 @@ def crop_outputs(
 
 
 def visibility_at(maps: Value, points: Value) -> Value:
-    """Returns the visibility (B, K, P) at points (B, K, P, 2) in cells, each on the map of its keypoint (B, K, h, w)."""
+    """Returns the visibility (B, K, P) at points (B, K, P, 2) in cells, each in the map of its keypoint."""
     images, count, height, width = (maps.size(axis) for axis in range(4))
     each = maps.reshape(images * count, 1, height, width)
     values = values_at(each, points.reshape(images * count, -1, 2))  # (B·K, P, 1)
@@ -121,4 +121,3 @@ def random_maps(spec: ModelSpec) -> Maps:
     if CLASSES in maps:
         maps[CLASSES] = rng.normal(size=len(spec.classes)).astype(np.float32)
     return maps
-

@@ -226,4 +226,3 @@ def scatter(shape: Value, places: Value, values: Value) -> Value:
     """Returns zeros of a shape (float32) with values at places (N, axes)."""
     graph = shape.graph
     return graph.node("ScatterND", graph.zeros(shape), places, values)
-

@@ -117,4 +117,3 @@ def _mean_flow(pairs: _Pairs, pafs: Value, thresholds: LimbThresholds) -> Value:
     hits = above.cast("float32").sum(1)
     enough = hits > pairs.count.at(1, 0) * thresholds.share
     return enough.where(above.where(flow, 0.0).sum(1) / hits.maximum(1.0), 0.0)
-

@@ -67,9 +67,7 @@ def find_peaks(heatmaps: Value, threshold: float, max_peaks: int) -> Value:
     shape = graph.vector(heatmaps.size(0), heatmaps.size(1), padded.height * padded.width, 3)
     every = scatter(shape, stack([image, keypoint, y * padded.width + x], 1), found)
     count = graph.node("ReduceMax", is_peak.cast("int64").sum(2, 3), keepdims=0).clip(1, max_peaks)
-    _, best = graph.outputs(
-        "TopK", every.at(3, 2), graph.vector(count), dtypes=("float32", "int64"), axis=2, sorted=1
-    )
+    _, best = graph.outputs("TopK", every.at(3, 2), graph.vector(count), dtypes=("float32", "int64"), axis=2, sorted=1)
     return every.take_at(best.expand(3), batch_axes=2)
 
 
@@ -88,7 +86,7 @@ def argmax_keypoints(heatmaps: Value, refinement: Refinement) -> tuple[Value, Va
 
 
 def parabola(padded: Padded, cells: Value, y: Value, x: Value) -> list[tuple[Value, Value]]:
-    """Returns the vertex of the log-parabola at cells: its offset and the logarithm of the gain, along x and along y."""
+    """Returns the vertex of the log-parabola at cells: offset and logarithm of the gain, along x and along y."""
     # Cut tails and small negative values have no logarithm: they count as 1% of the peak.
     low = (padded.flat.take(cells) * GAUSSIAN_CUT).maximum(TINY)
     results = []
@@ -104,7 +102,7 @@ def parabola(padded: Padded, cells: Value, y: Value, x: Value) -> list[tuple[Val
 
 
 def values_at(maps: Value, points: Value) -> Value:
-    """Returns maps (B, C, h, w) at points (B, N, 2) in cells, bilinear: (B, N, C). Beyond the border it is repeated."""
+    """Returns maps (B, C, h, w) at points (B, N, 2) in cells, bilinear: (B, N, C). The border is repeated."""
     graph, height, width, count = maps.graph, maps.size(2), maps.size(3), maps.size(1)
     x, y = (
         points.at(2, axis).maximum(0.0).minimum((length - 1).cast("float32"))
@@ -169,4 +167,3 @@ def _stencils(padded: Padded, cells: Value, y: Value, x: Value) -> list[tuple[Va
         before, here, after = (padded.flat.take(each) for each in (middle - step, middle, middle + step))
         stencils.append((before, here, after, shift))
     return stencils
-

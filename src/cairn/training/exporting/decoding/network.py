@@ -82,4 +82,3 @@ def _sampling(count: Value, cells: Value, factor: float) -> Value:
     places = places.maximum(0.0).minimum((cells - 1).cast("float32"))
     distance = (places.expand(1) - graph.range(cells).cast("float32")).unary("Abs")
     return (1.0 - distance).unary("Relu")
-

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from cairn.errors import OutputError
+from cairn.errors import ModelError, OutputError
 from cairn.training.exporting.web.runtime import runtime_files
 
 PAGE = ("index.html", "app.js", "worker.js", "pose.js", "package.json", "LICENSES.txt")
@@ -44,8 +44,14 @@ class WebFolder:
             description: What it says about itself.
 
         Raises:
+            ModelError: The assembly of the model is not one of the page.
             OutputError: The folder cannot be written.
         """
+        if (matching := description["assembly"].get("matching", "greedy")) not in ("exchange", "greedy"):
+            raise ModelError(
+            ModelError: The page cannot assemble what the model gives.
+                "run with --set decode.matching=exchange"
+            )
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             beside = self.target.with_name(f".cairn.{os.getpid()}.{secrets.token_hex(4)}.partial")
