@@ -49,8 +49,8 @@ class WebFolder:
         """
         if (matching := description["assembly"].get("matching", "greedy")) not in ("exchange", "greedy"):
             raise ModelError(
-            ModelError: The page cannot assemble what the model gives.
-                "run with --set decode.matching=exchange"
+                f"a page matches limbs by exchange or greedy, and model {description['name']} by {matching}: export "
+                "its run with --set decode.matching=exchange"
             )
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
