@@ -37,7 +37,7 @@ def test_distribution_name_and_version(wheel: Path) -> None:
 def test_wheel_holds_models_skeletons_and_types(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     source = ROOT / "src"
-    for pattern in ("*.py", "*.onnx", "*.toml", "py.typed"):
+    for pattern in ("*.py", "*.js", "*.html", "*.onnx", "*.toml", "py.typed"):
         files = {path.relative_to(source).as_posix() for path in (source / "cairn").rglob(pattern)}
         assert files
         assert files <= packed, files - packed

@@ -2,7 +2,12 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import numpy as np
@@ -44,3 +49,22 @@ def screenshot(path: Path) -> np.ndarray:
 def _run(action: str, path: Path, folder: Path) -> subprocess.CompletedProcess:
     command = [browser(), *OPTIONS, f"--user-data-dir={folder / 'profile'}", action, path.as_uri()]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serves a folder on this machine, as any static server does, and yields its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,4 +1,4 @@
-"""`cairn.export`: writes a model to one .onnx file, in fp32, fp16 or int8."""
+"""`cairn.export`: writes a model to one .onnx file, in fp32, fp16 or int8, or for programs without Cairn."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cairn.inference.predictor import Predictor
     from cairn.training.exporting.precision_report import Calibration, PrecisionReport
 
+Format = Literal["onnx", "web"]
 Precision = Literal["fp32", "fp16", "int8"]
 Checkpoint = Literal["best", "last"]
 
@@ -35,13 +36,13 @@ class ExportReport:
     """What `cairn.export` returns.
 
     Attributes:
-        path: The file that was written.
+        path: The file, or the folder of a web page, that was written.
         precision: Precision of its weights.
         metric: Name of the metric that was measured before and after; empty where none was.
         before: The metric before quantization, in percent; NaN where none was measured.
         after: The metric after quantization.
         speedup: Time of the network before over after, on one core; 1 for fp32.
-        megabytes: Size of the file.
+        megabytes: Size of the file, or of all files of the folder.
     """
 
     path: Path
@@ -72,17 +73,21 @@ def export(
     max_metric_drop: float | None = None,
     checkpoint: Checkpoint | None = None,
     settings: Settings = None,
+    decode: bool = False,
+    format: Format = "onnx",
+    runtime: str | Path | None = None,
 ) -> ExportReport:
     """Writes a run's weights to one .onnx file, checked against torch; or quantizes any model.
 
-    For fp16 and int8 the change of the metric is measured and logged before the file is written.
+    For fp16 and int8 the change of the metric is measured and logged before the file is written. With `decode`, or as a
+    web page, any model is written for programs without Cairn.
 
     Example:
         cairn.export("runs/flies", "flies-int8.onnx", precision="int8")
 
     Args:
         model: Training run; or an .onnx file or bundled model to quantize.
-        path: File to write (.onnx).
+        path: File to write (.onnx); of format "web" a new folder.
         precision: Precision of the weights: "fp32", "fp16" or "int8".
         calibrate: Labels or a folder: images to calibrate int8 on. Default: the training images of the run.
         labels: Labels to measure the change of the metric on. Default: the validation labels of the run; or the
@@ -91,6 +96,9 @@ def export(
         max_metric_drop: Maximum drop of the metric in percentage points; nothing is written where it is larger.
         checkpoint: Weights of a run: "best" or "last". Default: best.
         settings: Values of a run's recipe that the file states: name, license, sources, decoder settings.
+        decode: Whether the graph resizes images and decodes keypoints, for programs without Cairn.
+        format: "onnx"; or "web": a folder with a page that detects in the browser, which any web server can serve.
+        runtime: Folder of the npm package onnxruntime-web, for format "web". Default: npm downloads it.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -100,12 +108,48 @@ def export(
         MissingExtra: The extra `train` is not installed.
     """
     target = Path(path)
-    if target.suffix != ".onnx":
+    if format not in ("onnx", "web"):
+        raise CairnError(f"format must be onnx or web, got {format!r}")
+    if runtime is not None and format != "web":
+        raise CairnError("--runtime goes with --format web")
+    if format == "web" and target.suffix == ".onnx":
+        raise OutputError(f"--format web writes a folder, got {target}: give a name without .onnx")
+    if format == "onnx" and target.suffix != ".onnx":
         raise OutputError(f"the file to write must end in .onnx, got {target}")
     if precision not in ("fp32", "fp16", "int8"):
         raise CairnError(f"precision must be fp32, fp16 or int8, got {precision!r}")
     data = _Data(optional_path(calibrate), optional_path(labels), optional_path(images), max_metric_drop)
     data.check(precision)
+    plain = _Plain(precision, data, checkpoint, settings)
+    if not decode and format == "onnx":
+        return _export_plain(model, target, plain)
+    from cairn.api.standalone import Standalone, write_standalone
+
+    if (checkpoint or settings) and not Path(model).is_dir():
+        raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
+    finished = precision == "fp32" and not Path(model).is_dir()
+    with TemporaryDirectory() as folder:
+        first = None if finished else _export_plain(model, Path(folder) / "plain.onnx", plain)
+        written = write_standalone(
+            str(model) if first is None else first.path, target, Standalone(format == "web", optional_path(runtime))
+        )
+    report = first or ExportReport(target, written.precision)
+    return replace(report, path=target, precision=written.precision, megabytes=written.megabytes)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """How a model is exported without decoding."""
+
+    precision: Precision
+    data: _Data
+    checkpoint: Checkpoint | None
+    settings: Settings
+
+
+def _export_plain(model: str | Path | Run, target: Path, options: _Plain) -> ExportReport:
+    """Writes a model file; see `export`."""
+    precision, data, checkpoint, settings = options.precision, options.data, options.checkpoint, options.settings
     if not Path(model).is_dir():
         if checkpoint or settings:
             raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
@@ -113,7 +157,9 @@ def export(
         if not file.is_file():
             raise ModelError(f"no model file or run folder at {model}")
         if precision == "fp32":
-            raise CairnError(f"{model} is a finished model: give --precision fp16 or int8, or the folder of a run")
+            raise CairnError(
+                f"{model} is a finished model: give --precision fp16 or int8, --decode, or the folder of a run"
+            )
         return _quantize(file, target, precision, data)
     run = Path(model)
     if precision == "fp32":

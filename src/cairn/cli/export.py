@@ -1,4 +1,4 @@
-"""`cairn export`: writes a model to one .onnx file."""
+"""`cairn export`: writes a model to one .onnx file, or a web page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ class Checkpoint(StrEnum):
     LAST = "last"
 
 
+class Format(StrEnum):
+    """What to write."""
+
+    ONNX = "onnx"
+    WEB = "web"
+
+
 class Precision(StrEnum):
     """Precision of the weights of a file."""
 
@@ -25,8 +32,8 @@ class Precision(StrEnum):
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Training run; or an .onnx file or bundled model to quantize.")],
-    target: Annotated[Path, typer.Argument(help="File to write (.onnx).")],
+    model: Annotated[str, typer.Argument(help="Training run, .onnx file or bundled model.")],
+    target: Annotated[Path, typer.Argument(help="File to write (.onnx); with --format web a new folder.")],
     precision: Annotated[Precision, typer.Option(help="Precision of the weights.")] = Precision.FP32,
     calibrate: Annotated[
         Path | None,
@@ -60,8 +67,20 @@ def export(
             show_default=False,
         ),
     ] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Resizing of images and decoding in the graph, for programs without Cairn.")
+    ] = False,
+    format: Annotated[
+        Format, typer.Option(help="One .onnx file; or a folder with a web page that detects in the browser.")
+    ] = Format.ONNX,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the npm package onnxruntime-web, for --format web. [npm downloads it]", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """Export a run to one .onnx file, checked against torch; or quantize any model.
+    """Export a run to one .onnx file, checked against torch; quantize any model; or export one for other programs.
 
     For fp16 and int8, prints the change of the metric before the file is written.
 
@@ -70,6 +89,10 @@ def export(
     cairn export runs/flies flies-int8.onnx --precision int8
 
     cairn export person person-int8.onnx --precision int8 --calibrate mine.json
+
+    cairn export person person-decoded.onnx --decode
+
+    cairn export person web/ --format web
     """
     from cairn.api.export import export as write
     from cairn.cli.logs import API, show_log, show_training_log
@@ -88,5 +111,8 @@ def export(
         max_metric_drop=max_metric_drop,
         checkpoint=checkpoint.value if checkpoint else None,
         settings=settings,
+        decode=decode,
+        format=format.value,
+        runtime=runtime,
     )
     print(report.path)

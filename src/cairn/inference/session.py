@@ -11,6 +11,9 @@ from cairn.errors import ModelError
 from cairn.inference.devices import candidates, warn_of_fallback
 from cairn.inference.spec import METADATA_KEY
 
+DECODED_KEY = "cairn.decoded"
+"""Metadata key of the description of a file with decoding in its graph, which Cairn writes and does not run."""
+
 MAX_THREADS = 256
 """Maximum number of threads: onnxruntime creates as many as it is asked for, and hangs on absurd numbers."""
 
@@ -70,6 +73,11 @@ def metadata_of(session: Any, path: Path) -> str:
         ModelError: It has none.
     """
     metadata = session.get_modelmeta().custom_metadata_map
+    if DECODED_KEY in metadata:
+        raise ModelError(
+            f"{path} was written by `cairn export --decode`, for programs without Cairn: "
+            "give the model that it was made from"
+        )
     if METADATA_KEY not in metadata:
         raise ModelError(
             f"{path} is an ONNX model without {METADATA_KEY} metadata, so it is not a Cairn model: "

@@ -17,13 +17,19 @@ def check_settings(method: str, decode: Callable[..., Poses], settings: Mapping[
     Raises:
         ModelError: A setting is unknown or of another type.
     """
-    parameters = inspect.signature(decode).parameters.values()
-    known = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+    known = with_defaults(decode, {})
     if unknown := set(settings) - set(known):
         raise ModelError(f"decode() of {method} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
     for name, value in settings.items():
         if not _same_type(value, known[name]):
             raise ModelError(f"decode() of {method} takes {name} such as {known[name]!r}, got {value!r}")
+
+
+def with_defaults(decode: Callable[..., Poses], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all settings of a method's `decode`: those given, and the defaults of the others."""
+    parameters = inspect.signature(decode).parameters.values()
+    known = {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}
+    return {**known, **settings}
 
 
 def _same_type(value: Any, default: Any) -> bool:

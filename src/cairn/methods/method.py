@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cairn.training.exporting.decoding.decoder import GraphDecoder
     from cairn.training.method import ArrayTraining, Autoconfig, CheckpointReader, TrainingMethod
 
 
@@ -22,6 +23,7 @@ class Method:
         training: Returns the training code; imports torch.
         autoconfig: Returns its automatic configuration; None: the method is never selected automatically.
         checkpoints: Returns the reader of published weights, and imports torch; None: there is none.
+        graph_decoder: Returns the decoding as a part of an ONNX graph; None: its models cannot be exported with it.
     """
 
     name: str
@@ -30,3 +32,4 @@ class Method:
     training: Callable[[], TrainingMethod | ArrayTraining]
     autoconfig: Callable[[], Autoconfig] | None = None
     checkpoints: Callable[[], CheckpointReader] | None = None
+    graph_decoder: Callable[[], GraphDecoder] | None = None

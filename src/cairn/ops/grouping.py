@@ -57,6 +57,21 @@ class Connections:
     priorities: NDArray[np.float32]
     weights: NDArray[np.float32]
 
+    @classmethod
+    def scored(
+        cls,
+        limbs: NDArray[np.intp],
+        starts: NDArray[np.intp],
+        ends: NDArray[np.intp],
+        scores: NDArray[np.float32],
+        parts: NDArray[np.float32],
+    ) -> Connections:
+        """Returns pairs with their priorities and weights; `parts` (N,) are the scores of all peaks."""
+        first, second = parts[starts], parts[ends]
+        return cls(
+            limbs, starts, ends, scores, scores + PART_WEIGHT * (first + second), scores * np.minimum(first, second)
+        )
+
     def __len__(self) -> int:
         return len(self.limbs)
 
@@ -95,10 +110,7 @@ def connect(
     dx, dy = b - a
     scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
-    limb, start, end, scores = limb[kept], start[kept], end[kept], scores[kept]
-    first, second = peaks.scores[start], peaks.scores[end]
-    priorities, weights = scores + PART_WEIGHT * (first + second), scores * np.minimum(first, second)
-    return Connections(limb, start, end, scores, priorities, weights)
+    return Connections.scored(limb[kept], start[kept], end[kept], scores[kept], peaks.scores)
 
 
 def match_greedy(connections: Connections) -> NDArray[np.intp]:

@@ -70,6 +70,7 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
+    from cairn.training.exporting.decoding.decoder import GraphDecoder
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
 
 __all__ = ["METHOD", "classify", "decode", "predictor"]
@@ -122,4 +123,12 @@ def _checkpoints() -> CheckpointReader:
     return READER
 
 
-METHOD = Method("hourglass", ("single_instance", "crop"), predictor, _training, _autoconfig, _checkpoints)
+def _graph_decoder() -> GraphDecoder:
+    from cairn.methods.hourglass.graph import DECODER
+
+    return DECODER
+
+
+METHOD = Method(
+    "hourglass", ("single_instance", "crop"), predictor, _training, _autoconfig, _checkpoints, _graph_decoder
+)

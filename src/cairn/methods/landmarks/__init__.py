@@ -56,6 +56,7 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
+    from cairn.training.exporting.decoding.decoder import GraphDecoder
     from cairn.training.method import TrainingMethod
 
 __all__ = ["METHOD", "decode", "predictor"]
@@ -94,4 +95,10 @@ def _training() -> TrainingMethod:
     return TRAINING
 
 
-METHOD = Method("landmarks", ("single_instance", "crop"), predictor, _training)
+def _graph_decoder() -> GraphDecoder:
+    from cairn.methods.landmarks.graph import DECODER
+
+    return DECODER
+
+
+METHOD = Method("landmarks", ("single_instance", "crop"), predictor, _training, graph_decoder=_graph_decoder)

@@ -93,6 +93,7 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
+    from cairn.training.exporting.decoding.decoder import GraphDecoder
     from cairn.training.method import Autoconfig, CheckpointReader, TrainingMethod
 
 __all__ = ["METHOD", "classify", "decode", "decode_crop", "predictor"]
@@ -155,4 +156,10 @@ def _checkpoints() -> CheckpointReader:
     return READER
 
 
-METHOD = Method("openpose", ("multi_instance", "crop"), predictor, _training, _autoconfig, _checkpoints)
+def _graph_decoder() -> GraphDecoder:
+    from cairn.methods.openpose.graph import DECODER
+
+    return DECODER
+
+
+METHOD = Method("openpose", ("multi_instance", "crop"), predictor, _training, _autoconfig, _checkpoints, _graph_decoder)

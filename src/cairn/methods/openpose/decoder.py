@@ -166,6 +166,29 @@ def _decode(
     peaks = find_peaks(maps, thresholds.peak, max_peaks)
     near_score = thresholds.peak + 1e-6  # OpenPose's released code
     connections = connect(peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score)
+    return group(peaks, connections, skeleton, thresholds, counted, matching, order)
+
+
+def group(
+    peaks: Peaks,
+    connections: Connections,
+    skeleton: Skeleton,
+    thresholds: Thresholds,
+    counted: NDArray[np.bool_],
+    matching: Matching,
+    order: Order,
+) -> Poses:
+    """Returns the people of scored candidates: all of `decode` that follows equation 11.
+
+    Args:
+        peaks: Candidates of all joints.
+        connections: All pairs of candidates that may be a limb.
+        skeleton: Joints and limbs.
+        thresholds: Thresholds for people.
+        counted: (K,) which joints count for the minimum number of parts.
+        matching: See `decode`.
+        order: See `decode`.
+    """
     connections = connections[MATCHINGS[matching](connections)]
     person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
     alone = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)

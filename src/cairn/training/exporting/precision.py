@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from cairn.errors import MissingExtra, ModelError
 from cairn.inference.model_spec import METADATA_KEY, ModelSpec
-from cairn.training.engine.quiet import quietly
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -147,6 +146,8 @@ def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -
     """
     _library()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    from cairn.training.engine.quiet import quietly  # imports Lightning
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime's has no types
         def __init__(self) -> None:

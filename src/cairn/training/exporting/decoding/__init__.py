@@ -1,0 +1,1 @@
+"""Decoding as a part of an ONNX graph: what the Python decoders compute, for models that run without Python."""

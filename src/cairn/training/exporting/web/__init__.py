@@ -1,0 +1,1 @@
+"""A web page that detects in the browser: the page, onnxruntime-web and a model."""
