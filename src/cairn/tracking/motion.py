@@ -54,6 +54,9 @@ class Tracks:
         smooth: (T, K, 2) smoothed keypoints at the last detection of each joint; NaN where never.
         speeds: (T, K, 2) velocity estimates of the smoothing filter.
         votes: (T, C) number of detections of each class; C = 0 without classes.
+        evidence: (T,) how many confident detections the track has, a less confident one for a share.
+        appearance: (T, A, 4) appearance of its cells (`cairn.tracking.appearance`), NaN where unknown; A = 0 without
+            images.
     """
 
     ids: NDArray[np.int64]
@@ -65,10 +68,27 @@ class Tracks:
     smooth: NDArray[np.float64]
     speeds: NDArray[np.float64]
     votes: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    appearance: NDArray[np.float64]
 
     @classmethod
-    def started(cls, detections: NDArray[np.float64], clock: float, votes: NDArray[np.float64] | None = None) -> Tracks:
-        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds, with votes (T, C) for classes."""
+    def started(
+        cls,
+        detections: NDArray[np.float64],
+        clock: float,
+        votes: NDArray[np.float64] | None = None,
+        evidence: NDArray[np.float64] | None = None,
+        appearance: NDArray[np.float64] | None = None,
+    ) -> Tracks:
+        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds.
+
+        Args:
+            detections: (T, K, 2) pixels; NaN where a joint is not detected.
+            clock: Time of the image, seconds.
+            votes: (T, C) votes for classes. Default: no classes.
+            evidence: (T,) number of confident detections. Default: 1.
+            appearance: (T, A, 4) appearance. Default: none.
+        """
         count = len(detections)
         return cls(
             ids=np.full(count, -1),
@@ -80,6 +100,8 @@ class Tracks:
             smooth=detections,
             speeds=np.zeros_like(detections),
             votes=np.zeros((count, 0)) if votes is None else votes,
+            evidence=np.ones(count) if evidence is None else evidence,
+            appearance=np.zeros((count, 0, 4)) if appearance is None else appearance,
         )
 
     def __len__(self) -> int:
@@ -107,6 +129,18 @@ class Tracks:
             keypoints=self.keypoints + reach * self.velocity[:, None],
             velocity=decay * self.velocity,
             variance=np.stack([position, covariance, speed], axis=1),
+        )
+
+    def moved(self, motion: NDArray[np.float64]) -> Tracks:
+        """Returns the tracks in the pixels of an image whose camera has moved, by a similarity (2, 3)."""
+        linear, shift = motion[:, :2], motion[:, 2]
+        return replace(
+            self,
+            keypoints=self.keypoints @ linear.T + shift,
+            velocity=self.velocity @ linear.T,
+            size=self.size * math.sqrt(abs(float(np.linalg.det(linear)))),
+            smooth=self.smooth @ linear.T + shift,
+            speeds=self.speeds @ linear.T,
         )
 
     def variances(self, clock: float, tolerance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,100 @@
+"""Appearance of instances: color and texture along their limbs, for re-identification without a network.
+
+Each limb is a cell, and a limb and its mirror image are one, so that a person who turns around stays alike. People have
+the diagonals of their torso as a cell too. A cell is the mean color of the pixels along its lines, as lightness and two
+opponent colors, and their standard deviation. The similarity of two instances has the form of OKS: the mean over the
+cells of both of exp(-d²/2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cairn.structures.skeleton import Skeleton
+
+SAMPLES = 8
+"""Pixels along each line."""
+
+SPREADS = (40.0, 14.0, 14.0, 24.0)
+"""Standard deviation, in gray levels, of lightness, red - green, yellow - blue and texture of the same instance."""
+
+TORSO = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of a skeleton.
+
+    Attributes:
+        lines: (S, 2) joints of the lines.
+        cell: (S,) index of the cell of each line.
+        count: C, number of cells.
+    """
+
+    lines: NDArray[np.intp]
+    cell: NDArray[np.intp]
+    count: int
+
+    @classmethod
+    def of(cls, skeleton: Skeleton) -> Cells:
+        """Returns the cells of a skeleton; of one without limbs none."""
+        flip = skeleton.flip_order
+        lines, cell, known = [], [], dict[frozenset[int], int]()
+        torso = [tuple(skeleton.index(j) for j in pair) for pair in TORSO if all(j in skeleton.joints for j in pair)]
+        for a, b in [*skeleton.limbs, *torso]:
+            pair, mirrored = frozenset((a, b)), frozenset((flip[a], flip[b]))
+            number = known.get(mirrored, known.get(pair, len(set(known.values()))))
+            known[pair] = known[mirrored] = number
+            lines.append((a, b))
+            cell.append(number)
+        return cls(np.array(lines, np.intp).reshape(-1, 2), np.array(cell, np.intp), len(set(cell)))
+
+    def describe(self, image: NDArray[np.uint8], keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the appearance of instances.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            keypoints: (N, K, 2) pixels; NaN where not detected.
+
+        Returns:
+            (N, C, 4) lightness, red - green, yellow - blue and texture over `SPREADS`; NaN where a cell is not seen.
+        """
+        if not len(keypoints) or not self.count:
+            return np.full((len(keypoints), self.count, 4), np.nan)
+        along = np.linspace(0.15, 0.85, SAMPLES)[:, None]
+        start, end = keypoints[:, self.lines[:, 0], None], keypoints[:, self.lines[:, 1], None]  # (N, S, 1, 2)
+        places = start + along * (end - start)
+        seen = ~np.isnan(places[..., 0, 0])
+        x, y = (np.nan_to_num(places[..., axis]).round().astype(np.intp) for axis in (0, 1))
+        height, width = image.shape[:2]
+        colors = image[y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float64)  # (N, S, SAMPLES, 3)
+        red, green, blue = colors[..., 0], colors[..., 1], colors[..., 2]
+        light = colors.mean(axis=-1)
+        values = np.stack([light, red - green, (red + green) / 2 - blue], axis=-1).mean(axis=2)
+        values = np.concatenate([values, light.std(axis=2)[..., None]], axis=-1) / SPREADS  # (N, S, 4)
+        member = np.zeros((self.count, len(self.lines)))
+        member[self.cell, np.arange(len(self.lines))] = 1
+        counts = seen @ member.T  # (N, C)
+        sums = np.einsum("cs,nsf->ncf", member, np.where(seen[..., None], values, 0))
+        return np.where(counts[..., None] > 0, sums / np.maximum(counts, 1)[..., None], np.nan)
+
+
+def appearance_similarity(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns (T, N) similarity from 0 to 1 of appearances (T, C, 4) and (N, C, 4); NaN where they share no cell."""
+    squared = ((first[:, None] - second[None]) ** 2).mean(axis=-1)
+    both = ~np.isnan(squared)
+    near = np.where(both, np.exp(-np.where(both, squared, 0) / 2), 0).sum(axis=2)
+    count = both.sum(axis=2)
+    return np.where(count > 0, near / np.maximum(count, 1), np.nan)
+
+
+def blended(
+    before: NDArray[np.float64], now: NDArray[np.float64], weight: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Returns the appearance `before` moved towards `now`, both (T, C, 4), by a weight (T, C) or one for all cells."""
+    share = np.broadcast_to(np.asarray(weight, np.float64), before.shape[:2])[..., None]
+    mixed = np.where(np.isnan(now), before, (1 - share) * before + share * now)
+    return np.where(np.isnan(before), now, mixed)
