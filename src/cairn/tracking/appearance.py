@@ -3,7 +3,7 @@
 Each limb is a cell, and a limb and its mirror image are one, so that a person who turns around stays alike. People have
 the diagonals of their torso as a cell too. A cell is the mean color of the pixels along its lines, as lightness and two
 opponent colors, and their standard deviation. The similarity of two instances has the form of OKS: the mean over the
-cells of both of exp(-d²/2).
+cells of both of exp(-d²/2), with d² the mean over the four values.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ SAMPLES = 8
 
 SPREADS = (40.0, 14.0, 14.0, 24.0)
 """Standard deviation, in gray levels, of lightness, red - green, yellow - blue and texture of the same instance."""
+
+PRIOR = 1.0
+"""Cells of unknown similarity, added to each comparison: what is shared by few cells says little."""
 
 TORSO = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
 
@@ -82,13 +85,21 @@ class Cells:
         return np.where(counts[..., None] > 0, sums / np.maximum(counts, 1)[..., None], np.nan)
 
 
-def appearance_similarity(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns (T, N) similarity from 0 to 1 of appearances (T, C, 4) and (N, C, 4); NaN where they share no cell."""
-    squared = ((first[:, None] - second[None]) ** 2).mean(axis=-1)
+def appearance_similarity(
+    first: NDArray[np.float64], second: NDArray[np.float64], usual: float = 0.0
+) -> NDArray[np.float64]:
+    """Returns (T, N) similarity from 0 to 1 of appearances (T, C, 4) and (N, C, 4).
+
+    Args:
+        first: Appearances; NaN where a cell is not seen.
+        second: Appearances.
+        usual: The similarity of two that share no cell: `PRIOR` cells of it are added to those that they share.
+    """
+    squared = ((first[:, None] - second[None]) ** 2).sum(axis=-1)
     both = ~np.isnan(squared)
-    near = np.where(both, np.exp(-np.where(both, squared, 0) / 2), 0).sum(axis=2)
-    count = both.sum(axis=2)
-    return np.where(count > 0, near / np.maximum(count, 1), np.nan)
+    near = np.exp(-np.where(both, squared, np.inf) / 8).sum(axis=2)
+    result: NDArray[np.float64] = (near + PRIOR * usual) / (both.sum(axis=2) + PRIOR)
+    return result
 
 
 def blended(

@@ -28,14 +28,17 @@ PRIOR = 0.5
 SIZE_SPREAD = 0.3
 """Standard deviation of the log of the size of an instance over that of its track, over the joints of both."""
 
-APPEARANCE_WEIGHT = 2.0
-"""Weight of the log of the similarity of appearance."""
+APPEARANCE_WEIGHT = 12.0
+"""What a difference of 1 in the similarity of appearance adds to the gain."""
 
-USUAL_APPEARANCE = 0.5
+USUAL_APPEARANCE = 0.6
 """Similarity of appearance that speaks neither for nor against a pair."""
 
-MIN_APPEARANCE = 0.05
-"""Similarity of appearance below which it says no more."""
+APPEARANCE_RANGE = (-5.0, 3.0)
+"""Minimum and maximum that appearance adds to the gain."""
+
+LOST = 1.0
+"""What is taken from the gain of a track that was lost before this image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +108,9 @@ def association_gains(
     spread = np.where(known, np.log(variance / tolerance), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1) / 2
     gain = np.log(np.maximum(similarity, MIN_SIMILARITY) / MIN_SIMILARITY) - spread[:, None]
     gain -= _size_penalty(tracks, detections, both)
-    alike = appearance_similarity(tracks.appearance, detections.appearance)
-    alike = np.where(np.isnan(alike), USUAL_APPEARANCE, np.maximum(alike, MIN_APPEARANCE))
-    gain += APPEARANCE_WEIGHT * np.log(alike / USUAL_APPEARANCE)
+    alike = appearance_similarity(tracks.appearance, detections.appearance, USUAL_APPEARANCE)
+    gain += np.clip(APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE), *APPEARANCE_RANGE)
+    gain -= np.where(tracks.is_lost, LOST, 0)[:, None]
     return np.where((similarity > MIN_SIMILARITY) & (gain > 0), gain, 0)
 
 

@@ -46,6 +46,8 @@ class Tracks:
     Attributes:
         ids: (T,) track IDs; -1 for tentative tracks, which have been detected in one image alone.
         keypoints: (T, K, 2) float64, pixels; NaN where a joint was never detected.
+        since: (T,) time of the first detection, seconds.
+        is_lost: (T,) whether the track was not detected in the previous image.
         last_detected: (T, K) time of the last detection of each joint, seconds; -inf where never.
         velocity: (T, 2) pixels per second.
         variance: (T, 3) variance of the position, covariance of position and velocity, variance of the velocity, per
@@ -61,6 +63,8 @@ class Tracks:
 
     ids: NDArray[np.int64]
     keypoints: NDArray[np.float64]
+    since: NDArray[np.float64]
+    is_lost: NDArray[np.bool_]
     last_detected: NDArray[np.float64]
     velocity: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -93,6 +97,8 @@ class Tracks:
         return cls(
             ids=np.full(count, -1),
             keypoints=detections,
+            since=np.full(count, clock),
+            is_lost=np.zeros(count, bool),
             last_detected=np.where(np.isnan(detections[..., 0]), -np.inf, clock),
             velocity=np.zeros((count, 2)),
             variance=np.tile([0.0, 0.0, INITIAL_SPEED**2], (count, 1)),
@@ -180,6 +186,7 @@ class Tracks:
         return replace(
             self,
             keypoints=keypoints,
+            is_lost=np.zeros(len(self), bool),
             last_detected=np.where(detected, clock, self.last_detected),
             velocity=self.velocity + gain[:, None] * step,
             variance=np.stack([noise, gain * noise, speed - gain * covariance], axis=1),

@@ -23,7 +23,7 @@ from cairn.structures.skeleton import Skeleton
 from cairn.tracking.appearance import Cells, blended
 from cairn.tracking.association import Detections, associate
 from cairn.tracking.camera_motion import CameraMotion
-from cairn.tracking.identification import identified
+from cairn.tracking.identification import identified, is_known
 from cairn.tracking.motion import Tracks, instance_sizes
 
 FIRST_VOTE = 1.5
@@ -49,6 +49,10 @@ APPEARANCE_RATE = 0.1
 
 DUPLICATE = 0.5
 """Share of joints at the place of a detected track's from which on a new detection is a duplicate of it."""
+
+
+WAIT = 0.5
+"""Seconds that a new track waits for its ID while little of it is seen and it may be one of those that are lost."""
 
 
 class Tracker:
@@ -124,7 +128,7 @@ class Tracker:
         tracks = tracks.concatenated(self._started(new, detections, votes, tracks))
         lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
         tracks, lost = self._confirmed(tracks, rows, len(matched), lost)
-        self._tracks = tracks.concatenated(self._tracks[lost])
+        self._tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
         self._follow_score(poses.scores[there][rows[tracks.ids > 0]])
 
         ids = np.full(len(poses), -1)
@@ -202,7 +206,10 @@ class Tracker:
         """
         first = self._count == 0 and matched == 0
         old = (np.arange(len(tracks)) < matched) & (tracks.evidence >= CONFIRMED)
-        waiting = np.flatnonzero((tracks.ids < 0) & (old | first))
+        unclear = np.zeros(len(tracks), bool)
+        if len(lost):  # it may be one of these: wait until its appearance is known
+            unclear = ~is_known(tracks) & (self._clock - tracks.since < WAIT)
+        waiting = np.flatnonzero((tracks.ids < 0) & ((old & ~unclear) | first))
         waiting = waiting[np.argsort(rows[waiting])]
         ids = tracks.ids.copy()
         others = tracks[np.setdiff1d(np.flatnonzero(tracks.ids > 0), waiting)]
