@@ -37,7 +37,7 @@ USUAL_APPEARANCE = 0.6
 APPEARANCE_RANGE = (-5.0, 3.0)
 """Minimum and maximum that appearance adds to the gain."""
 
-LOST = 1.0
+LOST = 2.5
 """What is taken from the gain of a track that was lost before this image."""
 
 
