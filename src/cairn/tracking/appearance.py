@@ -9,13 +9,14 @@ cells of both of exp(-d²/2), with d² the mean over the four values.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.structures.skeleton import Skeleton
 
-SAMPLES = 8
+SAMPLES = 6
 """Pixels along each line."""
 
 SPREADS = (40.0, 14.0, 14.0, 24.0)
@@ -40,6 +41,12 @@ class Cells:
     lines: NDArray[np.intp]
     cell: NDArray[np.intp]
     count: int
+
+    @cached_property
+    def member(self) -> NDArray[np.float64]:
+        """(C, S) 1 where a line is of a cell."""
+        result: NDArray[np.float64] = (self.cell == np.arange(self.count)[:, None]).astype(np.float64)
+        return result
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> Cells:
@@ -67,22 +74,21 @@ class Cells:
         """
         if not len(keypoints) or not self.count:
             return np.full((len(keypoints), self.count, 4), np.nan)
-        along = np.linspace(0.15, 0.85, SAMPLES)[:, None]
-        start, end = keypoints[:, self.lines[:, 0], None], keypoints[:, self.lines[:, 1], None]  # (N, S, 1, 2)
-        places = start + along * (end - start)
-        seen = ~np.isnan(places[..., 0, 0])
-        x, y = (np.nan_to_num(places[..., axis]).round().astype(np.intp) for axis in (0, 1))
         height, width = image.shape[:2]
-        colors = image[y.clip(0, height - 1), x.clip(0, width - 1)].astype(np.float64)  # (N, S, SAMPLES, 3)
-        red, green, blue = colors[..., 0], colors[..., 1], colors[..., 2]
-        light = colors.mean(axis=-1)
-        values = np.stack([light, red - green, (red + green) / 2 - blue], axis=-1).mean(axis=2)
-        values = np.concatenate([values, light.std(axis=2)[..., None]], axis=-1) / SPREADS  # (N, S, 4)
-        member = np.zeros((self.count, len(self.lines)))
-        member[self.cell, np.arange(len(self.lines))] = 1
-        counts = seen @ member.T  # (N, C)
-        sums = np.einsum("cs,nsf->ncf", member, np.where(seen[..., None], values, 0))
-        return np.where(counts[..., None] > 0, sums / np.maximum(counts, 1)[..., None], np.nan)
+        along = np.linspace(0.15, 0.85, SAMPLES)
+        ends = keypoints[:, self.lines].transpose(3, 0, 1, 2)  # (2, N, S, 2): x and y of both ends
+        seen = ~np.isnan(ends[0]).any(axis=2)
+        start, step = ends[..., :1], ends[..., 1:] - ends[..., :1]
+        x, y = np.where(seen[..., None], start + along * step, 0).round().astype(np.intp)  # (N, S, SAMPLES)
+        places = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
+        red, green, blue = image.reshape(-1, 3)[places].transpose(3, 0, 1, 2).astype(np.float64)
+        light = (red + green + blue) / 3
+        values = np.stack([light, red - green, (red + green) / 2 - blue, light * light]).mean(axis=-1)
+        values[3] = np.sqrt(np.maximum(values[3] - values[0] ** 2, 0))
+        values = np.where(seen, values, 0) @ self.member.T  # (4, N, C)
+        counts = seen @ self.member.T
+        means: NDArray[np.float64] = values.transpose(1, 2, 0) / np.maximum(counts, 1)[..., None] / SPREADS
+        return np.where(counts[..., None] > 0, means, np.nan)
 
 
 def appearance_similarity(

@@ -80,13 +80,16 @@ def associate(
     partner = np.full(len(tracks), -1)
     gains = association_gains(tracks, detections, clock, tolerance)
     known, everything = tracks.ids > 0, np.ones(len(detections), bool)
+    free = everything.copy()
     for group, allowed in ((known, detections.confident), (known, everything), (~known, everything)):
-        rows = np.flatnonzero(group & (partner < 0))
-        free = np.setdiff1d(np.flatnonzero(allowed), partner)
-        columns = assign(gains[np.ix_(rows, free)])
-        for i, j in zip(rows, columns, strict=True):
-            if j >= 0 and gains[i, free[j]] > 0:
-                partner[i] = free[j]
+        rows, columns = np.flatnonzero(group & (partner < 0)), np.flatnonzero(allowed & free)
+        candidates = gains[np.ix_(rows, columns)]
+        if not candidates.any():
+            continue
+        for i, j in enumerate(assign(candidates).tolist()):
+            if j >= 0 and candidates[i, j] > 0:
+                partner[rows[i]] = columns[j]
+                free[columns[j]] = False
     return partner
 
 

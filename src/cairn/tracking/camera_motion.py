@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 SIDE = 320
 """Pixels: longest side of the gray image."""
 
-CORNERS = 150
+CORNERS = 100
 """Maximum number of corners that are followed."""
+
+FOLLOWED = 0.6
+"""Share of the corners below which new ones are searched; the others are followed on."""
 
 MIN_INLIERS = 12
 """Minimum number of corners that agree, and a third of all: with fewer the camera counts as still."""
@@ -36,6 +39,7 @@ MARGIN = 0.1
 """Margin of the boxes of instances that is excluded too, as a share of their size."""
 
 IDENTITY = np.eye(2, 3)
+NO_CORNERS = np.zeros((0, 1, 2), np.float32)
 
 
 class CameraMotion:
@@ -43,7 +47,8 @@ class CameraMotion:
 
     def __init__(self) -> None:
         self._before: NDArray[np.uint8] | None = None  # the gray image that was examined last
-        self._corners = np.zeros((0, 1, 2), np.float32)
+        self._corners = NO_CORNERS  # (N, 1, 2) in that image
+        self._found = MIN_INLIERS  # number of corners when they were searched last
         self._still = 0  # images without motion
 
     def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -61,10 +66,16 @@ class CameraMotion:
             return IDENTITY
         factor = min(1.0, SIDE / max(image.shape[:2]))
         size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
-        gray = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        gray = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), cv2.COLOR_RGB2GRAY)
         motion = self._motion(np.asarray(gray, np.uint8))
         self._before = np.asarray(gray, np.uint8)
-        self._corners = _corners(self._before, boxes * factor)
+        background = _background(size, boxes * factor)
+        x, y = self._corners[:, 0].astype(int).T
+        self._corners = self._corners[background[y.clip(0, size[1] - 1), x.clip(0, size[0] - 1)] > 0]
+        if len(self._corners) < FOLLOWED * self._found:
+            found = cv2.goodFeaturesToTrack(self._before, CORNERS, 0.01, 5, mask=background, blockSize=3)
+            self._corners = NO_CORNERS if found is None else found.astype(np.float32)
+            self._found = len(self._corners)
         width, height = size
         corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
         shift = np.linalg.norm(corners @ motion[:, :2].T + motion[:, 2] - corners, axis=1).mean()
@@ -75,29 +86,31 @@ class CameraMotion:
         return np.concatenate([motion[:, :2], motion[:, 2:] / factor], axis=1)
 
     def _motion(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
-        if self._before is None or self._before.shape != gray.shape or len(self._corners) < MIN_INLIERS:
+        """Returns the motion in the gray image, and follows the corners that agree with it."""
+        corners, self._corners = self._corners, NO_CORNERS
+        if self._before is None or self._before.shape != gray.shape or len(corners) < MIN_INLIERS:
             return IDENTITY
         moved, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._before, gray, self._corners, None, winSize=(15, 15), maxLevel=3, criteria=(3, 10, 0.03)
+            self._before, gray, corners, None, winSize=(13, 13), maxLevel=2, criteria=(3, 10, 0.03)
         )
         followed = status[:, 0] == 1
         if followed.sum() < MIN_INLIERS:
             return IDENTITY
         motion, inliers = cv2.estimateAffinePartial2D(
-            self._corners[followed], moved[followed], ransacReprojThreshold=1.0, maxIters=200
+            corners[followed], moved[followed], ransacReprojThreshold=1.0, maxIters=200
         )
         if motion is None or inliers.sum() < max(MIN_INLIERS, followed.sum() / 3):
             return IDENTITY
+        self._corners = moved[followed][inliers[:, 0] == 1]
         zoom = float(np.hypot(motion[0, 0], motion[1, 0]))
         return motion if 1 / MAX_ZOOM < zoom < MAX_ZOOM else IDENTITY
 
 
-def _corners(gray: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Returns the corners (N, 1, 2) of the background."""
-    background = np.full(gray.shape, 255, np.uint8)
+def _background(size: tuple[int, int], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Returns (h, w) 255 outside the boxes (P, 4) and their margin, of an image of a size (w, h)."""
+    background = np.full(size[::-1], 255, np.uint8)
     for x, y, width, height in boxes:
         off = MARGIN * max(width, height)
         low, high = np.maximum([x - off, y - off], 0).astype(int), np.ceil([x + width + off, y + height + off])
         background[low[1] : max(0, int(high[1])), low[0] : max(0, int(high[0]))] = 0
-    corners = cv2.goodFeaturesToTrack(gray, CORNERS, 0.01, 5, mask=background, blockSize=3)
-    return np.zeros((0, 1, 2), np.float32) if corners is None else corners.astype(np.float32)
+    return background

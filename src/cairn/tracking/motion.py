@@ -9,7 +9,7 @@ Kalman filter gives the predicted position and its variance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -114,11 +114,11 @@ class Tracks:
         return len(self.ids)
 
     def __getitem__(self, rows: NDArray[Any]) -> Tracks:
-        return Tracks(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Tracks(*(column[rows] for column in vars(self).values()))
 
     def concatenated(self, other: Tracks) -> Tracks:
         """Returns these tracks and those of `other`."""
-        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Tracks(*(np.concatenate(pair) for pair in pairs))
 
     def predicted(self, elapsed: float) -> Tracks:

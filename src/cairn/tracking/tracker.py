@@ -118,29 +118,34 @@ class Tracker:
         # Images may be further apart than the gap: an instance of the previous image is not lost.
         near = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
         partner = np.full(len(self._tracks), -1)
-        partner[near] = associate(self._tracks[near], detections, self._clock, self._tolerance)
+        candidates = self._tracks if len(near) == len(partner) else self._tracks[near]
+        partner[near] = associate(candidates, detections, self._clock, self._tolerance)
         matched = np.flatnonzero(partner >= 0)
         new = np.setdiff1d(np.arange(len(detections)), partner)
         rows = np.concatenate([partner[matched], new])
 
         votes = self._votes(poses)[there]
         tracks = self._continued(matched, partner[matched], detections, votes)
-        tracks = tracks.concatenated(self._started(new, detections, votes, tracks))
+        if len(new):
+            tracks = tracks.concatenated(self._started(new, detections, votes, tracks))
         lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
         tracks, lost = self._confirmed(tracks, rows, len(matched), lost)
-        self._tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
-        self._follow_score(poses.scores[there][rows[tracks.ids > 0]])
+        if len(lost):
+            tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
+        self._tracks = tracks
+        count = len(rows)  # the tracks that are detected in this image come first
+        self._follow_score(poses.scores[there][rows[tracks.ids[:count] > 0]])
 
         ids = np.full(len(poses), -1)
-        ids[there[rows]] = tracks.ids
+        ids[there[rows]] = tracks.ids[:count]
         keypoints = poses.keypoints.copy()
         if self.smooth:
             kept = np.isnan(detections.keypoints[rows])
-            keypoints[there[rows]] = np.where(kept, keypoints[there[rows]], tracks.smooth)
+            keypoints[there[rows]] = np.where(kept, keypoints[there[rows]], tracks.smooth[:count])
         classes = poses.classes
         if classes is not None:
             classes = classes.copy()
-            classes[there[rows]] = tracks.votes.argmax(axis=1)
+            classes[there[rows]] = tracks.votes[:count].argmax(axis=1)
         return replace(poses, keypoints=keypoints, ids=ids, classes=classes)
 
     def _votes(self, poses: Poses) -> NDArray[np.float64]:
@@ -210,6 +215,8 @@ class Tracker:
         if len(lost):  # it may be one of these: wait until its appearance is known
             unclear = ~is_known(tracks) & (self._clock - tracks.since < WAIT)
         waiting = np.flatnonzero((tracks.ids < 0) & ((old & ~unclear) | first))
+        if not len(waiting):
+            return tracks, lost
         waiting = waiting[np.argsort(rows[waiting])]
         ids = tracks.ids.copy()
         others = tracks[np.setdiff1d(np.flatnonzero(tracks.ids > 0), waiting)]
