@@ -165,7 +165,12 @@ class Tracker:
         if image is not None:
             appearance = self._cells.describe(image, keypoints)
         return Detections(
-            keypoints, confidence / np.maximum(mean, 1e-9), relative >= LOW_SCORE, np.clip(relative, 0, 1), appearance
+            keypoints,
+            confidence / np.maximum(mean, 1e-9),
+            relative >= LOW_SCORE,
+            np.clip(relative, 0, 1),
+            appearance,
+            _overlapped(keypoints),
         )
 
     def _continued(
@@ -176,7 +181,7 @@ class Tracker:
         if self.smooth:
             tracks = tracks.smoothed(keypoints, self._clock, self._before, self.smooth)
         tracks = tracks.corrected(keypoints, self._clock, self._tolerance)
-        alone = ~_overlapped(detections.keypoints)[rows]
+        alone = ~detections.overlapped[rows]
         return replace(
             tracks,
             votes=tracks.votes + votes[rows],
