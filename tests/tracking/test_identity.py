@@ -87,7 +87,7 @@ def test_crossing_in_distinct_colors_keeps_ids_through_missed_detections() -> No
     tracker = Tracker()
     for i in range(50):
         poses, image = scene(300, {RED: 340 + 4 * i, BLUE: 540 - 4 * i})
-        if 22 <= i < 28:
+        if 17 <= i < 33:
             poses = poses[[1]]  # the nearer one
             assert tracker(poses, i / 25, image).ids.tolist() == [2]
         else:

@@ -37,9 +37,6 @@ USUAL_APPEARANCE = 0.6
 APPEARANCE_RANGE = (-5.0, 3.0)
 """Minimum and maximum that appearance adds to the gain."""
 
-OVERLAPPED = 0.5
-"""Weight of an appearance that speaks against a pair, where another person may occlude the detection."""
-
 LOST = 2.5
 """What is taken from the gain of a track that was lost before this image."""
 
@@ -54,7 +51,7 @@ class Detections:
         confident: (N,) which are no low-confidence detections.
         evidence: (N,) from 0 to 1, confidence of each instance over the usual one.
         appearance: (N, A, 4) appearance of their cells; A = 0 without an image.
-        overlapped: (N,) which another one may occlude, so that their appearance may be the other's.
+        overlapped: (N,) which another one may occlude, so that tracks do not take over their appearance.
     """
 
     keypoints: NDArray[np.float64]
@@ -117,8 +114,7 @@ def association_gains(
     gain = np.log(np.maximum(similarity, MIN_SIMILARITY) / MIN_SIMILARITY) - spread[:, None]
     gain -= _size_penalty(tracks, detections, both)
     alike = appearance_similarity(tracks.appearance, detections.appearance, USUAL_APPEARANCE)
-    said = np.clip(APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE), *APPEARANCE_RANGE)
-    gain += np.where(detections.overlapped & (said < 0), OVERLAPPED * said, said)
+    gain += np.clip(APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE), *APPEARANCE_RANGE)
     gain -= np.where(tracks.is_lost, LOST, 0)[:, None]
     return np.where((similarity > MIN_SIMILARITY) & (gain > 0), gain, 0)
 
