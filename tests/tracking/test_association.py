@@ -59,8 +59,10 @@ def test_a_confident_detection_comes_before_a_nearer_one_of_low_confidence() -> 
 
 
 def test_a_lost_track_needs_more_to_continue_than_one_of_the_previous_image() -> None:
-    tracks = replace(Tracks.started(instances(np.array([[0.0, 0]])), 0.0), ids=np.array([1])).predicted(0.2)
-    near = detections(np.array([[4.0, 0]]))
+    looks = np.ones((1, 5, 4))
+    tracks = Tracks.started(instances(np.array([[0.0, 0]])), 0.0, appearance=looks)
+    tracks = replace(tracks, ids=np.array([1])).predicted(0.2)
+    near = detections(np.array([[4.0, 0]]), appearance=looks)
     lost = replace(tracks, is_lost=np.array([True]))
     assert association_gains(lost, near, 0.2, TOLERANCE) < association_gains(tracks, near, 0.2, TOLERANCE)
 

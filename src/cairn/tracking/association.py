@@ -38,7 +38,7 @@ APPEARANCE_RANGE = (-5.0, 3.0)
 """Minimum and maximum that appearance adds to the gain."""
 
 LOST = 2.5
-"""What is taken from the gain of a track that was lost before this image."""
+"""What is taken from the gain of a track that was lost before this image, where appearance can make up for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def association_gains(
     gain -= _size_penalty(tracks, detections, both)
     alike = appearance_similarity(tracks.appearance, detections.appearance, USUAL_APPEARANCE)
     gain += np.clip(APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE), *APPEARANCE_RANGE)
-    gain -= np.where(tracks.is_lost, LOST, 0)[:, None]
+    gain -= LOST * (tracks.is_lost & ~np.isnan(tracks.appearance[..., 0]).all(axis=1))[:, None]
     return np.where((similarity > MIN_SIMILARITY) & (gain > 0), gain, 0)
 
 
