@@ -1,4 +1,4 @@
-"""Tracking accuracy by noise and missed detections, effect of smoothing, and time per frame.
+"""Tracking accuracy without images by noise and missed detections, effect of smoothing, and time per frame.
 
     python benchmarks/tracking.py [--flies FOLDER]
 
@@ -77,7 +77,7 @@ def report(title: str, videos: list[Video]) -> None:
             detections = [detected(rng, image.annotation, labels.skeleton, *case) for image in labels]
             metrics.append(measure_tracks(labels, tracked(detections, times)))
             found = sum(int((poses.scores == 1).sum()) for poses in detections)
-            best.append(200 * found / (metrics[-1].objects + found))
+            best.append(200 * found / (metrics[-1].instances + found))
         switches, mota, idf1 = ([getattr(each, name) for each in metrics] for name in ("switches", "mota", "idf1"))
         print(
             f"  {case[0]:5.2f} {case[1]:5.0%} {case[2]:7.0%} {case[3]:7.1f} | {sum(switches):8} "

@@ -17,6 +17,7 @@ from cairn.api.report3d import Report3D, evaluate_3d
 from cairn.api.run import Run
 from cairn.api.settings import Settings, optional_path
 from cairn.api.shapes import LandmarkReport, evaluate_landmarks, landmark_pair
+from cairn.api.tracking_report import TrackingReport, evaluate_track_file, evaluate_tracker
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError
 
@@ -42,6 +43,7 @@ def evaluate(
     repeatability: str | Path | None = None,
     num_keypoints: int | None = None,
     shapes: str | Path | None = None,
+    tracking: bool = False,
     images: str | Path | None = None,
     metric: str | None = None,
     threshold: float | None = None,
@@ -63,8 +65,8 @@ def evaluate(
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
-) -> Report | Comparison | Repeatability | Report3D | LandmarkReport:
-    """Measures a model on labeled images, or compares several; or keypoints of point clouds, or tracks in 3D.
+) -> Report | Comparison | Repeatability | Report3D | LandmarkReport | TrackingReport:
+    """Measures a model on labeled images, or compares several; or keypoints of point clouds, or tracks in 2D or 3D.
 
     A model of landmarks on shapes (.cairn), or a folder of predicted landmarks, is measured on true landmarks.
 
@@ -87,6 +89,8 @@ def evaluate(
             that has fewest.
         shapes: With a model of landmarks on shapes, or predicted landmarks: folder of the meshes. Default: beside
             the true landmarks.
+        tracking: Measure track IDs, by HOTA, MOTA, IDF1 and ID switches: of a file of tracks (Cairn's .jsonl, COCO or
+            PoseTrack .json, MOT .txt) against another, or of a model on the labeled frames of a video.
         images: Folder of the images. Default: images/ beside the labels, or their own folder.
         metric: Length that errors are divided by: mpii (head), lsp and flic (torso), eyes, face (outer eye corners),
             box, diagonal, or two joints as FROM:TO. Default: the one that such labels are published with.
@@ -114,7 +118,7 @@ def evaluate(
 
     Returns:
         A `Report`; for a list of models a `Comparison`; for pairs of scans a `Repeatability`; for tracks in 3D a
-        `Report3D`; for landmarks on shapes a `LandmarkReport`.
+        `Report3D`; for landmarks on shapes a `LandmarkReport`; with `tracking` a `TrackingReport`.
 
     Raises:
         CairnError: The arguments contradict one another.
@@ -125,6 +129,7 @@ def evaluate(
         OutputError: The folder cannot be written to, or holds a report.
     """
     from cairn.api.load import resolution
+    from cairn.datasets.track_files import is_track_file
     from cairn.evaluation.protocols import protocol_of
     from cairn.multiview.results.json_file import is_tracks
 
@@ -138,7 +143,8 @@ def evaluate(
         raise CairnError("num-keypoints is for repeatability: give pairs of scans too")
     if labels is None:
         raise CairnError("expected a model and the labels to measure it on, or pairs of scans for repeatability")
-    if isinstance(model, str | Path) and is_tracks(Path(model)):
+    of_tracks = tracking and isinstance(model, str | Path) and is_track_file(Path(model))
+    if of_tracks or (isinstance(model, str | Path) and is_tracks(Path(model))):
         optional: dict[str, Any] = {
             "images": images,
             "metric": metric,
@@ -150,6 +156,9 @@ def evaluate(
         optional |= {"size": size, "net_resolution": net_resolution, "scales": scales, "settings": settings}
         others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
         given = {name: value is not None for name, value in optional.items()} | others
+        assert isinstance(model, str | Path)
+        if of_tracks:
+            return evaluate_track_file(model, labels, out, given)
         return evaluate_3d(model, labels, out, given)
     if landmark_pair(models, labels):
         return evaluate_landmarks(models[0], labels, shapes, out, progress)
@@ -176,6 +185,11 @@ def evaluate(
     predictors = [open_model(each, options, settings) for each in models]
     names = _names([predictor.spec.name for predictor in predictors], models)
     ground_truth = _ground_truth(source, skeleton or predictors[0].spec.skeleton)
+    if tracking:
+        if several or metric or threshold is not None or mean != "joints":
+            raise CairnError("tracking measures one model, by OKS: leave out other models, metric, threshold and mean")
+        counted = counter(progress, names[0], len(ground_truth))
+        return evaluate_tracker(predictors[0], ground_truth, str(labels), out, counted)
     named = dict(zip(names, predictors, strict=True))
 
     def measured() -> Report | Comparison:

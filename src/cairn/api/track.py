@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cairn.api.settings import Settings
 from cairn.arguments import checked
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("frame", "time", "id", "score", "keypoint", "x", "y", "confidence")
 """Columns of the table: a row for each keypoint of each instance of each frame. With classes, class follows id."""
+
+INTERPOLATED = "interpolated"
+"""Column and key that mark what was not detected."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +46,7 @@ class Tracks(Sequence["Poses"]):
         indices: Number of each frame in its source, from 0.
         source: The source, as given.
         model: Name of the model.
+        added: Of each frame, (P,) which instances were interpolated and not detected; None where none were.
     """
 
     frames: tuple[Poses, ...]
@@ -46,6 +54,7 @@ class Tracks(Sequence["Poses"]):
     indices: tuple[int, ...]
     source: str
     model: str
+    added: tuple[NDArray[np.bool_], ...] | None = None
 
     @overload
     def __getitem__(self, index: int) -> Poses: ...
@@ -55,7 +64,8 @@ class Tracks(Sequence["Poses"]):
 
     def __getitem__(self, index: int | slice) -> Poses | Tracks:
         if isinstance(index, slice):
-            return Tracks(self.frames[index], self.times[index], self.indices[index], self.source, self.model)
+            added = None if self.added is None else self.added[index]
+            return Tracks(self.frames[index], self.times[index], self.indices[index], self.source, self.model, added)
         return self.frames[index]
 
     def __len__(self) -> int:
@@ -77,7 +87,53 @@ class Tracks(Sequence["Poses"]):
         """The columns of the table."""
         from cairn.structures.conversions import with_class
 
-        return with_class(COLUMNS, self.frames[0].class_names if self.frames else ())
+        columns = with_class(COLUMNS, self.frames[0].class_names if self.frames else ())
+        return columns if self.added is None else (*columns, INTERPOLATED)
+
+    def smoothed(self, strength: float = 1.0) -> Tracks:
+        """Returns the tracks with keypoints smoothed without delay: forward and backward in time.
+
+        Args:
+            strength: 0 for none, 1 for the default strength.
+
+        Raises:
+            CairnError: The strength is negative or not finite.
+        """
+        from cairn.tracking.offline import smooth_offline
+
+        if not 0 <= strength < math.inf:
+            raise CairnError(f"strength must be a number from 0, got {strength!r}")
+        frames = smooth_offline(self.frames, self._seconds, strength) if strength else self.frames
+        return replace(self, frames=tuple(frames))
+
+    def interpolated(self, max_gap: float = 0.5) -> Tracks:
+        """Returns the tracks with instances interpolated in short gaps; `added`, and the files, mark them.
+
+        Args:
+            max_gap: Maximum seconds between the detections before and after a gap.
+
+        Raises:
+            CairnError: The gap is negative or not finite.
+        """
+        from cairn.tracking.offline import interpolate_gaps
+
+        if not 0 <= max_gap < math.inf:
+            raise CairnError(f"max_gap must be a number of seconds from 0, got {max_gap!r}")
+        frames, added = interpolate_gaps(self.frames, self._seconds, max_gap)
+        if self.added is not None:
+            added = [np.concatenate([old, new[len(old) :]]) for old, new in zip(self.added, added, strict=True)]
+        return replace(self, frames=tuple(frames), added=tuple(added))
+
+    @property
+    def _seconds(self) -> list[float]:
+        """Seconds of each frame; 25 frames per second where they are unknown."""
+        from cairn.tracking.tracker import DEFAULT_RATE
+
+        return [i / DEFAULT_RATE if time is None else time for i, time in zip(self.indices, self.times, strict=True)]
+
+    def _marks(self, frame: int) -> list[tuple[bool, ...]]:
+        """Of each instance of a frame, whether it was interpolated, where any was."""
+        return [() if self.added is None else (bool(self.added[frame][i]),) for i in range(len(self.frames[frame]))]
 
     def rows(self, *, empty: bool = False) -> Iterator[tuple[Any, ...]]:
         """Yields a row for each keypoint, as `columns`; x and y are None where a keypoint was not detected.
@@ -85,22 +141,26 @@ class Tracks(Sequence["Poses"]):
         Args:
             empty: Whether a frame without detections has a row, in which all but frame and time are None.
         """
-        for index, time, poses in zip(self.indices, self.times, self.frames, strict=True):
+        for i, (index, time, poses) in enumerate(zip(self.indices, self.times, self.frames, strict=True)):
             if empty and not len(poses):
                 yield (index, time, *[None] * (len(self.columns) - 2))
             arrays = (poses.scores.tolist(), poses.keypoints.tolist(), poses.confidence.tolist())
             classes = [() if pose.class_name is None else (pose.class_name,) for pose in poses]
-            for number, own, score, points, confidence in zip(_ids(poses), classes, *arrays, strict=True):
+            marks = self._marks(i)
+            for number, own, score, points, confidence, mark in zip(_ids(poses), classes, *arrays, marks, strict=True):
                 for joint, (x, y), c in zip(poses.skeleton.joints, points, confidence, strict=True):
                     place = (round(x, 2), round(y, 2)) if c > 0 else (None, None)
-                    yield (index, time, number, *own, round(score, 4), joint, *place, round(c, 4))
+                    yield (index, time, number, *own, round(score, 4), joint, *place, round(c, 4), *mark)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Returns a JSON value for each frame: frame, time, and poses with id, class, score and keypoints by name."""
-        return [
-            {"frame": index, "time": time, "poses": _poses_as_dicts(poses)}
-            for index, time, poses in zip(self.indices, self.times, self.frames, strict=True)
-        ]
+        frames = []
+        for i, (index, time, poses) in enumerate(zip(self.indices, self.times, self.frames, strict=True)):
+            rows = _poses_as_dicts(poses)
+            for row, mark in zip(rows, self._marks(i), strict=True):
+                row |= {INTERPOLATED: True} if any(mark) else {}
+            frames.append({"frame": index, "time": time, "poses": rows})
+        return frames
 
     def to_dataframe(self, *, empty: bool = False) -> Any:
         """Returns a pandas DataFrame with the columns `columns`.
@@ -194,8 +254,6 @@ def track(
 
 def _without_image(poses: Poses) -> Poses:
     """Poses that do not keep the pixels of their frame in memory."""
-    from dataclasses import replace
-
     return replace(poses, image=None)
 
 

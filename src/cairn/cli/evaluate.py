@@ -45,6 +45,14 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of the meshes of true landmarks. [beside them]", show_default=False),
     ] = None,
+    tracking: Annotated[
+        bool,
+        typer.Option(
+            "--tracking",
+            help="Measure track IDs: HOTA, MOTA, IDF1 and ID switches, of a file of tracks (Cairn's .jsonl, COCO or "
+            "PoseTrack .json, MOT .txt) against another, or of a model on labels with track IDs.",
+        ),
+    ] = False,
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of the images. [images/ beside the labels, or their folder]", show_default=False),
@@ -103,7 +111,7 @@ def evaluate(
         typer.Option("--set", help="Decoder setting, NAME=VALUE; repeatable.", show_default=False),
     ] = None,
 ) -> None:
-    """Measure a model on labeled images, or compare several; or tracks in 3D.
+    """Measure a model on labeled images, or compare several; or tracks in 2D or 3D.
 
     Prints tables and writes metrics.json, pck.png, worst.jpg and report.html. A model that detects all instances of an
     image is measured by COCO's OKS AP, with PCK beside it; a model of one instance by PCK. Tracks in 3D (poses3d.json
@@ -115,6 +123,8 @@ def evaluate(
 
     cairn evaluate iss --repeatability pairs.json
 
+    cairn evaluate --tracking clip.cairn.jsonl tracks.json
+
     cairn evaluate triangulation/poses3d.json truth.json
 
     cairn evaluate skulls.cairn landmarks/ --shapes skulls/
@@ -124,6 +134,7 @@ def evaluate(
     from cairn.api.report import Comparison
     from cairn.api.report3d import Report3D
     from cairn.api.shapes import LandmarkReport
+    from cairn.api.tracking_report import TrackingReport
     from cairn.cli.logs import API, show_log
     from cairn.cli.metrics import (
         print_comparison,
@@ -131,6 +142,7 @@ def evaluate(
         print_repeatability,
         print_report,
         print_report_3d,
+        print_tracking,
     )
     from cairn.cli.progress import bars
     from cairn.files import ensure_writable_folder, unused_folder
@@ -156,6 +168,7 @@ def evaluate(
             labels,
             num_keypoints=num_keypoints,
             shapes=shapes,
+            tracking=tracking,
             images=images,
             metric=metric,
             threshold=threshold,
@@ -184,6 +197,8 @@ def evaluate(
         result = result.save(unused_folder(name))
     if isinstance(result, Report3D):
         print_report_3d(result)
+    elif isinstance(result, TrackingReport):
+        print_tracking(result)
     elif isinstance(result, LandmarkReport):
         print_landmarks(result)
     elif isinstance(result, Comparison):
@@ -191,5 +206,5 @@ def evaluate(
     else:
         print_report(result)
     print(f"{', '.join(entry.name for entry in result.files)} -> {result.folder}", file=sys.stderr)
-    if not {"pck.png", "errors.png"} & {entry.name for entry in result.files}:
+    if not isinstance(result, TrackingReport) and not {"pck.png", "errors.png"} & {entry.name for entry in result.files}:
         print("no plot: it needs matplotlib, pip install 'cairn-pose[train]'", file=sys.stderr)

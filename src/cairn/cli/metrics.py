@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cairn.api.report import Comparison, Report
     from cairn.api.report3d import Report3D
     from cairn.api.shapes import LandmarkReport
+    from cairn.api.tracking_report import TrackingReport
     from cairn.evaluation.evaluate import Evaluation
 
 WITHOUT_ERRORS = "(in parentheses: OKS AP without errors of this kind)"
@@ -56,6 +57,23 @@ def print_report_3d(report: Report3D) -> None:
     shares = {"PCK3D@150mm", "AUC", "PCP", "PCP strict"}
     print_table(target, [(name, f"{v:.1f} {'%' if name in shares else 'mm'}") for name, v in result.metrics.items()])
     print_line(target, f"{result.found} of {result.instances} instances of the ground truth have a track")
+
+
+def print_tracking(report: TrackingReport) -> None:
+    """Prints the metrics of track IDs."""
+    from cairn.api.tracking_report import SHARES
+
+    target, result = console(), report.result
+    rows = [(name, f"{v:.1f} %" if name in SHARES else f"{v:.0f}") for name, v in report.metrics.items()]
+    print_table(target, rows)
+    own = result.metrics
+    print_line(
+        target,
+        f"{own.predictions} predictions in {result.predicted_tracks} tracks; {own.instances} instances in "
+        f"{result.tracks} tracks of {result.frames} labeled frames; matched by {result.measure}",
+    )
+    if result.ignored:
+        print_line(target, f"{result.ignored} predictions in regions to ignore do not count")
 
 
 def print_landmarks(report: LandmarkReport) -> None:

@@ -298,7 +298,7 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
                 )
             if tracker is None or name.clip != clip:
                 tracker, clip = Tracker(smooth=options.smooth), name.clip
-            poses = tracker(poses, name.seconds)
+            poses = tracker(poses, name.seconds, work.frame.image)
         work.poses = replace(poses, image=work.frame.image)
         return work
 

@@ -9,7 +9,7 @@ Kalman filter gives the predicted position and its variance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Tracks:
     Attributes:
         ids: (T,) track IDs; -1 for tentative tracks, which have been detected in one image alone.
         keypoints: (T, K, 2) float64, pixels; NaN where a joint was never detected.
+        since: (T,) time of the first detection, seconds.
+        is_lost: (T,) whether the track was not detected in the previous image.
         last_detected: (T, K) time of the last detection of each joint, seconds; -inf where never.
         velocity: (T, 2) pixels per second.
         variance: (T, 3) variance of the position, covariance of position and velocity, variance of the velocity, per
@@ -54,10 +56,15 @@ class Tracks:
         smooth: (T, K, 2) smoothed keypoints at the last detection of each joint; NaN where never.
         speeds: (T, K, 2) velocity estimates of the smoothing filter.
         votes: (T, C) number of detections of each class; C = 0 without classes.
+        evidence: (T,) how many confident detections the track has, a less confident one for a share.
+        appearance: (T, A, 4) appearance of its cells (`cairn.tracking.appearance`), NaN where unknown; A = 0 without
+            images.
     """
 
     ids: NDArray[np.int64]
     keypoints: NDArray[np.float64]
+    since: NDArray[np.float64]
+    is_lost: NDArray[np.bool_]
     last_detected: NDArray[np.float64]
     velocity: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -65,14 +72,33 @@ class Tracks:
     smooth: NDArray[np.float64]
     speeds: NDArray[np.float64]
     votes: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    appearance: NDArray[np.float64]
 
     @classmethod
-    def started(cls, detections: NDArray[np.float64], clock: float, votes: NDArray[np.float64] | None = None) -> Tracks:
-        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds, with votes (T, C) for classes."""
+    def started(
+        cls,
+        detections: NDArray[np.float64],
+        clock: float,
+        votes: NDArray[np.float64] | None = None,
+        evidence: NDArray[np.float64] | None = None,
+        appearance: NDArray[np.float64] | None = None,
+    ) -> Tracks:
+        """Returns new tentative tracks of detections (T, K, 2) at a time in seconds.
+
+        Args:
+            detections: (T, K, 2) pixels; NaN where a joint is not detected.
+            clock: Time of the image, seconds.
+            votes: (T, C) votes for classes. Default: no classes.
+            evidence: (T,) number of confident detections. Default: 1.
+            appearance: (T, A, 4) appearance. Default: none.
+        """
         count = len(detections)
         return cls(
             ids=np.full(count, -1),
             keypoints=detections,
+            since=np.full(count, clock),
+            is_lost=np.zeros(count, bool),
             last_detected=np.where(np.isnan(detections[..., 0]), -np.inf, clock),
             velocity=np.zeros((count, 2)),
             variance=np.tile([0.0, 0.0, INITIAL_SPEED**2], (count, 1)),
@@ -80,17 +106,19 @@ class Tracks:
             smooth=detections,
             speeds=np.zeros_like(detections),
             votes=np.zeros((count, 0)) if votes is None else votes,
+            evidence=np.ones(count) if evidence is None else evidence,
+            appearance=np.zeros((count, 0, 4)) if appearance is None else appearance,
         )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, rows: NDArray[Any]) -> Tracks:
-        return Tracks(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Tracks(*(column[rows] for column in vars(self).values()))
 
     def concatenated(self, other: Tracks) -> Tracks:
         """Returns these tracks and those of `other`."""
-        pairs = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Tracks(*(np.concatenate(pair) for pair in pairs))
 
     def predicted(self, elapsed: float) -> Tracks:
@@ -107,6 +135,18 @@ class Tracks:
             keypoints=self.keypoints + reach * self.velocity[:, None],
             velocity=decay * self.velocity,
             variance=np.stack([position, covariance, speed], axis=1),
+        )
+
+    def moved(self, motion: NDArray[np.float64]) -> Tracks:
+        """Returns the tracks in the pixels of an image whose camera has moved, by a similarity (2, 3)."""
+        linear, shift = motion[:, :2], motion[:, 2]
+        return replace(
+            self,
+            keypoints=self.keypoints @ linear.T + shift,
+            velocity=self.velocity @ linear.T,
+            size=self.size * math.sqrt(abs(float(np.linalg.det(linear)))),
+            smooth=self.smooth @ linear.T + shift,
+            speeds=self.speeds @ linear.T,
         )
 
     def variances(self, clock: float, tolerance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,6 +186,7 @@ class Tracks:
         return replace(
             self,
             keypoints=keypoints,
+            is_lost=np.zeros(len(self), bool),
             last_detected=np.where(detected, clock, self.last_detected),
             velocity=self.velocity + gain[:, None] * step,
             variance=np.stack([noise, gain * noise, speed - gain * covariance], axis=1),

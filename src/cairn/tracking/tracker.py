@@ -1,16 +1,15 @@
-"""Multi-object tracking: the instances of a video get track IDs that are stable over time.
+"""Tracker: assigns track IDs to the instances of a video.
 
-    tracker = Tracker()
-    for image, seconds in ...:
-        poses = tracker(model(image), seconds)  # poses.ids
-
-Each image takes four steps: predict the tracks (`motion`), associate them with the detections (`association`),
-correct them, and start new tracks.
+Each image takes five steps: move the tracks with the camera (`camera_motion`), predict them (`motion`), associate them
+with the detections (`association`), correct them, and start new tracks. A track is tentative until it is confirmed
+and gets an ID, and then either detected or lost. A lost one continues by motion for `gap` seconds, and by appearance
+(`identification`) for `memory` seconds, which needs the images.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +20,11 @@ from cairn.arguments import checked
 from cairn.errors import CairnError, SkeletonError
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.tracking.association import associate
-from cairn.tracking.motion import Tracks
+from cairn.tracking.appearance import Cells, blended
+from cairn.tracking.association import Detections, associate
+from cairn.tracking.camera_motion import CameraMotion
+from cairn.tracking.identification import identified, is_known
+from cairn.tracking.motion import Tracks, instance_sizes
 
 FIRST_VOTE = 1.5
 """Weight of the class of a track's first detection: of equally frequent classes the first one stays."""
@@ -33,80 +35,117 @@ DEFAULT_RATE = 25.0
 MIN_ELAPSED = 1e-3
 """Seconds: minimum time between two images."""
 
+LOW_SCORE = 0.5
+"""Score below which a detection is a low-confidence one, as a share of the mean score of detected tracks."""
+
+CONFIRMED = 1.5
+"""Evidence from which on a track is confirmed: two confident detections, or more of low confidence."""
+
+SCORE_MEMORY = 0.02
+"""Weight of an image in the mean score."""
+
+APPEARANCE_RATE = 0.1
+"""Weight of a detection in the appearance of its track."""
+
+DUPLICATE = 0.5
+"""Share of joints at the place of a detected track's from which on a new detection is a duplicate of it."""
+
+
+WAIT = 0.5
+"""Seconds that a new track waits for its ID while little of it is seen and it may be one of those that are lost."""
+
 
 class Tracker:
     """Assigns track IDs to the instances of one video, image by image.
 
     All instances of the first image that has any get an ID at once. Later, a new instance gets -1 until it is detected
-    in the next image too, so that a false positive in a single image gets no ID.
+    again in the next images, so that a false positive in a single image gets no ID. Where the images are given, the
+    motion of the camera is taken out, and an instance that was lost is recognized by its colors.
 
     The class of an instance is the most frequent one of its track so far, and of equally frequent ones the first.
 
     Args:
-        gap: Seconds for which an instance may be lost and keeps its track ID.
+        gap: Seconds for which an instance may be lost and keeps its track ID by its motion.
         smooth: Strength of keypoint smoothing (`one_euro`): 0 for none, 1 for the default, 2 for twice as much.
+        memory: Seconds for which a lost instance is recognized by its appearance; 0 for never.
 
     Raises:
         CairnError: If a value is negative or not finite.
     """
 
-    def __init__(self, gap: float = 1.0, smooth: float = 0.0) -> None:
-        given: dict[str, Any] = {"gap": gap, "smooth": smooth}
+    def __init__(self, gap: float = 1.0, smooth: float = 0.0, memory: float = 10.0) -> None:
+        given: dict[str, Any] = {"gap": gap, "smooth": smooth, "memory": memory}
         for name, value in given.items():
             if not isinstance(value, int | float | np.number) or not 0 <= value < math.inf:
                 raise CairnError(f"{name} must be a number from 0, got {value!r}")
         self.gap = gap
         self.smooth = smooth
+        self.memory = memory
         self._skeleton: Skeleton | None = None
         self._class_names: tuple[str, ...] = ()
+        self._cells = Cells(np.zeros((0, 2), np.intp), np.zeros(0, np.intp), 0)
         self._tracks = Tracks.started(np.zeros((0, 0, 2)), 0.0)
         self._clock = self._before = 0.0  # seconds from the first image to this one, and to the previous one
         self._time: float | None = None  # of the previous image, as given
         self._tolerance = np.zeros(0)  # (K,) squared OKS sigmas
         self._count = 0  # of track IDs
+        self._score: float | None = None  # mean score of detected tracks
+        self._camera = CameraMotion()
 
     @checked
-    def __call__(self, poses: Poses, time: float | None = None) -> Poses:
+    def __call__(self, poses: Poses, time: float | None = None, image: NDArray[np.uint8] | None = None) -> Poses:
         """Returns the same instances in the same order, with track IDs, and smoothed if `smooth` is set.
 
         Args:
             poses: Detections of the next image.
             time: Time of the image in seconds, from any origin; None for 1/25 s after the previous one. Where it goes
                 back, the minimum time passes.
+            image: (H, W, 3) uint8 RGB, the image. Default: that of the poses, if they have one. Without it, tracks
+                follow motion alone.
 
         Raises:
             SkeletonError: If the joints or the classes are not those of the previous images.
             CairnError: If the time is not finite.
         """
-        self._advance(poses, time)
+        image = poses.image if image is None else image
         visible = poses.detected & np.isfinite(poses.keypoints).all(axis=2)
         there = np.flatnonzero(visible.any(axis=1))
-        detections = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)[there]
-        partner = associate(self._tracks, detections, self._clock, self._tolerance)  # (T,)
+        self._advance(poses, time)
+        detections = self._detections(poses[there], visible[there], image)
+        if image is not None:
+            self._tracks = self._tracks.moved(self._camera(image, poses.boxes[there].astype(np.float64)))
+        last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
+        # Images may be further apart than the gap: an instance of the previous image is not lost.
+        near = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
+        partner = np.full(len(self._tracks), -1)
+        candidates = self._tracks if len(near) == len(partner) else self._tracks[near]
+        partner[near] = associate(candidates, detections, self._clock, self._tolerance)
         matched = np.flatnonzero(partner >= 0)
         new = np.setdiff1d(np.arange(len(detections)), partner)
         rows = np.concatenate([partner[matched], new])
 
-        tracks = self._tracks[matched]
-        if self.smooth:
-            tracks = tracks.smoothed(detections[partner[matched]], self._clock, self._before, self.smooth)
-        tracks = tracks.corrected(detections[partner[matched]], self._clock, self._tolerance)
         votes = self._votes(poses)[there]
-        tracks = replace(tracks, votes=tracks.votes + votes[partner[matched]])
-        tracks = tracks.concatenated(Tracks.started(detections[new], self._clock, FIRST_VOTE * votes[new]))
-        tracks = replace(tracks, ids=self._with_new_ids(tracks.ids, rows, len(matched)))
+        tracks = self._continued(matched, partner[matched], detections, votes)
+        if len(new):
+            tracks = tracks.concatenated(self._started(new, detections, votes, tracks))
         lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
-        self._tracks = tracks.concatenated(self._tracks[lost])
+        tracks, lost = self._confirmed(tracks, rows, len(matched), lost)
+        if len(lost):
+            tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
+        self._tracks = tracks
+        count = len(rows)  # the tracks that are detected in this image come first
+        self._follow_score(poses.scores[there][rows[tracks.ids[:count] > 0]])
 
         ids = np.full(len(poses), -1)
-        ids[there[rows]] = tracks.ids
+        ids[there[rows]] = tracks.ids[:count]
         keypoints = poses.keypoints.copy()
         if self.smooth:
-            keypoints[there[rows]] = np.where(np.isnan(detections[rows]), keypoints[there[rows]], tracks.smooth)
+            kept = np.isnan(detections.keypoints[rows])
+            keypoints[there[rows]] = np.where(kept, keypoints[there[rows]], tracks.smooth[:count])
         classes = poses.classes
         if classes is not None:
             classes = classes.copy()
-            classes[there[rows]] = tracks.votes.argmax(axis=1)
+            classes[there[rows]] = tracks.votes[:count].argmax(axis=1)
         return replace(poses, keypoints=keypoints, ids=ids, classes=classes)
 
     def _votes(self, poses: Poses) -> NDArray[np.float64]:
@@ -116,15 +155,100 @@ class Tracker:
             votes[np.arange(len(poses)), poses.classes] = 1
         return votes
 
+    def _detections(self, poses: Poses, visible: NDArray[np.bool_], image: NDArray[np.uint8] | None) -> Detections:
+        keypoints = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)
+        confidence = np.where(visible, poses.confidence, 0).astype(np.float64)
+        mean = confidence.sum(axis=1, keepdims=True) / np.maximum(visible.sum(axis=1, keepdims=True), 1)
+        usual = self._score
+        relative = np.ones(len(poses)) if usual is None or usual <= 0 else poses.scores / usual
+        appearance = np.full((len(poses), self._cells.count, 4), np.nan)
+        if image is not None:
+            appearance = self._cells.describe(image, keypoints)
+        return Detections(
+            keypoints,
+            confidence / np.maximum(mean, 1e-9),
+            relative >= LOW_SCORE,
+            np.clip(relative, 0, 1),
+            appearance,
+            _overlapped(keypoints),
+        )
+
+    def _continued(
+        self, matched: NDArray[np.intp], rows: NDArray[np.intp], detections: Detections, votes: NDArray[np.float64]
+    ) -> Tracks:
+        """Returns the matched tracks after their detections."""
+        tracks, keypoints = self._tracks[matched], detections.keypoints[rows]
+        if self.smooth:
+            tracks = tracks.smoothed(keypoints, self._clock, self._before, self.smooth)
+        tracks = tracks.corrected(keypoints, self._clock, self._tolerance)
+        alone = ~detections.overlapped[rows]
+        return replace(
+            tracks,
+            votes=tracks.votes + votes[rows],
+            evidence=tracks.evidence + detections.evidence[rows],
+            appearance=blended(tracks.appearance, detections.appearance[rows], APPEARANCE_RATE * alone[:, None]),
+        )
+
+    def _started(
+        self, new: NDArray[np.intp], detections: Detections, votes: NDArray[np.float64], others: Tracks
+    ) -> Tracks:
+        """Returns new tentative tracks; duplicates of the tracks `others` are no evidence."""
+        evidence = detections.evidence[new]
+        if len(others) and len(new):
+            off = np.linalg.norm(detections.keypoints[new, None] - others.keypoints, axis=-1)  # (N, T, K)
+            near = (off < 2 * np.sqrt(self._tolerance) * others.size[:, None]).sum(axis=2)
+            joints = np.maximum((~np.isnan(detections.keypoints[new, :, 0])).sum(axis=1), 1)
+            evidence = np.where((near / joints[:, None]).max(axis=1) >= DUPLICATE, 0, evidence)
+        return Tracks.started(
+            detections.keypoints[new], self._clock, FIRST_VOTE * votes[new], evidence, detections.appearance[new]
+        )
+
+    def _confirmed(
+        self, tracks: Tracks, rows: NDArray[Any], matched: int, lost: NDArray[np.intp]
+    ) -> tuple[Tracks, NDArray[np.intp]]:
+        """Returns the tracks with the IDs of those that are confirmed now, and the rows that are still lost.
+
+        Args:
+            tracks: The tracks that are detected in this image, first those that were before.
+            rows: The detection of each.
+            matched: Number of those that were before.
+            lost: Rows of `self._tracks` that are lost.
+        """
+        first = self._count == 0 and matched == 0
+        old = (np.arange(len(tracks)) < matched) & (tracks.evidence >= CONFIRMED)
+        unclear = np.zeros(len(tracks), bool)
+        if len(lost):  # it may be one of these: wait until its appearance is known
+            unclear = ~is_known(tracks) & (self._clock - tracks.since < WAIT)
+        waiting = np.flatnonzero((tracks.ids < 0) & ((old & ~unclear) | first))
+        if not len(waiting):
+            return tracks, lost
+        waiting = waiting[np.argsort(rows[waiting])]
+        ids = tracks.ids.copy()
+        others = tracks[np.setdiff1d(np.flatnonzero(tracks.ids > 0), waiting)]
+        again = identified(tracks[waiting], self._tracks[lost], others, self._clock)
+        ids[waiting[again >= 0]] = self._tracks.ids[lost[again[again >= 0]]]
+        unknown = waiting[again < 0]
+        ids[unknown] = self._count + 1 + np.arange(len(unknown))
+        self._count += len(unknown)
+        return replace(tracks, ids=ids), np.delete(lost, again[again >= 0])
+
+    def _follow_score(self, scores: Sequence[float] | NDArray[Any]) -> None:
+        if len(scores):
+            mean = float(np.mean(scores))
+            self._score = mean if self._score is None else self._score + SCORE_MEMORY * (mean - self._score)
+
     def _advance(self, poses: Poses, time: float | None) -> None:
-        """Predicts the tracks for this image, and drops those that have been lost for longer than the gap."""
+        """Predicts the tracks for this image, and drops those that have been lost for too long."""
         if time is not None and not math.isfinite(time):
             raise CairnError(f"the time of an image must be seconds or None, got {time}")
         skeleton = poses.skeleton
         if self._skeleton is None:
             self._skeleton, self._class_names = skeleton, poses.class_names
+            self._cells = Cells.of(skeleton) if self.memory else self._cells
             nothing = np.zeros((0, len(skeleton), 2))
-            self._tracks = Tracks.started(nothing, 0.0, np.zeros((0, len(poses.class_names))))
+            self._tracks = Tracks.started(
+                nothing, 0.0, np.zeros((0, len(poses.class_names))), appearance=np.zeros((0, self._cells.count, 4))
+            )
             self._tolerance = np.array(skeleton.sigmas) ** 2
         elif skeleton.joints != self._skeleton.joints:
             raise SkeletonError(
@@ -139,18 +263,18 @@ class Tracker:
             if time is not None and self._time is not None:
                 elapsed = max(time - self._time, MIN_ELAPSED)
             self._before, self._clock = self._clock, self._clock + elapsed
-            # Images may be further apart than the gap: an instance of the previous image is not lost.
             last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
-            kept = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
-            self._tracks = self._tracks[kept].predicted(elapsed)
+            kept = (last == self._before) | (self._clock - last <= max(self.gap, self.memory))
+            self._tracks = self._tracks[np.flatnonzero(kept)].predicted(elapsed)
         self._time = time
 
-    def _with_new_ids(self, ids: NDArray[Any], rows: NDArray[Any], matched: int) -> NDArray[np.int64]:
-        """Returns `ids` with new IDs, in the order of `rows`, for matched tracks without one; at first for all."""
-        first = self._count == 0 and matched == 0
-        waiting = np.flatnonzero((ids < 0) & ((np.arange(len(ids)) < matched) | first))
-        waiting = waiting[np.argsort(rows[waiting])]
-        numbered = ids.copy()
-        numbered[waiting] = self._count + 1 + np.arange(len(waiting))
-        self._count += len(waiting)
-        return numbered
+
+def _overlapped(keypoints: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Returns (N,) which detections another one may occlude: its middle is within their size."""
+    if len(keypoints) < 2:
+        return np.zeros(len(keypoints), bool)
+    known = ~np.isnan(keypoints[..., :1])
+    middle = np.where(known, keypoints, 0).sum(axis=1) / known.sum(axis=1)
+    apart = np.linalg.norm(middle[:, None] - middle, axis=2) + np.diag(np.full(len(middle), np.inf))
+    near: NDArray[np.bool_] = (apart < 0.5 * instance_sizes(keypoints)[:, None]).any(axis=1)
+    return near

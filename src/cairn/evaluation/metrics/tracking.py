@@ -1,4 +1,4 @@
-"""Tracking metrics: MOTA, MOTP, IDF1 and their counts, with OKS as the similarity.
+"""Tracking metrics: HOTA, MOTA, MOTP, IDF1 and their counts, by OKS or any other similarity.
 
 CLEAR MOT: Bernardin and Stiefelhagen, EURASIP 2008. ID measures: Ristani et al., ECCV Workshops 2016.
 """
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.errors import LabelError
+from cairn.evaluation.metrics.hota import Frame, Hota, hota
 from cairn.evaluation.metrics.oks import check_parallel, similarity
 from cairn.ops.assignment import assign
 from cairn.structures.annotation import Annotation
@@ -35,11 +36,12 @@ class TrackMetrics:
         switches: ID switches: matches whose prediction has another ID than the track's last match.
         fragmentations: Number of times that a track was lost and matched again.
         mota: 100·(1 - (misses + false_positives + switches) / instances).
-        motp: Mean OKS of matches, in percent.
+        motp: Mean similarity of matches, in percent.
         idf1: F1 of predictions with the ID of their track, for the best one-to-one assignment of IDs to tracks over the
             whole video.
         idp: Precision of the same.
         idr: Recall of the same.
+        hota: HOTA and its parts; the mean over minimum similarities from 0.05 to 0.95.
     """
 
     instances: int
@@ -53,6 +55,7 @@ class TrackMetrics:
     idf1: float
     idp: float
     idr: float
+    hota: Hota
 
 
 def measure_tracks(labels: Labels, predictions: Sequence[Poses], min_oks: float = MIN_OKS) -> TrackMetrics:
@@ -72,14 +75,24 @@ def measure_tracks(labels: Labels, predictions: Sequence[Poses], min_oks: float 
     """
     check_parallel(labels, predictions)
     frames = [
-        _compare(image.path.name, image.annotation, poses, min_oks)
-        for image, poses in zip(labels, predictions, strict=True)
+        _compare(image.path.name, image.annotation, poses) for image, poses in zip(labels, predictions, strict=True)
     ]
-    instances, predicted = (sum(len(frame[side]) for frame in frames) for side in (0, 1))
-    if not instances:
+    if not any(len(frame[0]) for frame in frames):
         raise LabelError("the labels have no instance with a track: expected track or track_id beside the keypoints")
-    matched, switches, fragmentations, total = _clear_mot(frames)
-    identified = _identified(frames)
+    return measure_frames(frames, min_oks)
+
+
+def measure_frames(frames: Sequence[Frame], min_similarity: float = MIN_OKS) -> TrackMetrics:
+    """Returns the metrics of the frames of a video, or of several whose tracks all have different IDs.
+
+    Args:
+        frames: Frames in order, with at least one annotated instance.
+        min_similarity: Minimum similarity of a match.
+    """
+    instances, predicted = (sum(len(frame[side]) for frame in frames) for side in (0, 1))
+    near = [(tracks, ids, np.where(each >= min_similarity, each, 0)) for tracks, ids, each in frames]
+    matched, switches, fragmentations, total = _clear_mot(near)
+    identified = _identified(near)
     return TrackMetrics(
         instances=instances,
         predictions=predicted,
@@ -92,33 +105,40 @@ def measure_tracks(labels: Labels, predictions: Sequence[Poses], min_oks: float 
         idf1=100 * 2 * identified / (instances + predicted),
         idp=100 * identified / predicted if predicted else float("nan"),
         idr=100 * identified / instances,
+        hota=hota(frames),
     )
 
 
-Frame = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""Track IDs (G,) of the labels, track IDs (P,) of the predictions, and their OKS (G, P); 0 below the minimum."""
+def check_unique(numbers: NDArray[np.int64], what: str, name: str) -> None:
+    """Raises LabelError where a frame has a track ID twice.
+
+    Args:
+        numbers: (N,) track IDs of the frame.
+        what: What has the IDs: "label" or "prediction".
+        name: Name of the frame.
+    """
+    values, counts = np.unique(numbers, return_counts=True)
+    if (counts > 1).any():
+        raise LabelError(
+            f"{what}s of {name} have track ID {values[counts.argmax()]} twice: expected one {what} per track ID"
+        )
 
 
-def _compare(name: str, annotation: Annotation, poses: Poses, min_oks: float) -> Frame:
+def _compare(name: str, annotation: Annotation, poses: Poses) -> Frame:
     ids = poses.ids
     if ids is None:
         raise LabelError(f"the predictions for {name} have no track IDs: expected poses from a tracker")
     tracks = np.full(len(annotation), -1) if annotation.tracks is None else annotation.tracks
     rows, predicted = np.flatnonzero(annotation.labeled & (tracks >= 0)), np.flatnonzero(ids >= 0)
     annotation, tracks, poses, ids = annotation[rows], tracks[rows], poses[predicted], ids[predicted]
-    for numbers, what in ((tracks, "label"), (ids, "prediction")):
-        values, counts = np.unique(numbers, return_counts=True)
-        if (counts > 1).any():
-            raise LabelError(
-                f"{what}s of {name} have track ID {values[counts.argmax()]} twice: expected one {what} per track ID"
-            )
+    check_unique(tracks, "label", name)
+    check_unique(ids, "prediction", name)
     points = np.where(poses.detected[..., None], poses.keypoints, np.nan)
-    oks = similarity(annotation, points, poses.skeleton.sigmas).T
-    return tracks, ids, np.where(oks >= min_oks, oks, 0)
+    return tracks, ids, similarity(annotation, points, poses.skeleton.sigmas).T
 
 
 def _clear_mot(frames: Sequence[Frame]) -> tuple[int, int, int, float]:
-    """Matches, ID switches, fragmentations, and the sum of the matches' OKS."""
+    """Matches, ID switches, fragmentations, and the sum of the matches' similarity."""
     now: dict[int, int] = {}  # matches of the previous frame: track -> ID
     last: dict[int, int] = {}  # ID of the last match of each track
     lost: set[int] = set()  # tracks that were matched before and are not now
