@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from cairn.api.check import check
     from cairn.api.convert import convert
     from cairn.api.crop import crop
+    from cairn.api.dataset.run import DatasetRun
     from cairn.api.detect import detect
+    from cairn.api.detect_dataset import detect_dataset
     from cairn.api.discover import discover
     from cairn.api.evaluate import evaluate
     from cairn.api.export import export
@@ -77,6 +79,7 @@ __all__ = [
     "Cloud",
     "CloudError",
     "CloudKeypoints",
+    "DatasetRun",
     "ImageError",
     "LabelError",
     "Landmarks",
@@ -105,6 +108,7 @@ __all__ = [
     "convert",
     "crop",
     "detect",
+    "detect_dataset",
     "discover",
     "draw",
     "evaluate",
@@ -135,6 +139,7 @@ _MODULES = {
     "Camera": "structures.camera",
     "Cloud": "structures.cloud",
     "CloudKeypoints": "structures.cloud",
+    "DatasetRun": "api.dataset.run",
     "Landmarks": "structures.cloud",
     "Lifter": "inference.lifter",
     "ModelSpec": "inference.model_spec",
@@ -154,6 +159,7 @@ _MODULES = {
     "convert": "api.convert",
     "crop": "api.crop",
     "detect": "api.detect",
+    "detect_dataset": "api.detect_dataset",
     "discover": "api.discover",
     "draw": "visualization.overlay",
     "evaluate": "api.evaluate",

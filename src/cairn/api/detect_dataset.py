@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cairn.api.detection import Hooks
     from cairn.inference.resolution import Resolution
 
+ENGINES = ("local", "ray")
+"""Names of the engines."""
+
 SHARD_SIZE = 1000
 """Default number of images of a shard: some seconds of work on a GPU, half a minute on a CPU core."""
 

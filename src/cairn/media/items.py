@@ -208,11 +208,10 @@ def _frames_of(path: Path) -> int:
 def read_items(items: Iterable[Item], options: ReadOptions = ReadOptions()) -> Generator[SourceFrame, None, None]:
     """Yields the frames of items, read on demand; what cannot be read is a frame with an error."""
     for (table, whole), some in groupby(items, key=lambda item: (item.table, item.source)):
-        rows = list(some) if table is not None else some
         if table is not None:
-            yield from _read_table(table, [item.row for item in rows])
+            yield from _read_table(table, [item.row for item in some])
             continue
-        for item in rows:
+        for item in some:
             with closing(_read_item(item, options)) as frames:
                 for frame in frames:
                     yield replace(frame, name=_name_in(frame.name, whole))

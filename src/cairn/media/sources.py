@@ -154,7 +154,9 @@ def _expand(source: str, skipped: SkippedFiles, closely: bool) -> tuple[list[Sou
         return files, [path]
     if path.suffix.lower() == LIST_SUFFIX and path.is_file() and content_of_file(path) is None:
         lines = read_list(path)
-        listed = [source_at(parse_address(line)) if is_url(line) else named_source(line, closely=False) for line in lines]
+        listed = [
+            source_at(parse_address(line)) if is_url(line) else named_source(line, closely=False) for line in lines
+        ]
         return listed, [each.name.path.parent for each in listed if each.name.address is None]
     if glob.has_magic(source) and not path.exists():
         files = matched_sources(source, skipped)
@@ -242,6 +244,7 @@ def webcam_number(source: str) -> str | None:
 
 
 def is_sequence(path: Path) -> bool:
+    """Whether a path is that of numbered images."""
     return NUMBER.search(path.name) is not None and not path.exists()
 
 
@@ -252,6 +255,7 @@ def _key(source: Source) -> str:
 
 
 def absolute_path(path: str | Path) -> str:
+    """Returns an absolute path; links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links out of the user's folders)
 
 

@@ -124,7 +124,8 @@ def read_rows(table: ImageTable, start: int, stop: int) -> Iterator[SourceFrame]
     columns = [table.column, *([table.name] if table.name else [])]
     try:
         with ParquetFile(table.path, pre_buffer=False) as file:
-            groups, first, at = [], 0, 0
+            groups: list[int] = []
+            first = at = 0
             for group in range(file.metadata.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if at < stop and at + rows > start:

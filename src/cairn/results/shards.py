@@ -49,6 +49,7 @@ class ShardRecord:
         people: Number of detected instances.
         faults: What could not be read, or not to its end: path and reason.
         seconds: Time that the shard took.
+        processor_seconds: Processor time that the shard took, of all threads of its process.
     """
 
     first: list[Any] = field(default_factory=list)
@@ -60,6 +61,7 @@ class ShardRecord:
     people: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
     def to_json(self) -> str:
         """Returns the record as JSON."""
@@ -130,9 +132,8 @@ def open_shard(
     from pyarrow.parquet import ParquetWriter
 
     schema = keypoint_schema(classes)
-    with atomic_write(shard_path(folder, number)) as beside:
-        with ParquetWriter(beside, schema) as rows:
-            table = KeypointTable(rows, schema, empty, bool(classes))
-            yield table
-            table.flush()
-            rows.add_key_value_metadata({METADATA_KEY.decode(): record.to_json()})
+    with atomic_write(shard_path(folder, number)) as beside, ParquetWriter(beside, schema) as rows:
+        table = KeypointTable(rows, schema, empty, bool(classes))
+        yield table
+        table.flush()
+        rows.add_key_value_metadata({METADATA_KEY.decode(): record.to_json()})

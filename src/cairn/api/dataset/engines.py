@@ -8,11 +8,9 @@ from typing import Protocol, TypeAlias
 
 from cairn.api.dataset.plan import Listing, Planner
 from cairn.api.dataset.work import Aside, ShardWorker, Work
+from cairn.api.detect_dataset import ENGINES
 from cairn.errors import CairnError
 from cairn.results.shards import ShardRecord
-
-ENGINES = ("local", "ray")
-"""Names of the engines."""
 
 
 @dataclass(frozen=True)

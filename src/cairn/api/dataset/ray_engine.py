@@ -8,6 +8,7 @@ another one, and starts it again where the cluster has room.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import queue
@@ -68,13 +69,12 @@ class RayEngine:
         return self.gpus or self.workers or max(1, int(total.get("CPU", 1)))
 
 
-def _execute(
-    planner: Planner, work: Work, watch: Watch, workers: int, resources: dict[str, float]
-) -> Iterator[Report]:
+def _execute(planner: Planner, work: Work, watch: Watch, workers: int, resources: dict[str, float]) -> Iterator[Report]:
     """Runs the pipeline of Ray Data and yields what its actors report."""
     run = secrets.token_hex(4)
     with _data_context():
-        plans = ray.data.range(1, override_num_blocks=1).map_batches(
+        # One block that is there already: reading it would be a task that waits for a core.
+        plans = ray.data.from_arrow(_table(None)).map_batches(
             _list_shards, batch_size=None, batch_format="pyarrow", fn_args=(planner, work.place), num_cpus=0
         )
         reports = plans.map_batches(
@@ -236,7 +236,8 @@ def _connected(address: str | None, workers: int | None, watch: Watch) -> Iterat
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
             cores = max(machine.available_cores(), workers or 1)
@@ -273,8 +274,12 @@ def _data_context() -> Iterator[None]:
     before = {name: getattr(context, name) for name in wanted if hasattr(context, name)}
     for name in before:
         setattr(context, name, wanted[name])
+    log = logging.getLogger("ray.data")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
+        log.setLevel(level)
         for name, value in before.items():
             setattr(context, name, value)

@@ -69,7 +69,11 @@ class DatasetRun:
 
     def __repr__(self) -> str:
         """One line: counts, faults and where the results are."""
-        counts = [counted(self.images, "image"), counted(self.frames, "frame"), counted(self.people, "person", "people")]
+        counts = [
+            counted(self.images, "image"),
+            counted(self.frames, "frame"),
+            counted(self.people, "person", "people"),
+        ]
         counts += [counted(self.faults, "fault"), counted(self.shards, "shard")]
         return f"DatasetRun({', '.join(counts)} -> {self.results})"
 
@@ -237,7 +241,10 @@ def _write_faults(run: DatasetRun, folder: Path, listing: Listing) -> None:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return
-    with atomic_write(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+    with (
+        atomic_write(path) as beside,
+        beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         table = csv.writer(file)
         table.writerow(("image", "error"))
         for number in shard_numbers(folder):

@@ -124,7 +124,7 @@ class ShardWorker:
             OutputError: The shard cannot be written.
             Interrupted: The run was stopped.
         """
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         aside = aside or Aside()
         record = ShardRecord([*items[0].order], [*items[-1].order]) if items else ShardRecord()
         record.items = [item_hash(item.text) for item in items]
@@ -146,6 +146,7 @@ class ShardWorker:
             if aside.stopped():
                 raise Interrupted
             record.seconds = round(time.perf_counter() - started, 3)
+            record.processor_seconds = round(time.process_time() - used, 3)
         return record
 
     def _frames(self, items: Sequence[Item], aside: Aside) -> Generator[Frame, None, None]:
