@@ -1,7 +1,7 @@
 """Detection over large data sets: stages, engines, workers and memory.
 
     python benchmarks/volume.py stages FOLDER
-    python benchmarks/volume.py engines FOLDER [IMAGES]
+    python benchmarks/volume.py engines FOLDER [IMAGES] [INPUT SIZE] [TURNS]
     python benchmarks/volume.py memory FOLDER [IMAGES]
     python benchmarks/volume.py listing [FILES]
 
@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -66,7 +66,7 @@ def stages(folder: Path, number: int = 200) -> None:
 
             table.add(Detections(ImageName(file, Path(file.stem)), image.shape[:2], poses))
             marks.append(("write", time.process_time()))
-            for (_, before), (name, after) in zip(marks, marks[1:], strict=False):
+            for (_, before), (name, after) in pairwise(marks):
                 spent[name] = spent.get(name, 0.0) + after - before
         before = time.process_time()
         table.flush()
@@ -78,11 +78,11 @@ def stages(folder: Path, number: int = 200) -> None:
     print(f"{'all':14s} {1000 * total / len(files):7.2f} ms   {len(files) / total:9.1f} images/s")
 
 
-def engines(folder: Path, number: int = 2000) -> None:
-    """Prints what each engine needs for the same images; each twice, alternating."""
+def engines(folder: Path, number: int = 2000, size: int = 0, turns: int = 2) -> None:
+    """Prints what each engine needs for the same images, alternating."""
     with tempfile.TemporaryDirectory() as root:
         source = photos(folder, number, Path(root))
-        for turn in range(2):
+        for turn in range(turns):
             for name, options in (
                 ("local, 1 thread", {"threads": 1}),
                 ("ray, 1 worker", {"engine": "ray", "workers": 1}),
@@ -91,7 +91,7 @@ def engines(folder: Path, number: int = 2000) -> None:
             ):
                 out = Path(root) / f"{name}{turn}"
                 started = time.perf_counter()
-                run = cairn.detect_dataset(source, out, shard_size=SIZE, **options)  # type: ignore[arg-type]
+                run = cairn.detect_dataset(source, out, size=size or None, shard_size=SIZE, **options)  # type: ignore[arg-type]
                 wall = time.perf_counter() - started
                 records = [read_record(shard_path(out, each)) for each in shard_numbers(out)]
                 used = sum(each.processor_seconds for each in records if each)

@@ -37,6 +37,7 @@ from cairn.media.video.spans import Span, find_spans, read_span
 Order: TypeAlias = tuple[Any, ...]
 """Place of an item among all items of a run: tuples compare as the items follow one another."""
 
+NAMED = -1  # the one file of a source
 FILE, FOLDER = 0, 1  # the files of a folder precede its folders
 
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
@@ -139,7 +140,7 @@ def _sources_of(text: str, skipped: SkippedFiles, options: ListOptions) -> Itera
             raise ImageError(f"no image matches the sequence {text}")
         yield (0,), Source(ImageName(path, PurePath(path.name)), "sequence")
     else:
-        yield (0,), named_source(text, closely=False)
+        yield (NAMED,), named_source(text, closely=False)
 
 
 def _at(text: str) -> Source:
@@ -178,6 +179,8 @@ def _items_of(source: Source, order: Order, options: ListOptions) -> Iterator[It
         try:
             table = open_table(path, options.column)
         except ImageError as error:
+            if len(order) == 2 and order[1] == NAMED:
+                raise
             options.unreadable(str(path), str(error))
             return
         for row in range(table.rows):

@@ -62,7 +62,7 @@ def _check(path: Path) -> None:
         return
     host, process = [*owner.rsplit(":", 2), "", ""][:2]
     mine = host == platform.node() and process == str(os.getpid())  # of a process that had this number before
-    if age < STALE and is_running(owner) and not (mine and owner not in _HELD):
+    if process and age < STALE and is_running(owner) and not (mine and owner not in _HELD):
         raise OutputError(
             f"another run writes into {path.parent} (process {process} on {host}): wait for its end, or choose "
             f"another folder with --out; if it has ended, delete {path}"

@@ -1,0 +1,188 @@
+"""Shards on a Ray cluster of two nodes on this machine: what dies costs time and nothing else."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cairn
+from cairn.api.detection import Hooks
+from cairn.errors import CairnError
+from cairn.media.images import write_image
+from support.fake_network import totems
+
+ray = pytest.importorskip("ray", reason="needs Ray: pip install 'cairn-pose[ray]'")
+pytest.importorskip("ray.data")
+pq = pytest.importorskip("pyarrow.parquet")
+
+COUNT, SHARD = 60, 4
+
+
+def prepare_worker() -> None:
+    """Makes reading slow enough to interrupt it, and an image end the process that reads it."""
+    import os
+    import time
+
+    from cairn.media import items
+
+    read = items._read_item
+
+    def slowly(item: Any, options: Any) -> Any:
+        time.sleep(0.03)
+        if item.source.name.path.name == "deadly.png":
+            os._exit(1)
+        yield from read(item, options)
+
+    items._read_item = slowly
+
+
+@pytest.fixture(scope="module")
+def cluster(environment: dict[str, str]) -> Iterator[Any]:
+    """Two nodes with one core each; the first one stays."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(Path(__file__).parents[2])])
+    made = Cluster()
+    for _ in range(2):
+        made.add_node(num_cpus=1, object_store_memory=80 << 20, include_dashboard=False)
+    ray.init(
+        address=made.address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"worker_process_setup_hook": prepare_worker},
+    )
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    places = ([(80, 120)], [(80, 120), (240, 120)], [], [(200, 100)])
+    for i in range(COUNT):
+        write_image(folder / f"{i:02d}.png", totems((240, 320), places[i % 4]))
+    (folder / "30.png").write_bytes((folder / "30.png").read_bytes()[:300])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, photos: Path, totem_model: Path) -> Any:
+    out = tmp_path_factory.mktemp("plain")
+    cairn.detect_dataset(photos, out, model=totem_model, shard_size=SHARD, threads=1)
+    return rows(out)
+
+
+def rows(out: Path) -> Any:
+    return pq.read_table(out / "cairn.parquet")
+
+
+def complete(out: Path) -> list[Path]:
+    return sorted((out / "cairn.parquet").glob("part-*"))
+
+
+def workers() -> list[int]:
+    """Processes of the actors on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::MapWorker"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_the_shards_of_a_worker_and_of_a_node_that_were_killed_are_computed_by_others(
+    cluster: Any, photos: Path, plain: Any, tmp_path: Path, totem_model: Path
+) -> None:
+    killed: list[int] = []
+
+    def kill() -> None:
+        while len(complete(tmp_path)) < 2:
+            time.sleep(0.02)
+        one = workers()[0]
+        os.kill(one, signal.SIGKILL)
+        killed.append(len(complete(tmp_path)))
+        while len(complete(tmp_path)) < 6:
+            time.sleep(0.02)
+        cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+        killed.append(len(complete(tmp_path)))
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    done = cairn.detect_dataset(
+        photos, tmp_path, model=totem_model, engine="ray", address="auto", workers=2, shard_size=SHARD
+    )
+    thread.join(5)
+    assert len(killed) == 2
+    assert killed[1] < COUNT // SHARD
+    assert (done.images, done.faults, done.shards) == (COUNT - 1, 1, COUNT // SHARD)
+    assert rows(tmp_path).equals(plain)
+    assert [path.name for path in (tmp_path / "cairn.parquet").iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_image_that_ends_every_process_is_a_fault_and_the_others_are_done(
+    cluster: Any, photos: Path, tmp_path: Path, totem_model: Path
+) -> None:
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for i in (0, 1, 3, 4):
+        (folder / f"{i}.png").symlink_to(photos / f"{i:02d}.png")
+    (folder / "deadly.png").symlink_to(photos / "05.png")
+    done = cairn.detect_dataset(
+        folder, tmp_path / "out", model=totem_model, engine="ray", address="auto", workers=1, shard_size=10
+    )
+    assert (done.images, done.faults, done.shards) == (4, 1, 1)
+    assert "deadly.png" in (tmp_path / "out" / "cairn.faults.csv").read_text()
+
+
+def test_a_driver_that_was_killed_goes_on(
+    cluster: Any, photos: Path, plain: Any, tmp_path: Path, totem_model: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "cairn", "detect", str(photos), "--out", str(tmp_path), "--model"]
+    command += [str(totem_model), "--engine", "ray", "--address", cluster.address, "--shard-size", str(SHARD)]
+    with subprocess.Popen(command, env=environment) as driver:
+        while len(complete(tmp_path)) < 2 and driver.poll() is None:
+            time.sleep(0.02)
+        driver.send_signal(signal.SIGKILL)
+    before = len(complete(tmp_path))
+    assert before >= 2
+    done = cairn.detect_dataset(photos, tmp_path, model=totem_model, shard_size=SHARD, threads=1, resume=True)
+    assert done.resumed >= before  # an actor may have completed one more
+    assert done.images == COUNT - 1
+    assert rows(tmp_path).equals(plain)
+
+
+def test_a_stopped_run_ends_while_workers_work(
+    cluster: Any, photos: Path, tmp_path: Path, totem_model: Path
+) -> None:
+    done = cairn.detect_dataset(
+        photos,
+        tmp_path,
+        model=totem_model,
+        engine="ray",
+        workers=1,
+        shard_size=SHARD,
+        hooks=Hooks(stopped=lambda: bool(complete(tmp_path))),
+    )
+    assert done.interrupted
+    assert done.shards < COUNT // SHARD
+
+
+def test_faults_of_the_whole_run_are_one_line(cluster: Any, photos: Path, tmp_path: Path, totem_model: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    options: dict[str, Any] = {"model": totem_model, "engine": "ray", "shard_size": SHARD}
+    with pytest.raises(CairnError, match="no image, video or table of images in .*empty"):
+        cairn.detect_dataset(tmp_path / "empty", tmp_path / "a", **options)
+    with pytest.raises(CairnError, match="gpus 2: the Ray cluster has 0 GPUs"):
+        cairn.detect_dataset(photos, tmp_path / "b", gpus=2, **options)
