@@ -19,7 +19,7 @@ RESULT_FOLDERS = ("cairn.openpose", "cairn.maps", "cairn.mpii", "cairn.parquet")
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "icon\r")
 """Files that systems put into folders of images, in lower case."""
 
-WINDOW = 1 << 16
+WINDOW = 1 << 17
 """Number of files of one folder that are in memory at a time; a folder with more is read several times."""
 
 MAX_NAMED = 8

@@ -26,24 +26,6 @@ pq = pytest.importorskip("pyarrow.parquet")
 COUNT, SHARD = 60, 4
 
 
-def prepare_worker() -> None:
-    """Makes reading slow enough to interrupt it, and an image end the process that reads it."""
-    import os
-    import time
-
-    from cairn.media import items
-
-    read = items._read_item
-
-    def slowly(item: Any, options: Any) -> Any:
-        time.sleep(0.03)
-        if item.source.name.path.name == "deadly.png":
-            os._exit(1)
-        yield from read(item, options)
-
-    items._read_item = slowly
-
-
 @pytest.fixture(scope="module")
 def cluster(environment: dict[str, str]) -> Iterator[Any]:
     """Two nodes with one core each; the first one stays."""
@@ -58,7 +40,7 @@ def cluster(environment: dict[str, str]) -> Iterator[Any]:
         address=made.address,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        runtime_env={"worker_process_setup_hook": prepare_worker},
+        runtime_env={"worker_process_setup_hook": "support.ray_workers.prepare"},
     )
     yield made
     ray.shutdown()
