@@ -71,7 +71,9 @@ def faults(out: Path) -> list[tuple[str, str]]:
         return [(line["image"], line["error"]) for line in csv.DictReader(file)]
 
 
-def test_shards_together_are_the_table_of_a_plain_run(run: Run, photos: Path, tmp_path: Path, totem_model: Path) -> None:
+def test_shards_together_are_the_table_of_a_plain_run(
+    run: Run, photos: Path, tmp_path: Path, totem_model: Path
+) -> None:
     done = run(photos)
     assert (done.images, done.people, done.faults, done.shards) == (11, rows(tmp_path / "out").num_rows // 3, 0, 4)
     assert repr(done).count("\n") == 0
@@ -118,7 +120,9 @@ def test_images_that_came_since_are_added(run: Run, photos: Path, tmp_path: Path
     run(photos, out=tmp_path / "new")
     old = rows(tmp_path / "out").column("image").to_pylist()
     assert set(rows(tmp_path / "new").column("image").to_pylist()) <= set(old)
-    keys = list(zip(*(rows(tmp_path / "out").column(name).to_pylist() for name in ("image", "person", "joint"))))
+    keys = list(
+        zip(*(rows(tmp_path / "out").column(name).to_pylist() for name in ("image", "person", "joint")), strict=True)
+    )
     assert len(keys) == len(set(keys))
 
 
@@ -233,12 +237,51 @@ def test_a_full_disk_ends_the_run_and_what_is_complete_stays(run: Run, photos: P
             resource.setrlimit(resource.RLIMIT_FSIZE, (700, hard))
 
     try:
-        with pytest.raises(OutputError, match=r"cannot write .*part-00000001.*1 shard complete: make room .* --resume"):
+        with pytest.raises(
+            OutputError, match=r"cannot write .*part-00000001.*1 shard complete: .* go on with --resume"
+        ):
             run(photos, hooks=Hooks(advance=fill))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(shards(tmp_path / "out")) == ["part-00000000.parquet"]
     assert run(photos, resume=True).images == 11
+
+
+def test_shards_that_are_not_on_this_machine_end_the_run(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = ShardWorker.__call__
+
+    def elsewhere(self: ShardWorker, number: int, items: Any, aside: Any = None) -> Any:
+        record = work(self, number, items, aside)
+        (tmp_path / "out" / "cairn.parquet" / f"part-{number:08d}.parquet").unlink()
+        return record
+
+    monkeypatch.setattr(ShardWorker, "__call__", elsewhere)
+    with pytest.raises(OutputError, match="not on this machine: choose a folder that all machines share"):
+        run(photos)
+
+
+def test_the_engine_ray_without_ray_names_the_extra(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cairn.extras
+
+    monkeypatch.setattr(cairn.extras, "find_spec", lambda name: None if name == "ray" else name)
+    with pytest.raises(CairnError, match=r"the engine ray needs ray.* 'cairn-pose\[ray\]'"):
+        run(photos, engine="ray")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_local_engine_imports_no_ray(
+    photos: Path, tmp_path: Path, totem_model: Path, python: Callable[[str], str]
+) -> None:
+    code = f"""
+import sys, cairn
+cairn.detect_dataset({str(photos)!r}, {str(tmp_path / "out")!r}, model={str(totem_model)!r}, threads=1)
+print("ray" in sys.modules)
+"""
+    assert python(code).split() == ["False"]
 
 
 def test_two_runs_into_one_output_are_refused(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -306,7 +349,7 @@ def test_shards_of_other_sources_are_not_continued_and_overwrite_removes_them(
     run: Run, photos: Path, tmp_path: Path
 ) -> None:
     run(photos)
-    with pytest.raises(OutputError, match="sources .*photos, and this run has .*b"):
+    with pytest.raises(OutputError, match=r"sources .*photos, and this run has .*b"):
         run(photos / "b", resume=True)
     done = run(photos / "b", overwrite=True)
     assert (done.images, len(shards(tmp_path / "out"))) == (7, 3)
@@ -336,7 +379,7 @@ def test_sources_that_name_nothing_are_one_line(run: Run, tmp_path: Path) -> Non
         with pytest.raises(CairnError) as raised:
             run(source)
         assert "\n" not in str(raised.value)
-    with pytest.raises(CairnError, match="nothing could be read: .*cairn.faults.csv has the reasons"):
+    with pytest.raises(CairnError, match=r"nothing could be read: .*cairn\.faults\.csv has the reasons"):
         run(tmp_path / "no.jpg")
 
 
@@ -387,7 +430,7 @@ def test_a_table_without_a_clear_column_names_the_option(run: Run, photos: Path,
     with pytest.raises(CairnError, match=r"not clear \(front, back\): choose it with --column"):
         run(tmp_path / "t.parquet")
     assert run(tmp_path / "t.parquet", column="back").images == 1
-    with pytest.raises(CairnError, match="no images in the column 'side'.* front, back"):
+    with pytest.raises(CairnError, match=r"no images in the column 'side'.* front, back"):
         run(tmp_path / "t.parquet", column="side", out=tmp_path / "side")
 
 
@@ -400,7 +443,9 @@ def test_the_command_resumes_and_its_exit_status_tells_of_faults(
     for before in ("", " (3 of them before)"):
         ended = run_cairn(capsys, *command)
         assert ended.status == 1
-        assert f"11 images, {rows(tmp_path / 'out').num_rows // 3} people, 3 shards{before}, 1 could not" in ended.stderr
+        assert (
+            f"11 images, {rows(tmp_path / 'out').num_rows // 3} people, 3 shards{before}, 1 could not" in ended.stderr
+        )
         assert ended.stderr.count("\n") == 1
     for wrong in (["--draw"], ["--json", "-"], ["--write", "csv"], ["--lift", "person-lift"], ["--engine", "spark"]):
         ended = run_cairn(capsys, *command, *wrong)

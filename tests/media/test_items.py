@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from cairn.errors import ImageError
 from cairn.media import folders
-from cairn.media.folders import files_below
 from cairn.media.items import Item, ListOptions, list_items, read_items
 from cairn.media.path_lists import iterate_list, read_list
 from cairn.media.reading import ReadOptions, open_source, read_sources

@@ -145,9 +145,7 @@ def test_a_driver_that_was_killed_goes_on(
     assert rows(tmp_path).equals(plain)
 
 
-def test_a_stopped_run_ends_while_workers_work(
-    cluster: Any, photos: Path, tmp_path: Path, totem_model: Path
-) -> None:
+def test_a_stopped_run_ends_while_workers_work(cluster: Any, photos: Path, tmp_path: Path, totem_model: Path) -> None:
     done = cairn.detect_dataset(
         photos,
         tmp_path,
@@ -164,7 +162,7 @@ def test_a_stopped_run_ends_while_workers_work(
 def test_faults_of_the_whole_run_are_one_line(cluster: Any, photos: Path, tmp_path: Path, totem_model: Path) -> None:
     (tmp_path / "empty").mkdir()
     options: dict[str, Any] = {"model": totem_model, "engine": "ray", "shard_size": SHARD}
-    with pytest.raises(CairnError, match="no image, video or table of images in .*empty"):
+    with pytest.raises(CairnError, match=r"no image, video or table of images in .*empty"):
         cairn.detect_dataset(tmp_path / "empty", tmp_path / "a", **options)
     with pytest.raises(CairnError, match="gpus 2: the Ray cluster has 0 GPUs"):
         cairn.detect_dataset(photos, tmp_path / "b", gpus=2, **options)

@@ -10,6 +10,7 @@ from cairn.api.dataset.plan import Listing, Planner
 from cairn.api.dataset.work import Aside, ShardWorker, Work
 from cairn.api.detect_dataset import ENGINES
 from cairn.errors import CairnError
+from cairn.extras import require
 from cairn.results.shards import ShardRecord
 
 
@@ -115,6 +116,7 @@ class EngineOptions:
                 raise CairnError(f"{name} must be 1 or more, got {value}")
         if self.workers is not None and self.gpus is not None and self.workers != self.gpus:
             raise CairnError("each GPU has one worker: give workers or gpus, not both")
+        require("ray", "pyarrow", extra="ray", purpose="the engine ray")
         from cairn.api.dataset.ray_engine import RayEngine
 
         return RayEngine(self.address, self.workers, self.gpus)

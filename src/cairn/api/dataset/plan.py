@@ -146,7 +146,7 @@ def _chunks(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
 
 
 class _Following:
-    """Items of which the next one can be looked at."""
+    """Items of which the next one is known."""
 
     def __init__(self, items: Iterator[Item]) -> None:
         self._items = items

@@ -139,6 +139,11 @@ def _consume(run: DatasetRun, planner: Planner, work: Work, engine: Engine, hook
                 if isinstance(report, Listing):
                     listing = report
                     continue
+                if not shard_path(planner.folder, report.number).is_file():
+                    raise OutputError(
+                        f"{shard_path(planner.folder, report.number)} was written by a worker and is not on this "
+                        "machine: choose a folder that all machines share"
+                    )
                 run.add(report)
                 record = report.record
                 done, begun = done + record.images + record.frames + len(record.faults), 0
@@ -147,7 +152,7 @@ def _consume(run: DatasetRun, planner: Planner, work: Work, engine: Engine, hook
         run.interrupted = True
     except OutputError as error:
         raise OutputError(
-            f"{error}; {counted(run.shards, 'shard')} complete: make room or give permission, and go on with --resume"
+            f"{error}; {counted(run.shards, 'shard')} complete: when that is solved, go on with --resume"
         ) from None
     finally:
         run.seconds = time.perf_counter() - started
