@@ -8,6 +8,6 @@
 | `lock` | keeps two runs out of one output |
 | `run` | the whole run: settings, progress, counts, faults |
 
-A shard is complete or absent, and its metadata states its items: that alone is the state of a run. Whatever process ends, the
-next run with `resume` lists the items again and computes the shards that are absent.
+A shard is complete or absent, and its metadata states its items: that alone is the state of a run. Whatever process
+ends, the next run with `resume` lists the items again and computes the shards that are absent.
 """
