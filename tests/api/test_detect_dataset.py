@@ -361,6 +361,8 @@ def test_shards_of_other_sources_are_not_continued_and_overwrite_removes_them(
     ({"workers": 2}, "workers is for the engine ray"),
     ({"gpus": 1}, "gpus is for the engine ray"),
     ({"address": "auto"}, "address is for the engine ray"),
+    ({"engine": "ray", "workers": 3, "gpus": 2}, "3 workers cannot share 2 GPUs"),
+    ({"engine": "ray", "workers": 0}, "workers must be 1 or more, got 0"),
     ({"shard_size": 0}, "shard_size must be 1 or more, got 0"),
     ({"retry_faults": True}, "retry_faults is for a run that goes on"),
     ({"resume": True, "overwrite": True}, "give one of them"),

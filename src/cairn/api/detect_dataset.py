@@ -69,8 +69,8 @@ def detect_dataset(
             `track`.
         column: The column of images of tables; None chooses it by its type and name.
         address: Address of a Ray cluster, or "auto"; None starts one on this machine.
-        workers: Number of workers; None is one for each CPU core of the cluster.
-        gpus: Number of GPUs, one for each worker.
+        workers: Number of workers; None is one for each CPU core of the cluster, or for each GPU.
+        gpus: Number of GPUs of the cluster, which the workers share evenly; None uses the CPU.
         refine: Predict the keypoints of each instance again in a crop; see `cairn.load`.
         hands: Model of one hand.
         face: Model of one face.

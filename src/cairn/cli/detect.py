@@ -179,11 +179,15 @@ def detect(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of workers, with --engine ray. [one for each core]", show_default=False),
+        typer.Option(
+            min=1, help="Number of workers, with --engine ray. [one for each core, or GPU]", show_default=False
+        ),
     ] = None,
     gpus: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of GPUs, one for each worker, with --engine ray.", show_default=False),
+        typer.Option(
+            min=1, help="Number of GPUs, which the workers share evenly, with --engine ray.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Detect keypoints in images and videos.

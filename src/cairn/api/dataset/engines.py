@@ -88,7 +88,7 @@ class EngineOptions:
         name: "local" or "ray".
         address: Address of a Ray cluster, "auto" for the one of this machine; None starts one on this machine.
         workers: Number of workers; None is one for each CPU core of the cluster, or for each GPU.
-        gpus: Number of GPUs, one for each worker; None uses the CPU.
+        gpus: Number of GPUs; None uses the CPU.
     """
 
     name: str = "local"
@@ -114,8 +114,10 @@ class EngineOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise CairnError(f"{name} must be 1 or more, got {value}")
-        if self.workers is not None and self.gpus is not None and self.workers != self.gpus:
-            raise CairnError("each GPU has one worker: give workers or gpus, not both")
+        if self.workers and self.gpus and self.workers % self.gpus:
+            raise CairnError(
+                f"workers share the GPUs evenly: {self.workers} workers cannot share {self.gpus} GPUs; give a multiple"
+            )
         require("ray", "pyarrow", extra="ray", purpose="the engine ray")
         from cairn.api.dataset.ray_engine import RayEngine
 

@@ -54,7 +54,7 @@ class RayEngine:
         """See `Engine`."""
         with _connected(self.address, self.workers, watch):
             workers = self._number_of_workers()
-            resources: dict[str, float] = {"num_gpus": 1} if self.gpus else {"num_cpus": 1}
+            resources = {"num_gpus": self.gpus / workers} if self.gpus else {"num_cpus": 1.0}
             own = replace(
                 work,
                 threads=work.threads or (0 if self.gpus else 1),
@@ -66,7 +66,7 @@ class RayEngine:
         total = ray.cluster_resources()
         if self.gpus and total.get("GPU", 0) < self.gpus:
             raise CairnError(f"gpus {self.gpus}: the Ray cluster has {int(total.get('GPU', 0))} GPUs")
-        return self.gpus or self.workers or max(1, int(total.get("CPU", 1)))
+        return self.workers or self.gpus or max(1, int(total.get("CPU", 1)))
 
 
 def _execute(planner: Planner, work: Work, watch: Watch, workers: int, resources: dict[str, float]) -> Iterator[Report]:
