@@ -72,60 +72,51 @@ def complete(out: Path) -> list[Path]:
     return sorted((out / "cairn.parquet").glob("part-*"))
 
 
-def workers() -> list[int]:
-    """Processes of the actors on this machine."""
+def workers(address: str) -> list[int]:
+    """Processes of the actors of a cluster on this machine: children of its raylets."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            if path.read_bytes().startswith(b"ray::MapWorker"):
-                found.append(int(path.parent.name))
+            if (path / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
+                parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+                if address.encode() in Path(f"/proc/{parent}/cmdline").read_bytes():
+                    found.append(int(path.name))
         except OSError:
             continue
     return found
 
 
-def test_the_shards_of_a_worker_and_of_a_node_that_were_killed_are_computed_by_others(
+def test_what_dies_with_a_worker_or_a_node_is_computed_by_others_and_what_kills_workers_is_a_fault(
     cluster: Any, photos: Path, plain: Any, tmp_path: Path, totem_model: Path
 ) -> None:
     killed: list[int] = []
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "deadly.png").symlink_to(photos / "05.png")
+    out = tmp_path / "out"
 
     def kill() -> None:
-        while len(complete(tmp_path)) < 2:
+        while len(complete(out)) < 2:
             time.sleep(0.02)
-        one = workers()[0]
+        one = workers(cluster.address)[0]
         os.kill(one, signal.SIGKILL)
-        killed.append(len(complete(tmp_path)))
-        while len(complete(tmp_path)) < 6:
+        killed.append(len(complete(out)))
+        while len(complete(out)) < 6:
             time.sleep(0.02)
         cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
-        killed.append(len(complete(tmp_path)))
+        killed.append(len(complete(out)))
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
     done = cairn.detect_dataset(
-        photos, tmp_path, model=totem_model, engine="ray", address="auto", workers=2, shard_size=SHARD
+        [photos, tmp_path / "more"], out, model=totem_model, engine="ray", address="auto", workers=2, shard_size=SHARD
     )
     thread.join(5)
     assert len(killed) == 2
     assert killed[1] < COUNT // SHARD
-    assert (done.images, done.faults, done.shards) == (COUNT - 1, 1, COUNT // SHARD)
-    assert rows(tmp_path).equals(plain)
-    assert [path.name for path in (tmp_path / "cairn.parquet").iterdir() if path.name.startswith(".")] == []
-
-
-def test_an_image_that_ends_every_process_is_a_fault_and_the_others_are_done(
-    cluster: Any, photos: Path, tmp_path: Path, totem_model: Path
-) -> None:
-    folder = tmp_path / "some"
-    folder.mkdir()
-    for i in (0, 1, 3, 4):
-        (folder / f"{i}.png").symlink_to(photos / f"{i:02d}.png")
-    (folder / "deadly.png").symlink_to(photos / "05.png")
-    done = cairn.detect_dataset(
-        folder, tmp_path / "out", model=totem_model, engine="ray", address="auto", workers=1, shard_size=10
-    )
-    assert (done.images, done.faults, done.shards) == (4, 1, 1)
-    assert "deadly.png" in (tmp_path / "out" / "cairn.faults.csv").read_text()
+    assert (done.images, done.faults, done.shards) == (COUNT - 1, 2, COUNT // SHARD + 1)
+    assert rows(out).equals(plain)
+    assert [path.name for path in (out / "cairn.parquet").iterdir() if path.name.startswith(".")] == []
+    assert "deadly.png" in (out / "cairn.faults.csv").read_text().splitlines()[-1]
 
 
 def test_a_driver_that_was_killed_goes_on(

@@ -157,12 +157,7 @@ class _Actor:
     """Computes shards on some machine of the cluster; the model is loaded with the first one."""
 
     def __init__(self, work: Work, run: str) -> None:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        import cv2
-
         enter_place(work.place)
-        if work.threads:
-            cv2.setNumThreads(work.threads)
         self._work = work
         self._run = run
         self._worker: ShardWorker | None = None

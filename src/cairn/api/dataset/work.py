@@ -101,6 +101,10 @@ class ShardWorker:
     def __init__(self, work: Work) -> None:
         from cairn.inference.stream import share_cores
 
+        if work.threads:
+            import cv2
+
+            cv2.setNumThreads(work.threads)
         self.work = work
         self._predictor = load(
             work.model,
