@@ -116,6 +116,9 @@ def run_dataset(
         _prepare(folder, _settings(planner, work), resume, overwrite)
         run = DatasetRun(results=folder / SHARDS)
         _consume(run, planner, work, engine, hooks)
+        if not run.interrupted:
+            with suppress(OSError):  # hidden, and the next run removes them
+                _remove_partial(folder)
     if run.faults and not (run.images or run.frames or run.interrupted):
         raise CairnError(f"nothing could be read: {run.faults_file} has the reasons")
     return run
@@ -177,12 +180,17 @@ def _prepare(folder: Path, settings: Mapping[str, Any], resume: bool, overwrite:
     try:
         for number in numbers if overwrite else ():
             shard_path(folder, number).unlink(missing_ok=True)
-        for left in (folder / SHARDS).glob(".cairn.*"):  # of a run that was killed
-            left.unlink(missing_ok=True)
+        _remove_partial(folder)
     except OSError as error:
         raise OutputError(f"cannot remove the results in {folder}: {error.strerror or error}") from None
     with atomic_write(path) as beside:
         beside.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def _remove_partial(folder: Path) -> None:
+    """Removes what processes left that were killed."""
+    for left in (folder / SHARDS).glob(".cairn.*"):
+        left.unlink(missing_ok=True)
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
