@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from cairn.api.check import check
     from cairn.api.convert import convert
     from cairn.api.crop import crop
+    from cairn.api.dataset.run import DatasetRun
     from cairn.api.detect import detect
+    from cairn.api.detect_dataset import detect_dataset
     from cairn.api.discover import discover
     from cairn.api.evaluate import evaluate
     from cairn.api.export import export
@@ -80,6 +82,7 @@ __all__ = [
     "Cloud",
     "CloudError",
     "CloudKeypoints",
+    "DatasetRun",
     "Detection3D",
     "ImageError",
     "Keypoints3D",
@@ -111,6 +114,7 @@ __all__ = [
     "convert",
     "crop",
     "detect",
+    "detect_dataset",
     "discover",
     "draw",
     "evaluate",
@@ -143,6 +147,7 @@ _MODULES = {
     "Camera": "structures.camera",
     "Cloud": "structures.cloud",
     "CloudKeypoints": "structures.cloud",
+    "DatasetRun": "api.dataset.run",
     "Detection3D": "inference.keypoints3d",
     "Keypoints3D": "inference.keypoints3d",
     "Landmarks": "structures.cloud",
@@ -165,6 +170,7 @@ _MODULES = {
     "convert": "api.convert",
     "crop": "api.crop",
     "detect": "api.detect",
+    "detect_dataset": "api.detect_dataset",
     "discover": "api.discover",
     "draw": "visualization.overlay",
     "evaluate": "api.evaluate",

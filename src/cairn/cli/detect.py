@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from cairn.api.detect_dataset import ENGINES, SHARD_SIZE
 from cairn.api.outputs import MAX_DECIMALS, RESULTS_FOLDER
+from cairn.cli.dataset import run_in_shards
 from cairn.cli.model_options import Refine, RefineWith
 from cairn.cli.progress import ProgressBar, summary
 from cairn.cli.stopping import graceful_stop
@@ -153,17 +155,91 @@ def detect(
     reconnect: Annotated[
         int, typer.Option(min=0, help="Number of attempts to open a stream or webcam again that broke off.")
     ] = 0,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Results in shards of Parquet; a run that was ended goes on where it was."),
+    ] = False,
+    retry_faults: Annotated[
+        bool, typer.Option("--retry-faults", help="Shards with faults again, with --resume.")
+    ] = False,
+    shard_size: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Number of images of a shard. [{SHARD_SIZE}]", show_default=False),
+    ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(help="Column of images of Parquet tables, in shards. [by type and name]", show_default=False),
+    ] = None,
+    engine: Annotated[str, typer.Option(help=f"Who runs the model, in shards: {' or '.join(ENGINES)}.")] = ENGINES[0],
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Ray cluster, or auto, with --engine ray. [a new one on this machine]", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of workers, with --engine ray. [one for each core, or GPU]", show_default=False
+        ),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of GPUs, which the workers share evenly, with --engine ray.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Detect keypoints in images and videos.
 
     One image: writes photo.cairn.jpg and photo.cairn.json; one video: clip.cairn.mp4 and clip.cairn.jsonl. Several:
-    writes one JSON file each to cairn-results, in the same subfolders. Results of other sources are not replaced. Exit
-    status: 0 all were read and written, 1 some were not, or not to the end, 2 none were.
+    writes one JSON file each to cairn-results, in the same subfolders. Results of other sources are not replaced. With
+    --resume or --engine ray: writes one table of Parquet in shards, for any number of images. Exit status: 0 all were
+    read and written, 1 some were not, or not to the end, 2 none were.
     """
     from cairn.api.detect import detect as run_detect
     from cairn.api.detection import Hooks
     from cairn.api.load import resolution
 
+    shards = {"retry-faults": retry_faults, "shard-size": shard_size, "column": column}
+    cluster = {"address": address, "workers": workers, "gpus": gpus}
+    if resume or engine != ENGINES[0]:
+        others = {
+            "boxes": boxes, "draw": draw, "draw-as": draw_as, "json": json, "keypoint-scale": keypoint_scale,
+            "part-candidates": part_candidates, "decimals": decimals, "image-ids": image_ids, "lift": lift,
+            "draw-threshold": draw_threshold, "camera": camera, "reconnect": reconnect,
+        }  # fmt: skip
+        if given := next((name for name, value in others.items() if value), None):
+            raise CairnError(f"--{given} is not for results in shards: omit it, or --resume and --engine")
+        if write not in (None, "parquet"):
+            raise CairnError(f"results in shards are of the format parquet, got --write {write}")
+        run_in_shards(
+            sources,
+            out or Path(RESULTS_FOLDER),
+            model=model or "person",
+            refine=refine if refine_with is None else refine_with,
+            hands=hands,
+            face=face,
+            size=resolution(size, net_resolution, scales, scale_gap),
+            device=device,
+            threads=threads,
+            min_confidence=min_confidence,
+            track=track,
+            smooth=smooth,
+            fps=fps,
+            empty=empty,
+            overwrite=overwrite,
+            resume=resume,
+            retry_faults=retry_faults,
+            shard_size=shard_size or SHARD_SIZE,
+            column=column,
+            engine=engine,
+            **cluster,
+        )
+        return
+    if given := next((name for name, value in {**shards, **cluster}.items() if value), None):
+        needed = "--engine ray" if given in cluster else "--resume"
+        raise CairnError(f"--{given} is for results in shards: add {needed}, or omit it")
     if json not in (None, "-"):
         raise CairnError(f"--json takes -, for stdout, got {json!r}; for files use --write json")
     with graceful_stop() as stop, ProgressBar("detecting", not (json and sys.stdout.isatty())) as progress:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-RESULT_FOLDERS = ("cairn.openpose", "cairn.maps", "cairn.mpii")
+RESULT_FOLDERS = ("cairn.openpose", "cairn.maps", "cairn.mpii", "cairn.parquet")
 """Folders with results of an earlier run."""
 
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "icon\r")
 """Files that systems put into folders of images, in lower case."""
+
+WINDOW = 1 << 17
+"""Number of files of one folder that are in memory at a time; a folder with more is read several times."""
 
 MAX_NAMED = 8
 """Number of types that are counted one by one."""
@@ -73,38 +78,59 @@ def walk_folder(folder: str | Path, suffixes: Sequence[str]) -> list[Path]:
     return [path for path in files_below(folder, links=True) if path.suffix.lower() in suffixes and path.is_file()]
 
 
-def files_below(folder: str | Path, links: bool = False) -> Iterator[Path]:
+def warn_of_folder(path: str, reason: str) -> None:
+    """Logs that a folder cannot be read."""
+    log.warning("cannot read the folder %s: %s", path, reason)
+
+
+def files_below(
+    folder: str | Path, links: bool = False, unreadable: Callable[[str, str], None] = warn_of_folder
+) -> Iterator[Path]:
     """Yields the files below a folder, of whatever type, as `walk_folder` sorts and skips them.
 
-    A link into the folder itself is skipped: its target is yielded under its own name.
+    A link into the folder itself is skipped: its target is yielded under its own name. Of each folder `WINDOW` names
+    are in memory, so that the first files of a folder with millions come at once.
 
     Args:
         folder: The folder.
         links: Whether to yield such links to files all the same, for labels that name them.
+        unreadable: Gets the path of a folder that cannot be read, and the reason.
     """
     seen: set[tuple[int, int]] = set()
     _is_new(folder, seen)
-    yield from _below(os.fspath(folder), _Tree(os.path.realpath(folder)), seen, links)
+    yield from _below(os.fspath(folder), _Tree(os.path.realpath(folder), links, unreadable), seen)
 
 
-def _below(place: str, tree: _Tree, seen: set[tuple[int, int]], links: bool) -> Iterator[Path]:
-    try:
-        with os.scandir(place) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        log.warning("cannot read the folder %s: %s", place, error.strerror or error)
-        return
+def _below(place: str, tree: _Tree, seen: set[tuple[int, int]]) -> Iterator[Path]:
     folders = []
-    for entry in entries:
-        if entry.is_dir():
-            folders.append(entry)
-        elif not is_hidden_or_result(entry.name) and (links or not (entry.is_symlink() and entry.path in tree)):
-            yield Path(entry.path)
+    try:
+        for entry in _sorted_entries(place):
+            if entry.is_dir():
+                folders.append(entry)
+            elif not is_hidden_or_result(entry.name) and (
+                tree.links or not (entry.is_symlink() and entry.path in tree)
+            ):
+                yield Path(entry.path)
+    except OSError as error:
+        tree.unreadable(place, error.strerror or str(error))
     for entry in folders:
         if entry.name.startswith(".") or entry.name in RESULT_FOLDERS or (entry.is_symlink() and entry.path in tree):
             continue
         if _is_new(entry.path, seen):
-            yield from _below(entry.path, tree, seen, links)
+            yield from _below(entry.path, tree, seen)
+
+
+def _sorted_entries(place: str) -> Iterator[os.DirEntry[str]]:
+    """Yields the entries of a folder by name. Raises OSError."""
+    last = ""
+    while True:
+        with os.scandir(place) as listing:
+            later = (entry for entry in listing if entry.name > last)
+            window = heapq.nsmallest(WINDOW, later, key=attrgetter("name"))
+        yield from window
+        if len(window) < WINDOW:
+            return
+        last = window[-1].name
 
 
 @dataclass(frozen=True)
@@ -113,9 +139,13 @@ class _Tree:
 
     Attributes:
         root: Its path without links.
+        links: Whether links into it are yielded.
+        unreadable: Gets the path of a folder that cannot be read, and the reason.
     """
 
     root: str
+    links: bool
+    unreadable: Callable[[str, str], None]
 
     def __contains__(self, path: str) -> bool:
         """Whether what a link names is met without the link too, or is a loop."""

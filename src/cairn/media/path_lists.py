@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 from pathlib import Path
 
 from cairn.errors import ImageError
@@ -36,14 +37,47 @@ def read_list(path: Path) -> list[str]:
     return [line if is_url(line) else str(path.parent / line) for line in lines]
 
 
+def iterate_list(path: Path) -> Iterator[str]:
+    """Yields what `read_list` returns, line by line: the list is not read into memory.
+
+    Raises:
+        ImageError: As `read_list`, before the first line, or at the line that is no text.
+    """
+    empty = True
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+        encoding = encoding_of(start) or "utf-8"
+        errors = "strict" if encoding != "utf-8" else "surrogateescape"
+        with path.open(encoding=encoding, errors=errors) as file:
+            for line in map(str.strip, file):
+                if "\0" in line:
+                    raise ImageError(f"the list {path} is no text: expected one path a line, in UTF-8 or UTF-16")
+                if line:
+                    empty = False
+                    yield line if is_url(line) else str(path.parent / line)
+    except OSError as error:
+        raise ImageError(f"cannot read the list {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ImageError(f"the list {path} is no text: expected one path a line, in UTF-8 or UTF-16") from None
+    if empty:
+        raise ImageError(f"the list {path} names no image: expected one path a line")
+
+
+def encoding_of(start: bytes) -> str | None:
+    """Returns the encoding that the first bytes of a text show, by its mark or its null bytes; None is UTF-8."""
+    encoding = next((encoding for mark, encoding in BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    if encoding is None and 0 in start[:64]:
+        encoding = "utf-16-le" if start[1:64:2].count(0) > start[0:64:2].count(0) else "utf-16-be"
+    return encoding
+
+
 def decode_text(data: bytes) -> str:
     """Returns text in UTF-8, UTF-16 or UTF-32, by its byte order mark or, without one, by its null bytes.
 
     Bytes that are no UTF-8 are kept, as in the names of files.
     """
-    encoding = next((encoding for mark, encoding in BYTE_ORDER_MARKS if data.startswith(mark)), None)
-    if encoding is None and 0 in data[:64]:
-        encoding = "utf-16-le" if data[1:64:2].count(0) > data[0:64:2].count(0) else "utf-16-be"
+    encoding = encoding_of(data)
     try:
         return data.decode(encoding or "utf-8", errors="strict" if encoding else "surrogateescape")
     except UnicodeDecodeError:

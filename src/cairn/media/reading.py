@@ -159,12 +159,12 @@ def _pages(name: ImageName, stack: Stack, rate: float) -> Iterator[SourceFrame]:
     count = 0
     try:
         for each in stack:
-            frame = _frame_name(name, each.index, each.seconds)
+            frame = clip_frame(name, each.index, each.seconds)
             yield SourceFrame(frame, each.image, rate=rate, count=stack.frames, note=stack.note)
             count += 1
     except (ImageError, VideoError) as error:
         message = str(error) if isinstance(error, VideoError) else f"{name.path} {error}"
-        yield SourceFrame(_frame_name(name, count, None), error=VideoError(message))
+        yield SourceFrame(clip_frame(name, count, None), error=VideoError(message))
 
 
 def _at_address(source: Source, options: ReadOptions) -> Iterator[SourceFrame]:
@@ -192,7 +192,7 @@ def _clip(name: ImageName, opener: Callable[[], Video]) -> Iterator[SourceFrame]
         with opener() as video:
             for each in video:
                 frame = SourceFrame(
-                    _frame_name(name, each.index, each.seconds),
+                    clip_frame(name, each.index, each.seconds),
                     each.image,
                     rate=video.rate,
                     count=video.frames,
@@ -203,7 +203,7 @@ def _clip(name: ImageName, opener: Callable[[], Video]) -> Iterator[SourceFrame]
                 count += 1
                 del frame, each
     except (VideoError, MissingExtra) as error:
-        yield SourceFrame(_frame_name(name, count, None), error=error)
+        yield SourceFrame(clip_frame(name, count, None), error=error)
 
 
 def first_name(source: Source) -> ImageName:
@@ -212,7 +212,7 @@ def first_name(source: Source) -> ImageName:
         return source.name
     if source.kind == "sequence" and (numbered := numbered_images(source.name.path)):
         return _numbered_name(source.name, *numbered[0], 0.0)
-    return _frame_name(source.name, 0, 0.0)
+    return clip_frame(source.name, 0, 0.0)
 
 
 def _one(image: NDArray[np.uint8], description: str) -> Iterator[SourceFrame]:
@@ -225,7 +225,7 @@ def _in_memory(images: Iterable[Any], rate: float) -> Iterator[SourceFrame]:
         if isinstance(image, SourceFrame):
             yield image
             continue
-        name = _frame_name(clip, index, index / rate)
+        name = clip_frame(clip, index, index / rate)
         try:
             yield SourceFrame(name, as_image(image), rate=rate)
         except ImageError as error:
@@ -251,7 +251,8 @@ def _numbered_name(clip: ImageName, number: int, path: Path, seconds: float) -> 
     return ImageName(path, clip.output.with_name(short_stem(path.stem)), clip.output, number, seconds)
 
 
-def _frame_name(clip: ImageName, index: int, seconds: float | None) -> ImageName:
+def clip_frame(clip: ImageName, index: int, seconds: float | None) -> ImageName:
+    """Returns the name of a frame of a clip."""
     output = clip.output.with_name(f"{clip.output.name}_{index:012d}")  # as OpenPose
     time = None if seconds is None else round(seconds, 6)
     return ImageName(clip.path, output, clip.output, index, time, clip.address)

@@ -117,8 +117,12 @@ def numbered_images(pattern: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in matches if match)
 
 
-def _expand(source: str, skipped: SkippedFiles, closely: bool) -> tuple[list[Source], list[Path]]:
-    """Returns images and clips, and the folders relative to which their results are named; see `_named`."""
+def checked_source(source: str) -> str:
+    """Returns a source as a path or address; that of `file://` as a path.
+
+    Raises:
+        ImageError: It cannot name a file, a folder or an address.
+    """
     if not source:  # an unset variable of a script; Path("") would be the current folder
         raise ImageError("a source is empty: name an image, a video or a folder (. is the current one)")
     if source in ("-", "/dev/stdin", "pipe:", "pipe:0"):
@@ -129,38 +133,46 @@ def _expand(source: str, skipped: SkippedFiles, closely: bool) -> tuple[list[Sou
     if "\0" in source:
         raise ImageError(f"{source!r} is no path: it contains a null character")
     if source.lower().startswith("file://"):
-        source = url2pathname(urlsplit(source).path)
+        return url2pathname(urlsplit(source).path)
+    return source
+
+
+def _expand(source: str, skipped: SkippedFiles, closely: bool) -> tuple[list[Source], list[Path]]:
+    """Returns images and clips, and the folders relative to which their results are named; see `named_source`."""
+    source = checked_source(source)
     path = Path(source)
     if is_url(source):
-        return [_at(parse_address(source))], []
-    if (webcam := _webcam(source)) is not None:
+        return [source_at(parse_address(source))], []
+    if (webcam := webcam_number(source)) is not None:
         return [Source(ImageName(Path(webcam), PurePath(webcam)), "camera")], []
     if path.is_dir():
         before = Counter(skipped.counts)
-        files = [each for file in files_below(path) if (each := _in_folder(file, skipped)) is not None]
+        files = [each for file in files_below(path) if (each := source_in_folder(file, skipped)) is not None]
         if not files:
             here = SkippedFiles(skipped.counts - before)
             raise ImageError(f"no image or video in the folder {path}" + (f" ({here})" if here else ""))
         return files, [path]
     if path.suffix.lower() == LIST_SUFFIX and path.is_file() and content_of_file(path) is None:
         lines = read_list(path)
-        listed = [_at(parse_address(line)) if is_url(line) else _named(line, closely=False) for line in lines]
+        listed = [
+            source_at(parse_address(line)) if is_url(line) else named_source(line, closely=False) for line in lines
+        ]
         return listed, [each.name.path.parent for each in listed if each.name.address is None]
     if glob.has_magic(source) and not path.exists():
-        files = _matches(source, skipped)
+        files = matched_sources(source, skipped)
         return files, [each.name.path.parent for each in files]
-    if _is_sequence(path):
+    if is_sequence(path):
         if not numbered_images(path):
             raise ImageError(f"no image matches the sequence {source}")
         return [_source(path, "sequence")], [path.parent]
-    return [_named(source, closely)], [path.parent]
+    return [named_source(source, closely)], [path.parent]
 
 
-def _matches(pattern: str, skipped: SkippedFiles) -> list[Source]:
+def matched_sources(pattern: str, skipped: SkippedFiles) -> list[Source]:
     """Returns the files that a glob matches, of any suffix."""
     paths = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
     files = [path for path in paths if not is_hidden_or_result(path.name) and path.is_file()]
-    found = [each for path in files if (each := _in_folder(path, skipped, any_suffix=True)) is not None]
+    found = [each for path in files if (each := source_in_folder(path, skipped, any_suffix=True)) is not None]
     if not found:
         raise ImageError(f"no image or video matches {pattern}" + (f" ({skipped})" if skipped else ""))
     return found
@@ -170,7 +182,7 @@ def _source(path: Path, kind: Kind) -> Source:
     return Source(ImageName(path, PurePath(path)), kind)
 
 
-def _in_folder(path: Path, skipped: SkippedFiles, any_suffix: bool = False) -> Source | None:
+def source_in_folder(path: Path, skipped: SkippedFiles, any_suffix: bool = False) -> Source | None:
     """Returns a file of a folder; None where it is neither an image nor a video, or nothing installed reads it.
 
     Files with common suffixes are not opened, so that large folders are listed quickly.
@@ -186,7 +198,7 @@ def _in_folder(path: Path, skipped: SkippedFiles, any_suffix: bool = False) -> S
     return None
 
 
-def _named(source: str, closely: bool) -> Source:
+def named_source(source: str, closely: bool) -> Source:
     """Returns a file that is named explicitly; where it is absent or unknown, its suffix tells what it should be.
 
     Args:
@@ -208,7 +220,7 @@ def _named(source: str, closely: bool) -> Source:
         return _source(path, "image")
 
 
-def _at(address: Address) -> Source:
+def source_at(address: Address) -> Source:
     """Returns an address: an image where its suffix, or else its content, is that of an image."""
     suffix, kind = address.suffix, "address"
     if suffix in IMAGE_SUFFIXES and address.scheme in ("http", "https"):
@@ -223,7 +235,7 @@ def _at(address: Address) -> Source:
     return Source(name, "image" if kind == "image" else "address")
 
 
-def _webcam(source: str) -> str | None:
+def webcam_number(source: str) -> str | None:
     """Returns the number of a webcam; None where the source is no webcam."""
     if source.isascii() and source.isdigit():
         return None if Path(source).exists() else source
@@ -231,23 +243,25 @@ def _webcam(source: str) -> str | None:
     return device[1] if device else None
 
 
-def _is_sequence(path: Path) -> bool:
+def is_sequence(path: Path) -> bool:
+    """Whether a path is that of numbered images."""
     return NUMBER.search(path.name) is not None and not path.exists()
 
 
 def _key(source: Source) -> str:
     if source.name.address is not None:
         return source.name.address.url
-    return f"{CAMERA} {source.name.path}" if source.kind == "camera" else _absolute(source.name.path)
+    return f"{CAMERA} {source.name.path}" if source.kind == "camera" else absolute_path(source.name.path)
 
 
-def _absolute(path: str | Path) -> str:
+def absolute_path(path: str | Path) -> str:
+    """Returns an absolute path; links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100 (resolve() would follow links out of the user's folders)
 
 
 def _common_folder(folders: Iterable[Path]) -> Path:
     try:
-        return Path(os.path.commonpath([_absolute(folder) for folder in folders] or ["."]))
+        return Path(os.path.commonpath([absolute_path(folder) for folder in folders] or ["."]))
     except ValueError:  # on Windows only
         raise ImageError("the sources are on several drives: process one drive at a time") from None
 

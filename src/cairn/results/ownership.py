@@ -90,13 +90,13 @@ class Claims:
         entry = record.get(name)
         if entry and set(entry["sources"]) <= set(sources):
             return True
-        return not _is_file(self._folder / name) and not (entry and _is_running(entry.get("run")))
+        return not _is_file(self._folder / name) and not (entry and is_running(entry.get("run")))
 
     @contextmanager
     def _record(self) -> Iterator[dict[str, Any]]:
         """Yields the record, and writes it, while no other run does."""
         path = self._folder / RECORD
-        with _locked(self._folder / LOCK):
+        with locked(self._folder / LOCK):
             record = _read(path)
             yield record
             if record:
@@ -160,7 +160,7 @@ def _is_entry(entry: Any) -> bool:
     return isinstance(sources, list) and bool(sources) and all(isinstance(source, str) for source in sources)
 
 
-def _is_running(run: Any) -> bool:
+def is_running(run: Any) -> bool:
     """Whether a run has not ended; one of another machine is taken to be running."""
     if not isinstance(run, str):
         return False
@@ -176,7 +176,7 @@ def _is_running(run: Any) -> bool:
 
 
 @contextmanager
-def _locked(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+def locked(path: Path, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
     """Holds a lock, which is a file: it works on network drives and on every system."""
     while True:
         try:

@@ -21,7 +21,7 @@ ROWS = 1 << 16
 """Rows that are collected in memory before they are written."""
 
 
-class ParquetWriter(SpanningWriter["_Table"]):
+class ParquetWriter(SpanningWriter["KeypointTable"]):
     """Writes `clip.cairn.parquet` for each clip and `cairn.parquet` for all images outside clips.
 
     Missing values are null. Raises MissingExtra without pyarrow.
@@ -35,35 +35,68 @@ class ParquetWriter(SpanningWriter["_Table"]):
 
     def __init__(self, folder: Path, single: bool = False, empty: bool = False, classes: tuple[str, ...] = ()) -> None:
         super().__init__()
-        try:
-            import pyarrow
-        except ImportError:
-            raise MissingExtra("pyarrow", "parquet", purpose="the format parquet") from None
         self.folder = folder
         self.single = single
         self.empty = empty
-        types = (
-            *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),
-            *([pyarrow.string()] if classes else []),
-            *(pyarrow.float32(), pyarrow.string(), pyarrow.float32(), pyarrow.float32(), pyarrow.float32()),
-        )
         self.classes = classes
-        self._schema = pyarrow.schema(list(zip(with_class(COLUMNS, classes), types, strict=True)))
+        self._schema = keypoint_schema(classes)
 
     def paths(self, name: ImageName) -> tuple[Path]:
         """Returns the table that the results of an image go into."""
         return (table_path(self.folder, name, ".cairn.parquet", self.single),)
 
     @contextmanager
-    def _opened(self, detections: Detections) -> Iterator[_Table]:
+    def _opened(self, detections: Detections) -> Iterator[KeypointTable]:
         from pyarrow.parquet import ParquetWriter as Rows
 
         with atomic_write(*self.paths(detections.name)) as beside, Rows(beside, self._schema) as rows:
-            table = _Table(rows, self._schema)
+            table = KeypointTable(rows, self._schema, self.empty, bool(self.classes))
             yield table
             table.flush()
 
-    def _add(self, file: _Table, detections: Detections) -> None:
+    def _add(self, file: KeypointTable, detections: Detections) -> None:
+        file.add(detections)
+
+
+def keypoint_schema(classes: tuple[str, ...]) -> Any:
+    """Returns the columns of the table, as a schema of pyarrow.
+
+    Args:
+        classes: Names of the classes of the model; empty for one class.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise MissingExtra("pyarrow", "parquet", purpose="the format parquet") from None
+    types = (
+        *(pyarrow.string(), pyarrow.int64(), pyarrow.float64(), pyarrow.int32(), pyarrow.int64()),
+        *([pyarrow.string()] if classes else []),
+        *(pyarrow.float32(), pyarrow.string(), pyarrow.float32(), pyarrow.float32(), pyarrow.float32()),
+    )
+    return pyarrow.schema(list(zip(with_class(COLUMNS, classes), types, strict=True)))
+
+
+class KeypointTable:
+    """An open table with a row for each keypoint; rows are collected and written in groups.
+
+    Args:
+        rows: Writer of pyarrow.
+        schema: The columns, of `keypoint_schema`.
+        empty: Whether an image without detections has a row.
+        classes: Whether there is a column of the class.
+    """
+
+    def __init__(self, rows: Any, schema: Any, empty: bool, classes: bool) -> None:
+        self._rows = rows
+        self._schema = schema
+        self._empty = empty
+        self._classes = classes
+        self._batches: list[Any] = []
+
+    def add(self, detections: Detections) -> None:
         """Adds a row for each keypoint."""
         import pyarrow
 
@@ -74,15 +107,15 @@ class ParquetWriter(SpanningWriter["_Table"]):
         not_detected = ~poses.detected.ravel()
         # A file name need not be valid UTF-8, but the table must be.
         image = (name.text.encode(errors="backslashreplace").decode(), name.frame, name.seconds)
-        if self.empty and not people:
-            file.add([[value] for value in image] + [[None]] * (len(self._schema.types) - len(image)))
+        if self._empty and not people:
+            self._add([[value] for value in image] + [[None]] * (len(self._schema.types) - len(image)))
         # Columns of the image, of the instance and of the keypoint.
-        file.add(
+        self._add(
             [
                 *([value] * rows for value in image),
                 np.repeat(np.arange(people), joints),
                 pyarrow.array(np.repeat(ids, joints), mask=np.repeat(ids < 0, joints)),
-                *([[pose.class_name for pose in poses for _ in range(joints)]] if self.classes else []),
+                *([[pose.class_name for pose in poses for _ in range(joints)]] if self._classes else []),
                 np.repeat(poses.scores, joints),
                 list(poses.skeleton.joints) * people,
                 pyarrow.array(poses.keypoints[..., 0].ravel(), mask=not_detected),
@@ -91,16 +124,7 @@ class ParquetWriter(SpanningWriter["_Table"]):
             ]
         )
 
-
-class _Table:
-    """An open table; rows are collected and written in groups."""
-
-    def __init__(self, rows: Any, schema: Any) -> None:
-        self._rows = rows
-        self._schema = schema
-        self._batches: list[Any] = []
-
-    def add(self, columns: list[Any]) -> None:
+    def _add(self, columns: list[Any]) -> None:
         """Adds rows, as one array or list for each column."""
         import pyarrow
 

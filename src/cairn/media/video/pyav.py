@@ -47,24 +47,24 @@ class AvVideo:
         demuxer = None if content is None else DEMUXERS.get(content.name)
         options = {"rtsp_flags": "prefer_tcp"} if live else {"protocol_whitelist": "file"}
         try:
-            self._container = av.open(
+            self.container = av.open(
                 opened, format=demuxer, metadata_errors="replace", options=options, timeout=TIMEOUT if live else None
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             wrong = "" if live else " as a video: it has another format, or its start or index is missing"
             raise VideoError(f"{source} cannot be opened{wrong} ({reason(error)})") from None
-        streams = self._container.streams.video
+        streams = self.container.streams.video
         if not streams or streams[0].codec_context is None:
-            self._container.close()
+            self.container.close()
             raise VideoError(f"{source} " + ("has a codec that FFmpeg lacks" if streams else "has no video stream"))
-        self._stream = streams[0]
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = threads
-        self.rate = sane_rate(self._stream.average_rate or self._stream.guessed_rate)
-        length = (self._container.duration or 0) / 1e6  # seconds
-        self.frames = self._stream.frames or round(length * self.rate) or None
-        self.size: Size = (self._stream.codec_context.height, self._stream.codec_context.width)
-        self.pixel_aspect = sane_aspect(self._stream.sample_aspect_ratio)
+        self.stream = streams[0]
+        self.stream.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = threads
+        self.rate = sane_rate(self.stream.average_rate or self.stream.guessed_rate)
+        length = (self.container.duration or 0) / 1e6  # seconds
+        self.frames = self.stream.frames or round(length * self.rate) or None
+        self.size: Size = (self.stream.codec_context.height, self.stream.codec_context.width)
+        self.pixel_aspect = sane_aspect(self.stream.sample_aspect_ratio)
         self._swapped = False  # whether the axes of the pixel aspect ratio are exchanged
         self._alpha: dict[str, bool] = {}
         self._displayed: tuple[int, int] | None = None  # rotation in degrees and orientation of the last frame
@@ -73,7 +73,7 @@ class AvVideo:
         return self
 
     def __exit__(self, *ended: object) -> None:
-        self._container.close()
+        self.container.close()
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """See `Video`. Damaged frames wait for the next good one: at the end of a truncated file they do not count."""
@@ -92,7 +92,7 @@ class AvVideo:
                 yield VideoFrame(index, clock.read(self._time(at, other)), None)
                 index += 1
             lost.clear()
-            image = self._pixels(frame)
+            image = self.pixels(frame)
             yield VideoFrame(index, clock.read(self._time(place, frame), self._duration(frame)), image)
             index += 1
         if not index:
@@ -116,7 +116,7 @@ class AvVideo:
     def _placed(self) -> Iterator[tuple[int, Any]]:
         """Yields place and frame, in order; None for a frame that damage destroyed."""
         av = import_av()
-        ordered = self._container.format.name not in UNORDERED
+        ordered = self.container.format.name not in UNORDERED
         places: FramePlaces[Any] | None = None
         started = False
         for number, (packet, corrupt) in enumerate(self._checked()):
@@ -148,23 +148,23 @@ class AvVideo:
     def _delayed(self) -> list[Any]:
         """Returns the frames that the decoder still holds where no empty packet ended it."""
         try:
-            return list(self._stream.codec_context.decode(None))
+            return list(self.stream.codec_context.decode(None))
         except import_av().error.FFmpegError:
             return []
 
     def _reorder_depth(self) -> int:
-        context = self._stream.codec_context
+        context = self.stream.codec_context
         return getattr(context, "reorder_depth", MAX_REORDER) if context.has_b_frames else 0
 
     def _time(self, place: int, frame: Any) -> float | None:
         """Returns the time of a frame in seconds, where the container states it."""
-        ticks = place if self._timed else None if frame is None or self._container.format.name != "avi" else frame.dts
-        return None if ticks is None else float(ticks * self._stream.time_base)
+        ticks = place if self._timed else None if frame is None or self.container.format.name != "avi" else frame.dts
+        return None if ticks is None else float(ticks * self.stream.time_base)
 
     def _duration(self, frame: Any) -> float:
         return float((frame.duration or 0) * (frame.time_base or 0))
 
-    def _pixels(self, frame: Any) -> NDArray[np.uint8]:
+    def pixels(self, frame: Any) -> NDArray[np.uint8]:
         """Returns the frame as (H, W, 3) uint8 RGB as players show it: oriented, transparency on white."""
         from cairn.media.images import on_white
 
@@ -207,14 +207,14 @@ class AvVideo:
 
     def _is_cut_off(self) -> bool:
         """Whether a transport stream ends within a packet, which libavformat does not always report."""
-        if self._container.format.name != "mpegts" or isinstance(self._path, Address):
+        if self.container.format.name != "mpegts" or isinstance(self._path, Address):
             return False
         size = self._path.stat().st_size
         return all(size % packet for packet in TS_PACKETS)
 
     def _demuxed(self) -> Iterator[Any]:
         """Yields the packets, as far as they can be read."""
-        packets = self._container.demux(self._stream)
+        packets = self.container.demux(self.stream)
         while True:
             try:
                 packet = next(packets)
@@ -229,15 +229,15 @@ class AvVideo:
 
     def _ended_early(self, end: float) -> bool:
         """Whether the container states more frames than were read; the last one ends at `end` seconds at the latest."""
-        kind = self._container.format.name
+        kind = self.container.format.name
         if "mp4" in kind:  # its index lists every packet that the edit list keeps
-            return self._packets < len(self._stream.index_entries)
+            return self._packets < len(self.stream.index_entries)
         if "matroska" in kind:
-            hours, _, rest = self._stream.metadata.get("DURATION", "").partition(":")
+            hours, _, rest = self.stream.metadata.get("DURATION", "").partition(":")
             minutes, _, seconds = rest.partition(":")
             if seconds:
                 return end < 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-            return len(self._container.streams) == 1 and end < (self._container.duration or 0) / 1e6
+            return len(self.container.streams) == 1 and end < (self.container.duration or 0) / 1e6
         return False
 
 
