@@ -109,7 +109,6 @@ class KeypointGraph(nn.Module):
     Args:
         orientation: The orientation network; None: the side is always 0.
         keypoints: The keypoint network.
-        intrinsics: fx, fy, cx, cy in half image sides, of images without intrinsics of their own.
     """
 
     def __init__(self, orientation: OrientationNetwork | None, keypoints: KeypointNetwork) -> None:
@@ -120,7 +119,7 @@ class KeypointGraph(nn.Module):
     def side(self, image: Tensor) -> Tensor:
         """Returns (B,) 1 where the positive end of the dominant axis is predicted on the right, else 0."""
         if self.orientation is None:
-            return image.new_zeros(len(image))
+            return image[:, 0, 0, 0] * 0  # zeros of the length of any batch, which an export of len() would fix
         ends = self.orientation(image)
         side: Tensor = (ends[:, 0, 0] > ends[:, 1, 0]).to(image.dtype)
         return side
