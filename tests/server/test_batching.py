@@ -18,7 +18,7 @@ SERVICE = 0.1
 
 
 class Clock(selectors.DefaultSelector):
-    """Whoever waits for a time has it at once."""
+    """A time that a task waits for has come at once."""
 
     now = 0.0
 
