@@ -191,7 +191,7 @@ def test_a_video_becomes_the_files_of_detect(tmp_path, model):
         job = answer.json()
         assert (answer.status_code, job["state"], job["options"]["model"]) == (202, "queued", "totem")
         address = f"{url}/v1/jobs/{job['id']}"
-        wait_until(lambda: httpx.get(address).json()["state"] not in ("queued", "running"), 60)
+        wait_until(lambda: httpx.get(address).json()["state"] not in ("queued", "running"), 240)
         job = httpx.get(address).json()
         assert (job["state"], job["error"], job["warnings"]) == ("done", None, [])
         assert job["progress"] == {"done": FRAMES, "total": FRAMES}
