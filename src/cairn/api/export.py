@@ -129,7 +129,8 @@ def export(
         raise CairnError(f"--checkpoint and --set are for a training run, and {model} is a finished model")
     finished = precision == "fp32" and not Path(model).is_dir()
     with TemporaryDirectory() as folder:
-        first = None if finished else _export_plain(model, Path(folder) / "plain.onnx", plain)
+        beside = Path(folder) / f"{target.stem or 'model'}.onnx"
+        first = None if finished else _export_plain(model, beside, plain)
         written = write_standalone(
             str(model) if first is None else first.path, target, Standalone(format == "web", optional_path(runtime))
         )
