@@ -150,10 +150,8 @@ def test_a_stopped_run_ends_while_workers_work(cluster: Any, photos: Path, tmp_p
     assert done.shards < COUNT // SHARD
 
 
-def test_faults_of_the_whole_run_are_one_line(cluster: Any, photos: Path, tmp_path: Path, totem_model: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    options: dict[str, Any] = {"model": totem_model, "engine": "ray", "shard_size": SHARD}
-    with pytest.raises(CairnError, match=r"no image, video or table of images in .*empty"):
-        cairn.detect_dataset(tmp_path / "empty", tmp_path / "a", **options)
+def test_more_gpus_than_the_cluster_has_are_one_line(
+    cluster: Any, photos: Path, tmp_path: Path, totem_model: Path
+) -> None:
     with pytest.raises(CairnError, match="gpus 2: the Ray cluster has 0 GPUs"):
-        cairn.detect_dataset(photos, tmp_path / "b", gpus=2, **options)
+        cairn.detect_dataset(photos, tmp_path, model=totem_model, engine="ray", gpus=2)
