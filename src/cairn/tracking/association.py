@@ -65,9 +65,7 @@ class Detections:
         return len(self.keypoints)
 
 
-def associate(
-    tracks: Tracks, detections: Detections, clock: float, tolerance: NDArray[np.float64]
-) -> NDArray[np.intp]:
+def associate(tracks: Tracks, detections: Detections, clock: float, tolerance: NDArray[np.float64]) -> NDArray[np.intp]:
     """Returns the detection that each track continues with.
 
     Args:
