@@ -159,7 +159,7 @@ def _drawn(image: NDArray[np.uint8], one: Cutout, whole: NDArray[np.float64]) ->
 
 
 def _walk(rng: np.random.Generator, width: int, tall: float, seconds: int):
-    """A path back and forth, which may leave the picture and come back."""
+    """A path back and forth, which may leave the frame and come back."""
     turns = np.concatenate([[0], np.cumsum(rng.exponential(4.0, 50))])
     ways = np.cumsum(np.diff(turns) * rng.choice([-1, 1], 50) * rng.uniform(0.2, 0.9, 50) * tall)
     path = np.concatenate([[0], ways]) + rng.uniform(0, width)
