@@ -1,5 +1,8 @@
 """The bundled models: size, provenance, detections in an example image, and the metrics of their model cards."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,6 +50,13 @@ def test_metrics_of_the_model_card_hold(name):
         metric: (written, measured[metric]) for metric, written in card.items() if not agrees(written, measured[metric])
     }
     assert not wrong
+
+
+def test_the_script_of_the_cards_runs_by_itself_and_skips_absent_data(tmp_path):
+    script = [sys.executable, str(ROOT / "benchmarks" / "accuracy" / "cards.py"), str(tmp_path)]
+    lines = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == list(MODELS)
+    assert all("skipped" in line for line in lines)
 
 
 HOPPER, COLLINS = (

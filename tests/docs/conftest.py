@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ import pytest
 from cairn.media.images import read_image, write_image
 from cairn.media.video import write_video
 from cairn.structures.skeleton import load_skeleton
+from support import warm
 from support.made_data import made_labels
 
 ROOT = Path(__file__).parents[2]
@@ -87,13 +89,27 @@ def write_clip(path: Path, frames: int = 4) -> None:
             video.write(image[:, 4 * i : 4 * i + 320])
 
 
+@pytest.fixture(scope="session")
+def program(environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """How a program with torch loaded starts; `cairn` and its arguments follow, or `code` and Python lines."""
+    socket = tmp_path_factory.mktemp("warm") / "socket"
+    command = [sys.executable, warm.__file__, "serve", str(socket)]
+    with subprocess.Popen(command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout
+        assert server.stdin
+        if server.stdout.readline() != b"ready\n":
+            pytest.fail("the server of programs did not start")
+        yield [sys.executable, "-IS", warm.__file__, "run", str(socket)]
+        server.stdin.close()
+
+
 @pytest.fixture
-def shell(workspace: Path, environment: Mapping[str, str]) -> Callable[[str], str]:
+def shell(workspace: Path, environment: Mapping[str, str], program: list[str]) -> Callable[[str], str]:
     """Runs shell lines in the workspace, with the tested `cairn` on the path, and returns what they print."""
     folder = workspace / ".bin"
     folder.mkdir()
     command = folder / "cairn"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cairn "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(program)} cairn "$@"\n')
     command.chmod(0o755)
     variables = {**environment, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
@@ -104,11 +120,11 @@ def shell(workspace: Path, environment: Mapping[str, str]) -> Callable[[str], st
 
 
 @pytest.fixture
-def script(workspace: Path, environment: Mapping[str, str]) -> Callable[[str], str]:
-    """Runs Python lines in the workspace, in a new interpreter, and returns what they print."""
+def script(workspace: Path, environment: Mapping[str, str], program: list[str]) -> Callable[[str], str]:
+    """Runs Python lines in the workspace, in a process of their own, and returns what they print."""
 
     def run(lines: str) -> str:
-        return _run([sys.executable, "-c", lines], workspace, environment, lines)
+        return _run([*program, "code", lines], workspace, environment, lines)
 
     return run
 
