@@ -79,7 +79,13 @@ def _cut(image: NDArray[np.uint8], joints: NDArray[np.float64], limbs: tuple[tup
 
 
 def video(
-    people: list[Cutout], photos: list[Path], skeleton: Skeleton, kind: str, seed: int, count: int = 8, seconds: int = 10
+    people: list[Cutout],
+    photos: list[Path],
+    skeleton: Skeleton,
+    kind: str,
+    seed: int,
+    count: int = 8,
+    seconds: int = 10,
 ) -> Iterator[VideoFrame]:
     """Yields the frames of a video of `count` people."""
     rng = np.random.default_rng(seed)
@@ -152,8 +158,8 @@ def _drawn(image: NDArray[np.uint8], one: Cutout, whole: NDArray[np.float64]) ->
     return cover
 
 
-def _walk(rng: np.random.Generator, width: int, tall: float, seconds: int):  # noqa: ANN202
-    """A path back and forth, which may leave the picture and come back."""
+def _walk(rng: np.random.Generator, width: int, tall: float, seconds: int):
+    """A path back and forth, which may leave the frame and come back."""
     turns = np.concatenate([[0], np.cumsum(rng.exponential(4.0, 50))])
     ways = np.cumsum(np.diff(turns) * rng.choice([-1, 1], 50) * rng.uniform(0.2, 0.9, 50) * tall)
     path = np.concatenate([[0], ways]) + rng.uniform(0, width)

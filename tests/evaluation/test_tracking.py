@@ -44,7 +44,9 @@ def lines(path: Path, boxes: Boxes) -> Path:
         return {"id": number, "score": 1, "keypoints": places}
 
     path.write_text(
-        "".join(json.dumps({"frame": i, "people": [person(*one) for one in r.items()]}) + "\n" for i, r in boxes.items())
+        "".join(
+            json.dumps({"frame": i, "people": [person(*one) for one in r.items()]}) + "\n" for i, r in boxes.items()
+        )
     )
     return path
 

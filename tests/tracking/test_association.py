@@ -23,7 +23,9 @@ def detections(centers: np.ndarray, confident: bool = True, appearance: np.ndarr
     points = instances(centers)
     count = len(points)
     looks = np.zeros((count, 0, 4)) if appearance is None else appearance
-    return Detections(points, np.ones(points.shape[:2]), np.full(count, confident), np.ones(count), looks, np.zeros(count, bool))
+    return Detections(
+        points, np.ones(points.shape[:2]), np.full(count, confident), np.ones(count), looks, np.zeros(count, bool)
+    )
 
 
 @given(SEEDS, st.integers(0, 5))

@@ -6,7 +6,7 @@ import pytest
 
 from cairn.tracking.camera_motion import IDENTITY, CameraMotion
 
-NOBODY = np.zeros((0, 4))
+NO_BOXES = np.zeros((0, 4))
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -29,8 +29,8 @@ def moved(image: np.ndarray, motion: np.ndarray) -> np.ndarray:
 )
 def test_a_known_similarity_is_found(motion: np.ndarray) -> None:
     camera, image = CameraMotion(), texture()
-    assert (camera(image, NOBODY) == IDENTITY).all()
-    found = camera(moved(image, motion), NOBODY)
+    assert (camera(image, NO_BOXES) == IDENTITY).all()
+    found = camera(moved(image, motion), NO_BOXES)
     corners = np.array([[0, 0, 1], [319, 0, 1], [0, 239, 1], [319, 239, 1]])
     assert np.abs(corners @ (found - motion).T).max() < 0.7
 
@@ -38,8 +38,8 @@ def test_a_known_similarity_is_found(motion: np.ndarray) -> None:
 def test_motions_of_a_large_image_are_in_its_pixels() -> None:
     image = cv2.resize(texture(), (1280, 960))
     camera = CameraMotion()
-    camera(image, NOBODY)
-    np.testing.assert_allclose(camera(moved(image, similarity(1, 0, 16, 8)), NOBODY)[:, 2], (16, 8), atol=1)
+    camera(image, NO_BOXES)
+    np.testing.assert_allclose(camera(moved(image, similarity(1, 0, 16, 8)), NO_BOXES)[:, 2], (16, 8), atol=1)
 
 
 def test_a_person_who_moves_is_not_the_camera() -> None:
@@ -56,10 +56,10 @@ def test_noise_of_a_static_camera_is_no_motion_and_a_later_motion_is_noticed() -
     rng, camera, image = np.random.default_rng(0), CameraMotion(), texture()
     for _ in range(40):
         noisy = np.clip(image + rng.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
-        assert (camera(noisy, NOBODY) == IDENTITY).all()
+        assert (camera(noisy, NO_BOXES) == IDENTITY).all()
     total = np.eye(3)
     for i in range(1, 11):
-        step = camera(moved(image, similarity(1, 0, 2.0 * i, 0)), NOBODY)
+        step = camera(moved(image, similarity(1, 0, 2.0 * i, 0)), NO_BOXES)
         total = np.vstack([step, [0, 0, 1]]) @ total
     np.testing.assert_allclose(total[:2, 2], (20, 0), atol=1.5)
 
@@ -68,11 +68,11 @@ def test_noise_of_a_static_camera_is_no_motion_and_a_later_motion_is_noticed() -
 def test_an_image_without_corners_has_no_motion(shape: tuple[int, ...]) -> None:
     camera = CameraMotion()
     for value in (0, 128, 255):
-        assert (camera(np.full(shape, value, np.uint8), NOBODY) == IDENTITY).all()
+        assert (camera(np.full(shape, value, np.uint8), NO_BOXES) == IDENTITY).all()
 
 
 def test_a_scene_cut_and_another_size_have_no_motion() -> None:
     camera = CameraMotion()
-    camera(texture(0), NOBODY)
-    assert (camera(texture(5), NOBODY) == IDENTITY).all()
-    assert (camera(texture(5)[:200], NOBODY) == IDENTITY).all()
+    camera(texture(0), NO_BOXES)
+    assert (camera(texture(5), NO_BOXES) == IDENTITY).all()
+    assert (camera(texture(5)[:200], NO_BOXES) == IDENTITY).all()

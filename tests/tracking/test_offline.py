@@ -18,7 +18,7 @@ def tracks(places: list[list[float]], ids: list[list[int]] | None = None, noise:
     """Crosses at some x in each frame, with the IDs 1, 2, ... by default, at 25 frames per second."""
     rng, frames = np.random.default_rng(0), []
     for i, row in enumerate(places):
-        points = np.array([SHAPE + (x, 0) for x in row]).reshape(-1, 4, 2)
+        points = np.array([SHAPE + np.array([x, 0]) for x in row]).reshape(-1, 4, 2)
         points = (points + rng.normal(0, noise, points.shape)).astype(np.float32)
         numbers = np.array(range(1, len(row) + 1) if ids is None else ids[i], np.int64)
         frames.append(Poses(points, np.ones((len(row), 4), np.float32), np.ones(len(row), np.float32), CROSS, numbers))
@@ -59,7 +59,7 @@ def test_a_short_gap_is_interpolated_and_marked_and_a_long_one_is_not() -> None:
     assert [len(poses) for poses in filled.frames[:10]] == [1] * 10
     assert [len(poses) for poses in filled.frames[10:40]] == [0] * 30
     assert [mark.tolist() for mark in filled.added[2:6]] == [[False], [True], [True], [False]]
-    np.testing.assert_allclose(filled.frames[3].keypoints[0], SHAPE + (12, 0), atol=1e-4)
+    np.testing.assert_allclose(filled.frames[3].keypoints[0], SHAPE + np.array([12, 0]), atol=1e-4)
     assert filled.frames[3].ids.tolist() == [1]
     again = filled.interpolated()
     assert [mark.tolist() for mark in again.added] == [mark.tolist() for mark in filled.added]

@@ -187,7 +187,7 @@ def evaluate(
     ground_truth = _ground_truth(source, skeleton or predictors[0].spec.skeleton)
     if tracking:
         if several or metric or threshold is not None or mean != "joints":
-            raise CairnError("tracking measures one model, by OKS: leave out other models, metric, threshold and mean")
+            raise CairnError("tracking measures one model, by OKS: omit other models, metric, threshold and mean")
         counted = counter(progress, names[0], len(ground_truth))
         return evaluate_tracker(predictors[0], ground_truth, str(labels), out, counted)
     named = dict(zip(names, predictors, strict=True))

@@ -206,5 +206,7 @@ def evaluate(
     else:
         print_report(result)
     print(f"{', '.join(entry.name for entry in result.files)} -> {result.folder}", file=sys.stderr)
-    if not isinstance(result, TrackingReport) and not {"pck.png", "errors.png"} & {entry.name for entry in result.files}:
+    if not isinstance(result, TrackingReport) and not {"pck.png", "errors.png"} & {
+        entry.name for entry in result.files
+    }:
         print("no plot: it needs matplotlib, pip install 'cairn-pose[train]'", file=sys.stderr)

@@ -69,10 +69,7 @@ def evaluate_track_files(predicted: TrackFile, truth: TrackFile) -> TrackingResu
     for key, real in truth.frames.items():
         guess = frames.get(key, nothing)
         guess_ids, real_ids = numbered("predicted", key, guess.ids), numbered("true", key, real.ids)
-        if joints:
-            near = _oks(guess, real, (predicted, truth), joints, sigmas)
-        else:
-            near = box_iou(real.boxes, guess.boxes)
+        near = _oks(guess, real, joints, sigmas) if joints else box_iou(real.boxes, guess.boxes)
         kept = _counted(guess, real, near)
         ignored += int((~kept).sum())
         compared.append((real_ids, guess_ids[kept], near[:, kept]))
@@ -80,7 +77,8 @@ def evaluate_track_files(predicted: TrackFile, truth: TrackFile) -> TrackingResu
         raise LabelError(f"{truth.path} has no instance with a track ID")
     counts = [len({number for frame in compared for number in frame[side].tolist()}) for side in (0, 1)]
     metrics = measure_frames(compared)
-    return TrackingResult(metrics, "OKS" if joints else "IoU", len(compared), *counts, ignored, tuple(warnings))
+    measure = "OKS" if joints else "IoU"
+    return TrackingResult(metrics, measure, len(compared), counts[0], counts[1], ignored, tuple(warnings))
 
 
 def _aligned(predicted: TrackFile, truth: TrackFile) -> tuple[Mapping[FrameKey, TrackedFrame], list[str]]:
@@ -96,7 +94,9 @@ def _aligned(predicted: TrackFile, truth: TrackFile) -> tuple[Mapping[FrameKey, 
     if abs(shift) == 1 and None in (predicted.base, truth.base) and {*first.values()} == {0, 1}:
         frames = {(video, number + shift): frame for (video, number), frame in frames.items()}
         counts = (predicted.path, truth.path) if shift == 1 else (truth.path, predicted.path)
-        warnings.append(f"{counts[0].name} counts frames from 0 and {counts[1].name} from 1: compared from the first on")
+        warnings.append(
+            f"{counts[0].name} counts frames from 0 and {counts[1].name} from 1: compared from the first on"
+        )
     if not frames.keys() & truth.frames.keys():
         raise LabelError(
             f"{predicted.path} and {truth.path} have no frame in common: the predictions have frames "
@@ -143,7 +143,6 @@ def _sigmas(joints: list[tuple[int, int, str]]) -> list[float]:
 def _oks(
     guess: TrackedFrame,
     real: TrackedFrame,
-    files: tuple[TrackFile, TrackFile],
     joints: list[tuple[int, int, str]],
     sigmas: list[float],
 ) -> NDArray[np.float64]:
@@ -171,7 +170,8 @@ def _counted(guess: TrackedFrame, real: TrackedFrame, near: NDArray[Any]) -> NDA
             partner[column] = row
     covered = covered_share(guess.boxes, real.regions).max(axis=1, initial=0)
     matched = (partner >= 0) & (partner < len(near))
-    return matched | ((partner < 0) & (covered < MIN_COVERED))
+    counted: NDArray[np.bool_] = matched | ((partner < 0) & (covered < MIN_COVERED))
+    return counted
 
 
 def _nothing(predicted: TrackFile) -> TrackedFrame:

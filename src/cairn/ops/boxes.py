@@ -22,7 +22,8 @@ def box_iou(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
 
 def covered_share(boxes: NDArray[Any], by: NDArray[Any]) -> NDArray[np.float64]:
     """Returns (N, M) the share of each box (N, 4) that each of other boxes (M, 4) covers."""
-    return _intersection(boxes, by) / np.maximum(boxes[:, None, 2:].prod(axis=-1), 1e-12)
+    share: NDArray[np.float64] = _intersection(boxes, by) / np.maximum(boxes[:, None, 2:].prod(axis=-1), 1e-12)
+    return share
 
 
 def _intersection(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:

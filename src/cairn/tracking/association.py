@@ -49,7 +49,7 @@ class Detections:
         keypoints: (N, K, 2) pixels; NaN where a joint is not detected.
         weights: (N, K) confidence of each joint over the mean of its instance; 0 where not detected.
         confident: (N,) which are no low-confidence detections.
-        evidence: (N,) from 0 to 1, confidence of each instance over the usual one.
+        evidence: (N,) from 0 to 1, confidence of each instance over the mean of the tracks.
         appearance: (N, A, 4) appearance of their cells; A = 0 without an image.
         overlapped: (N,) which another one may occlude, so that tracks do not take over their appearance.
     """
@@ -65,9 +65,7 @@ class Detections:
         return len(self.keypoints)
 
 
-def associate(
-    tracks: Tracks, detections: Detections, clock: float, tolerance: NDArray[np.float64]
-) -> NDArray[np.intp]:
+def associate(tracks: Tracks, detections: Detections, clock: float, tolerance: NDArray[np.float64]) -> NDArray[np.intp]:
     """Returns the detection that each track continues with.
 
     Args:

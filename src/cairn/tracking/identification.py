@@ -73,5 +73,6 @@ def is_known(tracks: Tracks) -> NDArray[np.bool_]:
 def _centers(tracks: Tracks) -> NDArray[np.float64]:
     """Returns (T, 2) the mean of the keypoints."""
     known = ~np.isnan(tracks.keypoints[..., :1])
-    total: NDArray[np.float64] = np.where(known, tracks.keypoints, 0).sum(axis=1)
-    return total / np.maximum(known.sum(axis=1), 1)
+    total = np.where(known, tracks.keypoints, 0).sum(axis=1)
+    centers: NDArray[np.float64] = total / np.maximum(known.sum(axis=1), 1)
+    return centers

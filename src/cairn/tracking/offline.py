@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ def interpolate_gaps(
     """
     added: list[list[Poses]] = [[] for _ in frames]
     for places in _places(frames).values():
-        for (first, a), (last, b) in zip(places, places[1:], strict=False):
+        for (first, a), (last, b) in pairwise(places):
             if last - first < 2 or times[last] - times[first] > max_gap:
                 continue
             start, end = frames[first][[a]], frames[last][[b]]
@@ -98,7 +99,12 @@ def _filtered(points: NDArray[np.float64], clock: NDArray[np.float64], strength:
         elapsed = clock[i] - last
         before = np.where((elapsed > SMOOTHING_GAP)[:, None] & (last < clock[i - 1])[:, None], np.nan, smooth)
         now, rates = one_euro(
-            points[i : i + 1], before, speeds, instance_sizes(points[i : i + 1]), np.maximum(elapsed, 1e-3)[None], strength
+            points[i : i + 1],
+            before,
+            speeds,
+            instance_sizes(points[i : i + 1]),
+            np.maximum(elapsed, 1e-3)[None],
+            strength,
         )
         seen = ~np.isnan(points[i : i + 1])
         smooth, speeds = np.where(seen, now, smooth), np.where(seen, rates, speeds)

@@ -186,7 +186,9 @@ class Tracker:
             tracks,
             votes=tracks.votes + votes[rows],
             evidence=tracks.evidence + detections.evidence[rows],
-            appearance=blended(tracks.appearance, detections.appearance[rows], APPEARANCE_RATE * alone[:, None]),
+            appearance=blended(
+                tracks.appearance, detections.appearance[rows], np.where(alone, APPEARANCE_RATE, 0.0)[:, None]
+            ),
         )
 
     def _started(

@@ -32,7 +32,11 @@ def read_coco_tracks(path: Path) -> TrackFile:
     beside = path.with_name(path.name.removesuffix(".json") + IMAGES)
     if isinstance(content, list):
         listed = read_json(beside) if beside.is_file() else {}
-        content = {"images": _by_id(content, path), **(listed if isinstance(listed, dict) else {}), "annotations": content}
+        content = {
+            "images": _by_id(content, path),
+            **(listed if isinstance(listed, dict) else {}),
+            "annotations": content,
+        }
     if not isinstance(content, dict):
         raise LabelError(f"{path} must be an object or a list of results, got {type(content).__name__}")
     images, annotations = (_records(content, key, path) for key in ("images", "annotations"))
@@ -80,7 +84,7 @@ def _by_id(results: Sequence[Any], path: Path) -> list[dict[str, Any]]:
     ids = {one.get("image_id") for one in results if isinstance(one, dict)}
     if not all(type(each) is int for each in ids):
         raise LabelError(f"{path} needs {path.stem}{IMAGES} beside it, which has the frame of each image ID")
-    return [{"id": each, "frame_id": each} for each in sorted(ids)]
+    return [{"id": each, "frame_id": each} for each in sorted(each for each in ids if each is not None)]
 
 
 def _keys(images: Sequence[dict[str, Any]], path: Path) -> tuple[list[FrameKey], int | None]:

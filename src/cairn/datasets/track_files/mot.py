@@ -1,7 +1,7 @@
 """MOTChallenge text: `frame,id,left,top,width,height,confidence,class,visibility` in each line, frames from 1.
 
-Results end with `confidence,-1,-1,-1`. In ground truth a confidence of 0 marks what does not count. Classes are those of
-MOT16: 1 is a pedestrian, the only one that counts; predictions that match one of `DISTRACTORS` do not count either
+Results end with `confidence,-1,-1,-1`. In ground truth a confidence of 0 marks what does not count. Classes are those
+of MOT16: 1 is a pedestrian, the only one that counts; predictions that match one of `DISTRACTORS` do not count either
 way.
 """
 

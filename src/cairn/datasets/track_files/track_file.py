@@ -72,7 +72,7 @@ class Rows:
 
         Args:
             number: Its track ID.
-            box: x, y, width, height; None for the box around its keypoints.
+            box: x, y, width, height; None for the bounding box of its keypoints.
             points: (K, 3) x, y and visibility or confidence; None in a file of boxes.
             area: Square pixels, or None.
             record: The record, for messages.
