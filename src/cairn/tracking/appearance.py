@@ -111,7 +111,7 @@ def appearance_similarity(
 def blended(
     before: NDArray[np.float64], now: NDArray[np.float64], weight: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
-    """Returns the appearance `before` moved towards `now`, both (T, C, 4), by a weight (T, C) or one for all cells."""
+    """Returns the appearance `before` moved toward `now`, both (T, C, 4), by a weight (T, C) or one for all cells."""
     share = np.broadcast_to(np.asarray(weight, np.float64), before.shape[:2])[..., None]
     mixed = np.where(np.isnan(now), before, (1 - share) * before + share * now)
     return np.where(np.isnan(before), now, mixed)
