@@ -312,7 +312,7 @@ def test_two_runs_into_one_output_are_refused(run: Run, photos: Path, tmp_path: 
     (f"{os.uname().nodename}:{os.getpid()}:00", 0, False),  # of a container whose process had this number
     (f"{os.uname().nodename}:{2**22 + 1}:00", 0, False),  # of a process that is gone
     ("", 0, False),
-])  # fmt: skip
+], ids=["another machine", "another machine, old", "reused number", "ended", "empty"])  # fmt: skip
 def test_a_lock_counts_while_its_run_lives(
     run: Run, photos: Path, tmp_path: Path, owner: str, age: float, refused: bool
 ) -> None:
