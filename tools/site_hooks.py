@@ -37,7 +37,8 @@ PACKAGES = {
     "results": "Output formats.",
     "evaluation": "Metrics, protocols and reports.",
     "training": "Recipes, the training loop, data, backbones, checkpoints and export.",
-    "methods": "OpenPose, Stacked Hourglass, landmarks, lifting and USIP.",
+    "methods": "OpenPose, Stacked Hourglass, landmarks, lifting, USIP and KeypointNet.",
+    "server": "The HTTP API and the web app of `cairn serve`.",
 }
 """The public packages, with one line each."""
 

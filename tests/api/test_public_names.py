@@ -16,9 +16,10 @@ RENAMED = {"import": "import_model"}
 POSITIONAL = {
     "evaluate": {"given": "model", "refine_with": "refine"},
     "export": {"target": "path"},
+    "serve": {"allow_host": "allow_hosts", "limit": "limits"},
     "train": {"source": "data"},
 }
-"""Arguments that have another name in Python: there they take more than paths."""
+"""Arguments that have another name in Python: there they take more than paths, or several at once."""
 
 TYPED_ONLY = {"calibrate": {"convert", "unit", "draw_board"}}
 """Options that do something else instead, for which Python has functions of their own."""

@@ -49,8 +49,11 @@ def client(tmp_path_factory):
         served(ServerSettings(data=tmp_path_factory.mktemp("server"), workers=1, limits=limits)) as (_, url),
         httpx.Client(base_url=url, timeout=30) as client,
     ):
-        logging.getLogger("cairn").setLevel(logging.ERROR)
+        log = logging.getLogger("cairn")
+        level = log.level
+        log.setLevel(logging.ERROR)
         yield client
+        log.setLevel(level)
 
 
 def check(answer):

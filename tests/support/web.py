@@ -58,7 +58,7 @@ def page_of(**options: Any) -> Iterator[Any]:
             args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
         )
         page = chromium.new_context(**options).new_page()
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(240_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
         chromium.close()

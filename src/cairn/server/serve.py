@@ -20,7 +20,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     models: str | Path | None = None,
-    data: str | Path = "cairn-data",
+    data: str | Path = Path("cairn-data"),
     labels: str | Path | None = None,
     workers: int = 0,
     device: str = "auto",

@@ -7,7 +7,6 @@ fits a similarity to them, as in BoT-SORT (Aharon et al. 2022). While the camera
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,6 +60,8 @@ class CameraMotion:
         Returns:
             (2, 3) similarity from pixels of the image before to pixels of this one.
         """
+        import cv2
+
         if self._still > STILL_IMAGES and self._still % STILL_STEP:
             self._still += 1
             return IDENTITY
@@ -87,6 +88,8 @@ class CameraMotion:
 
     def _motion(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Returns the motion in the gray image, and follows the corners that agree with it."""
+        import cv2
+
         corners, self._corners = self._corners, NO_CORNERS
         if self._before is None or self._before.shape != gray.shape or len(corners) < MIN_INLIERS:
             return IDENTITY

@@ -88,7 +88,7 @@ def epochs_of(run):
 def test_a_run_writes_a_model_that_detects(finished, things):
     assert {entry.name for entry in finished.iterdir()} == {
         "recipe.toml", "skeleton.toml", "split.json", "data.json", "metrics.csv", "tensorboard", "checkpoints",
-        "model.onnx", "curves.png", "report",
+        "model.onnx", "curves.png", "report", "validation",
     }  # fmt: skip
     assert epochs_of(finished) == [1, 2, 3]
     model = load(finished / "model.onnx", threads=1)
@@ -111,6 +111,7 @@ def test_the_names_of_the_files_are_those_of_the_run_folder(finished):
         "model",
         "curves",
         "report",
+        "validation",
     )
     assert {getattr(folder, name) for name in names} == set(finished.iterdir())
     assert {folder.best, folder.last} == set(folder.checkpoints.iterdir())
