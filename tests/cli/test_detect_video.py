@@ -414,14 +414,18 @@ def test_two_flies_keep_their_track_ids_through_a_whole_clip(
     thoraxes = [row for row in rows if row["joint"] == "thorax" and row["x"] is not None]
     assert len(thoraxes) == 2 * len(labels)
     k = labels.skeleton.index("thorax")
-    owners = set()
+    owners, without = set(), 0
     for row in thoraxes:
         annotation = labels.images[row["frame"]].annotation
         distances = np.hypot(*(annotation.keypoints[:, k] - [row["x"], row["y"]]).T)
         assert distances.min() < 2
         assert annotation.tracks is not None
-        owners.add((int(annotation.tracks[distances.argmin()]), row["id"]))
+        if row["id"] is None:
+            without += 1
+        else:
+            owners.add((int(annotation.tracks[distances.argmin()]), row["id"]))
     assert len(owners) == 2
+    assert without <= 1  # one of 48 images is too far from the image before it: the clip has every fifth
     assert len(read(tmp_path / "flies.cairn.mp4")) == len(labels)
 
 
