@@ -157,9 +157,10 @@ def evaluate(
         others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
         given = {name: value is not None for name, value in optional.items()} | others
         assert isinstance(model, str | Path)
-        if of_tracks:
-            return evaluate_track_file(model, labels, out, given)
-        return evaluate_3d(model, labels, out, given)
+        if refused := [name for name, is_given in given.items() if is_given]:
+            kind = "is a file of tracks" if of_tracks else "has tracks in 3D"
+            raise CairnError(f"{', '.join(refused)}: only for models; {model} {kind}")
+        return evaluate_track_file(model, labels, out) if of_tracks else evaluate_3d(model, labels, out)
     if landmark_pair(models, labels):
         return evaluate_landmarks(models[0], labels, shapes, out, progress)
     if shapes is not None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cairn.errors import CairnError
 from cairn.files import atomic_write, ensure_unused_names
 
 if TYPE_CHECKING:
@@ -73,17 +72,15 @@ class Report3D:
         return replace(self, folder=folder)
 
 
-def evaluate_3d(tracks: str | Path, labels: str | Path, out: str | Path | None, others: Mapping[str, bool]) -> Report3D:
+def evaluate_3d(tracks: str | Path, labels: str | Path, out: str | Path | None) -> Report3D:
     """Measures a file of tracks in 3D.
 
     Args:
         tracks: File of `cairn triangulate`.
         labels: Ground truth of the same format.
         out: Folder to write the report into; None writes none.
-        others: Options of the evaluation of models -> whether they are given.
 
     Raises:
-        CairnError: An option of models is given.
         LabelError: A file cannot be read, or they do not fit.
     """
     import logging
@@ -91,8 +88,6 @@ def evaluate_3d(tracks: str | Path, labels: str | Path, out: str | Path | None, 
     from cairn.evaluation.poses3d import evaluate_tracks
     from cairn.multiview.results import read_tracks
 
-    if given := [name for name, is_given in others.items() if is_given]:
-        raise CairnError(f"{', '.join(given)}: only for models; {tracks} has tracks in 3D")
     result = evaluate_tracks(read_tracks(tracks), read_tracks(labels))
     for line in result.warnings:
         logging.getLogger("cairn.api.evaluate").warning("%s", line)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cairn.errors import CairnError
 from cairn.files import atomic_write, ensure_unused_names
 
 if TYPE_CHECKING:
@@ -85,26 +84,20 @@ class TrackingReport:
         return replace(self, folder=folder)
 
 
-def evaluate_track_file(
-    tracks: str | Path, labels: str | Path, out: str | Path | None, others: Mapping[str, bool]
-) -> TrackingReport:
+def evaluate_track_file(tracks: str | Path, labels: str | Path, out: str | Path | None) -> TrackingReport:
     """Measures a file of tracks.
 
     Args:
         tracks: Cairn's .jsonl, COCO or PoseTrack .json, MOT .txt.
         labels: Ground truth in any of these formats.
         out: Folder to write the report into; None writes none.
-        others: Options of the evaluation of models -> whether they are given.
 
     Raises:
-        CairnError: An option of models is given.
         LabelError: A file cannot be read, or they do not fit.
     """
     from cairn.datasets.track_files import read_track_file
     from cairn.evaluation.tracking import evaluate_track_files
 
-    if given := [name for name, is_given in others.items() if is_given]:
-        raise CairnError(f"{', '.join(given)}: only for models; {tracks} is a file of tracks")
     result = evaluate_track_files(read_track_file(Path(tracks)), read_track_file(Path(labels)))
     for line in result.warnings:
         logging.getLogger("cairn.api.evaluate").warning("%s", line)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CameraError
-from cairn.inference.devices import log_device
-from cairn.inference.session import metadata_of, open_session
+from cairn.inference.session import open_model
 from cairn.inference.spec import SkeletonField, Spec
 from cairn.inference.zoo import model_file
 from cairn.media.inputs import ImageLike, as_image
@@ -83,9 +82,7 @@ class Keypoints3D:
             ModelError: The file is not a model of 3D keypoints, or the device is not available.
         """
         self.path = model_file(path)
-        self._session, self.device = open_session(self.path, threads, device)
-        self.spec = Keypoints3DSpec.from_json(metadata_of(self._session, self.path), str(path))
-        log_device(self.device)
+        self._session, self.device, self.spec = open_model(self.path, Keypoints3DSpec, threads, device, path)
 
     def __repr__(self) -> str:
         return f"Keypoints3D({self.spec.name}: {len(self.spec.skeleton)} keypoints, {self.spec.size} px)"

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cairn.errors import ModelError
-from cairn.inference.devices import log_device
-from cairn.inference.session import metadata_of, open_session
+from cairn.inference.session import open_model
 from cairn.inference.spec import SkeletonField, Spec
 from cairn.inference.zoo import model_file
 from cairn.structures.camera import Camera
@@ -69,9 +68,7 @@ class Lifter:
             ModelError: The file is not a lifting model, or the device is not available.
         """
         self.path = model_file(path)
-        self._session, self.device = open_session(self.path, threads, device)
-        self.spec = LifterSpec.from_json(metadata_of(self._session, self.path), str(path))
-        log_device(self.device)
+        self._session, self.device, self.spec = open_model(self.path, LifterSpec, threads, device, path)
 
     def __repr__(self) -> str:
         return f"Lifter({self.spec.name}: {self.spec.skeleton.name}, {len(self.spec.skeleton)} keypoints)"

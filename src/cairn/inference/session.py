@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cairn import machine
 from cairn.errors import ModelError
-from cairn.inference.devices import candidates, warn_of_fallback
-from cairn.inference.spec import METADATA_KEY
+from cairn.inference.devices import candidates, log_device, warn_of_fallback
+from cairn.inference.spec import METADATA_KEY, Spec
+
+S = TypeVar("S", bound=Spec)
 
 DECODED_KEY = "cairn.decoded"
 """Metadata key of the description of a file with decoding in its graph, which Cairn writes and does not run."""
@@ -64,6 +66,25 @@ def open_session(path: Path, threads: int, device: str) -> tuple[Any, str]:
             raise ModelError(f"device {device!r} cannot be used: {reason}; use device='cpu', or install them")
         warn_of_fallback(one.name, reason)
     raise ModelError(f"no device to run {path} on")  # `candidates` returns one at least
+
+
+def open_model(path: Path, kind: type[S], threads: int, device: str, given: str | Path) -> tuple[Any, str, S]:
+    """Returns the session of a model file, the name of its device, which is logged, and its specification.
+
+    Args:
+        path: The .onnx file.
+        kind: Type of the specification.
+        threads: Number of CPU cores; 0 is all that this process may use.
+        device: Device to run on; see `cairn.inference.devices.candidates`.
+        given: What the user gave for the file, for messages.
+
+    Raises:
+        ModelError: The file cannot be opened (`open_session`), or its specification is not of this type.
+    """
+    session, used = open_session(path, threads, device)
+    spec = kind.from_json(metadata_of(session, path), str(given))
+    log_device(used)
+    return session, used, spec
 
 
 def metadata_of(session: Any, path: Path) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -27,6 +27,12 @@ MAX_FIELD = 4096
 
 DRAINED_BYTES, DRAINED_SECONDS, SILENT_SECONDS = 64_000_000, 5.0, 0.5
 """How much of a body is read and thrown away before an early answer: a client that still writes may not read it."""
+
+
+def upload(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Returns what OpenAPI says of a request with a form that has one required field."""
+    form = {"type": "object", "required": [name], "properties": {name: schema}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.server.batching import ImageProblem
-from cairn.server.body import BodyLimits, FormFile, declared_bytes, drain, read_files
+from cairn.server.body import BodyLimits, FormFile, declared_bytes, drain, read_files, upload
 from cairn.server.problems import Problem, problems
 from cairn.server.state import Server, server_of
 
@@ -33,20 +33,7 @@ Refine = Annotated[
 MinConfidence = Annotated[float, Query(ge=0, le=1, description="Minimum keypoint confidence to keep.")]
 OutputFormat = Annotated[Format, Query(alias="format", description="The content of the file of this format.")]
 
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            }
-        },
-    }
-}
+UPLOAD = upload("image", {"type": "array", "items": {"type": "string", "format": "binary"}})
 
 router = APIRouter(prefix="/v1", tags=["detect"])
 

@@ -5,17 +5,16 @@ Started by `cairn.server.pool` as `python -m cairn.server.label_worker`.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import CairnError, ImageError, VideoError
+from cairn.errors import ImageError, VideoError
 from cairn.media.images import EncodedImage
-from cairn.server.protocol import Channel, Message
-from cairn.server.worker import Options, Worker
+from cairn.server.protocol import Message
+from cairn.server.worker import Worker, run
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -163,29 +162,5 @@ def _encoded(pixels: NDArray[np.uint8], suffix: str) -> bytes:
     return bytes(data.tobytes())
 
 
-def main() -> None:
-    """Answers messages until the server ends."""
-    channel = Channel()
-    first = channel.receive()
-    if first is None:
-        return
-    options = Options(**first.values)
-    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(options.pixels)
-    import cv2
-
-    cv2.setNumThreads(options.threads)
-    worker = LabelWorker(options)
-    channel.send(Message({"ready": os.getpid()}))
-    while (message := channel.receive()) is not None:
-        try:
-            answer = worker.answer(message)
-        except CairnError as error:
-            answer = Message({"error": str(error)})
-        channel.send(answer)
-
-
 if __name__ == "__main__":
-    try:
-        main()
-    except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(1)
+    run(LabelWorker)

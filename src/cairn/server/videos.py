@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.media.video import VIDEO_SUFFIXES
-from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, read_files
+from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, read_files, upload
 from cairn.server.detection import MinConfidence, ModelName, Refine
 from cairn.server.jobs import Job, JobStore, timestamp
 from cairn.server.problems import Problem, problems
@@ -26,20 +26,7 @@ SPARE_BYTES = 200_000_000
 MAX_STEM = 60
 SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".tif", ".tiff", ".webp", ".png", ".avif")
 
-UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["video"],
-                    "properties": {"video": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
+UPLOAD = upload("video", {"type": "string", "format": "binary"})
 
 JobId = Annotated[str, PathParameter(max_length=64, description="ID of the job.")]
 

@@ -134,8 +134,15 @@ def _result(image: dict[str, Any], size: Any, poses: Any, predictor: Predictor) 
     return to_json(detections, predictor.spec.name)
 
 
-def main() -> None:
-    """Answers messages until the server ends."""
+def run(kind: type[Worker]) -> None:
+    """Runs a worker of a kind: answers messages until the server ends."""
+    try:
+        _answer_all(kind)
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(1)
+
+
+def _answer_all(kind: type[Worker]) -> None:
     channel = Channel()
     first = channel.receive()
     if first is None:
@@ -145,7 +152,7 @@ def main() -> None:
     import cv2
 
     cv2.setNumThreads(options.threads)
-    worker = Worker(options)
+    worker = kind(options)
     channel.send(Message({"ready": os.getpid()}))
     while (message := channel.receive()) is not None:
         try:
@@ -156,7 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (BrokenPipeError, KeyboardInterrupt):
-        os._exit(1)
+    run(Worker)

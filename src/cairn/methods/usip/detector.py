@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from cairn.errors import CloudError
-from cairn.inference.devices import log_device
-from cairn.inference.session import metadata_of, open_session
+from cairn.inference.session import open_model
 from cairn.inference.spec import Spec
 from cairn.methods.usip.grouping import Array, Frames, Grouping, Groups, group
 from cairn.pointclouds.lengths import Length, described
@@ -103,9 +102,7 @@ class CloudDetector:
             ModelError: The file is not a model of point clouds, or the device is not available.
         """
         self.path = Path(path)
-        self._session, self.device = open_session(self.path, threads, device)
-        self.spec = CloudSpec.from_json(metadata_of(self._session, self.path), str(path))
-        log_device(self.device)
+        self._session, self.device, self.spec = open_model(self.path, CloudSpec, threads, device, path)
 
     def __repr__(self) -> str:
         return f"CloudDetector({self.spec.name}: nodes {self.spec.spacing:g} x resolution apart)"
