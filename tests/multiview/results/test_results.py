@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cairn.errors import LabelError, OutputError
+from cairn.multiview.axes import Y_UP, with_y_up, with_z_up
 from cairn.multiview.cameras import read_cameras
 from cairn.multiview.reconstruction import Reconstruction, ReconstructionOptions, reconstruct
 from cairn.multiview.results import FORMATS, read_tracks, write_results
-from cairn.multiview.results.axes import Y_UP, with_y_up
 from cairn.multiview.results.overlay import reprojected
 from cairn.multiview.results.table import COLUMNS
 from support.made_rigs import detected, ring, walking
@@ -191,6 +191,8 @@ def test_axes_are_turned_and_not_mirrored(up: str) -> None:
     direction = np.zeros(3)
     direction["xyz".index(up[-1])] = -1 if up[0] == "-" else 1
     assert with_y_up(direction, up).tolist() == [0, 1, 0]
+    assert with_z_up(direction, up).tolist() == [0, 0, 1]
+    assert np.linalg.det(with_z_up(np.eye(3), up)) == 1
 
 
 def test_existing_files_stay(result: Reconstruction, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cairn.datasets.motion_capture import read_motion_capture, with_z_up
+from cairn.datasets.motion_capture import read_motion_capture
 from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
 from cairn.methods.lifting.recipe import Recipe
 from cairn.methods.lifting.views import View, Viewer, noisy, with_lengths
+from cairn.multiview.axes import with_z_up
 from cairn.multiview.results.json_file import is_tracks, read_tracks_and_up
 from cairn.ops.procrustes import procrustes
 from cairn.structures.poses3d import Trajectories
