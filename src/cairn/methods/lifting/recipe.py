@@ -73,12 +73,18 @@ class Noise(Section):
         outliers: Share of keypoints that are far off.
         outlier: Standard deviation of these.
         missing: Maximum share of keypoints that are missing; each pose draws its own.
+        exact: Share of the training poses without any of these errors.
+        parts: Groups of joints that are missing together in some training poses, such as a face turned away.
+        part: Share of the training poses in which a group is missing; each group is drawn by itself.
     """
 
     spread: Annotated[float, Field(ge=0)] = 0.04
     outliers: Share = 0.01
     outlier: Annotated[float, Field(ge=0)] = 0.3
     missing: Share = 0.25
+    exact: Share = 0.0
+    parts: tuple[tuple[str, ...], ...] = ()
+    part: Share = 0.05
 
 
 class Input(Section):
@@ -133,6 +139,8 @@ class Recipe(BasicRecipe):
         root: Joints whose mean is the root; empty for pelvis, mid_hip, root, or both hips.
         flip: Whether half of the poses are mirrored.
         lengths: Standard deviation of the factor on the length of each limb, the same on both sides of the body.
+        loss: "squared": squared error of standardized keypoints, as in the paper; "distance": mean distance, MPJPE.
+        mix: Share of the training poses of which a part, such as an arm, is replaced by that of another pose.
         repeat: Number of times that an epoch contains each pose, each time seen by another camera.
         data: Recordings.
         cameras: Cameras that the poses are seen by.
@@ -146,6 +154,8 @@ class Recipe(BasicRecipe):
     root: tuple[str, ...] = ()
     flip: bool = True
     lengths: Annotated[float, Field(ge=0, lt=0.5)] = 0.08
+    loss: Literal["squared", "distance"] = "squared"
+    mix: Share = 0.0
     repeat: Count = 1
     data: Data = Data()
     cameras: Cameras = Cameras()

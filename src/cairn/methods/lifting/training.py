@@ -18,7 +18,7 @@ from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
 from cairn.methods.lifting.recipe import Recipe
-from cairn.methods.lifting.views import View, Viewer, noisy, with_lengths
+from cairn.methods.lifting.views import View, Viewer, mixed, noisy, with_lengths, without_parts
 from cairn.multiview.axes import with_z_up
 from cairn.multiview.results.json_file import is_tracks, read_tracks_and_up
 from cairn.ops.procrustes import procrustes
@@ -34,6 +34,9 @@ ROOTS = (("pelvis",), ("mid_hip",), ("root",), ("left_hip", "right_hip"))
 
 STATISTICS_FROM = 20000
 """Views from which means and deviations are computed."""
+
+DECIMETERS = 10
+"""Unit of the loss "distance", in which it is near 1 at the start, as the squared one."""
 
 MEASURED = 5000
 """Maximum number of validation poses, evenly spaced in time."""
@@ -64,13 +67,20 @@ class Views:
         """Returns keypoints (B, K, 3) and target (B, K, 3) with NaN where unknown."""
         rng = np.random.default_rng((self.recipe.seed, epoch, index))
         view = self.view(self.poses[rng.integers(len(self.poses), size=self.recipe.run.batch_size)], rng)
-        keypoints = noisy(view.keypoints, self.recipe.noise, rng)
+        noise = self.recipe.noise
+        exact = rng.random((len(view.target), 1, 1)) < noise.exact
+        keypoints = np.where(exact, view.keypoints, noisy(view.keypoints, noise, rng))
+        parts = [[self.skeleton.index(joint) for joint in part] for part in noise.parts]
+        keypoints = without_parts(keypoints, parts, noise.part, rng)
         return {"keypoints": keypoints.astype(np.float32), "target": view.target.astype(np.float32)}
 
     def view(self, poses: NDArray[np.float64], rng: np.random.Generator) -> View:
-        """Returns views of poses, some of them mirrored, with random lengths of their limbs."""
+        """Returns views of poses, some of them mirrored, with limbs of other poses and of random lengths."""
         if self.recipe.flip:
             poses = np.where(rng.random((len(poses), 1, 1)) < 0.5, self.flipped(poses), poses)
+        if self.recipe.mix:
+            others = self.poses[rng.integers(len(self.poses), size=len(poses))]
+            poses = mixed(poses, others, self.skeleton, self.recipe.mix, rng)
         if self.recipe.lengths:
             poses = with_lengths(poses, self.skeleton, self.recipe.lengths, rng)
         return self.viewer(poses, rng)
@@ -116,12 +126,15 @@ class LiftingModule(ArrayModule):
         return "score"
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Squared error of standardized 3D keypoints, of those that are known (section 3.1)."""
+        """Error of the 3D keypoints that are known: squared and standardized (section 3.1), or their distance."""
         graph = self.lifting
-        out = graph.network(graph.standardized(batch["keypoints"])).unflatten(1, (-1, 3))
+        out = graph.network(graph.standardized(batch["keypoints"])).unflatten(1, (-1, 3)).float()
         known = batch["target"].isfinite().all(dim=-1)
-        target = (batch["target"] - graph.mean3d) / graph.deviation3d
-        return {"squared": ((out - target)[known] ** 2).mean()}
+        wrong = (out - (batch["target"] - graph.mean3d) / graph.deviation3d)[known]
+        if self.recipe.loss == "squared":
+            return {"squared": (wrong**2).mean()}
+        meters = wrong * graph.deviation3d.expand_as(out)[known]
+        return {"distance": DECIMETERS * meters.norm(dim=-1).mean()}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Applies the max-norm constraint."""
