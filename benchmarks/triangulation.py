@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 python benchmarks/triangulation.py
 
 Triangulation: 10,000 frames x 4 cameras x 26 keypoints with a noise of 3 pixels, 5% of the detections of one camera
-wrong. Association: 4 people in 5 cameras. Processor time, the minimum of several runs. Errors are medians: of all points,
+wrong. Association: 4 people in 5 cameras. Processor time, the minimum of several runs. Errors are medians, of all points
 and of those with a wrong detection.
 """
 

@@ -93,9 +93,11 @@ class Input(Section):
     Attributes:
         frame: "pose": each pose is centered and scaled by itself, for any camera; "camera": normalized coordinates of
             a calibrated camera, as in the paper.
+        limbs: Whether the lengths of the limbs in the image are inputs, too.
     """
 
     frame: Frame = "pose"
+    limbs: bool = False
 
 
 class NetworkSettings(Section):

@@ -109,8 +109,10 @@ class LiftingModule(ArrayModule):
             data: The batches, from which the statistics are computed.
         """
         joints, settings = len(data.skeleton), recipe.network
-        network = Lifting(3 * joints, 3 * joints, settings.width, settings.blocks, settings.dropout)
-        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints))
+        limbs = data.skeleton.limbs if recipe.input.limbs else ()
+        inputs = 3 * joints + len(limbs)
+        network = Lifting(inputs, 3 * joints, settings.width, settings.blocks, settings.dropout)
+        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints, limbs))
         self.data = data
         set_statistics(self.lifting, data)
 
@@ -192,9 +194,10 @@ def set_statistics(graph: LiftingGraph, data: Views) -> None:
     rng = np.random.default_rng(data.recipe.seed)
     view = data.view(data.poses[rng.integers(len(data.poses), size=STATISTICS_FROM)], rng)
     keypoints = torch.from_numpy(view.keypoints).float()
-    centered = graph.centered(keypoints).numpy()
-    centered[view.keypoints[..., 2] == 0] = np.nan
-    for name, values in (("", centered), ("3d", view.target)):
+    centered = graph.centered(keypoints)
+    centered[keypoints[..., 2] == 0] = torch.nan
+    values2d, lengths = centered.numpy(), graph.lengths(centered).numpy()
+    for name, values in (("", values2d), ("_lengths", lengths), ("3d", view.target)):
         deviation = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
         getattr(graph, f"mean{name}").copy_(torch.from_numpy(np.nan_to_num(np.nanmean(values, axis=0))))
         getattr(graph, f"deviation{name}").copy_(torch.from_numpy(np.maximum(deviation, 1e-4)))
