@@ -81,3 +81,14 @@ def test_outputs_are_in_the_unit_of_the_statistics():
     graph.mean3d.fill_(2.0)
     graph.deviation3d.fill_(3.0)
     torch.testing.assert_close(graph(poses())[0], 3 * raw + 2)
+
+
+def test_lengths_of_limbs_are_inputs_where_both_ends_are_known():
+    limbs = ((0, 1), (2, 3))
+    graph = LiftingGraph(Lifting(20, 18, 16, 1), "pose", 6, limbs).eval()
+    keypoints = poses()
+    inputs, points = graph.standardized(keypoints), graph.centered(keypoints)
+    torch.testing.assert_close(inputs[:, :18], LiftingGraph(Lifting(18, 18, 16, 1), "pose", 6).standardized(keypoints))
+    torch.testing.assert_close(inputs[1:, 19], (points[1:, 2] - points[1:, 3]).norm(dim=1))
+    assert inputs[0, 19] == 0  # joint 2 of the first pose is unknown
+    torch.testing.assert_close(inputs[:, 18], (points[:, 0] - points[:, 1]).norm(dim=1))

@@ -70,8 +70,7 @@ class Views:
         noise = self.recipe.noise
         exact = rng.random((len(view.target), 1, 1)) < noise.exact
         keypoints = np.where(exact, view.keypoints, noisy(view.keypoints, noise, rng))
-        parts = [[self.skeleton.index(joint) for joint in part] for part in noise.parts]
-        keypoints = without_parts(keypoints, parts, noise.part, rng)
+        keypoints = without_parts(keypoints, self.parts, noise.part, rng)
         return {"keypoints": keypoints.astype(np.float32), "target": view.target.astype(np.float32)}
 
     def view(self, poses: NDArray[np.float64], rng: np.random.Generator) -> View:
@@ -89,6 +88,11 @@ class Views:
         """Returns the mirror images of poses (N, K, 3), in which left and right are exchanged."""
         mirrored: NDArray[np.float64] = poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
         return mirrored
+
+    @cached_property
+    def parts(self) -> list[list[int]]:
+        """Groups of joints that are missing together. Raises SkeletonError."""
+        return [[self.skeleton.index(joint) for joint in part] for part in self.recipe.noise.parts]
 
     @cached_property
     def measured(self) -> tuple[View, NDArray[np.float64]]:
@@ -231,7 +235,9 @@ def read_data(recipe: Recipe) -> Views:
             )
     measured = measured[:: -(-len(measured) // MEASURED)]
     viewer = Viewer(recipe.cameras, _rig(recipe), root, recipe.input.frame)
-    return Views(recipe, skeleton, usable, measured, viewer)
+    views = Views(recipe, skeleton, usable, measured, viewer)
+    assert len(views.parts) == len(recipe.noise.parts)  # unknown joints are found out before training
+    return views
 
 
 def _recordings(path: Path) -> list[Trajectories]:

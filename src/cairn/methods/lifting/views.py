@@ -96,7 +96,7 @@ def without_parts(keypoints: Array, parts: Sequence[Sequence[int]], share: float
     """Returns keypoints (B, K, 3) in which groups of joints are missing, each in a share of the poses."""
     result = keypoints.copy()
     for part in parts:
-        result[np.ix_(rng.random(len(keypoints)) < share, list(part))] = 0
+        result[np.ix_(rng.random(len(keypoints)) < share, np.array(part, np.int64))] = 0
     return result
 
 
@@ -119,7 +119,7 @@ def mixed(poses: Array, others: Array, skeleton: Skeleton, share: float, rng: np
         zero, one = np.zeros(len(rows)), np.ones(len(rows))
         turn = _matrices([np.cos(angle), -np.sin(angle), zero], [np.sin(angle), np.cos(angle), zero], [zero, zero, one])
         limb = (source[:, chain] - source[:, [anchor]]) @ np.swapaxes(turn, 1, 2)
-        result[np.ix_(rows, chain)] = poses[rows][:, [anchor]] + limb
+        result[np.ix_(rows, np.array(chain))] = poses[rows][:, [anchor]] + limb
     return result
 
 
