@@ -68,6 +68,7 @@ class LiftingGraph(nn.Module):
         frame: Frame of the 2D input.
         joints: K.
         limbs: Pairs of joints whose distance in the image is an input, too.
+        mirror: Joint -> that of the other side, to average each pose with its mirror image; empty for none.
     """
 
     mean: Tensor
@@ -77,8 +78,16 @@ class LiftingGraph(nn.Module):
     mean_lengths: Tensor
     deviation_lengths: Tensor
 
-    def __init__(self, network: Lifting, frame: Frame, joints: int, limbs: Sequence[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self,
+        network: Lifting,
+        frame: Frame,
+        joints: int,
+        limbs: Sequence[tuple[int, int]] = (),
+        mirror: Sequence[int] = (),
+    ) -> None:
         super().__init__()
+        self.mirror = list(mirror)
         self.network = network
         self.frame = frame
         self.ends = tuple([limb[end] for limb in limbs] for end in (0, 1))
@@ -95,8 +104,19 @@ class LiftingGraph(nn.Module):
         Returns:
             (B, K, 3) meters, in the frame of a camera (x right, y down, z forward), relative to the root.
         """
+        lifted = self._lifted(keypoints)
+        if self.mirror:
+            lifted = (lifted + self._mirrored(self._lifted(self._mirrored(keypoints)))) / 2
+        return (lifted,)
+
+    def _lifted(self, keypoints: Tensor) -> Tensor:
         out = self.network(self.standardized(keypoints)).unflatten(1, (-1, 3))
-        return (out * self.deviation3d + self.mean3d,)
+        lifted: Tensor = out * self.deviation3d + self.mean3d
+        return lifted
+
+    def _mirrored(self, points: Tensor) -> Tensor:
+        """Returns points (B, K, 3), whose first coordinate is x, in a mirror."""
+        return points[:, self.mirror] * points.new_tensor([-1.0, 1.0, 1.0])
 
     def standardized(self, keypoints: Tensor) -> Tensor:
         """Returns the network's input (B, 3 K + L) of keypoints as `forward` takes them; what is unknown is 0."""

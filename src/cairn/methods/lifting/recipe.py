@@ -140,6 +140,7 @@ class Recipe(BasicRecipe):
         skeleton: Name or file of the skeleton of the model; None for that of the recordings.
         root: Joints whose mean is the root; empty for pelvis, mid_hip, root, or both hips.
         flip: Whether half of the poses are mirrored.
+        flip_test: Whether the model averages each pose with that of its mirror image, which doubles its time.
         lengths: Standard deviation of the factor on the length of each limb, the same on both sides of the body.
         loss: "squared": squared error of standardized keypoints, as in the paper; "distance": mean distance, MPJPE.
         mix: Share of the training poses of which a part, such as an arm, is replaced by that of another pose.
@@ -155,6 +156,7 @@ class Recipe(BasicRecipe):
     skeleton: str | None = None
     root: tuple[str, ...] = ()
     flip: bool = True
+    flip_test: bool = False
     lengths: Annotated[float, Field(ge=0, lt=0.5)] = 0.08
     loss: Literal["squared", "distance"] = "squared"
     mix: Share = 0.0

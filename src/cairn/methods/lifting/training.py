@@ -116,7 +116,8 @@ class LiftingModule(ArrayModule):
         limbs = data.skeleton.limbs if recipe.input.limbs else ()
         inputs = 3 * joints + len(limbs)
         network = Lifting(inputs, 3 * joints, settings.width, settings.blocks, settings.dropout)
-        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints, limbs))
+        mirror = data.skeleton.flip_order if recipe.flip_test else ()
+        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints, limbs, mirror))
         self.data = data
         set_statistics(self.lifting, data)
 
@@ -152,7 +153,8 @@ class LiftingModule(ArrayModule):
         view, with_noise = self.data.measured
         metrics: dict[str, float] = {}
         for name, keypoints in (("", view.keypoints), ("noisy ", with_noise)):
-            lifted = self.lifting(torch.from_numpy(keypoints).float().to(self.device))[0].cpu().double().numpy()
+            with torch.autocast(self.device.type, enabled=False):  # the exported model is in fp32
+                lifted = self.lifting(torch.from_numpy(keypoints).float().to(self.device))[0].cpu().double().numpy()
             metrics |= {f"{name}{metric}": value for metric, value in errors(lifted, view.target).items()}
         return {"score": -metrics["noisy MPJPE"], **metrics}
 
