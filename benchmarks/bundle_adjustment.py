@@ -109,11 +109,14 @@ def anipose(rig: Rig, start: Rig, boards: np.ndarray, points: np.ndarray, seen: 
         return
     pixels = np.full((CAMERAS, BOARDS, len(points), 2), np.nan)
     pixels[seen.camera, seen.board, seen.corner] = seen.pixels
+    # Poses of the boards in the frame of each camera.
+    turned = [[rotation_vector(camera.rotation @ pose[:3, :3]) for pose in boards] for camera in start]
+    moved = [boards[:, :3, 3] @ camera.rotation.T + camera.translation for camera in start]
     extra = {
         "objp": np.tile(points, (BOARDS, 1)),
         "ids": np.repeat(np.arange(BOARDS), len(points)),
-        "rvecs": np.repeat([rotation_vector(pose[:3, :3]) for pose in boards], len(points), axis=0),
-        "tvecs": np.repeat(boards[:, :3, 3], len(points), axis=0),
+        "rvecs": np.repeat(np.array(turned), len(points), axis=1),
+        "tvecs": np.repeat(np.array(moved), len(points), axis=1),
     }
     group = CameraGroup(
         [
