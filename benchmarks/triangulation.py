@@ -87,7 +87,7 @@ def anipose(rig: Rig, pixels: NDArray[np.float64], ransac: bool) -> NDArray[np.f
 
 
 def pose2sim(rig: Rig, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Triangulates by Pose2Sim's loop, with cameras left out above the default error. Raises ImportError."""
+    """Triangulates by Pose2Sim's loop, and omits cameras above the default error. Raises ImportError."""
     from Pose2Sim.triangulation import triangulation_from_best_cameras
 
     settings = {"triangulation": {"reproj_error_threshold_triangulation": 15, "min_cameras_for_triangulation": 2}}
@@ -127,7 +127,7 @@ def triangulation() -> None:
     row("plain loop", lambda seen: plain_loop(rig, seen))
     row("aniposelib", lambda seen: anipose(rig, seen, ransac=False), len(points))
     row("aniposelib, RANSAC", lambda seen: anipose(rig, seen, ransac=True), FEW)
-    row("Pose2Sim, cameras left out", lambda seen: pose2sim(rig, seen), FEW)
+    row("Pose2Sim, cameras omitted", lambda seen: pose2sim(rig, seen), FEW)
     print(f"  cairn, exact keypoints {least(lambda: triangulate_points(rig, exact, weights)):.2f} s")
 
 

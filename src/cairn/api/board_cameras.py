@@ -34,7 +34,7 @@ class BoardCameras:
 
     Attributes:
         cameras: Where the images of each camera are.
-        notes: What was found out, a line each.
+        notes: What the user did not state, such as the board, a line each.
     """
 
     def __init__(self, sources: Sequence[str | Path], progress: Progress | None, every: int | None) -> None:

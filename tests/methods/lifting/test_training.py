@@ -221,7 +221,14 @@ def test_pa_mpjpe_ignores_a_similarity_and_mpjpe_does_not():
 
 def test_a_loss_in_meters_and_lengths_of_limbs_train_too(tmp_path):
     path = write_motion(tmp_path / "swings.npz", 500, 4)
-    more = {"loss": "distance", "input.limbs": True, "flip_test": True, "mix": 0.2, "network.max_norm": 0.0, "noise.exact": 0.3}
+    more = {
+        "loss": "distance",
+        "input.limbs": True,
+        "flip_test": True,
+        "mix": 0.2,
+        "network.max_norm": 0.0,
+        "noise.exact": 0.3,
+    }
     more |= {"noise.parts": [["left_hand"], ["left_knee", "right_knee"]], "noise.part": 0.1}
     run = cairn.train(path, method="lifting", out=tmp_path / "run", epochs=4, settings=SETTINGS | {"repeat": 4} | more)
     data = read_data(check_recipe(Recipe, run.recipe))
