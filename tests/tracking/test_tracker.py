@@ -132,7 +132,7 @@ def test_an_instance_that_the_first_image_lacks_gets_an_id_in_the_second() -> No
 
 def test_a_less_confident_instance_of_the_first_image_gets_an_id_when_it_stays() -> None:
     first = at((0, 0), (300, 300), (600, 0))
-    weak = replace(first, scores=np.array([0.9, 0.5, 0.8], np.float32))
+    weak = replace(first, scores=np.array([0.9, 0.45, 0.8], np.float32))
     assert ids_of(Tracker(), weak, weak, weak) == [[1, -1, 2], [1, -1, 2], [1, 3, 2]]
     assert ids_of(Tracker(), weak[[1]], first) == [[1], [2, 1, 3]]
 

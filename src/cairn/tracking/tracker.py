@@ -45,7 +45,7 @@ EARLY = 2
 """Number of images, from the first with any instance on, whose instances are confirmed at once: an instance that is new
 in the second one was more likely missed in the first than it is a false positive."""
 
-EARLY_EVIDENCE = 0.75
+EARLY_EVIDENCE = 0.6
 """Evidence from which on a track of these images is confirmed."""
 
 SCORE_MEMORY = 0.02
