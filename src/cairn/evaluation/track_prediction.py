@@ -10,7 +10,6 @@ import numpy as np
 from cairn.datasets.formats.video_frames import last_number
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
-from cairn.evaluation.prediction import Progress
 from cairn.structures.poses import Poses
 from cairn.tracking.tracker import DEFAULT_RATE, Tracker
 
@@ -19,7 +18,7 @@ Video = Sequence[tuple[LabeledImage, float | None]]
 
 
 def predict_tracks(
-    predict: Callable[[LabeledImage], Poses], labels: Labels, progress: Progress | None = None
+    predict: Callable[[LabeledImage], Poses], labels: Labels, progress: Callable[[int], object] | None = None
 ) -> tuple[Labels, list[Poses]]:
     """Returns the labels in the order of the frames, and the tracked instances of each, without images.
 
@@ -62,8 +61,8 @@ def videos_of(labels: Labels) -> list[Video]:
     """Returns the videos of labels, each with its frames in order.
 
     A video is the group that the labels state, otherwise the folder of the images. Frames are ordered by their number,
-    which is that of the labels or the last one of the file name. The smallest step between two numbers counts as 1/25 s,
-    so that frames which are missing take their time; without numbers the order is that of the labels.
+    which is that of the labels or the last one of the file name; without numbers the order is that of the labels. The
+    smallest step between two numbers counts as 1/25 s, so that frames which are missing take their time.
     """
     videos: dict[tuple[str, ...], list[LabeledImage]] = {}
     for image in labels:

@@ -135,9 +135,9 @@ def _near(
 
     All others have no joint of which the similarity exceeds `MIN_SIMILARITY`.
     """
-    low, high = (np.fmin.reduce(tracks, axis=1) - reach[:, None], np.fmax.reduce(tracks, axis=1) + reach[:, None])
-    inside = (low[:, None] <= np.fmax.reduce(detections, axis=1)) & (high[:, None] >= np.fmin.reduce(detections, axis=1))
-    rows, columns = inside.all(axis=2).nonzero()
+    low, high = np.fmin.reduce(tracks, axis=1) - reach[:, None], np.fmax.reduce(tracks, axis=1) + reach[:, None]
+    start, end = np.fmin.reduce(detections, axis=1), np.fmax.reduce(detections, axis=1)
+    rows, columns = ((low[:, None] <= end) & (high[:, None] >= start)).all(axis=2).nonzero()
     return rows, columns
 
 

@@ -223,8 +223,9 @@ def instance_sizes(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
 def centers(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns (T, 2) the mean of the known keypoints (T, K, 2), 0 where none is."""
     known = ~np.isnan(keypoints[..., :1])
-    total: NDArray[np.float64] = np.where(known, keypoints, 0).sum(axis=1)
-    return total / np.maximum(known.sum(axis=1), 1)
+    total = np.where(known, keypoints, 0).sum(axis=1)
+    mean: NDArray[np.float64] = total / np.maximum(known.sum(axis=1), 1)
+    return mean
 
 
 def squared_length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -233,7 +233,8 @@ class Tracker:
             matched: Number of those that were before.
             lost: Rows of `self._tracks` that are lost.
         """
-        needed = np.where(np.arange(len(tracks)) < matched, CONFIRMED, EARLY_EVIDENCE if self._images <= EARLY else np.inf)
+        at_once = EARLY_EVIDENCE if self._images <= EARLY else np.inf
+        needed = np.where(np.arange(len(tracks)) < matched, CONFIRMED, at_once)
         unclear = np.zeros(len(tracks), bool)
         if len(lost):  # it may be one of these: wait until its appearance is known
             unclear = ~is_known(tracks) & (self._clock - tracks.since < WAIT)
@@ -293,5 +294,6 @@ def _overlapped(keypoints: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.zeros(len(keypoints), bool)
     middle = centers(keypoints)
     apart = squared_length(middle[:, None] - middle) + np.diag(np.full(len(middle), np.inf))
-    near: NDArray[np.bool_] = (apart < (0.5 * instance_sizes(keypoints)[:, None]) ** 2).any(axis=1)
-    return near
+    near = apart < (0.5 * instance_sizes(keypoints)[:, None]) ** 2
+    overlapped: NDArray[np.bool_] = np.any(near, axis=1)
+    return overlapped

@@ -22,11 +22,9 @@ def person(track: int | None, x: float, joints: int = len(JOINTS)) -> dict[str, 
 
 def video(path: Path, edit: Callable[[list[dict[str, Any]]], None] = lambda _: None, first: int = 1) -> Path:
     """Five frames of two people; the last is not labeled."""
-    frames: list[dict[str, Any]] = [
-        {"image": [{"name": f"images/bonn/000342_mpii/{i + first:08}.jpg"}], "annorect": [person(0, 9 * i), person(4, 500)]}
-        for i in range(4)
-    ]  # fmt: skip
-    frames.append({"image": [{"name": f"images/bonn/000342_mpii/{4 + first:08}.jpg"}], "annorect": []})
+    names = [f"images/bonn/000342_mpii/{i + first:08}.jpg" for i in range(5)]
+    people = [[person(0, 9 * i), person(4, 500)] for i in range(4)] + [[]]
+    frames = [{"image": [{"name": name}], "annorect": rows} for name, rows in zip(names, people, strict=True)]
     edit(frames)
     path.write_text(json.dumps({"annolist": frames}))
     return path

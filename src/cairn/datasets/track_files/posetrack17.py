@@ -1,9 +1,9 @@
 """PoseTrack 2017 JSON: one file for each video, in the layout of MPII's annotations.
 
 `annolist` has an entry for each frame: `image` with its name, and `annorect` with the people. Each person has a
-`track_id` and `annopoints`, whose points have `id`, `x` and `y`; every value is a list of one. The box is that of the head,
-so that of the keypoints is taken. A frame of the ground truth without people is not labeled, and `ignore_regions` have
-polygons. The layout is that of the official evaluation (https://github.com/leonid-pishchulin/poseval).
+`track_id` and `annopoints`, whose points have `id`, `x` and `y`; every value is a list of one. The box is that of the
+head, so that of the keypoints is taken. A frame without people is not labeled, and `ignore_regions` have polygons. The
+layout is that of the official evaluation (https://github.com/leonid-pishchulin/poseval).
 """
 
 from __future__ import annotations
