@@ -99,6 +99,28 @@ def test_labels_without_track_ids_are_an_error_before_the_model_runs(totem_model
     assert not any(done)
 
 
+def test_a_frame_with_a_track_id_twice_is_an_error_before_the_model_runs(totem_model: Path, tmp_path: Path) -> None:
+    def double(content: dict[str, Any]) -> None:
+        content["annotations"][-1]["track_id"] = 1
+
+    done: list[float] = []
+    with pytest.raises(LabelError, match=r"labels of 5\.png have track ID 1 twice"):
+        cairn.evaluate(
+            totem_model, video(tmp_path, edit=double), tracking=True, progress=lambda *state: done.append(state[1])
+        )
+    assert not any(done)
+
+
+def test_frames_that_are_not_labeled_are_not_measured(totem_model: Path, tmp_path: Path) -> None:
+    def unlabel(content: dict[str, Any]) -> None:
+        for image in content["images"]:
+            image["is_labeled"] = image["id"] != 3
+        content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 3]
+
+    report = cairn.evaluate(totem_model, video(tmp_path, edit=unlabel), tracking=True, threads=1)
+    assert (report.result.frames, report.metrics["MOTA"], report.metrics["IDF1"]) == (5, 100, 100)
+
+
 def test_errors_are_of_one_line(totem_model: Path, tmp_path: Path) -> None:
     labels = video(tmp_path)
 

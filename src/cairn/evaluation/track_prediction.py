@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cairn.datasets.formats.video_frames import last_number
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError
+from cairn.evaluation.metrics.tracking import check_unique
 from cairn.structures.poses import Poses
 from cairn.tracking.tracker import DEFAULT_RATE, Tracker
 
@@ -30,10 +32,13 @@ def predict_tracks(
         progress: Called with the number of frames done.
 
     Raises:
-        LabelError: No instance has a track ID.
+        LabelError: No labeled instance has a track ID, or a frame has one twice.
     """
-    if not any(image.annotation.tracks is not None and (image.annotation.tracks >= 0).any() for image in labels):
+    tracked = [_tracked(image) for image in labels]
+    if not any(map(len, tracked)):
         raise LabelError("the labels have no track IDs: expected track or track_id beside the keypoints")
+    for image, ids in zip(labels, tracked, strict=True):
+        check_unique(ids, "label", image.path.name)
     images: list[LabeledImage] = []
     found: list[Poses] = []
     numbers: dict[tuple[int, str, int], int] = {}
@@ -55,6 +60,14 @@ def predict_tracks(
             if progress is not None:
                 progress(len(found))
     return replace(labels, images=tuple(images)), found
+
+
+def _tracked(image: LabeledImage) -> NDArray[np.int64]:
+    """Returns the track IDs of the labeled instances that have one."""
+    annotation = image.annotation
+    if annotation.tracks is None:
+        return np.zeros(0, np.int64)
+    return annotation.tracks[annotation.labeled & (annotation.tracks >= 0)]
 
 
 def videos_of(labels: Labels) -> list[Video]:
