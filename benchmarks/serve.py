@@ -1,15 +1,15 @@
 """Load on `cairn serve`, beside the throughput of the library on the same machine.
 
-    python benchmarks/serve.py IMAGES [--seconds 60] [--clients 32] [--requests 1000]
+    python benchmarks/serve.py IMAGES [--seconds 60] [--clients 32] [--requests 1000] [--parts memory,overload]
 
-IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, one line each:
+IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, a line or more each:
 
 - throughput: images per second of `model.stream` on the files with all cores, and of the server with so many clients,
   in turns; their ratio. Then the same per second of processor time, that of the server and its workers: which
   other processes do not change much.
 - latency: seconds of one request alone; the 95th percentile at 80 % of the server's throughput, with random arrivals.
-- memory: that of the server and its workers after a tenth of the requests, and after all.
-- overload: answers by status, from 16 times as many clients as the queue takes.
+- memory: that of the server and its workers after each tenth of the requests.
+- overload: answers by status, from 4 times as many clients as the queue takes, and the memory after each tenth of it.
 - worker: answers by status while a worker is killed under load.
 """
 
@@ -36,6 +36,7 @@ import cairn
 PORT = 8791
 URL = f"http://127.0.0.1:{PORT}"
 QUEUE = 64
+PARTS = ("throughput", "latency", "memory", "overload", "worker")
 
 
 def encoded(folder: Path, number: int = 32) -> list[bytes]:
@@ -137,7 +138,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, by commas: %(default)s")
     options = parser.parse_args()
+    options.parts = options.parts.split(",")
+    if set(options.parts) - set(PARTS):
+        parser.error(f"--parts takes {', '.join(PARTS)}")
     images = encoded(options.images)
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
@@ -164,6 +169,22 @@ def ready() -> bool:
 
 def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Namespace) -> None:
     asyncio.run(closed_loop(images, 4, lambda found, seconds: seconds > 5))  # the models are loaded
+    rate = 0.0
+    if {"throughput", "latency"} & set(options.parts):
+        rate = throughput(images, photos, pid, options)
+    if "latency" in options.parts:
+        latency(images, 0.8 * rate, options.seconds)
+    if "memory" in options.parts:
+        requests(images, pid, options)
+    if "overload" in options.parts:
+        overload(images, pid, options.seconds)
+    if "worker" in options.parts:
+        answers = asyncio.run(killed(images, pid, options.clients))
+        print(f"worker: {dict(answers)}, then {httpx.get(f'{URL}/ready').json()}", flush=True)
+
+
+def throughput(images: list[bytes], photos: Path, pid: int, options: argparse.Namespace) -> float:
+    """Returns the requests per second of the server."""
     rates = []
     for turn in range(3):
         own, used = library(photos, options.seconds / 6), processor_time(pid)
@@ -174,35 +195,40 @@ def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Names
         served = found[200] / np.array([seconds, processor_time(pid) - used])
         rates.append((own, served))
         print(f"throughput {turn + 1}: library {own.round(2)}, server {served.round(2)}", flush=True)
-    rate = float(np.median([served[0] for _, served in rates]))
     ratios = np.median([served / own for own, served in rates], axis=0)
     print(f"throughput: ratio {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by processor time", flush=True)
+    return float(np.median([served[0] for _, served in rates]))
 
+
+def latency(images: list[bytes], rate: float, seconds: float) -> None:
     service = float(np.median(asyncio.run(alone(images))))
-    times = asyncio.run(open_loop(images, 0.8 * rate, options.seconds))
+    times = asyncio.run(open_loop(images, rate, seconds))
     p50, p95 = np.percentile(times, [50, 95])
     print(f"latency: alone {service:.3f} s; at 80 % load p50 {p50:.3f} s, p95 {p95:.3f} s, {p95 / service:.1f} times, "
           f"{len(times)} requests", flush=True)  # fmt: skip
 
-    before = memory(pid)
+
+def requests(images: list[bytes], pid: int, options: argparse.Namespace) -> None:
+    print(f"memory: before: {memory(pid)} MB", flush=True)
+    share = options.requests // 10
     for done in range(1, 11):
-        share = options.requests // 10
-        asyncio.run(closed_loop(images, options.clients, lambda found, _, share=share: found.total() >= share))
-        if done in (1, 5, 10):
-            print(f"memory: {done * share} requests: {memory(pid)} MB (before: {before})", flush=True)
+        found, _ = asyncio.run(closed_loop(images, options.clients, lambda found, _: found.total() >= share))
+        print(f"memory: {done * share} requests: {memory(pid)} MB, {dict(found)}", flush=True)
 
-    found, seconds = asyncio.run(closed_loop(images, 16 * QUEUE // 4, lambda _, seconds: seconds > options.seconds))
-    print(
-        f"overload: {dict(found)} in {seconds:.0f} s, {found[200] / seconds:.2f}/s done; {memory(pid)} MB", flush=True
-    )
 
-    async def killed() -> Counter[int]:
-        task = asyncio.create_task(closed_loop(images, options.clients, lambda _, seconds: seconds > 15))
-        await asyncio.sleep(5)
-        os.kill(processes(pid)[1], signal.SIGKILL)
-        return (await task)[0]
+def overload(images: list[bytes], pid: int, seconds: float) -> None:
+    answers: Counter[int] = Counter()
+    for tenth in range(1, 11):
+        found, _ = asyncio.run(closed_loop(images, 4 * QUEUE, lambda _, passed: passed > seconds / 10))
+        answers += found
+        print(f"overload: {tenth * seconds / 10:.0f} s: {dict(answers)}, {memory(pid)} MB", flush=True)
 
-    print(f"worker: {dict(asyncio.run(killed()))}, then {httpx.get(f'{URL}/ready').json()}", flush=True)
+
+async def killed(images: list[bytes], pid: int, clients: int) -> Counter[int]:
+    task = asyncio.create_task(closed_loop(images, clients, lambda _, seconds: seconds > 15))
+    await asyncio.sleep(5)
+    os.kill(processes(pid)[1], signal.SIGKILL)
+    return (await task)[0]
 
 
 if __name__ == "__main__":

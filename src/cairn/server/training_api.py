@@ -77,6 +77,15 @@ def get_training(request: Request, training: str) -> dict[str, Any]:
     return _trainings(request).state(training, full=True)
 
 
+@router.delete("/trainings/{training}", summary="Delete a training", responses=problems(401, 404, 409))
+def delete_training(request: Request, training: str) -> dict[str, str]:
+    """Deletes a training that does not run: its run folder with the model, its log and its copy of the labels.
+
+    The project and its images stay.
+    """
+    return {"detail": _trainings(request).delete(training, labeling_of(request).scratch)}
+
+
 @router.post("/trainings/{training}/stop", summary="Stop a training", responses=problems(401, 404, 409))
 def stop_training(request: Request, training: str) -> dict[str, Any]:
     """Ends the process; what it trained until its last epoch is kept."""
