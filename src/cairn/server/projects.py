@@ -42,11 +42,15 @@ class Projects:
                 continue
         return sorted(found, key=lambda project: project.name.lower())
 
+    def has(self, name: str) -> bool:
+        """Whether there is a project of this ID."""
+        return bool(NAME.fullmatch(name)) and (self.folder / name / SETTINGS).is_file()
+
     def get(self, name: str) -> Project:
         """Returns a project by its ID. Raises Problem (404) where there is none."""
         with self._lock:
             if name not in self._open:
-                if not NAME.fullmatch(name) or not (self.folder / name / SETTINGS).is_file():
+                if not self.has(name):
                     raise Problem(404, f"there is no project {name[:80]!r}")
                 self._open[name] = self._read(self.folder / name)
             return self._open[name]

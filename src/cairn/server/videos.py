@@ -78,6 +78,7 @@ async def add_video(
     min_confidence: MinConfidence = 0.0,
     track: Annotated[bool, Query(description="Assign track IDs.")] = False,
     draw: Annotated[bool, Query(description="Write the video with its poses drawn on it, too.")] = False,
+    lift: Annotated[bool, Query(description="Lift people to 3D, with a page to turn and play; needs track.")] = False,
     format: Annotated[
         list[Literal["json", "coco", "csv", "openpose"]] | None,
         Query(max_length=4, description="Formats of the results; may be repeated. [json]"),
@@ -88,6 +89,8 @@ async def add_video(
     limits = server.settings.limits
     store = server.jobs
     try:
+        if lift and not track:
+            raise Problem(422, "lift follows each person through the video: give track=true, too")
         _check_room(store, limits.open_jobs, limits.stored_jobs)
         key = await server.catalog.key(model, refine)
         server.check_disk(min(declared_bytes(request), limits.video_bytes))
@@ -106,6 +109,7 @@ async def add_video(
                 "min_confidence": min_confidence,
                 "track": track,
                 "draw": draw,
+                "lift": lift,
                 "formats": format or ["json"],
             }
             job = store.add(identity, name, options)

@@ -2,7 +2,8 @@
 
 import { blob, call } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { notifyError } from "../core/notify.js";
+import { confirmed } from "../core/dialog.js";
+import { notify, notifyError } from "../core/notify.js";
 import { lineChart } from "./chart.js";
 
 const POLL = 2000;
@@ -91,9 +92,17 @@ class TrainingView {
         state === "running" ? h("button", { type: "button", onclick: act("stop") }, "Stop") : null,
         ["stopped", "failed"].includes(state) ? h("button", { type: "button", class: "primary", onclick: act("resume") }, "Resume") : null,
         model ? h("a", { class: "button", href: "#/detect" }, "Use in Detect") : null,
-        model ? h("a", { class: "button", href: `#/label/${training.project}` }, "Label with it") : null,
+        model && training.project ? h("a", { class: "button", href: `#/label/${training.project}` }, "Label with it") : null,
+        state === "running" ? null : h("button", { type: "button", onclick: () => this.#delete(training).catch(notifyError) }, "Delete…"),
       ),
     ];
+  }
+
+  async #delete({ id, model }) {
+    const text = `The run folder with ${model ? "the model, " : ""}the curves and the log is deleted. The project, its images and its labels stay. This cannot be undone.`;
+    if (!(await confirmed(`Delete ${id}?`, text, "Delete training", "danger"))) return;
+    notify((await call(this.path, { method: "DELETE" })).detail);
+    location.hash = "#/train";
   }
 
   async #showImages(training) {
