@@ -115,7 +115,8 @@ def test_a_page_of_3d_results_is_drawn_and_nothing_of_it_runs(server: str, page,
     colors = page.eval_on_selector(
         "canvas",
         "canvas => { const gl = canvas.getContext('webgl2'); const size = [canvas.width, canvas.height];"
-        " const bytes = new Uint8Array(4 * size[0] * size[1]); gl.readPixels(0, 0, ...size, gl.RGBA, gl.UNSIGNED_BYTE, bytes);"
+        " const bytes = new Uint8Array(4 * size[0] * size[1]);"
+        " gl.readPixels(0, 0, ...size, gl.RGBA, gl.UNSIGNED_BYTE, bytes);"
         " let [red, blue] = [0, 0]; for (let i = 0; i < bytes.length; i += 4)"
         " { red += bytes[i] === 220; blue += bytes[i + 2] === 250; } return [red, blue]; }",
     )

@@ -89,10 +89,11 @@ async def delete_project(request: Request, project: str) -> dict[str, str]:
     labeling = labeling_of(request)
     found = labeling.projects.get(project)
     await asyncio.to_thread(request.app.state.trainings.check_free, found)
-    labeled, images = found.labels.counts()[1], counted(len(found.images), "image")
-    kept = "its images stay in their folder" if found.source else f"its {images} are deleted, too"
+    labeled, images = counted(found.labels.counts()[1], "image"), counted(len(found.images), "image")
     await labeling.delete(found)
-    return {"detail": f"{found.name} is deleted with the labels of {counted(labeled, 'image')}; {kept}"}
+    if found.source is None:
+        return {"detail": f"{found.name} is deleted with its {images} and the labels of {labeled}"}
+    return {"detail": f"{found.name} is deleted with the labels of {labeled}; its images stay in their folder"}
 
 
 @router.get("/projects/{project}/images/{image}/file", summary="Get an image", responses=problems(401, 404, 422))

@@ -4,6 +4,7 @@ import { chooseFiles, acceptDrops, isVideo, save, stem } from "../core/files.js"
 import { h, icon, ICONS, replace } from "../core/dom.js";
 import { builtInSkeletons, listModels } from "../core/models.js";
 import { notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { Stage } from "../stage/stage.js";
 import { drawOverlay, drawPoses } from "../stage/poses.js";
 import { toCoco, toCsv } from "./exports.js";
@@ -334,8 +335,4 @@ function progressText(item) {
   const progress = item.progress;
   if (!progress?.total) return `${item.name}: detecting…`;
   return `${item.name}: frame ${progress.done} of ${progress.total}`;
-}
-
-function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

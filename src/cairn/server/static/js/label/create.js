@@ -6,6 +6,7 @@ import { openDialog } from "../core/dialog.js";
 import { h } from "../core/dom.js";
 import { builtInSkeletons } from "../core/models.js";
 import { notify, notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { importLabels } from "./import.js";
 import { SkeletonEditor } from "./skeleton_editor.js";
 
@@ -38,7 +39,7 @@ export async function openCreate(ondone) {
   const zone = h(
     "div",
     { class: "drop empty small-drop" },
-    h("p", {}, "Drop images or a video here, with a file of labels where there is one, or"),
+    h("p", {}, "Drop images or a video here, with a label file where there is one, or"),
     h(
       "div",
       { class: "row" },
@@ -59,8 +60,8 @@ export async function openCreate(ondone) {
     }
     const videos = files.filter(isVideo).length;
     framesField.hidden = !videos;
-    const parts = [[files.length - videos, "image"], [videos, "video"], [labels.length, "file", "of labels"]].filter(([count]) => count);
-    chosen.textContent = parts.map(([count, noun, of = ""]) => `${count} ${noun}${count === 1 ? "" : "s"} ${of}`).join(", ");
+    const parts = [[files.length - videos, "image"], [videos, "video"], [labels.length, "label file"]].filter(([number]) => number);
+    chosen.textContent = parts.map(([number, noun]) => count(number, noun)).join(", ");
     if (files[0] && !isVideo(files[0])) drawing.setImage(files[0]);
     if (!name.value && files[0]) name.value = stem(files[0].name);
   };

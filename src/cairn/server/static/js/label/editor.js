@@ -6,6 +6,7 @@ import { confirmed, openDialog } from "../core/dialog.js";
 import { h, icon, ICONS, replace } from "../core/dom.js";
 import { fillModels, isDetector, listModels } from "../core/models.js";
 import { notify, notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { imageOf, Stage } from "../stage/stage.js";
 import { readSkeleton } from "../stage/poses.js";
 import { fromLabels, fromSuggestion, LabelDocument } from "./document.js";
@@ -415,8 +416,8 @@ class Editor {
   async #delete() {
     const { name, images, folder } = this.project;
     const labeled = this.queue.images.filter((image) => image.state !== "new").length;
-    const kept = folder ? "Its images stay in their folder." : `Its ${images} images on this server are deleted, too; the files that you chose them from stay.`;
-    const text = `The labels of ${labeled} images, with all earlier versions, are deleted. ${kept} Models that were trained on it stay, but their training cannot go on. This cannot be undone.`;
+    const kept = folder ? "Its images stay in their folder." : `What was uploaded, ${count(images, "image")}, is deleted, too; the files that you chose stay.`;
+    const text = `The labels of ${count(labeled, "image")}, with all earlier versions, are deleted. ${kept} Models that were trained on it stay, but their training cannot go on. This cannot be undone.`;
     if (!(await confirmed(`Delete ${name}?`, text, "Delete project", "danger"))) return;
     this.saver.dirty = false;
     clearTimeout(this.saver.timer);

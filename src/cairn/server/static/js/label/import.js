@@ -4,6 +4,7 @@ import { call, form, query } from "../core/api.js";
 import { chooseFiles } from "../core/files.js";
 import { openDialog } from "../core/dialog.js";
 import { h } from "../core/dom.js";
+import { count } from "../core/words.js";
 
 /** Imports a file; `own` gives the project the keypoints of the file. Returns a sentence about what was imported. */
 export async function importLabels(project, file, own = false) {
@@ -29,8 +30,4 @@ export async function openImport(project, ondone) {
 function sentence(file, { images, instances, skipped, notes }) {
   const left = skipped.length ? ` Images without: ${skipped.length}, such as ${skipped[0].name}, which ${skipped[0].detail}.` : "";
   return `${file.name}: labels of ${count(images, "image")}, ${count(instances, "instance")}.${left}${notes.length ? ` ${notes[0]}.` : ""}`;
-}
-
-function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
