@@ -126,7 +126,7 @@ function isImageOrVideo(file) {
 }
 
 /** Adds files to a project, one request for each. Returns why files were skipped. */
-async function upload(project, files, frames, onprogress, signal) {
+export async function upload(project, files, frames, onprogress, signal) {
   const failed = [];
   let added = 0;
   for (const [i, file] of files.entries()) {
