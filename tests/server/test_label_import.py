@@ -127,7 +127,7 @@ def test_what_a_project_cannot_hold_is_said(client: TestClient, project: str) ->
     answer = send(client, project, coco({"file_name": "a.png"}, annotations=annotations)).json()
     assert labels_of(client, project, 1)["instances"][0]["keypoints"] == [[3, 5, 2], [0, 0, 0]]
     notes = " ".join(answer["notes"])
-    for expected in ("track IDs", "regions of crowds are left out: 1", "keypoints outside of their image"):
+    for expected in ("track IDs", "regions of crowds are omitted: 1", "keypoints outside of their image"):
         assert expected in notes
 
 

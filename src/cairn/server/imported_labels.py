@@ -19,7 +19,7 @@ from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
 
 MAX_NOTES = 20
-"""Lines about what was left out."""
+"""Lines about what was omitted."""
 
 LOST = {"classes": "category names", "tracks": "track IDs", "heads": "head sizes"}
 """Columns of annotations that projects do not have."""
@@ -36,7 +36,7 @@ def labels_of_file(file: Path, images: Path, skeleton: Skeleton | None) -> dict[
     Returns:
         `skeleton`; `images`, each with the `file` relative to the folder, its `size` as the labels state it, whether it
         is `labeled`, and `instances` as `cairn.server.label_store.LabeledInstance` has them; and `notes`: lines about
-        what was left out.
+        what was omitted.
 
     Raises:
         LabelError: The file has no labels that can be used. No path of the server is in the message.
@@ -74,11 +74,11 @@ def _instances(image: LabeledImage, counts: Counter[str]) -> list[dict[str, Any]
     annotation, found = image.annotation, []
     for row in range(len(annotation)):
         if annotation.crowd[row]:
-            counts["regions of crowds are left out"] += 1
+            counts["regions of crowds are omitted"] += 1
             continue
         seen = annotation.visibility[row] > 0
         inside = seen & _within(annotation.keypoints[row], image.size)
-        counts["keypoints outside of their image are left out"] += int((seen & ~inside).sum())
+        counts["keypoints outside of their image are omitted"] += int((seen & ~inside).sum())
         keypoints = [
             [round(float(x), 2), round(float(y), 2), int(v)] if there else [0, 0, 0]
             for (x, y), v, there in zip(annotation.keypoints[row], annotation.visibility[row], inside, strict=True)
@@ -109,7 +109,7 @@ def _unfinished(file: Path) -> set[Any]:
 
 def _lost(labels: Labels) -> list[str]:
     names = [text for column, text in LOST.items() if any(_has(image, column) for image in labels)]
-    return [f"projects have no {each}: they are left out" for each in names]
+    return [f"projects have no {each}: they are omitted" for each in names]
 
 
 def _has(image: LabeledImage, column: str) -> bool:

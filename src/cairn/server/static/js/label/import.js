@@ -12,7 +12,7 @@ export async function importLabels(project, file, own = false) {
   return sentence(file, await call(path, { method: "POST", body: form("labels", [file]) }));
 }
 
-/** Asks for a file, imports it, and shows what was left out. `ondone` runs when that was read. */
+/** Asks for a file, imports it, and shows what was omitted. `ondone` runs when that was read. */
 export async function openImport(project, ondone) {
   const [file] = await chooseFiles({ accept: ".json,.jsonl,.csv,.xml", multiple: false });
   if (!file) return;
