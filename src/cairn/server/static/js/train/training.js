@@ -4,6 +4,7 @@ import { blob, call } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { confirmed } from "../core/dialog.js";
 import { notify, notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { lineChart } from "./chart.js";
 
 const POLL = 2000;
@@ -78,8 +79,8 @@ class TrainingView {
         event.target.disabled = false;
       }
     };
-    const length = training.minutes ? `about ${training.minutes} minute${training.minutes === 1 ? "" : "s"}` : `${training.epochs} epochs`;
-    const facts = `${training.images} images of ${training.project_name} · from ${training.pretrained || "a chosen model"} · ${length}`;
+    const length = training.minutes ? `about ${count(training.minutes, "minute")}` : count(training.epochs, "epoch");
+    const facts = `${count(training.images, "image")} of ${training.project_name} · from ${training.pretrained || "a chosen model"} · ${length}`;
     return [
       h("div", { class: "row" }, h("h1", {}, training.id), stateTag(state)),
       h("p", { class: "muted" }, facts),
