@@ -101,6 +101,13 @@ def test_other_formats_are_read_as_well(client: TestClient, project: str, tmp_pa
     assert labels_of(client, project, 2)["instances"][0]["keypoints"] == [[3, 5, 2], [7, 8, 1]]
 
 
+def test_names_that_no_file_can_have_are_matched_as_well(client: TestClient, project: str) -> None:
+    long = "\N{ROCK}" * 110 + ".png"
+    add_images(client, project, "..", long)
+    assert send(client, project, coco({"file_name": long})).json()["images"] == 1
+    assert labels_of(client, project, 4)["revision"] == 1
+
+
 def test_labels_that_do_not_fit_are_named_and_the_others_are_imported(client: TestClient, project: str) -> None:
     client.put(f"{project}/images/2/labels", json={"revision": 0, "instances": []})
     add_images(client, project, "c.png", "d.png", "d.png", "e.png")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,12 +36,16 @@ def linked(project: Project, folder: Path) -> Path:
         return project.source.resolve()
     folder.mkdir()
     for name, image in names_of(project).items():
-        target = (project.image_folder / image.file).resolve()
-        try:
-            (folder / name).symlink_to(target)
-        except (OSError, NotImplementedError):  # Windows, without the right to make links
-            shutil.copyfile(target, folder / name)
+        with suppress(OSError):  # a name that no file can have; labels that state the size do without
+            _link(folder / name, (project.image_folder / image.file).resolve())
     return folder
+
+
+def _link(path: Path, target: Path) -> None:
+    if os.name == "nt":  # where links need a right of their own
+        shutil.copyfile(target, path)
+    else:
+        path.symlink_to(target)
 
 
 def take(project: Project, file: str, found: Mapping[str, Any]) -> dict[str, Any]:

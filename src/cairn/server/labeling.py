@@ -22,7 +22,7 @@ from cairn.server.settings import ServerSettings
 from cairn.server.suggestions import Suggestions
 from cairn.structures.skeleton import Skeleton, load_skeleton
 
-COMMAND = (sys.executable, "-m", "cairn.server.label_worker")
+COMMAND = (sys.executable, "-P", "-m", "cairn.server.label_worker")
 
 SECONDS, VIDEO_SECONDS, LABEL_SECONDS = 120.0, 1800.0, 600.0
 """Seconds that an image, the frames of a video, and a label file may take."""

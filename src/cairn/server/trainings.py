@@ -210,7 +210,7 @@ class Trainings:
         folder = self._folder(name)
         with (folder / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cairn.server.training_process", str(folder)],
+                [sys.executable, "-P", "-m", "cairn.server.training_process", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
