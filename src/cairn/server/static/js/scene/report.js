@@ -10,12 +10,13 @@ import { h } from "../core/dom.js";
 const PLAIN = ["H1", "H2", "H3", "P", "OL", "UL", "LI", "THEAD", "TBODY", "TR", "TH", "TD", "STRONG", "EM", "CODE", "FIGCAPTION"];
 const SKIPPED = ["SCRIPT", "STYLE", "TITLE", "TEMPLATE", "IFRAME", "OBJECT", "SVG"];
 const IMAGE = /^data:image\/(png|jpeg|webp);base64,[\w+/=]+$/;
+const STYLES = /<style\b[^]*?<\/style>|\sstyle="[^"]*"/gi; // blocked anyway, with a line in the console for each
 const HINT = "Drag to turn, shift-drag to move, scroll to zoom, double-click to reset; or arrow keys, + and -, and 0.";
 const KINDS = ["points", "lines", "surface"];
 
 /** Returns the elements of a page; throws where it is no page of Cairn's results. */
 export function readReport(html, name) {
-  const page = new DOMParser().parseFromString(html, "text/html");
+  const page = new DOMParser().parseFromString(html.replace(STYLES, ""), "text/html");
   const parts = [...page.body.childNodes].flatMap(copy);
   const shows = (each) => each instanceof Element && (each.matches("figure, img, .table-scroll") || each.querySelector("figure, img, table"));
   if (!parts.some(shows)) throw new Error(`${name} has no 3D view and no report: expected an .html file that Cairn wrote`);
