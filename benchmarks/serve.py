@@ -70,16 +70,17 @@ def library(name: str, folder: Path, seconds: float) -> np.ndarray:
     return count / np.array([time.perf_counter() - began, time.process_time() - used])
 
 
-async def post(client: httpx.AsyncClient, image: bytes) -> int:
+async def post(client: httpx.AsyncClient, image: bytes) -> int | str:
+    """Returns the status of the answer, or the name of the error where there is none."""
     try:
         return (await client.post("/v1/detect", files={"image": ("a.jpg", image)})).status_code
     except httpx.HTTPError as error:
-        return -1 if not isinstance(error, httpx.ReadTimeout) else -2
+        return type(error).__name__
 
 
-async def closed_loop(load: Load, clients: int, end) -> tuple[Counter[int], float]:
+async def closed_loop(load: Load, clients: int, end) -> tuple[Counter[int | str], float]:
     """Each client sends its next request after the answer to the last one."""
-    statuses: Counter[int] = Counter()
+    statuses: Counter[int | str] = Counter()
     async with load.client(clients) as client:
         began = time.perf_counter()
 
@@ -230,14 +231,14 @@ def requests(load: Load, pid: int, options: argparse.Namespace) -> None:
 
 
 def overload(load: Load, pid: int, seconds: float) -> None:
-    answers: Counter[int] = Counter()
+    answers: Counter[int | str] = Counter()
     for tenth in range(1, 11):
         found, _ = asyncio.run(closed_loop(load, 4 * QUEUE, lambda _, passed: passed > seconds / 10))
         answers += found
         print(f"overload: {tenth * seconds / 10:.0f} s: {dict(answers)}, {memory(pid)} MB", flush=True)
 
 
-async def killed(load: Load, pid: int, clients: int) -> Counter[int]:
+async def killed(load: Load, pid: int, clients: int) -> Counter[int | str]:
     task = asyncio.create_task(closed_loop(load, clients, lambda _, seconds: seconds > 15))
     await asyncio.sleep(5)
     os.kill(processes(pid)[1], signal.SIGKILL)
