@@ -22,8 +22,8 @@ def confined(*folders: Path) -> Iterator[None]:
     Modules of Python can still be imported.
     """
     _install()
-    own = [sys.prefix, sys.base_prefix, *(each for each in sys.path if each)]
-    _allowed.append(tuple(os.path.join(os.path.realpath(each), "") for each in (*folders, *own)))  # noqa: PTH118
+    own: list[str] = [sys.prefix, sys.base_prefix, *filter(None, sys.path), *map(str, folders)]
+    _allowed.append(tuple(os.path.join(os.path.realpath(each), "") for each in own))  # noqa: PTH118
     try:
         yield
     finally:
