@@ -1,9 +1,9 @@
 """Laws of fine-tuning: copied weights compute what they did, and the others keep their initial values."""
 
 import numpy as np
-import onnx
 import pytest
 import torch
+from cv2 import resize
 from torch import nn
 
 import cairn.methods.hourglass.training as hourglass
@@ -13,6 +13,7 @@ from cairn.datasets.labels import Labels
 from cairn.errors import ModelError
 from cairn.inference import zoo
 from cairn.inference.network import OnnxNetwork
+from cairn.media.images import read_image
 from cairn.methods.hourglass.network import build_network as build_hourglass
 from cairn.methods.hourglass.recipe import NetworkSettings as HourglassSettings
 from cairn.methods.openpose.network import build_network, network_of
@@ -21,6 +22,7 @@ from cairn.structures.skeleton import Skeleton, load_skeleton
 from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.exporting.torch_network import TorchNetwork
 from cairn.training.recipe_tables import check_recipe
+from support import ROOT
 from support.made_data import THING, made_labels
 
 TREE = Skeleton("tree", ("root", "crown", "left_twig"), ((0, 1), (1, 2)))
@@ -64,8 +66,9 @@ def test_settings_are_recovered_from_the_weights_of_an_hourglass():
         assert HourglassSettings.model_validate(hourglass.network_of(weights, 3)) == settings
 
 
-@pytest.mark.parametrize("name", ["person", "person-single"])
-def test_a_bundled_model_has_the_outputs_of_its_file_in_torch_and_can_be_trained(name):
+@pytest.mark.parametrize(("name", "within"), [("person", 1e-3), ("person-single", 0.15)])
+def test_a_bundled_model_has_the_outputs_of_its_file_in_torch_and_can_be_trained(name, within):
+    """The file of person-single computes in 8 bits, torch in floating point."""
     start, network = read_start(name), OnnxNetwork(zoo.path_to_learn_from(name), threads=1)
     method = {"openpose": openpose, "hourglass": hourglass}[start.method]
     module = module_of(method, {"network": method.network_of(start.weights, len(start.skeleton))}, start.skeleton)
@@ -74,22 +77,24 @@ def test_a_bundled_model_has_the_outputs_of_its_file_in_torch_and_can_be_trained
     carried, places = carry_over(module.network, start, module.channels(), module.channels())
     assert carried == places > 0
     side = 128 if network.spec.input.resize == "letterbox" else network.spec.input.size
-    images = np.random.default_rng(0).uniform(0, 255, (4, 3, side, side)).astype(np.float32)
+    portraits = read_image(ROOT / "examples" / "portraits.jpg")
+    images = np.stack([resize(half, (side, side)) for half in np.array_split(portraits, 2, axis=1)])
+    images = images.transpose(0, 3, 1, 2).astype(np.float32)
     expected = network(images)
     ours = TorchNetwork(module.export_module(), network.spec)
-    close_to(ours(images), expected)  # as exported
+    close_to(ours(images), expected, within)  # as exported
     restore_norms(module.network, folded, [torch.from_numpy(images)])
-    close_to(ours(images), expected)  # with restored statistics
+    close_to(ours(images), expected, within)  # with restored statistics
     norms = [name for name, layer in module.network.named_modules() if isinstance(layer, nn.BatchNorm2d)]
     if len(folded) == len(norms):  # in training mode a batch is normalized by its own statistics: the same function
         with torch.no_grad():
             trained = module.export_module().train()(torch.from_numpy(images))
-        close_to(dict(zip(expected, (maps.numpy() for maps in trained), strict=True)), expected)
+        close_to(dict(zip(expected, (maps.numpy() for maps in trained), strict=True)), expected, within)
 
 
-def close_to(got, expected):
+def close_to(got, expected, within):
     for output, maps in expected.items():
-        assert np.abs(got[output] - maps).max() < 1e-3 * np.abs(maps).max()
+        assert np.abs(got[output] - maps).max() < within * np.abs(maps).max()
 
 
 @pytest.mark.parametrize(
@@ -152,16 +157,10 @@ def test_restored_statistics_are_those_of_the_inputs_of_the_layer():
 
 def test_files_that_cannot_be_fine_tuned_are_one_line(tmp_path):
     (tmp_path / "text.onnx").write_text("text")
-    proto = onnx.load(str(zoo.path_of("person")))
-    coarse = proto.graph.initializer[0]
-    shape = onnx.numpy_helper.to_array(coarse).shape
-    coarse.CopyFrom(onnx.numpy_helper.from_array(np.zeros(shape, np.int8), coarse.name))
-    onnx.save(proto, str(tmp_path / "coarse.onnx"))
     for source, message in (
         ("horse", "no model 'horse'"),
         (str(tmp_path / "none.onnx"), "no model to fine-tune"),
         (str(tmp_path / "text.onnx"), "not an ONNX model"),
-        (str(tmp_path / "coarse.onnx"), "too coarse to fine-tune"),
         (str(tmp_path), "no checkpoint"),
     ):
         with pytest.raises(ModelError, match=message) as error:

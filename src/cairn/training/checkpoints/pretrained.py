@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cairn.errors import ModelError
@@ -251,9 +252,8 @@ def _of_onnx(source: str, path: Path) -> Start:
         raise ModelError(f"{path} is an ONNX model without {METADATA_KEY} metadata: expected one that Cairn exported")
     spec = ModelSpec.from_json(metadata[METADATA_KEY], str(path))
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    if any(array.dtype == np.int8 and array.ndim == 4 for array in arrays.values()):
-        raise ModelError(f"{path} has 8-bit weights, which are too coarse to fine-tune: use its fp32 or fp16 file")
     floats = {name: array.astype(np.float32) for name, array in arrays.items() if array.dtype.kind == "f"}
+    floats |= _dequantized(proto.graph, arrays)
     floats |= {name: floats[slopes] for name, slopes in _slopes(proto.graph).items() if slopes in floats}
     named = {name: torch.from_numpy(array.copy()) for name, array in floats.items()}
     weights = _within(named) or named
@@ -262,6 +262,20 @@ def _of_onnx(source: str, path: Path) -> Start:
     loss = spec.provenance.get(LOSS, "squared" if IMPORTED in spec.provenance else None)
     loss = None if loss is None else str(loss)
     return Start(source, spec.method, spec.skeleton, weights, spec.classes, spec, loss, spec.stride)
+
+
+def _dequantized(graph: Any, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """Name of a weight that is stored in 8 bits -> its values."""
+    result = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in arrays:
+            steps, scale, *zero = (arrays[name] for name in node.input)
+            axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 1)
+            along = [-1 if dimension == axis else 1 for dimension in range(steps.ndim)] if scale.size > 1 else ()
+            middle = zero[0].astype(np.float32).reshape(along) if zero else np.float32(0)
+            values = (steps.astype(np.float32) - middle) * scale.astype(np.float32).reshape(along)
+            result[node.input[0].removesuffix("_quantized")] = values
+    return result
 
 
 def _slopes(graph: Any) -> dict[str, str]:
