@@ -265,7 +265,10 @@ def read_data(recipe: Recipe) -> Pairs:
     if not data.train:
         raise RecipeError("keypointnet trains on views: give a folder, as in cairn discover views/ --three-d")
     views = read_views(data.train, data, recipe.input.size)
-    train, val = (views, read_views(data.val, data, recipe.input.size)) if data.val else _held_out(views, data.holdout)
+    if data.val:  # in the unit of the training views, as all that a model predicts
+        train, val = views, read_views(data.val, data, recipe.input.size).in_unit(views.radius)
+    else:
+        train, val = _held_out(views, data.holdout)
     pairs, val_pairs = train.pairs(data.angles), val.pairs(data.angles)
     for name, found in (("training", pairs), ("validation", val_pairs)):
         if not len(found):

@@ -79,6 +79,14 @@ class Views:
         own = ("images", "masks", "objects", "rotations", "translations", "intrinsics")
         return replace(self, **{name: getattr(self, name)[rows] for name in own})
 
+    def in_unit(self, radius: float) -> Views:
+        """Returns the same views with another object unit.
+
+        Args:
+            radius: Meters of the unit.
+        """
+        return replace(self, translations=self.translations * (self.radius / radius), radius=radius)
+
     def outlines(self, number: int, most: int) -> Outlines:
         """Returns the masks and cameras of one object, of a number of views at most."""
         rows = np.flatnonzero(self.objects == number)
