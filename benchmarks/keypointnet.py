@@ -28,7 +28,8 @@ from cairn.media.images import read_image
 from cairn.methods.keypointnet.measures import in_world
 from cairn.methods.keypointnet.recipe import Recipe
 from cairn.methods.keypointnet.training import TRAINING, KeypointNetModule
-from cairn.methods.keypointnet.views import Views, cameras_of
+from cairn.methods.keypointnet.sources import cameras_of
+from cairn.methods.keypointnet.views import Views
 from cairn.pointclouds.io.landmarks import read_landmarks
 from cairn.pointclouds.shapes.names import find_landmarks
 from cairn.training.engine.results import load_weights

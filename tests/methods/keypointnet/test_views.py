@@ -9,7 +9,7 @@ import pytest
 
 from cairn.errors import CairnError, CameraError, ImageError
 from cairn.methods.keypointnet.recipe import Data, ViewSource
-from cairn.methods.keypointnet.views import read_views, turntable
+from cairn.methods.keypointnet.views import read_views
 from cairn.multiview.cameras import write_cameras
 from cairn.structures.camera import Camera, Rig
 from support.made_views import rendered, ring, write_views
@@ -46,6 +46,13 @@ def test_the_world_may_be_anywhere_and_of_any_unit(tmp_path):
     second = read(tmp_path / "b")
     np.testing.assert_allclose(second.translations, first.translations, atol=1e-6)
     assert second.radius == pytest.approx(1000 * first.radius)
+
+
+def test_another_unit_leaves_the_images_of_the_world(tmp_path):
+    views = read(write_views(tmp_path / "views"))
+    other = views.in_unit(2.5 * views.radius)
+    np.testing.assert_allclose(other.translations * other.radius, views.translations * views.radius)
+    assert other.radius == pytest.approx(2.5 * views.radius)
 
 
 @pytest.mark.parametrize("shape", [(32, 48), (48, 32)])
@@ -88,12 +95,6 @@ def test_a_turntable_needs_no_cameras(tmp_path):
     np.testing.assert_allclose(relative, expected, atol=1e-9)
     with pytest.raises(CameraError, match="has 12 images: expected 36 views of a turntable"):
         read(folder, turntable=36)
-
-
-def test_a_turntable_looks_at_the_origin():
-    rig = turntable([f"{i}" for i in range(8)], (40, 60), Data(elevation=30))
-    np.testing.assert_allclose(rig.project([0, 0, 0]), [[29.5, 19.5]] * 8, atol=1e-9)
-    np.testing.assert_allclose([camera.center[2] for camera in rig], 4 * np.sin(np.radians(30)))
 
 
 def test_a_turntable_that_turns_the_other_way_is_noticed(tmp_path):
@@ -152,7 +153,7 @@ def test_the_same_image_twice(tmp_path):
 
 
 def test_folders_without_views_or_cameras(tmp_path):
-    with pytest.raises(ImageError, match="no folder of views at"):
+    with pytest.raises(ImageError, match="no folder of views, and no label file, at"):
         read(tmp_path / "none")
     with pytest.raises(ImageError, match="expected a subfolder for each object"):
         read(tmp_path)

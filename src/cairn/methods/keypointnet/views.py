@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CameraError, ImageError
 from cairn.inference.keypoints3d import half_sides, square
-from cairn.media.images import IMAGE_SUFFIXES, read_image
+from cairn.media.images import read_image
 from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
-from cairn.methods.keypointnet.masks import BACKGROUND, FOLDER, foreground
+from cairn.methods.keypointnet.masks import foreground
 from cairn.methods.keypointnet.recipe import Data, ViewSource
-from cairn.structures.camera import Camera, Rig, rotation_matrix
-from cairn.structures.geometry import Affine, Size
+from cairn.methods.keypointnet.sources import objects_of
+from cairn.structures.camera import Camera
+from cairn.structures.geometry import Affine
 from cairn.wording import counted
 
 Array = NDArray[np.float64]
-
-CAMERAS = "cameras.toml"
-"""File of cameras in a folder of views."""
-
-TURNTABLE_DISTANCE = 4.0
-"""Distance of the camera of a turntable, which has no unit."""
 
 CHECKED, CHECKED_VIEWS = 4, 20
 """Number of objects, and of their views, whose masks are compared with the cameras."""
@@ -116,18 +111,19 @@ class Views:
 
 
 def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
-    """Reads the views of folders.
+    """Reads the views of folders or label files.
 
     Args:
-        sources: The folders.
+        sources: The folders or label files.
         data: Masks and turntable.
         size: Side of the square images in pixels.
 
     Raises:
         CameraError: A view has no camera, or an image has another size than its camera states.
         ImageError: There are no images, two views are the same, or a mask is empty.
+        LabelError: A label file cannot be read.
     """
-    found = [each for source in sources for each in _objects(source, data)]
+    found = [each for source in sources for each in objects_of(source, data)]
     if not found:
         where = ", ".join(str(source.path) for source in sources)
         raise ImageError(f"no views in {where}: expected a subfolder for each object, with an image for each camera")
@@ -144,16 +140,19 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     translations = np.stack([camera.translation + camera.rotation @ center for camera in cameras])
     radius = _radius(covers, intrinsics, translations)
     objects = np.repeat(np.arange(len(found)), [len(paths) for _, paths, _ in found])
-    names = tuple(name for name, _, _ in found)
+    names = _names([each.folder for each in found])
     views = Views(squares, covers, objects, names, rotations, translations / radius, intrinsics, center, radius)
     _check_agreement(views)
     return views
 
 
-def cameras_of(data: Data) -> dict[Path, Camera]:
-    """Returns the cameras of all views of a recipe, by the path of the image."""
-    found = [each for source in (*data.train, *data.val) for each in _objects(source, data)]
-    return {path.resolve(): camera for _, paths, rig in found for path, camera in zip(paths, rig, strict=True)}
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Returns the names of folders, with as much of their paths as tells them apart."""
+    short = tuple(folder.name for folder in folders)
+    if len(set(short)) == len(short):
+        return short
+    above = os.path.commonpath([folder.parent for folder in folders])
+    return tuple(folder.relative_to(above).as_posix() for folder in folders)
 
 
 def nearest_point(cameras: Sequence[Camera]) -> Array:
@@ -163,80 +162,6 @@ def nearest_point(cameras: Sequence[Camera]) -> Array:
     across = np.eye(3) - axes[:, :, None] * axes[:, None]
     point: Array = np.linalg.lstsq(across.sum(axis=0), (across @ centers[..., None]).sum(axis=0)[:, 0], rcond=1e-9)[0]
     return point
-
-
-def turntable(names: Sequence[str], size: Size, data: Data) -> Rig:
-    """Returns the cameras of a turntable: equally spaced around the z axis, at `TURNTABLE_DISTANCE`.
-
-    Args:
-        names: Names of the views, in their order.
-        size: (height, width) of the images in pixels.
-        data: Elevation and field of view.
-    """
-    height, width = size
-    focal = width / 2 / np.tan(np.radians(data.field_of_view) / 2)
-    matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
-    tilt = rotation_matrix([np.radians(90 + data.elevation), 0, 0])
-    away = np.array([0, 0, TURNTABLE_DISTANCE])
-    turns = 2 * np.pi * np.arange(len(names)) / len(names)
-    return Rig(
-        tuple(
-            Camera(name, matrix, np.zeros(0), tilt @ rotation_matrix([0, 0, turn]), away, size)
-            for name, turn in zip(names, turns, strict=True)
-        )
-    )
-
-
-class _Object(NamedTuple):
-    """The views of an object: its name, its images, and a camera for each of them."""
-
-    name: str
-    paths: list[Path]
-    rig: Rig
-
-
-def _objects(source: ViewSource, data: Data) -> list[_Object]:
-    """Returns the objects of a folder: its subfolders; or the folder itself, where it has images."""
-    if not source.path.is_dir():
-        raise ImageError(f"no folder of views at {source.path}")
-    shared = source.cameras or source.path / CAMERAS
-    if paths := _images(source.path):
-        return [_Object(source.path.name, paths, _rig(source.path, paths, shared, data))]
-    folders = sorted(path for path in source.path.iterdir() if path.is_dir() and path.name not in (FOLDER, BACKGROUND))
-    return [
-        _Object(folder.name, paths, _rig(folder, paths, shared, data))
-        for folder in folders
-        if (paths := _images(folder))
-    ]
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
-def _rig(folder: Path, paths: list[Path], shared: Path, data: Data) -> Rig:
-    """Returns the cameras of the views of an object, in their order."""
-    from cairn.multiview.cameras import read_cameras
-
-    if data.turntable:
-        if len(paths) != data.turntable:
-            expected = counted(data.turntable, "view")
-            raise CameraError(f"{folder} has {counted(len(paths), 'image')}: expected {expected} of a turntable")
-        return turntable([path.stem for path in paths], read_image(paths[0]).shape[:2], data)
-    own = folder / CAMERAS
-    file = own if own.is_file() else shared
-    if not file.is_file() and shared.name != CAMERAS:
-        raise CameraError(f"no file of cameras at {shared}, for the views in {folder}")
-    if not file.is_file():
-        raise CameraError(
-            f"no cameras for the views in {folder}: give --cameras FILE, put {CAMERAS} there, or give --turntable VIEWS"
-        )
-    rig = read_cameras(file)
-    missing = [path for path in paths if path.stem not in rig.names]
-    if missing:
-        some = ", ".join(rig.names[:8]) + (", ..." if len(rig) > 8 else "")
-        raise CameraError(f"{file} has no camera {missing[0].stem!r} for {missing[0]}; it has {some}")
-    return rig[[path.stem for path in paths]]
 
 
 def _check_images(
