@@ -16,11 +16,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import renders
 import torch
 from numpy.typing import NDArray
 
 import cairn
+import renders
 from cairn.methods.keypointnet.measures import angular_errors, in_world
 from cairn.methods.keypointnet.recipe import Recipe
 from cairn.methods.keypointnet.training import TRAINING, KeypointNetModule
@@ -72,8 +72,8 @@ def measured(run: Path) -> str:
         points = module.predict(views).points
     errors = angular_errors(points, views, views.pairs((0.1, 180)))
     return (
-        f"views swapped {100 * swapped(in_world(points, views)):.1f}%, pairs swapped {100 * (errors > 90).mean():.1f}%, "
-        f"median error of pairs {np.median(errors):.1f} degrees"
+        f"views swapped {100 * swapped(in_world(points, views)):.1f}%, "
+        f"pairs swapped {100 * (errors > 90).mean():.1f}%, median error of pairs {np.median(errors):.1f} degrees"
     )
 
 

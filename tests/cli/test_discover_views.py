@@ -158,7 +158,8 @@ def test_batches_are_the_same_for_the_same_epoch_and_index(tmp_path):
         (["--crop", "motion"], "--crop is for images without cameras"),
         (["--masks", "files"], "no mask v00 in"),
         (["--cameras", "none.toml"], "no file of cameras at none.toml"),
-        (["--set", "data.angles=[1,2]"], "no pair of training views is 1 to 2 degrees apart"),
+        (["--set", "data.angles=[1,2]"], "is 1 to 2 degrees apart, and they are 39.3 to 130.0: set data.angles"),
+        (["--images", "."], "--images goes with a label file"),
         (["--set", "network.backbone='none'"], "there is no backbone"),
     ],
 )

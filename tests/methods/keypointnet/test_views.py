@@ -145,6 +145,39 @@ def test_masks_that_no_object_has(tmp_path):
         read(folder)
 
 
+def test_the_same_object_twice(tmp_path):
+    folder = write_views(tmp_path / "views")
+    shutil.rmtree(folder / "object-2")
+    shutil.copytree(folder / "object-0", folder / "object-2")
+    with pytest.raises(ImageError, match=r"object-0 and .*object-2 have the same images: give each object once"):
+        read(folder)
+
+
+def test_two_cameras_at_one_place(tmp_path):
+    folder = write_views(tmp_path / "views")
+    first = ring()["v00"]
+    for far in (0, 1000):  # also in a world whose origin is far away
+        moved = changed(folder, lambda c, t=far: shifted(replace(first, name=c.name) if c.name == "v05" else c, t))
+        with pytest.raises(CameraError, match=r"cameras v00 and v05 of the views in .*object-0 are at one place"):
+            read(moved)
+
+
+def shifted(camera, distance):
+    return replace(camera, translation=camera.translation - camera.rotation @ [0, distance, 0])
+
+
+def test_views_that_look_the_same_are_named(tmp_path, caplog):
+    folder = write_views(tmp_path / "views")
+    image = cv2.imread(str(folder / "object-1" / "v01.png"), cv2.IMREAD_UNCHANGED).astype(int)
+    image[..., :3] += np.random.default_rng(0).integers(-1, 2, image[..., :3].shape)
+    read(folder)
+    assert "look the same" not in caplog.text
+    cv2.imwrite(str(folder / "object-1" / "v05.png"), np.clip(image, 0, 255).astype(np.uint8))
+    read(folder)
+    assert "object-1/v01.png" in caplog.text
+    assert "object-1/v05.png look the same, and their cameras differ" in caplog.text
+
+
 def test_the_same_image_twice(tmp_path):
     folder = write_views(tmp_path / "views")
     shutil.copy(folder / "object-1" / "v01.png", folder / "object-1" / "v05.png")

@@ -75,7 +75,7 @@ class NetworkSettings(Section):
         stride: Stride of the maps in pixels, with a backbone.
         orientation: Whether the orientation network tells which side of the object is seen.
         axis: Dominant axis of the object, whose direction the orientation network predicts; "auto" is the direction in
-            which the objects are longest.
+            which the objects are longest from left to right in the images.
     """
 
     keypoints: Count = 10

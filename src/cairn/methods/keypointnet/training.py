@@ -270,10 +270,13 @@ def read_data(recipe: Recipe) -> Pairs:
     else:
         train, val = _held_out(views, data.holdout)
     pairs, val_pairs = train.pairs(data.angles), val.pairs(data.angles)
-    for name, found in (("training", pairs), ("validation", val_pairs)):
+    for name, found, of in (("training", pairs, train), ("validation", val_pairs, val)):
         if not len(found):
-            low, high = data.angles
-            raise ImageError(f"no pair of {name} views is {low:g} to {high:g} degrees apart: set data.angles")
+            (low, high), (nearest, farthest) = data.angles, of.apart()
+            raise ImageError(
+                f"no pair of {name} views is {low:g} to {high:g} degrees apart, and they are {nearest:.1f} to "
+                f"{farthest:.1f}: set data.angles, or check the cameras"
+            )
     order = np.random.default_rng(0).permutation(len(val_pairs))
     return Pairs(recipe, train, val, pairs, val_pairs[order[:MEASURED_PAIRS]])
 

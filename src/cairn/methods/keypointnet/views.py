@@ -10,27 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import CameraError, ImageError
+from cairn.errors import ImageError
 from cairn.inference.keypoints3d import half_sides, square
 from cairn.media.images import read_image
-from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
+from cairn.methods.keypointnet.checks import check_agreement, check_repeated, check_sizes
+from cairn.methods.keypointnet.hull import Outlines, hull, longest_axis
 from cairn.methods.keypointnet.masks import foreground
 from cairn.methods.keypointnet.recipe import Data, ViewSource
 from cairn.methods.keypointnet.sources import objects_of
 from cairn.structures.camera import Camera
 from cairn.structures.geometry import Affine
-from cairn.wording import counted
 
 Array = NDArray[np.float64]
 
 CHECKED, CHECKED_VIEWS = 4, 20
 """Number of objects, and of their views, whose masks are compared with the cameras."""
-
-MIRRORED = 0.08
-"""Overlap of mirrored masks beyond that of the masks as given, from which the cameras are mirrored."""
-
-DISAGREEING = 0.25
-"""Overlap of the masks with the hull, below which cameras and masks contradict one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +76,12 @@ class Views:
         """
         return replace(self, translations=self.translations * (self.radius / radius), radius=radius)
 
+    def apart(self) -> tuple[float, float]:
+        """Returns the smallest and the largest angle in degrees between the viewing directions of an object's views."""
+        found = [_between(self.rotations[self.objects == number, 2]) for number in range(len(self.names))]
+        angles = np.concatenate(found)
+        return (float(angles.min()), float(angles.max())) if len(angles) else (0.0, 0.0)
+
     def outlines(self, number: int, most: int) -> Outlines:
         """Returns the masks and cameras of one object, of a number of views at most."""
         rows = np.flatnonzero(self.objects == number)
@@ -89,9 +89,12 @@ class Views:
         return Outlines(self.masks[rows], self.rotations[rows], self.translations[rows], self.intrinsics[rows])
 
     def longest_axis(self) -> Array:
-        """Returns the direction (3,) in the world in which the objects are longest."""
-        numbers = range(min(CHECKED, len(self.names)))
-        return longest_axis([hull(self.outlines(number, CHECKED_VIEWS)) for number in numbers])
+        """Returns the direction (3,) in the world in which the objects are longest across the images."""
+        return longest_axis([hull(each) for each in self.checked()], self.rotations[:, 0])
+
+    def checked(self) -> list[Outlines]:
+        """Returns the masks and cameras of some views of some objects, that shapes are carved from."""
+        return [self.outlines(number, CHECKED_VIEWS) for number in range(min(CHECKED, len(self.names)))]
 
     def pairs(self, angles: tuple[float, float]) -> NDArray[np.int64]:
         """Returns the pairs (M, 2) of views of one object whose viewing directions differ by an angle in a range.
@@ -132,7 +135,8 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     cameras = [camera for _, _, rig in found for camera in rig]
     flat = [image for each in images for image in each]
     covered = [mask for each in masks for mask in each]
-    _check_images(flat, covered, cameras, [path for _, paths, _ in found for path in paths])
+    check_sizes(flat, [path for _, paths, _ in found for path in paths], cameras)
+    check_repeated(found, images, masks)
     squares, covers, affines = _squares(flat, covered, size)
     intrinsics = np.stack([half_sides(camera, affine, size) for camera, affine in zip(cameras, affines, strict=True)])
     center = nearest_point(cameras)
@@ -142,8 +146,14 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     objects = np.repeat(np.arange(len(found)), [len(paths) for _, paths, _ in found])
     names = _names([each.folder for each in found])
     views = Views(squares, covers, objects, names, rotations, translations / radius, intrinsics, center, radius)
-    _check_agreement(views)
+    check_agreement(views)
     return views
+
+
+def _between(directions: Array) -> Array:
+    """Returns the angles in degrees between each two of unit vectors (V, 3)."""
+    cosines = (directions @ directions.T)[np.triu_indices(len(directions), 1)]
+    return np.asarray(np.degrees(np.arccos(np.clip(cosines, -1, 1))))
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
@@ -162,54 +172,6 @@ def nearest_point(cameras: Sequence[Camera]) -> Array:
     across = np.eye(3) - axes[:, :, None] * axes[:, None]
     point: Array = np.linalg.lstsq(across.sum(axis=0), (across @ centers[..., None]).sum(axis=0)[:, 0], rcond=1e-9)[0]
     return point
-
-
-def _check_images(
-    images: Sequence[NDArray[np.uint8]],
-    masks: Sequence[NDArray[np.bool_]],
-    cameras: Sequence[Camera],
-    paths: Sequence[Path],
-) -> None:
-    """Raises where intrinsics are of another size than the images, or two views of an object are the same image."""
-    seen: dict[tuple[Path, bytes], Path] = {}
-    for image, mask, camera, path in zip(images, masks, cameras, paths, strict=True):
-        height, width = image.shape[:2]
-        if camera.size is not None and camera.size != (height, width):
-            stated = f"{camera.size[1]}x{camera.size[0]}"
-            raise CameraError(f"{path} is {width}x{height}, but camera {camera.name} was calibrated for {stated}")
-        x, y = camera.matrix[:2, 2]
-        if not (0 < x < width and 0 < y < height):
-            raise CameraError(
-                f"the optical axis of camera {camera.name} is at ({x:.0f}, {y:.0f}) px, outside of {path}, which is "
-                f"{width}x{height}: its intrinsics are of another image size"
-            )
-        key = path.parent, image.tobytes() + mask.tobytes()  # alpha is not in the image
-        if key in seen:
-            raise ImageError(f"{seen[key]} and {path} are the same image: each view needs its own")
-        seen[key] = path
-
-
-def _check_agreement(views: Views) -> None:
-    """Raises where the cameras look away from the object, or the masks are those of other or mirrored cameras."""
-    if (away := np.flatnonzero(views.translations[:, 2] <= 0)).size:
-        name = views.names[views.objects[away[0]]]
-        raise CameraError(
-            f"{counted(len(away), 'camera')} of {len(views)} look away from the object, the first one of {name}: "
-            "expected cameras with x right, y down and z forward"
-        )
-    outlines = [views.outlines(number, CHECKED_VIEWS) for number in range(min(CHECKED, len(views.names)))]
-    fit = float(np.mean([agreement(each) for each in outlines]))
-    mirrored = float(np.mean([agreement(each.flipped()) for each in outlines]))
-    if mirrored > fit + MIRRORED:
-        raise CameraError(
-            f"the cameras are mirrored: masks and cameras agree by {fit:.0%}, and by {mirrored:.0%} with flipped "
-            "images; check the direction of the turntable, or the handedness of the cameras"
-        )
-    if fit < DISAGREEING:
-        raise CameraError(
-            f"the masks do not agree with the cameras: no solid object has these outlines (overlap {fit:.0%}); check "
-            "that each image has the camera of its name, and the masks"
-        )
 
 
 def _squares(
