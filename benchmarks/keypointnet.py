@@ -106,6 +106,7 @@ def main() -> None:
             error = distance(predict(features[1]), truth[1][objects[1]]).mean()
             print(f"{method}, {name}: {unit * error:.4f} (training objects left out: {unit * left_out:.4f})")
     speed(given.run, next(iter(cameras_of(recipe.data))))
+    steps(recipe, data)
 
 
 def solid(sets: tuple[Views, Views], found: list[Array]) -> list[Points]:
@@ -186,6 +187,30 @@ def speed(run: Path, image: Path) -> None:
     detector, pixels = Keypoints3D(run, threads=1), read_image(image)
     best = min(_timed(lambda: detector(pixels)) for _ in range(50))
     print(f"{1000 * best:.2f} ms an image on one core")
+
+
+class HalfDone(KeypointNetModule):
+    """The module in the middle of a run, without a trainer."""
+
+    done = 0.5
+
+
+def steps(recipe: Recipe, data: object) -> None:
+    """Prints the pairs that a second of processor time on one core trains on: batches, losses, gradients and updates."""
+    torch.set_num_threads(1)
+    module = HalfDone(recipe, data)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+
+    def step(index: int) -> None:
+        batch = {name: torch.from_numpy(values) for name, values in module.data.batch(0, index).items()}
+        loss = sum(module.losses(batch).values())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+
+    times = sorted(_timed(lambda index=index: step(index)) for index in range(30))  # type: ignore[misc]
+    size, median = recipe.run.batch_size, times[len(times) // 2]
+    print(f"{size / median:.0f} pairs a second of one core (best {size / times[0]:.0f}), {recipe.input.size} px")
 
 
 def _timed(call: Callable[[], object]) -> float:

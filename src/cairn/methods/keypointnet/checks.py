@@ -55,7 +55,10 @@ def check_sizes(images: Sequence[Image], paths: Sequence[Path], cameras: Sequenc
 
 
 def check_repeated(
-    objects: Sequence[ObjectViews], images: Sequence[Sequence[Image]], masks: Sequence[Sequence[Mask]]
+    objects: Sequence[ObjectViews],
+    images: Sequence[Sequence[Image]],
+    masks: Sequence[Sequence[Mask]],
+    smallest: float,
 ) -> None:
     """Raises where an object, a view of it, or a camera is there twice; warns of views that differ by noise alone.
 
@@ -63,6 +66,7 @@ def check_repeated(
         objects: Paths and cameras.
         images: (H, W, 3) of the views of each object.
         masks: (H, W) likewise.
+        smallest: Degrees between viewing directions from which views must look different.
 
     Raises:
         ImageError: An object or an image is there twice.
@@ -81,7 +85,9 @@ def check_repeated(
             raise ImageError(f"{known[contents]} and {each.folder} have the same images: give each object once")
         known[contents] = each.folder
         _check_cameras(each)
-        alike = np.argwhere(np.triu(_alike(own, covers), 1))
+        directions = np.stack([camera.rotation[2] for camera in each.rig])
+        apart = directions @ directions.T < np.cos(np.radians(smallest))
+        alike = np.argwhere(np.triu(_alike(own, covers) & apart, 1))
         if len(alike):
             first, second = (each.paths[i] for i in alike[0])
             log.warning("%s and %s look the same, and their cameras differ: is one a copy?", first, second)

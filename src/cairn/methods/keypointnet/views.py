@@ -136,7 +136,7 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     flat = [image for each in images for image in each]
     covered = [mask for each in masks for mask in each]
     check_sizes(flat, [path for _, paths, _ in found for path in paths], cameras)
-    check_repeated(found, images, masks)
+    check_repeated(found, images, masks, data.angles[0])
     squares, covers, affines = _squares(flat, covered, size)
     intrinsics = np.stack([half_sides(camera, affine, size) for camera, affine in zip(cameras, affines, strict=True)])
     center = nearest_point(cameras)
