@@ -196,7 +196,7 @@ class HalfDone(KeypointNetModule):
 
 
 def steps(recipe: Recipe, data: object) -> None:
-    """Prints the pairs that a second of processor time on one core trains on: batches, losses, gradients and updates."""
+    """Prints the pairs that a second of one core trains on: batches, losses, gradients and updates."""
     torch.set_num_threads(1)
     module = HalfDone(recipe, data)  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)

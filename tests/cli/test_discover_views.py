@@ -12,7 +12,7 @@ import cairn
 from cairn.cli import main
 from cairn.errors import CairnError
 from cairn.inference.keypoints3d import Keypoints3D
-from cairn.methods.keypointnet.training import Pairs
+from cairn.methods.keypointnet.pairs import Pairs
 from support.made_views import rendered, ring, write_views
 
 SETTINGS = ("pairs=16", "run.batch_size=8", "run.threads=1", "input.size=32", "network.features=8")
@@ -157,8 +157,8 @@ def test_detect_says_what_runs_the_model(trained, tmp_path, capsys):
 
 
 def test_batches_are_the_same_for_the_same_epoch_and_index(tmp_path):
+    from cairn.methods.keypointnet.pairs import read_data
     from cairn.methods.keypointnet.recipe import Recipe
-    from cairn.methods.keypointnet.training import read_data
 
     folder = write_views(tmp_path / "views")
     data = read_data(Recipe.model_validate({"data": {"train": [{"path": folder}]}, "input": {"size": 32}}))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from cairn.errors import CameraError, ImageError, LabelError
+from cairn.methods.keypointnet.pairs import read_data
 from cairn.methods.keypointnet.recipe import Data, Recipe, ViewSource
 from cairn.methods.keypointnet.sources import cameras_of, objects_of, turntable
-from cairn.methods.keypointnet.training import read_data
 from cairn.methods.keypointnet.views import read_views
 from support.made_views import ring, write_views
 
