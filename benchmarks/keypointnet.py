@@ -5,7 +5,7 @@
 `landmarks/` has a landmark file for each object of the run's training and validation views, in the world of their
 cameras. Training objects fit the regression, validation objects measure it. All methods get the true poses of the
 cameras, so that only shape is to be predicted, the same views, and the same regression: a ridge whose penalty is chosen
-by leaving out each training object in turn.
+by holding out each training object in turn.
 
 - mean: the mean landmarks of the training objects;
 - 2D: landmarks of the model `--flat` (`cairn discover` without cameras), triangulated;
@@ -104,7 +104,7 @@ def main() -> None:
             objects = [views.objects[own[:, 0]] for views, own in zip(sets, rows, strict=True)]
             predict, left_out = fitted(features[0], truth[0], objects[0])
             error = distance(predict(features[1]), truth[1][objects[1]]).mean()
-            print(f"{method}, {name}: {unit * error:.4f} (training objects left out: {unit * left_out:.4f})")
+            print(f"{method}, {name}: {unit * error:.4f} (training objects held out: {unit * left_out:.4f})")
     speed(given.run, next(iter(cameras_of(recipe.data))))
     steps(recipe, data)
 
@@ -146,7 +146,7 @@ def all_of(views: Views) -> NDArray[np.int64]:
 
 
 def fitted(features: Array, truth: Array, objects: NDArray[np.int64]) -> tuple[Callable[[Array], Array], float]:
-    """Returns a ridge regression, and its error on training objects that are left out.
+    """Returns a ridge regression, and its error on training objects, each held out in turn.
 
     Args:
         features: (M, F).

@@ -87,11 +87,10 @@ def _of_folder(folder: Path) -> dict[Path, list[Path]]:
 
 def _of_labels(source: ViewSource) -> dict[Path, list[Path]]:
     """Returns the images that a label file lists, by their folder."""
-    from cairn.datasets.formats import ReadOptions
-    from cairn.datasets.reading import read_labels
+    from cairn.datasets.reading import read_image_paths
 
     found: dict[Path, list[Path]] = {}
-    for path in sorted(image.path for image in read_labels(source.path, ReadOptions(source.images))):
+    for path in sorted(read_image_paths(source.path, source.images)):
         found.setdefault(path.parent, []).append(path)
     return found
 
