@@ -54,7 +54,7 @@ ALONG = 0.01
 
 
 class Points(NamedTuple):
-    """Points of N views: positions (N, K, 3) in object units, and the inverse of their covariances (N, K, 3, 3)."""
+    """Points of N views: positions (N, K, 3) in the world, in object units, and the inverse of their covariances (N, K, 3, 3)."""
 
     positions: Array
     weights: Array
@@ -81,13 +81,13 @@ def main() -> None:
     files = find_landmarks(given.landmarks)
     sets: tuple[Views, Views] = (data.train, data.val)  # type: ignore[attr-defined]
     truth = [
-        np.stack([((read_landmarks(files[name]).points - views.center) / views.radius).ravel() for name in views.names])
+        np.stack([(read_landmarks(files[name]).points / views.radius).ravel() for name in views.names])
         for views in sets
     ]
     unit = sets[0].radius
     print(f"mean landmarks: {unit * distance(truth[0].mean(axis=0), truth[1]).mean():.4f}")
     with torch.no_grad():
-        found = [in_world(module.predict(views).points, views) for views in sets]
+        found = [in_world(module.predict(views).points, views) + views.center / views.radius for views in sets]
     methods = {f"3D, {found[0].shape[1]} keypoints": solid(sets, found)}
     if given.flat:
         model = cairn.load(given.flat, threads=1)
@@ -129,6 +129,7 @@ def flat(views: Views, recipe: Recipe, model: cairn.Predictor) -> Points:
     centers = np.stack([(rays[key][0] - views.center) / views.radius for key in sorted(rays)])[:, None]
     directions = np.stack([rays[key][1] for key in sorted(rays)])
     positions = centers - (centers * directions).sum(axis=-1, keepdims=True) * directions
+    positions += views.center / views.radius
     along = directions[..., None] * directions[..., None, :]
     return Points(positions, np.eye(3) - (1 - ALONG) * along)
 

@@ -97,7 +97,7 @@ def test_held_out_folders_are_measured_in_the_unit_of_the_training_views(tmp_pat
     data = {"train": [{"path": train}], "val": [{"path": val}]}
     pairs = read_data(Recipe.model_validate({"data": data, "input": {"size": 32}}))
     assert pairs.val.radius == pairs.train.radius
-    np.testing.assert_allclose(np.linalg.norm(pairs.val.translations, axis=1) * pairs.train.radius, 4.5)
+    np.testing.assert_allclose(np.linalg.norm(pairs.val.translations, axis=1) * pairs.train.radius, 4.5, atol=0.1)
 
 
 def test_a_turntable_looks_at_the_origin():

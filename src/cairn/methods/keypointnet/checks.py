@@ -47,10 +47,10 @@ def check_sizes(images: Sequence[Image], paths: Sequence[Path], cameras: Sequenc
             stated = f"{camera.size[1]}x{camera.size[0]}"
             raise CameraError(f"{path} is {width}x{height}, but camera {camera.name} was calibrated for {stated}")
         x, y = camera.matrix[:2, 2]
-        if not (0 < x < width and 0 < y < height):
+        if camera.size is None and not (0 < x < width and 0 < y < height):
             raise CameraError(
                 f"the optical axis of camera {camera.name} is at ({x:.0f}, {y:.0f}) px, outside of {path}, which is "
-                f"{width}x{height}: its intrinsics are of another image size"
+                f"{width}x{height}: its intrinsics are of another image size; if the images are crops, state their size"
             )
 
 

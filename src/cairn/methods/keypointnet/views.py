@@ -139,7 +139,7 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     check_repeated(found, images, masks, data.angles[0])
     squares, covers, affines = _squares(flat, covered, size)
     intrinsics = np.stack([half_sides(camera, affine, size) for camera, affine in zip(cameras, affines, strict=True)])
-    center = nearest_point(cameras)
+    center = nearest_point(cameras, _middles(covers, intrinsics))
     rotations = np.stack([camera.rotation for camera in cameras])
     translations = np.stack([camera.translation + camera.rotation @ center for camera in cameras])
     radius = _radius(covers, intrinsics, translations)
@@ -165,13 +165,28 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     return tuple(folder.relative_to(above).as_posix() for folder in folders)
 
 
-def nearest_point(cameras: Sequence[Camera]) -> Array:
-    """Returns the point (3,) with the least squared distance from the optical axes of cameras."""
+def nearest_point(cameras: Sequence[Camera], directions: Array) -> Array:
+    """Returns the point (3,) with the least squared distance from rays of cameras.
+
+    Args:
+        cameras: V cameras.
+        directions: (V, 3) unit vectors in the frame of each.
+    """
     centers = np.stack([camera.center for camera in cameras])
-    axes = np.stack([camera.rotation[2] for camera in cameras])
+    axes = np.stack([direction @ camera.rotation for camera, direction in zip(cameras, directions, strict=True)])
     across = np.eye(3) - axes[:, :, None] * axes[:, None]
     point: Array = np.linalg.lstsq(across.sum(axis=0), (across @ centers[..., None]).sum(axis=0)[:, 0], rcond=1e-9)[0]
     return point
+
+
+def _middles(masks: NDArray[np.bool_], intrinsics: Array) -> Array:
+    """Returns the directions (V, 3) of the centroids of masks (V, S, S), in the frame of each camera."""
+    size = masks.shape[1]
+    cells = (2 * np.arange(size) + 1) / size - 1
+    counts = np.maximum(masks.sum(axis=(1, 2)), 1)[:, None]
+    uv = np.column_stack([masks.sum(axis=1) @ cells, masks.sum(axis=2) @ cells]) / counts
+    rays = np.column_stack([(uv - intrinsics[:, 2:]) / intrinsics[:, :2], np.ones(len(uv))])
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
 
 
 def _squares(
