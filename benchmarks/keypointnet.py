@@ -54,7 +54,7 @@ ALONG = 0.01
 
 
 class Points(NamedTuple):
-    """Points of N views: positions (N, K, 3) in the world, in object units, and the inverse of their covariances (N, K, 3, 3)."""
+    """Points of N views: positions (N, K, 3) in the world in object units, and inverse covariances (N, K, 3, 3)."""
 
     positions: Array
     weights: Array
@@ -87,7 +87,8 @@ def main() -> None:
     unit = sets[0].radius
     print(f"mean landmarks: {unit * distance(truth[0].mean(axis=0), truth[1]).mean():.4f}")
     with torch.no_grad():
-        found = [in_world(module.predict(views).points, views) + views.center / views.radius for views in sets]
+        found = [module.predict(views).points for views in sets]
+    found = [in_world(points, views) + views.center / views.radius for points, views in zip(found, sets, strict=True)]
     methods = {f"3D, {found[0].shape[1]} keypoints": solid(sets, found)}
     if given.flat:
         model = cairn.load(given.flat, threads=1)
