@@ -3,10 +3,10 @@
     python benchmarks/rig_views.py pose2sim/ views/
     cairn discover views/ --three-d --epochs 5 --set "data.angles=[5,150]"
 
-`pose2sim/` has `videos/camNN.mp4`, `camNN_json/` with OpenPose files of each frame, `calibration/Calib.qca.txt`, and
+`pose2sim/` has `videos/camNN.mp4`, `camNN_json/` with an OpenPose file a frame, `calibration/Calib.qca.txt`, and
 `calibration/extrinsics/camNN_ext.jpg`, the room without the person. Each frame becomes an object: a folder of crops
-around the tallest person, undistorted, with alpha where they differ from the empty room, and with their cameras. To hold
-out frames that do not neighbor those trained on, move their folders and set `data.val` in a recipe.
+around the tallest person, undistorted, with alpha where they differ from the empty room, and with their cameras. To
+hold out frames that do not neighbor those trained on, move their folders and set `data.val` in a recipe.
 """
 
 from __future__ import annotations
