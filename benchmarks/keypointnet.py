@@ -3,12 +3,17 @@
     python benchmarks/keypointnet.py runs/skulls landmarks/ --flat runs/skulls-2d
 
 `landmarks/` has a landmark file for each object of the run's training and validation views, in the world of their
-cameras. Training objects fit the regression (a ridge, its penalty by cross-validation over objects), validation objects
-measure it. All methods get the true poses of the cameras, so that only shape is to be predicted:
+cameras. Training objects fit the regression, validation objects measure it. All methods get the true poses of the
+cameras, so that only shape is to be predicted, the same views, and the same regression: a ridge whose penalty is chosen
+by holding out each training object in turn.
 
 - mean: the mean landmarks of the training objects;
-- triangulated: 2D landmarks of the model `--flat` (`cairn discover` without cameras) in two views, triangulated;
-- keypoints: those of the run in one view, their mean in the same two views, and in all views.
+- 2D: landmarks of the model `--flat` (`cairn discover` without cameras), triangulated;
+- 3D: keypoints of the run.
+
+Points of several views are joined by least squares. The weights of 3D keypoints are the inverse of their covariance in
+the frame of the camera, measured on the training objects; 2D landmarks say nothing about depth but that it is about
+that of the object.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,8 +33,9 @@ from cairn.inference.keypoints3d import Keypoints3D
 from cairn.media.images import read_image
 from cairn.methods.keypointnet.measures import in_world
 from cairn.methods.keypointnet.recipe import Recipe
+from cairn.methods.keypointnet.sources import cameras_of
 from cairn.methods.keypointnet.training import TRAINING, KeypointNetModule
-from cairn.methods.keypointnet.views import Views, cameras_of
+from cairn.methods.keypointnet.views import Views
 from cairn.pointclouds.io.landmarks import read_landmarks
 from cairn.pointclouds.shapes.names import find_landmarks
 from cairn.training.engine.results import load_weights
@@ -36,17 +43,31 @@ from cairn.training.recipe_tables import check_recipe, read_recipe
 from cairn.training.run_folder import RunFolder
 
 Array = NDArray[np.float64]
-Examples = tuple[Array, Array, NDArray[np.int64]]
-"""Features (M, F), landmarks (M, 3N), and the object of each."""
 
 PAIRS = 60
 """Pairs of views of an object."""
 
-RIDGES = 10.0 ** np.arange(-4, 5)
+RIDGES = 10.0 ** np.arange(-4, 5.5, 0.5)
+
+ALONG = 0.01
+"""Weight of the depth of a 2D landmark, with 1 across the ray: 0.1 object units beside 1, about the object's radius."""
+
+
+class Points(NamedTuple):
+    """Points of N views: positions (N, K, 3) in the world in object units, and inverse covariances (N, K, 3, 3)."""
+
+    positions: Array
+    weights: Array
+
+    def joined(self, rows: NDArray[np.int64]) -> Array:
+        """Returns features (M, 3 K) of sets of views (M, V)."""
+        weights = self.weights[rows]
+        moments = (weights @ self.positions[rows][..., None]).sum(axis=1)
+        return np.asarray(np.linalg.solve(weights.sum(axis=1), moments).reshape(len(rows), -1))
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("landmarks", type=Path)
@@ -58,39 +79,60 @@ def main() -> None:
     load_weights(module, RunFolder(given.run).best)
     module.eval()
     files = find_landmarks(given.landmarks)
-    sets = (data.train, data.val)  # type: ignore[attr-defined]
-    with torch.no_grad():
-        found = [in_world(module.predict(views).points, views) for views in sets]
+    sets: tuple[Views, Views] = (data.train, data.val)  # type: ignore[attr-defined]
     truth = [
-        np.stack([(read_landmarks(files[name]).points - views.center) / views.radius for name in views.names])
+        np.stack([(read_landmarks(files[name]).points / views.radius).ravel() for name in views.names])
         for views in sets
     ]
-    radius = sets[0].radius
-    mean = truth[0].mean(axis=0)
-    print(f"mean landmarks: {radius * np.linalg.norm(truth[1] - mean, axis=-1).mean():.4f}")
-    takes: dict[str, Callable[[Views, Array], Examples]] = {"one view": one, "two views": two, "all views": whole}
-    for name, take in takes.items():
-        fit, test = (
-            (features, landmarks[objects].reshape(len(objects), -1), objects)
-            for (features, objects), landmarks in zip(
-                (take(views, each) for views, each in zip(sets, found, strict=True)), truth, strict=True
-            )
-        )
-        print(f"{found[0].shape[1]} keypoints, {name}: {radius * error(fit, test):.4f}")
+    unit = sets[0].radius
+    print(f"mean landmarks: {unit * distance(truth[0].mean(axis=0), truth[1]).mean():.4f}")
+    with torch.no_grad():
+        found = [module.predict(views).points for views in sets]
+    found = [in_world(points, views) + views.center / views.radius for points, views in zip(found, sets, strict=True)]
+    methods = {f"3D, {found[0].shape[1]} keypoints": solid(sets, found)}
     if given.flat:
         model = cairn.load(given.flat, threads=1)
-        parts = [triangulated(views, recipe, model) for views in sets]
-        fit, test = (
-            (features, landmarks[objects].reshape(len(objects), -1), objects)
-            for (features, objects), landmarks in zip(parts, truth, strict=True)
-        )
-        print(f"2D landmarks, two views, triangulated: {radius * error(fit, test):.4f}")
+        methods["2D landmarks, triangulated"] = [flat(views, recipe, model) for views in sets]
+    choices: dict[str, Callable[[Views], NDArray[np.int64]]] = {
+        "one view": lambda views: np.arange(len(views))[:, None],
+        "two views": pairs_of,
+        "all views": all_of,
+    }
+    for method, points in methods.items():
+        for name, choose in choices.items():
+            rows = [choose(views) for views in sets]
+            features = [each.joined(own) for each, own in zip(points, rows, strict=True)]
+            objects = [views.objects[own[:, 0]] for views, own in zip(sets, rows, strict=True)]
+            predict, left_out = fitted(features[0], truth[0], objects[0])
+            error = distance(predict(features[1]), truth[1][objects[1]]).mean()
+            print(f"{method}, {name}: {unit * error:.4f} (training objects held out: {unit * left_out:.4f})")
     speed(given.run, next(iter(cameras_of(recipe.data))))
+    steps(recipe, data)
 
 
-def one(views: Views, points: Array) -> tuple[Array, NDArray[np.int64]]:
-    """Each view by itself."""
-    return points.reshape(len(points), -1), views.objects
+def solid(sets: tuple[Views, Views], found: list[Array]) -> list[Points]:
+    """Returns 3D keypoints (N, K, 3) in the world of both sets with their weights."""
+    views, world = sets[0], found[0]
+    means = np.stack([world[views.objects == number].mean(axis=0) for number in range(len(views.names))])
+    off = (world - means[views.objects]) @ np.swapaxes(views.rotations, 1, 2)
+    weights = np.linalg.inv(np.einsum("nki,nkj->kij", off, off) / len(off))
+    turns = [views.rotations[:, None] for views in sets]
+    return [Points(each, np.swapaxes(turn, 2, 3) @ weights @ turn) for each, turn in zip(found, turns, strict=True)]
+
+
+def flat(views: Views, recipe: Recipe, model: cairn.Predictor) -> Points:
+    """Returns 2D landmarks as the points of their rays that are nearest to the origin of the objects."""
+    rays = {}
+    for path, camera in cameras_of(recipe.data).items():
+        if path.parent.name in views.names:
+            key = views.names.index(path.parent.name), path.name
+            rays[key] = camera.center, camera.rays(model(read_image(path)).keypoints[0].astype(np.float64))
+    centers = np.stack([(rays[key][0] - views.center) / views.radius for key in sorted(rays)])[:, None]
+    directions = np.stack([rays[key][1] for key in sorted(rays)])
+    positions = centers - (centers * directions).sum(axis=-1, keepdims=True) * directions
+    positions += views.center / views.radius
+    along = directions[..., None] * directions[..., None, :]
+    return Points(positions, np.eye(3) - (1 - ALONG) * along)
 
 
 def pairs_of(views: Views) -> NDArray[np.int64]:
@@ -100,66 +142,46 @@ def pairs_of(views: Views) -> NDArray[np.int64]:
     return pairs[np.concatenate([rng.permutation(rows)[:PAIRS] for rows in chosen])]
 
 
-def two(views: Views, points: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The means of pairs of views."""
-    pairs = pairs_of(views)
-    return points[pairs].mean(axis=1).reshape(len(pairs), -1), views.objects[pairs[:, 0]]
+def all_of(views: Views) -> NDArray[np.int64]:
+    """(M, V) all views of each object."""
+    return np.stack([np.flatnonzero(views.objects == number) for number in range(len(views.names))])
 
 
-def whole(views: Views, points: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The mean over all views of each object."""
-    numbers = np.arange(len(views.names))
-    return np.stack([points[views.objects == number].mean(axis=0).ravel() for number in numbers]), numbers
+def fitted(features: Array, truth: Array, objects: NDArray[np.int64]) -> tuple[Callable[[Array], Array], float]:
+    """Returns a ridge regression, and its error on training objects, each held out in turn.
+
+    Args:
+        features: (M, F).
+        truth: Landmarks (O, 3 N) of each object.
+        objects: (M,) the object of each row.
+    """
+    errors = np.zeros(len(RIDGES))
+    for number in range(len(truth)):
+        out = objects == number
+        for i, predict in enumerate(solved(features[~out], truth[objects[~out]])):
+            errors[i] += distance(predict(features[out]), truth[number]).mean() / len(truth)
+    best = int(errors.argmin())
+    return solved(features, truth[objects])[best], float(errors[best])
 
 
-def triangulated(views: Views, recipe: Recipe, model: cairn.Predictor) -> tuple[Array, NDArray[np.int64]]:
-    """2D landmarks of pairs of views, as the points nearest to both rays, in object units."""
-    rays = {}
-    for path, camera in cameras_of(recipe.data).items():
-        if path.parent.name in views.names:
-            key = views.names.index(path.parent.name), path.name
-            rays[key] = camera.center, camera.rays(model(read_image(path)).keypoints[0].astype(np.float64))
-    keys = sorted(rays)
-    pairs = pairs_of(views)
-    result = []
-    for a, b in pairs:
-        (p, u), (q, v) = rays[keys[a]], rays[keys[b]]
-        dot = (u * v).sum(axis=1)
-        r = q - p
-        below = np.maximum(1 - dot**2, 1e-6)
-        s, t = (u @ r - dot * (v @ r)) / below, (dot * (u @ r) - v @ r) / below
-        middle = (p + s[:, None] * u + q + t[:, None] * v) / 2
-        middle = np.clip((middle - views.center) / views.radius, -3, 3)
-        result.append(middle.ravel())
-    return np.stack(result), views.objects[pairs[:, 0]]
-
-
-def error(fit: Examples, test: Examples) -> float:
-    """Mean distance of landmarks of `test`; cross-validation over the objects of `fit` selects the penalty."""
-    fold = np.random.default_rng(0).permutation(fit[2].max() + 1)[fit[2]] % 5
-    scores = []
-    for ridge in RIDGES:
-        parts = [
-            distance(solve(*(each[fold != i] for each in fit[:2]), ridge), *(each[fold == i] for each in fit[:2]))
-            for i in range(5)
-        ]
-        scores.append(np.concatenate(parts).mean())
-    return float(distance(solve(*fit[:2], RIDGES[int(np.argmin(scores))]), *test[:2]).mean())
-
-
-def solve(features: Array, landmarks: Array, ridge: float) -> Callable[[Array], Array]:
-    """Returns a ridge regression around the means."""
+def solved(features: Array, landmarks: Array) -> list[Callable[[Array], Array]]:
+    """Returns ridge regressions around the means, one for each penalty."""
     middle, mean = features.mean(axis=0), landmarks.mean(axis=0)
     centered = features - middle
-    squares = centered.T @ centered
-    penalty = ridge * np.trace(squares) / len(squares) * np.eye(len(squares))
-    matrix = np.linalg.solve(squares + penalty, centered.T @ (landmarks - mean))
-    return lambda each: np.asarray(mean + (each - middle) @ matrix)
+    values, vectors = np.linalg.eigh(centered.T @ centered)
+    moments = vectors.T @ (centered.T @ (landmarks - mean))
+
+    def predictor(ridge: float) -> Callable[[Array], Array]:
+        matrix = vectors @ (moments / (values + ridge * values.mean())[:, None])
+        return lambda each: np.asarray(mean + (each - middle) @ matrix)
+
+    return [predictor(float(ridge)) for ridge in RIDGES]
 
 
-def distance(predict: Callable[[Array], Array], features: Array, landmarks: Array) -> Array:
-    """Distances (M, N) of predicted landmarks."""
-    return np.asarray(np.linalg.norm((predict(features) - landmarks).reshape(len(features), -1, 3), axis=-1))
+def distance(first: Array, second: Array) -> Array:
+    """Returns the distances (M, N) of landmarks (M, 3 N)."""
+    difference = np.atleast_2d(first - second)
+    return np.asarray(np.linalg.norm(difference.reshape(len(difference), -1, 3), axis=-1))
 
 
 def speed(run: Path, image: Path) -> None:
@@ -167,6 +189,30 @@ def speed(run: Path, image: Path) -> None:
     detector, pixels = Keypoints3D(run, threads=1), read_image(image)
     best = min(_timed(lambda: detector(pixels)) for _ in range(50))
     print(f"{1000 * best:.2f} ms an image on one core")
+
+
+class HalfDone(KeypointNetModule):
+    """The module in the middle of a run, without a trainer."""
+
+    done = 0.5
+
+
+def steps(recipe: Recipe, data: object) -> None:
+    """Prints the pairs that a second of one core trains on: batches, losses, gradients and updates."""
+    torch.set_num_threads(1)
+    module = HalfDone(recipe, data)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
+
+    def step(index: int) -> None:
+        batch = {name: torch.from_numpy(values) for name, values in module.data.batch(0, index).items()}
+        loss = sum(module.losses(batch).values())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+
+    times = sorted(_timed(lambda index=index: step(index)) for index in range(30))  # type: ignore[misc]
+    size, median = recipe.run.batch_size, times[len(times) // 2]
+    print(f"{size / median:.0f} pairs a second of one core (best {size / times[0]:.0f}), {recipe.input.size} px")
 
 
 def _timed(call: Callable[[], object]) -> float:

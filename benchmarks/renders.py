@@ -1,10 +1,10 @@
-"""Renders views of simple objects with known cameras, to try 3D keypoints on: chairs, and a toy of two like ends.
+"""Renders views of simple objects with known cameras, to try 3D keypoints on: chairs, and toys of two like ends.
 
     python benchmarks/renders.py chairs views/ --objects 40 --views 24
     cairn discover views/ --three-d --cameras views/cameras.toml
 
 Each object is a folder of PNG files with alpha; all share the cameras of `cameras.toml`. Faces are cut into small
-squares, sorted by depth and filled with OpenCV. The light is fixed to the objects.
+squares, sorted by depth and filled with OpenCV. The light is fixed to the objects; that of toys is right above.
 """
 
 from __future__ import annotations
@@ -59,20 +59,20 @@ def chair(rng: np.random.Generator) -> list[Box]:
 
 
 def toy(rng: np.random.Generator) -> list[Box]:
-    """Returns a wagon whose ends differ by the color of one end of its roof alone."""
+    """Returns a wagon that half a turn leaves the same, but for a roof that is off the middle by 6% of its length."""
     length, width, height = rng.uniform([1.5, 0.55, 0.45], [1.8, 0.7, 0.6])
     color = tuple(rng.integers(120, 220, 3).tolist())
     boxes: list[Box] = [((0, 0, 0), (width, length, height), color)]
     roof = tuple((np.array(color) // 2).tolist())
-    boxes.append(((0, 0, height / 2 + 0.1), (0.8 * width, 0.6 * length, 0.2), roof))
-    boxes.append(((0, -0.2 * length, height / 2 + 0.21), (0.5 * width, 0.1 * length, 0.03), (255, 255, 255)))
+    boxes.append(((0, -0.06 * length, height / 2 + 0.1), (0.8 * width, 0.5 * length, 0.2), roof))
     for a in (-1, 1):
         for b in (-1, 1):
             boxes.append(((a * width / 2, b * 0.33 * length, -height / 2), (0.1, 0.3, 0.3), (40, 40, 40)))
     return boxes
 
 
-CLASSES = {"chairs": chair, "toys": toy}
+CLASSES = {"chairs": (chair, LIGHT), "toys": (toy, np.array([0.0, 0.0, 1.0]))}
+"""Objects and the direction to their light, by class."""
 
 
 def cameras(views: int, rng: np.random.Generator) -> Rig:
@@ -88,7 +88,7 @@ def cameras(views: int, rng: np.random.Generator) -> Rig:
     return Rig(tuple(found))
 
 
-def render(boxes: list[Box], camera: Camera) -> NDArray[np.uint8]:
+def render(boxes: list[Box], camera: Camera, light_from: Array) -> NDArray[np.uint8]:
     """Returns an image (H, W, 4) uint8 RGBA."""
     squares, colors = [], []
     steps = np.arange(CUTS) / CUTS
@@ -100,7 +100,7 @@ def render(boxes: list[Box], camera: Camera) -> NDArray[np.uint8]:
             normal *= np.sign(normal @ (corners.mean(axis=0) - np.array(center))) / np.linalg.norm(normal)
             if normal @ (camera.center - corners[0]) <= 0:
                 continue
-            light = 0.45 + 0.55 * max(0.0, float(normal @ LIGHT))
+            light = 0.45 + 0.55 * max(0.0, float(normal @ light_from))
             for u in steps:
                 for v in steps:
                     first = corners[0] + u * a + v * b
@@ -117,6 +117,25 @@ def render(boxes: list[Box], camera: Camera) -> NDArray[np.uint8]:
     return image
 
 
+def write(kind: str, folder: Path, objects: int, views: int, seed: int) -> None:
+    """Writes the views of random objects of a class, and their cameras."""
+    rng = np.random.default_rng(seed)
+    rig = cameras(views, rng)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_cameras(rig, folder / "cameras.toml")
+    make, light = CLASSES[kind]
+    for number in range(objects):
+        boxes = make(rng)
+        own = folder / f"{kind}-{number:03d}"
+        own.mkdir(exist_ok=True)
+        for camera in rig:
+            image = render(boxes, camera, light)
+            ok, data = cv2.imencode(".png", image[..., [2, 1, 0, 3]])
+            assert ok
+            with atomic_write(own / f"{camera.name}.png") as partial:
+                partial.write_bytes(data.tobytes())
+
+
 def main() -> None:
     """Renders a class of objects into a folder."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -126,20 +145,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    rng = np.random.default_rng(given.seed)
-    rig = cameras(given.views, rng)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    write_cameras(rig, given.folder / "cameras.toml")
-    for number in range(given.objects):
-        boxes = CLASSES[given.objects_of](rng)
-        folder = given.folder / f"{given.objects_of}-{number:03d}"
-        folder.mkdir(exist_ok=True)
-        for camera in rig:
-            image = render(boxes, camera)
-            ok, data = cv2.imencode(".png", image[..., [2, 1, 0, 3]])
-            assert ok
-            with atomic_write(folder / f"{camera.name}.png") as partial:
-                partial.write_bytes(data.tobytes())
+    write(given.objects_of, given.folder, given.objects, given.views, given.seed)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import cairn
 from cairn.cli import main
 from cairn.errors import CairnError
 from cairn.inference.keypoints3d import Keypoints3D
-from cairn.methods.keypointnet.training import Pairs
+from cairn.methods.keypointnet.pairs import Pairs
 from support.made_views import rendered, ring, write_views
 
 SETTINGS = ("pairs=16", "run.batch_size=8", "run.threads=1", "input.size=32", "network.features=8")
@@ -108,19 +108,38 @@ def test_labels_in_3d_give_names(trained, tmp_path):
         cairn.teach(trained, tmp_path / "labels")
 
 
+def write_labels(path: Path) -> Path:
+    """Writes COCO labels of all views of three objects, with the keypoints of the first one."""
+    images, annotations = [], []
+    for number, (each, camera) in enumerate((each, camera) for each in range(3) for camera in ring()):
+        images.append({"id": number, "file_name": f"object-{each}/{camera.name}.png", "width": 32, "height": 32})
+        if each:
+            continue
+        (x, y), (u, v) = camera.project([[0, -0.8, 0], [0.3, -0.5, 0.7]])
+        row = {"id": number, "image_id": number, "category_id": 1, "keypoints": [x, y, 2, u, v, 2], "num_keypoints": 2}
+        annotations.append(row | {"bbox": [4, 4, 24, 24], "area": 500, "iscrowd": 0})
+    category = {"id": 1, "name": "box", "keypoints": ["nose", "fin"], "skeleton": []}
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
+    return path
+
+
+def test_labels_are_a_source_of_views(tmp_path, monkeypatch):
+    monkeypatch.setattr("cairn.training.engine.array_loop._export", lambda module, checkpoint, run, target: target)
+    views, labels, out = write_views(tmp_path / "views"), write_labels(tmp_path / "few.json"), tmp_path / "run"
+    words = ("discover", labels, "--three-d", "--images", views, "--cameras", views / "cameras.toml", "--out", out)
+    assert run(*words, "--epochs", 1, *OPTIONS) == 0
+    recipe = (out / "recipe.toml").read_text()
+    assert 'name = "few"' in recipe
+    assert str(labels) in recipe
+    assert len(cairn.Run(out).history) == 1
+    assert run("discover", labels, "--three-d", "--images", tmp_path / "none", "--out", tmp_path / "other") == 2
+
+
 def test_labels_in_images_give_names(trained, tmp_path, monkeypatch):
     weights = []
     monkeypatch.setattr("cairn.methods.keypointnet.teaching.export_taught", lambda *given: weights.append(given[1]))
     views = trained.parent / "views"
-    images, annotations = [], []
-    for number, camera in enumerate(ring()):
-        (x, y), (u, v) = camera.project([[0, -0.8, 0], [0.3, -0.5, 0.7]])
-        images.append({"id": number, "file_name": f"object-0/{camera.name}.png", "width": 32, "height": 32})
-        row = {"id": number, "image_id": number, "category_id": 1, "keypoints": [x, y, 2, u, v, 2], "num_keypoints": 2}
-        annotations.append(row | {"bbox": [4, 4, 24, 24], "area": 500, "iscrowd": 0})
-    category = {"id": 1, "name": "box", "keypoints": ["nose", "fin"], "skeleton": []}
-    content = {"images": images, "annotations": annotations, "categories": [category]}
-    (tmp_path / "labels.json").write_text(json.dumps(content))
+    write_labels(tmp_path / "labels.json")
     taught = cairn.teach(trained, tmp_path / "labels.json", images=views, out=tmp_path / "named.onnx")
     assert (taught.kind, taught.examples, taught.names) == ("2D", 8, ("nose", "fin"))
     assert 0 < taught.error < 8
@@ -138,8 +157,8 @@ def test_detect_says_what_runs_the_model(trained, tmp_path, capsys):
 
 
 def test_batches_are_the_same_for_the_same_epoch_and_index(tmp_path):
+    from cairn.methods.keypointnet.pairs import read_data
     from cairn.methods.keypointnet.recipe import Recipe
-    from cairn.methods.keypointnet.training import read_data
 
     folder = write_views(tmp_path / "views")
     data = read_data(Recipe.model_validate({"data": {"train": [{"path": folder}]}, "input": {"size": 32}}))
@@ -158,7 +177,8 @@ def test_batches_are_the_same_for_the_same_epoch_and_index(tmp_path):
         (["--crop", "motion"], "--crop is for images without cameras"),
         (["--masks", "files"], "no mask v00 in"),
         (["--cameras", "none.toml"], "no file of cameras at none.toml"),
-        (["--set", "data.angles=[1,2]"], "no pair of training views is 1 to 2 degrees apart"),
+        (["--set", "data.angles=[1,2]"], "is 1 to 2 degrees apart, and they are 40.6 to 130.0: set data.angles"),
+        (["--images", "."], "--images goes with a label file"),
         (["--set", "network.backbone='none'"], "there is no backbone"),
     ],
 )

@@ -50,7 +50,8 @@ def discover(
     keypoints.
 
     With `three_d`, the landmarks are 3D keypoints, trained on views of objects with known cameras: a subfolder
-    for each object, with an image for each camera. `cairn.Keypoints3D` detects them in one image.
+    for each object, with an image for each camera; or a label file whose images lie in such folders.
+    `cairn.Keypoints3D` detects them in one image.
 
     Example:
         run = cairn.discover("faces/", landmarks=10)
@@ -61,7 +62,7 @@ def discover(
         landmarks: Number of landmarks. Default: 10.
         three_d: Whether to learn 3D keypoints, from views with cameras.
         cameras: With `three_d`, the file of cameras, whose names are those of the images. Default: cameras.toml in the
-            folder, or in the subfolder of each object.
+            folder (of the images, or beside the label file), or in the subfolder of each object.
         turntable: With `three_d`, instead of cameras: number of equally spaced views of each object on a turntable, in
             the order of their names.
         masks: With `three_d`, where the foreground comes from: alpha, files (a folder masks beside the images),
@@ -91,10 +92,10 @@ def discover(
     from cairn.api.training import recipe_to_resume, run_plan
     from cairn.methods.landmarks import METHOD
 
-    views = Views(three_d, cameras, turntable, masks)
+    views = Views(three_d, cameras, turntable, masks, images)
     if three_d or is_of_views(resume, out):
         shared = {"network.keypoints": landmarks, "run.epochs": epochs, "seed": seed, "name": name}
-        flat = {"images": images, "exclude": exclude, "crop": crop, "crop-margin": crop_margin}
+        flat = {"exclude": exclude, "crop": crop, "crop-margin": crop_margin}
         return discover_views(
             sources, views, shared, flat, (recipe, settings), None if out is None else Path(out), resume
         )

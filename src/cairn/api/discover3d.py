@@ -25,11 +25,17 @@ class Views:
     cameras: str | Path | None = None
     turntable: int | None = None
     masks: str | None = None
+    images: str | Path | None = None
 
     @property
     def given(self) -> list[str]:
-        """Names of the options that were given beside `three_d`."""
+        """Names of the options for views alone that were given beside `three_d`."""
         return [name for name in ("cameras", "turntable", "masks") if getattr(self, name) is not None]
+
+    def source(self, path: Path) -> dict[str, str]:
+        """Returns an entry of `data.train` of a recipe."""
+        given = {"path": path, "cameras": self.cameras, "images": self.images if path.is_file() else None}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
     def check_absent(self) -> None:
         """Raises RecipeError where an option was given without `three_d`."""
@@ -58,7 +64,7 @@ def discover_views(
     """Trains a model of 3D keypoints, and returns the run.
 
     Args:
-        sources: Folders of views.
+        sources: Folders of views, or label files of their images.
         views: Options for views.
         shared: Values of the recipe by dotted key, None where not given.
         flat: Options for images without cameras, which must be None.
@@ -79,7 +85,7 @@ def discover_views(
     if wrong := [name for name, value in flat.items() if value is not None]:
         raise RecipeError(f"--{wrong[0]} is for images without cameras: omit it, or --three-d")
     if resume:
-        if out is None or paths or recipe or settings or values or views.given:
+        if out is None or paths or recipe or settings or values or views.given or views.images:
             raise RecipeError("resume needs --out RUN and no other option: it uses the recipe of the run")
         recipe = recipe_to_resume(out)
     if views.cameras is not None and views.turntable is not None:
@@ -104,11 +110,13 @@ def _plan(
     if tables["method"] != METHOD:
         raise RecipeError(f"--three-d trains the method {METHOD}, and the recipe is of {tables['method']}")
     if paths:
-        cameras = {} if views.cameras is None else {"cameras": str(views.cameras)}
-        put(tables, "data.train", [{"path": str(path)} | cameras for path in paths])
-        values = {"name": paths[0].resolve().name} | values if "name" not in tables else values
+        put(tables, "data.train", [views.source(path) for path in paths])
+        first = paths[0].resolve()
+        values = {"name": first.name if first.is_dir() else first.stem} | values if "name" not in tables else values
     elif views.cameras is not None:
-        raise RecipeError("--cameras needs a folder of views")
+        raise RecipeError("--cameras needs a folder of views, or a label file")
+    if views.images is not None and not any(path.is_file() for path in paths):
+        raise RecipeError("--images goes with a label file: it is the folder of the images that the file lists")
     for key, value in {"data.turntable": views.turntable, "data.masks": views.masks, **values}.items():
         if value is not None:
             put(tables, key, value)

@@ -177,8 +177,8 @@ def _of_images(module: KeypointNetModule, run: Path, labels: Path, images: Path 
     from cairn.evaluation.prediction import annotated_instances
     from cairn.inference.keypoints3d import Keypoints3D, half_sides, square
     from cairn.media.images import read_image
+    from cairn.methods.keypointnet.sources import cameras_of
     from cairn.methods.keypointnet.teaching import Labeled
-    from cairn.methods.keypointnet.views import cameras_of
 
     given, _ = teaching_labels(read_labels(labels, ReadOptions(images)), labels)
     chosen = [image for image in given if len(annotated_instances(image)) == 1][:limit]

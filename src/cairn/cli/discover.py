@@ -28,7 +28,10 @@ def discover(
     landmarks: Annotated[int | None, typer.Option(help="Number of landmarks. [10]", show_default=False)] = None,
     three_d: Annotated[
         bool,
-        typer.Option("--three-d", help="Learn 3D keypoints from views: a subfolder per object, an image per camera."),
+        typer.Option(
+            "--three-d",
+            help="Learn 3D keypoints from views: a subfolder per object, an image per camera; or labels of such.",
+        ),
     ] = False,
     cameras: Annotated[
         Path | None,

@@ -68,6 +68,27 @@ def read_labels(
         raise LabelError(f"{path}: {error}") from None
 
 
+def read_image_paths(path: Path, images: Path | None = None) -> list[Path]:
+    """Returns the paths of the images that labels of any registered format list, for methods that need no labels.
+
+    Args:
+        path: File or folder of labels.
+        images: Folder of the images.
+
+    Raises:
+        LabelError: The labels cannot be read, or an image is missing.
+    """
+    source, options = detect_format(path), ReadOptions(images)
+    if source.image_paths is None:
+        return [image.path for image in read_labels(path, options)]
+    if images is not None and not images.is_dir():
+        raise LabelError(f"{path}: no folder of images at {images}")
+    found = source.image_paths(path, options)
+    for note in options.problems.notes:
+        log.warning("%s: %s", path, note)
+    return found
+
+
 def read_exclusion(path: Path, images: Path | None = None) -> Exclusion:
     """Reads the images to exclude: a text file of names, labels, or a folder of images.
 

@@ -41,6 +41,13 @@ def test_nothing_is_left_of_masks_that_are_empty():
 def test_the_longest_axis_of_several_hulls():
     points = np.random.default_rng(0).normal(size=(500, 3)) * [1, 3, 2]
     turned = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
-    axis = longest_axis([points @ turned.T, points @ turned.T + 9])
+    axis = longest_axis([points @ turned.T, points @ turned.T + 9], np.eye(3))
     assert abs(axis @ turned[:, 1]) == pytest.approx(1, abs=0.01)
     assert axis[np.abs(axis).argmax()] > 0
+
+
+def test_the_axis_of_a_tall_object_is_one_that_upright_cameras_see_from_the_side():
+    points = np.random.default_rng(0).normal(size=(500, 3)) * [1, 2, 5]
+    across = np.stack([camera.rotation[0] for camera in ring(12)])
+    assert abs(longest_axis([points], across) @ [0, 1, 0]) == pytest.approx(1, abs=0.01)
+    assert abs(longest_axis([points], across[:, [0, 2, 1]]) @ [0, 0, 1]) == pytest.approx(1, abs=0.01)

@@ -66,6 +66,7 @@ class Format:
             keypoints. Of other formats, the category is selected among the classes of the labels.
         relative: Whether it states coordinates as shares of the image size, so that the size must be right.
         heads: Whether it holds head sizes.
+        image_paths: Lists the paths of the images without reading annotations; None: they are those of `read`.
     """
 
     name: str
@@ -78,3 +79,4 @@ class Format:
     relative: bool = False
     selects_category: bool = False
     heads: bool = False
+    image_paths: Callable[[Path, ReadOptions], list[Path]] | None = None

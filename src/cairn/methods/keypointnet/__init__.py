@@ -5,7 +5,7 @@ Suwajanakorn, Snavely, Tompson, Norouzi: Discovery of Latent 3D Keypoints via En
 
 | part of the method | code |
 |---|---|
-| pairs of views with a known relative pose (section 3) | `views`, `training.Pairs` |
+| pairs of views with a known relative pose (section 3) | `views`, `pairs` |
 | unprojection and projection of (u, v, d) | `losses.unproject`, `losses.project` |
 | multi-view consistency, both ways | `losses.consistency` |
 | relative pose by orthogonal Procrustes, with noise | `losses.relative_pose`, `losses.relative_rotation` |

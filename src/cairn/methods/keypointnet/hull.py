@@ -78,10 +78,21 @@ def agreement(outlines: Outlines) -> float:
     return float(np.mean(overlaps))
 
 
-def longest_axis(hulls: list[Array]) -> Array:
-    """Returns the direction (3,) in which hulls (M, 3) are longest; its largest coordinate is positive."""
+def longest_axis(hulls: list[Array], across: Array) -> Array:
+    """Returns the principal direction (3,) in which hulls (M, 3) are longest from left to right in the images.
+
+    The longest of all would be the vertical one of a chair or a person, of which no image shows a side.
+
+    Args:
+        hulls: The hull of each object.
+        across: (V, 3) directions to the right of the images.
+
+    Returns:
+        The direction; its largest coordinate is positive.
+    """
     centered = np.concatenate([points - points.mean(axis=0) for points in hulls if len(points)])
-    axis: Array = np.linalg.eigh(centered.T @ centered)[1][:, -1]
+    variances, axes = np.linalg.eigh(centered.T @ centered)
+    axis: Array = axes[:, (variances * ((across @ axes) ** 2).mean(axis=0)).argmax()]
     axis *= np.sign(axis[np.abs(axis).argmax()])
     return axis
 

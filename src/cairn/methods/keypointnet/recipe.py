@@ -14,24 +14,27 @@ Weight = Annotated[float, Field(ge=0)]
 
 
 class ViewSource(Section):
-    """A folder of views.
+    """A folder of views, or a label file of their images.
 
     Attributes:
-        path: The folder: a subfolder for each object, with an image for each camera.
-        cameras: File of the cameras, whose names are those of the images; None: `cameras.toml` in the folder, or in the
-            subfolder of each object.
+        path: The folder: a subfolder for each object, with an image for each camera. Or labels, whose images lie in
+            such folders: those that it lists are the views.
+        cameras: File of the cameras, whose names are those of the images; None: `cameras.toml` in the folder (of the
+            images, or beside the label file), or in the subfolder of each object.
+        images: Folder of the images that a label file lists.
     """
 
     path: Path
     cameras: Path | None = None
+    images: Path | None = None
 
 
 class Data(Section):
     """Views to train and validate on.
 
     Attributes:
-        train: Folders to train on.
-        val: Folders to validate on. Without them, objects of the training folders are held out.
+        train: Folders or label files to train on.
+        val: Likewise to validate on. Without them, some of the objects to train on are held out.
         holdout: Share of the objects that is held out.
         masks: Where the foreground comes from: "alpha" of the images; "files", images of the same names in a folder
             `masks` of each object; "background", the difference from images without an object, of the names of the
@@ -72,7 +75,7 @@ class NetworkSettings(Section):
         stride: Stride of the maps in pixels, with a backbone.
         orientation: Whether the orientation network tells which side of the object is seen.
         axis: Dominant axis of the object, whose direction the orientation network predicts; "auto" is the direction in
-            which the objects are longest.
+            which the objects are longest from left to right in the images.
     """
 
     keypoints: Count = 10
@@ -177,5 +180,5 @@ class Recipe(BasicRecipe):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The folders to train on."""
+        """What is trained on."""
         return tuple(source.path for source in self.data.train)

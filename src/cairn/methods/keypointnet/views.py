@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import CameraError, ImageError
+from cairn.errors import ImageError
 from cairn.inference.keypoints3d import half_sides, square
-from cairn.media.images import IMAGE_SUFFIXES, read_image
-from cairn.methods.keypointnet.hull import Outlines, agreement, hull, longest_axis
-from cairn.methods.keypointnet.masks import BACKGROUND, FOLDER, foreground
+from cairn.media.images import read_image
+from cairn.methods.keypointnet.checks import check_agreement, check_repeated, check_sizes
+from cairn.methods.keypointnet.hull import Outlines, hull, longest_axis
+from cairn.methods.keypointnet.masks import foreground
 from cairn.methods.keypointnet.recipe import Data, ViewSource
-from cairn.structures.camera import Camera, Rig, rotation_matrix
-from cairn.structures.geometry import Affine, Size
-from cairn.wording import counted
+from cairn.methods.keypointnet.sources import objects_of
+from cairn.structures.camera import Camera
+from cairn.structures.geometry import Affine
 
 Array = NDArray[np.float64]
 
-CAMERAS = "cameras.toml"
-"""File of cameras in a folder of views."""
-
-TURNTABLE_DISTANCE = 4.0
-"""Distance of the camera of a turntable, which has no unit."""
-
 CHECKED, CHECKED_VIEWS = 4, 20
 """Number of objects, and of their views, whose masks are compared with the cameras."""
-
-MIRRORED = 0.08
-"""Overlap of mirrored masks beyond that of the masks as given, from which the cameras are mirrored."""
-
-DISAGREEING = 0.25
-"""Overlap of the masks with the hull, below which cameras and masks contradict one another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +68,20 @@ class Views:
         own = ("images", "masks", "objects", "rotations", "translations", "intrinsics")
         return replace(self, **{name: getattr(self, name)[rows] for name in own})
 
+    def in_unit(self, radius: float) -> Views:
+        """Returns the same views with another object unit.
+
+        Args:
+            radius: Meters of the unit.
+        """
+        return replace(self, translations=self.translations * (self.radius / radius), radius=radius)
+
+    def apart(self) -> tuple[float, float]:
+        """Returns the smallest and the largest angle in degrees between the viewing directions of an object's views."""
+        found = [_between(self.rotations[self.objects == number, 2]) for number in range(len(self.names))]
+        angles = np.concatenate(found)
+        return (float(angles.min()), float(angles.max())) if len(angles) else (0.0, 0.0)
+
     def outlines(self, number: int, most: int) -> Outlines:
         """Returns the masks and cameras of one object, of a number of views at most."""
         rows = np.flatnonzero(self.objects == number)
@@ -86,9 +89,12 @@ class Views:
         return Outlines(self.masks[rows], self.rotations[rows], self.translations[rows], self.intrinsics[rows])
 
     def longest_axis(self) -> Array:
-        """Returns the direction (3,) in the world in which the objects are longest."""
-        numbers = range(min(CHECKED, len(self.names)))
-        return longest_axis([hull(self.outlines(number, CHECKED_VIEWS)) for number in numbers])
+        """Returns the direction (3,) in the world in which the objects are longest across the images."""
+        return longest_axis([hull(each) for each in self.checked()], self.rotations[:, 0])
+
+    def checked(self) -> list[Outlines]:
+        """Returns the masks and cameras of some views of some objects, that shapes are carved from."""
+        return [self.outlines(number, CHECKED_VIEWS) for number in range(min(CHECKED, len(self.names)))]
 
     def pairs(self, angles: tuple[float, float]) -> NDArray[np.int64]:
         """Returns the pairs (M, 2) of views of one object whose viewing directions differ by an angle in a range.
@@ -108,18 +114,19 @@ class Views:
 
 
 def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
-    """Reads the views of folders.
+    """Reads the views of folders or label files.
 
     Args:
-        sources: The folders.
+        sources: The folders or label files.
         data: Masks and turntable.
         size: Side of the square images in pixels.
 
     Raises:
         CameraError: A view has no camera, or an image has another size than its camera states.
         ImageError: There are no images, two views are the same, or a mask is empty.
+        LabelError: A label file cannot be read.
     """
-    found = [each for source in sources for each in _objects(source, data)]
+    found = [each for source in sources for each in objects_of(source, data)]
     if not found:
         where = ", ".join(str(source.path) for source in sources)
         raise ImageError(f"no views in {where}: expected a subfolder for each object, with an image for each camera")
@@ -128,155 +135,58 @@ def read_views(sources: Sequence[ViewSource], data: Data, size: int) -> Views:
     cameras = [camera for _, _, rig in found for camera in rig]
     flat = [image for each in images for image in each]
     covered = [mask for each in masks for mask in each]
-    _check_images(flat, covered, cameras, [path for _, paths, _ in found for path in paths])
+    check_sizes(flat, [path for _, paths, _ in found for path in paths], cameras)
+    check_repeated(found, images, masks, data.angles[0])
     squares, covers, affines = _squares(flat, covered, size)
     intrinsics = np.stack([half_sides(camera, affine, size) for camera, affine in zip(cameras, affines, strict=True)])
-    center = nearest_point(cameras)
+    center = nearest_point(cameras, _middles(covers, intrinsics))
     rotations = np.stack([camera.rotation for camera in cameras])
     translations = np.stack([camera.translation + camera.rotation @ center for camera in cameras])
     radius = _radius(covers, intrinsics, translations)
     objects = np.repeat(np.arange(len(found)), [len(paths) for _, paths, _ in found])
-    names = tuple(name for name, _, _ in found)
+    names = _names([each.folder for each in found])
     views = Views(squares, covers, objects, names, rotations, translations / radius, intrinsics, center, radius)
-    _check_agreement(views)
+    check_agreement(views)
     return views
 
 
-def cameras_of(data: Data) -> dict[Path, Camera]:
-    """Returns the cameras of all views of a recipe, by the path of the image."""
-    found = [each for source in (*data.train, *data.val) for each in _objects(source, data)]
-    return {path.resolve(): camera for _, paths, rig in found for path, camera in zip(paths, rig, strict=True)}
+def _between(directions: Array) -> Array:
+    """Returns the angles in degrees between each two of unit vectors (V, 3)."""
+    cosines = (directions @ directions.T)[np.triu_indices(len(directions), 1)]
+    return np.asarray(np.degrees(np.arccos(np.clip(cosines, -1, 1))))
 
 
-def nearest_point(cameras: Sequence[Camera]) -> Array:
-    """Returns the point (3,) with the least squared distance from the optical axes of cameras."""
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Returns the names of folders, with as much of their paths as tells them apart."""
+    short = tuple(folder.name for folder in folders)
+    if len(set(short)) == len(short):
+        return short
+    above = os.path.commonpath([folder.parent for folder in folders])
+    return tuple(folder.relative_to(above).as_posix() for folder in folders)
+
+
+def nearest_point(cameras: Sequence[Camera], directions: Array) -> Array:
+    """Returns the point (3,) with the least squared distance from rays of cameras.
+
+    Args:
+        cameras: V cameras.
+        directions: (V, 3) unit vectors in the frame of each.
+    """
     centers = np.stack([camera.center for camera in cameras])
-    axes = np.stack([camera.rotation[2] for camera in cameras])
+    axes = np.stack([direction @ camera.rotation for camera, direction in zip(cameras, directions, strict=True)])
     across = np.eye(3) - axes[:, :, None] * axes[:, None]
     point: Array = np.linalg.lstsq(across.sum(axis=0), (across @ centers[..., None]).sum(axis=0)[:, 0], rcond=1e-9)[0]
     return point
 
 
-def turntable(names: Sequence[str], size: Size, data: Data) -> Rig:
-    """Returns the cameras of a turntable: equally spaced around the z axis, at `TURNTABLE_DISTANCE`.
-
-    Args:
-        names: Names of the views, in their order.
-        size: (height, width) of the images in pixels.
-        data: Elevation and field of view.
-    """
-    height, width = size
-    focal = width / 2 / np.tan(np.radians(data.field_of_view) / 2)
-    matrix = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
-    tilt = rotation_matrix([np.radians(90 + data.elevation), 0, 0])
-    away = np.array([0, 0, TURNTABLE_DISTANCE])
-    turns = 2 * np.pi * np.arange(len(names)) / len(names)
-    return Rig(
-        tuple(
-            Camera(name, matrix, np.zeros(0), tilt @ rotation_matrix([0, 0, turn]), away, size)
-            for name, turn in zip(names, turns, strict=True)
-        )
-    )
-
-
-class _Object(NamedTuple):
-    """The views of an object: its name, its images, and a camera for each of them."""
-
-    name: str
-    paths: list[Path]
-    rig: Rig
-
-
-def _objects(source: ViewSource, data: Data) -> list[_Object]:
-    """Returns the objects of a folder: its subfolders; or the folder itself, where it has images."""
-    if not source.path.is_dir():
-        raise ImageError(f"no folder of views at {source.path}")
-    shared = source.cameras or source.path / CAMERAS
-    if paths := _images(source.path):
-        return [_Object(source.path.name, paths, _rig(source.path, paths, shared, data))]
-    folders = sorted(path for path in source.path.iterdir() if path.is_dir() and path.name not in (FOLDER, BACKGROUND))
-    return [
-        _Object(folder.name, paths, _rig(folder, paths, shared, data))
-        for folder in folders
-        if (paths := _images(folder))
-    ]
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
-def _rig(folder: Path, paths: list[Path], shared: Path, data: Data) -> Rig:
-    """Returns the cameras of the views of an object, in their order."""
-    from cairn.multiview.cameras import read_cameras
-
-    if data.turntable:
-        if len(paths) != data.turntable:
-            expected = counted(data.turntable, "view")
-            raise CameraError(f"{folder} has {counted(len(paths), 'image')}: expected {expected} of a turntable")
-        return turntable([path.stem for path in paths], read_image(paths[0]).shape[:2], data)
-    own = folder / CAMERAS
-    file = own if own.is_file() else shared
-    if not file.is_file() and shared.name != CAMERAS:
-        raise CameraError(f"no file of cameras at {shared}, for the views in {folder}")
-    if not file.is_file():
-        raise CameraError(
-            f"no cameras for the views in {folder}: give --cameras FILE, put {CAMERAS} there, or give --turntable VIEWS"
-        )
-    rig = read_cameras(file)
-    missing = [path for path in paths if path.stem not in rig.names]
-    if missing:
-        some = ", ".join(rig.names[:8]) + (", ..." if len(rig) > 8 else "")
-        raise CameraError(f"{file} has no camera {missing[0].stem!r} for {missing[0]}; it has {some}")
-    return rig[[path.stem for path in paths]]
-
-
-def _check_images(
-    images: Sequence[NDArray[np.uint8]],
-    masks: Sequence[NDArray[np.bool_]],
-    cameras: Sequence[Camera],
-    paths: Sequence[Path],
-) -> None:
-    """Raises where intrinsics are of another size than the images, or two views of an object are the same image."""
-    seen: dict[tuple[Path, bytes], Path] = {}
-    for image, mask, camera, path in zip(images, masks, cameras, paths, strict=True):
-        height, width = image.shape[:2]
-        if camera.size is not None and camera.size != (height, width):
-            stated = f"{camera.size[1]}x{camera.size[0]}"
-            raise CameraError(f"{path} is {width}x{height}, but camera {camera.name} was calibrated for {stated}")
-        x, y = camera.matrix[:2, 2]
-        if not (0 < x < width and 0 < y < height):
-            raise CameraError(
-                f"the optical axis of camera {camera.name} is at ({x:.0f}, {y:.0f}) px, outside of {path}, which is "
-                f"{width}x{height}: its intrinsics are of another image size"
-            )
-        key = path.parent, image.tobytes() + mask.tobytes()  # alpha is not in the image
-        if key in seen:
-            raise ImageError(f"{seen[key]} and {path} are the same image: each view needs its own")
-        seen[key] = path
-
-
-def _check_agreement(views: Views) -> None:
-    """Raises where the cameras look away from the object, or the masks are those of other or mirrored cameras."""
-    if (away := np.flatnonzero(views.translations[:, 2] <= 0)).size:
-        name = views.names[views.objects[away[0]]]
-        raise CameraError(
-            f"{counted(len(away), 'camera')} of {len(views)} look away from the object, the first one of {name}: "
-            "expected cameras with x right, y down and z forward"
-        )
-    outlines = [views.outlines(number, CHECKED_VIEWS) for number in range(min(CHECKED, len(views.names)))]
-    fit = float(np.mean([agreement(each) for each in outlines]))
-    mirrored = float(np.mean([agreement(each.flipped()) for each in outlines]))
-    if mirrored > fit + MIRRORED:
-        raise CameraError(
-            f"the cameras are mirrored: masks and cameras agree by {fit:.0%}, and by {mirrored:.0%} with flipped "
-            "images; check the direction of the turntable, or the handedness of the cameras"
-        )
-    if fit < DISAGREEING:
-        raise CameraError(
-            f"the masks do not agree with the cameras: no solid object has these outlines (overlap {fit:.0%}); check "
-            "that each image has the camera of its name, and the masks"
-        )
+def _middles(masks: NDArray[np.bool_], intrinsics: Array) -> Array:
+    """Returns the directions (V, 3) of the centroids of masks (V, S, S), in the frame of each camera."""
+    size = masks.shape[1]
+    cells = (2 * np.arange(size) + 1) / size - 1
+    counts = np.maximum(masks.sum(axis=(1, 2)), 1)[:, None]
+    uv = np.column_stack([masks.sum(axis=1) @ cells, masks.sum(axis=2) @ cells]) / counts
+    rays = np.column_stack([(uv - intrinsics[:, 2:]) / intrinsics[:, :2], np.ones(len(uv))])
+    return np.asarray(rays / np.linalg.norm(rays, axis=1, keepdims=True))
 
 
 def _squares(

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from cairn.datasets.containers.text_file import first_bytes
-from cairn.datasets.formats.coco.reading import read_coco
+from cairn.datasets.formats.coco.reading import read_coco, read_image_paths
 from cairn.datasets.formats.coco.writing import write_coco
 from cairn.datasets.formats.format import Format, ReadOptions
 from cairn.datasets.labels import Labels
@@ -40,4 +40,14 @@ def _write(labels: Labels, path: Path, split: str) -> tuple[str, ...]:
     return ()
 
 
-FORMAT = Format("coco", "COCO keypoints (.json)", (".json",), _sniff, _read, _write, selects_category=True, heads=True)
+FORMAT = Format(
+    "coco",
+    "COCO keypoints (.json)",
+    (".json",),
+    _sniff,
+    _read,
+    _write,
+    selects_category=True,
+    heads=True,
+    image_paths=read_image_paths,
+)

@@ -86,6 +86,22 @@ def read_coco(
         raise LabelError(f"{labels}: {reason}") from None
 
 
+def read_image_paths(labels: Path, options: ReadOptions) -> list[Path]:
+    """Returns the paths of the images that a COCO file lists, which needs no annotations.
+
+    Args:
+        labels: Path of the JSON file.
+        options: Folder of the images, and where notes are collected.
+
+    Raises:
+        LabelError: The file is not COCO, or an image is missing or there twice.
+    """
+    problems = options.problems
+    records, _ = read_images(_content(labels)["images"], lambda reason: LabelError(f"{labels}: {reason}"), problems)
+    names, which = [record.name for record in records], [record.label for record in records]
+    return [path for path in locate_images(names, labels, options.images, problems, False, which) if path is not None]
+
+
 def _read(labels: Path, options: ReadOptions) -> Labels:
     """The labels in the skeleton of the file."""
     problems = options.problems
