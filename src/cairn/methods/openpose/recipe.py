@@ -66,7 +66,8 @@ class NetworkSettings(BackboneSettings):
         depths: Residual blocks of the stages of backbone "light", without the stem.
         features: Channels C of F; by default 64 for light stages, 128 for the others.
         depthwise: Whether the blocks of light stages and of backbone "light" are depthwise-separable.
-        stride: Pixels of the image per cell of the heatmaps and PAFs: 8 as published; 4 for light stages and "movenet" only.
+        stride: Pixels of the image per cell of the heatmaps and PAFs: 8 as published; 4 for light stages, and for
+            "movenet" always.
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
@@ -205,9 +206,10 @@ class Recipe(SharedRecipe):
         network, targets = (
             (values.get(name, {}) for name in ("network", "targets")) if isinstance(values, Mapping) else ((), ())
         )
-        if not isinstance(network, Mapping) or not isinstance(targets, Mapping) or network.get("stride") not in TARGETS:
+        if not isinstance(network, Mapping) or not isinstance(targets, Mapping):
             return values
-        return {**values, "targets": {**TARGETS[network["stride"]], **targets}}
+        stride = network.get("stride", KINDS.get(network.get("kind", "light"), {}).get("stride"))
+        return {**values, "targets": {**TARGETS[stride], **targets}} if stride in TARGETS else values
 
     @field_validator("decode")
     @classmethod
