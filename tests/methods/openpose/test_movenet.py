@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from cairn.methods.openpose.recipe import NetworkSettings, Recipe
 from cairn.structures.skeleton import load_skeleton
 from cairn.training.backbones.movenet import SIZES
 from cairn.training.checkpoints.backbone_file import read_backbone
+from cairn.training.exporting.precision import kept_in_float
 from support.tfjs_files import movenet_weights, write_tfjs
 
 COCO = load_skeleton("coco17")
@@ -139,3 +141,20 @@ def test_a_file_without_a_head_is_one_line(layer: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has no published head heatmaps") as caught:
         read_backbone(str(write_tfjs(tmp_path / "a.json", weights))).load_heads(network.heads)
     assert "\n" not in str(caught.value)
+
+
+def test_int8_keeps_the_published_heads_and_the_pyramid_in_float() -> None:
+    """In 8 bits the heads lose half of the AP."""
+    network = "network."
+    weights = [
+        f"{network}backbone.stages.{name}.weight" for name in ("0.0.0", "1.0", "5.laterals.0", "5.merges.0.0")
+    ] + [f"{network}heads.heatmaps.0.weight", f"{network}paf_stages.0.fine.0.weight"]
+    nodes = [
+        onnx.helper.make_node("Conv", [f"x{i}", name], [f"x{i + 1}"], f"conv{i}") for i, name in enumerate(weights)
+    ]
+    nodes.insert(3, onnx.helper.make_node("Resize", ["x3"], ["y"], "resize"))
+    small = [onnx.numpy_helper.from_array(np.zeros((4, 4, 1, 1), np.float32), name) for name in weights]
+    graph = onnx.helper.make_graph(nodes, "graph", [], [], small)
+    assert kept_in_float(graph) == ["conv0", "conv2", "resize", "conv3", "conv4"]
+    del graph.node[5]  # without a published head the pyramid is in int8
+    assert kept_in_float(graph) == ["conv0"]
