@@ -256,6 +256,8 @@ def _channels_of_lightweight(
 
 def heatmap_heads(network: KeypointNetwork) -> list[nn.Conv2d]:
     """Returns the convolution that predicts the heatmaps of each stage."""
+    if isinstance(network, MoveNetOpenPose):
+        return heads_of([network.heads["heatmaps"]])
     if isinstance(network, LightweightOpenPose):
         return heads_of(stage.heatmaps for stage in network.heads)
     return heads_of(network.heatmap_branches if isinstance(network, TwoBranchOpenPose) else network.heatmap_stages)
