@@ -1,15 +1,15 @@
 """Load on `cairn serve`, beside the throughput of the library on the same machine.
 
-    python benchmarks/serve.py IMAGES [--seconds 60] [--clients 32] [--requests 1000]
+    python benchmarks/serve.py IMAGES [--seconds 60] [--clients 32] [--requests 1000] [--parts memory,overload]
 
-IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, one line each:
+IMAGES is a folder of photos, which are scaled to 640x480 and encoded as JPEG. Prints, a line or more each:
 
 - throughput: images per second of `model.stream` on the files with all cores, and of the server with so many clients,
   in turns; their ratio. Then the same per second of processor time, that of the server and its workers: which
   other processes do not change much.
 - latency: seconds of one request alone; the 95th percentile at 80 % of the server's throughput, with random arrivals.
-- memory: that of the server and its workers after a tenth of the requests, and after all.
-- overload: answers by status, from 16 times as many clients as the queue takes.
+- memory: that of the server and its workers after each tenth of the requests.
+- overload: answers by status, from 4 times as many clients as the queue takes, and the memory after each tenth of it.
 - worker: answers by status while a worker is killed under load.
 """
 
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -33,9 +34,21 @@ import numpy as np
 
 import cairn
 
-PORT = 8791
-URL = f"http://127.0.0.1:{PORT}"
 QUEUE = 64
+PARTS = ("throughput", "latency", "memory", "overload", "worker")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent, and where."""
+
+    url: str
+    model: str
+    images: list[bytes]
+
+    def client(self, connections: int) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        return httpx.AsyncClient(base_url=self.url, params={"model": self.model}, timeout=120, limits=limits)
 
 
 def encoded(folder: Path, number: int = 32) -> list[bytes]:
@@ -45,11 +58,11 @@ def encoded(folder: Path, number: int = 32) -> list[bytes]:
             for image in images]  # fmt: skip
 
 
-def library(folder: Path, seconds: float) -> np.ndarray:
+def library(name: str, folder: Path, seconds: float) -> np.ndarray:
     """Returns images per second of the library, from files to poses, with all cores; and per processor time."""
     from cairn.inference.stream import share_cores
 
-    model = cairn.load("person", threads=share_cores(0)[1])
+    model = cairn.load(name, threads=share_cores(0)[1])
     list(model.stream(folder))
     count, began, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
@@ -57,35 +70,35 @@ def library(folder: Path, seconds: float) -> np.ndarray:
     return count / np.array([time.perf_counter() - began, time.process_time() - used])
 
 
-async def post(client: httpx.AsyncClient, image: bytes) -> int:
+async def post(client: httpx.AsyncClient, image: bytes) -> int | str:
+    """Returns the status of the answer, or the name of the error where there is none."""
     try:
-        return (await client.post(f"{URL}/v1/detect", files={"image": ("a.jpg", image)})).status_code
+        return (await client.post("/v1/detect", files={"image": ("a.jpg", image)})).status_code
     except httpx.HTTPError as error:
-        return -1 if not isinstance(error, httpx.ReadTimeout) else -2
+        return type(error).__name__
 
 
-async def closed_loop(images: list[bytes], clients: int, end) -> tuple[Counter[int], float]:
+async def closed_loop(load: Load, clients: int, end) -> tuple[Counter[int | str], float]:
     """Each client sends its next request after the answer to the last one."""
-    statuses: Counter[int] = Counter()
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+    statuses: Counter[int | str] = Counter()
+    async with load.client(clients) as client:
         began = time.perf_counter()
 
         async def one(start: int) -> None:
             at = start
             while not end(statuses, time.perf_counter() - began):
-                statuses[await post(client, images[at % len(images)])] += 1
+                statuses[await post(client, load.images[at % len(load.images)])] += 1
                 at += 1
 
         await asyncio.gather(*(one(i) for i in range(clients)))
         return statuses, time.perf_counter() - began
 
 
-async def open_loop(images: list[bytes], rate: float, seconds: float) -> list[float]:
+async def open_loop(load: Load, rate: float, seconds: float) -> list[float]:
     """Requests at random times, whatever the answers; returns the seconds of each."""
     times: list[float] = []
     chance = random.Random(0)
-    async with httpx.AsyncClient(timeout=120, limits=httpx.Limits(max_connections=200)) as client:
+    async with load.client(200) as client:
 
         async def one(image: bytes) -> None:
             began = time.perf_counter()
@@ -94,16 +107,16 @@ async def open_loop(images: list[bytes], rate: float, seconds: float) -> list[fl
 
         tasks, end = [], time.perf_counter() + seconds
         while time.perf_counter() < end:
-            tasks.append(asyncio.create_task(one(chance.choice(images))))
+            tasks.append(asyncio.create_task(one(chance.choice(load.images))))
             await asyncio.sleep(chance.expovariate(rate))
         await asyncio.gather(*tasks)
     return times
 
 
-async def alone(images: list[bytes]) -> list[float]:
-    async with httpx.AsyncClient(timeout=120) as client:
+async def alone(load: Load) -> list[float]:
+    async with load.client(1) as client:
         times = []
-        for image in images:
+        for image in load.images:
             began = time.perf_counter()
             await post(client, image)
             times.append(time.perf_counter() - began)
@@ -137,72 +150,99 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--model", default="person")
+    parser.add_argument("--port", type=int, default=8791)
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, by commas: %(default)s")
     options = parser.parse_args()
-    images = encoded(options.images)
+    options.parts = options.parts.split(",")
+    if set(options.parts) - set(PARTS):
+        parser.error(f"--parts takes {', '.join(PARTS)}")
+    load = Load(f"http://127.0.0.1:{options.port}", options.model, encoded(options.images))
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos"
         photos.mkdir()
-        for i, image in enumerate(images):
+        for i, image in enumerate(load.images):
             (photos / f"{i:03d}.jpg").write_bytes(image)
-        command = [sys.executable, "-m", "cairn", "serve", "--port", str(PORT), "--data", f"{folder}/data"]
+        command = [sys.executable, "-m", "cairn", "serve", "--port", str(options.port), "--data", f"{folder}/data"]
         server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
-            while not ready():
+            while not ready(load.url):
                 time.sleep(0.2)
-            measure(images, photos, server.pid, options)
+            measure(load, photos, server.pid, options)
         finally:
             server.terminate()
             server.wait()
 
 
-def ready() -> bool:
+def ready(url: str) -> bool:
     try:
-        return httpx.get(f"{URL}/ready").json().get("workers") == len(os.sched_getaffinity(0))
+        return httpx.get(f"{url}/ready").json().get("workers") == len(os.sched_getaffinity(0))
     except httpx.HTTPError:
         return False
 
 
-def measure(images: list[bytes], photos: Path, pid: int, options: argparse.Namespace) -> None:
-    asyncio.run(closed_loop(images, 4, lambda found, seconds: seconds > 5))  # the models are loaded
+def measure(load: Load, photos: Path, pid: int, options: argparse.Namespace) -> None:
+    asyncio.run(closed_loop(load, 4, lambda found, seconds: seconds > 5))  # the models are loaded
+    rate = 0.0
+    if {"throughput", "latency"} & set(options.parts):
+        rate = throughput(load, photos, pid, options)
+    if "latency" in options.parts:
+        latency(load, 0.8 * rate, options.seconds)
+    if "memory" in options.parts:
+        requests(load, pid, options)
+    if "overload" in options.parts:
+        overload(load, pid, options.seconds)
+    if "worker" in options.parts:
+        answers = asyncio.run(killed(load, pid, options.clients))
+        print(f"worker: {dict(answers)}, then {httpx.get(f'{load.url}/ready').json()}", flush=True)
+
+
+def throughput(load: Load, photos: Path, pid: int, options: argparse.Namespace) -> float:
+    """Returns the requests per second of the server."""
     rates = []
     for turn in range(3):
-        own, used = library(photos, options.seconds / 6), processor_time(pid)
+        own, used = library(load.model, photos, options.seconds / 6), processor_time(pid)
         found, seconds = asyncio.run(
-            closed_loop(images, options.clients, lambda _, seconds: seconds > options.seconds / 6)
+            closed_loop(load, options.clients, lambda _, seconds: seconds > options.seconds / 6)
         )
         assert set(found) == {200}, found
         served = found[200] / np.array([seconds, processor_time(pid) - used])
         rates.append((own, served))
         print(f"throughput {turn + 1}: library {own.round(2)}, server {served.round(2)}", flush=True)
-    rate = float(np.median([served[0] for _, served in rates]))
     ratios = np.median([served / own for own, served in rates], axis=0)
     print(f"throughput: ratio {ratios[0]:.2f} by the clock, {ratios[1]:.2f} by processor time", flush=True)
+    return float(np.median([served[0] for _, served in rates]))
 
-    service = float(np.median(asyncio.run(alone(images))))
-    times = asyncio.run(open_loop(images, 0.8 * rate, options.seconds))
+
+def latency(load: Load, rate: float, seconds: float) -> None:
+    service = float(np.median(asyncio.run(alone(load))))
+    times = asyncio.run(open_loop(load, rate, seconds))
     p50, p95 = np.percentile(times, [50, 95])
     print(f"latency: alone {service:.3f} s; at 80 % load p50 {p50:.3f} s, p95 {p95:.3f} s, {p95 / service:.1f} times, "
           f"{len(times)} requests", flush=True)  # fmt: skip
 
-    before = memory(pid)
+
+def requests(load: Load, pid: int, options: argparse.Namespace) -> None:
+    print(f"memory: before: {memory(pid)} MB", flush=True)
+    share = options.requests // 10
     for done in range(1, 11):
-        share = options.requests // 10
-        asyncio.run(closed_loop(images, options.clients, lambda found, _, share=share: found.total() >= share))
-        if done in (1, 5, 10):
-            print(f"memory: {done * share} requests: {memory(pid)} MB (before: {before})", flush=True)
+        found, _ = asyncio.run(closed_loop(load, options.clients, lambda found, _: found.total() >= share))
+        print(f"memory: {done * share} requests: {memory(pid)} MB, {dict(found)}", flush=True)
 
-    found, seconds = asyncio.run(closed_loop(images, 16 * QUEUE // 4, lambda _, seconds: seconds > options.seconds))
-    print(
-        f"overload: {dict(found)} in {seconds:.0f} s, {found[200] / seconds:.2f}/s done; {memory(pid)} MB", flush=True
-    )
 
-    async def killed() -> Counter[int]:
-        task = asyncio.create_task(closed_loop(images, options.clients, lambda _, seconds: seconds > 15))
-        await asyncio.sleep(5)
-        os.kill(processes(pid)[1], signal.SIGKILL)
-        return (await task)[0]
+def overload(load: Load, pid: int, seconds: float) -> None:
+    answers: Counter[int | str] = Counter()
+    for tenth in range(1, 11):
+        found, _ = asyncio.run(closed_loop(load, 4 * QUEUE, lambda _, passed: passed > seconds / 10))
+        answers += found
+        print(f"overload: {tenth * seconds / 10:.0f} s: {dict(answers)}, {memory(pid)} MB", flush=True)
 
-    print(f"worker: {dict(asyncio.run(killed()))}, then {httpx.get(f'{URL}/ready').json()}", flush=True)
+
+async def killed(load: Load, pid: int, clients: int) -> Counter[int | str]:
+    task = asyncio.create_task(closed_loop(load, clients, lambda _, seconds: seconds > 15))
+    await asyncio.sleep(5)
+    os.kill(processes(pid)[1], signal.SIGKILL)
+    return (await task)[0]
 
 
 if __name__ == "__main__":

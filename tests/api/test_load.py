@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -167,6 +168,20 @@ import sys, numpy as np, cairn
 image = np.zeros((64, 64, 3), np.uint8)
 cairn.draw(image, cairn.load({str(totem_model)!r})(image))
 print(*(set(sys.modules) & {{"torch", "lightning", "onnx", "scipy", "matplotlib", "rich"}}))
+"""
+    assert python(code).split() == []
+
+
+def test_an_image_needs_no_labels_no_tracker_and_no_network(
+    python: Callable[[str], str], totem_model: Path, tmp_path: Path
+) -> None:
+    """Their modules are half of what `cairn detect photo.jpg` would import before its first result."""
+    cv2.imwrite(str(tmp_path / "totem.png"), totems((240, 320), [(160, 120)]))
+    code = f"""
+import sys, cairn
+cairn.detect({str(tmp_path / "totem.png")!r}, model={str(totem_model)!r}, out={str(tmp_path / "out")!r})
+unused = {{"ssl", "urllib.request", "cairn.datasets.formats", "cairn.tracking.tracker"}}
+print(*(set(sys.modules) & unused))
 """
     assert python(code).split() == []
 

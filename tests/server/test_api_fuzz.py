@@ -1,5 +1,6 @@
 """Whatever is sent: never an error of the server, and every error is a problem of one line."""
 
+import json
 import logging
 from urllib.parse import quote
 
@@ -121,6 +122,56 @@ def test_headers(client, headers):
     if answer.headers.get("content-type") != "text/plain; charset=utf-8":  # not even HTTP
         check(answer)
     assert answer.status_code < 500
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    ["name", "skeleton", "joints", "limbs", "model", "project", "revision", "labeled", "instances", "keypoints", "box",
+     "pretrained", "minutes", "epochs", "images", "annotations", "categories", "flip_pairs"]
+)  # fmt: skip
+BODIES = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=3), max_size=4) | JSON
+IDS = st.sampled_from(["arrow", "none", "..", "%2e%2e%2f", "ARROW", "0", "1", "-1", "1e9", "%00", "a" * 300])
+
+
+@pytest.fixture(scope="module")
+def project(client):
+    body = {"name": "arrow", "skeleton": {"name": "arrow", "joints": ["tip", "tail"]}}
+    assert client.post("/v1/projects", json=body).status_code == 201
+
+
+@QUICK
+@given(
+    method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
+    path=st.sampled_from(
+        ["/projects", "/projects/{}", "/projects/{}/images/{}/labels", "/projects/{}/images/{}/history",
+         "/projects/{}/suggestions", "/projects/{}/labels.json", "/trainings", "/trainings/{}", "/trainings/{}/stop",
+         "/trainings/{}/resume", "/trainings/{}/validation/{}", "/skeletons"]
+    ),
+    ids=st.tuples(IDS, IDS),
+    body=BODIES,
+)  # fmt: skip
+def test_projects_and_trainings(client, project, method, path, ids, body):
+    try:
+        content = json.dumps(body).encode("utf-8")
+    except UnicodeEncodeError:
+        return
+    if method == "DELETE" and ids[0] == "arrow":
+        return
+    address = f"/v1{path.format(*ids)}"
+    check(client.request(method, address, content=content, headers={"Content-Type": "application/json"}))
+
+
+@QUICK
+@given(name=TEXTS, body=BODIES | RAW, keypoints=TEXTS | st.just("labels"))
+def test_label_files(client, project, name, body, keypoints):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    query = {"keypoints": keypoints} if keypoints else {}
+    for suffix in (".json", ""):
+        check(client.post("/v1/projects/arrow/labels", params=query, files={"labels": (name + suffix, data)}))
 
 
 def test_the_description_is_valid_and_names_every_error_a_problem(client):

@@ -249,3 +249,19 @@ def test_too_many_uploads_at_once_are_answered_429(tmp_path, limit):
             assert together(url, [[b"a"]])[0].status_code == 429
         wait_until(lambda: server.uploads == 0)
         assert together(url, [[b"a"]])[0].status_code == 200
+
+
+def test_uploads_to_projects_that_stall_or_are_left_leave_nothing(tmp_path):
+    with served(settings(tmp_path, stall_seconds=1.0)) as (server, url):
+        assert httpx.post(f"{url}/v1/projects", json={"name": "x"}).status_code == 201
+        host, port = url.removeprefix("http://").split(":")
+        for part in ("images", "videos", "labels"):
+            head = f"POST /v1/projects/x/{part} HTTP/1.1"
+            body = FORM + b"Content-Length: 5000\r\n\r\n" + PART + b"abc"
+            assert raw(url, head, body)[0] == "HTTP/1.1 408 Request Timeout"
+            with socket.create_connection((host, int(port))) as left:
+                left.sendall(f"{head}\r\nHost: {host}\r\n".encode() + body)
+                wait_until(lambda: server.uploads == 1)
+            wait_until(lambda: server.uploads == 0)
+        assert not list((tmp_path / "scratch").iterdir())
+        assert httpx.get(f"{url}/v1/projects/x").json()["ordered"] == []

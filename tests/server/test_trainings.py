@@ -1,6 +1,8 @@
 """States of trainings: they are read from files, so that they survive the server."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ pytest.importorskip("fastapi", reason="the server needs the extra serve")
 
 from cairn.server.file_lock import held, is_held
 from cairn.server.problems import Problem
-from cairn.server.training_process import LOCK, ORDER, STATE
+from cairn.server.scratch import Scratch
+from cairn.server.training_process import LABELS, LOCK, ORDER, STATE
 from cairn.server.trainings import Trainings
 
 HOLD = """
@@ -80,3 +83,57 @@ def test_epochs_and_images_are_those_of_the_run_folder(folder: Path) -> None:
     found = Trainings(folder.parents[1]).state("mine", full=True)
     assert (found["epoch"], found["planned"], found["model"], found["validation"]) == (4, 7, None, [0])
     assert [row["AP"] for row in found["history"]] == [30, 40]
+
+
+def test_a_deleted_training_takes_its_run_along_and_nothing_else(folder: Path) -> None:
+    data = folder.parents[1]
+    for name in ("mine", "mine-2"):
+        (data / "runs" / name).mkdir(parents=True)
+        (data / "runs" / name / "model.onnx").write_bytes(b"")
+    trainings, scratch = Trainings(data), Scratch(data)
+    with held(folder / LOCK), pytest.raises(Problem, match="mine runs: stop it first"):
+        trainings.delete("mine", scratch)
+    assert trainings.delete("mine", scratch) == "mine is deleted with its log, run folder and model"
+    assert [path.name for path in (data / "runs").iterdir()] == ["mine-2"]
+    assert list(trainings.folder.iterdir()) == list(scratch.folder.iterdir()) == []
+    with pytest.raises(Problem, match="there is no training"):
+        trainings.delete("mine", scratch)
+
+
+TRAIN_FOREVER = """
+import sys, time
+import cairn.api.train
+from cairn.server import training_process
+
+def train(*arguments, **options):
+    print("resumed" if options.get("resume") else "began", flush=True)
+    time.sleep(60)
+
+cairn.api.train.train = train
+training_process.main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_training_that_is_killed_has_its_labels_and_goes_on(folder: Path) -> None:
+    data = folder.parents[1]
+    (folder / LABELS).write_text("{}")
+    run = data / "runs" / "mine"
+    values = {**VALUES, "shown": "person", "run": str(run), "settings": {}, "name": "mine", "pretrained": ""}
+    (folder / ORDER).write_text(json.dumps(values))
+    for expected in (b"began", b"resumed"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", TRAIN_FOREVER, str(folder)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == expected
+        assert Trainings(data).state("mine")["state"] == "running"
+        process.kill()
+        process.wait()
+        found = Trainings(data).state("mine")
+        assert (found["state"], "resume continues" in found["message"]) == ("stopped", True)
+        assert (folder / LABELS).read_text() == "{}"
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "recipe.toml").write_text("method = 'hourglass'\n[run]\nepochs = 7\n")

@@ -161,10 +161,13 @@ def coco(page, project: str) -> dict:
 
 def test_views_have_names_labels_and_no_sideways_scrolling(server: str) -> None:
     with page_of(viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
-        for view in ("detect", "label", "train", "train/new", "compare"):
+        for view in ("detect", "label", "train", "train/new", "3d", "compare"):
             page.goto(f"{server}#/{view}")
             page.locator("main h1").first.wait_for()
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+            assert page.evaluate(
+                "document.getElementById('nav').scrollWidth <= document.getElementById('nav').clientWidth"
+            )
             unnamed = page.evaluate(
                 "() => [...document.querySelectorAll('button, a, input, select')].filter(each => !each.hidden"
                 " && !(each.innerText || each.ariaLabel || each.labels?.length)).map(each => each.outerHTML)"

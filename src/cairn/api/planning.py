@@ -290,8 +290,6 @@ def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source], t
     """Returns boxes by the path of each image, by motion, or those of MPII's test people."""
     if test is not None:
         return None if test.multi else test.boxes
-    from cairn.datasets.formats.boxes import read_boxes
-
     boxes = model.boxes
     if boxes is None:
         return None
@@ -305,6 +303,8 @@ def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source], t
         return MotionBoxes(found)
     images = [source.name.path for source in found if not source.is_clip]
     if isinstance(boxes, str | PathLike):
+        from cairn.datasets.formats.boxes import read_boxes
+
         return dict(zip(images, read_boxes(Path(boxes)).of(list(images)), strict=True))
     if isinstance(boxes, Mapping):
         return boxes

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,8 +29,10 @@ from cairn.media.video.frames import SQUARE
 from cairn.structures.geometry import Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
-from cairn.tracking.tracker import Tracker
 from cairn.wording import counted
+
+if TYPE_CHECKING:
+    from cairn.tracking.tracker import Tracker
 
 OnError: TypeAlias = Literal["warn", "raise", "yield"]
 """What happens with a frame that cannot be read."""
@@ -128,7 +130,8 @@ class StreamOptions:
             raise CairnError(f"threads must be 0, for all, or more, got {self.threads}")
         if self.reconnect < 0:
             raise CairnError(f"reconnect must be 0, for never, or more, got {self.reconnect}")
-        Tracker(smooth=self.smooth)
+        if self.track:
+            _tracker(self)
 
 
 class StreamPredictor(Protocol):
@@ -266,6 +269,12 @@ def _frame_of(work: _Work, alone: int, predictor: StreamPredictor) -> Frame:
     )
 
 
+def _tracker(options: StreamOptions) -> Tracker:
+    from cairn.tracking.tracker import Tracker  # one image needs none
+
+    return Tracker(smooth=options.smooth)
+
+
 def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable[[_Work], _Work]]:
     tracker: Tracker | None = None
     clip: PurePath | None = None
@@ -297,7 +306,7 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
                     f"tracking is for videos, webcams and numbered images (frame_%05d.png): {name.text} is one image"
                 )
             if tracker is None or name.clip != clip:
-                tracker, clip = Tracker(smooth=options.smooth), name.clip
+                tracker, clip = _tracker(options), name.clip
             poses = tracker(poses, name.seconds, work.frame.image)
         work.poses = replace(poses, image=work.frame.image)
         return work

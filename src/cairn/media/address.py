@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import re
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -111,6 +108,10 @@ def download(address: Address, limit: int | None = None) -> bytes:
     Raises:
         ImageError: The server does not answer within `TIMEOUT`, refuses, or sends more than `MAX_BYTES`.
     """
+    import http.client  # files need neither these nor ssl
+    import urllib.error
+    import urllib.request
+
     scheme, place, path, query, _ = _split(address.url)
     credentials, _, host = place.rpartition("@")
     request = urllib.request.Request(urlunsplit((scheme, host, path, query, "")))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Literal
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from cairn.errors import ImageError
 from cairn.media.address import Address, download, is_url, parse_address
@@ -133,6 +132,8 @@ def checked_source(source: str) -> str:
     if "\0" in source:
         raise ImageError(f"{source!r} is no path: it contains a null character")
     if source.lower().startswith("file://"):
+        from urllib.request import url2pathname  # imports ssl
+
         return url2pathname(urlsplit(source).path)
     return source
 

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from cairn import __version__
 from cairn.files import ensure_writable_folder
-from cairn.server import detection, problems, project_api, status, stream, training_api, videos
+from cairn.server import detection, problems, project_api, project_uploads, status, stream, training_api, videos
 from cairn.server.labeling import Labeling
 from cairn.server.security import Guard
 from cairn.server.settings import ServerSettings
@@ -25,6 +25,7 @@ ROUTERS = (
     videos.router,
     stream.router,
     project_api.router,
+    project_uploads.router,
     training_api.router,
     status.router,
 )

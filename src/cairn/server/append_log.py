@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,19 @@ class AppendLog:
 
     def append(self, row: dict[str, Any]) -> None:
         """Adds a line, completely or not at all. Raises OSError where the disk is full."""
-        line = json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        self.extend([row])
+
+    def extend(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Adds lines, all or none; a crash may leave the first ones. Raises OSError where the disk is full."""
+        lines = b"".join(json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for row in rows)
         with self._lock, self.path.open("r+b" if self.path.exists() else "w+b") as file:
             file.truncate(self._end)
             file.seek(self._end)
             try:
-                file.write(line)
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
                 file.truncate(self._end)
                 raise
-            self._end += len(line)
+            self._end += len(lines)

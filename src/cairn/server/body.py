@@ -6,6 +6,7 @@ Files are kept in memory, or written where the caller says; nothing is written e
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from cairn.server.problems import Problem
 
 MAX_NAME = 120
 """Characters of a file name that are kept."""
+
+MAX_STEM = 60
+"""Characters of a file name without its suffix, where a file is stored under it."""
 
 MAX_FIELD = 4096
 """Bytes of a part that is no file."""
@@ -157,6 +161,12 @@ def clean_name(name: str, default: str) -> str:
     last = PurePosixPath(name.replace("\\", "/")).name
     kept = "".join(char for char in last if char.isprintable())
     return kept if 0 < len(kept) <= MAX_NAME else (kept[-MAX_NAME:] or default)
+
+
+def plain_stem(name: str, default: str) -> str:
+    """Returns the name of a file without its suffix, as plain letters that name no other file and no pattern."""
+    stem = PurePosixPath(clean_name(name, default)).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:MAX_STEM] or default
 
 
 class _Form:

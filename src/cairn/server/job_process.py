@@ -23,6 +23,9 @@ NICENESS = 5
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
+LIFTER = "person-lift"
+"""Bundled model that lifts people to 3D."""
+
 
 def run(values: dict[str, Any], report: Callable[[int, int | None], None]) -> list[str]:
     """Detects keypoints in the video, and writes the results.
@@ -61,6 +64,7 @@ def run(values: dict[str, Any], report: Callable[[int, int | None], None]) -> li
         write=values["formats"],
         draw=values["draw"],
         track=values["track"],
+        lift=LIFTER if values.get("lift") else None,  # jobs of before have no such option
         min_confidence=values["min_confidence"],
         device=values["device"],
         hooks=Hooks(notice=lambda line: None, advance=advance),

@@ -122,6 +122,26 @@ class LabelStore:
             self._latest[image] = saved
             return saved
 
+    def save_all(self, labels: Mapping[int, ImageLabels], sizes: Mapping[int, Size]) -> None:
+        """Saves the first version of the labels of several images, all or none.
+
+        Args:
+            labels: ID -> the labels of an image that has none yet.
+            sizes: ID -> (height, width) of the image in pixels.
+
+        Raises:
+            Problem: An image has labels (409), or they do not fit it (422).
+        """
+        for image, each in labels.items():
+            self._check(each, sizes[image])
+        with self._lock:
+            if taken := [image for image in labels if self.get(image).revision]:
+                raise Problem(409, f"image {taken[0]} was labeled meanwhile: try again")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            saved = {i: each.model_copy(update={"revision": 1, "time": now}) for i, each in labels.items()}
+            self._log.extend({"image": i, "labels": each.model_dump()} for i, each in saved.items())
+            self._latest.update(saved)
+
     def write_coco(self, images: Mapping[int, Mapping[str, Any]]) -> None:
         """Writes `labels.json` from the current labels.
 

@@ -5,6 +5,7 @@ Started by `cairn.server.pool` as `python -m cairn.server.label_worker`.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class LabelWorker(Worker):
             return Message({}, [_encoded(self._decoded(message.parts[0]), ".png")])
         if values["do"] == "frames":
             return self.frames(values)
+        if values["do"] == "labels":
+            return self.labels(values)
         if values["do"] == "suggest":
             return self.suggest(values, message.parts[0])
         return super().answer(message)
@@ -79,6 +82,14 @@ class LabelWorker(Worker):
         if not parts:
             raise VideoError("the video has no frames that can be read")
         return Message({"facts": facts}, parts)
+
+    def labels(self, values: dict[str, Any]) -> Message:
+        """Reads a label file. The answer has what `labels_of_file` returns as JSON."""
+        from cairn.server.imported_labels import labels_of_file
+
+        skeleton = None if values["skeleton"] is None else Skeleton.from_dict(values["skeleton"])
+        found = labels_of_file(Path(values["file"]), Path(values["images"]), skeleton)
+        return Message({}, [json.dumps(found).encode()])
 
     def suggest(self, values: dict[str, Any], data: bytes) -> Message:
         """Predicts the instances of an image, and of its mirror image, in the skeleton of the project."""

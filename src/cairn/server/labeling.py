@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from cairn.errors import ImageError
 from cairn.inference.zoo import DEFAULT_MODEL
+from cairn.server import label_import
 from cairn.server.catalog import Catalog
 from cairn.server.pool import WorkerDied, WorkerProcess, WorkerTimeout
 from cairn.server.problems import Problem
-from cairn.server.projects import Project, ProjectImage, Projects
+from cairn.server.project import Project, ProjectImage
+from cairn.server.projects import Projects
 from cairn.server.protocol import Message
+from cairn.server.scratch import Scratch
 from cairn.server.settings import ServerSettings
 from cairn.server.suggestions import Suggestions
-from cairn.structures.skeleton import load_skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
-COMMAND = (sys.executable, "-m", "cairn.server.label_worker")
+COMMAND = (sys.executable, "-P", "-m", "cairn.server.label_worker")
 
-SECONDS, VIDEO_SECONDS = 120.0, 1800.0
-"""Seconds that an image, and the frames of a video, may take."""
+SECONDS, VIDEO_SECONDS, LABEL_SECONDS = 120.0, 1800.0, 600.0
+"""Seconds that an image, the frames of a video, and a label file may take."""
 
 
 class Labeling:
@@ -35,6 +39,7 @@ class Labeling:
     def __init__(self, settings: ServerSettings, catalog: Catalog) -> None:
         self.settings = settings
         self.projects = Projects(Path(settings.data) / "projects")
+        self.scratch = Scratch(settings.data)
         if settings.labels is not None:
             self.projects.of_folder(settings.labels, load_skeleton("coco17"))
         self._catalog = catalog
@@ -86,6 +91,36 @@ class Labeling:
     async def shown(self, project: Project, image: ProjectImage) -> bytes:
         """Returns an image that browsers cannot show as PNG."""
         return bytes((await self.ask(Message({"do": "show"}, [_read(project, image)]))).parts[0])
+
+    async def add_labels(self, project: Project, file: Path, own_skeleton: bool) -> dict[str, Any]:
+        """Imports the labels of an uploaded file; see `cairn.server.label_import.take`.
+
+        Args:
+            project: The project.
+            file: The file, in a folder of its own.
+            own_skeleton: Whether the project takes the skeleton of the file.
+
+        Raises:
+            Problem: The file cannot be read, or none of its labels can be used (422).
+        """
+        if own_skeleton and project.labels.counts()[1]:
+            raise Problem(422, f"{project.name} has labels already: its keypoints stay as they are")
+        images = await asyncio.to_thread(label_import.linked, project, file.parent / "images")
+        skeleton = None if own_skeleton else project.skeleton.to_dict()
+        values = {"do": "labels", "file": str(file), "images": str(images), "skeleton": skeleton}
+        found = json.loads((await self.ask(Message(values), LABEL_SECONDS)).parts[0])
+        if own_skeleton:
+            await self.suggestions(project).stop()
+            del self._suggestions[project.id]
+            await asyncio.to_thread(self.projects.set_skeleton, project, Skeleton.from_dict(found["skeleton"]))
+        return await asyncio.to_thread(label_import.take, project, file.name, found)
+
+    async def delete(self, project: Project) -> None:
+        """Deletes a project. The images of a folder that the server was started with stay."""
+        suggestions = self._suggestions.pop(project.id, None)
+        if suggestions is not None:
+            await suggestions.stop()
+        await asyncio.to_thread(self.projects.delete, project, self.scratch)
 
     def suggestions(self, project: Project) -> Suggestions:
         """Returns the suggestions for a project."""

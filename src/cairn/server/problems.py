@@ -20,6 +20,8 @@ MEDIA_TYPE = "application/problem+json"
 
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
+FULL_DISK = "the disk of the server is full: free some space, or delete jobs or projects that are done"
+
 WORDS = {
     "Not Found": "there is nothing at this address: /docs lists the addresses of the API",
     "Method Not Allowed": "this address takes other methods: /docs lists them",
@@ -88,7 +90,7 @@ def as_problem(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         return Problem(error.status_code, WORDS.get(str(error.detail), str(error.detail)), dict(error.headers or {}))
     if is_full(error):
-        return Problem(507, "the disk of the server is full: free some space, or delete jobs that are done")
+        return Problem(507, FULL_DISK)
     if isinstance(error, CairnError):
         return Problem(422, str(error))
     log.error("unexpected error", exc_info=error)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from mimetypes import guess_type
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.inference.zoo import DEFAULT_MODEL
-from cairn.server.body import BodyLimits, drain, read_files
 from cairn.server.label_store import ImageLabels
 from cairn.server.labeling import Labeling
 from cairn.server.problems import Problem, problems
-from cairn.server.projects import SHOWN, Project, ProjectImage
+from cairn.server.project import SHOWN, Project, ProjectImage
 from cairn.structures.skeleton import Skeleton, load_skeleton, skeleton_names
+from cairn.wording import counted
 
-MAX_JOINTS, MAX_FRAMES = 200, 300
+MAX_JOINTS = 200
 
 KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
 """Header of images, which never change."""
 
 router = APIRouter(prefix="/v1", tags=["label"])
-
-Frames = Annotated[int, Query(ge=1, le=MAX_FRAMES, description="Number of frames to take, evenly spaced.")]
 
 
 class ProjectRequest(BaseModel):
@@ -80,54 +76,24 @@ def get_project(request: Request, project: str) -> dict[str, Any]:
     labeling = labeling_of(request)
     found = labeling.projects.get(project)
     suggestions = labeling.suggestions(found)
-    images = [_image(found, labeling, found.images[i]) for i in suggestions.order()]
+    images = [image_body(found, labeling, found.images[i]) for i in suggestions.order()]
     return {**found.summary(), "suggestions": suggestions.state(), "ordered": images}
 
 
-@router.post(
-    "/projects/{project}/images",
-    summary="Add images",
-    status_code=201,
-    responses=problems(400, 401, 404, 408, 413, 415, 422, 507),
-)
-async def add_images(request: Request, project: str) -> dict[str, Any]:
-    """Takes a multipart form with images. Returns those that were added, and why others were not."""
-    labeling = labeling_of(request)
-    limits = labeling.settings.limits
-    found = _own(labeling, project)
-    body = BodyLimits(limits.images, limits.image_bytes, limits.stall_seconds, limits.body_seconds)
-    added, errors = [], []
-    for file in await _files(request, body):
-        try:
-            added.append(await labeling.add_image(found, file.name, bytes(file.data)))
-        except Problem as problem:
-            if problem.status != 422:
-                raise
-            errors.append({"name": file.name, "detail": f"{file.name} {problem}"})
-    if not added:
-        raise Problem(422, errors[0]["detail"], errors=errors)
-    return {"added": [_image(found, labeling, image) for image in added], "errors": errors}
+@router.delete("/projects/{project}", summary="Delete a project", responses=problems(401, 404, 409))
+async def delete_project(request: Request, project: str) -> dict[str, str]:
+    """Deletes its labels with all versions, and its uploaded images; those of a folder of the user stay.
 
-
-@router.post(
-    "/projects/{project}/videos",
-    summary="Add frames of a video",
-    status_code=201,
-    responses=problems(400, 401, 404, 408, 413, 415, 422, 507),
-)
-async def add_video(request: Request, project: str, frames: Frames = 50) -> dict[str, Any]:
-    """Takes a multipart form with a video. Returns the frames that were added."""
+    A project whose images a training uses is not deleted.
+    """
     labeling = labeling_of(request)
-    limits = labeling.settings.limits
-    found = _own(labeling, project)
-    target = found.folder / f".upload-{secrets.token_hex(8)}"
-    try:
-        body = BodyLimits(1, limits.video_bytes, limits.stall_seconds)
-        file = (await _files(request, body, target))[0]
-        added = await labeling.add_video(found, file.name, target, frames)
-    finally:
-        await asyncio.to_thread(target.unlink, missing_ok=True)
-    return {"added": [_image(found, labeling, image) for image in added], "errors": []}
+    found = labeling.projects.get(project)
+    await asyncio.to_thread(request.app.state.trainings.check_free, found)
+    labeled, images = counted(found.labels.counts()[1], "image"), counted(len(found.images), "image")
+    await labeling.delete(found)
+    if found.source is None:
+        return {"detail": f"{found.name} is deleted with its {images} and the labels of {labeled}"}
+    return {"detail": f"{found.name} is deleted with the labels of {labeled}; its images stay in their folder"}
 
 
 @router.get("/projects/{project}/images/{image}/file", summary="Get an image", responses=problems(401, 404, 422))
@@ -160,9 +126,7 @@ def put_labels(request: Request, project: str, image: int, labels: ImageLabels) 
     """Saves the version that follows `revision`; 409 with the current one where that was changed elsewhere."""
     found = labeling_of(request).projects.get(project)
     entry = found.image(image)
-    saved = found.labels.save(entry.id, labels, entry.size)
-    found.write_coco()
-    return saved
+    return found.save(entry, labels)
 
 
 @router.get("/projects/{project}/images/{image}/history", summary="Get all versions of the labels of an image")
@@ -206,23 +170,6 @@ def labeling_of(request: Request) -> Labeling:
     return labeling
 
 
-def _own(labeling: Labeling, project: str) -> Project:
-    """Returns a project that takes uploads."""
-    found = labeling.projects.get(project)
-    if found.source is not None:
-        raise Problem(422, f"{found.name} is a folder of images: add them there, and start the server again")
-    return found
-
-
-async def _files(request: Request, limits: BodyLimits, target: Path | None = None) -> list[Any]:
-    try:
-        return await read_files(request, limits, target)
-    except Problem as problem:
-        if problem.status != 408:
-            await drain(request)
-        raise
-
-
 def _skeleton(value: str | dict[str, Any]) -> Skeleton:
     if isinstance(value, dict):
         skeleton = Skeleton.from_dict(value)
@@ -234,7 +181,8 @@ def _skeleton(value: str | dict[str, Any]) -> Skeleton:
     return load_skeleton(value)
 
 
-def _image(project: Project, labeling: Labeling, image: ProjectImage) -> dict[str, Any]:
+def image_body(project: Project, labeling: Labeling, image: ProjectImage) -> dict[str, Any]:
+    """Returns an image as clients get it."""
     labels, suggestions = project.labels.get(image.id), labeling.suggestions(project)
     suggested = suggestions.get(image.id) is not None
     return {

@@ -1,4 +1,4 @@
-"""Label projects: a skeleton, images, and the labels of the images; each a folder below the data folder."""
+"""The label projects of a data folder, each in a folder of its own."""
 
 from __future__ import annotations
 
@@ -6,163 +6,18 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from cairn.errors import ImageError, LabelError
+from cairn.errors import LabelError
 from cairn.files import atomic_write
-from cairn.media.folders import walk_folder
-from cairn.media.images import image_size
-from cairn.server.append_log import AppendLog
-from cairn.server.label_store import LabelStore
 from cairn.server.problems import Problem
-from cairn.structures.geometry import Size
+from cairn.server.project import SETTINGS, Project, slug
+from cairn.server.scratch import Scratch
 from cairn.structures.skeleton import Skeleton
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Names of folders that requests may contain."""
-
-SETTINGS, INDEX, IMAGES = "project.json", "images.jsonl", "images"
-
-SHOWN = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif")
-"""Suffixes of images that browsers show; others are converted to PNG."""
-
-
-@dataclass(frozen=True)
-class ProjectImage:
-    """An image of a project.
-
-    Attributes:
-        id: Its number, from 1.
-        name: What the user calls it.
-        file: Its file, relative to the folder of the images.
-        width: Pixels.
-        height: Pixels.
-        thumbnail: Gray values of a small version, hexadecimal; "" where it is unknown.
-        video: Name of the video that it is a frame of; "" for none.
-        frame: Number of the frame in the video.
-    """
-
-    id: int
-    name: str
-    file: str
-    width: int
-    height: int
-    thumbnail: str = ""
-    video: str = ""
-    frame: int | None = None
-
-    @property
-    def size(self) -> Size:
-        """(height, width) in pixels."""
-        return self.height, self.width
-
-    def record(self, folder: Path | None = None) -> dict[str, Any]:
-        """Returns the COCO record without its ID; `folder` makes the name absolute."""
-        name = self.file if folder is None else str(folder / self.file)
-        groups = {"video": self.video, "frame": self.frame} if self.video else {}
-        return {"file_name": name, "width": self.width, "height": self.height, **groups}
-
-
-@dataclass
-class Project:
-    """One project.
-
-    Attributes:
-        folder: Its folder.
-        id: Name of the folder.
-        name: What the user calls it.
-        skeleton: Skeleton of the labels.
-        source: Folder of images that the server was started with; None for uploaded images.
-    """
-
-    folder: Path
-    name: str
-    skeleton: Skeleton
-    source: Path | None = None
-    images: dict[int, ProjectImage] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._index = AppendLog(self.folder / INDEX)
-        self.images = {row["id"]: ProjectImage(**row) for row in self._index.rows()}
-        self.labels = LabelStore(self.folder, self.skeleton)
-        self._lock = threading.Lock()
-
-    @property
-    def id(self) -> str:
-        """Name of the folder."""
-        return self.folder.name
-
-    @property
-    def image_folder(self) -> Path:
-        """Folder of the images."""
-        return self.source or self.folder / IMAGES
-
-    def image(self, number: int) -> ProjectImage:
-        """Returns an image. Raises Problem (404) where there is none of this number."""
-        if number not in self.images:
-            raise Problem(404, f"project {self.name} has no image {number}")
-        return self.images[number]
-
-    def add(self, name: str, data: bytes, suffix: str, facts: Mapping[str, Any]) -> ProjectImage:
-        """Adds an image.
-
-        Args:
-            name: What the user calls it.
-            data: The file.
-            suffix: Suffix of its format.
-            facts: Further attributes of `ProjectImage`: at least width and height.
-        """
-        with self._lock:
-            number = max(self.images, default=0) + 1
-            file = f"{number:05d}_{slug(Path(name).stem)}{suffix}"
-            with atomic_write(self.folder / IMAGES / file) as beside:
-                beside.write_bytes(data)
-            return self._added(ProjectImage(number, name, file, **facts))
-
-    def add_files(self) -> None:
-        """Adds the images of the source folder that are new, sorted by name."""
-        assert self.source is not None
-        with self._lock:
-            known = {image.file for image in self.images.values()}
-            for path in walk_folder(self.source, (*SHOWN, ".tif", ".tiff")):
-                file = path.relative_to(self.source).as_posix()
-                if file in known:
-                    continue
-                try:
-                    height, width = image_size(path)
-                except ImageError:
-                    continue
-                self._added(ProjectImage(max(self.images, default=0) + 1, file, file, width, height))
-
-    def records(self, absolute: bool = False) -> dict[int, dict[str, Any]]:
-        """Returns the COCO records of all images by ID."""
-        folder = self.image_folder.resolve() if absolute else None
-        return {image.id: image.record(folder) for image in self.images.values()}
-
-    def write_coco(self) -> None:
-        """Writes the labels as COCO; images of a source folder with their whole path, so that it can be trained on."""
-        self.labels.write_coco(self.records(absolute=self.source is not None))
-
-    def summary(self) -> dict[str, Any]:
-        """Returns what the list of projects states."""
-        labeled, started = self.labels.counts()
-        return {
-            "id": self.id,
-            "name": self.name,
-            "skeleton": self.skeleton.to_dict(),
-            "images": len(self.images),
-            "labeled": labeled,
-            "started": started,
-            "folder": self.source is not None,
-        }
-
-    def _added(self, image: ProjectImage) -> ProjectImage:
-        self._index.append(asdict(image))
-        self.images[image.id] = image
-        return image
 
 
 class Projects:
@@ -187,11 +42,15 @@ class Projects:
                 continue
         return sorted(found, key=lambda project: project.name.lower())
 
+    def has(self, name: str) -> bool:
+        """Whether there is a project of this ID."""
+        return bool(NAME.fullmatch(name)) and (self.folder / name / SETTINGS).is_file()
+
     def get(self, name: str) -> Project:
         """Returns a project by its ID. Raises Problem (404) where there is none."""
         with self._lock:
             if name not in self._open:
-                if not NAME.fullmatch(name) or not (self.folder / name / SETTINGS).is_file():
+                if not self.has(name):
                     raise Problem(404, f"there is no project {name[:80]!r}")
                 self._open[name] = self._read(self.folder / name)
             return self._open[name]
@@ -201,6 +60,18 @@ class Projects:
         with self._lock:
             folder = unused(self.folder, slug(name))
             return self._write(Project(_made(folder), name, skeleton))
+
+    def delete(self, project: Project, scratch: Scratch) -> None:
+        """Deletes a project: its folder, with labels, history and uploaded images."""
+        with self._lock:
+            project.delete(scratch)
+            self._open.pop(project.id, None)
+
+    def set_skeleton(self, project: Project, skeleton: Skeleton) -> None:
+        """Gives a project another skeleton; see `Project.set_skeleton`."""
+        with self._lock:
+            project.set_skeleton(skeleton)
+            self._write(project)
 
     def of_folder(self, source: Path, skeleton: Skeleton) -> Project:
         """Returns the project of a folder of images, which stays as it is; creates it where there is none.
@@ -245,12 +116,6 @@ class Projects:
             raise LabelError(f"{path} is damaged ({error}): restore it from a backup") from None
         project.write_coco()  # a crash may have come between a label and this file
         return project
-
-
-def slug(name: str) -> str:
-    """Returns a name as lower-case letters, digits, dashes and underscores."""
-    kept = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-_")[:48]
-    return kept or "unnamed"
 
 
 def unused(folder: Path, name: str, beside: Sequence[Path] = ()) -> Path:

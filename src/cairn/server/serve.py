@@ -14,6 +14,10 @@ from cairn.server.settings import Limits, ServerSettings
 
 SHUTDOWN_SECONDS = 30
 
+IDLE_SECONDS = 75
+"""Seconds for which a connection waits for its next request: longer than clients and proxies keep theirs, which would
+otherwise send a request at the moment in which it is closed."""
+
 
 def serve(
     *,
@@ -83,6 +87,7 @@ def serve(
             access_log=False,  # lines would have the token of the first address
             server_header=False,
             ws_max_size=settings.limits.image_bytes,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             proxy_headers=True,
         )

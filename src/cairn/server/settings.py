@@ -27,6 +27,7 @@ class Limits:
         upload_bytes: Bytes of the images of these requests together. More are answered by 429.
         video_bytes: Bytes of one video.
         video_frames: Frames of one video.
+        label_bytes: Bytes of a label file that is imported into a project.
         open_jobs: Jobs that wait or run. More are answered by 429.
         stored_jobs: Jobs whose results are kept, in addition. More are answered by 429 until some are deleted.
         streams: WebSocket streams at the same time.
@@ -44,6 +45,7 @@ class Limits:
     upload_bytes: int = 1_000_000_000
     video_bytes: int = 2_000_000_000
     video_frames: int = 200_000
+    label_bytes: int = 100_000_000
     open_jobs: int = 16
     stored_jobs: int = 1000
     streams: int = 8

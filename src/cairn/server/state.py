@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -17,11 +18,14 @@ from cairn.server.job_runner import JobRunner
 from cairn.server.jobs import JobStore
 from cairn.server.metrics import Metrics
 from cairn.server.pool import Pool, WorkerDied, WorkerProcess, WorkerTimeout
-from cairn.server.problems import Problem
+from cairn.server.problems import FULL_DISK, Problem
 from cairn.server.protocol import Message
 from cairn.server.settings import ServerSettings
 
 DESCRIBE_SECONDS = 60.0
+
+SPARE_BYTES = 200_000_000
+"""Bytes of the disk that uploads leave free."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +83,11 @@ class Server:
         finally:
             self.uploads -= 1
             self.upload_bytes -= size
+
+    def check_disk(self, needed: int) -> None:
+        """Raises Problem (507) where the disk of the data folder does not have so many bytes to spare."""
+        if shutil.disk_usage(self.settings.data).free < needed + SPARE_BYTES:
+            raise Problem(507, FULL_DISK)
 
     async def _describe(self, files: Sequence[Path]) -> list[dict[str, Any] | None]:
         """Opens models in a process of its own, which a damaged one cannot take the server along with."""

@@ -1,4 +1,4 @@
-"""`/health`, `/ready`, `/metrics` and `/docs`."""
+"""`/health`, `/ready`, `/metrics` and `/docs`, and the script of 3D pages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cairn.server.problems import Problem, problems
 from cairn.server.state import server_of
 
 STATIC = Path(__file__).parent / "static"
+SCENE_SCRIPT = Path(__file__).parents[1] / "visualization" / "scene3d.js"
 
 router = APIRouter(tags=["status"])
 
@@ -44,6 +45,12 @@ async def metrics(request: Request) -> Response:
     server.metrics.streams.set(server.streams)
     server.metrics.restarts.set(server.pool.restarts)
     return Response(server.metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/scene3d.js", include_in_schema=False)
+async def scene_script() -> FileResponse:
+    """Returns the script of Cairn's 3D pages, which the app draws their scenes with."""
+    return FileResponse(SCENE_SCRIPT, media_type="text/javascript")
 
 
 @router.get("/docs", include_in_schema=False)

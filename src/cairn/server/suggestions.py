@@ -12,7 +12,7 @@ from typing import Any
 from cairn.errors import CairnError
 from cairn.files import atomic_write
 from cairn.server.ordering import Uncertainty, helpful_order, normalized
-from cairn.server.projects import Project, ProjectImage
+from cairn.server.project import Project, ProjectImage
 from cairn.structures.skeleton import Skeleton
 
 FILE = "suggestions.json"

@@ -51,7 +51,7 @@ class TrainingRequest(BaseModel):
 @router.get("/trainings", summary="List the trainings", responses=problems(401))
 def list_trainings(request: Request) -> dict[str, Any]:
     """Returns the state of each training, the last one first."""
-    return {"trainings": _trainings(request).all()}
+    return {"trainings": [_shown(request, each) for each in _trainings(request).all()]}
 
 
 @router.post("/trainings", summary="Start a training", status_code=201, responses=problems(401, 404, 422, 507))
@@ -74,7 +74,16 @@ async def start_training(request: Request, body: TrainingRequest) -> dict[str, A
 @router.get("/trainings/{training}", summary="Get a training", responses=problems(401, 404))
 def get_training(request: Request, training: str) -> dict[str, Any]:
     """Returns the state with metrics, numbers of validation images and the end of the log."""
-    return _trainings(request).state(training, full=True)
+    return _shown(request, _trainings(request).state(training, full=True))
+
+
+@router.delete("/trainings/{training}", summary="Delete a training", responses=problems(401, 404, 409))
+def delete_training(request: Request, training: str) -> dict[str, str]:
+    """Deletes a training that does not run: its run folder with the model, its log and its copy of the labels.
+
+    The project and its images stay.
+    """
+    return {"detail": _trainings(request).delete(training, labeling_of(request).scratch)}
 
 
 @router.post("/trainings/{training}/stop", summary="Stop a training", responses=problems(401, 404, 409))
@@ -94,6 +103,11 @@ def validation_image(request: Request, training: str, number: int) -> FileRespon
     """Returns a validation image with the prediction of the latest validation."""
     path = _trainings(request).validation_image(training, number)
     return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+
+
+def _shown(request: Request, state: dict[str, Any]) -> dict[str, Any]:
+    """Returns a state without a project that was deleted."""
+    return state if labeling_of(request).projects.has(state["project"]) else {**state, "project": None}
 
 
 def _trainings(request: Request) -> Trainings:

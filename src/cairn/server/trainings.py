@@ -25,7 +25,9 @@ from cairn.files import atomic_write
 from cairn.inference.zoo import embedded
 from cairn.server.file_lock import is_held
 from cairn.server.problems import Problem
-from cairn.server.projects import NAME, Project, slug, unused
+from cairn.server.project import Project, slug
+from cairn.server.projects import NAME, unused
+from cairn.server.scratch import Scratch
 from cairn.server.training_process import FAILED, LABELS, LOCK, ORDER, STATE, STOPPED
 from cairn.training.run_folder import RunFolder
 from cairn.wording import counted
@@ -171,6 +173,30 @@ class Trainings:
             self._run(name)
         return self.state(name)
 
+    def delete(self, name: str, scratch: Scratch) -> str:
+        """Deletes a training: its copy of the labels, its run folder and its model. Returns what was deleted, in words.
+
+        Raises:
+            Problem: There is none of this name (404), or it runs (409).
+        """
+        folder = self._folder(name)
+        with self._lock:
+            if is_held(folder / LOCK):
+                raise Problem(409, f"{name} runs: stop it first")
+            has_model = RunFolder(self.runs / name).model.is_file()
+            if (self.runs / name).exists():
+                scratch.delete(self.runs / name)
+            scratch.delete(folder)
+            self._processes.pop(name, None)
+        return f"{name} is deleted with its log" + (", run folder and model" if has_model else " and run folder")
+
+    def check_free(self, project: Project) -> None:
+        """Raises Problem (409) where a training uses the images of a project."""
+        for path in self.folder.glob(f"*/{ORDER}"):
+            order = json.loads(path.read_text(encoding="utf-8"))
+            if order["project"] == project.id and is_held(path.parent / LOCK):
+                raise Problem(409, f"{path.parent.name} trains on the images of {project.name}: stop it first")
+
     def validation_image(self, name: str, number: int) -> Path:
         """Returns the file of a validation image with its prediction. Raises Problem (404)."""
         self._folder(name)
@@ -184,7 +210,7 @@ class Trainings:
         folder = self._folder(name)
         with (folder / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "cairn.server.training_process", str(folder)],
+                [sys.executable, "-P", "-m", "cairn.server.training_process", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -14,16 +12,12 @@ from pydantic import BaseModel
 
 from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.media.video import VIDEO_SUFFIXES
-from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, read_files, upload
+from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, plain_stem, read_files, upload
 from cairn.server.detection import MinConfidence, ModelName, Refine
 from cairn.server.jobs import Job, JobStore, timestamp
 from cairn.server.problems import Problem, problems
 from cairn.server.state import server_of
 
-SPARE_BYTES = 200_000_000
-"""Bytes of the disk that uploads leave free."""
-
-MAX_STEM = 60
 SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".tif", ".tiff", ".webp", ".png", ".avif")
 
 UPLOAD = upload("video", {"type": "string", "format": "binary"})
@@ -84,6 +78,7 @@ async def add_video(
     min_confidence: MinConfidence = 0.0,
     track: Annotated[bool, Query(description="Assign track IDs.")] = False,
     draw: Annotated[bool, Query(description="Write the video with its poses drawn on it, too.")] = False,
+    lift: Annotated[bool, Query(description="Lift people to 3D, with a page to turn and play; needs track.")] = False,
     format: Annotated[
         list[Literal["json", "coco", "csv", "openpose"]] | None,
         Query(max_length=4, description="Formats of the results; may be repeated. [json]"),
@@ -94,11 +89,11 @@ async def add_video(
     limits = server.settings.limits
     store = server.jobs
     try:
+        if lift and not track:
+            raise Problem(422, "lift follows each person through the video: give track=true, too")
         _check_room(store, limits.open_jobs, limits.stored_jobs)
         key = await server.catalog.key(model, refine)
-        needed = min(declared_bytes(request), limits.video_bytes)
-        if shutil.disk_usage(server.settings.data).free < needed + SPARE_BYTES:
-            raise Problem(507, "the disk of the server is full: free some space, or delete jobs that are done")
+        server.check_disk(min(declared_bytes(request), limits.video_bytes))
         identity, folder = store.new_folder()
         try:
             with server.uploading():
@@ -114,6 +109,7 @@ async def add_video(
                 "min_confidence": min_confidence,
                 "track": track,
                 "draw": draw,
+                "lift": lift,
                 "formats": format or ["json"],
             }
             job = store.add(identity, name, options)
@@ -193,10 +189,8 @@ def stored_name(name: str) -> str:
 
     It names one file for every part of the library: no list, no glob, no numbered images, no webcam.
     """
-    path = PurePosixPath(clean_name(name, "video"))
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).strip("._-")[:MAX_STEM] or "video"
-    suffix = path.suffix.lower()
-    return f"{stem}{suffix if suffix in SUFFIXES else '.video'}"
+    suffix = PurePosixPath(clean_name(name, "video")).suffix.lower()
+    return f"{plain_stem(name, 'video')}{suffix if suffix in SUFFIXES else '.video'}"
 
 
 def _check_room(store: JobStore, open_jobs: int, stored_jobs: int) -> None:

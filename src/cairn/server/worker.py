@@ -47,7 +47,7 @@ class Worker:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._models: OrderedDict[tuple[str, str | None], Predictor] = OrderedDict()
+        self._models: OrderedDict[tuple[Any, ...], Predictor] = OrderedDict()
 
     def answer(self, message: Message) -> Message:
         """Returns the answer to a message."""
@@ -58,8 +58,8 @@ class Worker:
         return self.detect(predictor, values["images"], message.parts)
 
     def model(self, file: str, refine: str | None) -> Predictor:
-        """Returns a model, which is loaded where it is not in memory."""
-        key = (file, refine)
+        """Returns a model, which is loaded where it is not in memory, or its file has changed."""
+        key = tuple((each, *_version(each)) for each in (file, refine) if each is not None)
         if key not in self._models:
             self._models[key] = load(
                 Path(file),
@@ -132,6 +132,15 @@ def _result(image: dict[str, Any], size: Any, poses: Any, predictor: Predictor) 
         entry = {"id": image["id"], "file_name": name.text, "width": width, "height": height}
         return {"image": entry, "detections": poses.to_coco(image["id"])}
     return to_json(detections, predictor.spec.name)
+
+
+def _version(file: str) -> tuple[int, ...]:
+    """Time and size of a file; a training that goes on replaces its model."""
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_size
 
 
 def run(kind: type[Worker]) -> None:

@@ -8,6 +8,7 @@ const VIEWS = {
   detect: { title: "Detect", load: () => import("./detect/view.js") },
   label: { title: "Label", load: () => import("./label/view.js") },
   train: { title: "Train", load: () => import("./train/view.js") },
+  "3d": { title: "3D", load: () => import("./scene/view.js") },
   compare: { title: "Compare", load: () => import("./compare/view.js") },
 };
 

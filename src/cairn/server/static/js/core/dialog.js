@@ -14,8 +14,8 @@ export function openDialog(title, content, { onclose = () => {} } = {}) {
   return dialog;
 }
 
-/** Asks a question; resolves to whether the user agreed. */
-export function confirmed(title, text, action) {
+/** Asks a question; resolves to whether the user agreed. The focus is on Cancel. */
+export function confirmed(title, text, action, kind = "primary") {
   return new Promise((resolve) => {
     let answer = false;
     const agree = () => {
@@ -32,7 +32,7 @@ export function confirmed(title, text, action) {
           "div",
           { class: "actions" },
           h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"),
-          h("button", { type: "button", class: "primary", onclick: agree }, action),
+          h("button", { type: "button", class: kind, onclick: agree }, action),
         ),
       ),
       { onclose: () => resolve(answer) },

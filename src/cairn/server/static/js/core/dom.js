@@ -58,6 +58,7 @@ export const ICONS = {
   person: "M12 3a2.5 2.5 0 1 0 0 5a2.5 2.5 0 1 0 0-5M12 8v7M6 10l6 1 6-1M12 15l-4 6M12 15l4 6",
   images: "M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4M15.5 9.5v.01",
   chart: "M4 4v16h16M7 15l4-5 3 3 5-7",
+  cube: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM12 12l8-4.5M12 12v9M12 12L4 7.5",
   compare: "M4 5h7v14H4zM13 5h7v14h-7z",
 };
 

@@ -9,10 +9,17 @@ export function isVideo(file) {
   return file.type.startsWith("video/") || VIDEO.test(file.name);
 }
 
-/** Opens the file dialog of the browser and resolves to the chosen files; an empty list when it is closed. */
-export function chooseFiles({ accept = "image/*,video/*", multiple = true } = {}) {
+const LABELS = /\.(json|jsonl|csv|xml)$/i;
+
+/** Whether a file is of labels that stand alone, by its name. */
+export function isLabels(file) {
+  return LABELS.test(file.name);
+}
+
+/** Opens the file dialog of the browser and resolves to the chosen files; an empty list when it is closed. `folder` takes all of one. */
+export function chooseFiles({ accept = "image/*,video/*", multiple = true, folder = false } = {}) {
   return new Promise((resolve) => {
-    const input = h("input", { type: "file", accept, multiple, hidden: true, data: { picker: "" } });
+    const input = h("input", { type: "file", accept, multiple, webkitdirectory: folder, hidden: true, data: { picker: "" } });
     const done = (files) => {
       input.remove();
       resolve(files);

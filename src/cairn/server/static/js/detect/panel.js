@@ -6,11 +6,12 @@ import { modelSelect } from "../core/models.js";
 const KEY = "cairn.detect";
 
 /**
- * Returns { element, values, select }: `values` are model, refine, threshold, limbs, names, ids, byInstance.
- * `onrun` is called when the results change with a value, `ondraw` when only their drawing does.
+ * Returns { element, values, active, select }: `values` are model, refine, lift, threshold, limbs, names, ids, byInstance;
+ * `active` returns them without what the model cannot do. `onrun` is called when the results change with a value,
+ * `onlift` when those of videos do, `ondraw` when only their drawing does.
  */
-export function settingsPanel(models, { onrun, ondraw }) {
-  const values = { model: "person", refine: false, threshold: 0.1, limbs: true, names: false, ids: true, byInstance: false };
+export function settingsPanel(models, { onrun, onlift, ondraw }) {
+  const values = { model: "person", refine: false, lift: false, threshold: 0.1, limbs: true, names: false, ids: true, byInstance: false };
   Object.assign(values, JSON.parse(localStorage.getItem(KEY) ?? "{}"));
   const changed = (after) => {
     localStorage.setItem(KEY, JSON.stringify(values));
@@ -18,10 +19,12 @@ export function settingsPanel(models, { onrun, ondraw }) {
   };
   const select = modelSelect(models, { selected: values.model, id: "model" });
   values.model = select.value;
-  const refinable = () => Boolean(models.find((model) => model.name === values.model)?.refiner);
+  const chosen = () => models.find((model) => model.name === values.model);
+  const isPerson = () => ["left_hip", "right_hip"].every((joint) => chosen()?.joints.includes(joint));
+  const refinable = () => Boolean(chosen()?.refiner);
   select.addEventListener("change", () => {
     values.model = select.value;
-    refine.querySelector("input").disabled = !refinable();
+    adapt();
     changed(onrun);
   });
   const check = (name, label, after) => {
@@ -33,7 +36,12 @@ export function settingsPanel(models, { onrun, ondraw }) {
     return h("label", { class: "check" }, input, label);
   };
   const refine = check("refine", "Refine keypoints in crops (slower)", onrun);
-  refine.querySelector("input").disabled = !refinable();
+  const lift = check("lift", "Lift people in videos to 3D", onlift);
+  const adapt = () => {
+    refine.querySelector("input").disabled = !refinable();
+    lift.querySelector("input").disabled = !isPerson();
+  };
+  adapt();
   const output = h("output", { for: "threshold" });
   const range = h("input", { id: "threshold", type: "range", min: 0, max: 1, step: 0.01, value: values.threshold });
   const show = () => (output.textContent = `${Math.round(100 * values.threshold)}%`);
@@ -48,6 +56,7 @@ export function settingsPanel(models, { onrun, ondraw }) {
     { class: "card stack", "aria-label": "Settings" },
     h("label", { class: "field" }, "Model", select),
     refine,
+    lift,
     h("div", { class: "slider" }, h("label", { for: "threshold" }, "Minimum confidence ", output), range),
     h(
       "div",
@@ -58,5 +67,6 @@ export function settingsPanel(models, { onrun, ondraw }) {
       check("byInstance", "One color per instance", ondraw),
     ),
   );
-  return { element, values, select };
+  const active = () => ({ ...values, refine: values.refine && refinable(), lift: values.lift && isPerson() });
+  return { element, values, active, select };
 }

@@ -35,11 +35,11 @@ export class VideoItem {
   }
 
   /** Uploads the video, follows its job, and takes its frames. `onprogress` is called at each change. */
-  async detect({ model, refine }, colors, signal, onprogress) {
+  async detect({ model, refine, lift }, colors, signal, onprogress) {
     this.state = "running";
     this.error = "";
     try {
-      const path = query("v1/videos", { model, refine: refine || null, track: true });
+      const path = query("v1/videos", { model, refine: refine || null, track: true, lift: lift || null });
       this.job = await call(path, { method: "POST", body: form("video", [this.file]), signal });
       await this.#follow(signal, onprogress);
       const file = this.job.results.find((result) => result.name.endsWith(".jsonl"));

@@ -4,6 +4,7 @@ import { chooseFiles, acceptDrops, isVideo, save, stem } from "../core/files.js"
 import { h, icon, ICONS, replace } from "../core/dom.js";
 import { builtInSkeletons, listModels } from "../core/models.js";
 import { notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { Stage } from "../stage/stage.js";
 import { drawOverlay, drawPoses } from "../stage/poses.js";
 import { toCoco, toCsv } from "./exports.js";
@@ -12,6 +13,7 @@ import { settingsPanel } from "./panel.js";
 import { keypointTable } from "./table.js";
 import { videoControls, VideoItem } from "./video.js";
 import { startWebcam } from "./webcam.js";
+import { linkTo, pageOf } from "../scene/view.js";
 
 export async function open(main) {
   const [models, colors] = await Promise.all([listModels(), builtInSkeletons()]);
@@ -27,7 +29,7 @@ class DetectView {
     this.controls = null;
     this.webcam = null;
     this.running = null;
-    this.panel = settingsPanel(models, { onrun: () => this.again(), ondraw: () => this.draw() });
+    this.panel = settingsPanel(models, { onrun: () => this.again(), onlift: () => this.again({ images: false }), ondraw: () => this.draw() });
     this.stage = new Stage("Image");
     this.strip = h("div", { class: "strip", role: "list", "aria-label": "Files" });
     this.below = h("div", { class: "below" });
@@ -80,7 +82,7 @@ class DetectView {
       for (;;) {
         const item = this.items.find((each) => each.state === "waiting");
         if (!item) break;
-        const work = item.detect(this.panel.values, this.colors, signal, () => this.#show());
+        const work = item.detect(this.panel.active(), this.colors, signal, () => this.#show());
         this.#show();
         await work;
         if (item === this.current) this.draw();
@@ -94,15 +96,15 @@ class DetectView {
     }
   }
 
-  /** Detects again, with other settings. */
-  async again() {
-    if (this.webcam) {
+  /** Detects again, with other settings: of images, or of videos alone. */
+  async again({ images = true } = {}) {
+    if (this.webcam && images) {
       this.stopWebcam();
       return this.openWebcam();
     }
     this.running?.abort();
     while (this.running) await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const item of this.items) if (item instanceof ImageItem || item.state !== "done") item.state = "waiting";
+    for (const item of this.items) if ((images && item instanceof ImageItem) || item.state !== "done") item.state = "waiting";
     if (this.current instanceof VideoItem) this.current.state = "waiting";
     return this.run();
   }
@@ -136,7 +138,7 @@ class DetectView {
     this.webcam = state;
     this.#show();
     try {
-      const opened = await startWebcam(this.panel.values, this.colors, {
+      const opened = await startWebcam(this.panel.active(), this.colors, {
         onframe: (canvas, result) => {
           if (this.webcam !== state) return;
           if (!state.frames++) this.stage.show(canvas, canvas.width, canvas.height);
@@ -223,6 +225,8 @@ class DetectView {
     if (["canceled", "failed"].includes(item.state) && !this.running) {
       parts.push(h("button", { type: "button", onclick: () => this.retry(item) }, "Try again"));
     }
+    const page = item.state === "done" && pageOf(item.job);
+    if (page) parts.push(h("a", { class: "button", href: linkTo(item.job, page) }, "Open in 3D"));
     if (item.unplayable && item.state === "done") parts.push(h("span", { class: "muted small" }, "This browser cannot play the video; its results can be downloaded."));
     if (this.running) parts.push(h("button", { type: "button", onclick: () => this.cancel() }, "Cancel"));
     return parts;
@@ -331,8 +335,4 @@ function progressText(item) {
   const progress = item.progress;
   if (!progress?.total) return `${item.name}: detecting…`;
   return `${item.name}: frame ${progress.done} of ${progress.total}`;
-}
-
-function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

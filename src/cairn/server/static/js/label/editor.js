@@ -1,14 +1,17 @@
 /** The editor of a project: image, labels, suggestions, autosave. */
 
 import { blob, call, request } from "../core/api.js";
-import { save as saveFile } from "../core/files.js";
-import { openDialog } from "../core/dialog.js";
+import { chooseFiles, save as saveFile } from "../core/files.js";
+import { confirmed, openDialog } from "../core/dialog.js";
 import { h, icon, ICONS, replace } from "../core/dom.js";
 import { fillModels, isDetector, listModels } from "../core/models.js";
 import { notify, notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { imageOf, Stage } from "../stage/stage.js";
 import { readSkeleton } from "../stage/poses.js";
 import { fromLabels, fromSuggestion, LabelDocument } from "./document.js";
+import { upload } from "./create.js";
+import { openImport } from "./import.js";
 import { Inspector } from "./inspector.js";
 import { actionOf, openHelp } from "./keys.js";
 import { Marks } from "./marks.js";
@@ -16,6 +19,7 @@ import { Queue } from "./queue.js";
 import { Saver } from "./saver.js";
 
 const POLL = 1500; // milliseconds between looks at the suggestions that are being made
+const FRAMES = 50; // of a video that is added
 const SAVE_STATES = { new: "Not labeled yet", saved: "All changes saved", changed: "Saving…", saving: "Saving…", failed: "Not saved", conflict: "Not saved" };
 
 export async function openEditor(main, id, image) {
@@ -67,7 +71,7 @@ class Editor {
     this.queue.set(ordered);
     if (!ordered.length) return this.#showEmpty();
     this.model.value = suggestions.model;
-    if (!suggestions.model && this.models.length) {
+    if (!this.model.value && this.models.length) { // none yet, or one that was deleted
       this.model.value = this.models.find((model) => model.name === "person")?.name ?? this.models[0].name;
       await this.#predictAll();
     }
@@ -402,6 +406,40 @@ class Editor {
     saveFile(await response.blob(), `${this.project.id}.labels.json`);
   }
 
+  /** Imports labels of a file; the image that is shown may be one of them. */
+  async #import() {
+    if (!(await this.#leave())) return;
+    await openImport(this.project.id, () => {
+      this.#poll();
+      if (this.image) this.#reload().catch(notifyError);
+    });
+  }
+
+  /** Adds images, or frames of videos. */
+  async #addFiles() {
+    const files = await chooseFiles();
+    if (!files.length) return;
+    const failed = await upload(this.project, files, FRAMES, (share) => replace(this.passText, `Uploading: ${Math.round(100 * share)}%`));
+    if (failed.length) notify(`Skipped files: ${failed.length}. ${failed[0]}`, { error: true });
+    if (this.closed) return;
+    if (!this.image) return location.reload();
+    if (this.model.value) await this.#predictAll();
+    else this.#poll();
+  }
+
+  async #delete() {
+    const { name, folder } = this.project;
+    const labeled = this.queue.images.filter((image) => image.state !== "new").length;
+    const kept = folder ? "Its images stay in their folder." : `What was uploaded, ${count(this.queue.images.length, "image")}, is deleted, too; the files that you chose stay.`;
+    const text = `The labels of ${count(labeled, "image")}, with all earlier versions, are deleted. ${kept} Models that were trained on it stay, but their training cannot go on. This cannot be undone.`;
+    if (!(await confirmed(`Delete ${name}?`, text, "Delete project", "danger"))) return;
+    this.saver.dirty = false;
+    clearTimeout(this.saver.timer);
+    notify((await call(this.path, { method: "DELETE" })).detail);
+    this.image = null;
+    location.hash = "#/label";
+  }
+
   #hintText() {
     const [i, k] = this.selected;
     if (this.marks.drawingBox) return "Drag to draw the box; Escape cancels.";
@@ -412,7 +450,9 @@ class Editor {
   }
 
   #showEmpty() {
-    replace(this.bench, h("div", { class: "empty" }, h("h1", {}, "This project has no images"), h("p", {}, "Create a new project from images or a video.")));
+    const add = h("button", { type: "button", class: "primary", onclick: () => this.#addFiles().catch(notifyError) }, "Add images or a video");
+    const remove = h("button", { type: "button", class: "danger", onclick: () => this.#delete().catch(notifyError) }, "Delete project");
+    replace(this.bench, h("div", { class: "empty" }, h("h1", {}, "This project has no images"), this.project.folder ? null : add, remove));
   }
 
   #layout() {
@@ -438,7 +478,7 @@ class Editor {
       "details",
       { class: "menu" },
       h("summary", { class: "button" }, "More"),
-      h("div", { class: "menu-items" }, menuItem("Copy from previous image", this.actions.copy), menuItem("Suggest again", this.actions.suggest), menuItem("Earlier versions…", () => this.#versions()), menuItem("Download labels (COCO)", () => this.#download()), menuItem("Train on these labels…", () => (location.hash = `#/train/new/${this.project.id}`))),
+      h("div", { class: "menu-items" }, menuItem("Copy from previous image", this.actions.copy), menuItem("Suggest again", this.actions.suggest), menuItem("Earlier versions…", () => this.#versions()), this.project.folder ? null : menuItem("Add images or a video…", () => this.#addFiles()), menuItem("Import labels…", () => this.#import()), menuItem("Download labels (COCO)", () => this.#download()), menuItem("Train on these labels…", () => (location.hash = `#/train/new/${this.project.id}`)), menuItem("Delete project…", () => this.#delete())),
     );
     const tools = h(
       "div",

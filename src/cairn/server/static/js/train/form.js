@@ -3,6 +3,7 @@
 import { call } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { isDetector, listModels } from "../core/models.js";
+import { count } from "../core/words.js";
 
 const MINUTES = [1, 5, 20, 60, 240];
 const MIN_IMAGES = 2;
@@ -19,7 +20,7 @@ export async function trainingForm(chosen) {
       h("a", { class: "button", href: "#/label" }, "Label images"),
     );
   }
-  const text = (project) => `${project.name} (${project.labeled} labeled images)`;
+  const text = (project) => `${project.name} (${count(project.labeled, "labeled image")})`;
   const project = h("select", {}, usable.map((each) => h("option", { value: each.id }, text(each))));
   if (chosen) project.value = chosen;
   const name = h("input", { type: "text", required: true, maxLength: 60 });
@@ -30,7 +31,7 @@ export async function trainingForm(chosen) {
     models.filter(isDetector).map((model) => h("option", { value: model.name }, model.name)),
     h("option", { value: "none" }, "From scratch"),
   );
-  const minutes = h("select", {}, MINUTES.map((each) => h("option", { value: each, selected: each === 5 }, `About ${each} minute${each === 1 ? "" : "s"}`)), h("option", { value: "" }, "A number of epochs…"));
+  const minutes = h("select", {}, MINUTES.map((each) => h("option", { value: each, selected: each === 5 }, `About ${count(each, "minute")}`)), h("option", { value: "" }, "A number of epochs…"));
   const epochs = h("input", { type: "number", min: 1, max: 10_000, value: 20 });
   const epochsField = h("label", { class: "field", hidden: true }, "Epochs", epochs);
   minutes.addEventListener("change", () => (epochsField.hidden = minutes.value !== ""));

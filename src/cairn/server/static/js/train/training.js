@@ -2,7 +2,9 @@
 
 import { blob, call } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { notifyError } from "../core/notify.js";
+import { confirmed } from "../core/dialog.js";
+import { notify, notifyError } from "../core/notify.js";
+import { count } from "../core/words.js";
 import { lineChart } from "./chart.js";
 
 const POLL = 2000;
@@ -77,8 +79,8 @@ class TrainingView {
         event.target.disabled = false;
       }
     };
-    const length = training.minutes ? `about ${training.minutes} minute${training.minutes === 1 ? "" : "s"}` : `${training.epochs} epochs`;
-    const facts = `${training.images} images of ${training.project_name} · from ${training.pretrained || "a chosen model"} · ${length}`;
+    const length = training.minutes ? `about ${count(training.minutes, "minute")}` : count(training.epochs, "epoch");
+    const facts = `${count(training.images, "image")} of ${training.project_name} · from ${training.pretrained || "a chosen model"} · ${length}`;
     return [
       h("div", { class: "row" }, h("h1", {}, training.id), stateTag(state)),
       h("p", { class: "muted" }, facts),
@@ -91,9 +93,17 @@ class TrainingView {
         state === "running" ? h("button", { type: "button", onclick: act("stop") }, "Stop") : null,
         ["stopped", "failed"].includes(state) ? h("button", { type: "button", class: "primary", onclick: act("resume") }, "Resume") : null,
         model ? h("a", { class: "button", href: "#/detect" }, "Use in Detect") : null,
-        model ? h("a", { class: "button", href: `#/label/${training.project}` }, "Label with it") : null,
+        model && training.project ? h("a", { class: "button", href: `#/label/${training.project}` }, "Label with it") : null,
+        state === "running" ? null : h("button", { type: "button", onclick: () => this.#delete(training).catch(notifyError) }, "Delete…"),
       ),
     ];
+  }
+
+  async #delete({ id, model }) {
+    const text = `The run folder with ${model ? "the model, " : ""}the curves and the log is deleted. The project, its images and its labels stay. This cannot be undone.`;
+    if (!(await confirmed(`Delete ${id}?`, text, "Delete training", "danger"))) return;
+    notify((await call(this.path, { method: "DELETE" })).detail);
+    location.hash = "#/train";
   }
 
   async #showImages(training) {
