@@ -24,7 +24,7 @@ from cairn.training.exporting.precision import kept_in_float
 from support.tfjs_files import movenet_weights, write_tfjs
 
 COCO = load_skeleton("coco17")
-DENSE = load_skeleton(str(Path(__file__).parents[3] / "recipes" / "coco17-dense.toml"))
+DENSE = load_skeleton(str(Path(__file__).parents[3] / "recipes" / "skeletons" / "coco17-dense.toml"))
 NUMBERS = {"kpt_heatmap": (1, 7, 17), "kpt_regress": (2, 8, 34)}
 """Published head -> numbers of its two layers in their names, and its channels."""
 
