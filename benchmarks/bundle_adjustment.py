@@ -16,7 +16,7 @@ import numpy as np
 from cairn.multiview.boards import parse_board
 from cairn.multiview.bundle_adjustment import _Problem, adjust, robust_cost
 from cairn.multiview.observations import Observations
-from cairn.structures.camera import Camera, Rig, rotation_matrix
+from cairn.structures.camera import Camera, Rig, rotation_matrix, rotation_vector
 
 CAMERAS, BOARDS = 4, 100
 BOARD = "charuco:6x5:40mm"
@@ -57,6 +57,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--scipy", action="store_true", help="also time scipy's least_squares")
+    arguments.add_argument("--anipose", action="store_true", help="also time aniposelib")
     given = arguments.parse_args()
     rig, start, boards, points, seen = made()
     for intrinsics in (False, True):
@@ -65,7 +66,7 @@ def main() -> None:
             begun = time.process_time()
             found = adjust(start, boards, points, seen, intrinsics)
             times.append(time.process_time() - begun)
-        far = max(np.linalg.norm(a.center - b.center) for a, b in zip(found.rig, rig, strict=True))
+        far = farthest([camera.center for camera in found.rig], rig)
         print(
             f"{CAMERAS} cameras, {BOARDS} boards, {len(points)} corners, intrinsics "
             f"{'refined' if intrinsics else 'kept'}: {min(times):.2f} s of processor time, robust cost "
@@ -89,6 +90,57 @@ def main() -> None:
         print(
             f"scipy least_squares (lsmr): {time.process_time() - begun:.2f} s of processor time, robust cost {cost:.4g}"
         )
+    if given.anipose:
+        anipose(rig, start, boards, points, seen)
+
+
+def farthest(centers: list[np.ndarray], rig: Rig) -> float:
+    """Returns the largest distance of the centers of cameras from the true ones, in meters."""
+    return max(float(np.linalg.norm(center - true.center)) for center, true in zip(centers, rig, strict=True))
+
+
+def anipose(rig: Rig, start: Rig, boards: np.ndarray, points: np.ndarray, seen: Observations) -> None:
+    """Prints time and errors of aniposelib, which adjusts poses and focal lengths from the same start."""
+    try:
+        from aniposelib.cameras import Camera as AniposeCamera
+        from aniposelib.cameras import CameraGroup
+    except ImportError as missing:
+        print(f"aniposelib: skipped: {missing}")
+        return
+    pixels = np.full((CAMERAS, BOARDS, len(points), 2), np.nan)
+    pixels[seen.camera, seen.board, seen.corner] = seen.pixels
+    # Poses of the boards in the frame of each camera.
+    turned = [[rotation_vector(camera.rotation @ pose[:3, :3]) for pose in boards] for camera in start]
+    moved = [boards[:, :3, 3] @ camera.rotation.T + camera.translation for camera in start]
+    extra = {
+        "objp": np.tile(points, (BOARDS, 1)),
+        "ids": np.repeat(np.arange(BOARDS), len(points)),
+        "rvecs": np.repeat(np.array(turned), len(points), axis=1),
+        "tvecs": np.repeat(np.array(moved), len(points), axis=1),
+    }
+    group = CameraGroup(
+        [
+            AniposeCamera(
+                c.matrix.copy(), c.distortion.copy(), c.size[::-1], rotation_vector(c.rotation), c.translation
+            )
+            for c in start
+        ]
+    )
+    begun = time.process_time()
+    group.bundle_adjust_iter(pixels.reshape(CAMERAS, -1, 2), extra, verbose=False)
+    seconds = time.process_time() - begun
+    poses = [camera.get_extrinsics_mat() for camera in group.cameras]
+    # Its first camera moves, too: compare in the frame of that camera.
+    relative = [pose @ np.linalg.inv(poses[0]) for pose in poses]
+    centers = [-pose[:3, :3].T @ pose[:3, 3] for pose in relative]
+    first = rig[0]
+    true = Rig(
+        tuple(
+            c.posed(c.rotation @ first.rotation.T, c.translation - c.rotation @ first.rotation.T @ first.translation)
+            for c in rig
+        )
+    )
+    print(f"aniposelib: {seconds:.2f} s of processor time, centers within {1000 * farthest(centers, true):.2f} mm")
 
 
 if __name__ == "__main__":

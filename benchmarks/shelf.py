@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cairn.datasets.recordings import read_recording
 from cairn.evaluation.metrics.poses3d import correct_limbs, joint_errors
 from cairn.multiview.cameras import read_cameras
 from cairn.multiview.detections import DetectionTable
-from cairn.multiview.reconstruction import ReconstructionOptions, reconstruct
+from cairn.multiview.reconstruction import Reconstruction, ReconstructionOptions, reconstruct
 from cairn.multiview.tracks import observe
 from cairn.structures.skeleton import Skeleton
 
@@ -51,9 +52,32 @@ def shelf_joints(points: NDArray[np.float64], skeleton: Skeleton, names: list[st
     )
 
 
-def main(folder: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was reconstructed, beside the ground truth.
+
+    Attributes:
+        result: The reconstruction.
+        correct: Person -> (F, 10) bool, limbs that are correct in the frames with ground truth of that person.
+        eight: Indices of the limbs without head and torso.
+        errors: (N, 15) distance of each joint from the ground truth in meters; NaN where it is missing.
+    """
+
+    result: Reconstruction
+    correct: dict[str, NDArray[np.bool_]]
+    eight: list[int]
+    errors: NDArray[np.float64]
+
+    def average(self, central: bool) -> float:
+        """Returns the PCP in %, averaged over people, with or without head and torso."""
+        columns = slice(None) if central else self.eight
+        return float(np.mean([100 * rows[:, columns].mean() for rows in self.correct.values()]))
+
+
+def measure(folder: Path, frames: int | None = None) -> Measured:
+    """Reconstructs the first frames, without association by ground truth, and compares."""
     rig = read_cameras(folder / "cameras.json")
-    recordings = [read_recording(folder / "detections" / name).frames for name in rig.names]
+    recordings = [read_recording(folder / "detections" / name).frames[:frames] for name in rig.names]
     result = reconstruct(rig, recordings, RATE, ReconstructionOptions())
     truth = json.loads((folder / "truth.json").read_text())
     tracks = result.trajectories
@@ -63,6 +87,8 @@ def main(folder: Path) -> None:
     correct: dict[str, list[NDArray[np.bool_]]] = {}
     errors = []
     for frame, people in truth["frames"].items():
+        if int(frame) >= len(joints):
+            continue
         for person, points in people.items():
             goal = np.asarray(points, np.float64)
             distance = joint_errors(joints[int(frame)], goal)
@@ -70,21 +96,28 @@ def main(folder: Path) -> None:
             own = joints[int(frame), int(mean.argmin())]
             correct.setdefault(person, []).append(correct_limbs(own[None], goal[None], limbs)[0])
             errors.append(distance[int(mean.argmin())])
+    found = {person: np.stack(rows) for person, rows in sorted(correct.items())}
+    return Measured(result, found, eight, np.stack(errors))
+
+
+def main(folder: Path) -> None:
+    measured = measure(folder)
+    result, rig = measured.result, measured.result.rig
     print(result)
-    for person, rows in sorted(correct.items()):
-        share = 100 * np.mean(rows, axis=0)
-        print(f"person {person}: {len(rows)} frames, PCP {share[eight].mean():.1f} (8 limbs), {share.mean():.1f} (10)")
-    over = [[100 * np.mean(rows, axis=0)[part].mean() for rows in correct.values()] for part in (eight, slice(None))]
-    print(f"average: PCP {np.mean(over[0]):.1f} (8 limbs), {np.mean(over[1]):.1f} (10 limbs)")
-    print(f"median joint error {100 * np.nanmedian(errors):.2f} cm")
+    for person, rows in measured.correct.items():
+        eight = 100 * rows[:, measured.eight].mean()
+        print(f"person {person}: {len(rows)} frames, PCP {eight:.1f} (8 limbs), {100 * rows.mean():.1f} (10)")
+    print(f"average: PCP {measured.average(False):.1f} (8 limbs), {measured.average(True):.1f} (10 limbs)")
+    print(f"median joint error {100 * np.nanmedian(measured.errors):.2f} cm")
     print("reprojection error:", ", ".join(f"{name} {error:.1f} px" for name, error in result.camera_errors().items()))
-    table = DetectionTable.of(rig, recordings, 0.2)
+    recordings = [read_recording(folder / "detections" / name).frames for name in rig.names]
+    table, frames = DetectionTable.of(rig, recordings, 0.2), len(recordings[0])
     times = []
     for _ in range(3):
         started = time.process_time()
-        observe(rig, table, len(tracks), int(RATE))
+        observe(rig, table, frames, int(RATE))
         times.append(time.process_time() - started)
-    print(f"association {1000 * min(times) / len(tracks):.2f} ms a frame")
+    print(f"association {1000 * min(times) / frames:.2f} ms a frame")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Time of triangulation and association on one core, beside a plain loop, and aniposelib where it is installed.
+"""Time of triangulation and association on one core, beside a plain loop, aniposelib and Pose2Sim.
 
+    pip install aniposelib pose2sim  # both are optional; they bring jax, OpenCV's contrib modules, and OpenSim
     OMP_NUM_THREADS=1 python benchmarks/triangulation.py
 
 Triangulation: 10,000 frames x 4 cameras x 26 keypoints with a noise of 3 pixels, 5% of the detections of one camera
-wrong. Association: 4 people in 5 cameras. Processor time, the minimum of several runs.
+wrong. Association: 4 people in 5 cameras. Processor time, the minimum of several runs. Errors are medians: of all
+points, and of those with a wrong detection.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ from numpy.typing import NDArray
 from cairn.multiview.detections import DetectionTable
 from cairn.multiview.tracks import observe
 from cairn.multiview.triangulation import triangulate_points
-from cairn.structures.camera import Camera, Rig
+from cairn.structures.camera import Camera, Rig, rotation_vector
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import load_skeleton
 
 FRAMES, KEYPOINTS = 10_000, 26
-LOOP = 2_000  # points of the plain loop, whose time is scaled
+LOOP, FEW = 2_000, 200  # points of the slow and the slowest methods, whose time is scaled
+WRONG = 20  # every so many points have a wrong detection
 SIZE = (1080, 1920)
 
 
@@ -67,25 +70,10 @@ def plain_loop(rig: Rig, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(result)
 
 
-def triangulation() -> None:
-    rig, random = ring(4), np.random.default_rng(0)
-    points = random.uniform((-1, -1, 0), (1, 1, 2), (FRAMES * KEYPOINTS, 3))
-    exact = rig.project(points)
-    pixels = exact + random.normal(0, 3, exact.shape)
-    pixels[0, ::20] += 150
-    weights = np.ones(pixels.shape[:2])
-    print(f"triangulation of {FRAMES} frames x 4 cameras x {KEYPOINTS} keypoints")
-    print(f"  cairn               {least(lambda: triangulate_points(rig, pixels, weights)):8.2f} s")
-    print(f"  cairn, no outliers  {least(lambda: triangulate_points(rig, exact, weights)):8.2f} s")
-    loop = least(lambda: plain_loop(rig, pixels[:, :LOOP]), 2) * len(points) / LOOP
-    print(f"  plain loop          {loop:8.2f} s (from {LOOP} points; without refinement and outliers)")
-    try:
-        from aniposelib.cameras import Camera as AniposeCamera
-        from aniposelib.cameras import CameraGroup
-    except ImportError:
-        print("  aniposelib is not installed")
-        return
-    from cairn.structures.camera import rotation_vector
+def anipose(rig: Rig, pixels: NDArray[np.float64], ransac: bool) -> NDArray[np.float64]:
+    """Triangulates by aniposelib. Raises ImportError."""
+    from aniposelib.cameras import Camera as AniposeCamera
+    from aniposelib.cameras import CameraGroup
 
     group = CameraGroup(
         [
@@ -93,7 +81,54 @@ def triangulation() -> None:
             for c in rig
         ]
     )
-    print(f"  aniposelib          {least(lambda: group.triangulate(pixels), 1):8.2f} s (no refinement, no outliers)")
+    if not ransac:
+        return np.asarray(group.triangulate(pixels, progress=False))
+    return np.asarray(group.triangulate_ransac(pixels, min_cams=2, progress=False)[0])
+
+
+def pose2sim(rig: Rig, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Triangulates by Pose2Sim's loop, and omits cameras above the default error. Raises ImportError."""
+    from Pose2Sim.triangulation import triangulation_from_best_cameras
+
+    settings = {"triangulation": {"reproj_error_threshold_triangulation": 15, "min_cameras_for_triangulation": 2}}
+    projections = [camera.matrix @ camera.extrinsics for camera in rig]
+    flat = np.stack(
+        [c.undistort(own) @ c.matrix[:2, :2].T + c.matrix[:2, 2] for c, own in zip(rig, pixels, strict=True)]
+    )
+    result = []
+    for points in flat.transpose(1, 2, 0):
+        seen = [*points, np.ones(len(rig))]
+        result.append(triangulation_from_best_cameras(settings, seen, seen, projections, {})[0][:3])
+    return np.array(result)
+
+
+def triangulation() -> None:
+    rig, random = ring(4), np.random.default_rng(0)
+    points = random.uniform((-1, -1, 0), (1, 1, 2), (FRAMES * KEYPOINTS, 3))
+    exact = rig.project(points)
+    pixels = exact + random.normal(0, 3, exact.shape)
+    pixels[0, ::WRONG] += 150
+    weights = np.ones(pixels.shape[:2])
+
+    def row(name: str, method: Callable[[NDArray[np.float64]], NDArray[np.float64]], count: int = LOOP) -> None:
+        try:
+            method(pixels[:, :1])  # imports
+        except ImportError as missing:
+            print(f"  {name:30} skipped: {missing}")
+            return
+        results = []
+        seconds = least(lambda: results.append(method(pixels[:, :count])), 2) * len(points) / count
+        away = 1000 * np.linalg.norm(results[0] - points[:count], axis=1)
+        every, wrong = np.nanmedian(away), np.nanmedian(away[::WRONG])
+        print(f"  {name:30} {seconds:8.2f} s, error {every:.1f} mm, {wrong:.1f} mm")
+
+    print(f"triangulation of {FRAMES} frames x 4 cameras x {KEYPOINTS} keypoints; loops from {LOOP} or {FEW} points")
+    row("cairn", lambda seen: triangulate_points(rig, seen, np.ones(seen.shape[:2])).positions, len(points))
+    row("plain loop", lambda seen: plain_loop(rig, seen))
+    row("aniposelib", lambda seen: anipose(rig, seen, ransac=False), len(points))
+    row("aniposelib, RANSAC", lambda seen: anipose(rig, seen, ransac=True), FEW)
+    row("Pose2Sim, cameras omitted", lambda seen: pose2sim(rig, seen), FEW)
+    print(f"  cairn, exact keypoints {least(lambda: triangulate_points(rig, exact, weights)):.2f} s")
 
 
 def association() -> None:

@@ -11,6 +11,7 @@ from cairn.errors import CameraError
 from cairn.multiview.boards import parse_board
 from cairn.multiview.bundle_adjustment import _Problem, adjust, reprojection_errors, robust_cost
 from cairn.multiview.calibration import Options, calibrate_rig, measure_held_out, on_floor
+from cairn.multiview.calibration_report import report
 from cairn.multiview.extrinsics import groups
 from cairn.multiview.intrinsics import board_poses, calibrate_intrinsics, choose_rows
 from cairn.multiview.observations import observations_of
@@ -217,6 +218,15 @@ def test_board_on_the_floor_is_the_world() -> None:
     assert all(camera.center[2] > 0 for camera in floor)
     with pytest.raises(CameraError, match="frame 99"):
         on_floor(rig, sightings, BOARD, 99)
+
+
+def test_the_report_starts_with_the_axis_up_that_the_cameras_show() -> None:
+    sightings = made_sightings(made_rig(3), BOARD, made_boards(BOARD, 10))
+    result = calibrate_rig(sightings, BOARD, Options(given=GIVEN))
+    half = rotation_matrix([np.pi, 0, 0])
+    for rotation, up in ((np.eye(3), [0, -1, 0]), (half, [0, 1, 0])):
+        turned = replace(result, rig=result.rig.moved(rotation, np.zeros(3)))
+        assert f'"up": {up}' in report(turned, [])
 
 
 def test_groups_are_connected_components() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cairn.errors import CameraError, SkeletonError
-from cairn.multiview.reconstruction import Reconstruction, ReconstructionOptions, reconstruct, up_axis
+from cairn.multiview.axes import up_axis
+from cairn.multiview.reconstruction import Reconstruction, ReconstructionOptions, reconstruct
 from cairn.structures.camera import Camera, Rig, rotation_matrix
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton

@@ -51,16 +51,16 @@ def test_a_person_who_turns_around_looks_the_same() -> None:
 def test_similarity_is_symmetric_and_highest_for_itself(seed: int) -> None:
     rng = np.random.default_rng(seed)
     looks = np.where(rng.random((4, 6, 1)) < 0.2, np.nan, rng.normal(0, 2, (4, 6, 4)))
-    alike = appearance_similarity(looks, looks, 0.6)
+    alike = appearance_similarity(looks[:, None], looks, 0.6)
     np.testing.assert_allclose(alike, alike.T)
     assert ((alike > 0) & (alike <= 1)).all()
-    whole = appearance_similarity(np.nan_to_num(looks), np.nan_to_num(looks), 0.6)
+    whole = appearance_similarity(np.nan_to_num(looks)[:, None], np.nan_to_num(looks), 0.6)
     assert (whole <= np.diag(whole)[:, None] + 1e-12).all()
 
 
 def test_what_shares_no_cell_has_the_usual_similarity() -> None:
     nothing = np.full((2, 3, 4), np.nan)
-    assert appearance_similarity(nothing, np.zeros((1, 3, 4)), 0.6).tolist() == [[0.6], [0.6]]
+    assert appearance_similarity(nothing, np.zeros((1, 3, 4)), 0.6).tolist() == [0.6, 0.6]
 
 
 def test_cells_out_of_the_image_or_without_joints_do_not_fail() -> None:

@@ -120,14 +120,26 @@ def test_images_without_a_time_are_25_per_second() -> None:
 
 
 def test_an_instance_gets_an_id_in_its_second_image() -> None:
-    ghost = at((0, 0), (300, 300))
-    assert ids_of(Tracker(), at((0, 0)), ghost, at((0, 0)), ghost, ghost) == [[1], [1, -1], [1], [1, -1], [1, 2]]
-    assert ids_of(Tracker(), at(), ghost, ghost) == [[], [1, 2], [1, 2]]
+    one, ghost = at((0, 0)), at((0, 0), (300, 300))
+    assert ids_of(Tracker(), one, one, ghost, one, ghost, ghost) == [[1], [1], [1, -1], [1], [1, -1], [1, 2]]
+
+
+def test_an_instance_that_the_first_image_lacks_gets_an_id_in_the_second() -> None:
+    one, both = at((0, 0)), at((0, 0), (300, 300))
+    assert ids_of(Tracker(), at(), at(), one, both) == [[], [], [1], [1, 2]]
+    assert ids_of(Tracker(), one, at(), both, both) == [[1], [], [1, -1], [1, 2]]
+
+
+def test_a_less_confident_instance_of_the_first_image_gets_an_id_when_it_stays() -> None:
+    first = at((0, 0), (300, 300), (600, 0))
+    weak = replace(first, scores=np.array([0.9, 0.45, 0.8], np.float32))
+    assert ids_of(Tracker(), weak, weak, weak) == [[1, -1, 2], [1, -1, 2], [1, 3, 2]]
+    assert ids_of(Tracker(), weak[[1]], first) == [[1], [2, 1, 3]]
 
 
 def test_a_new_instance_beside_a_track_does_not_take_its_id() -> None:
-    near = at((0, 0), (6, 0))
-    assert ids_of(Tracker(), at((0, 0)), near, near[[1, 0]]) == [[1], [1, -1], [2, 1]]
+    one, near = at((0, 0)), at((0, 0), (6, 0))
+    assert ids_of(Tracker(), one, one, near, near[[1, 0]]) == [[1], [1], [1, -1], [2, 1]]
 
 
 def test_ids_are_stable_with_missing_joints() -> None:

@@ -5,37 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.api.board_cameras import BoardCameras
 from cairn.api.progress import Progress
 from cairn.api.settings import optional_path
 from cairn.arguments import checked
 from cairn.errors import CameraError, OutputError
 from cairn.extras import require
 from cairn.structures.camera import Rig
-from cairn.wording import counted
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cairn.multiview.board_reading import CameraSource
-    from cairn.multiview.boards import Board
     from cairn.multiview.calibration import Calibrated, Options
     from cairn.multiview.observations import Sightings
 
 log = logging.getLogger(__name__)
 
-CAMERAS, REPORT, TIMESTAMPS = "cameras.toml", "calibration.html", "timestamps.csv"
-
-MAX_SEARCHED = 1500
-"""Frames of a video that are searched unless `every` is given."""
-
-SAMPLES = 12
-"""Images that a search for the board takes from all cameras together, and at least `MIN_SAMPLES` from each."""
-MIN_SAMPLES = 3
+REPORT = "calibration.html"
 
 LOW_COVERAGE = 0.3
 """Share of the image that the board covers below which intrinsics are weak."""
@@ -132,19 +119,19 @@ def calibrate(
         raise CameraError(f"every must be at least 1, got {every}")
     if floor is not None and (only_intrinsics or points is not None):
         raise CameraError("floor is for poses from a board: leave it out")
-    job = _Job([sources] if isinstance(sources, str | Path) else list(sources), progress, every)
+    recorded = BoardCameras([sources] if isinstance(sources, str | Path) else list(sources), progress, every)
     options = _options(fisheye, intrinsics, refine, floor)
     if points is not None:
-        result = job.from_points(str(board), Path(points), options)
+        result = _from_points(recorded, str(board), Path(points), options)
     elif only_intrinsics:
-        result = job.intrinsics(str(board), options)
+        result = _intrinsics(recorded, str(board), options)
     else:
-        result = job.rig(str(board), optional_path(sync), options)
+        result = _rig(recorded, str(board), optional_path(sync), options)
     for line in result.warnings:
         log.warning("%s", line)
     if target is None:
         return result
-    return _write(result, target, to, written, job)
+    return _write(result, target, to, written, recorded)
 
 
 def draw_board(board: str | Path, path: str | Path, overwrite: bool = False) -> str:
@@ -168,206 +155,83 @@ def draw_board(board: str | Path, path: str | Path, overwrite: bool = False) -> 
     return draw(parsed, path)
 
 
-class _Job:
-    """The cameras of one call."""
+def _rig(recorded: BoardCameras, text: str, sync: Path | None, options: Options) -> Calibration:
+    """Calibrates intrinsics and poses from boards."""
+    from cairn.multiview.calibration import calibrate_rig
 
-    def __init__(self, sources: Sequence[str | Path], progress: Progress | None, every: int | None) -> None:
-        from cairn.multiview.board_reading import camera_sources
-
-        self.sources, self.progress, self.every = sources, progress, every
-        self.cameras: list[CameraSource] = camera_sources(sources)
-        self.notes: list[str] = []
-
-    def rig(self, text: str, sync: Path | None, options: Options) -> Calibration:
-        """Calibrates intrinsics and poses from boards."""
-        from cairn.multiview.calibration import calibrate_rig
-
-        if len(self.cameras) < 2:
-            raise CameraError(
-                f"a rig has at least two cameras, got {self.cameras[0].name} alone: pass --only-intrinsics for its "
-                "intrinsics"
-            )
-        board = self._board(text)
-        sightings = self._synchronized(*self._seen(board), self._sync_file(sync))
-        result = calibrate_rig(sightings, board, options)
-        return self._calibration(result)
-
-    def intrinsics(self, text: str, options: Options) -> Calibration:
-        """Calibrates intrinsics alone."""
-        from cairn.multiview.calibration import intrinsics_of
-
-        board = self._board(text)
-        sightings, _ = self._seen(board)
-        found = [intrinsics_of(each, board, options) for each in sightings]
-        rows = tuple(
-            (
-                each.name,
-                f"{len(each)} of {each.total}",
-                f"{100 * each.coverage:.0f} %",
-                "given" if own.rms is None else f"{own.rms:.2f} px",
-                "",
-                f"{own.camera.matrix[0, 0]:.0f} px",
-            )
-            for each, own in zip(sightings, found, strict=True)
+    if len(recorded.cameras) < 2:
+        raise CameraError(
+            f"a rig has at least two cameras, got {recorded.cameras[0].name} alone: pass --only-intrinsics for its "
+            "intrinsics"
         )
-        cameras = tuple(each.camera for each in found)
-        return Calibration(cameras, str(board), rows=rows, warnings=tuple(self.notes + _weak(sightings, options)))
+    board = recorded.board(text)
+    sightings = recorded.synchronized(*recorded.sightings(board), recorded.sync_file(sync))
+    result = calibrate_rig(sightings, board, options)
+    return _calibration(recorded, result)
 
-    def from_points(self, text: str, path: Path, options: Options) -> Calibration:
-        """Calibrates intrinsics from boards, unless they are given, and poses from points of the scene."""
-        from cairn.multiview.scene_points import read_scene_points, rig_from_points
 
-        points = read_scene_points(path, [camera.name for camera in self.cameras])
-        if options.given:
-            if missing := [camera.name for camera in self.cameras if camera.name not in options.given]:
-                raise CameraError(f"the given intrinsics have no camera {', '.join(missing)}")
-            known, rows = [options.given[camera.name] for camera in self.cameras], tuple[tuple[str, ...], ...]()
-        else:
-            first = self.intrinsics(text, options)
-            known, rows = list(first.cameras), first.rows
-        rig, errors = rig_from_points(known, points)
-        rms = float((sum(error**2 for error in errors) / len(errors)) ** 0.5)
-        table = rows or tuple((name, "", "", "given", "", "") for name in rig.names)
-        table = tuple((*row[:4], f"{error:.2f} px", row[5]) for row, error in zip(table, errors, strict=True))
-        return Calibration(rig.cameras, text, rms, rows=table, warnings=tuple(self.notes))
+def _intrinsics(recorded: BoardCameras, text: str, options: Options) -> Calibration:
+    """Calibrates intrinsics alone."""
+    from cairn.multiview.calibration import intrinsics_of
 
-    def reader(self, sightings: Sequence[Sightings]) -> Any:
-        """Returns a function that reads images of a camera by the rows of its sightings."""
-
-        def read(name: str, rows: Sequence[int]) -> list[NDArray[np.uint8] | None]:
-            camera = next(each for each in self.cameras if each.name == name)
-            seen = next(each for each in sightings if each.name == name)
-            wanted = {seen.images[row] for row in rows}
-            found: dict[str, NDArray[np.uint8] | None] = {}
-            for index, frame in enumerate(camera.frames()):
-                label = f"frame {index}" if camera.is_clip else frame.name.path.name
-                if label in wanted:
-                    found[label] = frame.image
-                if len(found) == len(wanted):
-                    break
-            return [found.get(seen.images[row]) for row in rows]
-
-        return read
-
-    def _board(self, text: str) -> Board:
-        from cairn.multiview.boards import AUTO, length_of, parse_board
-
-        if text.split(":")[0] != AUTO:
-            return parse_board(text)
-        _, _, side = text.partition(":")
-        length = length_of(side, f"board {text}: the side of a square") if side else None
-        finding = self._search(length or 0.05)
-        if finding.board is None:
-            raise CameraError(f"no board is seen in {counted(finding.images, 'image')} (tried: {finding.tried})")
-        seen = f"seen in {finding.seen} of {finding.images} images"
-        if length is None:
-            parts = str(finding.board).split(":")
-            parts[2] = "54mm"
-            raise CameraError(
-                f"the board is {finding.board.kind} with {finding.board.rows} rows and {finding.board.columns} columns "
-                f"({seen}), and images do not show how long a square is: measure it, and pass it as in --board "
-                f"{':'.join(parts)}"
-            )
-        self.notes.append(f"board: {finding.board} ({seen})")
-        found: Board = finding.board
-        return found
-
-    def _search(self, side: float) -> Any:
-        from cairn.multiview.board_reading import samples
-        from cairn.multiview.board_search import search
-
-        each = max(MIN_SAMPLES, SAMPLES // len(self.cameras))
-        return search(samples(self.cameras, each), side)
-
-    def _seen(self, board: Board) -> tuple[list[Sightings], list[float]]:
-        from cairn.multiview.board_detection import BoardDetector
-        from cairn.multiview.board_reading import find_boards
-
-        detector = BoardDetector(board)
-        sightings, rates = [], []
-        for camera in self.cameras:
-            found, rate = find_boards(camera, detector, self._every(camera), self._reporter(camera.name))
-            sightings.append(found)
-            rates.append(rate)
-        if not any(len(each) for each in sightings):
-            total = sum(each.total for each in sightings)
-            where = f"any of {counted(total, 'image')} of {counted(len(sightings), 'camera')}"
-            finding = self._search(board.square)
-            if finding.board is None or str(finding.board) == str(board):
-                raise CameraError(
-                    f"the board {board} is not seen in {where}; nor is any other (tried: {finding.tried}): is it "
-                    "sharp, flat and whole in the images?"
-                )
-            raise CameraError(
-                f"the board {board} is not seen in {where}; the images show {finding.board} ({finding.seen} of "
-                f"{finding.images} images): pass --board {finding.board}"
-            )
-        return sightings, rates
-
-    def _every(self, camera: CameraSource) -> int:
-        if self.every is not None or not camera.is_clip:
-            return self.every or 1
-        return self._interval
-
-    @cached_property
-    def _interval(self) -> int:
-        """The interval of the frames that are searched, by the longest video."""
-        counts = []
-        for each in self.cameras:
-            if each.is_clip:
-                frame = next(each.frames(), None)
-                counts.append(0 if frame is None else frame.count or 0)
-        return max(1, -(-max(counts, default=0) // MAX_SEARCHED))
-
-    def _reporter(self, name: str) -> Any:
-        report = self.progress
-        return None if report is None else lambda done, total: report(f"searching {name}", done, total)
-
-    def _sync_file(self, sync: Path | None) -> Path | None:
-        if sync is not None or not all(camera.is_clip for camera in self.cameras):
-            return sync
-        folders = {camera.path.parent for camera in self.cameras}
-        beside = folders.pop() / TIMESTAMPS
-        if folders or not beside.is_file():
-            return None
-        self.notes.append(f"moments: {beside}")
-        return beside
-
-    def _synchronized(self, sightings: list[Sightings], rates: list[float], sync: Path | None) -> list[Sightings]:
-        from cairn.multiview.board_reading import check_synchronous, with_moments
-        from cairn.multiview.synchronization import moments_from_file
-
-        if sync is not None:
-            if not all(camera.is_clip for camera in self.cameras):
-                raise CameraError("a file of offsets or timestamps is for videos: images of one moment have one number")
-            names, totals = [each.name for each in sightings], [each.total for each in sightings]
-            moments = moments_from_file(sync, names, totals)
-            return [with_moments(each, own) for each, own in zip(sightings, moments, strict=True)]
-        if all(camera.is_clip for camera in self.cameras):
-            check_synchronous(sightings, rates)
-        return sightings
-
-    def _calibration(self, result: Calibrated) -> Calibration:
-        from cairn.multiview.calibration_report import camera_rows
-
-        fit = result.fit
-        warnings = self.notes + _weak(
-            [each for each, own in zip(result.sightings, result.intrinsics, strict=True) if own.rms is not None], None
+    board = recorded.board(text)
+    sightings, _ = recorded.sightings(board)
+    found = [intrinsics_of(each, board, options) for each in sightings]
+    rows = tuple(
+        (
+            each.name,
+            f"{len(each)} of {each.total}",
+            f"{100 * each.coverage:.0f} %",
+            "given" if own.rms is None else f"{own.rms:.2f} px",
+            "",
+            f"{own.camera.matrix[0, 0]:.0f} px",
         )
-        if abs(fit.square / result.board.square - 1) > SQUARE_TOLERANCE:
-            warnings.append(
-                f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the "
-                "calibration is inaccurate; record the board nearer, in more places, and with sharp images"
-            )
-        return Calibration(
-            result.rig.cameras,
-            str(result.board),
-            fit.rms,
-            fit.square,
-            tuple(camera_rows(result)),
-            tuple(warnings),
-            details=result,
+        for each, own in zip(sightings, found, strict=True)
+    )
+    cameras = tuple(each.camera for each in found)
+    return Calibration(cameras, str(board), rows=rows, warnings=tuple(recorded.notes + _weak(sightings, options)))
+
+
+def _from_points(recorded: BoardCameras, text: str, path: Path, options: Options) -> Calibration:
+    """Calibrates intrinsics from boards, unless they are given, and poses from points of the scene."""
+    from cairn.multiview.scene_points import read_scene_points, rig_from_points
+
+    points = read_scene_points(path, [camera.name for camera in recorded.cameras])
+    if options.given:
+        if missing := [camera.name for camera in recorded.cameras if camera.name not in options.given]:
+            raise CameraError(f"the given intrinsics have no camera {', '.join(missing)}")
+        known, rows = [options.given[camera.name] for camera in recorded.cameras], tuple[tuple[str, ...], ...]()
+    else:
+        first = _intrinsics(recorded, text, options)
+        known, rows = list(first.cameras), first.rows
+    rig, errors = rig_from_points(known, points)
+    rms = float((sum(error**2 for error in errors) / len(errors)) ** 0.5)
+    table = rows or tuple((name, "", "", "given", "", "") for name in rig.names)
+    table = tuple((*row[:4], f"{error:.2f} px", row[5]) for row, error in zip(table, errors, strict=True))
+    return Calibration(rig.cameras, text, rms, rows=table, warnings=tuple(recorded.notes))
+
+
+def _calibration(recorded: BoardCameras, result: Calibrated) -> Calibration:
+    from cairn.multiview.calibration_report import camera_rows
+
+    fit = result.fit
+    warnings = recorded.notes + _weak(
+        [each for each, own in zip(result.sightings, result.intrinsics, strict=True) if own.rms is not None], None
+    )
+    if abs(fit.square / result.board.square - 1) > SQUARE_TOLERANCE:
+        warnings.append(
+            f"squares measure {1000 * fit.square:.2f} mm and not {1000 * result.board.square:g} mm: the "
+            "calibration is inaccurate; record the board nearer, in more places, and with sharp images"
         )
+    return Calibration(
+        result.rig.cameras,
+        str(result.board),
+        fit.rms,
+        fit.square,
+        tuple(camera_rows(result)),
+        tuple(warnings),
+        details=result,
+    )
 
 
 def _weak(sightings: Sequence[Sightings], options: Options | None) -> list[str]:
@@ -409,7 +273,9 @@ def _targets(target: Path | None, to: str | None, report: bool, overwrite: bool)
     return tuple(files)
 
 
-def _write(result: Calibration, target: Path, to: str | None, files: tuple[Path, ...], job: _Job) -> Calibration:
+def _write(
+    result: Calibration, target: Path, to: str | None, files: tuple[Path, ...], recorded: BoardCameras
+) -> Calibration:
     from dataclasses import replace
 
     from cairn.files import atomic_write
@@ -423,7 +289,7 @@ def _write(result: Calibration, target: Path, to: str | None, files: tuple[Path,
             f"{1000 * result.square:.2f} mm.",
             *result.warnings,
         ]
-        text = report(result.details, summary, job.reader(result.details.sightings))
+        text = report(result.details, summary, recorded.reader(result.details.sightings))
         with atomic_write(files[1]) as partial:
             partial.write_text(text, encoding="utf-8")
     else:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cairn.errors import LabelError
 from cairn.files import atomic_write, ensure_unused_names
 
 if TYPE_CHECKING:
-    from cairn.datasets.labels import Labels
+    from cairn.datasets.labels import LabeledImage, Labels
     from cairn.evaluation.tracking import TrackingResult
     from cairn.structures.poses import Poses
 
@@ -78,7 +79,7 @@ class TrackingReport:
         counts = {name: result[name] for name in ("measure", "frames", "tracks", "predicted_tracks", "ignored")}
         instances = {name: result["metrics"][name] for name in ("instances", "predictions")}
         metrics = {name: None if value != value else value for name, value in self.metrics.items()}
-        content = {"tracks": self.name, "labels": self.labels, "metrics": metrics, **counts, **instances}
+        content = {"name": self.name, "labels": self.labels, "metrics": metrics, **counts, **instances}
         with atomic_write(folder / METRICS_FILE) as partial:
             partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return replace(self, folder=folder)
@@ -108,38 +109,41 @@ def evaluate_track_file(tracks: str | Path, labels: str | Path, out: str | Path 
 def evaluate_tracker(
     model: Any, ground_truth: Labels, labels: str, out: str | Path | None, count: Callable[[int], object] | None
 ) -> TrackingReport:
-    """Detects and tracks the instances of labeled frames, in the order of the labels, and measures the IDs.
+    """Detects and tracks the instances of labeled frames, video by video, and measures the IDs.
 
     Args:
         model: The predictor.
-        ground_truth: Frames of one video with track IDs.
+        ground_truth: Frames of videos with track IDs.
         labels: The ground truth, as given.
         out: Folder to write the report into; None writes none.
         count: Called with the number of frames done.
 
     Raises:
-        LabelError: The labels have no tracks.
+        LabelError: The labels have no track IDs, or keypoints that the model does not have.
     """
     from cairn.evaluation.metrics.tracking import measure_tracks
     from cairn.evaluation.prediction import predict_annotated_boxes, predict_in_skeleton
+    from cairn.evaluation.track_prediction import predict_tracks
     from cairn.evaluation.tracking import TrackingResult
-    from cairn.tracking.tracker import Tracker
 
-    predict, tracker = predict_in_skeleton(model, model.spec.skeleton, ground_truth), Tracker()
-    found: list[Poses] = []
-    for i, image in enumerate(ground_truth):
+    predict = predict_in_skeleton(model, model.spec.skeleton, ground_truth)
+
+    def detect(image: LabeledImage) -> Poses:
         if model.spec.task == "crop":
-            poses = predict_annotated_boxes(predict, image, ground_truth.skeleton)
-        else:
-            poses = predict(image.path)
-        found.append(replace(tracker(poses), image=None))
-        if count is not None:
-            count(i + 1)
-    tracks = [image.annotation.tracks for image in ground_truth if image.annotation.tracks is not None]
+            return predict_annotated_boxes(predict, image, ground_truth.skeleton)
+        return predict(image.path)
+
+    if out is not None:
+        ensure_unused_names(out, [METRICS_FILE])  # an error now, not after the last frame
+    try:
+        ordered, found = predict_tracks(detect, ground_truth, count)
+    except LabelError as error:
+        raise LabelError(f"{labels}: {error}") from None
+    tracks = [image.annotation.tracks for image in ordered if image.annotation.tracks is not None]
     result = TrackingResult(
-        measure_tracks(ground_truth, found),
+        measure_tracks(ordered, found),
         "OKS",
-        len(ground_truth),
+        len(ordered),
         _distinct(tracks),
         _distinct([poses.ids for poses in found if poses.ids is not None]),
     )

@@ -9,20 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import LabelError
+from cairn.multiview.axes import Y_UP, with_z_up
 from cairn.structures.camera import UNITS
 from cairn.structures.flip_pairs import flip_pairs_by_name
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton
-
-TO_Z_UP = {
-    "x": [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
-    "y": [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
-    "z": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-    "-x": [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
-    "-y": [[1, 0, 0], [0, 0, 1], [0, -1, 0]],
-    "-z": [[1, 0, 0], [0, -1, 0], [0, 0, -1]],
-}
-"""Axis that points up -> the rotation that makes it z."""
 
 
 def read_motion_capture(path: Path) -> list[Trajectories]:
@@ -46,12 +37,6 @@ def read_motion_capture(path: Path) -> list[Trajectories]:
     return _recordings(arrays, path)
 
 
-def with_z_up(points: NDArray[np.float64], up: str) -> NDArray[np.float64]:
-    """Returns points (..., 3) of a world whose axis `up` points up, turned so that z does."""
-    turned: NDArray[np.float64] = points @ np.array(TO_Z_UP[up], np.float64).T
-    return turned
-
-
 def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectories]:
     """Returns the recordings of the arrays of a file."""
     if missing := [name for name in ("xyz", "joint_names") if name not in arrays]:
@@ -60,9 +45,9 @@ def _recordings(arrays: dict[str, NDArray[Any]], path: Path) -> list[Trajectorie
     if xyz.dtype.kind not in "fiu" or xyz.ndim != 3 or xyz.shape[1:] != (len(names), 3):
         raise LabelError(f"{path}: expected xyz of shape (F, {len(names)}, 3), got {xyz.dtype} {xyz.shape}")
     units, up = str(arrays.get("units", "m")), str(arrays.get("up", "z")).removeprefix("+")
-    if units not in UNITS or up not in TO_Z_UP:
+    if units not in UNITS or up not in Y_UP:
         got = f"units {units!r} and up {up!r}"
-        raise LabelError(f"{path}: expected units of {', '.join(UNITS)} and up of {', '.join(TO_Z_UP)}, got {got}")
+        raise LabelError(f"{path}: expected units of {', '.join(UNITS)} and up of {', '.join(Y_UP)}, got {got}")
     lengths = np.atleast_1d(arrays.get("seq_len", np.array([len(xyz)])))
     if lengths.dtype.kind not in "iu" or lengths.min(initial=1) < 1 or lengths.sum() != len(xyz):
         raise LabelError(f"{path}: the numbers of frames in seq_len add up to {lengths.sum()}, but xyz has {len(xyz)}")

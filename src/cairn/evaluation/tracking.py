@@ -14,14 +14,11 @@ from cairn.datasets.track_files.track_file import FrameKey, TrackedFrame, TrackF
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.hota import Frame
 from cairn.evaluation.metrics.oks import similarity
-from cairn.evaluation.metrics.tracking import MIN_OKS, TrackMetrics, measure_frames
+from cairn.evaluation.metrics.tracking import MIN_COVERED, MIN_OKS, TrackMetrics, measure_frames
 from cairn.ops.assignment import assign
 from cairn.ops.boxes import box_iou, covered_share
 from cairn.structures.annotation import Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, load_skeleton
-
-MIN_COVERED = 0.5
-"""Share of a prediction in a region to ignore from which on it does not count where it matches nothing."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.multiview.axes import up_axis
 from cairn.multiview.calibration import Calibrated
 from cairn.multiview.observations import Sightings
 from cairn.structures.camera import Camera, Rig
@@ -103,7 +104,7 @@ def _scene(result: Calibrated) -> str:
     placed = np.einsum("bij,kj->bki", boards[:, :3, :3], corners) + boards[:, None, :3, 3]
     edges = np.stack([placed, np.roll(placed, -1, axis=1)], axis=2).reshape(-1, 2, 3)
     items.append(LineSet("boards", edges, (150, 150, 150)))
-    return scene(items, up="z" if _is_upright(result.rig) else "-y", caption="Meters.")
+    return scene(items, up=up_axis(result.rig), caption="Meters.")  # type: ignore[arg-type]
 
 
 def frustum(camera: Camera, depth: float) -> NDArray[np.float64]:
@@ -167,9 +168,3 @@ def _worst(result: Calibrated, read_images: ImageReader) -> list[str]:
 
 def _colors(rig: Rig) -> list[tuple[int, int, int]]:
     return [COLORS[i % len(COLORS)] for i in range(len(rig))]
-
-
-def _is_upright(rig: Rig) -> bool:
-    """Whether z is up: most cameras have their y axis nearer to -z than to y of the world."""
-    down = np.mean([camera.rotation[1] for camera in rig], axis=0)
-    return bool(-down[2] > down[1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CameraError, SkeletonError
+from cairn.multiview.axes import up_axis
 from cairn.multiview.detections import DetectionTable
 from cairn.multiview.diagnosis import check_in_front, doubt
 from cairn.multiview.refinement import filled, information, refined
@@ -29,7 +30,6 @@ SHARE_OF_DIAGONAL = 0.01
 SAVED = ("json", "trc", "html")
 """Formats that `Reconstruction.save` writes."""
 
-AXES = ("x", "y", "z")
 ALIGNED = 0.8  # cosine from which an axis of the world is the vertical
 MANY_DROPPED = 0.5
 FEW_USED = 0.25  # share of the detected keypoints
@@ -211,13 +211,6 @@ def reconstruct(
     residuals = _residuals(rig, tracks, observations)
     tracks = replace(tracks, errors=_errors(residuals, used))
     return Reconstruction(tracks, rig, observations, used, residuals, up_axis(rig), tuple(warnings))
-
-
-def up_axis(rig: Rig) -> str:
-    """Returns the axis of the world nearest to the cameras' mean upward direction."""
-    up = -np.mean([camera.rotation[1] for camera in rig], axis=0)
-    axis = int(np.abs(up).argmax())
-    return ("-" if up[axis] < 0 else "") + AXES[axis]
 
 
 def _trajectories(points: Points, observations: Observations, about: tuple[object, float, int]) -> Trajectories:

@@ -26,9 +26,17 @@ def assign(scores: NDArray[Any]) -> NDArray[np.intp]:
         return columns
     costs = -np.asarray(scores, dtype=np.float64)
     count, width = costs.shape
-    of_row, of_column = np.zeros(count), np.zeros(width)  # potentials
     owner = np.full(width, -1, dtype=np.intp)  # row of each column
-    for row in range(count):
+    if not costs.size:
+        return np.full(count, -1, dtype=np.intp)
+    of_row, of_column = costs.min(axis=1), np.zeros(width)  # potentials
+    left = []  # rows whose best column is another row's too
+    for row, column in enumerate(costs.argmin(axis=1).tolist()):
+        if owner[column] < 0:
+            owner[column] = row
+        else:
+            left.append(row)
+    for row in left:
         distance = np.full(width, np.inf)
         before = np.full(width, -1, dtype=np.intp)  # column before each one on its path, -1 for the root
         done = np.zeros(width, dtype=bool)

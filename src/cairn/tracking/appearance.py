@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cairn.structures.skeleton import Skeleton
 
-SAMPLES = 6
-"""Pixels along each line."""
+ALONG = np.linspace(0.15, 0.85, 6)
+"""Places of the pixels along each line, as shares of it."""
 
 SPREADS = (40.0, 14.0, 14.0, 24.0)
 """Standard deviation, in gray levels, of lightness, red - green, yellow - blue and texture of the same instance."""
@@ -75,11 +75,10 @@ class Cells:
         if not len(keypoints) or not self.count:
             return np.full((len(keypoints), self.count, 4), np.nan)
         height, width = image.shape[:2]
-        along = np.linspace(0.15, 0.85, SAMPLES)
         ends = keypoints[:, self.lines].transpose(3, 0, 1, 2)  # (2, N, S, 2): x and y of both ends
         seen = ~np.isnan(ends[0]).any(axis=2)
         start, step = ends[..., :1], ends[..., 1:] - ends[..., :1]
-        x, y = np.where(seen[..., None], start + along * step, 0).round().astype(np.intp)  # (N, S, SAMPLES)
+        x, y = np.where(seen[..., None], start + ALONG * step, 0).round().astype(np.intp)  # (N, S, 6)
         places = np.clip(y, 0, height - 1) * width + np.clip(x, 0, width - 1)
         red, green, blue = image.reshape(-1, 3)[places].transpose(3, 0, 1, 2).astype(np.float64)
         light = (red + green + blue) / 3
@@ -94,17 +93,17 @@ class Cells:
 def appearance_similarity(
     first: NDArray[np.float64], second: NDArray[np.float64], usual: float = 0.0
 ) -> NDArray[np.float64]:
-    """Returns (T, N) similarity from 0 to 1 of appearances (T, C, 4) and (N, C, 4).
+    """Returns the similarity (...) from 0 to 1 of appearances (..., C, 4), which broadcast.
 
     Args:
         first: Appearances; NaN where a cell is not seen.
         second: Appearances.
         usual: The similarity of two that share no cell: `PRIOR` cells of it are added to those that they share.
     """
-    squared = ((first[:, None] - second[None]) ** 2).sum(axis=-1)
+    squared = ((first - second) ** 2).sum(axis=-1)
     both = ~np.isnan(squared)
-    near = np.exp(-np.where(both, squared, np.inf) / 8).sum(axis=2)
-    result: NDArray[np.float64] = (near + PRIOR * usual) / (both.sum(axis=2) + PRIOR)
+    near = np.exp(-np.where(both, squared, np.inf) / 8).sum(axis=-1)
+    result: NDArray[np.float64] = (near + PRIOR * usual) / (both.sum(axis=-1) + PRIOR)
     return result
 
 
@@ -112,6 +111,5 @@ def blended(
     before: NDArray[np.float64], now: NDArray[np.float64], weight: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
     """Returns the appearance `before` moved toward `now`, both (T, C, 4), by a weight (T, C) or one for all cells."""
-    share = np.broadcast_to(np.asarray(weight, np.float64), before.shape[:2])[..., None]
-    mixed = np.where(np.isnan(now), before, (1 - share) * before + share * now)
-    return np.where(np.isnan(before), now, mixed)
+    mixed = before + np.asarray(weight)[..., None] * (now - before)
+    return np.where(np.isnan(mixed), np.where(np.isnan(before), now, before), mixed)

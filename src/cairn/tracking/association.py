@@ -10,6 +10,7 @@ detections, then tentative tracks and what remains.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
 from cairn.tracking.appearance import appearance_similarity
-from cairn.tracking.motion import Tracks
+from cairn.tracking.motion import Tracks, squared_length
 
 MIN_SIMILARITY = 0.001
 """OKS at or below which a track and a detection are never associated: 3.7 standard deviations."""
+
+REACH = -math.log(MIN_SIMILARITY)
+"""The same as half a squared distance, in squared standard deviations."""
 
 PRIOR = 0.5
 """Joints that fit nowhere, added to each comparison: a pair that shares few joints is less similar."""
@@ -80,16 +84,17 @@ def associate(tracks: Tracks, detections: Detections, clock: float, tolerance: N
     partner = np.full(len(tracks), -1)
     gains = association_gains(tracks, detections, clock, tolerance)
     known, everything = tracks.ids > 0, np.ones(len(detections), bool)
-    free = everything.copy()
     for group, allowed in ((known, detections.confident), (known, everything), (~known, everything)):
-        rows, columns = np.flatnonzero(group & (partner < 0)), np.flatnonzero(allowed & free)
-        candidates = gains[np.ix_(rows, columns)]
-        if not candidates.any():
+        candidates = gains * (group[:, None] & allowed)
+        rows, columns = np.flatnonzero(candidates.any(axis=1)), np.flatnonzero(candidates.any(axis=0))
+        if not len(rows):
             continue
-        for i, j in enumerate(assign(candidates).tolist()):
-            if j >= 0 and candidates[i, j] > 0:
-                partner[rows[i]] = columns[j]
-                free[columns[j]] = False
+        chosen = assign(candidates[rows[:, None], columns])
+        rows, columns = rows[chosen >= 0], columns[chosen[chosen >= 0]]
+        fits = candidates[rows, columns] > 0
+        partner[rows[fits]] = columns[fits]
+        gains[rows[fits]] = 0
+        gains[:, columns[fits]] = 0
     return partner
 
 
@@ -97,35 +102,60 @@ def association_gains(
     tracks: Tracks, detections: Detections, clock: float, tolerance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Returns the gain (T, N) of associating each track with each detection; 0 where they do not fit."""
-    variance = tracks.variances(clock, tolerance)
-    # x and y apart are faster
-    dx, dy = (tracks.keypoints[:, None, :, axis] - detections.keypoints[..., axis] for axis in (0, 1))
-    near = np.exp(-(dx * dx + dy * dy) / (2 * variance * tracks.size[:, None] ** 2)[:, None])
-    both = ~np.isnan(near)
-    weights = detections.weights * both
-    similarity = np.where(both, near, 0) * weights
-    similarity = similarity.sum(axis=2) / (weights.sum(axis=2) + PRIOR)
+    gains = np.zeros((len(tracks), len(detections)))
+    variance = tracks.variances(clock, tolerance)  # (T, K)
+    scale = 2 * variance * tracks.size[:, None] ** 2
+    rows, columns = _near(tracks.keypoints, np.sqrt(REACH * scale.max(axis=1, initial=0)), detections.keypoints)
+    if not len(rows):
+        return gains
+    pairs = np.array([tracks.keypoints[rows], detections.keypoints[columns]])  # (2, M, K, 2)
+    off = pairs[0] - pairs[1]
+    both = ~np.isnan(off[..., 0])
+    near = np.exp(-np.where(both, squared_length(off), 0) / scale[rows])
+    weights = detections.weights[columns] * both
+    similarity = np.einsum("mk,mk->m", near, weights) / (weights.sum(axis=1) + PRIOR)
     known = ~np.isnan(tracks.keypoints[..., 0])
     # A wide prediction is less likely at any one place. The penalty is the log of the standard deviation; the log of
     # the variance, the density in a plane, is too much for a similarity that grows so slowly.
-    spread = np.where(known, np.log(variance / tolerance), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1) / 2
-    gain = np.log(np.maximum(similarity, MIN_SIMILARITY) / MIN_SIMILARITY) - spread[:, None]
-    gain -= _size_penalty(tracks, detections, both)
-    alike = appearance_similarity(tracks.appearance, detections.appearance, USUAL_APPEARANCE)
-    gain += np.clip(APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE), *APPEARANCE_RANGE)
-    gain -= LOST * (tracks.is_lost & ~np.isnan(tracks.appearance[..., 0]).all(axis=1))[:, None]
-    return np.where((similarity > MIN_SIMILARITY) & (gain > 0), gain, 0)
+    spread = (np.log(variance / tolerance) * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1) / 2
+    gain = np.log(np.maximum(similarity, MIN_SIMILARITY) / MIN_SIMILARITY) - spread[rows]
+    gain -= _size_penalty(np.where(both[..., None], pairs, 0), both, tracks.size[rows])
+    if detections.appearance.shape[1]:
+        alike = appearance_similarity(tracks.appearance[rows], detections.appearance[columns], USUAL_APPEARANCE)
+        gain += (APPEARANCE_WEIGHT * (alike - USUAL_APPEARANCE)).clip(*APPEARANCE_RANGE)
+        gain -= LOST * (tracks.is_lost & ~np.isnan(tracks.appearance[..., 0]).all(axis=1))[rows]
+    gains[rows, columns] = np.where(similarity > MIN_SIMILARITY, np.maximum(gain, 0), 0)
+    return gains
 
 
-def _size_penalty(tracks: Tracks, detections: Detections, both: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Returns (T, N) the squared log of the ratio of sizes over the joints of both, in squared standard deviations."""
-    spans = []
-    for keypoints in (tracks.keypoints[:, None], detections.keypoints[None]):
-        x, y = (np.where(both, keypoints[..., axis], 0) for axis in (0, 1))
-        count = np.maximum(both.sum(axis=2), 1)
-        square = (x * x + y * y).sum(axis=2) / count - (x.sum(axis=2) / count) ** 2 - (y.sum(axis=2) / count) ** 2
-        spans.append(np.maximum(square, 0) + 1e-3 * tracks.size[:, None] ** 2)
+def _near(
+    tracks: NDArray[np.float64], reach: NDArray[np.float64], detections: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the M rows of tracks (T, K, 2) and of detections (N, K, 2) whose boxes are within a reach (T,) in pixels.
+
+    All others have no joint of which the similarity exceeds `MIN_SIMILARITY`.
+    """
+    low, high = np.fmin.reduce(tracks, axis=1) - reach[:, None], np.fmax.reduce(tracks, axis=1) + reach[:, None]
+    start, end = np.fmin.reduce(detections, axis=1), np.fmax.reduce(detections, axis=1)
+    rows, columns = ((low[:, None] <= end) & (high[:, None] >= start)).all(axis=2).nonzero()
+    return rows, columns
+
+
+def _size_penalty(
+    pairs: NDArray[np.float64], both: NDArray[np.bool_], size: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns (M,) the squared log of the ratio of sizes over the joints of both, in squared standard deviations.
+
+    Args:
+        pairs: (2, M, K, 2) keypoints of tracks and detections; 0 where not of both.
+        both: (M, K) which joints both have.
+        size: (M,) sizes of the tracks, pixels.
+    """
+    count = both.sum(axis=1)
+    some = np.maximum(count, 1)
+    mean = np.einsum("pmkd->pmd", pairs) / some[:, None]
+    spans = np.einsum("pmkd,pmkd->pm", pairs, pairs) / some - squared_length(mean)
+    spans = np.maximum(spans, 0) + 1e-3 * size**2
     ratio = np.log(spans[1] / spans[0]) / 2
-    enough = both.sum(axis=2) >= 3
-    penalty: NDArray[np.float64] = np.where(enough, np.minimum(ratio**2 / (2 * SIZE_SPREAD**2), 4), 0)
+    penalty: NDArray[np.float64] = np.where(count >= 3, np.minimum(ratio**2 / (2 * SIZE_SPREAD**2), 4), 0)
     return penalty

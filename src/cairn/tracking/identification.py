@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cairn.ops.assignment import assign
 from cairn.tracking.appearance import appearance_similarity
-from cairn.tracking.motion import Tracks
+from cairn.tracking.motion import Tracks, centers
 
 MIN_SIMILARITY = 0.65
 """Similarity of appearance from which on two tracks may be one instance."""
@@ -45,10 +45,11 @@ def identified(new: Tracks, lost: Tracks, others: Tracks, clock: float) -> NDArr
     """
     if not len(new) or not len(lost) or not new.appearance.shape[1]:
         return np.full(len(new), -1)
-    alike = appearance_similarity(new.appearance, lost.appearance, USUAL)
+    alike = appearance_similarity(new.appearance[:, None], lost.appearance, USUAL)
     shared = (~np.isnan(new.appearance[:, None, :, 0]) & ~np.isnan(lost.appearance[None, :, :, 0])).sum(axis=2)
     scale = np.abs(np.log(new.size[:, None] / lost.size))
-    apart = np.linalg.norm(_centers(new)[:, None] - _centers(lost), axis=2) / np.maximum(new.size[:, None], lost.size)
+    apart = np.linalg.norm(centers(new.keypoints)[:, None] - centers(lost.keypoints), axis=2)
+    apart /= np.maximum(new.size[:, None], lost.size)
     seconds = clock - lost.last_detected.max(axis=1, initial=-np.inf)
     possible = (alike >= MIN_SIMILARITY) & (shared >= MIN_CELLS * new.appearance.shape[1])
     possible &= (scale <= np.log(MAX_SCALE)) & (apart <= 1 + MAX_SPEED * seconds)
@@ -57,7 +58,7 @@ def identified(new: Tracks, lost: Tracks, others: Tracks, clock: float) -> NDArr
     for i, j in enumerate(partner.tolist()):
         if j >= 0:
             rivals = [*np.delete(alike[i], j), *np.delete(alike[:, j], i)]
-            rivals += (appearance_similarity(others.appearance, lost.appearance[[j]], USUAL)[:, 0]).tolist()
+            rivals += appearance_similarity(others.appearance, lost.appearance[j], USUAL).tolist()
             if alike[i, j] <= 0 or alike[i, j] - max(rivals, default=0) < MIN_MARGIN:
                 partner[i] = -1
     return partner
@@ -68,11 +69,3 @@ def is_known(tracks: Tracks) -> NDArray[np.bool_]:
     cells = tracks.appearance[..., 0]
     known: NDArray[np.bool_] = (~np.isnan(cells)).sum(axis=1) >= MIN_CELLS * cells.shape[1]
     return known | np.isnan(cells).all(axis=1)
-
-
-def _centers(tracks: Tracks) -> NDArray[np.float64]:
-    """Returns (T, 2) the mean of the keypoints."""
-    known = ~np.isnan(tracks.keypoints[..., :1])
-    total = np.where(known, tracks.keypoints, 0).sum(axis=1)
-    centers: NDArray[np.float64] = total / np.maximum(known.sum(axis=1), 1)
-    return centers

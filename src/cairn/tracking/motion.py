@@ -114,6 +114,9 @@ class Tracks:
         return len(self.ids)
 
     def __getitem__(self, rows: NDArray[Any]) -> Tracks:
+        """Returns some of the tracks, by their rows or by a mask (T,)."""
+        if rows.dtype == bool and rows.all():
+            return self
         return Tracks(*(column[rows] for column in vars(self).values()))
 
     def concatenated(self, other: Tracks) -> Tracks:
@@ -125,16 +128,14 @@ class Tracks:
         """Returns the tracks after some seconds: moments of an Ornstein-Uhlenbeck velocity and of its integral."""
         decay = math.exp(-elapsed / VELOCITY_TIME)
         reach = VELOCITY_TIME * (1 - decay)  # seconds: expected displacement per unit of velocity
-        position, covariance, speed = self.variance.T
-        position = position + 2 * reach * covariance + reach**2 * speed
-        position += SPEED**2 * VELOCITY_TIME**2 * (2 * elapsed / VELOCITY_TIME - 3 + 4 * decay - decay**2)
-        covariance = decay * (covariance + reach * speed) + SPEED**2 * VELOCITY_TIME * (1 - decay) ** 2
-        speed = decay**2 * speed + SPEED**2 * (1 - decay**2)
+        step = np.array([[1, 0, 0], [2 * reach, decay, 0], [reach**2, decay * reach, decay**2]])
+        spread = VELOCITY_TIME**2 * (2 * elapsed / VELOCITY_TIME - 3 + 4 * decay - decay**2)
+        new = SPEED**2 * np.array([spread, VELOCITY_TIME * (1 - decay) ** 2, 1 - decay**2])
         return replace(
             self,
             keypoints=self.keypoints + reach * self.velocity[:, None],
             velocity=decay * self.velocity,
-            variance=np.stack([position, covariance, speed], axis=1),
+            variance=self.variance @ step + new,
         )
 
     def moved(self, motion: NDArray[np.float64]) -> Tracks:
@@ -170,18 +171,18 @@ class Tracks:
             clock: Time of the image, seconds.
             tolerance: (K,) squared OKS sigmas.
         """
+        detected = ~np.isnan(detections[..., 0])
         off = detections - self.keypoints
         both = ~np.isnan(off[..., 0])
-        variance = self.variances(clock, tolerance)
-        distance = (np.where(both[..., None], off, 0) ** 2).sum(axis=2) / self.size[:, None] ** 2
+        off = np.where(both[..., None], off, 0)
+        distance = squared_length(off) / self.size[:, None] ** 2
         # A joint far from its prediction tells little about the instance's motion: its weight is its similarity.
-        weight = np.where(both, np.exp(-distance / (2 * variance)), 0) + 1e-9 * both
+        weight = both * (np.exp(-distance / (2 * self.variances(clock, tolerance))) + 1e-9)
         total = np.maximum(weight.sum(axis=1), 1e-12)
-        step = (np.where(both[..., None], off, 0) * weight[..., None]).sum(axis=1) / total[:, None]  # (T, 2)
-        noise = (tolerance * weight).sum(axis=1) / total / np.maximum(both.sum(axis=1), 1)
+        step = (weight[:, None] @ off)[:, 0] / total[:, None]  # (T, 2)
+        noise = weight @ tolerance / total / np.maximum(both.sum(axis=1), 1)
         position, covariance, speed = self.variance.T
         gain = covariance / (position + noise)
-        detected = ~np.isnan(detections[..., 0])
         keypoints = np.where(detected[..., None], detections, self.keypoints + step[:, None])
         return replace(
             self,
@@ -189,7 +190,7 @@ class Tracks:
             is_lost=np.zeros(len(self), bool),
             last_detected=np.where(detected, clock, self.last_detected),
             velocity=self.velocity + gain[:, None] * step,
-            variance=np.stack([noise, gain * noise, speed - gain * covariance], axis=1),
+            variance=np.array([noise, gain * noise, speed - gain * covariance]).T,
             size=instance_sizes(keypoints),
         )
 
@@ -213,9 +214,21 @@ class Tracks:
 
 def instance_sizes(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the size of each instance, (T,) pixels, from the spread of its keypoints (T, K, 2)."""
-    known = ~np.isnan(keypoints[..., :1])
-    count = np.maximum(known.sum(axis=1), 1)
-    mean = np.where(known, keypoints, 0).sum(axis=1) / count
-    off = np.where(known, keypoints - mean[:, None], 0)
-    spread = np.sqrt((off**2).sum(axis=(1, 2)) / count[:, 0])
+    known = ~np.isnan(keypoints[..., 0])
+    off = np.where(known[..., None], keypoints - centers(keypoints)[:, None], 0)
+    spread = np.sqrt(squared_length(off).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     return np.where(spread > 0, SIZE_FACTOR * spread, DEFAULT_SIZE)
+
+
+def centers(keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns (T, 2) the mean of the known keypoints (T, K, 2), 0 where none is."""
+    known = ~np.isnan(keypoints[..., :1])
+    total = np.where(known, keypoints, 0).sum(axis=1)
+    mean: NDArray[np.float64] = total / np.maximum(known.sum(axis=1), 1)
+    return mean
+
+
+def squared_length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns x² + y² of vectors (..., 2); faster than a sum over an axis of two."""
+    x, y = vectors[..., 0], vectors[..., 1]
+    return x * x + y * y

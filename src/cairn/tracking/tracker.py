@@ -24,7 +24,7 @@ from cairn.tracking.appearance import Cells, blended
 from cairn.tracking.association import Detections, associate
 from cairn.tracking.camera_motion import CameraMotion
 from cairn.tracking.identification import identified, is_known
-from cairn.tracking.motion import Tracks, instance_sizes
+from cairn.tracking.motion import Tracks, centers, instance_sizes, squared_length
 
 FIRST_VOTE = 1.5
 """Weight of the class of a track's first detection: of equally frequent classes the first one stays."""
@@ -41,6 +41,13 @@ LOW_SCORE = 0.5
 CONFIRMED = 1.5
 """Evidence from which on a track is confirmed: two confident detections, or more of low confidence."""
 
+EARLY = 2
+"""Number of images, from the first with any instance on, whose instances are confirmed at once: an instance that is new
+in the second one was more likely missed in the first than it is a false positive."""
+
+EARLY_EVIDENCE = 0.6
+"""Evidence from which on a track of these images is confirmed."""
+
 SCORE_MEMORY = 0.02
 """Weight of an image in the mean score."""
 
@@ -50,7 +57,6 @@ APPEARANCE_RATE = 0.1
 DUPLICATE = 0.5
 """Share of joints at the place of a detected track's from which on a new detection is a duplicate of it."""
 
-
 WAIT = 0.5
 """Seconds that a new track waits for its ID while little of it is seen and it may be one of those that are lost."""
 
@@ -58,8 +64,9 @@ WAIT = 0.5
 class Tracker:
     """Assigns track IDs to the instances of one video, image by image.
 
-    All instances of the first image that has any get an ID at once. Later, a new instance gets -1 until it is detected
-    again in the next images, so that a false positive in a single image gets no ID. Where the images are given, the
+    All confident instances of the first image that has any, and of the next one, get an ID at once. Later, a new
+    instance gets -1 until it is detected again in the next images, so that a false positive in a single image gets no
+    ID. Where the images are given, the
     motion of the camera is taken out, and an instance that was lost is recognized by its colors.
 
     The class of an instance is the most frequent one of its track so far, and of equally frequent ones the first.
@@ -89,6 +96,7 @@ class Tracker:
         self._time: float | None = None  # of the previous image, as given
         self._tolerance = np.zeros(0)  # (K,) squared OKS sigmas
         self._count = 0  # of track IDs
+        self._images = 0  # number of images from the first with any instance on
         self._score: float | None = None  # mean score of detected tracks
         self._camera = CameraMotion()
 
@@ -111,30 +119,32 @@ class Tracker:
         visible = poses.detected & np.isfinite(poses.keypoints).all(axis=2)
         there = np.flatnonzero(visible.any(axis=1))
         self._advance(poses, time)
-        detections = self._detections(poses[there], visible[there], image)
+        self._images += bool(self._images or len(there))
+        detections = self._detections(poses, visible, there, image)
         if image is not None:
             self._tracks = self._tracks.moved(self._camera(image, poses.boxes[there].astype(np.float64)))
         last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
         # Images may be further apart than the gap: an instance of the previous image is not lost.
-        near = np.flatnonzero((last == self._before) | (self._clock - last <= self.gap))
+        near = (last == self._before) | (self._clock - last <= self.gap)
         partner = np.full(len(self._tracks), -1)
-        candidates = self._tracks if len(near) == len(partner) else self._tracks[near]
-        partner[near] = associate(candidates, detections, self._clock, self._tolerance)
-        matched = np.flatnonzero(partner >= 0)
-        new = np.setdiff1d(np.arange(len(detections)), partner)
-        rows = np.concatenate([partner[matched], new])
+        partner[near] = associate(self._tracks[near], detections, self._clock, self._tolerance)
+        matched = partner >= 0
+        new = np.ones(len(detections), bool)
+        new[partner[matched]] = False
+        rows = np.concatenate([partner[matched], np.flatnonzero(new)])
 
         votes = self._votes(poses)[there]
         tracks = self._continued(matched, partner[matched], detections, votes)
-        if len(new):
+        count = len(tracks)
+        if new.any():
             tracks = tracks.concatenated(self._started(new, detections, votes, tracks))
-        lost = np.flatnonzero((partner < 0) & (self._tracks.ids > 0))
-        tracks, lost = self._confirmed(tracks, rows, len(matched), lost)
+        lost = np.flatnonzero(~matched & (self._tracks.ids > 0))
+        tracks, lost = self._confirmed(tracks, rows, count, lost)
         if len(lost):
             tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
         self._tracks = tracks
         count = len(rows)  # the tracks that are detected in this image come first
-        self._follow_score(poses.scores[there][rows[tracks.ids[:count] > 0]])
+        self._follow_score(poses.scores[there[rows[tracks.ids[:count] > 0]]])
 
         ids = np.full(len(poses), -1)
         ids[there[rows]] = tracks.ids[:count]
@@ -155,26 +165,33 @@ class Tracker:
             votes[np.arange(len(poses)), poses.classes] = 1
         return votes
 
-    def _detections(self, poses: Poses, visible: NDArray[np.bool_], image: NDArray[np.uint8] | None) -> Detections:
-        keypoints = np.where(visible[..., None], poses.keypoints, np.nan).astype(np.float64)
-        confidence = np.where(visible, poses.confidence, 0).astype(np.float64)
-        mean = confidence.sum(axis=1, keepdims=True) / np.maximum(visible.sum(axis=1, keepdims=True), 1)
-        usual = self._score
-        relative = np.ones(len(poses)) if usual is None or usual <= 0 else poses.scores / usual
-        appearance = np.full((len(poses), self._cells.count, 4), np.nan)
+    def _detections(
+        self, poses: Poses, visible: NDArray[np.bool_], there: NDArray[np.intp], image: NDArray[np.uint8] | None
+    ) -> Detections:
+        """Returns the instances `there`, with the joints that are `visible` (P, K)."""
+        visible = visible[there]
+        keypoints = np.where(visible[..., None], poses.keypoints[there], np.nan).astype(np.float64)
+        confidence = np.where(visible, poses.confidence[there], 0).astype(np.float64)
+        mean = confidence.sum(axis=1, keepdims=True) / visible.sum(axis=1, keepdims=True)
+        scores = poses.scores[there].astype(np.float64)
+        usual = np.median(scores) if self._score is None and len(scores) else self._score
+        relative = scores / usual if usual else np.ones(len(scores))
+        appearance = np.full((len(there), self._cells.count, 4), np.nan)
+        overlapped = np.zeros(len(there), bool)
         if image is not None:
             appearance = self._cells.describe(image, keypoints)
+            overlapped = _overlapped(keypoints)
         return Detections(
             keypoints,
             confidence / np.maximum(mean, 1e-9),
             relative >= LOW_SCORE,
-            np.clip(relative, 0, 1),
+            relative.clip(0, 1),
             appearance,
-            _overlapped(keypoints),
+            overlapped,
         )
 
     def _continued(
-        self, matched: NDArray[np.intp], rows: NDArray[np.intp], detections: Detections, votes: NDArray[np.float64]
+        self, matched: NDArray[np.bool_], rows: NDArray[np.intp], detections: Detections, votes: NDArray[np.float64]
     ) -> Tracks:
         """Returns the matched tracks after their detections."""
         tracks, keypoints = self._tracks[matched], detections.keypoints[rows]
@@ -192,13 +209,13 @@ class Tracker:
         )
 
     def _started(
-        self, new: NDArray[np.intp], detections: Detections, votes: NDArray[np.float64], others: Tracks
+        self, new: NDArray[np.bool_], detections: Detections, votes: NDArray[np.float64], others: Tracks
     ) -> Tracks:
         """Returns new tentative tracks; duplicates of the tracks `others` are no evidence."""
         evidence = detections.evidence[new]
-        if len(others) and len(new):
-            off = np.linalg.norm(detections.keypoints[new, None] - others.keypoints, axis=-1)  # (N, T, K)
-            near = (off < 2 * np.sqrt(self._tolerance) * others.size[:, None]).sum(axis=2)
+        if len(others):
+            off = detections.keypoints[new][:, None] - others.keypoints
+            near = (squared_length(off) < 4 * self._tolerance * others.size[:, None] ** 2).sum(axis=2)
             joints = np.maximum((~np.isnan(detections.keypoints[new, :, 0])).sum(axis=1), 1)
             evidence = np.where((near / joints[:, None]).max(axis=1) >= DUPLICATE, 0, evidence)
         return Tracks.started(
@@ -216,17 +233,17 @@ class Tracker:
             matched: Number of those that were before.
             lost: Rows of `self._tracks` that are lost.
         """
-        first = self._count == 0 and matched == 0
-        old = (np.arange(len(tracks)) < matched) & (tracks.evidence >= CONFIRMED)
+        at_once = EARLY_EVIDENCE if self._images <= EARLY else np.inf
+        needed = np.where(np.arange(len(tracks)) < matched, CONFIRMED, at_once)
         unclear = np.zeros(len(tracks), bool)
         if len(lost):  # it may be one of these: wait until its appearance is known
             unclear = ~is_known(tracks) & (self._clock - tracks.since < WAIT)
-        waiting = np.flatnonzero((tracks.ids < 0) & ((old & ~unclear) | first))
+        waiting = np.flatnonzero((tracks.ids < 0) & (tracks.evidence >= needed) & ~unclear)
         if not len(waiting):
             return tracks, lost
         waiting = waiting[np.argsort(rows[waiting])]
         ids = tracks.ids.copy()
-        others = tracks[np.setdiff1d(np.flatnonzero(tracks.ids > 0), waiting)]
+        others = tracks[tracks.ids > 0]
         again = identified(tracks[waiting], self._tracks[lost], others, self._clock)
         ids[waiting[again >= 0]] = self._tracks.ids[lost[again[again >= 0]]]
         unknown = waiting[again < 0]
@@ -267,7 +284,7 @@ class Tracker:
             self._before, self._clock = self._clock, self._clock + elapsed
             last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
             kept = (last == self._before) | (self._clock - last <= max(self.gap, self.memory))
-            self._tracks = self._tracks[np.flatnonzero(kept)].predicted(elapsed)
+            self._tracks = self._tracks[kept].predicted(elapsed)
         self._time = time
 
 
@@ -275,8 +292,8 @@ def _overlapped(keypoints: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Returns (N,) which detections another one may occlude: its middle is within their size."""
     if len(keypoints) < 2:
         return np.zeros(len(keypoints), bool)
-    known = ~np.isnan(keypoints[..., :1])
-    middle = np.where(known, keypoints, 0).sum(axis=1) / known.sum(axis=1)
-    apart = np.linalg.norm(middle[:, None] - middle, axis=2) + np.diag(np.full(len(middle), np.inf))
-    near: NDArray[np.bool_] = (apart < 0.5 * instance_sizes(keypoints)[:, None]).any(axis=1)
-    return near
+    middle = centers(keypoints)
+    apart = squared_length(middle[:, None] - middle) + np.diag(np.full(len(middle), np.inf))
+    near = apart < (0.5 * instance_sizes(keypoints)[:, None]) ** 2
+    overlapped: NDArray[np.bool_] = np.any(near, axis=1)
+    return overlapped

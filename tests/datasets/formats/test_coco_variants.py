@@ -45,6 +45,19 @@ def test_cvat(tmp_path: Path) -> None:
     assert image.annotation.visibility.tolist() == [[2, 0, 1]]
 
 
+@pytest.mark.parametrize("value", [False, 0])
+def test_posetrack_frames_that_are_not_labeled_are_no_images_without_people(tmp_path: Path, value: object) -> None:
+    draw_images(tmp_path / "images", ("a.png", "b.png"))
+    values = content(track_id=5)
+    values["images"].append({"id": 2, "file_name": "b.png", "width": 60, "height": 40, "is_labeled": value})
+    values["images"][0]["is_labeled"] = True
+    values["annotations"].append(values["annotations"][0] | {"id": 2, "image_id": 2})
+    problems = Problems()
+    (image,) = read_labels(put(tmp_path / "labels.json", values), ReadOptions(problems=problems))
+    assert (image.path.name, len(image.annotation)) == ("a.png", 1)
+    assert any("is_labeled false are skipped" in line for line in problems.notes)
+
+
 def test_label_studio(tmp_path: Path) -> None:
     """result.json with numbers from 0, images as images/NAME, no area, one category of all keypoints."""
     draw_images(tmp_path / "images", ("0f-a.png",))

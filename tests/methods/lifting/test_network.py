@@ -81,3 +81,26 @@ def test_outputs_are_in_the_unit_of_the_statistics():
     graph.mean3d.fill_(2.0)
     graph.deviation3d.fill_(3.0)
     torch.testing.assert_close(graph(poses())[0], 3 * raw + 2)
+
+
+def test_lengths_of_limbs_are_inputs_where_both_ends_are_known():
+    limbs = ((0, 1), (2, 3))
+    graph = LiftingGraph(Lifting(20, 18, 16, 1), "pose", 6, limbs).eval()
+    keypoints = poses()
+    inputs, points = graph.standardized(keypoints), graph.centered(keypoints)
+    torch.testing.assert_close(inputs[:, :18], LiftingGraph(Lifting(18, 18, 16, 1), "pose", 6).standardized(keypoints))
+    torch.testing.assert_close(inputs[1:, 19], (points[1:, 2] - points[1:, 3]).norm(dim=1))
+    assert inputs[0, 19] == 0  # joint 2 of the first pose is unknown
+    torch.testing.assert_close(inputs[:, 18], (points[:, 0] - points[:, 1]).norm(dim=1))
+
+
+def test_a_mirrored_pose_is_lifted_to_the_mirrored_pose():
+    mirror, x = [0, 2, 1, 4, 3, 5], torch.tensor([-1.0, 1.0, 1.0])
+    network = Lifting(18, 18, 16, 1)
+    graph, plain = LiftingGraph(network, "pose", 6, (), mirror).eval(), LiftingGraph(network, "pose", 6).eval()
+    keypoints = poses()
+    flipped = keypoints[:, mirror] * x
+    torch.testing.assert_close(graph(flipped)[0], graph(keypoints)[0][:, mirror] * x)
+    mean = (plain(keypoints)[0] + plain(flipped)[0][:, mirror] * x) / 2
+    torch.testing.assert_close(graph(keypoints)[0], mean)
+    assert (plain(flipped)[0] - plain(keypoints)[0][:, mirror] * x).abs().max() > 0.01

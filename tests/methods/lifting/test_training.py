@@ -217,3 +217,42 @@ def test_pa_mpjpe_ignores_a_similarity_and_mpjpe_does_not():
     moved = 1.5 * poses @ rotation_matrix([0.1, 0.2, 0.3]).T + 1
     assert errors(moved, poses)["PA-MPJPE"] == pytest.approx(0, abs=1e-6)
     assert errors(poses + np.array([0.03, 0, 0.04]), poses)["MPJPE"] == pytest.approx(50)
+
+
+def test_a_loss_in_meters_and_lengths_of_limbs_train_too(tmp_path):
+    path = write_motion(tmp_path / "swings.npz", 500, 4)
+    more = {
+        "loss": "distance",
+        "input.limbs": True,
+        "flip_test": True,
+        "mix": 0.2,
+        "network.max_norm": 0.0,
+        "noise.exact": 0.3,
+    }
+    more |= {"noise.parts": [["left_hand"], ["left_knee", "right_knee"]], "noise.part": 0.1}
+    run = cairn.train(path, method="lifting", out=tmp_path / "run", epochs=4, settings=SETTINGS | {"repeat": 4} | more)
+    data = read_data(check_recipe(Recipe, run.recipe))
+    view, _ = data.measured
+    lifted = Lifter(run.model).lift(view.keypoints[..., :2], view.keypoints[..., 2] > 0)
+    assert errors(lifted, view.target)["MPJPE"] == pytest.approx(run.metrics["MPJPE"], rel=0.05)
+    still = errors(np.broadcast_to(view.target.mean(axis=0), view.target.shape), view.target)
+    assert run.metrics["MPJPE"] < 0.6 * still["MPJPE"]
+
+
+def test_batches_have_exact_poses_and_missing_parts(tmp_path):
+    tables = {"method": "lifting", "data": {"train": [{"path": str(write_motion(tmp_path / "a.npz"))}]}}
+    noise = {"exact": 0.5, "parts": [["left_hand", "right_hand"]], "part": 0.3, "missing": 0.0, "outliers": 0.0}
+    data = read_data(check_recipe(Recipe, tables | {"noise": noise, "run": {"batch_size": 2000}, "lengths": 0.0}))
+    known = data.batch(0, 0)["keypoints"][..., 2]
+    hands = [JOINTS.index("left_hand"), JOINTS.index("right_hand")]
+    assert 1 - known[:, hands].mean(axis=0) == pytest.approx([0.3, 0.3], abs=0.03)
+    assert np.delete(known, hands, axis=1).all()
+
+
+def test_parts_of_unknown_joints_are_one_line(tmp_path):
+    path = write_motion(tmp_path / "swings.npz")
+    with pytest.raises(CairnError, match="no joint 'tail'"):
+        cairn.train(
+            path, method="lifting", out=tmp_path / "run", epochs=1, settings=SETTINGS | {"noise.parts": [["tail"]]}
+        )
+    assert not (tmp_path / "run").exists()

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from cairn.methods.lifting.recipe import Cameras, Noise
-from cairn.methods.lifting.views import Viewer, noisy, spanning_tree, with_lengths
+from cairn.methods.lifting.views import Viewer, chains, mixed, noisy, spanning_tree, with_lengths, without_parts
 from cairn.structures.camera import Camera, Rig, rotation_matrix
-from cairn.structures.skeleton import Skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 from support.made_motion import BONES, JOINTS, made_poses
 
 SKELETON = Skeleton("made", JOINTS, BONES, flip_pairs=((1, 2), (3, 4), (6, 7)))
@@ -110,3 +110,42 @@ def test_the_tree_reaches_every_joint_once():
         assert parent in reached
         reached.add(child)
     assert spanning_tree(Skeleton("loose", ("a", "b", "c"), ((0, 1),))) == [(1, 0)]
+
+
+def test_parts_are_missing_together():
+    view = viewer()(made_poses(4000), np.random.default_rng(0))
+    hidden = without_parts(view.keypoints, [[3, 4], [6]], 0.2, np.random.default_rng(0))
+    known = hidden[..., 2] > 0
+    np.testing.assert_array_equal(known[:, 3], known[:, 4])
+    assert known[:, [0, 1, 2, 5, 7]].all()
+    assert 1 - known[:, [3, 6]].mean(axis=0) == pytest.approx([0.2, 0.2], abs=0.02)
+    assert (known[:, 3] | known[:, 6]).mean() == pytest.approx(0.96, abs=0.02)  # each is drawn by itself
+    np.testing.assert_array_equal(hidden[known], view.keypoints[known])
+
+
+def test_chains_hang_from_joints_with_three_limbs():
+    assert chains(SKELETON) == [(0, [1, 3]), (0, [2, 4]), (5, [6]), (5, [7])]
+    coco = load_skeleton("coco17")
+    named = {coco.joints[joint]: [coco.joints[each] for each in chain] for joint, chain in chains(coco)}
+    assert named["left_shoulder"] == ["left_elbow", "left_wrist"]
+    assert named["right_hip"] == ["right_knee", "right_ankle"]
+    assert chains(Skeleton("line", ("a", "b", "c"), ((0, 1), (1, 2)))) == []
+
+
+def test_mixed_poses_have_limbs_of_the_others():
+    others = made_poses(200, seed=5)
+    whole = mixed(POSES, others, SKELETON, 0.999, np.random.default_rng(0))
+    for pose, other in ((POSES, whole), (others, others)):
+        for a, b in BONES:
+            lengths = [np.linalg.norm(each[:, a] - each[:, b], axis=1) for each in (pose, other)]
+            np.testing.assert_allclose(*lengths, atol=1e-9)  # both have one body
+    np.testing.assert_array_equal(whole[:, [0, 5]], POSES[:, [0, 5]])
+    assert (np.abs(whole[:, 3] - POSES[:, 3]).max(axis=1) > 1e-3).mean() > 0.9
+    np.testing.assert_array_equal(mixed(POSES, others, SKELETON, 0.0, np.random.default_rng(0)), POSES)
+
+
+def test_a_limb_is_turned_with_its_pose():
+    """Of a pose and itself, turned about the vertical, the mixture is the pose."""
+    turned = POSES[:1] @ rotation_matrix([0, 0, 1.0]).T + np.array([3.0, 2.0, 0.5])
+    found = mixed(POSES[:1], turned, SKELETON, 0.999, np.random.default_rng(0))
+    np.testing.assert_allclose(found, POSES[:1], atol=1e-9)

@@ -26,9 +26,8 @@ IMAGES = "-images.json"
 """End of the name of the list of images beside results."""
 
 
-def read_coco_tracks(path: Path) -> TrackFile:
-    """Reads a file of COCO JSON, of labels or of results. Raises LabelError where it has no tracks or is invalid."""
-    content = read_json(path)
+def read_coco_tracks(path: Path, content: Any) -> TrackFile:
+    """Reads the content of a file, labels or results. Raises LabelError where it has no tracks or is invalid."""
     beside = path.with_name(path.name.removesuffix(".json") + IMAGES)
     if isinstance(content, list):
         listed = read_json(beside) if beside.is_file() else {}

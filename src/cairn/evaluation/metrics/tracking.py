@@ -17,11 +17,15 @@ from cairn.errors import LabelError
 from cairn.evaluation.metrics.hota import Frame, Hota, hota
 from cairn.evaluation.metrics.oks import check_parallel, similarity
 from cairn.ops.assignment import assign
+from cairn.ops.boxes import covered_share
 from cairn.structures.annotation import Annotation
 from cairn.structures.poses import Poses
 
 MIN_OKS = 0.5
 """Minimum OKS of a match; PoseTrack and COCO's AP50."""
+
+MIN_COVERED = 0.5
+"""Share of a prediction in a region to ignore from which on it does not count where it matches nothing."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class TrackMetrics:
 def measure_tracks(labels: Labels, predictions: Sequence[Poses], min_oks: float = MIN_OKS) -> TrackMetrics:
     """Compares track IDs with annotated tracks, frame by frame in the order of the labels.
 
-    Instances without a labeled keypoint or a track and predictions with the ID -1 are ignored. Matches of the previous
+    Predictions with the ID -1 are ignored, and so are crowds and instances without a labeled keypoint or a track: a
+    prediction there that matches no other instance does not count. Matches of the previous
     frame are kept while their OKS suffices. The other matches of a frame are as many as possible and, among these, have
     the greatest sum of OKS.
 
@@ -129,12 +134,19 @@ def _compare(name: str, annotation: Annotation, poses: Poses) -> Frame:
     if ids is None:
         raise LabelError(f"the predictions for {name} have no track IDs: expected poses from a tracker")
     tracks = np.full(len(annotation), -1) if annotation.tracks is None else annotation.tracks
-    rows, predicted = np.flatnonzero(annotation.labeled & (tracks >= 0)), np.flatnonzero(ids >= 0)
+    counted = annotation.labeled & (tracks >= 0)
+    rows, predicted = np.flatnonzero(counted), np.flatnonzero(ids >= 0)
+    ignored = annotation.boxes[~counted]
     annotation, tracks, poses, ids = annotation[rows], tracks[rows], poses[predicted], ids[predicted]
     check_unique(tracks, "label", name)
     check_unique(ids, "prediction", name)
     points = np.where(poses.detected[..., None], poses.keypoints, np.nan)
-    return tracks, ids, similarity(annotation, points, poses.skeleton.sigmas).T
+    near = similarity(annotation, points, poses.skeleton.sigmas).T
+    if len(ignored):
+        covered = covered_share(poses.boxes, ignored[np.isfinite(ignored).all(axis=1)]).max(axis=1, initial=0)
+        kept = (near >= MIN_OKS).any(axis=0) | ~(covered >= MIN_COVERED)
+        ids, near = ids[kept], near[:, kept]
+    return tracks, ids, near
 
 
 def _clear_mot(frames: Sequence[Frame]) -> tuple[int, int, int, float]:

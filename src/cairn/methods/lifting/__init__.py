@@ -22,6 +22,9 @@ Departures from the paper, with the setting of a recipe that gives the paper's m
 | half of the poses are mirrored | `flip = false` |
 | limbs get random lengths, because a recording has few people | `lengths = 0` |
 | the learning rate follows a cosine, and weights are averaged | `optimizer.schedule = "steps"`, `ema = 0` |
+| lengths of limbs in the image as further inputs, which speeds up training; off by default | `input.limbs = false` |
+| the loss can be the mean distance, MPJPE; off by default | `loss = "squared"` |
+| limbs of other poses, parts missing together, exact poses; off by default | `mix = 0`, `noise.parts = []` |
 | the release of the paper decays the rate by 0.96 every 100,000 steps; Cairn has no such schedule | none |
 """
 

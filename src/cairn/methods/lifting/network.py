@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -66,24 +67,33 @@ class LiftingGraph(nn.Module):
         network: The network, on standardized values.
         frame: Frame of the 2D input.
         joints: K.
+        limbs: Pairs of joints whose distance in the image is an input, too.
+        mirror: Joint -> that of the other side, to average each pose with its mirror image; empty for none.
     """
 
     mean: Tensor
     deviation: Tensor
     mean3d: Tensor
     deviation3d: Tensor
+    mean_lengths: Tensor
+    deviation_lengths: Tensor
 
-    def __init__(self, network: Lifting, frame: Frame, joints: int) -> None:
+    def __init__(
+        self,
+        network: Lifting,
+        frame: Frame,
+        joints: int,
+        limbs: Sequence[tuple[int, int]] = (),
+        mirror: Sequence[int] = (),
+    ) -> None:
         super().__init__()
+        self.mirror = list(mirror)
         self.network = network
         self.frame = frame
-        for name, length, value in (
-            ("mean", 2, 0.0),
-            ("deviation", 2, 1.0),
-            ("mean3d", 3, 0.0),
-            ("deviation3d", 3, 1.0),
-        ):
-            self.register_buffer(name, torch.full((joints, length), value))
+        self.ends = tuple([limb[end] for limb in limbs] for end in (0, 1))
+        for name, shape in (("", (joints, 2)), ("3d", (joints, 3)), ("_lengths", (len(limbs),))):
+            self.register_buffer(f"mean{name}", torch.zeros(shape))
+            self.register_buffer(f"deviation{name}", torch.ones(shape))
 
     def forward(self, keypoints: Tensor) -> tuple[Tensor]:
         """Lifts poses.
@@ -94,14 +104,34 @@ class LiftingGraph(nn.Module):
         Returns:
             (B, K, 3) meters, in the frame of a camera (x right, y down, z forward), relative to the root.
         """
+        lifted = self._lifted(keypoints)
+        if self.mirror:
+            lifted = (lifted + self._mirrored(self._lifted(self._mirrored(keypoints)))) / 2
+        return (lifted,)
+
+    def _lifted(self, keypoints: Tensor) -> Tensor:
         out = self.network(self.standardized(keypoints)).unflatten(1, (-1, 3))
-        return (out * self.deviation3d + self.mean3d,)
+        lifted: Tensor = out * self.deviation3d + self.mean3d
+        return lifted
+
+    def _mirrored(self, points: Tensor) -> Tensor:
+        """Returns points (B, K, 3), whose first coordinate is x, in a mirror."""
+        return points[:, self.mirror] * points.new_tensor([-1.0, 1.0, 1.0])
 
     def standardized(self, keypoints: Tensor) -> Tensor:
-        """Returns the network's input (B, 3 K) of keypoints as `forward` takes them; what is unknown is 0."""
+        """Returns the network's input (B, 3 K + L) of keypoints as `forward` takes them; what is unknown is 0."""
         known = keypoints[..., 2:]
         points = self.centered(keypoints)
-        return torch.cat([(points - self.mean) / self.deviation * known, known], dim=-1).flatten(1)
+        values = torch.cat([(points - self.mean) / self.deviation * known, known], dim=-1).flatten(1)
+        if not self.ends[0]:
+            return values
+        both = known[:, self.ends[0], 0] * known[:, self.ends[1], 0]
+        lengths = (self.lengths(points) - self.mean_lengths) / self.deviation_lengths
+        return torch.cat([values, lengths * both], dim=1)
+
+    def lengths(self, points: Tensor) -> Tensor:
+        """Returns the lengths (B, L) of limbs between points (B, K, 2)."""
+        return ((points[:, self.ends[0]] - points[:, self.ends[1]]) ** 2).sum(dim=-1).clamp_min(1e-12).sqrt()
 
     def centered(self, keypoints: Tensor) -> Tensor:
         """Returns keypoints (B, K, 2) in the frame of the network."""

@@ -73,12 +73,18 @@ class Noise(Section):
         outliers: Share of keypoints that are far off.
         outlier: Standard deviation of these.
         missing: Maximum share of keypoints that are missing; each pose draws its own.
+        exact: Share of the training poses without any of these errors.
+        parts: Groups of joints that are missing together in some training poses, such as a face turned away.
+        part: Share of the training poses in which a group is missing; each group is drawn by itself.
     """
 
     spread: Annotated[float, Field(ge=0)] = 0.04
     outliers: Share = 0.01
     outlier: Annotated[float, Field(ge=0)] = 0.3
     missing: Share = 0.25
+    exact: Share = 0.0
+    parts: tuple[tuple[str, ...], ...] = ()
+    part: Share = 0.05
 
 
 class Input(Section):
@@ -87,9 +93,11 @@ class Input(Section):
     Attributes:
         frame: "pose": each pose is centered and scaled by itself, for any camera; "camera": normalized coordinates of
             a calibrated camera, as in the paper.
+        limbs: Whether the lengths of the limbs in the image are inputs, too.
     """
 
     frame: Frame = "pose"
+    limbs: bool = False
 
 
 class NetworkSettings(Section):
@@ -132,7 +140,10 @@ class Recipe(BasicRecipe):
         skeleton: Name or file of the skeleton of the model; None for that of the recordings.
         root: Joints whose mean is the root; empty for pelvis, mid_hip, root, or both hips.
         flip: Whether half of the poses are mirrored.
+        flip_test: Whether the model averages each pose with that of its mirror image, which doubles its time.
         lengths: Standard deviation of the factor on the length of each limb, the same on both sides of the body.
+        loss: "squared": squared error of standardized keypoints, as in the paper; "distance": mean distance, MPJPE.
+        mix: Share of the training poses of which a part, such as an arm, is replaced by that of another pose.
         repeat: Number of times that an epoch contains each pose, each time seen by another camera.
         data: Recordings.
         cameras: Cameras that the poses are seen by.
@@ -145,7 +156,10 @@ class Recipe(BasicRecipe):
     skeleton: str | None = None
     root: tuple[str, ...] = ()
     flip: bool = True
+    flip_test: bool = False
     lengths: Annotated[float, Field(ge=0, lt=0.5)] = 0.08
+    loss: Literal["squared", "distance"] = "squared"
+    mix: Share = 0.0
     repeat: Count = 1
     data: Data = Data()
     cameras: Cameras = Cameras()

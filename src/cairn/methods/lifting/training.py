@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cairn.datasets.motion_capture import read_motion_capture, with_z_up
+from cairn.datasets.motion_capture import read_motion_capture
 from cairn.errors import LabelError, RecipeError
 from cairn.inference.lifter import MIN_KEYPOINTS, LifterSpec
 from cairn.methods.lifting.network import Lifting, LiftingGraph, clip_norms
 from cairn.methods.lifting.recipe import Recipe
-from cairn.methods.lifting.views import View, Viewer, noisy, with_lengths
+from cairn.methods.lifting.views import View, Viewer, mixed, noisy, with_lengths, without_parts
+from cairn.multiview.axes import with_z_up
 from cairn.multiview.results.json_file import is_tracks, read_tracks_and_up
 from cairn.ops.procrustes import procrustes
 from cairn.structures.poses3d import Trajectories
@@ -33,6 +34,9 @@ ROOTS = (("pelvis",), ("mid_hip",), ("root",), ("left_hip", "right_hip"))
 
 STATISTICS_FROM = 20000
 """Views from which means and deviations are computed."""
+
+DECIMETERS = 10
+"""Unit of the loss "distance", in which it is near 1 at the start, as the squared one."""
 
 MEASURED = 5000
 """Maximum number of validation poses, evenly spaced in time."""
@@ -63,13 +67,19 @@ class Views:
         """Returns keypoints (B, K, 3) and target (B, K, 3) with NaN where unknown."""
         rng = np.random.default_rng((self.recipe.seed, epoch, index))
         view = self.view(self.poses[rng.integers(len(self.poses), size=self.recipe.run.batch_size)], rng)
-        keypoints = noisy(view.keypoints, self.recipe.noise, rng)
+        noise = self.recipe.noise
+        exact = rng.random((len(view.target), 1, 1)) < noise.exact
+        keypoints = np.where(exact, view.keypoints, noisy(view.keypoints, noise, rng))
+        keypoints = without_parts(keypoints, self.parts, noise.part, rng)
         return {"keypoints": keypoints.astype(np.float32), "target": view.target.astype(np.float32)}
 
     def view(self, poses: NDArray[np.float64], rng: np.random.Generator) -> View:
-        """Returns views of poses, some of them mirrored, with random lengths of their limbs."""
+        """Returns views of poses, some of them mirrored, with limbs of other poses and of random lengths."""
         if self.recipe.flip:
             poses = np.where(rng.random((len(poses), 1, 1)) < 0.5, self.flipped(poses), poses)
+        if self.recipe.mix:
+            others = self.poses[rng.integers(len(self.poses), size=len(poses))]
+            poses = mixed(poses, others, self.skeleton, self.recipe.mix, rng)
         if self.recipe.lengths:
             poses = with_lengths(poses, self.skeleton, self.recipe.lengths, rng)
         return self.viewer(poses, rng)
@@ -78,6 +88,11 @@ class Views:
         """Returns the mirror images of poses (N, K, 3), in which left and right are exchanged."""
         mirrored: NDArray[np.float64] = poses[:, list(self.skeleton.flip_order)] * np.array([-1.0, 1.0, 1.0])
         return mirrored
+
+    @cached_property
+    def parts(self) -> list[list[int]]:
+        """Groups of joints that are missing together. Raises SkeletonError."""
+        return [[self.skeleton.index(joint) for joint in part] for part in self.recipe.noise.parts]
 
     @cached_property
     def measured(self) -> tuple[View, NDArray[np.float64]]:
@@ -98,8 +113,11 @@ class LiftingModule(ArrayModule):
             data: The batches, from which the statistics are computed.
         """
         joints, settings = len(data.skeleton), recipe.network
-        network = Lifting(3 * joints, 3 * joints, settings.width, settings.blocks, settings.dropout)
-        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints))
+        limbs = data.skeleton.limbs if recipe.input.limbs else ()
+        inputs = 3 * joints + len(limbs)
+        network = Lifting(inputs, 3 * joints, settings.width, settings.blocks, settings.dropout)
+        mirror = data.skeleton.flip_order if recipe.flip_test else ()
+        super().__init__(recipe, LiftingGraph(network, recipe.input.frame, joints, limbs, mirror))
         self.data = data
         set_statistics(self.lifting, data)
 
@@ -115,12 +133,15 @@ class LiftingModule(ArrayModule):
         return "score"
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Squared error of standardized 3D keypoints, of those that are known (section 3.1)."""
+        """Error of the 3D keypoints that are known: squared and standardized (section 3.1), or their distance."""
         graph = self.lifting
-        out = graph.network(graph.standardized(batch["keypoints"])).unflatten(1, (-1, 3))
+        out = graph.network(graph.standardized(batch["keypoints"])).unflatten(1, (-1, 3)).float()
         known = batch["target"].isfinite().all(dim=-1)
-        target = (batch["target"] - graph.mean3d) / graph.deviation3d
-        return {"squared": ((out - target)[known] ** 2).mean()}
+        wrong = (out - (batch["target"] - graph.mean3d) / graph.deviation3d)[known]
+        if self.recipe.loss == "squared":
+            return {"squared": (wrong**2).mean()}
+        meters = wrong * graph.deviation3d.expand_as(out)[known]
+        return {"distance": DECIMETERS * meters.norm(dim=-1).mean()}
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Applies the max-norm constraint."""
@@ -132,7 +153,8 @@ class LiftingModule(ArrayModule):
         view, with_noise = self.data.measured
         metrics: dict[str, float] = {}
         for name, keypoints in (("", view.keypoints), ("noisy ", with_noise)):
-            lifted = self.lifting(torch.from_numpy(keypoints).float().to(self.device))[0].cpu().double().numpy()
+            with torch.autocast(self.device.type, enabled=False):  # the exported model is in fp32
+                lifted = self.lifting(torch.from_numpy(keypoints).float().to(self.device))[0].cpu().double().numpy()
             metrics |= {f"{name}{metric}": value for metric, value in errors(lifted, view.target).items()}
         return {"score": -metrics["noisy MPJPE"], **metrics}
 
@@ -178,9 +200,10 @@ def set_statistics(graph: LiftingGraph, data: Views) -> None:
     rng = np.random.default_rng(data.recipe.seed)
     view = data.view(data.poses[rng.integers(len(data.poses), size=STATISTICS_FROM)], rng)
     keypoints = torch.from_numpy(view.keypoints).float()
-    centered = graph.centered(keypoints).numpy()
-    centered[view.keypoints[..., 2] == 0] = np.nan
-    for name, values in (("", centered), ("3d", view.target)):
+    centered = graph.centered(keypoints)
+    centered[keypoints[..., 2] == 0] = torch.nan
+    values2d, lengths = centered.numpy(), graph.lengths(centered).numpy()
+    for name, values in (("", values2d), ("_lengths", lengths), ("3d", view.target)):
         deviation = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
         getattr(graph, f"mean{name}").copy_(torch.from_numpy(np.nan_to_num(np.nanmean(values, axis=0))))
         getattr(graph, f"deviation{name}").copy_(torch.from_numpy(np.maximum(deviation, 1e-4)))
@@ -214,7 +237,9 @@ def read_data(recipe: Recipe) -> Views:
             )
     measured = measured[:: -(-len(measured) // MEASURED)]
     viewer = Viewer(recipe.cameras, _rig(recipe), root, recipe.input.frame)
-    return Views(recipe, skeleton, usable, measured, viewer)
+    views = Views(recipe, skeleton, usable, measured, viewer)
+    assert len(views.parts) == len(recipe.noise.parts)  # unknown joints are found out before training
+    return views
 
 
 def _recordings(path: Path) -> list[Trajectories]:

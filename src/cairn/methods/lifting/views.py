@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,57 @@ def noisy(keypoints: Array, noise: Noise, rng: np.random.Generator) -> Array:
     moved = points + size * spread * rng.normal(size=points.shape)
     kept = known & (rng.random(shape) >= rng.uniform(0, noise.missing, (len(points), 1, 1)))
     return np.where(kept, np.concatenate([moved, np.ones(shape)], axis=-1), 0.0)
+
+
+def without_parts(keypoints: Array, parts: Sequence[Sequence[int]], share: float, rng: np.random.Generator) -> Array:
+    """Returns keypoints (B, K, 3) in which groups of joints are missing, each in a share of the poses."""
+    result = keypoints.copy()
+    for part in parts:
+        result[np.ix_(rng.random(len(keypoints)) < share, np.array(part, np.int64))] = 0
+    return result
+
+
+def mixed(poses: Array, others: Array, skeleton: Skeleton, share: float, rng: np.random.Generator) -> Array:
+    """Returns poses (B, K, 3) with z up, some of whose limbs are those of other poses (B, K, 3).
+
+    The other pose is turned about the vertical so that the rest of both agrees best, and keeps its own lengths.
+    """
+    result = poses.copy()
+    for anchor, chain in chains(skeleton):
+        rows = np.flatnonzero(rng.random(len(poses)) < share)
+        source = rng.permutation(others)[: len(rows)]
+        rest = np.setdiff1d(np.arange(len(skeleton)), chain)
+        a, b = (
+            each[:, rest, :2] - np.nanmean(each[:, rest, :2], axis=1, keepdims=True) for each in (poses[rows], source)
+        )
+        angle = np.arctan2(
+            np.nansum(b[..., 0] * a[..., 1] - b[..., 1] * a[..., 0], axis=1), np.nansum(a * b, axis=(1, 2))
+        )
+        zero, one = np.zeros(len(rows)), np.ones(len(rows))
+        turn = _matrices([np.cos(angle), -np.sin(angle), zero], [np.sin(angle), np.cos(angle), zero], [zero, zero, one])
+        limb = (source[:, chain] - source[:, [anchor]]) @ np.swapaxes(turn, 1, 2)
+        result[np.ix_(rows, np.array(chain))] = poses[rows][:, [anchor]] + limb
+    return result
+
+
+def chains(skeleton: Skeleton) -> list[tuple[int, list[int]]]:
+    """Returns (joint, joints beyond it) of the arms and legs: chains that end, and start at a joint of three limbs."""
+    near: list[list[int]] = [[] for _ in skeleton.joints]
+    for a, b in skeleton.limbs:
+        near[a].append(b)
+        near[b].append(a)
+    found = []
+    for end in range(len(skeleton)):
+        chain, following = [end], near[end]
+        while len(following) == 1:
+            joint = following[0]
+            if len(near[joint]) != 2:
+                if len(near[joint]) > 2:
+                    found.append((joint, chain[::-1]))
+                break
+            following = [other for other in near[joint] if other != chain[-1]]
+            chain.append(joint)
+    return found
 
 
 def with_lengths(poses: Array, skeleton: Skeleton, deviation: float, rng: np.random.Generator) -> Array:

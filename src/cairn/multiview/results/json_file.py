@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import LabelError
-from cairn.multiview.results.axes import Y_UP
+from cairn.multiview.axes import Y_UP
 from cairn.structures.camera import UNITS, Rig
 from cairn.structures.poses3d import Trajectories
 from cairn.structures.skeleton import Skeleton

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cairn.multiview.results.axes import with_y_up
+from cairn.multiview.axes import with_y_up
 from cairn.structures.poses3d import Trajectories
 
 KEYS = (

@@ -21,7 +21,10 @@ GROUPS = ("video", "video_id", "vid_id", "video_name", "sequence", "subject", "s
 FRAMES = ("frame", "frame_id", "frame_index", "frame_idx")
 """Fields of an image that hold its frame number."""
 
-IMAGE_FIELDS = ("id", "file_name", "width", "height", *GROUPS, *FRAMES)
+IS_LABELED = "is_labeled"
+"""Field of an image of PoseTrack: false for a frame that has people without annotations."""
+
+IMAGE_FIELDS = ("id", "file_name", "width", "height", IS_LABELED, *GROUPS, *FRAMES)
 IMAGE_FIELD_SET = frozenset(IMAGE_FIELDS)
 GROUPED = frozenset((*GROUPS, *FRAMES))
 

@@ -16,6 +16,7 @@ from cairn.datasets.formats.coco.columns import Context
 from cairn.datasets.formats.coco.ids import Index
 from cairn.datasets.formats.coco.image_records import (
     IMAGE_FIELDS,
+    IS_LABELED,
     ImageRecord,
     groups_and_frame,
     read_images,
@@ -98,6 +99,7 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
     category_of = _categories_of(parts, categories, problems)
     choice = choose(categories, _labeled_of(parts, category_of, categories), options, error)
     records, index = read_images(content["images"], error, problems)
+    records = [record for record in records if not _is_unlabeled(record, problems)]
     names = [record.name for record in records]
     paths = locate_images(
         names, labels, options.images, problems, options.missing_ok, [record.label for record in records]
@@ -135,6 +137,14 @@ def _read(labels: Path, options: ReadOptions) -> Labels:
         labeled_joints=np.any(everything.visibility > 0, axis=0),
         classes=choice.classes,
     )
+
+
+def _is_unlabeled(record: ImageRecord, problems: Problems) -> bool:
+    """Whether the file states that an image is not labeled, with a note."""
+    unlabeled = record.fields.get(IS_LABELED, True) in (False, 0)
+    if unlabeled:
+        problems.note("images with is_labeled false are skipped", record.label)
+    return unlabeled
 
 
 def _check_masks(
