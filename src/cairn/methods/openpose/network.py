@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
-from cairn.errors import ModelError, RecipeError
+from cairn.errors import ModelError, RecipeError, SkeletonError
 from cairn.methods.openpose.lightweight import LightweightOpenPose, lightweight_openpose
 from cairn.methods.openpose.model import (
     HandNetwork,
@@ -19,13 +19,15 @@ from cairn.methods.openpose.model import (
     light_stage,
     paper_openpose,
 )
+from cairn.methods.openpose.movenet import MoveNetOpenPose
 from cairn.methods.openpose.recipe import NetworkSettings
-from cairn.structures.skeleton import Skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
+from cairn.training.backbones.movenet import MoveNet
 from cairn.training.backbones.registry import MOVENETS, normalization_of, recognize_backbone
 from cairn.training.checkpoints.pretrained import SLOPES
 from cairn.training.engine.module import Channels
 
-KeypointNetwork: TypeAlias = OpenPose | TwoBranchOpenPose | LightweightOpenPose | HandNetwork
+KeypointNetwork: TypeAlias = OpenPose | TwoBranchOpenPose | LightweightOpenPose | MoveNetOpenPose | HandNetwork
 """The networks of all kinds."""
 
 HEADS = {
@@ -33,6 +35,7 @@ HEADS = {
     "paper": "heatmap_stages.0.head.2.weight",
     "cvpr": "heatmap_branches.0.8.weight",
     "lightweight": "initial_stage.heatmaps.1.0.weight",
+    "movenet": "heads.heatmaps.3.weight",
     "hand": "heatmap_stages.0.2.weight",
 }
 """Kind of network -> the convolution that predicts the first stage's heatmaps."""
@@ -42,6 +45,7 @@ FEATURES = {
     "paper": ("paf_stages.0.blocks.0.convolutions.0.0.weight", 1),
     "cvpr": ("paf_branches.0.0.weight", 1),
     "lightweight": ("features.align.0.weight", 0),
+    "movenet": ("paf_stages.0.head.weight", 1),
     "hand": ("heatmap_stages.0.0.weight", 1),
 }
 """Kind of network -> a convolution, and its axis that has as many channels as F."""
@@ -72,12 +76,13 @@ def build_network(settings: NetworkSettings, skeleton: Skeleton, classes: int = 
         classes: Number of classes; 0 for one, which needs no class head.
 
     Raises:
-        RecipeError: The network of hands and faces has no class head.
+        RecipeError: The network of hands and faces, and that of MoveNet, have no class head.
+        SkeletonError: MoveNet's heatmaps are of other joints.
     """
     network = _build(settings, skeleton)
-    if isinstance(network, HandNetwork):
+    if isinstance(network, HandNetwork | MoveNetOpenPose):
         if classes:
-            raise RecipeError('network.kind = "hand" predicts no classes: train on one with --category')
+            raise RecipeError(f'network.kind = "{settings.kind}" predicts no classes: train on one with --category')
         return network
     inputs = settings.features + 2 * len(skeleton.limbs)
     if classes:
@@ -97,6 +102,14 @@ def _build(settings: NetworkSettings, skeleton: Skeleton) -> KeypointNetwork:
         return lightweight_openpose(maps, fields, settings.paf_stages, backbone, features)
     if settings.kind == "hand":
         return hand_network(maps, settings.heatmap_stages, backbone, features)
+    if settings.kind == "movenet":
+        if skeleton.joints != (published := load_skeleton("coco17").joints):
+            raise SkeletonError(
+                f'network.kind = "movenet" predicts the {len(published)} keypoints of coco17, and the labels have '
+                f"those of {skeleton.name}: leave network.kind out"
+            )
+        assert isinstance(backbone, MoveNet)
+        return MoveNetOpenPose(backbone, fields, features)
     stages = settings.paf_stages, settings.heatmap_stages
     if settings.kind == "paper":
         return paper_openpose(maps, fields, *stages, backbone, features)
@@ -117,6 +130,8 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     if kind is None:
         raise ModelError("the weights do not belong to an openpose network")
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    if kind == "movenet":
+        return {"kind": kind, "features": shapes[FEATURES[kind][0]][1]}
     stages = "branches" if kind == "cvpr" else "stages"
     features, axis = FEATURES[kind]
     settings: dict[str, Any] = {
@@ -180,6 +195,8 @@ def channels_of(
     cvpr = isinstance(network, TwoBranchOpenPose)
     stages = "branches" if cvpr else "stages"
     result: dict[str, tuple[int, tuple[Hashable, ...]]] = {}
+    if isinstance(network, MoveNetOpenPose):
+        return {f"paf_stages.0.head.{leaf}": (0, tuple(limbs)) for leaf in ("weight", "bias")}
     if isinstance(network, LightweightOpenPose):
         return _channels_of_lightweight(network, joints, limbs, classes, skeleton.joints if visibility else ())
 
@@ -239,6 +256,8 @@ def _channels_of_lightweight(
 
 def heatmap_heads(network: KeypointNetwork) -> list[nn.Conv2d]:
     """Returns the convolution that predicts the heatmaps of each stage."""
+    if isinstance(network, MoveNetOpenPose):
+        return heads_of([network.heads["heatmaps"]])
     if isinstance(network, LightweightOpenPose):
         return heads_of(stage.heatmaps for stage in network.heads)
     return heads_of(network.heatmap_branches if isinstance(network, TwoBranchOpenPose) else network.heatmap_stages)

@@ -22,6 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "paper": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 4, "heatmap_stages": 2},
     "cvpr": {"backbone": "vgg19", "features": PAPER_FEATURES, "paf_stages": 6, "heatmap_stages": 6},
     "lightweight": {"backbone": "mobilenet-v1", "features": PAPER_FEATURES, "paf_stages": 2, "heatmap_stages": 2},
+    "movenet": {"backbone": "movenet", "features": LIGHT_FEATURES, "stride": 4},
     "hand": {"backbone": "vgg19-hand", "features": PAPER_FEATURES, "paf_stages": 0, "heatmap_stages": 6},
 }
 """Kind of network -> defaults of its other settings; of the papers' networks, the published values."""
@@ -57,14 +58,16 @@ class NetworkSettings(BackboneSettings):
 
     Attributes:
         kind: "light" (stages for CPUs), "paper" (TPAMI's stages), "cvpr" (CVPR's stages), "lightweight" (Lightweight
-            OpenPose: an initial stage and refinement stages) or "hand" (one instance per crop: hands, faces).
+            OpenPose: an initial stage and refinement stages), "movenet" (MoveNet's backbone and heatmaps as published;
+            only PAFs are trained) or "hand" (one instance per crop: hands, faces).
         backbone: Name of the backbone; by default "light" for light stages, "vgg19" for the papers', "mobilenet-v1"
-            for "lightweight", "vgg19-hand" for "hand".
+            for "lightweight", "movenet" for "movenet", "vgg19-hand" for "hand".
         widths: Channels of the stages of backbone "light".
         depths: Residual blocks of the stages of backbone "light", without the stem.
         features: Channels C of F; by default 64 for light stages, 128 for the others.
         depthwise: Whether the blocks of light stages and of backbone "light" are depthwise-separable.
-        stride: Pixels of the image per cell of the heatmaps and PAFs: 8 as published; 4 for light stages only.
+        stride: Pixels of the image per cell of the heatmaps and PAFs: 8 as published; 4 for light stages, and for
+            "movenet" always.
         paf_stages: Number of stages for PAFs; by default as published.
         heatmap_stages: Number of stages for heatmaps; by default as published.
         background: Whether heatmaps have a background channel.
@@ -72,7 +75,7 @@ class NetworkSettings(BackboneSettings):
         prelu: Whether the last layers of backbone "vgg19" have PReLU, as in BODY_25.
     """
 
-    kind: Literal["light", "paper", "cvpr", "lightweight", "hand"] = "light"
+    kind: Literal["light", "paper", "cvpr", "lightweight", "movenet", "hand"] = "light"
     backbone: str = "light"
     widths: tuple[Count, ...] = (32, 64, 128, 192)
     depths: tuple[Count, ...] = (1, 2, 2)
@@ -111,10 +114,20 @@ class NetworkSettings(BackboneSettings):
         changed = [name for name in ("widths", "depths") if getattr(self, name) != fields[name].default]
         if changed and self.backbone != "light":
             raise ValueError(f'{" and ".join(changed)} apply to backbone = "light" only, got {self.backbone!r}')
-        if self.kind != "light" and (self.depthwise or self.stride != STRIDE):
+        if self.kind == "movenet":
+            self._expect_published()
+        elif self.kind != "light" and (self.depthwise or self.stride != STRIDE):
             name = "depthwise" if self.depthwise else "stride"
             raise ValueError(f'{name} applies to kind = "light" only, got {self.kind!r}')
         return self
+
+    def _expect_published(self) -> None:
+        """Raises ValueError where a setting would change the published part of the network."""
+        fixed = {"backbone": "movenet", "stride": 4, "background": False, "visibility": False, "depthwise": False}
+        fixed |= {"paf_stages": 1, "heatmap_stages": 1}
+        for name, value in fixed.items():
+            if (given := getattr(self, name)) != value:
+                raise ValueError(f'kind = "movenet" has {name} = {value!r}, got {given!r}')
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:
@@ -193,9 +206,10 @@ class Recipe(SharedRecipe):
         network, targets = (
             (values.get(name, {}) for name in ("network", "targets")) if isinstance(values, Mapping) else ((), ())
         )
-        if not isinstance(network, Mapping) or not isinstance(targets, Mapping) or network.get("stride") not in TARGETS:
+        if not isinstance(network, Mapping) or not isinstance(targets, Mapping):
             return values
-        return {**values, "targets": {**TARGETS[network["stride"]], **targets}}
+        stride = network.get("stride", KINDS.get(network.get("kind", "light"), {}).get("stride"))
+        return {**values, "targets": {**TARGETS[stride], **targets}} if stride in TARGETS else values
 
     @field_validator("decode")
     @classmethod
@@ -208,6 +222,8 @@ class Recipe(SharedRecipe):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
+        if self.network.kind == "movenet" and not self.pretrained:
+            raise ValueError('network.kind = "movenet" keeps published weights: set pretrained = "movenet"')
         if self.input.margin != Input().margin and self.network.kind != "hand":
             raise ValueError(f'input.margin applies to network.kind = "hand" only, got {self.network.kind!r}')
         if self.input.person_height and self.network.kind == "hand":

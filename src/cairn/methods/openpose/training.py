@@ -20,6 +20,7 @@ from cairn.inference.model_spec import CLASSES, VISIBILITY, InputSpec, ModelSpec
 from cairn.inference.network import Network
 from cairn.methods.openpose import predictor
 from cairn.methods.openpose.model import STRIDE, HandNetwork, Stages
+from cairn.methods.openpose.movenet import MoveNetOpenPose
 from cairn.methods.openpose.network import (
     FILE_NETWORKS,
     IMAGENET_NETWORK,
@@ -300,7 +301,7 @@ class OpenPoseModule(KeypointModule):
         network: Any = build_network(recipe.network, skeleton, len(val.classes))  # torch's types lack memory_format
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
-        if recipe.loss.kind == "weighted":
+        if recipe.loss.kind == "weighted" and not isinstance(network, MoveNetOpenPose):
             _expect_empty(network, share=0.01)
 
     @property
@@ -312,6 +313,11 @@ class OpenPoseModule(KeypointModule):
     def backbone(self) -> Backbone:
         """The backbone of the network."""
         return self.network.backbone
+
+    @property
+    def published_heads(self) -> nn.Module | None:
+        """Those of MoveNet, where the network keeps them."""
+        return self.network.heads if isinstance(self.network, MoveNetOpenPose) else None
 
     def channels(self) -> Channels:
         """What the channels of weights stand for that depend on the labels."""

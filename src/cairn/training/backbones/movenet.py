@@ -61,17 +61,22 @@ class MoveNet(Backbone):
             widths.append(channels[-1])
         stages[-1].append(nn.Sequential(nn.Conv2d(widths[-1], LAST, 1), nn.ReLU6(inplace=True)))
         self.stages = nn.ModuleList([*(nn.Sequential(*stage) for stage in stages), Pyramid((*widths[2:5], LAST))])
+        self.inner_channels = tuple(widths[2:5])  # of the maps of stride 4, 8 and 16 that the pyramid takes
         self.strides = STRIDES
         self.channels = PYRAMID
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Returns the feature maps of the pyramid, all of about the same size."""
+        return self.all_maps(image)[1]
+
+    def all_maps(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Returns the maps of MobileNetV2 that the pyramid takes, and those of the pyramid, finest first."""
         x = self.normalize(image)
         maps = []
         for stage in self.stages[:-1]:
             x = stage(x)
             maps.append(x)
-        return [x / size for x, size in zip(self.stages[-1](maps[1:]), SIZES, strict=True)]
+        return maps[1:], [x / size for x, size in zip(self.stages[-1](maps[1:]), SIZES, strict=True)]
 
 
 class Block(nn.Module):

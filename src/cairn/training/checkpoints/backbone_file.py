@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cairn.errors import ModelError, RecipeError
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.registry import NORMALIZED, build_backbone
-from cairn.training.checkpoints.movenet import MOVENET, backbone_of, find_movenet, movenet_names
+from cairn.training.checkpoints.movenet import MOVENET, backbone_of, find_movenet, head_names, movenet_names
 from cairn.training.checkpoints.reading import Checkpoint, few, read_weights
 
 SUFFIXES = ".pth", ".pt", ".tar", ".caffemodel", ".npz", ".npy", ".bin", ".json"
@@ -48,12 +48,14 @@ class BackboneFile:
         backbone: Name of the backbone.
         normalization: Normalization of the images that it was trained on; None for the only one of the backbone.
         weights: Weights by their names in the backbone.
+        heads: Weights of the published heads of MoveNet, as `cairn.methods.openpose.movenet` names them.
     """
 
     path: Path
     backbone: str
     normalization: str | None
     weights: dict[str, Tensor]
+    heads: Mapping[str, Tensor] = field(default_factory=dict)
 
     def check(self, backbone: str) -> None:
         """Raises RecipeError where the backbone of that name does not take the weights."""
@@ -80,6 +82,17 @@ class BackboneFile:
                 f'network.normalization = "{self.normalization}"'
             )
         backbone.load_state_dict(self.weights, strict=False)
+
+    def load_heads(self, heads: nn.Module) -> None:
+        """Copies the published heads.
+
+        Raises:
+            ModelError: The file lacks one, or it is of another shape.
+        """
+        for name, value in heads.state_dict().items():
+            if name not in self.heads or self.heads[name].shape != value.shape:
+                raise ModelError(f"{self.path} has no published head {name} of shape {tuple(value.shape)}")
+        heads.load_state_dict(self.heads)
 
 
 def is_backbone_file(source: str) -> bool:
@@ -142,17 +155,23 @@ def _mobilenet_names() -> dict[str, str]:
 
 
 def _of_movenet(checkpoint: Checkpoint, backbone: str) -> BackboneFile:
-    """Kernels (h, w, inputs, outputs), depthwise ones (h, w, channels, 1), and biases, which may be absent."""
+    """The kernels, and the biases, which may be absent."""
     published, places = {}, {}
     for layer, kernel, bias in movenet_names():
         places[layer] = layer
         for leaf, name in (("weight", kernel), ("bias", bias)):
             if name in checkpoint.weights:
-                value = checkpoint.weights[name]
-                if value.ndim == 4:
-                    value = value.permute(2, 3, 0, 1) if value.shape[3] == 1 else value.permute(3, 2, 0, 1)
-                published[f"{layer}.{leaf}"] = value.contiguous()
-    return _file(Checkpoint(checkpoint.path, published), backbone, None, places, {name: name for name in published})
+                published[f"{layer}.{leaf}"] = _kernel(checkpoint.weights[name])
+    heads = {place: _kernel(checkpoint.weights[name]).float() for place, name in head_names(checkpoint.weights).items()}
+    file = _file(Checkpoint(checkpoint.path, published), backbone, None, places, {name: name for name in published})
+    return replace(file, heads=heads)
+
+
+def _kernel(value: Tensor) -> Tensor:
+    """A weight of TensorFlow, whose kernels are (h, w, inputs, outputs), depthwise ones (h, w, channels, 1)."""
+    if value.ndim == 4:
+        value = value.permute(2, 3, 0, 1) if value.shape[3] == 1 else value.permute(3, 2, 0, 1)
+    return value.contiguous()
 
 
 def _file(

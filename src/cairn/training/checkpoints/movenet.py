@@ -11,7 +11,8 @@ Google: MoveNet, Apache-2.0, trained on COCO 2017 and Google's own set "Active".
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cairn.errors import ModelError, RecipeError
@@ -37,6 +38,18 @@ FILES = {
 
 EXTRACTOR = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 """Beginning of the names of the backbone's weights."""
+
+HEADS = {"heatmaps": "kpt_heatmap", "vectors": "kpt_regress"}
+"""Head of the network -> its published name."""
+
+HEAD_LAYERS = {
+    "0.weight": r"separable_conv2d_\d+/separable_conv2d/ReadVariableOp",
+    "1.weight": r"separable_conv2d_\d+/separable_conv2d/ReadVariableOp_1",
+    "1.bias": r"separable_conv2d_\d+/BiasAdd/ReadVariableOp",
+    "3.weight": r"conv2d_\d+/Conv2D/ReadVariableOp",
+    "3.bias": r"conv2d_\d+/BiasAdd/ReadVariableOp",
+}
+"""Weight of a head -> the end of its published name."""
 
 STEM_KERNEL = f"{EXTRACTOR}model/Conv1/Conv2D_weights"
 """The weight by whose shape, (3, 3, 3, 32·width), a network is recognized."""
@@ -95,6 +108,17 @@ def movenet_names() -> Iterator[tuple[str, str, str | None]]:
         layer = f"separable_conv2d{f'_{coarsest_first}' if coarsest_first else ''}/separable_conv2d"
         yield f"{pyramid}.merges.{level}.0", f"{EXTRACTOR}{layer}/ReadVariableOp", None
         yield _folded(f"{pyramid}.merges.{level}.1", layer)
+
+
+def head_names(names: Iterable[str]) -> dict[str, str]:
+    """Returns the weights of the published heads: name in `cairn.methods.openpose.movenet` -> published name."""
+    found = {}
+    for name in names:
+        for head, published in HEADS.items():
+            for layer, pattern in HEAD_LAYERS.items():
+                if re.fullmatch(rf".*/{published}_0/{pattern}", name):
+                    found[f"{head}.{layer}"] = name
+    return found
 
 
 def _folded(layer: str, name: str) -> tuple[str, str, str]:

@@ -65,6 +65,8 @@ def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
         raise RecipeError(f"{recipe.method} has no backbone that takes {recipe.pretrained}")
     weights = read_backbone(recipe.pretrained, module.backbone.name)
     weights.load(module.backbone, recipe.normalization)
+    if module.published_heads is not None:
+        weights.load_heads(module.published_heads)
     normalized = f", images normalized as {weights.normalization}" if weights.normalization else ""
     log.info("backbone: %s of %s%s", weights.backbone, weights.path, normalized)
 

@@ -63,6 +63,11 @@ class KeypointModule(TrainingModule):
         """Returns the weights that have a channel for each keypoint or limb; none if the method cannot fine-tune."""
         return {}
 
+    @property
+    def published_heads(self) -> nn.Module | None:
+        """The heads that a file of pretrained weights has beside the backbone; None where the network has none."""
+        return None
+
     def load_imagenet(self) -> None:
         """Loads ImageNet weights into the backbone.
 

@@ -22,6 +22,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 FIRST_STAGE, SMALL = "backbone.stages.0.", 1 << 14
 """Part of the names of the weights of a backbone's first stage, and the number of weights up to which it is small."""
 
+PUBLISHED_HEADS, PYRAMID = "network.heads.", (".laterals.", ".merges.")
+"""Parts of the names of the weights of MoveNet's published heads, and of the pyramid that they read."""
+
 FEW = 1024
 """Number of weights below which a tensor stays in float, such as statistics that normalize inputs."""
 
@@ -185,14 +188,24 @@ def to_int8(source: Path, target: Path, inputs: Iterable[NDArray[np.float32]]) -
 
 
 def kept_in_float(graph: Any) -> list[str]:
-    """Returns the names of the convolutions that stay in float: those of a backbone's first stage, where it is small.
+    """Returns the names of the nodes that stay in float.
 
-    It costs little time, and the images of the whole range of colors pass through it: docs/decisions/0059.
+    These are the convolutions of a backbone's first stage, where it is small: it costs little time, and the images of
+    the whole range of colors pass through it (docs/decisions/0059). Where a network has the published heads of MoveNet,
+    they and the pyramid before them stay in float, too: its maps differ in size by a factor of 250.
     """
     sizes = {tensor.name: prod(tensor.dims) for tensor in graph.initializer if FIRST_STAGE in tensor.name}
-    if sum(sizes.values()) > SMALL:
-        return []
-    return [node.name for node in graph.node if any(name in sizes for name in node.input)]
+    first = [] if sum(sizes.values()) > SMALL else [node.name for node in graph.node if _takes(node, sizes)]
+    heads = [i for i, node in enumerate(graph.node) if _takes(node, (PUBLISHED_HEADS,))]
+    if not heads:
+        return first
+    begin = next(i for i, node in enumerate(graph.node) if _takes(node, PYRAMID))
+    return [*first, *(node.name for node in graph.node[begin : heads[-1] + 1])]
+
+
+def _takes(node: Any, parts: Iterable[str]) -> bool:
+    """Whether a node has an input with one of these parts in its name."""
+    return any(part in name for name in node.input for part in parts)
 
 
 def restate(path: Path, spec: ModelSpec) -> None:
