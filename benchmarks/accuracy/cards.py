@@ -94,7 +94,7 @@ def lifted(data: Path) -> Measured:
 
 
 MODELS: dict[str, tuple[str, Callable[[Path], Measured]]] = {
-    "person": ("coco-people", partial(people, "person")),
+    "person": ("coco-full", partial(people, "person")),
     "person-fp16": ("coco-people", partial(people, "person-fp16")),
     "person-refine": ("coco-full", refined),
     "person-single": ("lspet", one_person),

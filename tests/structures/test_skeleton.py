@@ -282,3 +282,14 @@ def test_a_left_and_a_right_hand_are_flip_pairs() -> None:
     assert dict(whole.means) == dict(body.means)
     with pytest.raises(SkeletonError, match="each name once"):
         joined("twice", [("", hand), ("", hand)])
+
+
+def test_the_shown_skeleton_lacks_hidden_limbs_alone() -> None:
+    body = load_skeleton("body25")
+    hidden = [body.limbs[i] for i in body.hidden]
+    assert hidden
+    assert body.shown.limbs == tuple(limb for limb in body.limbs if limb not in hidden)
+    assert {body.shown.limbs[i] for i in body.shown.redundant} == {body.limbs[i] for i in body.redundant} - set(hidden)
+    assert (body.shown.joints, body.shown.sigmas, body.shown.colors) == (body.joints, body.sigmas, body.colors)
+    coco = load_skeleton("coco17")
+    assert coco.shown == coco

@@ -54,8 +54,8 @@ class BasePredictor(ABC, Generic[Raw]):
 
     @property
     def skeleton(self) -> Skeleton:
-        """Keypoints and limbs of the poses."""
-        return self.spec.skeleton
+        """Keypoints of the poses, and the limbs that are drawn; `spec.skeleton` has those used for grouping, too."""
+        return self.spec.skeleton.shown
 
     @property
     def device(self) -> str:

@@ -79,7 +79,7 @@ class Worker:
 
         session, _ = open_session(Path(file), 1, "cpu")
         spec = ModelSpec.from_json(metadata_of(session, Path(file)), file)
-        skeleton = spec.skeleton
+        skeleton = spec.skeleton.shown
         return {
             "task": spec.task,
             "method": spec.method,

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,17 @@ class Skeleton:
     def tree(self) -> tuple[int, ...]:
         """Indices of the limbs that are not redundant."""
         return tuple(i for i in range(len(self.limbs)) if i not in set(self.redundant))
+
+    @cached_property
+    def shown(self) -> Skeleton:
+        """The skeleton without its hidden limbs: that of results, where all limbs are drawn."""
+        if not self.hidden:
+            return self
+        table = self.to_dict()
+        hidden = table.pop("hidden")
+        for pairs in ("limbs", "redundant"):
+            table[pairs] = [pair for pair in table[pairs] if pair not in hidden]
+        return Skeleton.from_dict(table)
 
     @property
     def parts(self) -> dict[str, list[int]]:

@@ -78,6 +78,7 @@ Departures from the papers and the released code. The setting that restores the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,8 @@ def predictor(
 
 
 def _decode(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
-    poses = with_visibility(decode(maps["heatmaps"], maps["pafs"], skeleton, **settings), maps)
+    poses = decode(maps["heatmaps"], maps["pafs"], skeleton, **settings)
+    poses = with_visibility(replace(poses, skeleton=skeleton.shown), maps)
     return classify(poses, maps[CLASSES], classes) if classes else poses
 
 

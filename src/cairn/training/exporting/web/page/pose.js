@@ -38,7 +38,8 @@ export function people(outputs, description) {
 
 /** The same as a file of `cairn detect`: see "JSON" in Cairn's documentation of file formats. */
 export function toJson(found, description, image) {
-  const { keypoints: joints, limbs } = description.skeleton;
+  const { keypoints: joints, hidden } = description.skeleton;
+  const limbs = description.skeleton.limbs.filter((_, limb) => !hidden.includes(limb));
   const named = (values) => Object.fromEntries(joints.map((joint, k) => [joint, values[k]]));
   return {
     format: "cairn", version: 1, ...image, model: description.name,
