@@ -83,7 +83,7 @@ def test_bundled_models_detect_as_in_python(name: str, tmp_path: Path) -> None:
     """At the size of the network input: models in int8 answer to one level of one pixel by several pixels."""
     sides = {"face-landmarks": (128, 128), "person-single": (160, 160), "person-refine": (192, 192)}
     image = read_image(PORTRAITS)
-    image = cv2.resize(image[:, 437:] if name in sides else image, sides.get(name, (608, 328)))
+    image = cv2.resize(image[:, 437:] if name in sides else image, sides.get(name, (512, 276)))
     path = cairn.export(name, tmp_path / "decoded.onnx", decode=True).path
     (got,), expected = poses_of(path, name, image[None]), cairn.load(name, threads=1)(image)
     assert len(got) == len(expected) == (1 if name in sides else 2)
