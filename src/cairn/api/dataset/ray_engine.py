@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
+
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # threads of Ray Data outlive shutdown() and would connect again
+
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
