@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -75,6 +76,21 @@ def test_a_killed_server_loses_no_job_and_a_stopped_one_none_either(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 143
         assert process.stderr.read() == ""
+
+
+def test_the_address_takes_connections_as_soon_as_it_is_told(tmp_path, monkeypatch):
+    """Before the loop of the server runs, which accepts them."""
+    monkeypatch.chdir(tmp_path)
+    connected = []
+
+    def run(_, sockets):
+        with socket.create_connection(sockets[0].getsockname(), timeout=5) as connection:
+            connected.append(connection.getpeername())
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--port", "0"])
+    assert (ended.value.code, len(connected)) == (0, 1)
 
 
 @pytest.fixture
