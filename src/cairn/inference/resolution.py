@@ -182,7 +182,7 @@ def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDA
 
 
 def _sampled(values: NDArray[Any], axis: int, count: int, factor: float) -> NDArray[np.float32]:
-    """Returns `count` samples along an axis of maps (C, h, w); sample i is at (i + 0.5)·factor - 0.5, between two cells.
+    """Returns `count` samples along an axis of maps (C, h, w): sample i is at (i + 0.5)·factor - 0.5 between cells.
 
     A product with a matrix of weights would be shorter; but BLAS computes it in threads of its own, which wait for one
     another in a loop: beside another process that took 20 times as long.
