@@ -78,7 +78,7 @@ def test_a_killed_server_loses_no_job_and_a_stopped_one_none_either(tmp_path):
         assert process.stderr.read() == ""
 
 
-def test_the_address_takes_connections_as_soon_as_it_is_told(tmp_path, monkeypatch):
+def test_the_address_takes_connections_as_soon_as_it_is_printed(tmp_path, monkeypatch):
     """Before the loop of the server runs, which accepts them."""
     monkeypatch.chdir(tmp_path)
     connected = []

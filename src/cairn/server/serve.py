@@ -79,7 +79,7 @@ def serve(
                 f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port"
             ) from None
         app = create_app(settings)
-        listening.listen()  # before the address is told: who reads it may connect at once
+        listening.listen()  # before the address is printed: who reads it may connect at once
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
         notice(f"serving on {address}" + (f"?token={made}" if made else ""))
         config = uvicorn.Config(
