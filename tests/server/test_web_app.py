@@ -1,7 +1,6 @@
 """The web app in a real browser: what people do, from the first click to the result."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,27 +10,9 @@ import pytest
 pytest.importorskip("fastapi", reason="the server needs the extra serve")
 
 import cairn
-from support.web import page_of, served
+from support.web import choose, page_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "portraits.jpg"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("served") / "data") as address:
-        yield address
-
-
-@pytest.fixture
-def page(server: str) -> Iterator[object]:
-    with page_of(viewport={"width": 1280, "height": 800}) as page:
-        yield page
-
-
-def choose(page, button, files: list[Path]) -> None:
-    with page.expect_file_chooser() as chooser:
-        button.click()
-    chooser.value.set_files([str(file) for file in files])
 
 
 def variants(folder: Path, count: int) -> list[Path]:
@@ -51,7 +32,7 @@ def variants(folder: Path, count: int) -> list[Path]:
 
 def test_detect_shows_the_people_of_the_example_and_downloads_them(server: str, page, tmp_path: Path) -> None:
     page.goto(server)
-    choose(page, page.get_by_role("button", name="Choose files"), [EXAMPLE])
+    choose(page, page.get_by_role("button", name="Choose files"), EXAMPLE)
     page.locator(".pose").nth(1).wait_for()
     expected = cairn.load("person", device="cpu", threads=1)(EXAMPLE)
     shown = page.eval_on_selector_all(".pose", "poses => poses.map(pose => pose.querySelectorAll('.joint').length)")
@@ -79,7 +60,7 @@ def test_detect_shows_the_people_of_the_example_and_downloads_them(server: str, 
 def test_a_label_session_from_new_images_to_a_model_that_labels_the_rest(server: str, page, tmp_path: Path) -> None:
     page.goto(f"{server}#/label")
     page.get_by_role("button", name="New project").click()
-    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), variants(tmp_path, 12))
+    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), *variants(tmp_path, 12))
     page.get_by_label("Name", exact=True).fill("Portraits")
     page.get_by_role("button", name="Create project").click()
     page.locator(".instance.suggested").first.wait_for()
@@ -137,7 +118,7 @@ def test_a_label_session_from_new_images_to_a_model_that_labels_the_rest(server:
 def test_two_tabs_do_not_overwrite_each_other(server: str, page, tmp_path: Path) -> None:
     page.goto(f"{server}#/label")
     page.get_by_role("button", name="New project").click()
-    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), variants(tmp_path, 1))
+    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), *variants(tmp_path, 1))
     page.get_by_label("Name", exact=True).fill("Tabs")
     page.get_by_role("button", name="Create project").click()
     page.locator(".instance.suggested").first.wait_for()
@@ -179,7 +160,7 @@ def test_views_have_names_labels_and_no_sideways_scrolling(server: str) -> None:
 def test_a_skeleton_is_drawn_and_its_keypoints_are_placed(server: str, page, tmp_path: Path) -> None:
     page.goto(f"{server}#/label")
     page.get_by_role("button", name="New project").click()
-    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), variants(tmp_path, 1))
+    choose(page, page.get_by_role("dialog").get_by_role("button", name="Choose files"), *variants(tmp_path, 1))
     page.get_by_label("Name", exact=True).fill("Hat")
     page.get_by_role("combobox", name="Keypoints").select_option("")
     stage = page.locator(".skeleton-editor .stage")

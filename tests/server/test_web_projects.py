@@ -1,7 +1,6 @@
 """The web app in a real browser: labels that exist already, deleting, and 3D results."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -13,25 +12,7 @@ pytest.importorskip("fastapi", reason="the server needs the extra serve")
 from cairn.visualization.page import page as html_page
 from cairn.visualization.page import paragraph, table
 from cairn.visualization.scene3d import LineSet, PointSet, scene
-from support.web import page_of, served
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("served") / "data") as address:
-        yield address
-
-
-@pytest.fixture
-def page(server: str) -> Iterator[object]:
-    with page_of(viewport={"width": 1280, "height": 800}) as page:
-        yield page
-
-
-def choose(page, button, *files: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        button.click()
-    chooser.value.set_files([str(file) for file in files])
+from support.web import choose
 
 
 def labeled_images(folder: Path) -> list[Path]:

@@ -63,3 +63,10 @@ def page_of(**options: Any) -> Iterator[Any]:
         yield page
         chromium.close()
     assert not errors
+
+
+def choose(page: Any, button: Any, *files: Path) -> None:
+    """Clicks a button of a page that asks for files, and gives it these."""
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files([str(file) for file in files])

@@ -10,13 +10,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cairn.server.label_store import ImageLabels
+from cairn.server.label_store import MAX_INSTANCES, ImageLabels
 from cairn.server.problems import Problem
 from cairn.server.project import Project, ProjectImage
 from cairn.wording import counted
-
-MAX_INSTANCES = 500
-"""Instances of one image, as `ImageLabels` limits them."""
 
 MAX_SKIPPED = 50
 """Images that a report lists."""

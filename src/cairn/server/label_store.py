@@ -29,6 +29,9 @@ HISTORY, COCO = "history.jsonl", "labels.json"
 MARGIN = 0.1
 """Margin of the bounding box of keypoints, as a share of its longer side."""
 
+MAX_INSTANCES = 500
+"""Instances of one image."""
+
 Visibility = Literal[0, 1, 2]
 """COCO's v: 0 is not labeled, 1 is occluded, 2 is visible."""
 
@@ -63,7 +66,7 @@ class ImageLabels(BaseModel):
 
     revision: Annotated[int, Field(ge=0)] = 0
     labeled: bool = False
-    instances: Annotated[list[LabeledInstance], Field(max_length=500)] = []
+    instances: Annotated[list[LabeledInstance], Field(max_length=MAX_INSTANCES)] = []
     time: str = ""
 
 

@@ -42,7 +42,7 @@ def write_player(result: Reconstruction, path: Path) -> None:
 def track_items(tracks: Trajectories, step: int = 1) -> list[PointSet | LineSet]:
     """Returns what is drawn of tracks, of every frame or every `step`-th: limbs and keypoints of each instance."""
     points = tracks.keypoints[::step]
-    limbs = [limb for i, limb in enumerate(tracks.skeleton.limbs) if i not in tracks.skeleton.hidden]
+    limbs = tracks.skeleton.shown.limbs
     items: list[PointSet | LineSet] = []
     for row, number in enumerate(tracks.ids.tolist()):
         color = object_color(number)
