@@ -9,7 +9,6 @@ and gets an ID, and then either detected or lost. A lost one continues by motion
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,8 +38,8 @@ LOW_SCORE = 0.6
 """Score below which a detection is a low-confidence one, as a share of the mean score of detected tracks."""
 
 WEAK_SCORE, WEAK_CONFIDENCE = 0.45, 0.7
-"""Score and mean confidence of the joints below which, both, a detection is no part of any track, as shares of the means
-of detected tracks: a fragment or a mixture of several instances. One of which little is seen has a low score alone."""
+"""Score and mean confidence of the joints below which, both, a detection is part of no track, as shares of the means of
+detected tracks: a fragment or a mixture of several instances. One of which little is seen has a low score alone."""
 
 CONFIRMED = 1.5
 """Evidence from which on a track is confirmed: two confident detections, or more of low confidence."""
