@@ -84,7 +84,7 @@ class Connections:
         """Returns the status of the answer, or the name of the error where there is none."""
         writer = None
         try:
-            reader, writer = self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
+            reader, writer = await self._connection()
             writer.write(request)
             await writer.drain()
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -98,6 +98,14 @@ class Connections:
         else:
             self._free.append((reader, writer))
         return int(head.split(maxsplit=2)[1])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():  # the server closes connections that rest
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
 
 
 def encoded(folder: Path, number: int = 32) -> list[bytes]:
