@@ -193,7 +193,7 @@ def group(
     person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
     alone = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
     person[alone] = person.max(initial=-1) + 1 + np.arange(len(alone))
-    return _people(peaks, connections[holding], person, skeleton, thresholds, counted)
+    return _people(peaks, connections[np.flatnonzero(holding)], person, skeleton, thresholds, counted)
 
 
 def _people(

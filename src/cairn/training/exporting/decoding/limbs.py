@@ -48,7 +48,7 @@ def score_limbs(pafs: Value, peaks: Value, limbs: Sequence[tuple[int, int]], thr
     pairs = _Pairs.between(first, second, pafs, plane=image * pafs.size(1) + limb * 2)
 
     # Most candidates are wrong, and a few samples reject them.
-    fractions = graph.constant([PROBES[0]], "float32")
+    fractions = graph.constant([(*PROBES[0], *PROBES[1])], "float32")
     misses = (~(pairs.flow(pafs, (pairs.count * fractions).unary("Floor")) > thresholds.sample)).cast("float32").sum(1)
     count = pairs.count.at(1, 0)
     likely = graph.node("NonZero", count - misses > count * thresholds.share, dtype="int64").reshape(-1)
