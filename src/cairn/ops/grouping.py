@@ -7,6 +7,7 @@ share a part become one person (`assemble`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -89,6 +90,7 @@ def connect(
     sample_threshold: float,
     sample_share: float,
     near_score: float,
+    free_length: float = math.inf,
 ) -> Connections:
     """Returns all pairs of peaks that the PAFs connect.
 
@@ -99,6 +101,7 @@ def connect(
         sample_threshold: See `line_integral`.
         sample_share: See `line_integral`.
         near_score: Score of a pair nearer than `NEAR` without a score of its own.
+        free_length: Length, in heights of the maps, above which a pair loses score (CVPR's release: 0.5).
     """
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     sectors = None
@@ -113,6 +116,9 @@ def connect(
     near = np.flatnonzero(np.abs(b[0] - a[0]) < NEAR)  # few: the rest is tested for these only
     dx, dy = b[:, near] - a[:, near]
     scores[near[(dx * dx + dy * dy < NEAR**2) & ~(scores[near] > 0)]] = near_score
+    if free_length < math.inf:
+        dx, dy = b - a
+        scores += np.minimum(free_length * pafs.shape[1] / np.maximum(np.hypot(dx, dy), NEAR) - 1, 0)
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
     return Connections.scored(limb[kept], start[kept], end[kept], scores[kept], peaks.scores)
 
