@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = str | Path | Run | Predictor
 
-DEFAULTS: Mapping[str, Any] = {"size": None, "device": "auto", "threads": 0, "refine": False}
+DEFAULTS: Mapping[str, Any] = {"size": None, "device": "auto", "threads": 0, "refine": None}
 """Arguments of `cairn.load` at which a model is loaded as it is."""
 
 

@@ -37,7 +37,7 @@ class ModelOptions:
 
     model: str | Path | Predictor | None = None
     boxes: Any = None
-    refine: bool | str | Path = False
+    refine: bool | str | Path | None = None
     hands: str | Path | None = None
     face: str | Path | None = None
     size: int | Resolution | None = None

@@ -70,6 +70,15 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name of the model. [the name of the label file]", show_default=False)
     ] = None,
+    refiner: Annotated[
+        bool | None,
+        typer.Option(
+            "--refiner/--no-refiner",
+            help="Second model, which predicts the keypoints of each instance again in a crop; used where it is better."
+            " [where images have several instances, and no option describes the network]",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +123,7 @@ def train(
         batch_size=batch_size,
         seed=seed,
         name=name,
+        refiner=refiner,
         settings=settings,
     )
     if os.environ.get("RANK", "0") == "0":  # of several processes that torchrun started

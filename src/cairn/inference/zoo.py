@@ -16,8 +16,8 @@ REFINERS = {"person": "person-refine", "person-fp16": "person-refine"}
 """Bundled model of all instances -> the bundled model that predicts their keypoints again, in crops."""
 
 
-RUN_MODEL = "model.onnx"
-"""The exported model in the folder of a training run."""
+RUN_MODEL, REFINER_MODEL = "model.onnx", "refiner.onnx"
+"""The exported model in the folder of a training run, and the one that refines its instances, where it has one."""
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".caffemodel", ".prototxt", ".t7", ".tar", ".h5", ".pkl", ".npz", ".tflite", ".pb")
 """Suffixes of weights that are not exported models."""
@@ -71,21 +71,33 @@ def model_file(model: str | Path) -> Path:
     return path_of(model)
 
 
-def refiner_of(model: str) -> str:
-    """Returns the name of the bundled model that refines the detections of a model.
+def own_refiner(model: str | Path) -> Path | None:
+    """Returns the refiner that was trained beside a model; None where there is none.
+
+    Args:
+        model: Name of a bundled model, or a path; only the folder of a run can have one.
+    """
+    path = Path(model) / REFINER_MODEL
+    return path if str(model) and str(model) not in embedded() and path.is_file() else None
+
+
+def refiner_of(model: str | Path) -> str | Path:
+    """Returns the model that refines the detections of a model: that of its run, or a bundled one by name.
 
     Args:
         model: Name of a bundled model, or a path.
 
     Raises:
-        ModelError: None is registered for this model.
+        ModelError: There is none for this model.
     """
-    if model not in REFINERS:
+    if own := own_refiner(model):
+        return own
+    if str(model) not in REFINERS:
         raise ModelError(
             f"no model is registered that refines the detections of {model} (only of {', '.join(REFINERS)}): "
             "name one of one instance per crop, with --refine-with MODEL or refine=MODEL"
         )
-    return REFINERS[model]
+    return REFINERS[str(model)]
 
 
 def path_to_learn_from(name: str) -> Path:

@@ -106,11 +106,14 @@ class Autoconfig:
         choose: (facts of the labels, facts of the machine) -> values of the recipe, with reasons.
         pretrained: Bundled model that training fine-tunes by default.
         backbone_lr_factor: Learning rate of a pretrained backbone divided by that of the rest of the network.
+        refiner: Values of the recipe of a model that refines another one's instances, in crops; empty if the method
+            has none.
     """
 
     choose: Callable[[LabelFacts, Machine], Choice]
     pretrained: str
     backbone_lr_factor: float
+    refiner: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,32 @@ class Normalize(nn.Module):
 def normalize(name: str, default: str) -> Normalize:
     """Returns a normalization of the table; one that is not a backbone's default is saved with its weights."""
     return Normalize(*NORMALIZATIONS[name], saved=name != default)
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution, its batch normalization, and an activation or nothing.
+
+    A normalization that does not change in training can be part of the convolution, which saves passes over the maps.
+
+    Attributes:
+        fixed: Whether it is.
+    """
+
+    fixed = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, h, w)."""
+        if not self.fixed:
+            y: Tensor = super().forward(x)
+            return y
+        convolution: Any = self[0]
+        norm: Any = self[1]
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        bias = norm.bias - norm.running_mean * scale
+        x = convolution._conv_forward(x, convolution.weight * scale[:, None, None, None], bias)
+        for layer in self[2:]:
+            x = layer(x)
+        return x
 
 
 def conv_bn(
