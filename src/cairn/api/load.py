@@ -56,8 +56,7 @@ def load(
     if not isinstance(side, Integral | Resolution | None):
         raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
     predictor = _load_one(model, device, threads, size, **decode)
-    refiner = zoo.refiner_of(model) if refine is True else zoo.own_refiner(model) if refine is None else refine
-    if refiner:
+    if refiner := zoo.refiner_to_use(model, refine):
         from cairn.inference.refine import RefinedPredictor
 
         crops = _load_one(refiner, device, threads)

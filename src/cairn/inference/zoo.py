@@ -81,6 +81,21 @@ def own_refiner(model: str | Path) -> Path | None:
     return path if str(model) and str(model) not in embedded() and path.is_file() else None
 
 
+def refiner_to_use(model: str | Path, refine: bool | str | Path | None) -> str | Path | None:
+    """Returns the model that refines the detections of a model, or None.
+
+    Args:
+        model: Name of a bundled model, or a path.
+        refine: A model; True: that of `refiner_of`; None: that of its run, where it has one; False: none.
+
+    Raises:
+        ModelError: There is none for this model, and `refine` is True.
+    """
+    if refine is None:
+        return own_refiner(model)
+    return refiner_of(model) if refine is True else None if refine is False else refine
+
+
 def refiner_of(model: str | Path) -> str | Path:
     """Returns the model that refines the detections of a model: that of its run, or a bundled one by name.
 

@@ -32,11 +32,12 @@ STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 
-def configure(tables: Mapping[str, Any]) -> Choice:
+def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
     """Completes the tables of a recipe.
 
     Args:
         tables: The values that the user sets; `data.train` is required.
+        refined: Whether a refiner is trained beside the model, which detects several instances in an image.
 
     Returns:
         The complete recipe, with a reason for each value that the user does not set.
@@ -72,7 +73,8 @@ def configure(tables: Mapping[str, Any]) -> Choice:
             choice = choice.with_value(
                 "pretrained", defaults.pretrained, "pretrained on photos; --from none trains from scratch"
             )
-        choice = choice.filled_from(defaults.choose(facts, measure_machine()))
+        options = {"refined": True} if refined else {}
+        choice = choice.filled_from(defaults.choose(facts, measure_machine(), **options))
     choice = with_network(choice)
     recipe = check_recipe(training.recipe, choice.tables)
     if recipe.pretrained:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BESIDE = {"name", "seed", "data", "run"}
 """Tables with which a refiner is planned automatically: any other describes one model."""
 
-KEPT = {"name", "seed", "data", "license", "sources"}
+KEPT = {"name", "seed", "data", "skeleton", "license", "sources", "draw_threshold"}
 """Values of the recipe that the refiner shares."""
 
 
@@ -52,7 +52,7 @@ def configure_both(tables: Mapping[str, Any], refiner: bool | None = None) -> Ch
     total = tables.get("run", {}).get("minutes") or first + second
     shares = (total * minutes / (first + second) for minutes in WITH_REFINER)
     whole, crops = ({**tables, "run": {**tables.get("run", {}), "minutes": minutes}} for minutes in shares)
-    choice = configure(whole)
+    choice = configure(whole, refined=True)
     method = next(method for method in all_methods() if method.autoconfig and method.autoconfig().refiner)
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
     chosen = configure({**method.autoconfig().refiner, **shared, "run": crops["run"], "method": method.name})
