@@ -117,7 +117,8 @@ def plan_detection(
     predictor = predictor or _predictor(model, run, several=len(images) < len(found) or len(found) > 1)
     if output.maps and not predictor.has_maps:
         raise CairnError(
-            f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops"
+            f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops "
+            "(a run with a refiner without it: --no-refine, or refine=False)"
         )
     values = WriterOptions(
         folder,

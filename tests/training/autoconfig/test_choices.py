@@ -25,6 +25,7 @@ from cairn.training.autoconfig.choices import (
     LabelFacts,
     Machine,
     Pace,
+    choose_backbone,
     choose_length,
     choose_shared,
     fine_tune_epochs,
@@ -138,6 +139,20 @@ def test_small_instances_get_a_larger_input_up_to_the_limit_of_the_machine():
         assert sides[0] < sides[-1]
         gpu = replace(LAPTOP, gpu=80000)
         assert choose(replace(SOME, instance_side=10, large_instance_side=10), gpu).tables["input"][name] > sides[-1]
+
+
+@given(facts_of, machines)
+def test_a_refiner_needs_no_higher_resolution_and_no_crop_beyond_the_image(facts, machine):
+    alone, refined = (openpose.choose(facts, machine, refined).tables["input"] for refined in (False, True))
+    check_recipe(OpenPoseRecipe, {"input": refined})
+    assert refined["size"] <= max(refined["inference_size"], alone["size"])
+    assert refined["size"] <= refined["inference_size"]
+    assert refined["inference_size"] <= alone["inference_size"]
+
+
+def test_a_cpu_trains_no_depthwise_layers():
+    assert choose_backbone(0.1).tables["network"] == {"frozen_stages": 3, "pointwise": True, "backbone_lr_factor": 0.1}
+    assert "pointwise" not in choose_backbone(0.1, gpu=True).tables["network"]
 
 
 def test_values_of_the_user_win_and_have_no_reason():
