@@ -69,12 +69,14 @@ def test_a_run_is_refined_by_its_own_refiner(totem_model: Path, tmp_path: Path) 
     shutil.copy(totem_model, run / "model.onnx")
     crop_model(run / "refiner.onnx")
     image = totems((240, 320), [(160, 120)])
-    for refine in (None, True):
-        refined = cairn.load(run, threads=1, refine=refine)
-        assert refined.name == "one"
-        assert len(refined(image)) == 1
-    assert cairn.load(run, threads=1, refine=False).name == "totems"
-    assert cairn.load(run / "model.onnx", threads=1).name == "totems"  # the file alone is the model alone
+    for model in (run, run / "model.onnx", str(run)):
+        for refine in (None, True):
+            refined = cairn.load(model, threads=1, refine=refine)
+            assert refined.name == "one"
+            assert len(refined(image)) == 1
+        assert cairn.load(model, threads=1, refine=False).name == "totems"
+    alone = shutil.copy(run / "model.onnx", run / "copy.onnx")
+    assert cairn.load(alone, threads=1).name == "totems"
     (run / "refiner.onnx").unlink()
     assert cairn.load(run, threads=1).name == "totems"
 

@@ -75,10 +75,13 @@ def own_refiner(model: str | Path) -> Path | None:
     """Returns the refiner that was trained beside a model; None where there is none.
 
     Args:
-        model: Name of a bundled model, or a path; only the folder of a run can have one.
+        model: Name of a bundled model, or a path; the folder of a run can have one, beside its model.
     """
-    path = Path(model) / REFINER_MODEL
-    return path if str(model) and str(model) not in embedded() and path.is_file() else None
+    path = Path(model)
+    if not str(model) or str(model) in embedded():
+        return None
+    refiner = path.with_name(REFINER_MODEL) if path.name == RUN_MODEL else path / REFINER_MODEL
+    return refiner if refiner.is_file() else None
 
 
 def refiner_to_use(model: str | Path, refine: bool | str | Path | None) -> str | Path | None:

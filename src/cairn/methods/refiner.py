@@ -80,7 +80,8 @@ def train_refiner(recipe: Recipe, run: Path, reasons: Mapping[str, str]) -> None
     training = image_training_of(tables)
     folder = RunFolder(run).refiner
     own = {key.removeprefix("refiner."): why for key, why in reasons.items() if key.startswith("refiner.")}
-    training.train(check_recipe(training.recipe, tables), folder, (folder / "recipe.toml").is_file(), own)
+    if not RunFolder(folder).model.is_file():
+        training.train(check_recipe(training.recipe, tables), folder, RunFolder(folder).recipe.is_file(), own)
     with quietly():
         _, _, val = image_training_of(recipe.model_dump()).read_data(recipe, run)
     on_first(lambda: choose_refined(run, folder, val))
