@@ -53,9 +53,13 @@ def configure_both(tables: Mapping[str, Any], refiner: bool | None = None) -> Ch
     shares = (total * minutes / (first + second) for minutes in WITH_REFINER)
     whole, crops = ({**tables, "run": {**tables.get("run", {}), "minutes": minutes}} for minutes in shares)
     choice = configure(whole, refined=True)
-    method = next(method for method in all_methods() if method.autoconfig and method.autoconfig().refiner)
+    defaults, name = next(
+        (defaults, method.name)
+        for method in all_methods()
+        if method.autoconfig is not None and (defaults := method.autoconfig()).refiner
+    )
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
-    chosen = configure({**method.autoconfig().refiner, **shared, "run": crops["run"], "method": method.name})
+    chosen = configure({**defaults.refiner, **shared, "run": crops["run"], "method": name})
     reason = "its crops teach more per second than whole images; --no-refiner trains one model"
     recipe = {**chosen.tables, "name": f"{choice.tables['name']}-refiner"}
     choice = choice.with_value("refiner", recipe, reason)

@@ -21,6 +21,7 @@ from cairn.training.autoconfig.choices import (
     FINE_TUNE_EPOCHS,
     FINE_TUNE_STEPS,
     MINUTES,
+    VALIDATIONS,
     Choice,
     LabelFacts,
     Machine,
@@ -101,11 +102,11 @@ def test_a_run_takes_the_target_time_within_its_minimum_and_maximum_of_epochs(sa
     run = choose_length(samples, validated, Pace(sample, validation)).tables["run"]
     epochs, every = run["epochs"], run["validate_every"]
     assert EPOCHS[0] <= epochs <= EPOCHS[1]
-    assert 1 <= math.ceil(epochs / every) <= 20
+    assert 1 <= math.ceil(epochs / every) <= VALIDATIONS
     if epochs > EPOCHS[0]:
-        assert epochs * samples * sample + 20 * validated * validation <= 60 * MINUTES * 1.001
+        assert epochs * samples * sample + VALIDATIONS * validated * validation <= 60 * MINUTES * 1.001
     if epochs < EPOCHS[1]:
-        assert (epochs + 1) * samples * sample + 20 * validated * validation > 60 * MINUTES * 0.999
+        assert (epochs + 1) * samples * sample + VALIDATIONS * validated * validation > 60 * MINUTES * 0.999
 
 
 def test_measured_facts_equal_those_of_the_generated_labels():

@@ -31,7 +31,9 @@ class DepthwiseConv2d(nn.Conv2d):
         if not (self.training and x.device.type == "cpu" and torch.is_grad_enabled()):
             return functional.conv2d(x, weight, bias, stride=self.stride, groups=self.groups)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        return _depthwise(x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype), self.stride[0])
+        offset = None if bias is None else bias.to(dtype)
+        y: Tensor = _depthwise(x.to(dtype), weight.to(dtype), offset, self.stride[0])
+        return y
 
 
 class SameConv2d(nn.Conv2d):
@@ -39,7 +41,9 @@ class SameConv2d(nn.Conv2d):
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(B, C, H, W) -> (B, outputs, H/stride, W/stride)."""
-        return super()._conv_forward(functional.pad(x, same_padding(self.kernel_size[0], self.stride[0])), weight, bias)
+        x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
+        y: Tensor = super()._conv_forward(x, weight, bias)
+        return y
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:

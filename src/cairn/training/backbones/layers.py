@@ -59,17 +59,21 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, outputs, h, w)."""
-        if not self.fixed:
-            y: Tensor = super().forward(x)
-            return y
-        convolution: Any = self[0]
-        norm: Any = self[1]
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        bias = norm.bias - norm.running_mean * scale
-        x = convolution._conv_forward(x, convolution.weight * scale[:, None, None, None], bias)
-        for layer in self[2:]:
+        layers: list[Any] = list(self)
+        if self.fixed:
+            x = _as_one(x, *layers[:2])
+            layers = layers[2:]
+        for layer in layers:
             x = layer(x)
         return x
+
+
+def _as_one(x: Tensor, convolution: Any, norm: Any) -> Tensor:
+    """A convolution and its normalization by known statistics, in one pass over the maps."""
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    bias = norm.bias - norm.running_mean * scale
+    y: Tensor = convolution._conv_forward(x, convolution.weight * scale[:, None, None, None], bias)
+    return y
 
 
 def conv_bn(
