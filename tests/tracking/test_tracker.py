@@ -137,6 +137,29 @@ def test_a_less_confident_instance_of_the_first_image_gets_an_id_when_it_stays()
     assert ids_of(Tracker(), weak[[1]], first) == [[1], [2, 1, 3]]
 
 
+def test_a_weak_detection_gets_no_id_and_takes_none() -> None:
+    first, weak = at((0, 0), (300, 300)), at((0, 0), (305, 300))
+    weak = replace(weak, confidence=weak.confidence * np.float32([[1], [0.5]]), scores=np.array([1, 0.3], np.float32))
+    tracker = Tracker()
+    assert ids_of(tracker, first, first) == [[1, 2], [1, 2]]
+    assert [tracker(weak, 0.08 + i / 25).ids.tolist() for i in range(20)] == 20 * [[1, -1]]
+    assert tracker(first, 0.9).ids.tolist() == [1, 2]  # within the gap
+
+
+def test_an_instance_of_which_little_is_seen_clearly_keeps_its_id() -> None:
+    both = at((0, 0), (300, 300))
+    half = both.keypoints.copy()
+    half[1, 2:] = np.nan
+    seen = replace(both, keypoints=half, confidence=both.confidence * ~np.isnan(half[..., 0]))
+    partial = replace(seen, scores=np.array([1, 0.3], np.float32))
+    assert ids_of(Tracker(), both, both, *5 * [partial]) == 7 * [[1, 2]]
+
+
+def test_scores_of_zero_are_as_good_as_any() -> None:
+    silent = replace(at((0, 0), (300, 300)), scores=np.zeros(2, np.float32))
+    assert ids_of(Tracker(), silent, silent) == [[1, 2], [1, 2]]
+
+
 def test_a_new_instance_beside_a_track_does_not_take_its_id() -> None:
     one, near = at((0, 0)), at((0, 0), (6, 0))
     assert ids_of(Tracker(), one, one, near, near[[1, 0]]) == [[1], [1], [1, -1], [2, 1]]

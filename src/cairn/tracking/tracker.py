@@ -9,7 +9,6 @@ and gets an ID, and then either detected or lost. A lost one continues by motion
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +34,12 @@ DEFAULT_RATE = 25.0
 MIN_ELAPSED = 1e-3
 """Seconds: minimum time between two images."""
 
-LOW_SCORE = 0.5
+LOW_SCORE = 0.6
 """Score below which a detection is a low-confidence one, as a share of the mean score of detected tracks."""
+
+WEAK_SCORE, WEAK_CONFIDENCE = 0.45, 0.7
+"""Score and mean confidence of the joints below which, both, a detection is part of no track, as shares of the means of
+detected tracks: a fragment or a mixture of several instances. One of which little is seen has a low score alone."""
 
 CONFIRMED = 1.5
 """Evidence from which on a track is confirmed: two confident detections, or more of low confidence."""
@@ -49,7 +52,7 @@ EARLY_EVIDENCE = 0.6
 """Evidence from which on a track of these images is confirmed."""
 
 SCORE_MEMORY = 0.02
-"""Weight of an image in the mean score."""
+"""Weight of an image in the mean score and the mean confidence."""
 
 APPEARANCE_RATE = 0.1
 """Weight of a detection in the appearance of its track."""
@@ -97,7 +100,7 @@ class Tracker:
         self._tolerance = np.zeros(0)  # (K,) squared OKS sigmas
         self._count = 0  # of track IDs
         self._images = 0  # number of images from the first with any instance on
-        self._score: float | None = None  # mean score of detected tracks
+        self._usual: NDArray[np.float64] | None = None  # (2,) mean score and confidence of detected tracks
         self._camera = CameraMotion()
 
     @checked
@@ -117,10 +120,12 @@ class Tracker:
         """
         image = poses.image if image is None else image
         visible = poses.detected & np.isfinite(poses.keypoints).all(axis=2)
-        there = np.flatnonzero(visible.any(axis=1))
+        certainty = _certainty(poses, visible)
+        relative = self._relative(certainty)
+        there = np.flatnonzero(visible.any(axis=1) & (relative >= (WEAK_SCORE, WEAK_CONFIDENCE)).any(axis=1))
         self._advance(poses, time)
         self._images += bool(self._images or len(there))
-        detections = self._detections(poses, visible, there, image)
+        detections = self._detections(poses, visible, there, relative[:, 0], image)
         if image is not None:
             self._tracks = self._tracks.moved(self._camera(image, poses.boxes[there].astype(np.float64)))
         last = self._tracks.last_detected.max(axis=1, initial=-np.inf)
@@ -144,7 +149,7 @@ class Tracker:
             tracks = tracks.concatenated(replace(self._tracks[lost], is_lost=np.ones(len(lost), bool)))
         self._tracks = tracks
         count = len(rows)  # the tracks that are detected in this image come first
-        self._follow_score(poses.scores[there[rows[tracks.ids[:count] > 0]]])
+        self._follow(certainty[there[rows[tracks.ids[:count] > 0]]])
 
         ids = np.full(len(poses), -1)
         ids[there[rows]] = tracks.ids[:count]
@@ -166,16 +171,18 @@ class Tracker:
         return votes
 
     def _detections(
-        self, poses: Poses, visible: NDArray[np.bool_], there: NDArray[np.intp], image: NDArray[np.uint8] | None
+        self,
+        poses: Poses,
+        visible: NDArray[np.bool_],
+        there: NDArray[np.intp],
+        relative: NDArray[np.float64],
+        image: NDArray[np.uint8] | None,
     ) -> Detections:
-        """Returns the instances `there`, with the joints that are `visible` (P, K)."""
-        visible = visible[there]
+        """Returns the instances `there`, with the joints that are `visible` (P, K), and with `relative` scores (P,)."""
+        visible, relative = visible[there], relative[there]
         keypoints = np.where(visible[..., None], poses.keypoints[there], np.nan).astype(np.float64)
         confidence = np.where(visible, poses.confidence[there], 0).astype(np.float64)
         mean = confidence.sum(axis=1, keepdims=True) / visible.sum(axis=1, keepdims=True)
-        scores = poses.scores[there].astype(np.float64)
-        usual = np.median(scores) if self._score is None and len(scores) else self._score
-        relative = scores / usual if usual else np.ones(len(scores))
         appearance = np.full((len(there), self._cells.count, 4), np.nan)
         overlapped = np.zeros(len(there), bool)
         if image is not None:
@@ -251,10 +258,17 @@ class Tracker:
         self._count += len(unknown)
         return replace(tracks, ids=ids), np.delete(lost, again[again >= 0])
 
-    def _follow_score(self, scores: Sequence[float] | NDArray[Any]) -> None:
-        if len(scores):
-            mean = float(np.mean(scores))
-            self._score = mean if self._score is None else self._score + SCORE_MEMORY * (mean - self._score)
+    def _relative(self, certainty: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns score and confidence (P, 2) over the means of detected tracks; before there are any, the medians."""
+        usual = np.median(certainty, axis=0) if self._usual is None and len(certainty) else self._usual
+        if usual is None:
+            return certainty
+        return np.divide(certainty, usual, out=np.ones_like(certainty), where=usual > 0)
+
+    def _follow(self, certainty: NDArray[np.float64]) -> None:
+        if len(certainty):
+            mean = certainty.mean(axis=0)
+            self._usual = mean if self._usual is None else self._usual + SCORE_MEMORY * (mean - self._usual)
 
     def _advance(self, poses: Poses, time: float | None) -> None:
         """Predicts the tracks for this image, and drops those that have been lost for too long."""
@@ -286,6 +300,12 @@ class Tracker:
             kept = (last == self._before) | (self._clock - last <= max(self.gap, self.memory))
             self._tracks = self._tracks[kept].predicted(elapsed)
         self._time = time
+
+
+def _certainty(poses: Poses, visible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Returns (P, 2) the score of each instance and the mean confidence of its `visible` joints (P, K)."""
+    confidence = np.where(visible, poses.confidence, 0).sum(axis=1) / np.maximum(visible.sum(axis=1), 1)
+    return np.stack([poses.scores, confidence], axis=1).astype(np.float64)
 
 
 def _overlapped(keypoints: NDArray[np.float64]) -> NDArray[np.bool_]:
