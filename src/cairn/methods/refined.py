@@ -19,7 +19,7 @@ from cairn.training.exporting.precision import restate
 from cairn.training.run_folder import RunFolder
 
 MARGINS = (1.25, 1.5, 1.75, 2.0)
-"""Sides of crops that are tried, relative to the box around the detected keypoints; annotated boxes are larger."""
+"""Sides of crops that are tried, relative to the bounding box of the detected keypoints; annotated ones are larger."""
 
 WORTH_FLIPPING = 0.5
 """Points of AP for which the flip test takes twice the time."""

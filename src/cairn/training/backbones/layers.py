@@ -49,7 +49,8 @@ def normalize(name: str, default: str) -> Normalize:
 class ConvNorm(nn.Sequential):
     """A convolution, its batch normalization, and an activation or nothing.
 
-    A normalization that does not change in training can be part of the convolution, which saves passes over the maps.
+    A normalization that does not change in training can be part of the convolution: the maps are then read and written
+    once.
 
     Attributes:
         fixed: Whether it is.
@@ -69,7 +70,7 @@ class ConvNorm(nn.Sequential):
 
 
 def _as_one(x: Tensor, convolution: Any, norm: Any) -> Tensor:
-    """A convolution and its normalization by known statistics, in one pass over the maps."""
+    """A convolution and its normalization by known statistics, as one operation."""
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     bias = norm.bias - norm.running_mean * scale
     y: Tensor = convolution._conv_forward(x, convolution.weight * scale[:, None, None, None], bias)
