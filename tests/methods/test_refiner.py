@@ -36,30 +36,22 @@ def tables(labels: Path, **more: object) -> dict[str, object]:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_a_refiner_is_planned_where_images_have_several_instances(folder: Path) -> None:
+def test_a_refiner_shares_the_labels_and_the_time_of_the_run(folder: Path) -> None:
     choice = configure_both(tables(folder / "pairs", seed=5))
     crops = choice.tables["refiner"]
     assert (choice.tables["method"], crops["method"], crops["task"]) == ("openpose", "hourglass", "crop")
     assert (crops["seed"], crops["data"]) == (5, choice.tables["data"])
     assert (choice.tables["run"]["minutes"], crops["run"]["minutes"]) == WITH_REFINER
     assert {"refiner", "refiner.run.epochs", "run.epochs"} <= choice.reasons.keys()
-    assert "refiner" not in configure_both(tables(folder / "single")).tables
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize(
-    "given",
-    [
-        {"method": "openpose"},
-        {"run": {"epochs": 3}},
-        {"input": {"inference_size": 320}},
-        {"pretrained": "person"},
-        {"optimizer": {"learning_rate": 1e-3}},
-    ],
-)
-def test_values_that_describe_one_model_plan_none(folder: Path, given: dict[str, object]) -> None:
-    assert "refiner" not in configure_both(tables(folder / "pairs", **given)).tables
-    assert "refiner" in configure_both(tables(folder / "pairs", **given), refiner=True).tables
+def test_values_of_the_user_describe_the_first_model(folder: Path) -> None:
+    given = {"method": "openpose", "input": {"inference_size": 320}, "optimizer": {"learning_rate": 1e-5}}
+    chosen = configure_both(tables(folder / "pairs", **given)).tables
+    assert chosen["input"]["inference_size"] == 320
+    assert chosen["optimizer"]["learning_rate"] == 1e-5
+    assert chosen["refiner"]["optimizer"]["learning_rate"] == BESIDE_SLOW_BACKBONE
 
 
 @pytest.mark.usefixtures("at_once")
@@ -68,12 +60,11 @@ def test_a_target_duration_is_divided_between_both(folder: Path) -> None:
     minutes = choice.tables["run"]["minutes"], choice.tables["refiner"]["run"]["minutes"]
     assert sum(minutes) == pytest.approx(46)
     assert minutes[0] / minutes[1] == pytest.approx(WITH_REFINER[0] / WITH_REFINER[1])
-    assert "refiner" not in configure_both(tables(folder / "pairs"), refiner=False).tables
 
 
 def test_a_refiner_of_single_instances_is_an_error(folder: Path) -> None:
     with pytest.raises(RecipeError, match="labels have one each"):
-        configure_both(tables(folder / "single"), refiner=True)
+        configure_both(tables(folder / "single"))
 
 
 @pytest.mark.usefixtures("at_once")

@@ -40,7 +40,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     name: str | None = None,
-    refiner: bool | None = None,
+    refiner: bool = False,
     settings: Settings = None,
 ) -> Run:
     """Trains a model on labeled images, and returns the run.
@@ -75,8 +75,8 @@ def train(
         seed: Random seed for initialization, data order and augmentation.
         name: Name of the model. Default: the name of the label file.
         refiner: Whether to train a second model, which predicts the keypoints of each detected instance again in a
-            crop; it is used where it is better on the validation images. Default: where the labels have several
-            instances in an image, and neither the method nor its network or number of epochs is given.
+            crop, for labels with several instances in an image. It is used where it is better on the validation
+            images.
         settings: Other values of the recipe by dotted key, such as `{"optimizer.learning_rate": 1e-3}`.
 
     Raises:
@@ -142,7 +142,7 @@ class _Request:
     data: _Labels
     values: Mapping[str, Any]
     settings: Settings
-    refiner: bool | None
+    refiner: bool
     out: Path | None
     resume: bool
 
@@ -157,7 +157,7 @@ def _plan(request: _Request) -> TrainingPlan:
             raise RecipeError("resume needs the folder of the run: --out RUN")
         others = (
             request.values, request.recipe, request.method, data.train, data.val, data.reading, request.settings,
-            request.refiner is not None,
+            request.refiner,
         )  # fmt: skip
         if any(bool(value) for value in others):
             raise RecipeError("resume uses the recipe of the run: give no other option beside --out")
@@ -223,7 +223,7 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     """Fills in what was not given, and logs the reason for each selected value."""
     from cairn.api.training import TrainingPlan
     from cairn.files import unused_folder
-    from cairn.methods.autoconfig import training_of, trains_on_arrays, with_network
+    from cairn.methods.autoconfig import configure, training_of, trains_on_arrays, with_network
     from cairn.methods.refiner import configure_both
     from cairn.training.autoconfig.choices import Choice
     from cairn.training.recipe_tables import check_recipe
@@ -236,7 +236,7 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     if automatic and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
         if request.out:
             check_free(request.out)  # before the labels are read and the machine is timed
-        choice = configure_both(tables, request.refiner)
+        choice = configure_both(tables) if request.refiner else configure(tables)
     elif request.refiner:
         raise RecipeError("refiner needs labels to train on, without a recipe: a recipe has a table refiner of its own")
     else:

@@ -71,14 +71,12 @@ def train(
         str | None, typer.Option(help="Name of the model. [the name of the label file]", show_default=False)
     ] = None,
     refiner: Annotated[
-        bool | None,
+        bool,
         typer.Option(
-            "--refiner/--no-refiner",
-            help="Second model, which predicts the keypoints of each instance again in a crop; used where it is better."
-            " [where images have several instances, and no option describes the network]",
-            show_default=False,
+            "--refiner",
+            help="Second model, which predicts the keypoints of each instance again in a crop; used where better.",
         ),
-    ] = None,
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(

@@ -19,20 +19,15 @@ if TYPE_CHECKING:
     from cairn.methods.openpose.recipe import Recipe
     from cairn.training.autoconfig.choices import Choice
 
-BESIDE = {"name", "seed", "data", "run"}
-"""Tables with which a refiner is planned automatically: any other describes one model."""
-
 KEPT = {"name", "seed", "data", "skeleton", "license", "sources", "draw_threshold"}
 """Values of the recipe that the refiner shares."""
 
 
-def configure_both(tables: Mapping[str, Any], refiner: bool | None = None) -> Choice:
-    """Completes the tables of a recipe, and adds that of a refiner where one is worth its time.
+def configure_both(tables: Mapping[str, Any]) -> Choice:
+    """Completes the tables of a recipe, and adds that of a refiner.
 
     Args:
         tables: The values that the user sets; `data.train` is required.
-        refiner: Whether to train a refiner. None: where the labels have several instances in an image, and the values
-            that the user sets describe no network and no number of epochs.
 
     Returns:
         The complete recipe, with a reason for each value that the user does not set; its `refiner` is the recipe of
@@ -40,14 +35,12 @@ def configure_both(tables: Mapping[str, Any], refiner: bool | None = None) -> Ch
 
     Raises:
         CairnError: The labels cannot be read, or the recipe cannot be used.
+        RecipeError: The labels have one instance in each image.
     """
     from cairn.training.autoconfig.choices import WITH_REFINER, Choice
 
-    wanted = set(tables) <= BESIDE and "epochs" not in tables.get("run", {}) if refiner is None else refiner
-    if not wanted or not (several := detects_several(tables)):
-        if refiner and not several:
-            raise RecipeError("a refiner is for a model of several instances in an image, and the labels have one each")
-        return configure(tables)
+    if not detects_several(tables):
+        raise RecipeError("a refiner is for a model of several instances in an image, and the labels have one each")
     first, second = WITH_REFINER
     total = tables.get("run", {}).get("minutes") or first + second
     shares = (total * minutes / (first + second) for minutes in WITH_REFINER)
@@ -60,7 +53,7 @@ def configure_both(tables: Mapping[str, Any], refiner: bool | None = None) -> Ch
     )
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
     chosen = configure({**defaults.refiner, **shared, "run": crops["run"], "method": name})
-    reason = "its crops teach more per second than whole images; --no-refiner trains one model"
+    reason = "its crops teach more per second than whole images"
     recipe = {**chosen.tables, "name": f"{choice.tables['name']}-refiner"}
     choice = choice.with_value("refiner", recipe, reason)
     return Choice(choice.tables, choice.reasons | {f"refiner.{key}": why for key, why in chosen.reasons.items()})
