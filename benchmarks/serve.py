@@ -19,6 +19,7 @@ import argparse
 import asyncio
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -34,21 +36,76 @@ import numpy as np
 
 import cairn
 
-QUEUE = 64
+QUEUE, TURNS = 64, 5
 PARTS = ("throughput", "latency", "memory", "overload", "worker")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent, and where."""
+    """What is sent, and where. Requests are made ready before, because clients use the same cores as the server."""
 
     url: str
     model: str
     images: list[bytes]
 
-    def client(self, connections: int) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        return httpx.AsyncClient(base_url=self.url, params={"model": self.model}, timeout=120, limits=limits)
+    @cached_property
+    def requests(self) -> list[bytes]:
+        address = f"{self.url}/v1/detect"
+        with httpx.Client(params={"model": self.model}) as client:
+            made = [client.build_request("POST", address, files={"image": ("a.jpg", image)}) for image in self.images]
+        return [
+            b"".join(
+                [
+                    f"POST {each.url.raw_path.decode()} HTTP/1.1\r\n".encode(),
+                    *(name + b": " + value + b"\r\n" for name, value in each.headers.raw),
+                    b"\r\n",
+                    each.read(),
+                ]
+            )
+            for each in made
+        ]
+
+
+class Connections:
+    """Connections to the server that stay open."""
+
+    def __init__(self, url: str) -> None:
+        self._host, self._port = httpx.URL(url).host, httpx.URL(url).port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def __aenter__(self) -> Connections:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _, writer in self._free:
+            writer.close()
+
+    async def post(self, request: bytes) -> int | str:
+        """Returns the status of the answer, or the name of the error where there is none."""
+        writer = None
+        try:
+            reader, writer = await self._connection()
+            writer.write(request)
+            await writer.drain()
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+        except (OSError, EOFError) as error:
+            if writer is not None:
+                writer.close()
+            return type(error).__name__
+        if b"connection: close" in head:
+            writer.close()
+        else:
+            self._free.append((reader, writer))
+        return int(head.split(maxsplit=2)[1])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._free:
+            reader, writer = self._free.pop()
+            if not reader.at_eof():  # the server closes connections that rest
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
 
 
 def encoded(folder: Path, number: int = 32) -> list[bytes]:
@@ -70,24 +127,16 @@ def library(name: str, folder: Path, seconds: float) -> np.ndarray:
     return count / np.array([time.perf_counter() - began, time.process_time() - used])
 
 
-async def post(client: httpx.AsyncClient, image: bytes) -> int | str:
-    """Returns the status of the answer, or the name of the error where there is none."""
-    try:
-        return (await client.post("/v1/detect", files={"image": ("a.jpg", image)})).status_code
-    except httpx.HTTPError as error:
-        return type(error).__name__
-
-
 async def closed_loop(load: Load, clients: int, end) -> tuple[Counter[int | str], float]:
     """Each client sends its next request after the answer to the last one."""
     statuses: Counter[int | str] = Counter()
-    async with load.client(clients) as client:
+    async with Connections(load.url) as server:
         began = time.perf_counter()
 
         async def one(start: int) -> None:
             at = start
             while not end(statuses, time.perf_counter() - began):
-                statuses[await post(client, load.images[at % len(load.images)])] += 1
+                statuses[await server.post(load.requests[at % len(load.requests)])] += 1
                 at += 1
 
         await asyncio.gather(*(one(i) for i in range(clients)))
@@ -98,27 +147,27 @@ async def open_loop(load: Load, rate: float, seconds: float) -> list[float]:
     """Requests at random times, whatever the answers; returns the seconds of each."""
     times: list[float] = []
     chance = random.Random(0)
-    async with load.client(200) as client:
+    async with Connections(load.url) as server:
 
-        async def one(image: bytes) -> None:
+        async def one(request: bytes) -> None:
             began = time.perf_counter()
-            assert await post(client, image) == 200
+            assert await server.post(request) == 200
             times.append(time.perf_counter() - began)
 
         tasks, end = [], time.perf_counter() + seconds
         while time.perf_counter() < end:
-            tasks.append(asyncio.create_task(one(chance.choice(load.images))))
+            tasks.append(asyncio.create_task(one(chance.choice(load.requests))))
             await asyncio.sleep(chance.expovariate(rate))
         await asyncio.gather(*tasks)
     return times
 
 
 async def alone(load: Load) -> list[float]:
-    async with load.client(1) as client:
+    async with Connections(load.url) as server:
         times = []
-        for image in load.images:
+        for request in load.requests:
             began = time.perf_counter()
-            await post(client, image)
+            await server.post(request)
             times.append(time.perf_counter() - began)
     return times
 
@@ -200,10 +249,10 @@ def measure(load: Load, photos: Path, pid: int, options: argparse.Namespace) -> 
 def throughput(load: Load, photos: Path, pid: int, options: argparse.Namespace) -> float:
     """Returns the requests per second of the server."""
     rates = []
-    for turn in range(3):
-        own, used = library(load.model, photos, options.seconds / 6), processor_time(pid)
+    for turn in range(TURNS):
+        own, used = library(load.model, photos, options.seconds / TURNS / 2), processor_time(pid)
         found, seconds = asyncio.run(
-            closed_loop(load, options.clients, lambda _, seconds: seconds > options.seconds / 6)
+            closed_loop(load, options.clients, lambda _, seconds: seconds > options.seconds / TURNS / 2)
         )
         assert set(found) == {200}, found
         served = found[200] / np.array([seconds, processor_time(pid) - used])

@@ -169,6 +169,22 @@ def test_only_the_limbs_of_separate_people_are_connected(seed: int) -> None:
     assert (found.scores > 0.8).all()
 
 
+@given(SEEDS, st.floats(0.05, 2))
+def test_a_limb_loses_score_beyond_the_free_length(seed: int, free_length: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, 19, (8, 2)).astype(np.float32)
+    peaks = Peaks(np.repeat([0, 1], 4), points, np.ones(8, np.float32))
+    pafs = rng.normal(0.5, 0.2, (2, 20, 30)).astype(np.float32)
+    plain, found = (
+        dict(zip(zip(c.starts.tolist(), c.ends.tolist(), strict=True), c.scores.tolist(), strict=True))
+        for c in (connect(peaks, pafs, [(0, 1)], -1, 0, 0.05, *more) for more in ((), (free_length,)))
+    )
+    assert set(found) <= set(plain)
+    for (a, b), score in plain.items():
+        lower = score + min(free_length * 20 / np.linalg.norm(points[a] - points[b]) - 1, 0)
+        assert found.get((a, b), 0) == pytest.approx(max(lower, 0), abs=1e-5)
+
+
 def test_parts_closer_than_a_cell_are_connected_without_a_paf() -> None:
     peaks = Peaks(np.array([0, 1, 1]), np.array([[3.2, 3], [3.8, 3], [4.6, 3]], np.float32), np.ones(3, np.float32))
     found = connect(peaks, np.zeros((2, 8, 8), np.float32), [(0, 1)], 0.05, 0.95, 0.051)

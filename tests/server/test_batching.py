@@ -14,7 +14,7 @@ from cairn.server.protocol import Message
 from cairn.server.settings import Limits, ServerSettings
 
 SERVICE = 0.1
-"""Seconds of one image; on CPUs a batch takes as long as its images one after another."""
+"""Seconds of one image; a batch takes as long as its images one after another."""
 
 
 class Clock(selectors.DefaultSelector):
@@ -109,7 +109,9 @@ def test_with_work_for_all_no_worker_rests(monkeypatch):
 
     _, workers, seconds = simulated(monkeypatch, drive)
     assert seconds <= 320 * SERVICE / 2 + 8 * SERVICE
-    assert max(len(batch) for worker in workers for batch in worker.batches) == ServerSettings().batch
+    sizes = [len(batch) for worker in workers for batch in worker.batches]
+    assert set(sizes[1:-1]) <= {1, ServerSettings().batch}
+    assert sizes.count(ServerSettings().batch) <= len(workers)  # before the first answer says that it is a CPU
 
 
 def test_batches_are_of_one_model_and_each_request_gets_its_own_result(monkeypatch):

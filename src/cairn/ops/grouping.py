@@ -7,6 +7,7 @@ share a part become one person (`assemble`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,7 +29,7 @@ NEAR = 1.0
 """Cells. Between nearer parts a PAF may have no cell at all, so they are connected without one. The release does so
 below √(W·H)/150 pixels (0.41 cells of its default input), but its PAFs extend beyond the joints."""
 
-MANY = 4000
+MANY = 9000
 """Number of pairs above which it is faster to find the likely ones first."""
 
 PART_WEIGHT = 0.1
@@ -75,7 +76,10 @@ class Connections:
     def __len__(self) -> int:
         return len(self.limbs)
 
-    def __getitem__(self, rows: NDArray[Any]) -> Connections:
+    def __getitem__(self, rows: NDArray[np.intp]) -> Connections:
+        """The connections at ascending indices, none twice."""
+        if len(rows) == len(self):
+            return self
         return Connections(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
@@ -86,6 +90,7 @@ def connect(
     sample_threshold: float,
     sample_share: float,
     near_score: float,
+    free_length: float = math.inf,
 ) -> Connections:
     """Returns all pairs of peaks that the PAFs connect.
 
@@ -96,6 +101,7 @@ def connect(
         sample_threshold: See `line_integral`.
         sample_share: See `line_integral`.
         near_score: Score of a pair nearer than `NEAR` without a score of its own.
+        free_length: Length, in heights of the maps, above which a pair loses score (CVPR's release: 0.5).
     """
     pafs = np.ascontiguousarray(pafs, dtype=np.float32)
     sectors = None
@@ -107,8 +113,12 @@ def connect(
     columns = np.ascontiguousarray(peaks.positions.T)
     a, b = columns.take(start, axis=1), columns.take(end, axis=1)  # (2, M): x and y apart are faster
     scores = line_integral(pafs, limb, a.T, b.T, sample_threshold, sample_share, sectors)
-    dx, dy = b - a
-    scores[(dx * dx + dy * dy < NEAR**2) & ~(scores > 0)] = near_score
+    near = np.flatnonzero(np.abs(b[0] - a[0]) < NEAR)  # few: the rest is tested for these only
+    dx, dy = b[:, near] - a[:, near]
+    scores[near[(dx * dx + dy * dy < NEAR**2) & ~(scores[near] > 0)]] = near_score
+    if free_length < math.inf:
+        dx, dy = b - a
+        scores += np.minimum(free_length * pafs.shape[1] / np.maximum(np.hypot(dx, dy), NEAR) - 1, 0)
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
     return Connections.scored(limb[kept], start[kept], end[kept], scores[kept], peaks.scores)
 
@@ -122,6 +132,8 @@ def match_greedy(connections: Connections) -> NDArray[np.intp]:
 def match_exchange(connections: Connections) -> NDArray[np.intp]:
     """Returns the indices of the connections of `match_greedy`, after exchanges that increase the sum of weights."""
     contested, starts, ends = _contested(connections)
+    if not len(contested):
+        return np.arange(len(connections))
     greedy = _greedy(starts, ends, connections.priorities[contested])
     better = exchange(starts, ends, connections.weights[contested], greedy)
     return _with_uncontested(connections, contested, better)
@@ -180,11 +192,12 @@ def assemble(
         sequence = np.lexsort((-connections.priorities, connections.limbs, fills))
     else:
         sequence = np.argsort(-connections.priorities, kind="stable")
-    bits = [1 << joint for joint in joints.tolist()]
+    powers = [1 << joint for joint in range(int(joints.max(initial=-1)) + 1)]
+    bits = list(map(powers.__getitem__, joints.tolist()))
     person = [-1] * len(joints)
     members: list[list[int]] = []
     has: list[int] = []  # joints of each person, one bit each
-    used = []
+    dropped = []
     for i, a, b, only_fills in zip(
         sequence.tolist(),
         connections.starts[sequence].tolist(),
@@ -196,6 +209,7 @@ def assemble(
         if p == q:
             if p < 0:
                 if only_fills:
+                    dropped.append(i)
                     continue
                 person[a] = person[b] = len(members)
                 members.append([a, b])
@@ -203,20 +217,21 @@ def assemble(
         elif p < 0 or q < 0:
             new, p = (a, q) if p < 0 else (b, p)
             if has[p] & bits[new]:
+                dropped.append(i)
                 continue
             person[new] = p
             members[p].append(new)
             has[p] |= bits[new]
         else:
             if only_fills or has[p] & has[q]:
+                dropped.append(i)
                 continue
             has[p] |= has[q]
             members[p] += members[q]
             for peak in members[q]:
                 person[peak] = p
-        used.append(i)
-    holding = np.zeros(len(connections), dtype=bool)
-    holding[used] = True
+    holding = np.ones(len(connections), dtype=bool)
+    holding[dropped] = False
     return np.array(person, dtype=np.intp), holding
 
 

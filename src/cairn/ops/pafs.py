@@ -21,8 +21,11 @@ SAMPLES = (5, 25)
 END_INSET = 0.25
 """Cells between a joint and the first sample of its limb. Two cells of a PAF meet at half a cell."""
 
-PROBES = ((0.125, 0.375, 0.625, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
+PROBES = ((0.375, 0.625), (0.125, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
 """Which samples of lines are tested first, and which then, as fractions of the length."""
+
+PROBES_BY_TABLE = ((0.125, 0.375, 0.625, 0.875), (0.0625, 0.3125, 0.6875, 0.9375))
+"""The same by the table, where a sample takes less than the steps around it."""
 
 DISTINCT = 16
 """Number of samples from which on `PROBES` are all different ones, because these are multiples of a sixteenth."""
@@ -122,15 +125,25 @@ def line_integral(
 def _lines(start: NDArray[Any], end: NDArray[Any], size: Size) -> NDArray[np.float32]:
     """Returns lines (7, M) between points (2, M): x, y of the first sample, of the step and of the direction, count."""
     limits = np.array([[size[1] - 1], [size[0] - 1]], dtype=np.float32)
-    start, end = (np.clip(points, 0, limits, dtype=np.float32, order="C") for points in (start, end))
-    (x, y), (dx, dy) = start, end - start
+    start, end = (np.minimum(np.maximum(points, 0, dtype=np.float32), limits) for points in (start, end))
+    lines = np.empty((7, start.shape[1]), dtype=np.float32)
+    first, steps, units, counts = lines[0:2], lines[2:4], lines[4:6], lines[6]
+    way = end - start
+    dx, dy = way
     lengths = np.maximum(np.sqrt(dx * dx + dy * dy), 1e-6)  # two joints may peak at one point: no direction, score 0
-    ux, uy = dx / lengths, dy / lengths
-    counts = 2 * np.floor(np.sqrt(10 * np.maximum(np.abs(dx), np.abs(dy)))) + 1
-    counts = np.minimum(np.maximum(counts, SAMPLES[0]), SAMPLES[1])
-    inset = np.minimum(END_INSET, lengths / 2)
-    step = (lengths - 2 * inset) / (counts - 1)
-    return np.stack([x + inset * ux, y + inset * uy, step * ux, step * uy, ux, uy, counts])
+    np.divide(way, lengths, out=units)
+    np.multiply(np.maximum(np.abs(dx), np.abs(dy)), 10, out=counts)
+    np.floor(np.sqrt(counts, out=counts), out=counts)
+    counts *= 2
+    counts += 1
+    np.minimum(np.maximum(counts, SAMPLES[0], out=counts), SAMPLES[1], out=counts)
+    inset = np.minimum(lengths / 2, END_INSET)
+    np.multiply(units, inset, out=first)
+    first += start
+    lengths -= 2 * inset
+    lengths /= counts - 1
+    np.multiply(units, lengths, out=steps)
+    return lines
 
 
 def _flows(
@@ -157,7 +170,7 @@ def _flows(
         missed = misses.take(likely)
 
     # Most candidates are wrong, and a few samples reject them; by the table, all samples reject most others.
-    for fractions in PROBES:
+    for fractions in PROBES if sectors is None else PROBES_BY_TABLE:
         if len(pairs) > (FEW if sectors is None else FEW_BY_TABLE):
             place = np.floor(lines[-1] * np.array(fractions, dtype=np.float32)[:, None])
             if sectors is None:
@@ -213,9 +226,9 @@ def _sample(
     fx, fy = place * step_x, place * step_y
     fx += x
     fy += y
-    # The cell left and above. Rounding may have left the map.
-    column = np.floor(np.minimum(np.maximum(fx, 0), np.float32(max(width - 2, 0))))
-    row = np.floor(np.minimum(np.maximum(fy, 0), np.float32(max(height - 2, 0))))
+    # The cell left and above. Rounding may have left the map, by less than a cell.
+    column = np.trunc(np.minimum(fx, np.float32(max(width - 2, 0))))
+    row = np.trunc(np.minimum(fy, np.float32(max(height - 2, 0))))
     fx -= column
     fy -= row
     row *= width

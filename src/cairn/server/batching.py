@@ -1,8 +1,8 @@
 """Images of all requests, in batches for the workers.
 
-A worker that is free takes the oldest image, and with it further ones for the same model. On a GPU a batch gains much:
-a worker takes its share of what waits, and gives others a few milliseconds to arrive. On a CPU a batch takes about as
-long as its images one after another, and each would wait for all: batches form when the queue is long.
+A worker that is free takes the oldest image. On a GPU a batch gains much: it takes its share of what waits for the same
+model, and gives others a few milliseconds to arrive. On a CPU a batch takes longer than its images one after another,
+because its maps are too large for caches, and each image would wait for all: batches are of one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from cairn.server.pool import WorkerDied, WorkerProcess, WorkerTimeout
 from cairn.server.problems import Problem
 from cairn.server.protocol import Message
 from cairn.server.settings import ServerSettings
-
-CPU_QUEUE = 8
-"""Images that wait on a CPU for each image of a batch."""
 
 CLOSE = 1e-4
 """Seconds that are not waited for."""
@@ -170,7 +167,7 @@ class Batches:
                     alike = [item for item in self._waiting if item.model == first.model]
                     left = first.since + self.settings.batch_seconds - time.monotonic()
                     if self._on_cpu or len(alike) >= self.settings.batch or left <= CLOSE:
-                        share = -(-len(alike) // (self._free * (CPU_QUEUE if self._on_cpu else 1)))
+                        share = 1 if self._on_cpu else -(-len(alike) // self._free)
                         taken = alike[: min(share, self.settings.batch)]
                         for item in taken:
                             self._waiting.remove(item)

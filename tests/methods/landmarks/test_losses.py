@@ -71,7 +71,7 @@ def diversity_by_definition(p: Tensor, patch: int) -> float:
 @given(SEEDS)
 def test_losses_match_their_definitions(seed: int) -> None:
     p, q, u, gv = problem(seed)
-    assert losses.align_probabilities(p, q, u, gv).item() == pytest.approx(alignment_by_definition(p, q, u, gv))
+    assert losses.align_probabilities(p, q, u, gv).mean().item() == pytest.approx(alignment_by_definition(p, q, u, gv))
     assert losses.diversity_pairwise(p).item() == pytest.approx(pairwise_by_definition(p))
     for patch in (1, 2, 3):
         expected = diversity_by_definition(p, patch)
@@ -93,7 +93,7 @@ def test_positions_are_means_and_point_alignment_is_the_mean_squared_distance(se
         assert np.allclose(found[i, r], here)
         assert np.allclose(moved[i, r], there)
         total += ((here - there) ** 2).sum()
-    assert losses.align_points(found, moved).item() == pytest.approx(total / (b * k))
+    assert losses.align_points(found, moved).mean().item() == pytest.approx(total / (b * k))
 
 
 @FEW
@@ -105,9 +105,31 @@ def test_probability_alignment_is_point_alignment_plus_both_variances(seed: int)
         away = places.expand(len(maps), -1, -1)[:, None] - losses.positions(maps, places)[:, :, None]
         return (maps.flatten(2) * away.square().sum(-1)).sum(-1).mean()
 
-    simple = losses.align_points(losses.positions(p, u), losses.positions(q, gv))
-    both = losses.align_probabilities(p, q, u, gv)
+    simple = losses.align_points(losses.positions(p, u), losses.positions(q, gv)).mean()
+    both = losses.align_probabilities(p, q, u, gv).mean()
     assert both.item() == pytest.approx((simple + variance(p, u) + variance(q, gv)).item())
+
+
+@FEW
+@given(SEEDS)
+def test_the_mean_logarithm_counts_each_landmark_by_its_relative_error(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    terms = torch.from_numpy(rng.uniform(0.01, 1, (3, 5)))
+    visible = torch.from_numpy(rng.random((3, 5)) < 0.6)
+    visible[:, 0], visible[0, 1:] = False, True  # the first landmark is in no view
+    terms.requires_grad_()
+    expected = [np.log(terms[visible[:, r], r].detach().numpy().mean()) for r in range(1, 5)]
+    loss = losses.mean_logarithm(terms, visible)
+    assert loss.item() == pytest.approx(np.mean(expected))
+    [gradient] = torch.autograd.grad(loss, terms)
+    assert not gradient[~visible].any()
+    pull = (gradient * terms).sum(0)  # does not depend on the size of the error
+    assert pull[1:].detach().numpy() == pytest.approx([0.25] * 4)
+    factors = torch.tensor([1.0, 1.0, 2.0, 3.0, 100.0])
+    assert losses.mean_logarithm(terms * factors, visible).item() == pytest.approx(
+        loss.item() + factors[1:].log().mean().item()
+    )
+    assert losses.mean_logarithm(terms).item() == pytest.approx(terms.mean(0).log().mean().item())
 
 
 @pytest.mark.parametrize("patch", [1, 2, 3, 4])

@@ -73,7 +73,11 @@ def test_a_gradient_reaches_every_weight(figures: Path, tmp_path: Path, settings
             assert weights.grad.abs().max() > 1e-7, name
 
 
-PAPER = {"input": {"context": False}, "warps": {"apart": 0}, "loss": {"log": False, "in_view": False, "final": 1.0}}
+PAPER = {
+    "input": {"context": False},
+    "warps": {"apart": 0, "growth": 1.0},
+    "loss": {"log": False, "each": False, "in_view": False, "final": 1.0},
+}
 """The paper's method, without what keeps landmarks from drifting."""
 
 LONG = {
@@ -84,11 +88,11 @@ LONG = {
 """What keeps landmarks from drifting."""
 
 
-@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(("log", "each"), [(False, False), (True, False), (True, True), (False, True)])
 @pytest.mark.parametrize("settings", LOSSES)
-def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: dict, log: bool) -> None:
+def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: dict, log: bool, each: bool) -> None:
     """In half sides of the input, whatever share of the image it covers."""
-    loss = {**settings, "weight": 0.3, "patch": 2, "log": log, "in_view": False}
+    loss = {**settings, "weight": 0.3, "patch": 2, "log": log, "each": each, "in_view": False}
     recipe = recipe_for(figures, loss=loss)
     learner, batch = with_module(recipe, tmp_path)
     pair = learner.pairs(batch["image"].float(), batch["first"], batch["second"])
@@ -96,16 +100,20 @@ def test_the_recipe_selects_the_loss(figures: Path, tmp_path: Path, settings: di
     got = learner.losses_of(p, q, pair)
     places = learner.detector.places
     if settings["alignment"] == "probabilities":
-        alignment = losses.align_probabilities(p, q, places / 0.75, pair.moved / 0.75)
+        terms = losses.align_probabilities(p, q, places / 0.75, pair.moved / 0.75)
     else:
-        alignment = losses.align_points(p.flatten(2) @ places, pair.g(q.flatten(2) @ places)) / 0.75**2
+        terms = losses.align_points(p.flatten(2) @ places, pair.g(q.flatten(2) @ places)) / 0.75**2
     if settings["diversity"] == "patches":
         diversity = (losses.diversity(p, 2) + losses.diversity(q, 2)) / 2
     else:
         diversity = sum(losses.diversity_pairwise(losses.patch_sums(maps, 2)) for maps in (p, q)) / 2
-    alignment = alignment.log() if log else alignment
+    pooled = terms.mean().log() if log else terms.mean()
+    alignment = terms.mean(0).log().mean() if log and each else pooled
     assert got["alignment"].item() == pytest.approx(alignment.item(), rel=1e-5)
     assert got["diversity"].item() == pytest.approx(0.3 * diversity.item(), rel=1e-5)
+    for late in (0.0, 0.25):
+        expected = pooled + late * (alignment - pooled)
+        assert learner.losses_of(p, q, pair, late=late)["alignment"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_settings_of_the_paper_give_its_loss_exactly(figures: Path, tmp_path: Path) -> None:
@@ -139,11 +147,38 @@ def test_the_weight_of_diversity_falls(figures: Path, tmp_path: Path, final: flo
     learner, batch = with_module(recipe_for(figures, loss=SMALL["loss"] | {"final": final}), tmp_path)
     full = learner.losses(batch)
     for step, share in zip((0, 300, 550, 800, 1000), shares, strict=True):
-        learner._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=1000)
+        learner._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=1000, max_epochs=2)
         learner.on_train_batch_start(batch, 0)
         terms = learner.losses(batch)
         assert terms["diversity"].item() == pytest.approx(share * full["diversity"].item(), rel=1e-4)
         assert terms["alignment"].item() == pytest.approx(full["alignment"].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("epochs", "late"), [(3, [0, 0, 0]), (5, [0, 0, 2 / 3]), (12, [0, 1, 1]), (48, [1, 1, 1])])
+def test_what_takes_effect_late_does_so_after_three_epochs(
+    figures: Path, tmp_path: Path, epochs: int, late: list[float]
+) -> None:
+    learner, batch = with_module(recipe_for(figures), tmp_path)
+    for step, expected in zip((250, 500, 1000), late, strict=True):
+        learner._trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=1000, max_epochs=epochs)
+        learner.on_train_batch_start(batch, 0)
+        assert learner.late == pytest.approx(expected)
+
+
+def test_later_the_views_differ_by_more_rotation_and_scale(figures: Path, tmp_path: Path) -> None:
+    recipe = recipe_for(figures, warps={"growth": 3.0})
+    learner, batch = with_module(recipe, tmp_path)
+    warps, seen = batch["second"], []
+    pairs = learner.pairs.forward
+    learner.pairs.forward = lambda images, first, second: seen.append(second) or pairs(images, first, second)
+    for learner.late in (0.0, 0.5, 1.0):
+        learner.losses(batch)
+    straight = torch.eye(2)
+    assert torch.equal(seen[0], warps)
+    for second, factor in zip(seen[1:], (2, 3), strict=True):
+        assert torch.allclose(second[:, :2] - straight, factor * (warps[:, :2] - straight), atol=1e-6)
+        assert torch.equal(second[:, 2:], warps[:, 2:])  # the shift and the bends
+    assert torch.equal(batch["second"], warps)
 
 
 def test_alignment_ignores_landmarks_that_leave_a_view(figures: Path, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ CASES = {
     "small people": {"min_parts": 1, "min_score": 0.05, "sample_share": 0.5},
     "ignored keypoints": {"ignore_keypoints": "head hip", "min_parts": 4},
     "few peaks": {"max_peaks": 3},
+    "length prior": {"free_length": 0.1, "sample_share": 0.5},
 }
 
 

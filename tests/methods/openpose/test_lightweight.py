@@ -186,7 +186,7 @@ def test_an_imported_checkpoint_predicts_what_the_paper_describes(model: Path, w
     assert (spec.license, spec.stride, spec.input.multiple, spec.outputs) == ("Apache-2.0", 8, 8, ("heatmaps", "pafs"))
     assert spec.decode == {
         "peak_threshold": 0.1, "sample_threshold": 0.05, "sample_share": 0.8, "min_parts": 3, "min_score": 0.2,
-        "second_try": False,
+        "free_length": 0.5, "second_try": False,
     }  # fmt: skip
     assert cairn.load(model, threads=1)(np.zeros((90, 120, 3), np.uint8)).keypoints.shape[1:] == (18, 2)
 

@@ -37,6 +37,8 @@ These are off by default, and `recipes/landmarks-long.toml` turns them on for lo
 | a further shift moves the two views of a pair in opposite directions | `warps.apart = 0` |
 | alignment ignores a landmark that one of both views does not contain | `loss.in_view = false` |
 | the logarithm of the alignment is minimized | `loss.log = false`, with a `loss.weight` of 0.03 (0.3 with it) |
+| later, the logarithm of each landmark's own alignment | `loss.each = false` |
+| later, more rotation and scale between the views | `warps.growth = 1` |
 | the weight of diversity falls during the run | `loss.final = 1` |
 
 The decision records 0042 and 0087 measure their effect. `drift` ends a run whose landmarks settle on a fixed grid.

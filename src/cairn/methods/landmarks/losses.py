@@ -10,8 +10,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, softmax
 from torch.nn import functional
+
+MIN_ALIGNMENT = 1e-6
+"""Lower bound of the alignment before its logarithm, squared half input sides: a fortieth of a pixel."""
 
 
 def positions(p: Tensor, u: Tensor) -> Tensor:
@@ -27,33 +31,50 @@ def positions(p: Tensor, u: Tensor) -> Tensor:
     return p.flatten(2) @ u
 
 
-def align_points(predicted: Tensor, moved: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Equation 3: (1/K) Σ_r |Φ_r(x) - g(Φ_r(x∘g))|², averaged over the batch.
+def align_points(predicted: Tensor, moved: Tensor) -> Tensor:
+    """Terms of equation 3: |Φ_r(x) - g(Φ_r(x∘g))|² of each landmark. The loss is their mean.
 
     Args:
         predicted: (B, K, 2) Φ(x).
         moved: (B, K, 2) g(Φ(x∘g)).
-        visible: (B, K) landmarks that count; None for all.
+
+    Returns:
+        (B, K).
     """
-    return _mean((predicted - moved).square().sum(-1), visible)
+    return (predicted - moved).square().sum(-1)
 
 
-def align_probabilities(p: Tensor, q: Tensor, u: Tensor, gv: Tensor, visible: Tensor | None = None) -> Tensor:
-    """Equation 6: (1/K) Σ_r Σ_u Σ_v |u - g(v)|² p(u) q(v), in linear time, averaged over the batch.
+def align_probabilities(p: Tensor, q: Tensor, u: Tensor, gv: Tensor) -> Tensor:
+    """Terms (B, K) of equation 6: Σ_u Σ_v |u - g(v)|² p(u) q(v), in linear time. The loss is their mean.
 
-    It equals the squared distance of the two means plus both variances, so it also makes the maps narrow.
-    `visible` is as in `align_points`.
+    They equal the squared distance of the two means plus both variances, so they also make the maps narrow.
     """
     p, q = p.flatten(2), q.flatten(2)  # (B, K, N)
     squares = p @ u.square().sum(-1) + (q @ gv.square().sum(-1, keepdim=True)).squeeze(-1)  # (B, K)
-    return _mean(squares - 2 * ((p @ u) * (q @ gv)).sum(-1), visible)
+    return squares - 2 * ((p @ u) * (q @ gv)).sum(-1)
 
 
-def _mean(values: Tensor, visible: Tensor | None) -> Tensor:
-    """Mean of (B, K) values, of those that are visible; 0 where none is."""
+def mean(terms: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Mean of terms (B, K), of those that are visible (B, K); 0 where none is."""
     if visible is None:
-        return values.mean()
-    return (values * visible).sum() / visible.sum().clamp_min(1)
+        return terms.mean()
+    return (terms * visible).sum() / visible.sum().clamp_min(1)
+
+
+def mean_logarithm(terms: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Mean over landmarks of the logarithm of each one's mean over the batch.
+
+    Its gradient depends on the relative error of each landmark. In the logarithm of the mean, a few landmarks that
+    nothing in the image holds outweigh all others.
+
+    Args:
+        terms: (B, K), >= 0.
+        visible: (B, K) terms that count; None for all.
+    """
+    counts = torch.ones_like(terms) if visible is None else visible.to(terms.dtype)
+    of_landmark = (terms * counts).sum(0) / counts.sum(0).clamp_min(1)
+    seen = counts.sum(0) > 0
+    return (of_landmark.clamp_min(MIN_ALIGNMENT).log() * seen).sum() / seen.sum().clamp_min(1)
 
 
 def diversity_pairwise(p: Tensor) -> Tensor:

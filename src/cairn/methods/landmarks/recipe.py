@@ -98,6 +98,8 @@ class Warps(Section):
         second: Weights of a random half of the second warp's spline.
         apart: Maximum of a further shift in half image sides, which moves the two views in opposite directions. A point
             that never moves has an error of twice this shift, and a network with stride shifts for free.
+        growth: Factor on rotation and scale between the views from the sixth epoch on. Otherwise landmarks become a
+            rigid group that follows only the shift of the object.
     """
 
     rotation: Annotated[float, Field(ge=0)] = 5.0
@@ -107,6 +109,7 @@ class Warps(Section):
     first: Annotated[float, Field(ge=0)] = 0.005
     second: Annotated[float, Field(ge=0)] = 0.01
     apart: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    growth: Annotated[float, Field(ge=1, le=4)] = 1.0
 
     def spread(self, half: float) -> Spread:
         """Returns the distribution of a warp whose random half of the weights deviates by `half`."""
@@ -122,6 +125,8 @@ class Loss(Section):
         log: Whether the logarithm of the alignment is minimized. Then diversity counts less as the alignment improves,
             and the weight holds for every size of the warps (0.3 in `recipes/landmarks-long.toml`). False is the
             paper's sum.
+        each: Whether, with `log`, each landmark has a logarithm of its own from the sixth epoch on, so that landmarks
+            that nothing in the image holds do not outweigh the others.
         in_view: Whether alignment ignores landmarks that only one of both views contains. False is the paper's loss.
         weight: Weight of diversity, the paper's γ in this unit. A larger weight keeps landmarks on a grid, a smaller
             one lets them gather.
@@ -134,6 +139,7 @@ class Loss(Section):
     alignment: Literal["probabilities", "points"] = "probabilities"
     diversity: Literal["patches", "pairs"] = "patches"
     log: bool = False
+    each: bool = False
     in_view: bool = False
     weight: Annotated[float, Field(ge=0)] = 0.03
     final: Annotated[float, Field(ge=0, le=1)] = 1.0

@@ -46,8 +46,8 @@ MEASURED_AT_ONCE = 32
 FALL = (0.3, 0.8)
 """Shares of a run between which the weight of diversity falls."""
 
-MIN_ALIGNMENT = 1e-6
-"""Lower bound of the alignment before its logarithm, squared half input sides: a fortieth of a pixel."""
+LATE = (3, 6)
+"""Epochs between which `loss.each` and `warps.growth` take effect. First, landmarks learn to follow at all."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class LandmarksModule(KeypointModule):
 
     Attributes:
         share: Share of the weight of diversity at this step of the run.
+        late: Share of what takes effect late in the run, see `LATE`.
     """
 
     recipe: Recipe
@@ -91,7 +92,7 @@ class LandmarksModule(KeypointModule):
         super().__init__(recipe, network.to(memory_format=torch.channels_last), val)
         self.skeleton = skeleton
         size, context = recipe.input.size, recipe.context
-        self.share = 1.0
+        self.share, self.late = 1.0, 0.0
         self.middle = size / recipe.input.frame
         self.pairs = PairMaker(size, recipe.cells, self.middle, context)
         self.detector = Detector(self.network, size, recipe.input.frame, recipe.network.stride, context)
@@ -105,20 +106,22 @@ class LandmarksModule(KeypointModule):
         """Alignment and weighted diversity of a batch."""
         exactly = torch.autocast(batch["image"].device.type, enabled=False)  # 8 bits cannot tell pixels apart
         with exactly:
-            pair = self.pairs(batch["image"].float(), batch["first"], batch["second"])
+            second = grown(batch["second"], 1 + self.late * (self.recipe.warps.growth - 1))
+            pair = self.pairs(batch["image"].float(), batch["first"], second)
             images = recolored(torch.stack([pair.x, pair.warped], dim=1), batch["colors"])
             views = images.transpose(0, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         scores = central(self.network(views), self.recipe.cells)
         with exactly:
             p, q = losses.probabilities(scores.float()).chunk(2)
-            return self.losses_of(p, q, pair, self.share)
+            return self.losses_of(p, q, pair, self.share, self.late)
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Lowers the weight of diversity as the run proceeds."""
+        """Lowers the weight of diversity as the run proceeds, and turns on what takes effect late."""
         progress = self.trainer.global_step / max(1, int(self.trainer.estimated_stepping_batches))
+        self.late = float(np.interp(progress * (self.trainer.max_epochs or 0), LATE, (0.0, 1.0)))
         self.share = float(np.interp(progress, FALL, (1.0, self.recipe.loss.final)))
 
-    def losses_of(self, p: Tensor, q: Tensor, pair: Pair, share: float = 1.0) -> dict[str, Tensor]:
+    def losses_of(self, p: Tensor, q: Tensor, pair: Pair, share: float = 1.0, late: float = 1.0) -> dict[str, Tensor]:
         """Both parts of the loss.
 
         Args:
@@ -126,19 +129,22 @@ class LandmarksModule(KeypointModule):
             q: Likewise of x'.
             pair: The pair.
             share: Share of the weight of diversity.
+            late: Share of the logarithms of each landmark, of `loss.each`.
         """
         settings, places = self.recipe.loss, self.detector.places
         visible = None
         if settings.in_view:
             visible = self.pairs.visible(p.flatten(2) @ places, q.flatten(2) @ pair.moved, pair.g)
         if settings.alignment == "probabilities":
-            alignment = losses.align_probabilities(p, q, places, pair.moved, visible)
+            terms = losses.align_probabilities(p, q, places, pair.moved)
         else:
-            moved = pair.g(losses.positions(q, places))
-            alignment = losses.align_points(losses.positions(p, places), moved, visible)
-        alignment = alignment / self.middle**2
+            terms = losses.align_points(losses.positions(p, places), pair.g(losses.positions(q, places)))
+        terms = terms / self.middle**2
+        alignment = losses.mean(terms, visible)
         if settings.log:
-            alignment = alignment.clamp_min(MIN_ALIGNMENT).log()
+            alignment = alignment.clamp_min(losses.MIN_ALIGNMENT).log()
+        if settings.log and settings.each:
+            alignment = torch.lerp(alignment, losses.mean_logarithm(terms, visible), late)
         both = torch.cat([p, q])
         if settings.diversity == "patches":
             diversity = losses.diversity(both, self.recipe.patch)
@@ -223,6 +229,14 @@ class LandmarksModule(KeypointModule):
     def configure_callbacks(self) -> list[Callback]:
         """Adds the contact sheets, and the end of a run whose landmarks drift."""
         return [Sheets(), StopOnDrift(self.recipe.run.max_rise)]
+
+
+def grown(warps: Tensor, factor: float) -> Tensor:
+    """Returns parameters of warps (B, 3 + C, 2) with a multiple of their rotation and scale."""
+    if factor == 1:
+        return warps
+    straight = torch.eye(2, device=warps.device)
+    return torch.cat([straight + factor * (warps[:, :2] - straight), warps[:, 2:]], dim=1)
 
 
 def recolored(views: Tensor, colors: Tensor) -> Tensor:

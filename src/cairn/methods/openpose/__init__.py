@@ -59,7 +59,8 @@ Departures from the papers and the released code. The setting that restores the 
   1/64 of the work.
 - Samples of eq. 11. Original: 5 to 25 by length; CVPR 10. Here: likewise, an odd number, inset at both ends.
 - Near candidates. Original: release: below √(WH)/150 px. Here: below one cell.
-- Score of a limb. Original: eq. 11; CVPR's release with a length prior. Here: eq. 11 without prior.
+- Score of a limb. Original: eq. 11; CVPR's release with a length prior. Here: eq. 11, and the prior by
+  `free_length = 0.5`, which the bundled `person` has.
 - Order of candidates, eq. 13 to 16. Original: the integral alone; the CUDA release adds 0.1 times the confidences of
   both parts. Here: as the CUDA release, in greedy and in Hungarian matching: the latter maximizes this sum, not E
   alone.
@@ -73,7 +74,7 @@ Departures from the papers and the released code. The setting that restores the 
   the keypoints of that category; an instance has the class with the largest sum at its keypoints.
 - Occluded keypoints. Original: trained like visible ones. Here: likewise; `network.visibility` adds a head that tells
   them apart.
-- Decoder of Lightweight OpenPose. Original: length prior, minimum distance of peaks. Here: the thresholds alone.
+- Decoder of Lightweight OpenPose. Original: minimum distance of peaks. Here: its thresholds and its length prior.
 """
 
 from __future__ import annotations

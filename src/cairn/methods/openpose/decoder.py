@@ -14,6 +14,7 @@ of three cells gives the exact top of a Gaussian, for 1/64 of the work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -44,6 +45,7 @@ class Thresholds:
         share: `sample_share`.
         parts: `min_parts`.
         score: `min_score`.
+        free_length: `free_length`.
     """
 
     peak: float
@@ -51,6 +53,7 @@ class Thresholds:
     share: float
     parts: int
     score: float
+    free_length: float = math.inf
 
 
 MAXIMIZE_POSITIVES = Thresholds(peak=0.02, sample=0.01, share=0.75, parts=2, score=0.05)
@@ -67,6 +70,7 @@ def decode(
     sample_share: float = 0.95,
     min_parts: int = 3,
     min_score: float = 0.4,
+    free_length: float = math.inf,
     ignore_keypoints: str = "",
     matching: Matching = "exchange",
     order: Order = "global",
@@ -87,6 +91,8 @@ def decode(
         sample_share: Share of its samples above that minimum that a limb must exceed.
         min_parts: Minimum number of parts of a person; of a component of the skeleton with fewer, all.
         min_score: Minimum score of a person per detected part.
+        free_length: Length, in heights of the maps, above which a limb loses score: free_length / length - 1 is
+            added, as in CVPR's release with 0.5.
         ignore_keypoints: Joints, separated by spaces, that do not count for `min_parts`, such as the feet of BODY_25.
         matching: Matching of each limb's candidates: "greedy" (decreasing confidence), "exchange" (then two limbs
             replace those in their way where they are worth more) or "hungarian" (maximum sum).
@@ -107,7 +113,7 @@ def decode(
     maps = heatmaps[: len(skeleton)]
     counted = np.ones(len(skeleton), dtype=bool)
     counted[[skeleton.index(joint) for joint in ignore_keypoints.split()]] = False
-    thresholds = Thresholds(peak_threshold, sample_threshold, sample_share, min_parts, min_score)
+    thresholds = Thresholds(peak_threshold, sample_threshold, sample_share, min_parts, min_score, free_length)
     poses = _decode(maps, pafs, skeleton, thresholds, counted, matching, order, max_peaks)
     if second_try and not len(poses):
         lower = Thresholds(
@@ -165,7 +171,9 @@ def _decode(
 ) -> Poses:
     peaks = find_peaks(maps, thresholds.peak, max_peaks)
     near_score = thresholds.peak + 1e-6  # OpenPose's released code
-    connections = connect(peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score)
+    connections = connect(
+        peaks, pafs, skeleton.limbs, thresholds.sample, thresholds.share, near_score, thresholds.free_length
+    )
     return group(peaks, connections, skeleton, thresholds, counted, matching, order)
 
 
@@ -193,7 +201,7 @@ def group(
     person, holding = assemble(peaks.joints, connections, skeleton.redundant, order)
     alone = np.flatnonzero(_component_sizes(skeleton)[peaks.joints] == 1)
     person[alone] = person.max(initial=-1) + 1 + np.arange(len(alone))
-    return _people(peaks, connections[holding], person, skeleton, thresholds, counted)
+    return _people(peaks, connections[np.flatnonzero(holding)], person, skeleton, thresholds, counted)
 
 
 def _people(

@@ -51,7 +51,9 @@ def _add(maps: Mapping[str, Value], spec: ModelSpec, to_pixels: ToPixels) -> dic
     settings = with_defaults(decode, spec.decode)
     threshold = settings["peak_threshold"]
     peaks = find_peaks(maps["heatmaps"].slice(1, 0, count), threshold, settings["max_peaks"])
-    thresholds = LimbThresholds(settings["sample_threshold"], settings["sample_share"], near=threshold + 1e-6)
+    thresholds = LimbThresholds(
+        settings["sample_threshold"], settings["sample_share"], threshold + 1e-6, settings["free_length"]
+    )
     points = peaks.slice(3, 0, 2)
     outputs = {
         "peaks": Output(

@@ -33,6 +33,7 @@ PARSING: dict[str, float | int | bool | str] = {
     "sample_share": 0.8,
     "min_parts": 3,
     "min_score": 0.2,
+    "free_length": 0.5,
     "second_try": False,
 }
 """Thresholds of the published code."""

@@ -20,11 +20,13 @@ class LimbThresholds:
         sample: Minimum PAF · direction of a sample.
         share: Share of the samples that must exceed it.
         near: Score of two peaks nearer than `NEAR` without a score of their own.
+        free_length: Length, in heights of the maps, above which a limb loses score.
     """
 
     sample: float
     share: float
     near: float
+    free_length: float = math.inf
 
 
 def score_limbs(pafs: Value, peaks: Value, limbs: Sequence[tuple[int, int]], thresholds: LimbThresholds) -> Value:
@@ -48,15 +50,19 @@ def score_limbs(pafs: Value, peaks: Value, limbs: Sequence[tuple[int, int]], thr
     pairs = _Pairs.between(first, second, pafs, plane=image * pafs.size(1) + limb * 2)
 
     # Most candidates are wrong, and a few samples reject them.
-    fractions = graph.constant([PROBES[0]], "float32")
+    fractions = graph.constant([(*PROBES[0], *PROBES[1])], "float32")
     misses = (~(pairs.flow(pafs, (pairs.count * fractions).unary("Floor")) > thresholds.sample)).cast("float32").sum(1)
     count = pairs.count.at(1, 0)
     likely = graph.node("NonZero", count - misses > count * thresholds.share, dtype="int64").reshape(-1)
     scores = _mean_flow(pairs.take(likely), pafs, thresholds)
     everywhere = scatter(graph.vector(places.size(0)), likely.expand(1), scores)
     apart = (second - first).slice(1, 0, 2)
-    near = ((apart * apart).sum(1) < NEAR**2) & ~(everywhere > 0.0)
+    squared = (apart * apart).sum(1)
+    near = (squared < NEAR**2) & ~(everywhere > 0.0)
     everywhere = near.where(thresholds.near, everywhere)
+    if thresholds.free_length < math.inf:
+        free = pafs.size(2).cast("float32") * thresholds.free_length
+        everywhere = everywhere + (free / squared.unary("Sqrt").maximum(NEAR) - 1.0).minimum(0.0)
     scored = (everywhere > 0.0) & (everywhere < math.inf)
     count_of_peaks = peaks.size(2)
     shape = graph.vector(pafs.size(0), len(limbs), count_of_peaks, count_of_peaks)
