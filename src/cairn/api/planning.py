@@ -245,7 +245,7 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     from cairn.inference.stream import share_cores
     from cairn.inference.zoo import DEFAULT_CROP_MODEL, DEFAULT_MODEL
 
-    refine = model.refine is not False
+    refine = model.refine is not None and model.refine is not False
     if model.boxes is not None and refine:
         raise CairnError("refine detects the boxes itself: give boxes or refine, not both")
     given = model.model

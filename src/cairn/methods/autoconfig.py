@@ -96,7 +96,6 @@ def with_network(choice: Choice) -> Choice:
         RecipeError: The method cannot be fine-tuned from these weights.
     """
     from cairn.training.autoconfig.choices import Choice, choose_backbone
-    from cairn.training.autoconfig.machine import measure_machine
     from cairn.training.backbones.imagenet import IMAGENET
     from cairn.training.backbones.registry import BACKBONES, describe_backbone
     from cairn.training.checkpoints.backbone_file import is_backbone_file
@@ -127,7 +126,7 @@ def with_network(choice: Choice) -> Choice:
     backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
     if backbone in BACKBONES and describe_backbone(backbone).has_pretrained and chosen.autoconfig is not None:
-        suited = choose_backbone(chosen.autoconfig().backbone_lr_factor, measure_machine().gpu is not None)
+        suited = choose_backbone(chosen.autoconfig().backbone_lr_factor)
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
     return choice.filled_from(suited)

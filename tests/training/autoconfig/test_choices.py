@@ -26,7 +26,6 @@ from cairn.training.autoconfig.choices import (
     LabelFacts,
     Machine,
     Pace,
-    choose_backbone,
     choose_length,
     choose_shared,
     fine_tune_epochs,
@@ -149,11 +148,6 @@ def test_a_refiner_needs_no_higher_resolution_and_no_crop_beyond_the_image(facts
     assert refined["size"] <= max(refined["inference_size"], alone["size"])
     assert refined["size"] <= refined["inference_size"]
     assert refined["inference_size"] <= alone["inference_size"]
-
-
-def test_a_cpu_trains_no_depthwise_layers():
-    assert choose_backbone(0.1).tables["network"] == {"frozen_stages": 3, "pointwise": True, "backbone_lr_factor": 0.1}
-    assert "pointwise" not in choose_backbone(0.1, gpu=True).tables["network"]
 
 
 def test_values_of_the_user_win_and_have_no_reason():

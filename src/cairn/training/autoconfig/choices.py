@@ -216,18 +216,14 @@ def choose_workers(cores: int, gpu: bool) -> int:
     return max(1, min(8, cores - 1)) if gpu else int(cores >= WORKER_CORES)
 
 
-def choose_backbone(rate: float, gpu: bool = False) -> Choice:
-    """Selects frozen parts and learning rate of a pretrained backbone.
+def choose_backbone(rate: float) -> Choice:
+    """Selects frozen stages and learning rate of a pretrained backbone.
 
     Args:
         rate: Learning rate of the backbone divided by that of the rest of the network.
-        gpu: Whether the network is on a GPU.
     """
     first = "the first stages of a pretrained backbone are general, and the most expensive to train"
     choice = Choice().with_value("network.frozen_stages", FROZEN, first)
-    if not gpu:
-        cheap = "on a CPU, steps take little more than half of the time without the gradients of depthwise layers"
-        choice = choice.with_value("network.pointwise", True, cheap)
     return choice.with_value(
         "network.backbone_lr_factor", rate, "the backbone is pretrained, the layers on top of it are new"
     )
