@@ -1,5 +1,6 @@
 """`cairn.api.load`, and the public names."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,35 @@ def crop_model(path: Path) -> Path:
         "decode": {},
     }
     return write_totem_model(path, SPEC.model_copy(update=change))
+
+
+def test_a_run_is_refined_by_its_own_refiner(totem_model: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(totem_model, run / "model.onnx")
+    crop_model(run / "refiner.onnx")
+    image = totems((240, 320), [(160, 120)])
+    for model in (run, run / "model.onnx", str(run)):
+        for refine in (None, True):
+            refined = cairn.load(model, threads=1, refine=refine)
+            assert refined.name == "one"
+            assert len(refined(image)) == 1
+        assert cairn.load(model, threads=1, refine=False).name == "totems"
+    alone = shutil.copy(run / "model.onnx", run / "copy.onnx")
+    assert cairn.load(alone, threads=1).name == "totems"
+    (run / "refiner.onnx").unlink()
+    assert cairn.load(run, threads=1).name == "totems"
+
+
+def test_a_crop_model_says_whether_it_has_a_flip_test(tmp_path: Path) -> None:
+    plain = crop_model(tmp_path / "plain.onnx")
+    change = {"name": "two", "method": "hourglass", "task": "crop", "outputs": ("heatmaps",), "decode": {"flip": True}}
+    crop = InputSpec(resize="square", size=128, multiple=8, margin=1.5)
+    mirrored = write_totem_model(tmp_path / "two.onnx", SPEC.model_copy(update={**change, "input": crop}))
+    for path, given, expected in ((plain, None, False), (plain, True, True), (mirrored, None, True)):
+        options = {} if given is None else {"flip": given}
+        assert cairn.load(path, threads=1, **options).flip is expected
+    assert cairn.load(mirrored, threads=1, flip=False).flip is False
 
 
 def test_refinement_and_whole_body_are_assembled(totem_model: Path, tmp_path: Path) -> None:

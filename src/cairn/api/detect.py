@@ -31,7 +31,7 @@ def detect(
     *,
     model: str | Path | Predictor | None = None,
     boxes: str | Path | ArrayLike | Mapping[Any, ArrayLike] | None = None,
-    refine: bool | str | Path = False,
+    refine: bool | str | Path | None = None,
     hands: str | Path | None = None,
     face: str | Path | None = None,
     out: str | Path | None = None,

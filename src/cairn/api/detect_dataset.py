@@ -37,7 +37,7 @@ def detect_dataset(
     address: str | None = None,
     workers: int | None = None,
     gpus: int | None = None,
-    refine: bool | str | Path = False,
+    refine: bool | str | Path | None = None,
     hands: str | Path | None = None,
     face: str | Path | None = None,
     track: bool = False,

@@ -61,7 +61,7 @@ def evaluate(
     scale_gap: float = SCALE_GAP,
     device: str = "auto",
     threads: int = 0,
-    refine: bool | str | Path = False,
+    refine: bool | str | Path | None = None,
     settings: Settings = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -154,7 +154,7 @@ def evaluate(
         }
         optional |= {"confidence": confidence, "category": category, "exclude": exclude, "gt": gt, "limit": limit}
         optional |= {"size": size, "net_resolution": net_resolution, "scales": scales, "settings": settings}
-        others = {"mean": mean != "joints", "refine": refine is not False, "device": device != "auto"}
+        others = {"mean": mean != "joints", "refine": refine is not None, "device": device != "auto"}
         given = {name: value is not None for name, value in optional.items()} | others
         assert isinstance(model, str | Path)
         if refused := [name for name, is_given in given.items() if is_given]:

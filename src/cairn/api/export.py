@@ -14,6 +14,7 @@ from cairn.api.settings import Settings, optional_path, with_settings
 from cairn.arguments import checked
 from cairn.errors import CairnError, LabelError, ModelError, OutputError
 from cairn.extras import require, require_training
+from cairn.inference.zoo import own_refiner
 
 if TYPE_CHECKING:
     from typing import Any
@@ -120,6 +121,8 @@ def export(
         raise CairnError(f"precision must be fp32, fp16 or int8, got {precision!r}")
     data = _Data(optional_path(calibrate), optional_path(labels), optional_path(images), max_metric_drop)
     data.check(precision)
+    if refiner := own_refiner(Path(model)):
+        log.warning("%s has a refiner, which stays a file of its own: use both with --refine-with %s", model, refiner)
     plain = _Plain(precision, data, checkpoint, settings)
     if not decode and format == "onnx":
         return _export_plain(model, target, plain)

@@ -20,7 +20,7 @@ def load(
     device: str = "auto",
     threads: int = 0,
     size: int | Resolution | None = None,
-    refine: bool | str | Path = False,
+    refine: bool | str | Path | None = None,
     hands: str | Path | None = None,
     face: str | Path | None = None,
     **decode: Any,
@@ -35,6 +35,7 @@ def load(
         size: Longest side of the network input in pixels, or a `Resolution`; None is the model's own.
         refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
             registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
+            Default: with the refiner that `cairn.train` trained beside the model of a run, where it is better.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -55,10 +56,10 @@ def load(
     if not isinstance(side, Integral | Resolution | None):
         raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
     predictor = _load_one(model, device, threads, size, **decode)
-    if refine is not False and refine is not None:
+    if refiner := zoo.refiner_to_use(model, refine):
         from cairn.inference.refine import RefinedPredictor
 
-        crops = _load_one(zoo.refiner_of(str(model)) if refine is True else refine, device, threads)
+        crops = _load_one(refiner, device, threads)
         predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:
         return predictor

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = str | Path | Run | Predictor
 
-DEFAULTS: Mapping[str, Any] = {"size": None, "device": "auto", "threads": 0, "refine": False}
+DEFAULTS: Mapping[str, Any] = {"size": None, "device": "auto", "threads": 0, "refine": None}
 """Arguments of `cairn.load` at which a model is loaded as it is."""
 
 
@@ -40,6 +40,6 @@ def open_model(model: Model, options: Mapping[str, Any], settings: Settings = No
         return load(model, **options, **decode)
     if not callable(model):
         raise ModelError(f"model must be a name, an .onnx file, a run or a predictor, got {model!r:.80}")
-    if given := [*(name for name, value in options.items() if value != DEFAULTS[name]), *decode]:
+    if given := [*(name for name, value in options.items() if value not in (DEFAULTS[name], False)), *decode]:
         raise CairnError(f"{', '.join(given)}: only for a model that is loaded by name or path, got a predictor")
     return model

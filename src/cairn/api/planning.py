@@ -37,7 +37,7 @@ class ModelOptions:
 
     model: str | Path | Predictor | None = None
     boxes: Any = None
-    refine: bool | str | Path = False
+    refine: bool | str | Path | None = None
     hands: str | Path | None = None
     face: str | Path | None = None
     size: int | Resolution | None = None
@@ -117,7 +117,8 @@ def plan_detection(
     predictor = predictor or _predictor(model, run, several=len(images) < len(found) or len(found) > 1)
     if output.maps and not predictor.has_maps:
         raise CairnError(
-            f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops"
+            f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops "
+            "(a run with a refiner without it: --no-refine, or refine=False)"
         )
     values = WriterOptions(
         folder,
@@ -244,7 +245,7 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     from cairn.inference.stream import share_cores
     from cairn.inference.zoo import DEFAULT_CROP_MODEL, DEFAULT_MODEL
 
-    refine = model.refine is not False
+    refine = model.refine is not None and model.refine is not False
     if model.boxes is not None and refine:
         raise CairnError("refine detects the boxes itself: give boxes or refine, not both")
     given = model.model

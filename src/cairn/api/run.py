@@ -99,7 +99,7 @@ class Run:
         return dict(json.loads(metadata_of(session, self.model))["metrics"])
 
     def load(self, **options: Any) -> Predictor:
-        """Returns a predictor with the best weights.
+        """Returns a predictor with the best weights, refined where the run has a refiner.
 
         Args:
             options: Arguments of `cairn.load`.
@@ -111,7 +111,7 @@ class Run:
 
         if not self.model.is_file():
             raise ModelError(f"{self.folder} has no model.onnx yet: finish the run with resume()")
-        return load(self.model, **options)
+        return load(self.folder, **options)
 
     def export(self, path: str | Path, **options: Any) -> ExportReport:
         """Writes the weights to one .onnx file.

@@ -40,6 +40,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     name: str | None = None,
+    refiner: bool = False,
     settings: Settings = None,
 ) -> Run:
     """Trains a model on labeled images, and returns the run.
@@ -73,6 +74,9 @@ def train(
         batch_size: Batch size.
         seed: Random seed for initialization, data order and augmentation.
         name: Name of the model. Default: the name of the label file.
+        refiner: Whether to train a second model, which predicts the keypoints of each detected instance again in a
+            crop, for labels with several instances in an image. It is used where it is better on the validation
+            images.
         settings: Other values of the recipe by dotted key, such as `{"optimizer.learning_rate": 1e-3}`.
 
     Raises:
@@ -99,6 +103,7 @@ def train(
         data=_Labels(data, images, val, val_images, _reading_values(split, confidence, category, exclude)),
         values={key: value for key, value in values.items() if value is not None},
         settings=settings,
+        refiner=refiner,
         out=None if out is None else Path(out),
         resume=resume,
     )
@@ -137,6 +142,7 @@ class _Request:
     data: _Labels
     values: Mapping[str, Any]
     settings: Settings
+    refiner: bool
     out: Path | None
     resume: bool
 
@@ -150,7 +156,8 @@ def _plan(request: _Request) -> TrainingPlan:
         if request.out is None:
             raise RecipeError("resume needs the folder of the run: --out RUN")
         others = (
-            request.values, request.recipe, request.method, data.train, data.val, data.reading, request.settings
+            request.values, request.recipe, request.method, data.train, data.val, data.reading, request.settings,
+            request.refiner,
         )  # fmt: skip
         if any(bool(value) for value in others):
             raise RecipeError("resume uses the recipe of the run: give no other option beside --out")
@@ -217,6 +224,7 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     from cairn.api.training import TrainingPlan
     from cairn.files import unused_folder
     from cairn.methods.autoconfig import configure, training_of, trains_on_arrays, with_network
+    from cairn.methods.refiner import configure_both
     from cairn.training.autoconfig.choices import Choice
     from cairn.training.recipe_tables import check_recipe
     from cairn.training.run_folder import check_free
@@ -228,16 +236,23 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     if automatic and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
         if request.out:
             check_free(request.out)  # before the labels are read and the machine is timed
-        choice = configure(tables)
+        choice = configure_both(tables) if request.refiner else configure(tables)
+    elif request.refiner:
+        raise RecipeError("refiner needs labels to train on, without a recipe: a recipe has a table refiner of its own")
     else:
         choice = Choice(tables) if arrays else with_network(Choice(tables))
     name = check_recipe(training_of(choice.tables).recipe, choice.tables).name
     for key, reason in choice.reasons.items():
+        if key == "refiner":
+            log.info("a refiner is trained, too: %s", reason)
+            continue
         log.info("%s = %s: %s", key, _value(choice.tables, key), reason)
     default = unused_folder(Path("runs") / name) if "name" in choice.reasons else Path("runs") / name
     return TrainingPlan(choice.tables, choice.reasons, request.out or default, request.resume)
 
 
 def _value(tables: Mapping[str, Any], key: str) -> Any:
-    *section, name = key.split(".")
-    return (tables[section[0]] if section else tables)[name]
+    value: Any = tables
+    for part in key.split("."):
+        value = value[part]
+    return value

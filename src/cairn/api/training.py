@@ -57,15 +57,22 @@ def run_plan(prepare: Callable[[], TrainingPlan], verb: str) -> Run:
     """
     require_training()
     from cairn.methods.autoconfig import training_of
+    from cairn.methods.refiner import train_refiner
     from cairn.training.engine.processes import joined, on_first
     from cairn.training.engine.quiet import without_advice
     from cairn.training.recipe_tables import check_recipe
+    from cairn.training.run_folder import RunFolder
 
     with without_advice(), joined() as group:
         plan = on_first(prepare)
         training = training_of(plan.tables)
         try:
-            training.train(check_recipe(training.recipe, plan.tables), plan.folder, plan.resume, plan.reasons)
+            recipe: Any = check_recipe(training.recipe, plan.tables)
+            refiner = getattr(recipe, "refiner", None)
+            if not (refiner and plan.resume and RunFolder(plan.folder).model.is_file()):
+                training.train(recipe, plan.folder, plan.resume, plan.reasons)
+            if refiner:
+                train_refiner(recipe, plan.folder, plan.reasons)
         except (KeyboardInterrupt, SystemExit):
             if group.first and (plan.folder / "recipe.toml").is_file():
                 log.warning("stopped; resume with: cairn %s --resume --out %s", verb, quote(str(plan.folder)))

@@ -42,7 +42,7 @@ def detect(
             show_default=False,
         ),
     ] = None,
-    refine: Refine = False,
+    refine: Refine = None,
     refine_with: RefineWith = None,
     out: Annotated[
         Path | None,

@@ -102,7 +102,7 @@ def evaluate(
         typer.Option(min=1, help="Number of test-time scales to average. [the model's]", show_default=False),
     ] = None,
     scale_gap: Annotated[float, typer.Option(help="Difference between two test-time scales: 1, 1 - gap, ...")] = 0.25,
-    refine: Refine = False,
+    refine: Refine = None,
     refine_with: RefineWith = None,
     device: Annotated[str, typer.Option(help="Device to run on: auto, cpu, cuda, cuda:1, ...")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Number of threads; 0 for all cores.")] = 0,

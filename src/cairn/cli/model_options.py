@@ -7,9 +7,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 Refine: TypeAlias = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--refine", help="Second prediction of each instance in a crop, more accurate: of person with person-refine."
+        "--refine/--no-refine",
+        help="Second prediction of each instance in a crop, more accurate: of person with person-refine, of a run with "
+        "its own refiner. [where the run has one]",
+        show_default=False,
     ),
 ]
 

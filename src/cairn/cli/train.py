@@ -70,6 +70,13 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name of the model. [the name of the label file]", show_default=False)
     ] = None,
+    refiner: Annotated[
+        bool,
+        typer.Option(
+            "--refiner",
+            help="Second model, which predicts the keypoints of each instance again in a crop; used where better.",
+        ),
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,6 +121,7 @@ def train(
         batch_size=batch_size,
         seed=seed,
         name=name,
+        refiner=refiner,
         settings=settings,
     )
     if os.environ.get("RANK", "0") == "0":  # of several processes that torchrun started

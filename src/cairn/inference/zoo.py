@@ -16,8 +16,8 @@ REFINERS = {"person": "person-refine", "person-fp16": "person-refine"}
 """Bundled model of all instances -> the bundled model that predicts their keypoints again, in crops."""
 
 
-RUN_MODEL = "model.onnx"
-"""The exported model in the folder of a training run."""
+RUN_MODEL, REFINER_MODEL = "model.onnx", "refiner.onnx"
+"""The exported model in the folder of a training run, and the one that refines its instances, where it has one."""
 
 WEIGHTS = (".pt", ".pth", ".ckpt", ".caffemodel", ".prototxt", ".t7", ".tar", ".h5", ".pkl", ".npz", ".tflite", ".pb")
 """Suffixes of weights that are not exported models."""
@@ -71,21 +71,51 @@ def model_file(model: str | Path) -> Path:
     return path_of(model)
 
 
-def refiner_of(model: str) -> str:
-    """Returns the name of the bundled model that refines the detections of a model.
+def own_refiner(model: str | Path) -> Path | None:
+    """Returns the refiner that was trained beside a model; None where there is none.
+
+    Args:
+        model: Name of a bundled model, or a path; the folder of a run can have one, beside its model.
+    """
+    path = Path(model)
+    if not str(model) or str(model) in embedded():
+        return None
+    refiner = path.with_name(REFINER_MODEL) if path.name == RUN_MODEL else path / REFINER_MODEL
+    return refiner if refiner.is_file() else None
+
+
+def refiner_to_use(model: str | Path, refine: bool | str | Path | None) -> str | Path | None:
+    """Returns the model that refines the detections of a model, or None.
+
+    Args:
+        model: Name of a bundled model, or a path.
+        refine: A model; True: that of `refiner_of`; None: that of its run, where it has one; False: none.
+
+    Raises:
+        ModelError: There is none for this model, and `refine` is True.
+    """
+    if refine is None:
+        return own_refiner(model)
+    return refiner_of(model) if refine is True else None if refine is False else refine
+
+
+def refiner_of(model: str | Path) -> str | Path:
+    """Returns the model that refines the detections of a model: that of its run, or a bundled one by name.
 
     Args:
         model: Name of a bundled model, or a path.
 
     Raises:
-        ModelError: None is registered for this model.
+        ModelError: There is none for this model.
     """
-    if model not in REFINERS:
+    if own := own_refiner(model):
+        return own
+    if str(model) not in REFINERS:
         raise ModelError(
             f"no model is registered that refines the detections of {model} (only of {', '.join(REFINERS)}): "
             "name one of one instance per crop, with --refine-with MODEL or refine=MODEL"
         )
-    return REFINERS[model]
+    return REFINERS[str(model)]
 
 
 def path_to_learn_from(name: str) -> Path:

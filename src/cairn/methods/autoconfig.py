@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cairn.training.autoconfig.choices import Choice, LabelFacts
     from cairn.training.checkpoints.pretrained import Start
     from cairn.training.method import ArrayTraining, TrainingMethod
-    from cairn.training.recipe import Recipe
+    from cairn.training.recipe import LabelSource, Recipe
 
 GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "instances", "coco", "data", "result")
 """Generic names of label files, for which a model is named after the folder of the file."""
@@ -25,15 +25,19 @@ GENERIC_NAMES = ("train", "training", "labels", "annotations", "keypoints", "ins
 PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 """Learning rate of pretrained weights, and of new layers on a backbone that has a lower rate of its own."""
 
-STAGE_SETTINGS = {"frozen_stages", "backbone_lr_factor", "stride"}
+KNOWN_RATE = 1e-4
+"""Learning rate of weights that predict the keypoints of the labels already: a higher one destroys what they know."""
+
+STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 
-def configure(tables: Mapping[str, Any]) -> Choice:
+def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
     """Completes the tables of a recipe.
 
     Args:
         tables: The values that the user sets; `data.train` is required.
+        refined: Whether a refiner is trained beside the model, which detects several instances in an image.
 
     Returns:
         The complete recipe, with a reason for each value that the user does not set.
@@ -41,19 +45,15 @@ def configure(tables: Mapping[str, Any]) -> Choice:
     Raises:
         CairnError: The labels cannot be read, or the recipe cannot be used.
     """
-    from cairn.structures.skeleton import load_skeleton
-    from cairn.training.autoconfig.choices import Choice, measure_labels
+    from cairn.training.autoconfig.choices import Choice
     from cairn.training.autoconfig.machine import measure_machine
     from cairn.training.backbones.imagenet import IMAGENET
     from cairn.training.checkpoints.backbone_file import is_backbone_file
     from cairn.training.checkpoints.pretrained import read_start
-    from cairn.training.data.sources import read_training_images
-    from cairn.training.recipe import NOTHING, LabelSource
+    from cairn.training.recipe import NOTHING
     from cairn.training.recipe_tables import check_recipe
 
-    source = LabelSource.model_validate(tables["data"]["train"][0])
-    skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
-    facts = measure_labels(read_training_images(source, skeleton))
+    source, facts = _measured(tables)
     named = tables.get("pretrained") not in (None, NOTHING, IMAGENET) and not is_backbone_file(
         str(tables["pretrained"])
     )
@@ -73,12 +73,20 @@ def configure(tables: Mapping[str, Any]) -> Choice:
             choice = choice.with_value(
                 "pretrained", defaults.pretrained, "pretrained on photos; --from none trains from scratch"
             )
-        choice = choice.filled_from(defaults.choose(facts, measure_machine()))
+        options = {"refined": True} if refined else {}
+        choice = choice.filled_from(defaults.choose(facts, measure_machine(), **options))
     choice = with_network(choice)
     recipe = check_recipe(training.recipe, choice.tables)
     if recipe.pretrained:
-        choice = choice.filled_from(Choice().with_value("optimizer.learning_rate", *_learning_rate(recipe)))
+        known = _predicts(recipe.pretrained, facts)
+        choice = choice.filled_from(Choice().with_value("optimizer.learning_rate", *_learning_rate(recipe, known)))
     return _with_length(choice, training, tables)
+
+
+def detects_several(tables: Mapping[str, Any]) -> bool:
+    """Whether the model of these tables detects several instances in an image."""
+    method = tables["method"] if "method" in tables else _method_for(_measured(tables)[1])[0]
+    return "multi_instance" in get_method(str(method)).tasks
 
 
 def with_network(choice: Choice) -> Choice:
@@ -165,6 +173,18 @@ def name_of(labels: Path) -> str:
     return path.parent.name or path.stem if words[0] in GENERIC_NAMES else path.stem
 
 
+def _measured(tables: Mapping[str, Any]) -> tuple[LabelSource, LabelFacts]:
+    """The first set of labels, and its facts."""
+    from cairn.structures.skeleton import load_skeleton
+    from cairn.training.autoconfig.choices import measure_labels
+    from cairn.training.data.sources import read_training_images
+    from cairn.training.recipe import LabelSource
+
+    source = LabelSource.model_validate(tables["data"]["train"][0])
+    skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
+    return source, measure_labels(read_training_images(source, skeleton))
+
+
 def _values_of(start: Start, training: TrainingMethod) -> Choice:
     """The values of the recipe without which the weights would not predict what they did."""
     from cairn.training.autoconfig.choices import Choice
@@ -221,8 +241,22 @@ def _method_for(facts: LabelFacts) -> tuple[str, str]:
     raise ModelError(f"no method is configured automatically for {task}: name one with --method")
 
 
-def _learning_rate(recipe: Recipe) -> tuple[float, str]:
+def _predicts(pretrained: str, facts: LabelFacts) -> bool:
+    """Whether pretrained weights predict all keypoints of the labels, in one class."""
+    from cairn.training.backbones.imagenet import IMAGENET
+    from cairn.training.checkpoints.backbone_file import is_backbone_file
+    from cairn.training.checkpoints.pretrained import read_start
+
+    if pretrained == IMAGENET or is_backbone_file(pretrained):
+        return False
+    start = read_start(pretrained)
+    return set(facts.joints) <= set(start.skeleton.joints) and set(facts.classes) <= set(start.classes)
+
+
+def _learning_rate(recipe: Recipe, known: bool) -> tuple[float, str]:
     """The learning rate of a recipe that starts from pretrained weights, and why."""
+    if known:
+        return KNOWN_RATE, "the pretrained weights predict these keypoints already"
     if recipe.backbone_lr_factor < 1:
         return BESIDE_SLOW_BACKBONE, "of the new layers; the backbone has a share of it"
     return PRETRAINED_RATE, "the weights are pretrained"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cairn.inference.zoo import REFINERS, RUN_MODEL, embedded, path_of
+from cairn.inference.zoo import REFINER_MODEL, REFINERS, RUN_MODEL, embedded, path_of
 from cairn.server.batching import ModelKey
 from cairn.server.problems import Problem
 
@@ -37,9 +37,20 @@ class Model:
     bundled: bool
     values: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def own_refiner(self) -> Path | None:
+        """The refiner of its run, where it has one."""
+        file = self.file.with_name(REFINER_MODEL)
+        return file if not self.bundled and self.file.name == RUN_MODEL and file.is_file() else None
+
+    @property
+    def refiner(self) -> str | None:
+        """Name of the model that refines its instances; None where there is none."""
+        return f"{self.name}/{REFINER_MODEL}" if self.own_refiner else REFINERS.get(self.name)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns what clients get."""
-        return {"name": self.name, "bundled": self.bundled, "refiner": REFINERS.get(self.name), **self.values}
+        return {"name": self.name, "bundled": self.bundled, "refiner": self.refiner, **self.values}
 
 
 class Catalog:
@@ -88,6 +99,8 @@ class Catalog:
         if model.values.get("task") == "crop":
             raise Problem(422, f"refine is for models of all instances of an image; {name} is one of a single instance")
         if refine.lower() in ON:
+            if own := model.own_refiner:
+                return ModelKey(str(model.file), str(own))
             if name not in REFINERS:
                 raise Problem(422, f"no model is registered that refines {name}: refine takes the name of one")
             refine = REFINERS[name]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
     from cairn.inference.model_spec import ModelSpec
     from cairn.structures.skeleton import Skeleton
-    from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine
+    from cairn.training.autoconfig.choices import Choice
     from cairn.training.checkpoints.pretrained import Start
     from cairn.training.checkpoints.reading import Checkpoint
     from cairn.training.data.loading import TrainingSet
@@ -103,14 +103,18 @@ class Autoconfig:
     """How a method selects the values of a recipe that the user does not set.
 
     Attributes:
-        choose: (facts of the labels, facts of the machine) -> values of the recipe, with reasons.
+        choose: (facts of the labels, facts of the machine) -> values of the recipe, with reasons. That of a method
+            whose instances can be refined takes `refined`, whether they are.
         pretrained: Bundled model that training fine-tunes by default.
         backbone_lr_factor: Learning rate of a pretrained backbone divided by that of the rest of the network.
+        refiner: Values of the recipe of a model that refines another one's instances, in crops; empty if the method
+            has none.
     """
 
-    choose: Callable[[LabelFacts, Machine], Choice]
+    choose: Callable[..., Choice]
     pretrained: str
     backbone_lr_factor: float
+    refiner: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

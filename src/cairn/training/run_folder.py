@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cairn.errors import LabelError, ModelError, OutputError
 from cairn.files import atomic_write, ensure_writable_folder
+from cairn.inference.zoo import REFINER_MODEL
 from cairn.training.recipe import BasicRecipe
 from cairn.training.toml import to_toml
 
@@ -86,6 +87,16 @@ class RunFolder:
     def model(self) -> Path:
         """The exported model: the best weights, ready for inference."""
         return self.path / "model.onnx"
+
+    @property
+    def refiner(self) -> Path:
+        """The folder of the run that trains the refiner, where the recipe has one."""
+        return self.path / "refiner"
+
+    @property
+    def refiner_model(self) -> Path:
+        """The exported refiner, where it is better than the model alone; `cairn.load` uses it with the model."""
+        return self.path / REFINER_MODEL
 
     @property
     def curves(self) -> Path:

@@ -21,6 +21,7 @@ from cairn.training.autoconfig.choices import (
     FINE_TUNE_EPOCHS,
     FINE_TUNE_STEPS,
     MINUTES,
+    VALIDATIONS,
     Choice,
     LabelFacts,
     Machine,
@@ -100,11 +101,11 @@ def test_a_run_takes_the_target_time_within_its_minimum_and_maximum_of_epochs(sa
     run = choose_length(samples, validated, Pace(sample, validation)).tables["run"]
     epochs, every = run["epochs"], run["validate_every"]
     assert EPOCHS[0] <= epochs <= EPOCHS[1]
-    assert 1 <= math.ceil(epochs / every) <= 20
+    assert 1 <= math.ceil(epochs / every) <= VALIDATIONS
     if epochs > EPOCHS[0]:
-        assert epochs * samples * sample + 20 * validated * validation <= 60 * MINUTES * 1.001
+        assert epochs * samples * sample + VALIDATIONS * validated * validation <= 60 * MINUTES * 1.001
     if epochs < EPOCHS[1]:
-        assert (epochs + 1) * samples * sample + 20 * validated * validation > 60 * MINUTES * 0.999
+        assert (epochs + 1) * samples * sample + VALIDATIONS * validated * validation > 60 * MINUTES * 0.999
 
 
 def test_measured_facts_equal_those_of_the_generated_labels():
@@ -138,6 +139,15 @@ def test_small_instances_get_a_larger_input_up_to_the_limit_of_the_machine():
         assert sides[0] < sides[-1]
         gpu = replace(LAPTOP, gpu=80000)
         assert choose(replace(SOME, instance_side=10, large_instance_side=10), gpu).tables["input"][name] > sides[-1]
+
+
+@given(facts_of, machines)
+def test_a_refiner_needs_no_higher_resolution_and_no_crop_beyond_the_image(facts, machine):
+    alone, refined = (openpose.choose(facts, machine, refined).tables["input"] for refined in (False, True))
+    check_recipe(OpenPoseRecipe, {"input": refined})
+    assert refined["size"] <= max(refined["inference_size"], alone["size"])
+    assert refined["size"] <= refined["inference_size"]
+    assert refined["inference_size"] <= alone["inference_size"]
 
 
 def test_values_of_the_user_win_and_have_no_reason():

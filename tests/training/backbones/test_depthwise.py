@@ -20,6 +20,14 @@ def test_gradients_equal_finite_differences(kernel, stride, height, width):
     )
 
 
+@pytest.mark.parametrize(("kernel", "stride", "height", "width"), SHAPES[:3])
+def test_the_gradient_of_a_bias_equals_finite_differences(kernel, stride, height, width):
+    torch.manual_seed(1)
+    layer = DepthwiseConv2d(2, kernel, stride, bias=True).double()
+    x = torch.randn(2, 2, height, width, dtype=torch.double)
+    assert torch.autograd.gradcheck(lambda bias: torch.func.functional_call(layer, {"bias": bias}, (x,)), layer.bias)
+
+
 @pytest.mark.parametrize(("kernel", "stride", "height", "width"), SHAPES)
 def test_the_convolution_equals_a_sum_over_windows_with_the_padding_of_tensorflow(kernel, stride, height, width):
     rng = np.random.default_rng(kernel)

@@ -219,10 +219,10 @@ def _short(value: Any) -> str:
 
 def _settings(planner: Planner, work: Work) -> dict[str, Any]:
     """Returns what all shards of an output have in common."""
-    from cairn.inference.zoo import model_file, refiner_of
+    from cairn.inference.zoo import model_file, refiner_to_use
 
     ids = SourceIds(planner.folder)
-    refine = refiner_of(str(work.model)) if work.refine is True else work.refine
+    refine = refiner_to_use(work.model, work.refine)
     models = {"model": work.model, "refine": refine, "hands": work.hands, "face": work.face}
     return {
         "sources": [without_credentials(each) for each in planner.sources],

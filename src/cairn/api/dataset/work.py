@@ -77,7 +77,7 @@ class Work:
 
     folder: Path
     model: str | Path
-    refine: bool | str | Path = False
+    refine: bool | str | Path | None = None
     hands: str | Path | None = None
     face: str | Path | None = None
     size: int | Resolution | None = None

@@ -76,13 +76,14 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "classify", "decode", "predictor"]
 
 
-def predictor(network: Network, size: int | None = None, flip: bool = False, **settings: Any) -> TopDownPredictor:
+def predictor(network: Network, size: int | None = None, flip: bool | None = None, **settings: Any) -> TopDownPredictor:
     """Returns a predictor for a network with the output `heatmaps`; `classes` and `visibility` may follow.
 
     Args:
         network: The network.
         size: Side of the crop in pixels; None: the specification's.
-        flip: Whether to average the outputs for each crop and for its mirror image, in twice the time.
+        flip: Whether to average the outputs for each crop and for its mirror image, in twice the time. None: as the
+            specification says, by default not.
         **settings: Keyword arguments of `decode`, which override the specification's.
 
     Raises:
@@ -95,9 +96,10 @@ def predictor(network: Network, size: int | None = None, flip: bool = False, **s
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
     settings = {**spec.decode, **settings}
+    flip_of_model = bool(settings.pop("flip", False))
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
-    return TopDownPredictor(network, decoder, size, flip)
+    return TopDownPredictor(network, decoder, size, flip_of_model if flip is None else flip)
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:

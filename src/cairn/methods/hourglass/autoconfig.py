@@ -15,6 +15,14 @@ BACKBONE_LR_FACTOR = 0.3
 """Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
 
 
+REFINER = {
+    "task": "crop",
+    "input": {"size": 160, "margin": 1.25},
+    "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
+}
+"""Recipe of a refiner: crops of the size that the pretrained weights had. Boxes of detections vary, and so do crops."""
+
+
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Returns settings for whole images, so that inference needs no bounding boxes."""
     wanted = facts.image_side * INSTANCE / facts.instance_side
@@ -30,4 +38,4 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     return choice.with_value("input.size", size, reason)
 
 
-AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR)
+AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR, REFINER)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
 from cairn.training.method import Autoconfig
 
-INSTANCE = 128.0
-"""Longer side of an instance in the network's input, in pixels: 16 cells, enough to distinguish limbs."""
+INSTANCE, MIN_INFERENCE_SIZE = 128.0, 256
+"""Longer side of an instance in the network's input, in pixels: 16 cells, enough to distinguish limbs; and minimum
+inference size."""
+
+REFINED_INSTANCE, MIN_REFINED_SIZE = 96.0, 192
+"""The same where a refiner predicts the keypoints again: a third less finds as many instances, and trains twice as
+fast."""
 
 MAX_INFERENCE_SIZE = {False: 512, True: 768}
 """Maximum inference size without and with a GPU: an image should not take seconds on a CPU."""
@@ -21,13 +26,22 @@ BACKBONE_LR_FACTOR = 0.1
 """Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
 
 
-def choose(facts: LabelFacts, machine: Machine) -> Choice:
-    """Returns an inference size at which instances are large enough, and a crop size that contains them."""
-    wanted = facts.image_side * INSTANCE / facts.instance_side
+def choose(facts: LabelFacts, machine: Machine, refined: bool = False) -> Choice:
+    """Returns an inference size at which instances are large enough, and a crop size that contains them.
+
+    Args:
+        facts: Facts of the labels.
+        machine: Facts of the machine.
+        refined: Whether a refiner predicts the keypoints of each instance again.
+    """
+    instance, minimum = (REFINED_INSTANCE, MIN_REFINED_SIZE) if refined else (INSTANCE, MIN_INFERENCE_SIZE)
+    wanted = facts.image_side * instance / facts.instance_side
     maximum = MAX_INFERENCE_SIZE[machine.gpu is not None]
-    inference_size = multiple_near(wanted, 32, 256, maximum)
+    inference_size = multiple_near(wanted, 32, minimum, maximum)
     scale = inference_size / facts.image_side
     wanted_crop, max_crop = CROP_FACTOR * facts.large_instance_side * scale, MAX_CROP[machine.gpu is not None]
+    if refined:
+        max_crop = min(max_crop, inference_size)
     size = multiple_near(wanted_crop, 32, 192, max_crop)
     choice = choose_shared(facts, machine)
     slow = f"more would be slow{'' if machine.gpu is not None else ' without a GPU'}"

@@ -181,6 +181,8 @@ class Recipe(SharedRecipe):
         targets: Sizes of the targets.
         loss: The loss.
         decode: Keyword arguments of `decoder.decode`, written into the exported file.
+        refiner: Recipe of a model of one instance per crop, which is trained after this one on the same labels and
+            refines its instances; empty for none.
     """
 
     method: Literal["openpose"] = "openpose"
@@ -189,6 +191,7 @@ class Recipe(SharedRecipe):
     targets: Targets = Targets()
     loss: Loss = Loss()
     decode: dict[str, float | int | bool | str] = Field(default_factory=dict)
+    refiner: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def backbone_lr_factor(self) -> float:

@@ -15,16 +15,19 @@ from cairn.datasets.labels import Labels
 MINUTES = 20.0
 """Target duration of a run. A machine that slows down takes up to half as long again."""
 
+WITH_REFINER = (7.0, 16.0)
+"""The same where a refiner is trained too: of the model of all instances, and of its refiner, which learns faster."""
+
 EPOCHS = (30, 400)
 """Minimum and maximum number of epochs from scratch, whatever they take."""
 
-FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 60), 500
+FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 300), 500
 """The same for fine-tuning; the maximum is at least that many steps (docs/accuracy.md)."""
 
 FROZEN = 3
 """Frozen stages of a pretrained backbone: its stem and the stages of strides 2 and 4."""
 
-VALIDATIONS = 20
+VALIDATIONS = 10
 """Number of validations in a run; each takes time, and the best of them gives the model."""
 
 WORKER_CORES = 6
@@ -52,6 +55,8 @@ class LabelFacts:
         instance_side: Median of the longer sides of bounding boxes, in pixels.
         large_instance_side: 0.9 quantile of the longer sides of bounding boxes, in pixels.
         alignment: Length of the mean direction of instances: 1 if all have the same orientation, 0 if none prevails.
+        joints: Names of the keypoints.
+        classes: Names of the classes; empty for one.
     """
 
     images: int
@@ -64,6 +69,8 @@ class LabelFacts:
     instance_side: float
     large_instance_side: float
     alignment: float
+    joints: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +180,8 @@ def measure_labels(labels: Labels) -> LabelFacts:
         instance_side=float(np.median(sides)),
         large_instance_side=float(np.quantile(sides, 0.9)),
         alignment=_alignment(np.concatenate([row.keypoints for row in rows if len(row)])),
+        joints=labels.skeleton.joints,
+        classes=labels.classes,
     )
 
 

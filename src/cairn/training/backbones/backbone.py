@@ -9,6 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from cairn.errors import RecipeError
+from cairn.training.backbones.depthwise import DepthwiseConv2d
+from cairn.training.backbones.layers import ConvNorm
 
 
 class Backbone(nn.Module):
@@ -24,6 +26,7 @@ class Backbone(nn.Module):
             own.
         name: Name in the registry.
         frozen_stages: Number of stages, counted from the stem, that keep their weights and statistics.
+        pointwise: Whether depthwise convolutions and normalizations keep theirs in all stages.
         lr_factor: Learning rate of the stages, relative to that of the rest of the network.
         has_pretrained: Whether `load_pretrained` has weights to load.
     """
@@ -38,6 +41,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name = type(self).__name__
         self.frozen_stages = 0
+        self.pointwise = False
         self.lr_factor = 1.0
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -64,17 +68,31 @@ class Backbone(nn.Module):
             "or train from scratch (--from none)"
         )
 
-    def freeze(self, stages: int) -> None:
-        """Excludes the first stages, counted from the stem, from training."""
-        self.frozen_stages = stages
+    def freeze(self, stages: int, pointwise: bool = False) -> None:
+        """Excludes parts of the stages from training.
+
+        Args:
+            stages: Number of stages, counted from the stem, of which nothing is trained.
+            pointwise: Whether the depthwise convolutions and normalizations of the others are not trained either.
+        """
+        self.frozen_stages, self.pointwise = stages, pointwise
         for stage in self.stages[:stages]:
             stage.requires_grad_(False)
+        for layer in self.stages.modules() if pointwise else ():
+            if isinstance(layer, DepthwiseConv2d | nn.BatchNorm2d):
+                layer.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Backbone:
-        """Sets training mode; frozen stages stay in evaluation mode."""
+        """Sets training mode; what is frozen stays in evaluation mode."""
         super().train(mode)
         for stage in self.stages[: self.frozen_stages]:
             stage.eval()
+        for layer in self.stages.modules():
+            if isinstance(layer, nn.BatchNorm2d) and self.pointwise:
+                layer.eval()
+        for layer in self.stages.modules():
+            if isinstance(layer, ConvNorm):
+                layer.fixed = mode and not layer[1].training
         return self
 
 

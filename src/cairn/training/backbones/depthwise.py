@@ -25,22 +25,25 @@ class DepthwiseConv2d(nn.Conv2d):
     def __init__(self, channels: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
         super().__init__(channels, channels, kernel, stride, groups=channels, bias=bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(B, C, H, W) -> (B, C, H/s, W/s)."""
         x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
         if not (self.training and x.device.type == "cpu" and torch.is_grad_enabled()):
-            return functional.conv2d(x, self.weight, self.bias, stride=self.stride, groups=self.groups)
+            return functional.conv2d(x, weight, bias, stride=self.stride, groups=self.groups)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        y = _depthwise(x.to(dtype), self.weight.to(dtype), self.stride[0])
-        return y if self.bias is None else y + self.bias.to(dtype)[:, None, None]
+        offset = None if bias is None else bias.to(dtype)
+        y: Tensor = _depthwise(x.to(dtype), weight.to(dtype), offset, self.stride[0])
+        return y
 
 
 class SameConv2d(nn.Conv2d):
     """A convolution with the padding of TensorFlow's "SAME"."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """(B, C, H, W) -> (B, outputs, H/stride, W/stride)."""
-        return super().forward(functional.pad(x, same_padding(self.kernel_size[0], self.stride[0])))
+        x = functional.pad(x, same_padding(self.kernel_size[0], self.stride[0]))
+        y: Tensor = super()._conv_forward(x, weight, bias)
+        return y
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:
@@ -50,27 +53,28 @@ def same_padding(kernel: int, stride: int) -> tuple[int, int, int, int]:
 
 
 class _Depthwise(torch.autograd.Function):
-    """x (B, C, H, W), padded; weight (C, 1, k, k), k = 3 or more -> (B, C, (H - k) / stride + 1, ...)."""
+    """x (B, C, H, W), padded; weight (C, 1, k, k), k = 3 or more; bias (C,) -> (B, C, (H - k) / stride + 1, ...)."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    def forward(context: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
         context.save_for_backward(x, weight)
         context.stride = stride
-        return functional.conv2d(x, weight, stride=stride, groups=x.shape[1])
+        return functional.conv2d(x, weight, bias, stride=stride, groups=x.shape[1])
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight = context.saved_tensors
-        by_x, by_weight, _ = context.needs_input_grad
+        by_x, by_weight, by_bias, _ = context.needs_input_grad
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         return (
             _by_input(gradient, weight, context.stride, x.shape[2:]) if by_x else None,
             _by_kernel(gradient, x, weight.shape, context.stride) if by_weight else None,
+            gradient.sum(dim=(0, 2, 3)) if by_bias else None,
             None,
         )
 
 
-_depthwise: Callable[[Tensor, Tensor, int], Tensor] = _Depthwise.apply
+_depthwise: Callable[[Tensor, Tensor, Tensor | None, int], Tensor] = _Depthwise.apply
 
 
 def _by_input(gradient: Tensor, weight: Tensor, stride: int, size: torch.Size) -> Tensor:

@@ -17,7 +17,7 @@ from cairn.errors import ModelError
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.depthwise import DepthwiseConv2d, SameConv2d
 from cairn.training.backbones.imagenet import imagenet_weights
-from cairn.training.backbones.layers import Normalize, rounded_width
+from cairn.training.backbones.layers import ConvNorm, Normalize, rounded_width
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # as released
 
@@ -129,11 +129,11 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         width = inputs * expansion
-        depthwise = nn.Sequential(DepthwiseConv2d(width, kernel, stride), _norm(width), nn.ReLU6(inplace=True))
+        depthwise = ConvNorm(DepthwiseConv2d(width, kernel, stride), _norm(width), nn.ReLU6(inplace=True))
         self.layers = nn.Sequential(
             *([_conv_bn(inputs, width, 1)] if expansion > 1 else []),
             depthwise,
-            nn.Sequential(nn.Conv2d(width, outputs, 1, bias=False), _norm(outputs)),
+            ConvNorm(nn.Conv2d(width, outputs, 1, bias=False), _norm(outputs)),
         )
         self.skip = stride == 1 and inputs == outputs
 
@@ -143,9 +143,9 @@ class InvertedResidual(nn.Module):
         return x + y if self.skip else y
 
 
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> ConvNorm:
     convolution = (SameConv2d if kernel > 1 else nn.Conv2d)(inputs, outputs, kernel, stride, bias=False)
-    return nn.Sequential(convolution, _norm(outputs), nn.ReLU6(inplace=True))
+    return ConvNorm(convolution, _norm(outputs), nn.ReLU6(inplace=True))
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,37 @@ class Normalize(nn.Module):
 def normalize(name: str, default: str) -> Normalize:
     """Returns a normalization of the table; one that is not a backbone's default is saved with its weights."""
     return Normalize(*NORMALIZATIONS[name], saved=name != default)
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution, its batch normalization, and an activation or nothing.
+
+    A normalization that does not change in training can be part of the convolution: the maps are then read and written
+    once.
+
+    Attributes:
+        fixed: Whether it is.
+    """
+
+    fixed = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, h, w)."""
+        layers: list[Any] = list(self)
+        if self.fixed:
+            x = _as_one(x, *layers[:2])
+            layers = layers[2:]
+        for layer in layers:
+            x = layer(x)
+        return x
+
+
+def _as_one(x: Tensor, convolution: Any, norm: Any) -> Tensor:
+    """A convolution and its normalization by known statistics, as one operation."""
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    bias = norm.bias - norm.running_mean * scale
+    y: Tensor = convolution._conv_forward(x, convolution.weight * scale[:, None, None, None], bias)
+    return y
 
 
 def conv_bn(

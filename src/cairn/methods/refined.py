@@ -1,0 +1,82 @@
+"""The refiner of a run: whether it is used, and how."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cairn.datasets.labels import Labels
+from cairn.evaluation.evaluate import Evaluation, evaluate
+from cairn.evaluation.reports.report import FILES, write_report
+from cairn.files import atomic_write
+from cairn.inference.model_spec import ModelSpec
+from cairn.inference.network import OnnxNetwork
+from cairn.inference.refine import RefinedPredictor
+from cairn.methods import get_method
+from cairn.training.exporting.precision import restate
+from cairn.training.run_folder import RunFolder
+
+MARGINS = (1.25, 1.5, 1.75, 2.0)
+"""Sides of crops that are tried, relative to the bounding box of the detected keypoints; annotated ones are larger."""
+
+WORTH_FLIPPING = 0.5
+"""Points of AP for which the flip test takes twice the time."""
+
+log = logging.getLogger(__name__)
+
+
+def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
+    """Writes the refiner of a run beside its model where it increases the AP of the validation images.
+
+    The margin of its crops, and whether it has a flip test, are what is best there. The report of the run is then that
+    of both models.
+
+    Args:
+        run: The folder of the run, with its model.
+        refiner: The folder of the refiner's run, with its model.
+        val: The validation images.
+
+    Returns:
+        Whether it does.
+    """
+    folder, source = RunFolder(run), RunFolder(refiner).model
+    folder.refiner_model.unlink(missing_ok=True)
+    if not any(image.annotation.labeled.any() for image in val):
+        return False
+    whole, crops = OnnxNetwork(folder.model), OnnxNetwork(source)
+    first = get_method(whole.spec.method).predictor(whole)
+    alone = evaluate(first, val)
+
+    def refined(spec: ModelSpec) -> Evaluation:
+        crops.spec = spec
+        return evaluate(RefinedPredictor(first, get_method(spec.method).predictor(crops)), val)
+
+    tried = [(refined(spec), spec) for spec in _with_margins(crops.spec)]
+    best, spec = max(tried, key=lambda each: _ap(each[0]))
+    if spec.skeleton.flip_pairs and _ap(best) > 0:
+        mirrored = spec.model_copy(update={"decode": {**spec.decode, "flip": True}})
+        evaluation = refined(mirrored)
+        if _ap(evaluation) > _ap(best) + WORTH_FLIPPING:
+            best, spec = evaluation, mirrored
+    if _ap(best) <= _ap(alone):
+        log.info("validation images: AP %.1f, and with the refiner %.1f: it is not used", _ap(alone), _ap(best))
+        return False
+    with atomic_write(folder.refiner_model) as beside:
+        shutil.copyfile(source, beside)
+        restate(beside, spec)
+    for name in FILES:  # of the first model alone
+        (folder.report / name).unlink(missing_ok=True)
+    write_report(best, folder.report, {"model": whole.spec.name, "labels": "the run's validation images"})
+    log.info("validation images: AP %.1f, and with the refiner %.1f: it is used", _ap(alone), _ap(best))
+    return True
+
+
+def _with_margins(spec: ModelSpec) -> Iterator[ModelSpec]:
+    for margin in MARGINS:
+        yield spec.model_copy(update={"input": spec.input.model_copy(update={"margin": margin})})
+
+
+def _ap(evaluation: Evaluation) -> float:
+    return (evaluation.oks or {}).get("AP", 0.0)

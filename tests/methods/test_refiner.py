@@ -1,0 +1,111 @@
+"""A refiner beside the model of several instances: when it is planned, trained and used."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
+
+import cairn
+from cairn.errors import RecipeError
+from cairn.methods import autoconfig, refined
+from cairn.methods.autoconfig import BESIDE_SLOW_BACKBONE, KNOWN_RATE
+from cairn.methods.refiner import configure_both
+from cairn.training.autoconfig.choices import WITH_REFINER, Pace
+from support.made_data import made_labels
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    made_labels(folder / "pairs", 8, people=2)
+    made_labels(folder / "val", 3, people=2, seed=1)
+    made_labels(folder / "single", 4)
+    return folder
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replaces the measurement of the pace, which takes seconds."""
+    monkeypatch.setattr("cairn.training.autoconfig.machine.measure_pace", lambda *_: (8, 2, Pace(0.1, 0.1)))
+
+
+def tables(labels: Path, **more: object) -> dict[str, object]:
+    return {"data": {"train": [{"labels": str(labels / "labels.json")}], "val": []}, **more}
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_refiner_shares_the_labels_and_the_time_of_the_run(folder: Path) -> None:
+    choice = configure_both(tables(folder / "pairs", seed=5))
+    crops = choice.tables["refiner"]
+    assert (choice.tables["method"], crops["method"], crops["task"]) == ("openpose", "hourglass", "crop")
+    assert (crops["seed"], crops["data"]) == (5, choice.tables["data"])
+    assert (choice.tables["run"]["minutes"], crops["run"]["minutes"]) == WITH_REFINER
+    assert {"refiner", "refiner.run.epochs", "run.epochs"} <= choice.reasons.keys()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_values_of_the_user_describe_the_first_model(folder: Path) -> None:
+    given = {"method": "openpose", "input": {"inference_size": 320}, "optimizer": {"learning_rate": 1e-5}}
+    chosen = configure_both(tables(folder / "pairs", **given)).tables
+    assert chosen["input"]["inference_size"] == 320
+    assert chosen["optimizer"]["learning_rate"] == 1e-5
+    assert chosen["refiner"]["optimizer"]["learning_rate"] == BESIDE_SLOW_BACKBONE
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_target_duration_is_divided_between_both(folder: Path) -> None:
+    choice = configure_both(tables(folder / "pairs", run={"minutes": 46}))
+    minutes = choice.tables["run"]["minutes"], choice.tables["refiner"]["run"]["minutes"]
+    assert sum(minutes) == pytest.approx(46)
+    assert minutes[0] / minutes[1] == pytest.approx(WITH_REFINER[0] / WITH_REFINER[1])
+
+
+def test_a_refiner_of_single_instances_is_an_error(folder: Path) -> None:
+    with pytest.raises(RecipeError, match="labels have one each"):
+        configure_both(tables(folder / "single"))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_weights_that_predict_the_keypoints_already_change_slowly(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known, rate in ((True, KNOWN_RATE), (False, BESIDE_SLOW_BACKBONE)):
+        monkeypatch.setattr(autoconfig, "_predicts", lambda *_, known=known: known)
+        chosen = configure_both(tables(folder / "pairs", pretrained="person"))
+        assert chosen.tables["optimizer"]["learning_rate"] == rate
+
+
+def test_both_models_are_trained_resumed_and_used_where_better(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"size": 64, "margin": 1.25}
+    network = {"features": 8, "depth": 2}
+    crops = {"method": "hourglass", "task": "crop", "input": small, "network": network, "run": {"epochs": 1}}
+    data = tables(folder / "pairs")["data"]
+    validation = [{"labels": str(folder / "val" / "labels.json")}]
+    settings = {
+        "method": "openpose",
+        "input.size": 64,
+        "input.inference_size": 96,
+        "network.widths": [8, 8, 8, 8],
+        "network.depths": [1, 1, 1],
+        "network.features": 8,
+        "run.threads": 1,
+        "run.cache": 10,
+        "refiner": {**crops, "data": {**data, "val": validation}},
+    }
+    aps: list[float] = []
+    monkeypatch.setattr(refined, "evaluate", lambda *_: SimpleNamespace(oks={"AP": aps.pop(0)}))
+    monkeypatch.setattr(refined, "write_report", lambda *_: None)
+    aps += [20.0, 10.0, 30.0, 25.0, 10.0, 31.0]  # alone, four margins, the best of them with the flip test
+    out = folder / "run"
+    train = {"val": folder / "val" / "labels.json", "out": out, "epochs": 1, "pretrained": "none", "settings": settings}
+    run = cairn.train(folder / "pairs" / "labels.json", **train)
+    crops_of_run = run.load(threads=1).crops
+    assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (1.5, True)
+    models = run.model, out / "refiner" / "model.onnx"
+    times = [model.stat().st_mtime_ns for model in models]
+    aps += [20.0, 10.0, 18.0, 15.0, 10.0, 20.0]
+    run.resume()
+    assert not (out / "refiner.onnx").exists()  # the model alone is better now
+    assert [model.stat().st_mtime_ns for model in models] == times
