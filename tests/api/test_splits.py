@@ -251,7 +251,7 @@ def test_training_takes_split_confidence_and_category_into_the_recipe(tmp_path: 
     from cairn.api.train import _Labels, _Request, _tables
 
     data = _Labels("a.yaml", None, "b.json", None, {"split": "test", "confidence": 0.3, "category": "cat"})
-    tables = _tables(_Request(None, None, data, {}, None, None, False))
+    tables = _tables(_Request(None, None, data, {}, None, False, None, False))
     assert tables["data"]["train"] == [{"labels": "a.yaml", "split": "test", "confidence": 0.3, "category": "cat"}]
     assert tables["data"]["val"] == [{"labels": "b.json", "confidence": 0.3, "category": "cat"}]
     with pytest.raises(CairnError, match="--split needs labels to train on"):

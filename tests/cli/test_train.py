@@ -118,7 +118,12 @@ def test_values_are_selected_from_labels_alone_and_logged(
     assert run("train", "--data", labels, "--val", labels, "--set", "run.threads=1", "--from", "person-single") == 130
     single = read_recipe("runs/set/recipe.toml")
     assert (single["method"], single["pretrained"], single["task"]) == ("hourglass", "person-single", "single_instance")
-    backbone = {"backbone": "efficientnet-lite1", "frozen_stages": 3, "backbone_lr_factor": 0.3}
+    backbone = {
+        "backbone": "efficientnet-lite1",
+        "frozen_stages": 3,
+        "pointwise": False,
+        "backbone_lr_factor": 0.3,
+    }
     assert single["network"] == backbone | {
         "stacks": 1,
         "features": 128,
@@ -188,7 +193,7 @@ def test_epochs_of_the_user_stay_and_minutes_of_the_user_are_the_target(labels: 
 
     fixed = ("--from", "none", "--set", "run.threads=1")
     assert written("chosen", labels, *fixed) == (400, 20)  # 0.1 seconds an epoch
-    assert written("short", labels, *fixed, "--set", "run.minutes=0.2") == (100, 0.2)
+    assert written("short", labels, *fixed, "--set", "run.minutes=0.2") == (110, 0.2)
     assert written("given", labels, *fixed, "--epochs", "7") == (7, 0)
     chosen = Path("chosen/recipe.toml")
     assert written("again", chosen) == (400, 20)

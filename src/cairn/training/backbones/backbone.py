@@ -87,8 +87,8 @@ class Backbone(nn.Module):
         super().train(mode)
         for stage in self.stages[: self.frozen_stages]:
             stage.eval()
-        for layer in self.stages.modules():
-            if isinstance(layer, nn.BatchNorm2d) and self.pointwise:
+        for layer in self.stages.modules() if self.pointwise else ():
+            if isinstance(layer, nn.BatchNorm2d):
                 layer.eval()
         for layer in self.stages.modules():
             if isinstance(layer, ConvNorm):
