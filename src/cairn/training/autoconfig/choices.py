@@ -21,13 +21,13 @@ WITH_REFINER = (7.0, 16.0)
 EPOCHS = (30, 400)
 """Minimum and maximum number of epochs from scratch, whatever they take."""
 
-FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 300), 500
+FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 60), 500
 """The same for fine-tuning; the maximum is at least that many steps (docs/accuracy.md)."""
 
 FROZEN = 3
 """Frozen stages of a pretrained backbone: its stem and the stages of strides 2 and 4."""
 
-VALIDATIONS = 10
+VALIDATIONS = 20
 """Number of validations in a run; each takes time, and the best of them gives the model."""
 
 WORKER_CORES = 6
