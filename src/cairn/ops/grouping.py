@@ -116,10 +116,11 @@ def connect(
     near = np.flatnonzero(np.abs(b[0] - a[0]) < NEAR)  # few: the rest is tested for these only
     dx, dy = b[:, near] - a[:, near]
     scores[near[(dx * dx + dy * dy < NEAR**2) & ~(scores[near] > 0)]] = near_score
-    if free_length < math.inf:
-        dx, dy = b - a
-        scores += np.minimum(free_length * pafs.shape[1] / np.maximum(np.hypot(dx, dy), NEAR) - 1, 0)
     kept = np.flatnonzero((scores > 0) & (scores < np.inf))
+    if free_length < math.inf:
+        lengths = np.hypot(*(b[:, kept] - a[:, kept]))
+        scores[kept] += np.minimum(free_length * pafs.shape[1] / np.maximum(lengths, NEAR) - 1, 0)
+        kept = kept[scores[kept] > 0]
     return Connections.scored(limb[kept], start[kept], end[kept], scores[kept], peaks.scores)
 
 

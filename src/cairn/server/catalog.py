@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cairn.inference.zoo import REFINER_MODEL, REFINERS, RUN_MODEL, embedded, path_of
+from cairn.inference.zoo import REFINER_MODEL, REFINERS, RUN_MODEL, embedded, own_refiner, path_of
 from cairn.server.batching import ModelKey
 from cairn.server.problems import Problem
 
@@ -40,8 +40,7 @@ class Model:
     @property
     def own_refiner(self) -> Path | None:
         """The refiner of its run, where it has one."""
-        file = self.file.with_name(REFINER_MODEL)
-        return file if not self.bundled and self.file.name == RUN_MODEL and file.is_file() else None
+        return own_refiner(self.file)
 
     @property
     def refiner(self) -> str | None:

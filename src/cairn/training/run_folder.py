@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cairn.errors import LabelError, ModelError, OutputError
 from cairn.files import atomic_write, ensure_writable_folder
-from cairn.inference.zoo import REFINER_MODEL
+from cairn.inference.zoo import REFINER_MODEL, RUN_MODEL
 from cairn.training.recipe import BasicRecipe
 from cairn.training.toml import to_toml
 
@@ -86,7 +86,7 @@ class RunFolder:
     @property
     def model(self) -> Path:
         """The exported model: the best weights, ready for inference."""
-        return self.path / "model.onnx"
+        return self.path / RUN_MODEL
 
     @property
     def refiner(self) -> Path:
