@@ -150,22 +150,23 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
 
     for options, pretrained, backbone in (
         ([], "person", "efficientnet-lite2"),
-        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
+        (["--from", "imagenet"], "imagenet", "efficientnet-lite1"),
         (["--from", "none"], None, "light"),
         (["--set", "network.features=32"], None, "light"),
         (["--set", "network.frozen_stages=0", "--set", "network.backbone_lr_factor=1"], "person", "efficientnet-lite2"),
-        (["--from", "imagenet", "--set", "network.backbone=efficientnet-lite1"], "imagenet", "efficientnet-lite1"),
+        (["--from", "imagenet", "--set", "network.backbone=efficientnet-lite0"], "imagenet", "efficientnet-lite0"),
     ):
         recipe = chosen("several", options)
         network = recipe["network"]
         assert (recipe["method"], recipe.get("pretrained")) == ("openpose", pretrained)
         assert (network["kind"], network["backbone"]) == ("light", backbone)
         kept = pretrained and "network.frozen_stages=0" not in options
-        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
+        rate = 0.3 if pretrained == "imagenet" else 0.1
+        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, rate) if kept else (0, 1))
         assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if pretrained else 2e-3)
     for options, pretrained, backbone in (
         ([], "person-single", "efficientnet-lite1"),
-        (["--from", "imagenet"], "imagenet", "efficientnet-lite0"),
+        (["--from", "imagenet"], "imagenet", "efficientnet-lite1"),
         (["--from", "none"], None, "hourglass-stem"),
     ):
         recipe = chosen("one", options)

@@ -11,8 +11,10 @@ import cairn
 from cairn.errors import RecipeError
 from cairn.methods import autoconfig, refined
 from cairn.methods.autoconfig import BESIDE_SLOW_BACKBONE, KNOWN_RATE
-from cairn.methods.refiner import configure_both
+from cairn.methods.refiner import configure_all, configure_both
+from cairn.training.autoconfig import choices
 from cairn.training.autoconfig.choices import WITH_REFINER, Pace
+from cairn.training.backbones import imagenet
 from support.made_data import made_labels
 
 
@@ -60,6 +62,33 @@ def test_a_target_duration_is_divided_between_both(folder: Path) -> None:
     minutes = choice.tables["run"]["minutes"], choice.tables["refiner"]["run"]["minutes"]
     assert sum(minutes) == pytest.approx(46)
     assert minutes[0] / minutes[1] == pytest.approx(WITH_REFINER[0] / WITH_REFINER[1])
+
+
+@pytest.mark.usefixtures("at_once")
+def test_many_images_have_a_refiner_and_weights_of_imagenet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = tables(folder / "pairs")
+    few = configure_all(pairs).tables
+    assert "refiner" not in few
+    assert few["pretrained"] == "person"
+    monkeypatch.setattr(choices, "MANY_IMAGES", 8)
+    many = configure_all(pairs).tables
+    assert (many["pretrained"], many["refiner"]["pretrained"]) == ("imagenet", "imagenet")
+    assert many["network"]["pointwise"]
+    assert many["refiner"]["network"]["pointwise"]
+    assert "refiner" not in configure_all(pairs, refiner=False).tables
+    for given in ({"pretrained": "person"}, {"run": {"epochs": 3}}, {"network": {"features": 32}}):
+        assert "refiner" not in configure_all({**pairs, **given}).tables
+    assert "refiner" not in configure_all(tables(folder / "single")).tables
+    monkeypatch.setattr(imagenet, "has_imagenet", lambda _: False)
+    assert configure_all(pairs).tables["pretrained"] == "person"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_labels_of_people_start_from_a_model_of_people(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choices, "MANY_IMAGES", 1)
+    monkeypatch.setattr(autoconfig, "OF_PEOPLE", 0.0)
+    chosen = configure_both(tables(folder / "pairs")).tables
+    assert (chosen["pretrained"], chosen["refiner"]["pretrained"]) == ("person", "person-single")
 
 
 def test_a_refiner_of_single_instances_is_an_error(folder: Path) -> None:

@@ -40,7 +40,7 @@ def train(
     batch_size: int | None = None,
     seed: int | None = None,
     name: str | None = None,
-    refiner: bool = False,
+    refiner: bool | None = None,
     settings: Settings = None,
 ) -> Run:
     """Trains a model on labeled images, and returns the run.
@@ -67,7 +67,7 @@ def train(
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, or "none" to train from scratch; for the
             backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". Default: the bundled
-            model of people of the same task.
+            model of people of the same task; "imagenet" for 400 images or more of other objects.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
         epochs: Number of epochs.
@@ -76,7 +76,7 @@ def train(
         name: Name of the model. Default: the name of the label file.
         refiner: Whether to train a second model, which predicts the keypoints of each detected instance again in a
             crop, for labels with several instances in an image. It is used where it is better on the validation
-            images.
+            images. Default: for 400 images or more, where epochs, weights and network are automatic.
         settings: Other values of the recipe by dotted key, such as `{"optimizer.learning_rate": 1e-3}`.
 
     Raises:
@@ -142,7 +142,7 @@ class _Request:
     data: _Labels
     values: Mapping[str, Any]
     settings: Settings
-    refiner: bool
+    refiner: bool | None
     out: Path | None
     resume: bool
 
@@ -223,8 +223,8 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     """Fills in what was not given, and logs the reason for each selected value."""
     from cairn.api.training import TrainingPlan
     from cairn.files import unused_folder
-    from cairn.methods.autoconfig import configure, training_of, trains_on_arrays, with_network
-    from cairn.methods.refiner import configure_both
+    from cairn.methods.autoconfig import training_of, trains_on_arrays, with_network
+    from cairn.methods.refiner import configure_all
     from cairn.training.autoconfig.choices import Choice
     from cairn.training.recipe_tables import check_recipe
     from cairn.training.run_folder import check_free
@@ -236,7 +236,7 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
     if automatic and isinstance(tables.get("data"), Mapping) and tables["data"].get("train"):
         if request.out:
             check_free(request.out)  # before the labels are read and the machine is timed
-        choice = configure_both(tables) if request.refiner else configure(tables)
+        choice = configure_all(tables, request.refiner)
     elif request.refiner:
         raise RecipeError("refiner needs labels to train on, without a recipe: a recipe has a table refiner of its own")
     else:

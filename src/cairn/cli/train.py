@@ -50,7 +50,7 @@ def train(
             "--pretrained",
             help="Pretrained weights: a bundled model, an .onnx file, a run, or none to train from scratch; for the "
             "backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, movenet or imagenet. "
-            "[the bundled model of people of the same task]",
+            "[the bundled model of people of the same task; for 400 images or more of other objects imagenet]",
             show_default=False,
         ),
     ] = None,
@@ -71,12 +71,14 @@ def train(
         str | None, typer.Option(help="Name of the model. [the name of the label file]", show_default=False)
     ] = None,
     refiner: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--refiner",
-            help="Second model, which predicts the keypoints of each instance again in a crop; used where better.",
+            "--refiner/--no-refiner",
+            help="Second model, which predicts the keypoints of each instance again in a crop; used where better. "
+            "[for several instances in 400 images or more]",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(

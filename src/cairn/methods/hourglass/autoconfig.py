@@ -19,8 +19,10 @@ REFINER = {
     "task": "crop",
     "input": {"size": 160, "margin": 1.25},
     "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
+    "network": {"pointwise": True},
+    "run": {"batch_size": 8},
 }
-"""Recipe of a refiner: crops of the size that the pretrained weights had. Boxes of detections vary, and so do crops."""
+"""Recipe of a refiner: small crops, of which many are trained on. Boxes of detections vary, and so do crops."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:

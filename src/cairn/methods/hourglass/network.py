@@ -12,7 +12,7 @@ from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.hourglass.recipe import STEM, WIDE_STEM, NetworkSettings
 from cairn.training.backbones.registry import MOVENETS, has_backbone, normalization_of, recognize_backbone
 
-IMAGENET_NETWORK = {"backbone": "efficientnet-lite0"}
+IMAGENET_NETWORK = {"backbone": "efficientnet-lite1", "stacks": 1, "features": 128, "depth": 3}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
 FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1", "movenet-lightning", *MOVENETS)}

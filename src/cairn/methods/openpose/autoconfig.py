@@ -50,7 +50,10 @@ def choose(facts: LabelFacts, machine: Machine, refined: bool = False) -> Choice
     choice = choice.with_value("input.inference_size", inference_size, reason)
     reason = f"large instances are resized to {facts.large_instance_side * scale:.0f} pixels"
     reason += f": {slow}" if wanted_crop > max_crop else ", and need context around them"
-    return choice.with_value("input.size", size, reason)
+    choice = choice.with_value("input.size", size, reason)
+    if refined:
+        choice = choice.with_value("network.pointwise", True, "half as many images more in the same time")
+    return choice
 
 
 AUTOCONFIG = Autoconfig(choose, "person", BACKBONE_LR_FACTOR)

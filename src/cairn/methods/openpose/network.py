@@ -63,7 +63,7 @@ FILE_NETWORKS: dict[str, dict[str, Any]] = {
 }
 """Backbone of a file of pretrained weights -> default settings of the network: those of the papers, where they are."""
 
-IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite0"}
+IMAGENET_NETWORK = {"kind": "light", "backbone": "efficientnet-lite1", "features": 96}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
 
 

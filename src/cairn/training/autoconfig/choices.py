@@ -18,6 +18,10 @@ MINUTES = 20.0
 WITH_REFINER = (7.0, 16.0)
 """The same where a refiner is trained too: of the model of all instances, and of its refiner, which learns faster."""
 
+MANY_IMAGES = 400
+"""Number of images from which a refiner is trained by default, and weights of ImageNet are the start: fewer are learned
+well by one model in the same time, and better from a model of people, whose other layers are trained as well."""
+
 EPOCHS = (30, 400)
 """Minimum and maximum number of epochs from scratch, whatever they take."""
 
