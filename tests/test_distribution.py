@@ -73,3 +73,8 @@ def test_version_has_one_place() -> None:
     assert "version" not in PROJECT["project"]
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert PROJECT["tool"]["hatch"]["version"]["path"] == "src/cairn/__init__.py"
+
+
+def test_the_bundled_models_have_at_most_30_megabytes() -> None:
+    models = (ROOT / "src" / "cairn" / "models").glob("*.onnx")
+    assert sum(model.stat().st_size for model in models) <= 30e6

@@ -209,9 +209,10 @@ def _takes(node: Any, parts: Iterable[str]) -> bool:
 
 
 def restate(path: Path, spec: ModelSpec) -> None:
-    """Replaces the metadata of a file with a specification."""
+    """Replaces the metadata of a file with a specification, and removes shapes that onnxruntime infers itself."""
     onnx = _library()
     proto = _read(path)
+    del proto.graph.value_info[:]
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {METADATA_KEY: spec.to_json()})
     onnx.save(proto, str(path))
