@@ -1,20 +1,26 @@
 """A refiner beside the model of several instances: when it is planned, trained and used."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs torch, which is in the train extra")
 
 import cairn
+from cairn.datasets.labels import Labels
 from cairn.errors import RecipeError
+from cairn.inference.zoo import path_of
 from cairn.methods import autoconfig, refined
 from cairn.methods.autoconfig import BESIDE_SLOW_BACKBONE, KNOWN_RATE
 from cairn.methods.refiner import configure_all, configure_both
 from cairn.training.autoconfig import choices
 from cairn.training.autoconfig.choices import WITH_REFINER, Pace
 from cairn.training.backbones import imagenet
+from cairn.training.data.sources import read_training_images
+from cairn.training.recipe import LabelSource
 from support.made_data import made_labels
 
 
@@ -138,3 +144,44 @@ def test_both_models_are_trained_resumed_and_used_where_better(folder: Path, mon
     run.resume()
     assert not (out / "refiner.onnx").exists()  # the model alone is better now
     assert [model.stat().st_mtime_ns for model in models] == times
+
+
+def test_the_first_model_runs_once_on_each_image() -> None:
+    model = cairn.load("person", threads=1, size=96, refine=False)
+    images = [np.full((64, 64, 3), value, np.uint8) for value in (0, 200)]
+    calls: list[bytes] = []
+    infer = model.infer
+
+    def counted(pixels: np.ndarray, boxes: object = None) -> object:
+        calls.append(pixels.tobytes())
+        return infer(pixels, boxes)
+
+    model.infer = counted
+    remembered = refined.Remembered(model)
+    assert (remembered.spec, remembered.networks) == (model.spec, model.networks)
+    for image in (*images, *images):
+        poses = remembered(image)
+        assert poses.image is image
+        np.testing.assert_array_equal(poses.keypoints, model.decode_raw(infer(image)).keypoints)
+    assert calls == [image.tobytes() for image in images]
+
+
+def test_of_many_images_a_share_selects_the_margin_and_all_decide(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    val = read_training_images(LabelSource(labels=folder / "pairs" / "labels.json"), None)
+    assert len(val) == 8
+    measured: list[int] = []
+    aps = [20.0, 30.0, 10.0, 10.0, 10.0, 10.0, 15.0]  # alone, four margins and the flip test on a share, all of them
+
+    def evaluated(_: object, labels: Labels) -> SimpleNamespace:
+        measured.append(len(labels))
+        return SimpleNamespace(oks={"AP": aps.pop(0)})
+
+    monkeypatch.setattr(refined, "TRIED", 3)
+    monkeypatch.setattr(refined, "evaluate", evaluated)
+    shutil.copyfile(path_of("person"), tmp_path / "model.onnx")
+    (tmp_path / "refiner").mkdir()
+    shutil.copyfile(path_of("person-refine"), tmp_path / "refiner" / "model.onnx")
+    assert not refined.choose_refined(tmp_path, tmp_path / "refiner", val)
+    assert measured == [8, 3, 3, 3, 3, 3, 8]
