@@ -93,7 +93,10 @@ def test_many_images_have_a_refiner_and_weights_of_imagenet(folder: Path, monkey
 def test_labels_of_people_start_from_a_model_of_people(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choices, "MANY_IMAGES", 1)
     monkeypatch.setattr(autoconfig, "OF_PEOPLE", 0.0)
-    chosen = configure_both(tables(folder / "pairs")).tables
+    chosen = configure_all(tables(folder / "pairs")).tables
+    assert chosen["pretrained"] == "person"
+    assert "refiner" not in chosen
+    chosen = configure_all(tables(folder / "pairs"), refiner=True).tables
     assert (chosen["pretrained"], chosen["refiner"]["pretrained"]) == ("person", "person-single")
 
 

