@@ -92,7 +92,7 @@ def test_celeba_without_the_test_images_of_mafl(tmp_path: Path, caplog: pytest.L
     root = make_celeba(tmp_path, wild=False)
     with (root / "MAFL/testing.txt").open("a") as file:
         file.write("999999.jpg\n")
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="cairn")
     labels = read_labels(root, ReadOptions(exclude=root / "MAFL/testing.txt"))
     assert [image.path.name for image in labels] == names(10)[:-3]
     messages = [record.getMessage() for record in caplog.records]

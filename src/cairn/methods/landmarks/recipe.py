@@ -165,7 +165,7 @@ class ShortRun(Run):
 
     epochs: Count = 5
     validate_every: Count = 1
-    max_rise: Annotated[float, Field(ge=0, le=100)] = 5.0
+    max_rise: Annotated[float, Field(ge=0, le=100)] = 10.0
 
 
 class ColorAugmentation(Augmentation):
