@@ -14,6 +14,7 @@ from cairn.errors import ModelError, RecipeError
 from cairn.methods import all_methods, get_method
 
 if TYPE_CHECKING:
+    from cairn.methods.method import Method
     from cairn.training.autoconfig.choices import Choice, LabelFacts
     from cairn.training.checkpoints.pretrained import Start
     from cairn.training.method import ArrayTraining, TrainingMethod
@@ -38,12 +39,13 @@ STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 
-def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
+def configure(tables: Mapping[str, Any], refined: bool = False, facts: LabelFacts | None = None) -> Choice:
     """Completes the tables of a recipe.
 
     Args:
         tables: The values that the user sets; `data.train` is required.
         refined: Whether a refiner is trained beside the model, which detects several instances in an image.
+        facts: `facts_of` these tables, where the labels have been read already.
 
     Returns:
         The complete recipe, with a reason for each value that the user does not set.
@@ -59,12 +61,12 @@ def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
     from cairn.training.recipe import NOTHING
     from cairn.training.recipe_tables import check_recipe
 
-    source, facts = _measured(tables)
+    facts = facts or facts_of(tables)
     named = tables.get("pretrained") not in (None, NOTHING, IMAGENET) and not is_backbone_file(
         str(tables["pretrained"])
     )
     start = read_start(str(tables["pretrained"])) if named else None
-    choice = Choice().with_value("name", name_of(source.labels), "after the labels")
+    choice = Choice().with_value("name", name_of(_source_of(tables).labels), "after the labels")
     if "method" not in tables:
         of_start = (start.method, f"that of {start.name}") if start is not None else None
         choice = choice.with_value("method", *(of_start or _method_for(facts)))
@@ -87,19 +89,27 @@ def configure(tables: Mapping[str, Any], refined: bool = False) -> Choice:
     return _with_length(choice, training, tables)
 
 
-def detects_several(tables: Mapping[str, Any]) -> bool:
-    """Whether the model of these tables detects several instances in an image."""
-    method = tables["method"] if "method" in tables else _method_for(_measured(tables)[1])[0]
-    return "multi_instance" in get_method(str(method)).tasks
+def facts_of(tables: Mapping[str, Any]) -> LabelFacts:
+    """Returns the facts of the first set of labels, which it reads."""
+    from cairn.structures.skeleton import load_skeleton
+    from cairn.training.autoconfig.choices import measure_labels
+    from cairn.training.data.sources import read_training_images
+
+    skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
+    return measure_labels(read_training_images(_source_of(tables), skeleton))
 
 
-def suits_refiner(tables: Mapping[str, Any]) -> bool:
+def detects_several(tables: Mapping[str, Any], facts: LabelFacts) -> bool:
+    """Whether the model of these tables, whose labels have these facts, detects several instances in an image."""
+    return "multi_instance" in _method_of(tables, facts).tasks
+
+
+def suits_refiner(tables: Mapping[str, Any], facts: LabelFacts) -> bool:
     """Whether a model of several instances has many images, and of other objects than people."""
-    _, facts = _measured(tables)
-    method = get_method(str(tables.get("method") or _method_for(facts)[0]))
-    if "multi_instance" not in method.tasks or method.autoconfig is None:
+    autoconfig = _method_of(tables, facts).autoconfig
+    if autoconfig is None or not detects_several(tables, facts):
         return False
-    return _is_many_of_others(facts, method.autoconfig().pretrained)
+    return _is_many_of_others(facts, autoconfig().pretrained)
 
 
 def with_network(choice: Choice) -> Choice:
@@ -187,16 +197,16 @@ def name_of(labels: Path) -> str:
     return path.parent.name or path.stem if words[0] in GENERIC_NAMES else path.stem
 
 
-def _measured(tables: Mapping[str, Any]) -> tuple[LabelSource, LabelFacts]:
-    """The first set of labels, and its facts."""
-    from cairn.structures.skeleton import load_skeleton
-    from cairn.training.autoconfig.choices import measure_labels
-    from cairn.training.data.sources import read_training_images
+def _source_of(tables: Mapping[str, Any]) -> LabelSource:
+    """The first set of labels."""
     from cairn.training.recipe import LabelSource
 
-    source = LabelSource.model_validate(tables["data"]["train"][0])
-    skeleton = load_skeleton(tables["skeleton"]) if "skeleton" in tables else None
-    return source, measure_labels(read_training_images(source, skeleton))
+    return LabelSource.model_validate(tables["data"]["train"][0])
+
+
+def _method_of(tables: Mapping[str, Any], facts: LabelFacts) -> Method:
+    """The method that these tables name, or that of their labels."""
+    return get_method(str(tables["method"] if "method" in tables else _method_for(facts)[0]))
 
 
 def _values_of(start: Start, training: TrainingMethod) -> Choice:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,10 +66,9 @@ class Remembered(BasePredictor[Poses]):
             self._poses[key] = replace(self.predictor(pixels), image=None)
         return self._poses[key]
 
-    def decode_raw(self, raw: Any) -> Poses:
+    def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""
-        poses: Poses = raw
-        return poses
+        return raw
 
 
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.errors import RecipeError
 from cairn.methods import all_methods
-from cairn.methods.autoconfig import configure, detects_several, image_training_of, suits_refiner
+from cairn.methods.autoconfig import configure, detects_several, facts_of, image_training_of, suits_refiner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cairn.methods.openpose.recipe import Recipe
-    from cairn.training.autoconfig.choices import Choice
+    from cairn.training.autoconfig.choices import Choice, LabelFacts
 
 KEPT = {"name", "seed", "data", "skeleton", "license", "sources", "draw_threshold"}
 """Values of the recipe that the refiner shares."""
@@ -34,17 +34,19 @@ def configure_all(tables: Mapping[str, Any], refiner: bool | None = None) -> Cho
     Raises:
         CairnError: The labels cannot be read, or the recipe cannot be used.
     """
+    facts = facts_of(tables)
     if refiner is None:
         of_one = "pretrained" in tables or "network" in tables or "epochs" in tables.get("run", {})
-        refiner = not of_one and suits_refiner(tables)
-    return configure_both(tables) if refiner else configure(tables)
+        refiner = not of_one and suits_refiner(tables, facts)
+    return configure_both(tables, facts) if refiner else configure(tables, facts=facts)
 
 
-def configure_both(tables: Mapping[str, Any]) -> Choice:
+def configure_both(tables: Mapping[str, Any], facts: LabelFacts | None = None) -> Choice:
     """Completes the tables of a recipe, and adds that of a refiner.
 
     Args:
         tables: The values that the user sets; `data.train` is required.
+        facts: `facts_of` these tables, where the labels have been read already.
 
     Returns:
         The complete recipe, with a reason for each value that the user does not set; its `refiner` is the recipe of
@@ -56,13 +58,14 @@ def configure_both(tables: Mapping[str, Any]) -> Choice:
     """
     from cairn.training.autoconfig.choices import WITH_REFINER, Choice
 
-    if not detects_several(tables):
+    facts = facts or facts_of(tables)
+    if not detects_several(tables, facts):
         raise RecipeError("a refiner is for a model of several instances in an image, and the labels have one each")
     first, second = WITH_REFINER
     total = tables.get("run", {}).get("minutes") or first + second
     shares = (total * minutes / (first + second) for minutes in WITH_REFINER)
     whole, crops = ({**tables, "run": {**tables.get("run", {}), "minutes": minutes}} for minutes in shares)
-    choice = configure(whole, refined=True)
+    choice = configure(whole, refined=True, facts=facts)
     defaults, name = next(
         (defaults, method.name)
         for method in all_methods()
@@ -70,7 +73,7 @@ def configure_both(tables: Mapping[str, Any]) -> Choice:
     )
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
     run = {**defaults.refiner.get("run", {}), **crops["run"]}
-    chosen = configure({**defaults.refiner, **shared, "run": run, "method": name})
+    chosen = configure({**defaults.refiner, **shared, "run": run, "method": name}, facts=facts)
     reason = "its crops teach more per second than whole images"
     recipe = {**chosen.tables, "name": f"{choice.tables['name']}-refiner"}
     choice = choice.with_value("refiner", recipe, reason)
