@@ -105,6 +105,14 @@ def test_a_refiner_of_single_instances_is_an_error(folder: Path) -> None:
         configure_both(tables(folder / "single"))
 
 
+@pytest.mark.parametrize("refiner", [True, False])
+def test_a_recipe_decides_about_its_refiner_itself(folder: Path, tmp_path: Path, refiner: bool) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'method = "openpose"\n[data]\ntrain = [{{ labels = "{folder / "pairs" / "labels.json"}" }}]\n')
+    with pytest.raises(RecipeError, match="a table of that name"):
+        cairn.train(recipe, refiner=refiner, out=tmp_path / "run")
+
+
 @pytest.mark.usefixtures("at_once")
 def test_weights_that_predict_the_keypoints_already_change_slowly(
     folder: Path, monkeypatch: pytest.MonkeyPatch

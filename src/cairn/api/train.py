@@ -238,8 +238,11 @@ def _completed(tables: dict[str, Any], request: _Request) -> TrainingPlan:
         if request.out:
             check_free(request.out)  # before the labels are read and the machine is timed
         choice = configure_all(tables, request.refiner)
-    elif request.refiner:
-        raise RecipeError("refiner needs labels to train on, without a recipe: a recipe has a table refiner of its own")
+    elif request.refiner is not None:
+        raise RecipeError(
+            "--refiner and --no-refiner need labels to train on, without a recipe: a recipe has a refiner where it has "
+            "a table of that name"
+        )
     else:
         choice = Choice(tables) if arrays else with_network(Choice(tables))
     name = check_recipe(training_of(choice.tables).recipe, choice.tables).name
