@@ -107,10 +107,21 @@ def test_a_crop_has_the_class_of_the_largest_logit():
     poses = crop_predictor(Sided())(image, boxes)
     assert [pose.class_name for pose in poses] == ["cat", "dog"]
     assert crop_predictor(Sided())(image, np.zeros((0, 4))).class_names == NAMES
+    assert np.allclose(poses.scores, poses.confidence.mean(axis=1))  # the classes are certain
     # The flip test averages the logits of both halves: 100 and 75, against 60 of the third class.
     flipped = crop_predictor(Sided(), flip=True)
     assert np.allclose(flipped._maps(np.full((1, 3, 64, 64), 80, np.float32))["classes"], [[80, 80, 60]])
     assert [pose.class_name for pose in flipped(image, boxes)] == ["cat", "cat"]
+
+
+def test_the_score_is_multiplied_by_the_probability_of_the_class():
+    heatmaps = render_gaussians(np.array([[[4, 4], [8, 8], [4, 12]]], float), (16, 16), 1.0)
+    logits = np.log([[0.2, 0.7, 0.1]]) + 3
+    network = FakeNetwork(CROPS, {"heatmaps": heatmaps[None], "classes": logits.astype(np.float32)})
+    poses = crop_predictor(network)(np.zeros((64, 64, 3), np.uint8))
+    assert poses[0].class_name == "dog"
+    assert np.allclose(poses.scores, 0.7 * poses.confidence.mean(), atol=1e-6)
+    assert poses.scores.dtype == np.float32
 
 
 def test_logits_that_do_not_fit_the_names_are_an_error():

@@ -275,6 +275,35 @@ def test_refinement_predicts_in_the_box_around_the_keypoints_of_each_instance() 
             RefinedPredictor(*pair)
 
 
+def test_a_second_crop_is_around_the_keypoints_of_the_first() -> None:
+    again = SPEC.model_copy(update={"input": SPEC.input.model_copy(update={"margin": 2.0}),
+                                    "decode": {"second_margin": 1.5}})  # fmt: skip
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
+    once = predictor(DotNetwork(SPEC.model_copy(update={"input": again.input})))(image, found.poses.boxes)
+    expected = predictor(DotNetwork())(image, once.boxes)
+    assert not np.allclose(once.keypoints, expected.keypoints, atol=1e-3)
+    poses = RefinedPredictor(found, predictor(DotNetwork(again)))(image)
+    assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
+    assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
+
+
+def test_a_pose_without_a_second_crop_stays_as_it_is() -> None:
+    class Last(DotNetwork):
+        """Detects nothing but in the last of the crops that it is given at once."""
+
+        def __call__(self, images: NDArray[np.float32]) -> Maps:
+            maps = super().__call__(images)
+            maps["heatmaps"][:-1] = 0
+            return maps
+
+    again = SPEC.model_copy(update={"decode": {"second_margin": 1.25}})
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    found = whole([[[50, 40], [100, 80], [99, 60]], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
+    poses = RefinedPredictor(found, predictor(Last(again)))(image)
+    assert poses.detected.all(axis=1).tolist() == [False, True]
+
+
 def test_refinement_accepts_every_detection_of_the_first_predictor() -> None:
     nothing = [np.nan] * 2
     found = whole(

@@ -20,6 +20,12 @@ def large_enough(boxes: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
 
 
+def scaled(boxes: NDArray[Any], factor: float) -> NDArray[np.float64]:
+    """Returns boxes (P, 4) whose sides are multiplied by a factor, around the same centers."""
+    sides = boxes[:, 2:].astype(np.float64) * factor
+    return np.concatenate([boxes[:, :2] + (boxes[:, 2:] - sides) / 2, sides], axis=1)
+
+
 def check_boxes(boxes: ArrayLike, size: Size) -> NDArray[np.float64]:
     """Returns boxes as (P, 4) x, y, width, height in pixels, each with an area inside an image of `size`.
 

@@ -9,17 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ModelError
 from cairn.inference.base import BasePredictor
-from cairn.inference.boxes import large_enough, overlapping
+from cairn.inference.boxes import large_enough, overlapping, scaled
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.protocol import Predictor
 from cairn.structures.poses import Poses
 
+SECOND_MARGIN = "second_margin"
+"""Setting of a model of crops: side of a second crop around the keypoints of the first, over their bounding box."""
+
 
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.
 
-    The second model gives the classes where it distinguishes several; else those of the first are kept.
+    The second model gives the classes where it distinguishes several; else those of the first are kept. With the setting
+    `second_margin` in its specification it predicts each instance twice, the second time around the keypoints that it
+    predicted, because the boxes of the first model are less exact.
 
     Attributes:
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
@@ -60,6 +65,10 @@ class RefinedPredictor(BasePredictor[Poses]):
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
         """Returns the poses; an instance's score is the product of both predictors' scores.
 
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+            boxes: None.
+
         Raises:
             ModelError: Boxes are given.
         """
@@ -69,11 +78,25 @@ class RefinedPredictor(BasePredictor[Poses]):
         coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
-        poses = self.crops(pixels, found[inside])
+        poses = self._again(pixels, self.crops(pixels, found[inside]))
         poses = replace(poses, scores=poses.scores * coarse.scores[inside])
         if poses.class_names:
             return poses
         return replace(poses, classes=coarse[inside].classes, class_names=coarse.class_names)
+
+    def _again(self, pixels: NDArray[np.uint8], poses: Poses) -> Poses:
+        """Returns poses predicted again around their keypoints, by the margin of the specification if it has one."""
+        spec = self.crops.spec
+        margin = float(spec.decode.get(SECOND_MARGIN, 0.0))
+        if not margin or not len(poses):
+            return poses
+        boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin)
+        inside = np.zeros(len(poses), bool)
+        found = np.flatnonzero(poses.detected.any(axis=1))
+        inside[found] = overlapping(boxes[found], pixels.shape[:2])
+        rows = np.concatenate([np.flatnonzero(inside), np.flatnonzero(~inside)])
+        both = Poses.concatenate([self.crops(pixels, boxes[inside]), poses[np.flatnonzero(~inside)]], poses.skeleton)
+        return both[np.argsort(rows)]
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""

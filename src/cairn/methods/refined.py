@@ -20,7 +20,7 @@ from cairn.inference.base import BasePredictor
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.protocol import Predictor
-from cairn.inference.refine import RefinedPredictor
+from cairn.inference.refine import SECOND_MARGIN, RefinedPredictor
 from cairn.methods import get_method
 from cairn.structures.poses import Poses
 from cairn.training.exporting.precision import restate
@@ -29,11 +29,11 @@ from cairn.training.run_folder import RunFolder
 MARGINS = (1.25, 1.5, 1.75, 2.0)
 """Sides of crops that are tried, relative to the bounding box of the detected keypoints; annotated ones are larger."""
 
-WORTH_FLIPPING = 0.5
-"""Points of AP for which the flip test takes twice the time."""
+WORTH_TWICE = 0.5
+"""Points of AP for which a second crop, or the flip test, takes twice the time."""
 
 TRIED = 300
-"""Maximum number of validation images on which margins and the flip test are tried; the best is measured on all."""
+"""Maximum number of validation images on which these settings are tried; the best is measured on all."""
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class Remembered(BasePredictor[Poses]):
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     """Writes the refiner of a run beside its model where it increases the AP of the validation images.
 
-    The margin of its crops, and whether it has a flip test, are what is best there. The report of the run is then that
-    of both models.
+    The margin of its crops is the best there; a second crop around the keypoints of the first and a flip test are used
+    where they are worth their time. The report of the run is then that of both models.
 
     Args:
         run: The folder of the run, with its model.
@@ -93,6 +93,7 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     first = Remembered(get_method(whole.spec.method).predictor(whole))
     alone = evaluate(first, val)
     some = replace(val, images=val.images[:: -(-len(val) // TRIED)])
+    margin = crops.spec.input.margin  # that of training, around annotated boxes
 
     def refined(spec: ModelSpec, labels: Labels = some) -> Evaluation:
         crops.spec = spec
@@ -100,11 +101,14 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
 
     tried = [(refined(spec), spec) for spec in _with_margins(crops.spec)]
     best, spec = max(tried, key=lambda each: _ap(each[0]))
-    if spec.skeleton.flip_pairs and _ap(best) > 0:
-        mirrored = spec.model_copy(update={"decode": {**spec.decode, "flip": True}})
-        evaluation = refined(mirrored)
-        if _ap(evaluation) > _ap(best) + WORTH_FLIPPING:
-            best, spec = evaluation, mirrored
+    slower: dict[str, float | bool] = {SECOND_MARGIN: margin}
+    if spec.skeleton.flip_pairs:
+        slower["flip"] = True
+    for setting, value in slower.items() if _ap(best) > 0 else ():
+        changed = spec.model_copy(update={"decode": {**spec.decode, setting: value}})
+        evaluation = refined(changed)
+        if _ap(evaluation) > _ap(best) + WORTH_TWICE:
+            best, spec = evaluation, changed
     if len(some) < len(val):
         best = refined(spec, val)
     if _ap(best) <= _ap(alone):

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve, gaussian_filter
 from torch import Tensor, nn
 
 from cairn.methods.hourglass.losses import squared_error
-from cairn.methods.hourglass.model import Hourglass, LastStack, Outputs
+from cairn.methods.hourglass.model import Hourglass, LastStack, Outputs, smoothed
 from cairn.training.backbones.hourglass_stem import HourglassStem
 
 
@@ -116,9 +118,19 @@ def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_heig
         def outputs(self, images: Tensor) -> Outputs:
             return Outputs([logits], None, None)
 
-    (maps,) = LastStack(Perfect(), sigma)(torch.zeros(1, 3, 100, 100))
-    expected = torch.exp(-squares / (2 * sigma**2)).expand(1, 2, 25, 25)
-    assert torch.allclose(maps, expected, atol=1e-4)
+    for smoothing in (0.0, 1.0):
+        (maps,) = LastStack(Perfect(), sigma, smoothing)(torch.zeros(1, 3, 100, 100))
+        variance = sigma**2 + smoothing**2  # of a Gaussian convolved with a Gaussian
+        expected = torch.exp(-squares / (2 * variance)).expand(1, 2, 25, 25)
+        assert torch.allclose(maps, expected, atol=1e-4)
+
+
+def test_smoothing_is_a_convolution_with_nothing_beyond_the_border() -> None:
+    maps = torch.rand(2, 3, 9, 14)
+    kernel = gaussian_filter(np.pad([[1.0]], 8), 0.8, truncate=9)
+    expected = [[convolve(each, kernel, mode="constant") for each in image] for image in maps.double().numpy()]
+    assert np.allclose(smoothed(maps, 0.8), expected, atol=1e-3)
+    assert smoothed(maps, 0) is maps
 
 
 def multiply_adds(network: nn.Module, images: Tensor) -> int:

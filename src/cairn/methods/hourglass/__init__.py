@@ -44,10 +44,13 @@ numbers no equations.
   MPII's scale.
 - Padding of crops. Original: black. Here: gray.
 - Flip test. Original: in all results. Here: on request (`flip=True`), in twice the time.
+- Exported heatmaps. Original: as they are. Here: those of cross-entropy are smoothed by a Gaussian of one cell
+  (`smoothing = 0`).
 - Refinement. Original: a quarter of a cell. Here: log-parabola: 0.05 cells of error on a Gaussian, against 0.25
   (`refinement`).
 - Coordinates. Original: first releases: truncated to integers. Here: not truncated.
-- Several categories (none in the paper). Here: a class head: mean of the last stack's features, and a linear layer.
+- Several categories (none in the paper). Here: a class head: mean of the last stack's features, and a linear layer; the
+  score is multiplied by the probability of the class.
 - Occluded joints. Original: trained like visible ones. Here: likewise; `network.visibility` adds a head that tells them
   apart.
 - Several people in a crop. Original: the one nearest the center. Here: the same; boxes, or `--refine`, give one crop
@@ -63,6 +66,7 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
+from cairn.inference.refine import SECOND_MARGIN
 from cairn.inference.visibility import with_visibility
 from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
@@ -97,6 +101,7 @@ def predictor(network: Network, size: int | None = None, flip: bool | None = Non
         )
     settings = {**spec.decode, **settings}
     flip_of_model = bool(settings.pop("flip", False))
+    settings.pop(SECOND_MARGIN, None)  # of a refiner
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
     return TopDownPredictor(network, decoder, size, flip_of_model if flip is None else flip)

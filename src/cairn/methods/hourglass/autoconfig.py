@@ -17,12 +17,12 @@ BACKBONE_LR_FACTOR = 0.3
 
 REFINER = {
     "task": "crop",
-    "input": {"size": 160, "margin": 1.25},
+    "input": {"size": 224, "margin": 1.25},
     "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
     "network": {"pointwise": True},
     "run": {"batch_size": 8},
 }
-"""Recipe of a refiner: small crops, of which many are trained on. Boxes of detections vary, and so do crops."""
+"""Recipe of a refiner. Boxes of detections vary, and so do the crops that it is trained on."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:

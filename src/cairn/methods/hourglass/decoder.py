@@ -36,6 +36,8 @@ def decode(heatmaps: NDArray[Any], skeleton: Skeleton, refinement: Refinement = 
 def classify(poses: Poses, logits: NDArray[Any], names: Sequence[str]) -> Poses:
     """Returns the one instance of a crop with the class of the largest logit (not in the paper).
 
+    Its score is multiplied by the probability of the class, the softmax of the logits.
+
     Args:
         poses: The instance.
         logits: (C,).
@@ -47,4 +49,5 @@ def classify(poses: Poses, logits: NDArray[Any], names: Sequence[str]) -> Poses:
     if logits.shape != (len(names),):
         raise ModelError(f"the output classes must be ({len(names)},) for {', '.join(names)}, got {logits.shape}")
     classes = np.full(len(poses), int(logits.argmax()), np.int64)
-    return replace(poses, classes=classes, class_names=tuple(names))
+    probability = 1 / np.exp(logits - logits.max()).sum(dtype=np.float32)
+    return replace(poses, classes=classes, class_names=tuple(names), scores=poses.scores * probability)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -152,25 +153,51 @@ class LastStack(nn.Module):
     (B, K, H/4, W/4) of probabilities as its last.
 
     `losses.squared_error` trains heatmaps to be Gaussians of height 1: they are returned as they are.
-    `losses.cross_entropy` trains their softmax to be a Gaussian of sum 1: it is multiplied by 2πσ², the sum of a
-    Gaussian of height 1, so that a perfect heatmap is the same under both losses. Within one or two σ of the border,
-    where part of the Gaussian is cut off, it is higher.
+    `losses.cross_entropy` trains their softmax to be a Gaussian of sum 1, the probability that the keypoint is in a
+    cell. It is smoothed, so that the highest cell is the one near which the keypoint most probably is, and multiplied
+    so that a perfect heatmap is a Gaussian of height 1, too. Within one or two σ of the border, where part of the
+    Gaussian is cut off, it is higher.
 
     Args:
         network: The network.
         sigma: σ of the targets in cells, if trained by `losses.cross_entropy`; None if by `losses.squared_error`.
+        smoothing: σ in cells of the Gaussian that smooths probabilities; 0 for none.
     """
 
-    def __init__(self, network: Hourglass, sigma: float | None = None) -> None:
+    def __init__(self, network: Hourglass, sigma: float | None = None, smoothing: float = 0.0) -> None:
         super().__init__()
-        self.network, self.sigma = network, sigma
+        self.network, self.sigma, self.smoothing = network, sigma, smoothing
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) -> heatmaps, logits of classes and maps of visibility, as far as there are any."""
         outputs = self.network.outputs(images)
         maps = outputs.heatmaps[-1].float()  # (B, K, h, w)
         if self.sigma is not None:
-            maps = maps.flatten(2).softmax(dim=2).reshape(maps.shape) * (2 * math.pi * self.sigma**2)
+            maps = smoothed(maps.flatten(2).softmax(dim=2).reshape(maps.shape), self.smoothing)
+            maps = maps * (2 * math.pi * (self.sigma**2 + self.smoothing**2))
         classes = () if outputs.classes is None else (outputs.classes.float(),)
         visibility = () if outputs.visibility is None else (outputs.visibility.float().sigmoid(),)
         return (maps, *classes, *visibility)
+
+
+def smoothed(maps: Tensor, sigma: float) -> Tensor:
+    """Returns maps (B, K, h, w) convolved with a Gaussian of sum 1, with 0 beyond the border.
+
+    Its matrix products stay in float in an exported file in int8.
+
+    Args:
+        maps: (B, K, h, w).
+        sigma: σ in cells; 0 returns the maps as they are.
+    """
+    if not sigma:
+        return maps
+    result: Tensor = (
+        _gaussians(maps.shape[2], sigma, maps.device) @ maps @ _gaussians(maps.shape[3], sigma, maps.device)
+    )
+    return result
+
+
+def _gaussians(count: int, sigma: float, device: torch.device) -> Tensor:
+    """(count, count): a Gaussian of sum 1 around each cell of a line."""
+    cells = torch.arange(count, dtype=torch.float32, device=device)
+    return torch.exp(-((cells[:, None] - cells) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))

@@ -80,6 +80,7 @@ class Recipe(SharedRecipe):
         network: Backbone and hourglasses.
         loss: "squared" is the paper's; "cross_entropy" leaves the all-zero solution early in training.
         sigma: σ of the targets, in cells.
+        smoothing: σ in cells of the Gaussian that smooths exported heatmaps of cross_entropy; 0 for none.
         refinement: Refinement of the highest cell, as `decoder.decode` takes it; written into the exported file.
     """
 
@@ -89,6 +90,7 @@ class Recipe(SharedRecipe):
     network: NetworkSettings = NetworkSettings()
     loss: Literal["squared", "cross_entropy"] = "cross_entropy"
     sigma: Positive = 1.0
+    smoothing: Annotated[float, Field(ge=0)] = 1.0
     refinement: Refinement = "log-parabola"
     augmentation: Views = Views()
 

@@ -148,7 +148,8 @@ class HourglassModule(KeypointModule):
 
     def export_module(self) -> nn.Module:
         """The last stack, whose peaks are confidences."""
-        return LastStack(self.network, None if self.recipe.loss == "squared" else self.recipe.sigma)
+        recipe = self.recipe
+        return LastStack(self.network, None if recipe.loss == "squared" else recipe.sigma, recipe.smoothing)
 
     def spec(self) -> ModelSpec:
         """The specification of the exported file."""

@@ -81,7 +81,8 @@ def crop_outputs(
         visibility = visibility_at(maps[VISIBILITY], points.expand(2)).at(2, 0)
         outputs[VISIBILITY] = Output(visibility, ("batch", count), VISIBLE)
     if CLASSES in maps:
-        outputs[CLASSES] = Output(maps[CLASSES], ("batch", len(spec.classes)), "score of each class; the largest wins")
+        probabilities = maps[CLASSES].graph.node("Softmax", maps[CLASSES], axis=1)
+        outputs[CLASSES] = Output(probabilities, ("batch", len(spec.classes)), "probability of each class")
     return outputs
 
 
@@ -99,13 +100,14 @@ def one_pose(outputs: Arrays, spec: ModelSpec) -> Poses:
     detected = confidence > 0
     points = np.where(detected[:, None], outputs["keypoints"], np.nan)
     classes = np.array([outputs[CLASSES].argmax()]) if spec.classes else None
+    probability = outputs[CLASSES].max() if spec.classes else 1
     visibility = None
     if VISIBILITY in outputs:
         visibility = np.where(detected, outputs[VISIBILITY], np.nan)[None].astype(np.float32)
     return Poses(
         points[None].astype(np.float32),
         confidence[None],
-        confidence.mean(keepdims=True),
+        confidence.mean(keepdims=True) * probability,
         spec.skeleton,
         classes=classes,
         class_names=spec.classes,

@@ -63,8 +63,9 @@ export function toJson(found, description, image) {
 function oneInstance({ keypoints, confidence, visibility, classes }, description) {
   const count = description.skeleton.keypoints.length;
   const each = [...confidence.data.slice(0, count)];
+  const score = each.reduce((sum, c) => sum + c, 0) / count;
   return {
-    score: each.reduce((sum, c) => sum + c, 0) / count,
+    score: classes ? score * Math.max(...classes.data) : score,
     keypoints: each.map((c, k) => (c > 0 ? [keypoints.data[2 * k], keypoints.data[2 * k + 1], c] : null)),
     ...(visibility && { visibility: each.map((c, k) => (c > 0 ? visibility.data[k] : null)) }),
     ...(classes && { class: description.classes[largest(classes.data)] }),
