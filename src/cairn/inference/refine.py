@@ -22,9 +22,9 @@ SECOND_MARGIN = "second_margin"
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.
 
-    The second model gives the classes where it distinguishes several; else those of the first are kept. With the setting
-    `second_margin` in its specification it predicts each instance twice, the second time around the keypoints that it
-    predicted, because the boxes of the first model are less exact.
+    The second model gives the classes where it distinguishes several; else those of the first are kept. With the
+    setting `second_margin` in its specification it predicts each instance twice, the second time around the keypoints
+    that it predicted, because the boxes of the first model are less exact.
 
     Attributes:
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.

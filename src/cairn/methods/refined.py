@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from cairn.datasets.labels import Labels
 from cairn.evaluation.evaluate import Evaluation, evaluate
+from cairn.evaluation.prediction import annotated_instances, predict_annotated_boxes
 from cairn.evaluation.reports.report import FILES, write_report
 from cairn.files import atomic_write
 from cairn.inference.base import BasePredictor
+from cairn.inference.boxes import large_enough
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.protocol import Predictor
@@ -30,7 +32,7 @@ MARGINS = (1.25, 1.5, 1.75, 2.0)
 """Sides of crops that are tried, relative to the bounding box of the detected keypoints; annotated ones are larger."""
 
 WORTH_TWICE = 0.5
-"""Points of AP for which a second crop, or the flip test, takes twice the time."""
+"""Points of AP for which a second crop takes twice the time."""
 
 TRIED = 300
 """Maximum number of validation images on which these settings are tried; the best is measured on all."""
@@ -74,8 +76,9 @@ class Remembered(BasePredictor[Poses]):
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     """Writes the refiner of a run beside its model where it increases the AP of the validation images.
 
-    The margin of its crops is the best there; a second crop around the keypoints of the first and a flip test are used
-    where they are worth their time. The report of the run is then that of both models.
+    It has a flip test, as the results of the paper. The margin of its crops is the best on the validation images; a
+    second crop around the keypoints of the first is used where it is worth its time. The report of the run is then that
+    of both models.
 
     Args:
         run: The folder of the run, with its model.
@@ -93,22 +96,21 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     first = Remembered(get_method(whole.spec.method).predictor(whole))
     alone = evaluate(first, val)
     some = replace(val, images=val.images[:: -(-len(val) // TRIED)])
-    margin = crops.spec.input.margin  # that of training, around annotated boxes
+    second = _second_margin(get_method(crops.spec.method).predictor(crops), some)
 
     def refined(spec: ModelSpec, labels: Labels = some) -> Evaluation:
         crops.spec = spec
         return evaluate(RefinedPredictor(first, get_method(spec.method).predictor(crops)), labels)
 
+    if crops.spec.skeleton.flip_pairs:
+        crops.spec = _with(crops.spec, "flip", True)
     tried = [(refined(spec), spec) for spec in _with_margins(crops.spec)]
     best, spec = max(tried, key=lambda each: _ap(each[0]))
-    slower: dict[str, float | bool] = {SECOND_MARGIN: margin}
-    if spec.skeleton.flip_pairs:
-        slower["flip"] = True
-    for setting, value in slower.items() if _ap(best) > 0 else ():
-        changed = spec.model_copy(update={"decode": {**spec.decode, setting: value}})
-        evaluation = refined(changed)
+    if _ap(best) > 0:
+        twice = _with(spec, SECOND_MARGIN, second)
+        evaluation = refined(twice)
         if _ap(evaluation) > _ap(best) + WORTH_TWICE:
-            best, spec = evaluation, changed
+            best, spec = evaluation, twice
     if len(some) < len(val):
         best = refined(spec, val)
     if _ap(best) <= _ap(alone):
@@ -122,6 +124,23 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     write_report(best, folder.report, {"model": whole.spec.name, "labels": "the run's validation images"})
     log.info("validation images: AP %.1f, and with the refiner %.1f: it is used", _ap(alone), _ap(best))
     return True
+
+
+def _second_margin(crops: Predictor, labels: Labels) -> float:
+    """Returns the margin around keypoints of a model of crops whose crops are as large as those that it is trained on.
+
+    Its predictions in annotated boxes tell: annotated ones are larger than the boxes around keypoints.
+    """
+    shares = [1.0]
+    for image in labels:
+        annotated = annotated_instances(image).boxes
+        found = large_enough(predict_annotated_boxes(crops, image, labels.skeleton).boxes)
+        shares += (annotated[:, 2:].max(axis=1) / found[:, 2:].max(axis=1)).tolist()
+    return round(crops.spec.input.margin * float(np.nanmedian(shares)), 2)
+
+
+def _with(spec: ModelSpec, setting: str, value: float | bool) -> ModelSpec:
+    return spec.model_copy(update={"decode": {**spec.decode, setting: value}})
 
 
 def _with_margins(spec: ModelSpec) -> Iterator[ModelSpec]:

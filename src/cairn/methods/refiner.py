@@ -57,6 +57,7 @@ def configure_both(tables: Mapping[str, Any], facts: LabelFacts | None = None) -
         RecipeError: The labels have one instance in each image.
     """
     from cairn.training.autoconfig.choices import WITH_REFINER, Choice
+    from cairn.training.autoconfig.machine import measure_machine
 
     facts = facts or facts_of(tables)
     if not detects_several(tables, facts):
@@ -66,14 +67,15 @@ def configure_both(tables: Mapping[str, Any], facts: LabelFacts | None = None) -
     shares = (total * minutes / (first + second) for minutes in WITH_REFINER)
     whole, crops = ({**tables, "run": {**tables.get("run", {}), "minutes": minutes}} for minutes in shares)
     choice = configure(whole, refined=True, facts=facts)
-    defaults, name = next(
-        (defaults, method.name)
+    choose_refiner, name = next(
+        (chooser, method.name)
         for method in all_methods()
-        if method.autoconfig is not None and (defaults := method.autoconfig()).refiner
+        if method.autoconfig is not None and (chooser := method.autoconfig().refiner) is not None
     )
+    defaults = choose_refiner(measure_machine())
     shared = {key: value for key, value in choice.under(crops).tables.items() if key in KEPT}
-    run = {**defaults.refiner.get("run", {}), **crops["run"]}
-    chosen = configure({**defaults.refiner, **shared, "run": run, "method": name}, facts=facts)
+    run = {**defaults.get("run", {}), **crops["run"]}
+    chosen = configure({**defaults, **shared, "run": run, "method": name}, facts=facts)
     reason = "its crops teach more per second than whole images"
     recipe = {**chosen.tables, "name": f"{choice.tables['name']}-refiner"}
     choice = choice.with_value("refiner", recipe, reason)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cairn.datasets.labels import Labels
     from cairn.inference.model_spec import ModelSpec
     from cairn.structures.skeleton import Skeleton
-    from cairn.training.autoconfig.choices import Choice
+    from cairn.training.autoconfig.choices import Choice, Machine
     from cairn.training.checkpoints.pretrained import Start
     from cairn.training.checkpoints.reading import Checkpoint
     from cairn.training.data.loading import TrainingSet
@@ -107,14 +107,14 @@ class Autoconfig:
             whose instances can be refined takes `refined`, whether they are.
         pretrained: Bundled model that training fine-tunes by default.
         backbone_lr_factor: Learning rate of a pretrained backbone divided by that of the rest of the network.
-        refiner: Values of the recipe of a model that refines another one's instances, in crops; empty if the method
-            has none.
+        refiner: Facts of the machine -> values of the recipe of a model that refines another one's instances, in
+            crops; None if the method has none.
     """
 
     choose: Callable[..., Choice]
     pretrained: str
     backbone_lr_factor: float
-    refiner: Mapping[str, Any] = field(default_factory=dict)
+    refiner: Callable[[Machine], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

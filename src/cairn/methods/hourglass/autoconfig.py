@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cairn.training.autoconfig.choices import Choice, LabelFacts, Machine, choose_shared, multiple_near
 from cairn.training.method import Autoconfig
 
@@ -13,16 +15,6 @@ MAX_SIZE = {False: 256, True: 384}
 
 BACKBONE_LR_FACTOR = 0.3
 """Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
-
-
-REFINER = {
-    "task": "crop",
-    "input": {"size": 224, "margin": 1.25},
-    "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
-    "network": {"pointwise": True},
-    "run": {"batch_size": 8},
-}
-"""Recipe of a refiner. Boxes of detections vary, and so do the crops that it is trained on."""
 
 
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
@@ -40,4 +32,17 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     return choice.with_value("input.size", size, reason)
 
 
-AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR, REFINER)
+def choose_refiner(machine: Machine) -> dict[str, Any]:
+    """Returns the recipe of a refiner. Boxes of detections vary, and so do the crops that it is trained on."""
+    recipe: dict[str, Any] = {
+        "task": "crop",
+        "input": {"size": 224, "margin": 1.25},
+        "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
+    }
+    if machine.gpu is not None:
+        return recipe
+    # Many small steps: docs/decisions/0131 has what training fewer layers saves.
+    return {**recipe, "network": {"pointwise": True}, "run": {"batch_size": 8}}
+
+
+AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR, choose_refiner)
