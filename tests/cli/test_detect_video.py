@@ -215,7 +215,7 @@ def test_truncated_video_is_one_line_and_its_results_are_kept(cairn_: Cairn, cli
     assert fault.startswith("cairn: clip.mp4 is truncated")
     assert "1 could not be read to the end" in summary
     lines = lines_of(tmp_path / "clip.cairn.jsonl")
-    assert len(lines) == FRAMES - 1
+    assert len(lines) >= FRAMES - 1  # with one thread the decoder repairs the frame that several threads lose
     assert len(read(tmp_path / "clip.cairn.mp4")) == len(lines)
     for line in lines:  # the lost frame need not be the last one in time
         check_people(line, next(i for i in range(FRAMES) if second(i) == pytest.approx(line["seconds"], abs=1e-3)))
