@@ -119,6 +119,18 @@ def test_inputs_are_matched_to_cameras(inputs: list[str], cameras: tuple[str, ..
         assert "front GX01.mp4, side GX02.mp4" in note
 
 
+def test_a_folder_alone_stands_for_what_names_cameras_in_it(tmp_path: Path) -> None:
+    for name in ("cam2.mp4", "cam_01_json", "notes.txt", "cameras.toml", ".cam3.mp4"):
+        (tmp_path / name).mkdir()
+    found, note = cameras_of([str(tmp_path)], CAMERAS)
+    assert found == {"cam1": tmp_path / "cam_01_json", "cam2": tmp_path / "cam2.mp4"}
+    assert note is None
+    (tmp_path / "cam1.mp4").mkdir()  # which of the two is meant?
+    with pytest.raises(CameraError, match=r"1 input for 3 cameras .* give CAMERA=PATH"):
+        cameras_of([str(tmp_path)], CAMERAS)
+    assert cameras_of([str(tmp_path)], ("cam1",))[0] == {"cam1": str(tmp_path)}
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

@@ -19,7 +19,7 @@ def cameras_of(inputs: Sequence[Any] | Mapping[str, Any], cameras: Sequence[str]
 
     A mapping, or strings CAMERA=PATH, name the cameras. Otherwise an input is of the camera whose name its file or
     folder name has (cam01 also in cam1_pose.json); where not every input names its own camera, as many inputs as
-    cameras are taken in order.
+    cameras are taken in order. A folder alone stands for the files and folders in it that name cameras.
 
     Args:
         inputs: Camera -> input, or inputs.
@@ -36,6 +36,8 @@ def cameras_of(inputs: Sequence[Any] | Mapping[str, Any], cameras: Sequence[str]
     if len(explicit) == len(inputs) and all(mark and name in cameras for name, mark, _ in explicit):
         return _named([(name, value) for name, _, value in explicit], cameras), None
     paths = [Path(each) for each in inputs if isinstance(each, str | Path)]
+    if len(inputs) == len(paths) == 1 and (inside := _inside(paths[0], cameras)):
+        return inside, None
     if len(paths) == len(inputs):
         for depth in range(1, DEPTH + 1):
             found = _by_name([_part(path, depth) for path in paths], cameras)
@@ -49,6 +51,14 @@ def cameras_of(inputs: Sequence[Any] | Mapping[str, Any], cameras: Sequence[str]
     pairs = ", ".join(f"{name} {_shown(each)}" for name, each in zip(cameras, inputs, strict=True))
     note = f"the names of the inputs do not tell the cameras: they are taken in order: {pairs}"
     return dict(zip(cameras, inputs, strict=True)), note
+
+
+def _inside(folder: Path, cameras: Sequence[str]) -> dict[str, Any]:
+    """Returns the files or folders of a folder that name cameras; none unless two at least do, each its own."""
+    entries = sorted(each for each in folder.iterdir() if each.name[0] != ".") if folder.is_dir() else []
+    named = [each for each in entries if _by_name([_part(each, 1)], cameras)]
+    found = _by_name([_part(each, 1) for each in named], cameras) if len(named) > 1 else None
+    return {} if found is None else _named(list(zip(found, named, strict=True)), cameras)
 
 
 def _named(pairs: Sequence[tuple[str, Any]], cameras: Sequence[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def triangulate(
         typer.Argument(
             metavar="INPUT...",
             help="One for each camera: 2D keypoints in any format that Cairn reads, a video, or a folder of images; "
-            "matched to the cameras by name, or CAMERA=PATH.",
+            "matched to the cameras by name, or CAMERA=PATH. Or one folder that holds them.",
             show_default=False,
         ),
     ],
