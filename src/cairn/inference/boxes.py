@@ -16,13 +16,16 @@ MIN_CROP = 16
 
 def large_enough(boxes: NDArray[Any]) -> NDArray[np.float64]:
     """Returns boxes (P, 4), small ones grown around their centers to `MIN_CROP`; one keypoint has no area."""
-    growth = np.maximum(MIN_CROP - boxes[:, 2:].astype(np.float64), 0)
-    return np.concatenate([boxes[:, :2] - growth / 2, boxes[:, 2:] + growth], axis=1)
+    return _with_sides(boxes, np.maximum(boxes[:, 2:].astype(np.float64), MIN_CROP))
 
 
 def scaled(boxes: NDArray[Any], factor: float) -> NDArray[np.float64]:
     """Returns boxes (P, 4) whose sides are multiplied by a factor, around the same centers."""
-    sides = boxes[:, 2:].astype(np.float64) * factor
+    return _with_sides(boxes, boxes[:, 2:].astype(np.float64) * factor)
+
+
+def _with_sides(boxes: NDArray[Any], sides: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns boxes (P, 4) with other sides (P, 2), around the same centers."""
     return np.concatenate([boxes[:, :2] + (boxes[:, 2:] - sides) / 2, sides], axis=1)
 
 

@@ -91,12 +91,10 @@ class RefinedPredictor(BasePredictor[Poses]):
         if not margin or not len(poses):
             return poses
         boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin)
-        inside = np.zeros(len(poses), bool)
-        found = np.flatnonzero(poses.detected.any(axis=1))
-        inside[found] = overlapping(boxes[found], pixels.shape[:2])
-        rows = np.concatenate([np.flatnonzero(inside), np.flatnonzero(~inside)])
-        both = Poses.concatenate([self.crops(pixels, boxes[inside]), poses[np.flatnonzero(~inside)]], poses.skeleton)
-        return both[np.argsort(rows)]
+        inside = overlapping(boxes, pixels.shape[:2]) & poses.detected.any(axis=1)
+        again, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
+        both = Poses.concatenate([self.crops(pixels, boxes[again]), poses[rest]], poses.skeleton)
+        return both[np.argsort(np.concatenate([again, rest]))]
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""

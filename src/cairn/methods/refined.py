@@ -102,9 +102,8 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
         crops.spec = spec
         return evaluate(RefinedPredictor(first, get_method(spec.method).predictor(crops)), labels)
 
-    if crops.spec.skeleton.flip_pairs:
-        crops.spec = _with(crops.spec, "flip", True)
-    tried = [(refined(spec), spec) for spec in _with_margins(crops.spec)]
+    spec = _with(crops.spec, "flip", True) if crops.spec.skeleton.flip_pairs else crops.spec
+    tried = [(refined(each), each) for each in _with_margins(spec)]
     best, spec = max(tried, key=lambda each: _ap(each[0]))
     if _ap(best) > 0:
         twice = _with(spec, SECOND_MARGIN, second)
