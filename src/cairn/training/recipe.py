@@ -216,6 +216,8 @@ class Recipe(BasicRecipe):
         pretrained: Weights to fine-tune: a bundled model, an .onnx file, the folder of a run, a checkpoint in it; for
             the backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". "none" or None
             trains from scratch.
+        pretrained_backbone: "imagenet": the backbone has its weights of ImageNet in place of those of the model that
+            `pretrained` names; None for those of the model.
         data: Training and validation labels.
         augmentation: Ranges of augmentation.
     """
@@ -223,6 +225,7 @@ class Recipe(BasicRecipe):
     draw_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     skeleton: str | None = None
     pretrained: str | None = None
+    pretrained_backbone: Literal["imagenet"] | None = None
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
 
@@ -245,6 +248,15 @@ class Recipe(BasicRecipe):
     @classmethod
     def _from_scratch(cls, value: str | None) -> str | None:
         return None if value == NOTHING else value
+
+    @model_validator(mode="after")
+    def _backbone_replaces_that_of_a_model(self) -> Recipe:
+        if self.pretrained_backbone and self.pretrained in (None, self.pretrained_backbone):
+            raise ValueError(
+                f'pretrained_backbone = "{self.pretrained_backbone}" replaces the backbone of a model: set pretrained '
+                f"to a model, got {self.pretrained or NOTHING}"
+            )
+        return self
 
 
 R = TypeVar("R", bound=BasicRecipe)

@@ -10,8 +10,11 @@ from cairn.training.method import Autoconfig
 INSTANCE = 96.0
 """Longer side of an instance in the network's input, in pixels: 24 cells."""
 
-MAX_SIZE = {False: 256, True: 384}
-"""Maximum side of the input without and with a GPU."""
+MAX_SIZE, SLOW_MAX_SIZE = 384, 256
+"""Maximum side of the input, and that of many images on a CPU."""
+
+FEW_IMAGES = 100
+"""Number of images up to which a CPU trains the larger input to the end in the time of a run."""
 
 BACKBONE_LR_FACTOR = 0.3
 """Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
@@ -20,7 +23,8 @@ BACKBONE_LR_FACTOR = 0.3
 def choose(facts: LabelFacts, machine: Machine) -> Choice:
     """Returns settings for whole images, so that inference needs no bounding boxes."""
     wanted = facts.image_side * INSTANCE / facts.instance_side
-    maximum = MAX_SIZE[machine.gpu is not None]
+    fast = machine.gpu is not None or facts.images <= FEW_IMAGES
+    maximum = MAX_SIZE if fast else SLOW_MAX_SIZE
     size = multiple_near(wanted, 64, 128, maximum)
     choice = choose_shared(facts, machine)
     reason = "one instance per image: inference needs no bounding boxes"

@@ -51,6 +51,8 @@ def build_module(
         log.info("backbone: ImageNet weights")
         return module
     if is_backbone_file(recipe.pretrained):
+        if recipe.pretrained_backbone:
+            raise RecipeError(f"pretrained_backbone: {recipe.pretrained} has weights of a backbone already")
         _load_backbone(module, recipe)
         return module
     _load_pretrained(module, method, recipe, training)
@@ -72,7 +74,10 @@ def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
 
 
 def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:
-    """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights."""
+    """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights.
+
+    So does the backbone, where the recipe names other weights for it.
+    """
     assert recipe.pretrained
     start = method.adopted(read_start(recipe.pretrained))
     channels = module.channels()
@@ -83,12 +88,18 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
     empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool), start.classes)
     pretrained_channels = method.module(recipe, start.skeleton, empty).channels()
     copied, total = carry_over(module.network, start, channels, pretrained_channels)
-    images = (training[i]["image"][None] for i in range(min(NORM_SAMPLES, len(training))))
     folded = folded_norms(module.network, start)
+    features = "all features"
+    if recipe.pretrained_backbone == IMAGENET:
+        module.load_imagenet()
+        assert module.backbone is not None
+        known = {id(layer) for layer in module.backbone.modules()}
+        folded = [name for name in folded if id(module.network.get_submodule(name)) not in known]
+        features = "all features but the backbone's, which are ImageNet's"
+    images = (training[i]["image"][None] for i in range(min(NORM_SAMPLES, len(training))))
     restore_norms(module.network, folded, (torch.from_numpy(image).float() for image in images))
-    log.info(
-        "pretrained weights of %s: all features, %d of %d channels of keypoints and limbs", start.name, copied, total
-    )
+    channels_of = f"{copied} of {total} channels of keypoints and limbs"
+    log.info("pretrained weights of %s: %s, %s", start.name, features, channels_of)
     if new := [name for name in module.val.classes if name not in start.classes]:
         head = ", ".join(new) if start.classes else f"the whole class head ({', '.join(new)})"
         log.info("trained from scratch, because %s lacks these classes: %s", start.name, head)
