@@ -45,8 +45,8 @@ def choose_refiner(machine: Machine) -> dict[str, Any]:
     }
     if machine.gpu is not None:
         return recipe
-    # Many small steps: docs/decisions/0131 has what training fewer layers saves.
-    return {**recipe, "network": {"pointwise": True}, "run": {"batch_size": 8}}
+    # Many small steps: docs/decisions/0131 and 0138 have what training fewer layers saves.
+    return {**recipe, "network": {"pointwise": True, "frozen_stages": 5}, "run": {"batch_size": 8}}
 
 
 AUTOCONFIG = Autoconfig(choose, "person-single", BACKBONE_LR_FACTOR, choose_refiner)
