@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from cairn.errors import ImageError, LabelError, ModelError
+from cairn.inference.merging import merged
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Maps
 from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
@@ -286,6 +287,21 @@ def test_a_second_crop_is_around_the_keypoints_of_the_first() -> None:
     poses = RefinedPredictor(found, predictor(DotNetwork(again)))(image)
     assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
     assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
+
+
+def test_a_narrow_and_a_wide_crop_of_each_instance_are_merged() -> None:
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    found = whole([[[50, 40], [100, 80], [np.nan] * 2]], [0.64])
+    wide = SPEC.model_copy(update={"decode": {"wide_margin": 2 * SPEC.input.margin}})
+    crops = predictor(DotNetwork())
+    both = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
+    poses = RefinedPredictor(found, predictor(DotNetwork(wide)))(image)
+    expected = merged(replace(both, scores=both.scores * np.float32(0.8)))
+    assert len(poses) == len(expected) == 1
+    assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
+    assert np.allclose(poses.scores, expected.scores)
+    empty = whole(np.zeros((0, 3, 2)), [])
+    assert len(RefinedPredictor(empty, predictor(DotNetwork(wide)))(image)) == 0
 
 
 def test_a_pose_without_a_second_crop_stays_as_it_is() -> None:

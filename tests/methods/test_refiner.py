@@ -149,22 +149,23 @@ def test_both_models_are_trained_resumed_and_used_where_better(folder: Path, mon
     aps: list[float] = []
     monkeypatch.setattr(refined, "evaluate", lambda *_: SimpleNamespace(oks={"AP": aps.pop(0)}))
     monkeypatch.setattr(refined, "write_report", lambda *_: None)
-    # alone; five margins of one crop; and of two
-    aps += [20.0, 10.0, 30.0, 25.0, 10.0, 10.0, 30.4, 10.0, 10.0, 10.0, 10.0]
+    aps += [20.0, 10.0, 30.0, 25.0, 10.0, 30.4]  # alone, four margins, with more crops
     out = folder / "run"
     train = {"val": folder / "val" / "labels.json", "out": out, "epochs": 1, "pretrained": "none", "settings": settings}
     run = cairn.train(folder / "pairs" / "labels.json", **train)
     crops_of_run = run.load(threads=1).crops
     assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (1.5, True)
-    assert "second_margin" not in crops_of_run.spec.decode  # half the gain that it must have
+    assert "second_margin" not in crops_of_run.spec.decode  # not the gain that they must have
+    assert "wide_margin" not in crops_of_run.spec.decode
     models = run.model, out / "refiner" / "model.onnx"
     times = [model.stat().st_mtime_ns for model in models]
-    aps += [20.0, 10.0, 18.0, 25.0, 10.0, 10.0, 10.0, 10.0, 10.0, 26.0, 10.0]
+    aps += [20.0, 10.0, 18.0, 25.0, 10.0, 26.0]
     run.resume()
     crops_of_run = run.load(threads=1).crops
-    assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (2.0, True)
+    assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (1.25, True)
     assert crops_of_run.spec.decode["second_margin"] > 0
-    aps += [20.0, 10.0, 18.0, 15.0, 10.0, 10.0, *[19.0] * 4, 20.0]
+    assert crops_of_run.spec.decode["wide_margin"] == refined.WIDE
+    aps += [20.0, 10.0, 18.0, 15.0, 10.0, 20.0]
     run.resume()
     assert not (out / "refiner.onnx").exists()  # the model alone is better now
     assert [model.stat().st_mtime_ns for model in models] == times
@@ -216,7 +217,7 @@ def test_of_many_images_a_share_selects_the_margin_and_all_decide(
     val = read_training_images(LabelSource(labels=folder / "pairs" / "labels.json"), None)
     assert len(val) == 8
     measured: list[int] = []
-    aps = [20.0, 30.0, *[10.0] * 9, 15.0]  # alone; margins of one and of two crops on a share; all of them
+    aps = [20.0, 30.0, 10.0, 10.0, 10.0, 10.0, 15.0]  # alone; margins and more crops on a share; all of them
 
     def evaluated(_: object, labels: Labels) -> SimpleNamespace:
         measured.append(len(labels))
@@ -228,4 +229,4 @@ def test_of_many_images_a_share_selects_the_margin_and_all_decide(
     (tmp_path / "refiner").mkdir()
     shutil.copyfile(path_of("person-refine"), tmp_path / "refiner" / "model.onnx")
     assert not refined.choose_refined(tmp_path, tmp_path / "refiner", val)
-    assert measured == [8, *[3] * 10, 8]
+    assert measured == [8, 3, 3, 3, 3, 3, 8]

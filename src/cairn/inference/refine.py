@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from cairn.errors import ModelError
 from cairn.inference.base import BasePredictor
 from cairn.inference.boxes import large_enough, overlapping, scaled
+from cairn.inference.merging import merged
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.protocol import Predictor
@@ -18,13 +19,17 @@ from cairn.structures.poses import Poses
 SECOND_MARGIN = "second_margin"
 """Setting of a model of crops: side of a second crop around the keypoints of the first, over their bounding box."""
 
+WIDE_MARGIN = "wide_margin"
+"""Setting of a model of crops: side of a wider crop beside that of `input.margin`, over the bounding box."""
+
 
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.
 
     The second model gives the classes where it distinguishes several; else those of the first are kept. With the
     setting `second_margin` in its specification it predicts each instance twice, the second time around the keypoints
-    that it predicted, because the boxes of the first model are less exact.
+    that it predicted, because the boxes of the first model are less exact. With the setting `wide_margin` it starts
+    from two crops, because some of the keypoints tell little about the size of the instance, and the poses are merged.
 
     Attributes:
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
@@ -65,6 +70,8 @@ class RefinedPredictor(BasePredictor[Poses]):
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
         """Returns the poses; an instance's score is the product of both predictors' scores.
 
+        With `wide_margin` it is the score of the crop times the square root of the first predictor's.
+
         Args:
             pixels: (H, W, 3) uint8 RGB.
             boxes: None.
@@ -78,11 +85,21 @@ class RefinedPredictor(BasePredictor[Poses]):
         coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
-        poses = self._again(pixels, self.crops(pixels, found[inside]))
-        poses = replace(poses, scores=poses.scores * coarse.scores[inside])
+        found, coarse = found[inside], coarse[inside]
+        wider = float(self.crops.spec.decode.get(WIDE_MARGIN, 0.0)) / self.crops.spec.input.margin
+        if not wider:
+            return self._scored(self._again(pixels, self.crops(pixels, found)), coarse, coarse.scores)
+        crops = self.crops(pixels, np.concatenate([found, scaled(found, wider)]))
+        twice = coarse[np.tile(np.arange(len(coarse)), 2)]
+        # Two crops find more animals that the first model is not sure of, so that its score counts less.
+        return merged(self._scored(self._again(pixels, crops), twice, np.sqrt(twice.scores)))
+
+    def _scored(self, poses: Poses, coarse: Poses, scores: NDArray[np.float32]) -> Poses:
+        """Returns poses with their scores times those of the first model, and its classes where they have none."""
+        poses = replace(poses, scores=poses.scores * scores)
         if poses.class_names:
             return poses
-        return replace(poses, classes=coarse[inside].classes, class_names=coarse.class_names)
+        return replace(poses, classes=coarse.classes, class_names=coarse.class_names)
 
     def _again(self, pixels: NDArray[np.uint8], poses: Poses) -> Poses:
         """Returns poses predicted again around their keypoints, by the margin of the specification if it has one."""

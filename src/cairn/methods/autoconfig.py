@@ -31,7 +31,7 @@ KNOWN_RATE = 1e-4
 
 IMAGENET_LR_FACTOR = 0.1
 """Learning rate of a backbone that has weights of ImageNet, relative to that of the other layers: a higher one destroys
-what tells classes apart (docs/decisions/0138-imagenet-below-people.md)."""
+what tells classes apart (docs/decisions/0138-backbones-of-imagenet.md)."""
 
 OF_PEOPLE = 0.5
 """Share of the keypoints of a bundled model of people in labels from which the labels count as those of people."""

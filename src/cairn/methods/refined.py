@@ -22,17 +22,20 @@ from cairn.inference.boxes import large_enough
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network, OnnxNetwork
 from cairn.inference.protocol import Predictor
-from cairn.inference.refine import SECOND_MARGIN, RefinedPredictor
+from cairn.inference.refine import SECOND_MARGIN, WIDE_MARGIN, RefinedPredictor
 from cairn.methods import get_method
 from cairn.structures.poses import Poses
 from cairn.training.exporting.precision import restate
 from cairn.training.run_folder import RunFolder
 
-MARGINS = (1.25, 1.5, 1.75, 2.0, 2.5)
+MARGINS = (1.25, 1.5, 1.75, 2.0)
 """Sides of crops that are tried, relative to the bounding box of the detected keypoints; annotated ones are larger."""
 
-WORTH_TWICE = 0.5
-"""Points of AP for which a second crop takes twice the time."""
+WIDE = 2.0
+"""Margin of a wider crop beside that of the training: one around some of the keypoints contains all of them."""
+
+WORTH_MORE = 0.5
+"""Points of AP for which four crops of an instance take the time of four."""
 
 TRIED = 300
 """Maximum number of validation images on which these settings are tried; the best is measured on all."""
@@ -76,10 +79,9 @@ class Remembered(BasePredictor[Poses]):
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     """Writes the refiner of a run beside its model where it increases the AP of the validation images.
 
-    It has a flip test, as the results of the paper. The margin of its crops is the best on the validation images, and
-    so is that of the first of two crops: one around some of the keypoints must be large to contain all of them. A
-    second crop around the keypoints of the first is used where it is worth its time. The report of the run is then that
-    of both models.
+    It has a flip test, as the results of the paper. The margin of its crops is the best on the validation images. A
+    narrow and a wide crop, and a second one around the keypoints of each, take their place where they are worth their
+    time. The report of the run is then that of both models.
 
     Args:
         run: The folder of the run, with its model.
@@ -104,11 +106,10 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
         return evaluate(RefinedPredictor(first, get_method(spec.method).predictor(crops)), labels)
 
     spec = _with(crops.spec, "flip", True) if crops.spec.skeleton.flip_pairs else crops.spec
-    once, twice = (
-        max(((refined(each), each) for each in _with_margins(start)), key=lambda tried: _ap(tried[0]))
-        for start in (spec, _with(spec, SECOND_MARGIN, second))
-    )
-    best, spec = twice if _ap(twice[0]) > _ap(once[0]) + WORTH_TWICE else once
+    once = max(((refined(each), each) for each in _with_margins(spec)), key=lambda tried: _ap(tried[0]))
+    more = _with(_with(spec, WIDE_MARGIN, WIDE), SECOND_MARGIN, second)
+    several = refined(more), more
+    best, spec = several if _ap(several[0]) > _ap(once[0]) + WORTH_MORE else once
     if len(some) < len(val):
         best = refined(spec, val)
     if _ap(best) <= _ap(alone):

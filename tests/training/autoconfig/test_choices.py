@@ -141,6 +141,15 @@ def test_small_instances_get_a_larger_input_up_to_the_limit_of_the_machine():
         assert choose(replace(SOME, instance_side=10, large_instance_side=10), gpu).tables["input"][name] > sides[-1]
 
 
+def test_few_images_of_one_small_instance_are_trained_at_the_resolution_of_a_gpu():
+    tiny = replace(SOME, max_instances=1, instance_side=10)
+    gpu = replace(LAPTOP, gpu=80000)
+    few, many = (replace(tiny, images=hourglass.FEW_IMAGES + more) for more in (0, 1))
+    sizes = [hourglass.choose(each, LAPTOP).tables["input"]["size"] for each in (few, many)]
+    assert sizes == [hourglass.MAX_SIZE, hourglass.SLOW_MAX_SIZE]
+    assert hourglass.choose(many, gpu).tables["input"]["size"] == hourglass.MAX_SIZE
+
+
 @given(facts_of, machines)
 def test_a_refiner_needs_no_higher_resolution_and_no_crop_beyond_the_image(facts, machine):
     alone, refined = (openpose.choose(facts, machine, refined).tables["input"] for refined in (False, True))

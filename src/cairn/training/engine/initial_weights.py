@@ -76,7 +76,7 @@ def _load_backbone(module: KeypointModule, recipe: Recipe) -> None:
 def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Recipe, training: TrainingSet) -> None:
     """Copies the weights of a pretrained model; channels of other keypoints or limbs keep their initial weights.
 
-    So does the backbone, where the recipe names other weights for it.
+    The backbone gets those of ImageNet instead, where the recipe says so.
     """
     assert recipe.pretrained
     start = method.adopted(read_start(recipe.pretrained))
