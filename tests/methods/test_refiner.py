@@ -149,17 +149,17 @@ def test_both_models_are_trained_resumed_and_used_where_better(folder: Path, mon
     aps: list[float] = []
     monkeypatch.setattr(refined, "evaluate", lambda *_: SimpleNamespace(oks={"AP": aps.pop(0)}))
     monkeypatch.setattr(refined, "write_report", lambda *_: None)
-    aps += [20.0, 10.0, 30.0, 25.0, 10.0, 30.4]  # alone, four margins, with more crops
+    aps += [20.0, 10.0, 30.0, 25.0, 10.0, 29.4]  # alone, four margins, with more crops
     out = folder / "run"
     train = {"val": folder / "val" / "labels.json", "out": out, "epochs": 1, "pretrained": "none", "settings": settings}
     run = cairn.train(folder / "pairs" / "labels.json", **train)
     crops_of_run = run.load(threads=1).crops
     assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (1.5, True)
-    assert "second_margin" not in crops_of_run.spec.decode  # not the gain that they must have
+    assert "second_margin" not in crops_of_run.spec.decode  # more than chance below
     assert "wide_margin" not in crops_of_run.spec.decode
     models = run.model, out / "refiner" / "model.onnx"
     times = [model.stat().st_mtime_ns for model in models]
-    aps += [20.0, 10.0, 18.0, 25.0, 10.0, 26.0]
+    aps += [20.0, 10.0, 18.0, 25.0, 10.0, 24.6]
     run.resume()
     crops_of_run = run.load(threads=1).crops
     assert (crops_of_run.spec.input.margin, crops_of_run.flip) == (1.25, True)

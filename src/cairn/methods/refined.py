@@ -34,8 +34,8 @@ MARGINS = (1.25, 1.5, 1.75, 2.0)
 WIDE = 2.0
 """Margin of a wider crop beside that of the training: one around some of the keypoints contains all of them."""
 
-WORTH_MORE = 0.5
-"""Points of AP for which four crops of an instance take the time of four."""
+CHANCE = 0.5
+"""Points of AP by which more crops may be worse on a few validation images, and are still better on others."""
 
 TRIED = 300
 """Maximum number of validation images on which these settings are tried; the best is measured on all."""
@@ -79,9 +79,9 @@ class Remembered(BasePredictor[Poses]):
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     """Writes the refiner of a run beside its model where it increases the AP of the validation images.
 
-    It has a flip test, as the results of the paper. The margin of its crops is the best on the validation images. A
-    narrow and a wide crop, and a second one around the keypoints of each, take their place where they are worth their
-    time. The report of the run is then that of both models.
+    It has a flip test, as the results of the paper. A narrow and a wide crop of each detection, and a second one around
+    the keypoints of each, are used unless one crop is better on the validation images, whose margin is then the best
+    there. The report of the run is then that of both models.
 
     Args:
         run: The folder of the run, with its model.
@@ -109,7 +109,7 @@ def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     once = max(((refined(each), each) for each in _with_margins(spec)), key=lambda tried: _ap(tried[0]))
     more = _with(_with(spec, WIDE_MARGIN, WIDE), SECOND_MARGIN, second)
     several = refined(more), more
-    best, spec = several if _ap(several[0]) > _ap(once[0]) + WORTH_MORE else once
+    best, spec = several if _ap(several[0]) > max(0.0, _ap(once[0]) - CHANCE) else once
     if len(some) < len(val):
         best = refined(spec, val)
     if _ap(best) <= _ap(alone):
