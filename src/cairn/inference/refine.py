@@ -91,7 +91,7 @@ class RefinedPredictor(BasePredictor[Poses]):
             return self._scored(self._again(pixels, self.crops(pixels, found)), coarse, coarse.scores)
         crops = self.crops(pixels, np.concatenate([found, scaled(found, wider)]))
         twice = coarse[np.tile(np.arange(len(coarse)), 2)]
-        # Two crops find more animals that the first model is not sure of, so that its score counts less.
+        # Two crops also find instances of which the first model has few keypoints: its score counts less.
         return merged(self._scored(self._again(pixels, crops), twice, np.sqrt(twice.scores)))
 
     def _scored(self, poses: Poses, coarse: Poses, scores: NDArray[np.float32]) -> Poses:
