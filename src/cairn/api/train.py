@@ -67,7 +67,7 @@ def train(
         recipe: Recipe (.toml), where `data` is a label file.
         pretrained: Pretrained weights: a bundled model, an .onnx file, a run, or "none" to train from scratch; for the
             backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, "movenet" or "imagenet". Default: the bundled
-            model of people of the same task; "imagenet" for 400 images or more of other objects.
+            model of people of the same task; for 400 images or more of other objects, a backbone of ImageNet.
         out: Folder of the run. Default: runs/NAME.
         resume: Whether to continue the run in `out`; no other argument is allowed then.
         epochs: Number of epochs.

@@ -50,7 +50,8 @@ def train(
             "--pretrained",
             help="Pretrained weights: a bundled model, an .onnx file, a run, or none to train from scratch; for the "
             "backbone alone, a file of VGG-19, MobileNet v1 or MoveNet, movenet or imagenet. "
-            "[the bundled model of people of the same task; for 400 images or more of other objects imagenet]",
+            "[the bundled model of people of the same task; for 400 images or more of other objects, a backbone of "
+            "imagenet]",
             show_default=False,
         ),
     ] = None,
