@@ -161,8 +161,7 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         assert (recipe["method"], recipe.get("pretrained")) == ("openpose", pretrained)
         assert (network["kind"], network["backbone"]) == ("light", backbone)
         kept = pretrained and "network.frozen_stages=0" not in options
-        rate = 0.3 if pretrained == "imagenet" else 0.1
-        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, rate) if kept else (0, 1))
+        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.1) if kept else (0, 1))
         assert recipe["optimizer"]["learning_rate"] == (3e-3 if kept else 1e-3 if pretrained else 2e-3)
     for options, pretrained, backbone in (
         ([], "person-single", "efficientnet-lite1"),
@@ -175,8 +174,8 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
             pretrained,
             backbone,
         )
-        network = recipe["network"]
-        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, 0.3) if pretrained else (0, 1))
+        network, rate = recipe["network"], 0.1 if pretrained == "imagenet" else 0.3
+        assert (network["frozen_stages"], network["backbone_lr_factor"]) == ((3, rate) if pretrained else (0, 1))
     assert run("train", "--method", "landmarks", "--data", Path("one") / "labels.json", "--from", "imagenet") == 2
     assert "landmarks has no network with ImageNet weights" in capsys.readouterr().err
 
