@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
-from cairn.structures.annotation import Annotation
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton, load_skeleton

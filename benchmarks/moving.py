@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.reading import read_labels
 from cairn.media.images import read_image
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 

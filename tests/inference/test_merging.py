@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.evaluation.metrics.oks import similarity as annotated_similarity
-from cairn.inference.merging import AREA_PER_BOX, merged, similarity
-from cairn.structures.annotation import Annotation
+from cairn.inference.merging import merged, similarity
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 

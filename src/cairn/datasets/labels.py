@@ -17,9 +17,6 @@ from cairn.structures.geometry import Size
 from cairn.structures.poses import gathered
 from cairn.structures.skeleton import Skeleton
 
-AREA_PER_BOX = 0.53
-"""Share of a bounding box that a person covers: the area where none is annotated, as in xtcocotools."""
-
 SPLITS = ("train", "val", "test")
 """Names of the splits of a data set."""
 

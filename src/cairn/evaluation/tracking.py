@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.track_files.track_file import FrameKey, TrackedFrame, TrackFile
 from cairn.errors import LabelError
 from cairn.evaluation.metrics.hota import Frame
@@ -17,7 +16,7 @@ from cairn.evaluation.metrics.oks import similarity
 from cairn.evaluation.metrics.tracking import MIN_COVERED, MIN_OKS, TrackMetrics, measure_frames
 from cairn.ops.assignment import assign
 from cairn.ops.boxes import box_iou, covered_share
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, load_skeleton
 
 

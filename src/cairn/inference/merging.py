@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.ops.similarity import similarity_terms
+from cairn.structures.annotation import AREA_PER_BOX
 from cairn.structures.poses import Poses
 
 SAME = 0.3
@@ -14,9 +16,6 @@ SAME = 0.3
 
 NEAR = 0.1
 """Distance up to which positions of a keypoint are averaged, relative to the square root of the instance's area."""
-
-AREA_PER_BOX = 0.53
-"""Share of a bounding box that an instance covers, as in COCO's tools."""
 
 
 def merged(poses: Poses) -> Poses:
@@ -45,12 +44,9 @@ def similarity(poses: Poses) -> NDArray[np.float64]:
 
     A keypoint that is detected in one of both only contributes 0.
     """
-    points = poses.keypoints.astype(np.float64)
-    distances = ((points[:, None] - points[None]) ** 2).sum(axis=-1)  # (P, P, K)
     areas = _areas(poses)
-    area = np.maximum(np.maximum(areas[:, None], areas[None]), 1e-9)[..., None]
-    variances = (2 * np.asarray(poses.skeleton.sigmas)) ** 2
-    terms = np.nan_to_num(np.exp(-distances / (2 * area * variances)))
+    larger = np.maximum(areas[:, None], areas[None])
+    terms = similarity_terms(poses.keypoints, poses.keypoints, larger, poses.skeleton.sigmas)  # (P, P, K)
     either = poses.detected[:, None] | poses.detected[None]
     similar: NDArray[np.float64] = terms.sum(axis=-1) / np.maximum(either.sum(axis=-1), 1)
     return similar

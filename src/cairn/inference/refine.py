@@ -22,6 +22,9 @@ SECOND_MARGIN = "second_margin"
 WIDE_MARGIN = "wide_margin"
 """Setting of a model of crops: side of a wider crop beside that of `input.margin`, over the bounding box."""
 
+REFINER_SETTINGS = {SECOND_MARGIN, WIDE_MARGIN}
+"""Settings of a model of crops that apply only where it refines another model."""
+
 
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.

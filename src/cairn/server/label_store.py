@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.datasets.formats.category import category_from_skeleton
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.files import atomic_write
 from cairn.server.append_log import AppendLog
 from cairn.server.problems import Problem
+from cairn.structures.annotation import AREA_PER_BOX
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+AREA_PER_BOX = 0.53
+"""Share of a bounding box that a person covers: the area where none is annotated, as in xtcocotools."""
+
 MAX_VALUE = float(np.finfo(np.float32).max)
 """Largest number of a column: a larger one becomes infinite in single precision."""
 

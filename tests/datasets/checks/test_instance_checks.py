@@ -15,8 +15,8 @@ from cairn.datasets.checks.instance_checks import (
     reference_areas,
     reference_boxes,
 )
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
-from cairn.structures.annotation import Annotation
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from support.made_objects import ANIMAL, animals
 
 SIZE = (400, 500)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.coco import read_coco, write_coco
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, OutputError
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.skeleton import DEFAULT_SIGMA, Skeleton, load_skeleton
 from support import DATA
 

@@ -13,11 +13,11 @@ from cairn.datasets.formats import ReadOptions
 from cairn.datasets.formats.category import skeleton_from_category
 from cairn.datasets.formats.coco import read_coco, write_coco
 from cairn.datasets.formats.skeleton_file import skeleton_beside, write_skeleton
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.datasets.writing import write_labels
 from cairn.errors import LabelError
+from cairn.structures.annotation import AREA_PER_BOX
 from cairn.structures.skeleton import Skeleton
 from support.made_labels import SIZE, assert_same, draw_images
 

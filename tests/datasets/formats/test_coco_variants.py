@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cairn.datasets.formats import ReadOptions
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
 from cairn.datasets.reading import detect_format, read_labels
 from cairn.errors import LabelError
+from cairn.structures.annotation import AREA_PER_BOX
 from support.made_labels import draw_images
 
 POINTS = [10, 12, 2, 0, 0, 0, 20, 22, 1]

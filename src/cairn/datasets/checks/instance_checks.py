@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cairn.datasets.checks.findings import Finding, examples
 from cairn.datasets.instances import Instances
-from cairn.datasets.labels import AREA_PER_BOX, Labels
-from cairn.structures.annotation import Annotation
+from cairn.datasets.labels import Labels
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.wording import counted
 
 ROUNDING = 0.5

@@ -32,11 +32,11 @@ from cairn.datasets.formats.point_rows import (
     split_of_name,
 )
 from cairn.datasets.image_files import image_folders
-from cairn.datasets.labels import AREA_PER_BOX, SPLITS, LabeledImage, Labels
+from cairn.datasets.labels import SPLITS, LabeledImage, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import load_skeleton
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.datasets.image_files import locate_images
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.datasets.problems import Problems
 from cairn.errors import ImageError, LabelError
 from cairn.media.images import image_size
-from cairn.structures.annotation import MAX_VALUE, Annotation
+from cairn.structures.annotation import AREA_PER_BOX, MAX_VALUE, Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
 

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.datasets.labels import LabeledImage, Labels
+from cairn.structures.annotation import AREA_PER_BOX
 
 AREA_TOLERANCE = 0.01  # of an area, relative: rounding of the file
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cairn.datasets.checks.instance_checks import areas_fit, reference_areas
 from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import LabelError, MissingExtra
+from cairn.ops.similarity import similarity_terms
 from cairn.structures.annotation import Annotation
 from cairn.structures.poses import Poses
 
@@ -140,11 +141,7 @@ def keypoint_similarity(
         keypoints: (P, K, 2) predicted keypoints in pixels; NaN where not detected.
         sigmas: (K,) OKS sigmas.
     """
-    variance = (2 * np.asarray(sigmas)) ** 2
-    distance = ((keypoints[:, None].astype(np.float64) - annotation.keypoints[None]) ** 2).sum(axis=-1)
-    areas = annotation.areas.astype(np.float64) + np.spacing(1)  # as COCO guards against an area of 0
-    terms: NDArray[np.float64] = np.nan_to_num(np.exp(-distance / (2 * areas[:, None] * variance)))
-    return terms
+    return similarity_terms(keypoints, annotation.keypoints, annotation.areas, sigmas)
 
 
 def match(annotation: Annotation, poses: Poses, min_similarity: float = 0.1) -> NDArray[np.int64]:

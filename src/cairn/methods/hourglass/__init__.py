@@ -66,7 +66,7 @@ from cairn.errors import ModelError
 from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
-from cairn.inference.refine import SECOND_MARGIN, WIDE_MARGIN
+from cairn.inference.refine import REFINER_SETTINGS
 from cairn.inference.visibility import with_visibility
 from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
@@ -101,7 +101,7 @@ def predictor(network: Network, size: int | None = None, flip: bool | None = Non
         )
     settings = {**spec.decode, **settings}
     flip_of_model = bool(settings.pop("flip", False))
-    settings = {name: value for name, value in settings.items() if name not in {SECOND_MARGIN, WIDE_MARGIN}}
+    settings = {name: value for name, value in settings.items() if name not in REFINER_SETTINGS}
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
     return TopDownPredictor(network, decoder, size, flip_of_model if flip is None else flip)

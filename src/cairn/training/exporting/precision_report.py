@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.datasets.labels import AREA_PER_BOX, LabeledImage, Labels
+from cairn.datasets.labels import LabeledImage, Labels
 from cairn.errors import ModelError
 from cairn.evaluation.evaluate import evaluate
 from cairn.evaluation.keypoint_metrics import measure_pck
@@ -24,7 +24,7 @@ from cairn.inference.model_spec import ModelSpec, Task
 from cairn.inference.network import Network
 from cairn.inference.predictor import large_enough
 from cairn.media.images import image_size
-from cairn.structures.annotation import Annotation
+from cairn.structures.annotation import AREA_PER_BOX, Annotation
 from cairn.structures.poses import Poses
 
 Calibration = Labels | Sequence[Path]

@@ -21,9 +21,8 @@ from cairn.datasets.formats.visibility import (
     standard_visibility,
     visibility_of,
 )
-from cairn.datasets.labels import AREA_PER_BOX
 from cairn.datasets.problems import Problems
-from cairn.structures.annotation import MAX_VALUE, Annotation
+from cairn.structures.annotation import AREA_PER_BOX, MAX_VALUE, Annotation
 from cairn.structures.outline import Outline
 
 
