@@ -73,7 +73,8 @@ class RefinedPredictor(BasePredictor[Poses]):
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
         """Returns the poses; an instance's score is the product of both predictors' scores.
 
-        With `wide_margin` it is the score of the crop times the square root of the first predictor's.
+        With `wide_margin` it is the mean of squared confidences in the crop, times the probability of the class, times
+        the square root of the first predictor's score.
 
         Args:
             pixels: (H, W, 3) uint8 RGB.
@@ -92,10 +93,10 @@ class RefinedPredictor(BasePredictor[Poses]):
         wider = float(self.crops.spec.decode.get(WIDE_MARGIN, 0.0)) / self.crops.spec.input.margin
         if not wider:
             return self._scored(self._again(pixels, self.crops(pixels, found)), coarse, coarse.scores)
-        crops = self.crops(pixels, np.concatenate([found, scaled(found, wider)]))
+        crops = self._again(pixels, self.crops(pixels, np.concatenate([found, scaled(found, wider)])))
         twice = coarse[np.tile(np.arange(len(coarse)), 2)]
         # Two crops also find instances of which the first model has few keypoints: its score counts less.
-        return merged(self._scored(self._again(pixels, crops), twice, np.sqrt(twice.scores)))
+        return merged(self._scored(crops, twice, np.sqrt(twice.scores) * _clarity(crops)))
 
     def _scored(self, poses: Poses, coarse: Poses, scores: NDArray[np.float32]) -> Poses:
         """Returns poses with their scores times those of the first model, and its classes where they have none."""
@@ -119,3 +120,13 @@ class RefinedPredictor(BasePredictor[Poses]):
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""
         return raw
+
+
+def _clarity(poses: Poses) -> NDArray[np.float32]:
+    """Returns (P,) the mean of squared confidences over the mean of confidences.
+
+    A score that is a mean of confidences becomes one of their squares: a few clear keypoints tell more about an
+    instance than many unclear ones.
+    """
+    squares: NDArray[np.float32] = (poses.confidence**2).sum(axis=1) / np.maximum(poses.confidence.sum(axis=1), 1e-9)
+    return squares
