@@ -296,12 +296,31 @@ def test_a_narrow_and_a_wide_crop_of_each_instance_are_merged() -> None:
     crops = predictor(DotNetwork())
     both = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
     poses = RefinedPredictor(found, predictor(DotNetwork(wide)))(image)
-    expected = merged(replace(both, scores=both.scores * np.float32(0.8)))
+    expected = merged(replace(both, scores=np.float32(0.8) * (both.confidence**2).mean(axis=1)))
     assert len(poses) == len(expected) == 1
     assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
     assert np.allclose(poses.scores, expected.scores)
     empty = whole(np.zeros((0, 3, 2)), [])
     assert len(RefinedPredictor(empty, predictor(DotNetwork(wide)))(image)) == 0
+
+
+def test_the_second_crops_of_a_narrow_and_a_wide_one_differ() -> None:
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    found = whole([[[50, 40], [100, 80], [99, 60]]], [0.64])
+    settings = {"wide_margin": 2 * SPEC.input.margin, "second_margin": 1.5}
+    crops = predictor(DotNetwork())
+    first = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
+    factors = np.array([0.85, 1.15]) * 1.5 / SPEC.input.margin
+    second = [
+        crops(image, [[*(box[:2] - box[2:] * (factor - 1) / 2), *(box[2:] * factor)]])
+        for box, factor in zip(first.boxes, factors, strict=True)
+    ]
+    both = Poses.concatenate(second, PAIR)
+    expected = merged(replace(both, scores=np.float32(0.8) * (both.confidence**2).mean(axis=1)))
+    again = SPEC.model_copy(update={"decode": settings})
+    poses = RefinedPredictor(found, predictor(DotNetwork(again)))(image)
+    assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
+    assert np.allclose(poses.scores, expected.scores)
 
 
 def test_a_pose_without_a_second_crop_stays_as_it_is() -> None:

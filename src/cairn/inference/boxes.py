@@ -19,9 +19,9 @@ def large_enough(boxes: NDArray[Any]) -> NDArray[np.float64]:
     return _with_sides(boxes, np.maximum(boxes[:, 2:].astype(np.float64), MIN_CROP))
 
 
-def scaled(boxes: NDArray[Any], factor: float) -> NDArray[np.float64]:
-    """Returns boxes (P, 4) whose sides are multiplied by a factor, around the same centers."""
-    return _with_sides(boxes, boxes[:, 2:].astype(np.float64) * factor)
+def scaled(boxes: NDArray[Any], factors: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Returns boxes (P, 4) whose sides are multiplied by factors (P,), or by one, around the same centers."""
+    return _with_sides(boxes, boxes[:, 2:].astype(np.float64) * np.reshape(factors, (-1, 1)))
 
 
 def _with_sides(boxes: NDArray[Any], sides: NDArray[np.float64]) -> NDArray[np.float64]:

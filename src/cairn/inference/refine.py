@@ -25,6 +25,9 @@ WIDE_MARGIN = "wide_margin"
 REFINER_SETTINGS = {SECOND_MARGIN, WIDE_MARGIN}
 """Settings of a model of crops that apply only where it refines another model."""
 
+TIGHTER, LOOSER = 0.85, 1.15
+"""Factors on the second margin after a narrow and a wide crop: equal crops would give the same pose, and its errors."""
+
 
 class RefinedPredictor(BasePredictor[Poses]):
     """Detects instances with one model and predicts the keypoints of each with another.
@@ -93,7 +96,8 @@ class RefinedPredictor(BasePredictor[Poses]):
         wider = float(self.crops.spec.decode.get(WIDE_MARGIN, 0.0)) / self.crops.spec.input.margin
         if not wider:
             return self._scored(self._again(pixels, self.crops(pixels, found)), coarse, coarse.scores)
-        crops = self._again(pixels, self.crops(pixels, np.concatenate([found, scaled(found, wider)])))
+        factors = np.repeat([TIGHTER, LOOSER], len(found))
+        crops = self._again(pixels, self.crops(pixels, np.concatenate([found, scaled(found, wider)])), factors)
         twice = coarse[np.tile(np.arange(len(coarse)), 2)]
         # Two crops also find instances of which the first model has few keypoints: its score counts less.
         return merged(self._scored(crops, twice, np.sqrt(twice.scores) * _clarity(crops)))
@@ -105,13 +109,19 @@ class RefinedPredictor(BasePredictor[Poses]):
             return poses
         return replace(poses, classes=coarse.classes, class_names=coarse.class_names)
 
-    def _again(self, pixels: NDArray[np.uint8], poses: Poses) -> Poses:
-        """Returns poses predicted again around their keypoints, by the margin of the specification if it has one."""
+    def _again(self, pixels: NDArray[np.uint8], poses: Poses, factors: NDArray[np.float64] | float = 1.0) -> Poses:
+        """Returns poses predicted again around their keypoints, if the specification has a margin for it.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+            poses: P poses.
+            factors: (P,) factors on the margin, or one.
+        """
         spec = self.crops.spec
         margin = float(spec.decode.get(SECOND_MARGIN, 0.0))
         if not margin or not len(poses):
             return poses
-        boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin)
+        boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin * factors)
         inside = overlapping(boxes, pixels.shape[:2]) & poses.detected.any(axis=1)
         again, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
         both = Poses.concatenate([self.crops(pixels, boxes[again]), poses[rest]], poses.skeleton)
