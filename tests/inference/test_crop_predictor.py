@@ -172,6 +172,34 @@ def test_flip_test_of_a_mirrored_image_is_the_mirrored_result(seed: int) -> None
     )
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_average_over_turns_turns_with_the_image(flip: bool) -> None:
+    image = cv2.GaussianBlur(np.random.default_rng(3).integers(0, 256, (96, 131, 3), np.uint8), (0, 0), 5)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+    box = np.array([[20.0, 10, 60, 70], [50, 30, 45, 20]])
+    turned = np.stack([box[:, 1], 130 - box[:, 0] - box[:, 2], box[:, 3], box[:, 2]], axis=1)
+
+    def pair(turns: bool) -> tuple[Poses, Poses]:
+        model = predictor(LopsidedNetwork(3), flip=flip, turns=turns)
+        here = model(image, box)
+        return model(np.ascontiguousarray(np.rot90(image)), turned), replace(
+            here, keypoints=np.stack([here.keypoints[..., 1], 130 - here.keypoints[..., 0]], axis=-1)
+        )
+
+    there, here = pair(turns=True)
+    assert np.allclose(there.keypoints, here.keypoints, atol=0.25)
+    assert np.allclose(there.confidence, here.confidence, atol=0.01)
+    plain, other = pair(turns=False)
+    assert not np.allclose(plain.keypoints, other.keypoints, atol=1.0)
+
+
+def test_a_model_turns_crops_where_its_file_says_so() -> None:
+    spec = SPEC.model_copy(update={"decode": {"turns": True}})
+    assert predictor(DotNetwork(spec)).turns
+    assert not predictor(DotNetwork(spec), turns=False).turns
+    assert not predictor(DotNetwork(SPEC)).turns
+
+
 def test_flip_test_is_identity_for_a_symmetric_network() -> None:
     image = dots((100, 100), (40, 50), (63, 44), 6)
     spec = SPEC.model_copy(update={"skeleton": Skeleton("dots", ("red", "green"))})

@@ -29,10 +29,16 @@ class TopDownPredictor(BasePredictor[Poses]):
         decode: The decoder of the method for one crop, with its settings.
         size: Side in pixels of the network input.
         flip: Whether the network runs on each crop's mirror image too, and the maps are averaged (flip test).
+        turns: Whether it runs on each crop turned by 90, 180 and 270 degrees too, and the maps are averaged.
     """
 
     def __init__(
-        self, network: Network, decode: Decode, size: int | Resolution | None = None, flip: bool = False
+        self,
+        network: Network,
+        decode: Decode,
+        size: int | Resolution | None = None,
+        flip: bool = False,
+        turns: bool = False,
     ) -> None:
         """Creates a predictor.
 
@@ -41,6 +47,7 @@ class TopDownPredictor(BasePredictor[Poses]):
             decode: The decoder of the method for one crop, with its settings.
             size: Side of the network input in pixels; None is the model's own.
             flip: Flip test: average the maps of each crop and of its mirror image.
+            turns: Average the maps of each crop and of the same one turned by 90, 180 and 270 degrees.
 
         Raises:
             ModelError: The network cannot run at this size.
@@ -49,6 +56,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         self.decode = decode
         self.size = _side(size, network.spec)
         self.flip = flip
+        self.turns = turns
         if self.size % self.spec.input.multiple:
             raise ModelError(
                 f"the input size of model {self.spec.name} must be a multiple of {self.spec.input.multiple}, "
@@ -124,15 +132,22 @@ class TopDownPredictor(BasePredictor[Poses]):
         return [((x + w / 2, y + h / 2), side) for (x, y, w, h), side in zip(checked.tolist(), sides, strict=True)]
 
     def _maps(self, images: NDArray[np.float32]) -> Maps:
-        maps = self.network(images)
-        if not self.flip:
-            return maps
+        """Returns the maps of crops (N, 3, H, W), averaged over the views of each crop."""
         order = self.spec.skeleton.flip_order
-        mirrored = self.network(np.ascontiguousarray(images[..., ::-1]))
-        unflipped = {
-            name: values if name == CLASSES else flip_heatmaps(values, order) for name, values in mirrored.items()
-        }
-        return {name: ((values + unflipped[name]) / 2).astype(np.float32) for name, values in maps.items()}
+        views = [
+            (turn, mirrored) for turn in range(4 if self.turns else 1) for mirrored in range(2 if self.flip else 1)
+        ]
+        if len(views) == 1:
+            return self.network(images)
+        total: Maps = {}
+        for turn, mirrored in views:
+            view = np.rot90(images, turn, axes=(2, 3))
+            for name, values in self.network(np.ascontiguousarray(view[..., ::-1] if mirrored else view)).items():
+                if name != CLASSES:
+                    unflipped = flip_heatmaps(values, order) if mirrored else values
+                    values = np.rot90(unflipped, -turn, axes=(2, 3))
+                total[name] = total[name] + values if name in total else values
+        return {name: (values / np.float32(len(views))).astype(np.float32) for name, values in total.items()}
 
 
 def _side(size: int | Resolution | None, spec: ModelSpec) -> int:

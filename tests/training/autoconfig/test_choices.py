@@ -124,6 +124,13 @@ def test_instances_of_all_orientations_are_rotated_to_all_orientations():
     assert "augmentation" not in choose_shared(upright, LAPTOP).tables
 
 
+def test_small_inputs_of_instances_of_all_orientations_are_turned():
+    turned = replace(SOME, alignment=0.1)
+    assert hourglass.choose(replace(turned, instance_side=300), LAPTOP).tables["turns"]
+    assert "turns" not in hourglass.choose(replace(turned, instance_side=30), LAPTOP).tables
+    assert "turns" not in hourglass.choose(replace(SOME, instance_side=300), LAPTOP).tables
+
+
 def test_skeletons_without_left_right_pairs_are_not_flipped():
     assert choose_shared(replace(SOME, flip_pairs=0), LAPTOP).tables["augmentation"]["flip"] == 0
     assert "augmentation" not in choose_shared(SOME, LAPTOP).tables

@@ -16,6 +16,9 @@ MAX_SIZE, SLOW_MAX_SIZE = 384, 256
 FEW_IMAGES = 100
 """Number of images up to which a CPU trains the larger input to the end in the time of a run."""
 
+MAX_TURNED = 192
+"""Maximum side of the input at which the average over four turns of the image still takes little time."""
+
 BACKBONE_LR_FACTOR = 0.3
 """Learning rate of a pretrained backbone, relative to that of the other layers; docs/decisions has the measurements."""
 
@@ -33,7 +36,10 @@ def choose(facts: LabelFacts, machine: Machine) -> Choice:
     reason += f" {facts.instance_side * size / facts.image_side:.0f}"
     if wanted > maximum:
         reason += f": more would be slow{'' if machine.gpu is not None else ' without a GPU'}"
-    return choice.with_value("input.size", size, reason)
+    choice = choice.with_value("input.size", size, reason)
+    if facts.all_orientations and size <= MAX_TURNED:
+        return choice.with_value("turns", True, "the average over four turns of an image is more accurate, and slower")
+    return choice
 
 
 def choose_refiner(machine: Machine) -> dict[str, Any]:

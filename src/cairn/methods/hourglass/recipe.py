@@ -82,6 +82,7 @@ class Recipe(SharedRecipe):
         sigma: σ of the targets, in cells.
         smoothing: σ in cells of the Gaussian that smooths exported heatmaps of cross_entropy; 0 for none.
         refinement: Refinement of the highest cell, as `decoder.decode` takes it; written into the exported file.
+        turns: Whether the exported model averages the heatmaps of each crop turned by 0, 90, 180 and 270 degrees.
     """
 
     method: Literal["hourglass"] = "hourglass"
@@ -92,6 +93,7 @@ class Recipe(SharedRecipe):
     sigma: Positive = 1.0
     smoothing: Annotated[float, Field(ge=0)] = 1.0
     refinement: Refinement = "log-parabola"
+    turns: bool = False
     augmentation: Views = Views()
 
     @property

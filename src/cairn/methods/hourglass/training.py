@@ -168,7 +168,7 @@ class HourglassModule(KeypointModule):
                 *([CLASSES] if self.val.classes else []),
                 *([VISIBILITY] if self.recipe.network.visibility else []),
             ),
-            decode={"refinement": self.recipe.refinement},
+            decode={"refinement": self.recipe.refinement, **({"turns": True} if self.recipe.turns else {})},
             provenance={LOSS: self.recipe.loss} if self.recipe.loss == "squared" else {},
         )
 

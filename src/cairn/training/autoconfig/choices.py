@@ -76,6 +76,11 @@ class LabelFacts:
     joints: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
+    @property
+    def all_orientations(self) -> bool:
+        """Whether no orientation of instances prevails."""
+        return self.alignment < MIN_ALIGNMENT
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -192,7 +197,7 @@ def measure_labels(labels: Labels) -> LabelFacts:
 def choose_shared(facts: LabelFacts, machine: Machine) -> Choice:
     """Selects the values that do not depend on the method: augmentation, batch size, data loading."""
     choice = Choice()
-    if facts.alignment < MIN_ALIGNMENT:
+    if facts.all_orientations:
         choice = choice.with_value("augmentation.rotation", 180.0, "instances in the labels have all orientations")
     if facts.flip_pairs == 0 and facts.keypoints > 1:
         choice = choice.with_value("augmentation.flip", 0.0, "the skeleton has no left-right pairs of keypoints")
