@@ -46,7 +46,7 @@ def choose_refiner(machine: Machine) -> dict[str, Any]:
     """Returns the recipe of a refiner. Boxes of detections vary, and so do the crops that it is trained on."""
     recipe: dict[str, Any] = {
         "task": "crop",
-        "input": {"size": 288, "margin": 1.25},
+        "input": {"size": 224, "margin": 1.25},
         "augmentation": {"scale": [0.7, 1.4], "shift": 0.1},
     }
     if machine.gpu is not None:
