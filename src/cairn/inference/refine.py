@@ -138,5 +138,5 @@ def _clarity(poses: Poses) -> NDArray[np.float32]:
     A score that is a mean of confidences becomes one of their squares: a few clear keypoints tell more about an
     instance than many unclear ones.
     """
-    squares: NDArray[np.float32] = (poses.confidence**2).sum(axis=1) / np.maximum(poses.confidence.sum(axis=1), 1e-9)
-    return squares
+    ratio: NDArray[np.float32] = (poses.confidence**2).sum(axis=1) / np.maximum(poses.confidence.sum(axis=1), 1e-9)
+    return ratio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -133,12 +134,10 @@ class TopDownPredictor(BasePredictor[Poses]):
 
     def _maps(self, images: NDArray[np.float32]) -> Maps:
         """Returns the maps of crops (N, 3, H, W), averaged over the views of each crop."""
-        order = self.spec.skeleton.flip_order
-        views = [
-            (turn, mirrored) for turn in range(4 if self.turns else 1) for mirrored in range(2 if self.flip else 1)
-        ]
-        if len(views) == 1:
+        if not (self.flip or self.turns):
             return self.network(images)
+        views = list(product(range(4 if self.turns else 1), (False, True) if self.flip else (False,)))
+        order = self.spec.skeleton.flip_order
         total: Maps = {}
         for turn, mirrored in views:
             view = np.rot90(images, turn, axes=(2, 3))

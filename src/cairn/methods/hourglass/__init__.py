@@ -105,18 +105,13 @@ def predictor(
             f"hourglass needs the output heatmaps for task crop or single_instance; "
             f"model {spec.name} has {', '.join(spec.outputs)} for task {spec.task}"
         )
-    settings = {**spec.decode, **settings}
-    of_model = {name: bool(settings.pop(name, False)) for name in ("flip", "turns")}
+    given = {name: value for name, value in (("flip", flip), ("turns", turns)) if value is not None}
+    settings = {**spec.decode, **settings, **given}
+    views = {name: bool(settings.pop(name, False)) for name in ("flip", "turns")}
     settings = {name: value for name, value in settings.items() if name not in REFINER_SETTINGS}
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
-    return TopDownPredictor(
-        network,
-        decoder,
-        size,
-        flip=of_model["flip"] if flip is None else flip,
-        turns=of_model["turns"] if turns is None else turns,
-    )
+    return TopDownPredictor(network, decoder, size, **views)
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
