@@ -110,7 +110,7 @@ def test_a_crop_has_the_class_of_the_largest_logit():
     assert np.allclose(poses.scores, poses.confidence.mean(axis=1))  # the classes are certain
     # The flip test averages the logits of both halves: 100 and 75, against 60 of the third class.
     flipped = crop_predictor(Sided(), flip=True)
-    assert np.allclose(flipped._maps(np.full((1, 3, 64, 64), 80, np.float32))["classes"], [[80, 80, 60]])
+    assert np.allclose(flipped._of_crops(np.full((1, 3, 64, 64), 80, np.float32))["classes"], [[80, 80, 60]])
     assert [pose.class_name for pose in flipped(image, boxes)] == ["cat", "cat"]
 
 

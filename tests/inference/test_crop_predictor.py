@@ -14,6 +14,7 @@ from cairn.inference.merging import merged
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Maps
 from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
+from cairn.inference.top_down import TopDownPredictor
 from cairn.methods.hourglass import predictor
 from cairn.structures.geometry import Affine, crop
 from cairn.structures.poses import Poses
@@ -317,38 +318,71 @@ def test_a_second_crop_is_around_the_keypoints_of_the_first() -> None:
     assert np.allclose(poses.scores, expected.scores * [0.8, 0.5])
 
 
+def narrow_and_wide(image: NDArray, network: DotNetwork) -> Poses:
+    """The poses in two crops of one instance, merged, by their squared confidences."""
+    crops = predictor(network)
+    both = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
+    return merged(replace(both, scores=(both.confidence**2).mean(axis=1)))
+
+
 def test_a_narrow_and_a_wide_crop_of_each_instance_are_merged() -> None:
     image = dots((120, 200), (60, 50), (90, 70), 5)
     found = whole([[[50, 40], [100, 80], [np.nan] * 2]], [0.64])
     wide = SPEC.model_copy(update={"decode": {"wide_margin": 2 * SPEC.input.margin}})
-    crops = predictor(DotNetwork())
-    both = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
+    expected = narrow_and_wide(image, DotNetwork())
     poses = RefinedPredictor(found, predictor(DotNetwork(wide)))(image)
-    expected = merged(replace(both, scores=np.float32(0.8) * (both.confidence**2).mean(axis=1)))
     assert len(poses) == len(expected) == 1
     assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
-    assert np.allclose(poses.scores, expected.scores)
     empty = whole(np.zeros((0, 3, 2)), [])
     assert len(RefinedPredictor(empty, predictor(DotNetwork(wide)))(image)) == 0
 
 
-def test_the_second_crops_of_a_narrow_and_a_wide_one_differ() -> None:
+def test_the_last_crops_after_two_first_ones_have_three_sizes_and_the_flip_test() -> None:
     image = dots((120, 200), (60, 50), (90, 70), 5)
     found = whole([[[50, 40], [100, 80], [99, 60]]], [0.64])
-    settings = {"wide_margin": 2 * SPEC.input.margin, "second_margin": 1.5}
-    crops = predictor(DotNetwork())
-    first = Poses.concatenate([crops(image, [box]) for box in ([50, 40, 50, 40], [25, 20, 100, 80])], PAIR)
-    factors = np.array([0.85, 1.15]) * 1.5 / SPEC.input.margin
-    second = [
-        crops(image, [[*(box[:2] - box[2:] * (factor - 1) / 2), *(box[2:] * factor)]])
-        for box, factor in zip(first.boxes, factors, strict=True)
-    ]
-    both = Poses.concatenate(second, PAIR)
-    expected = merged(replace(both, scores=np.float32(0.8) * (both.confidence**2).mean(axis=1)))
-    again = SPEC.model_copy(update={"decode": settings})
-    poses = RefinedPredictor(found, predictor(DotNetwork(again)))(image)
+    first = narrow_and_wide(image, DotNetwork())
+    last = predictor(DotNetwork()).with_views(flip=True, scales=(0.8, 1, 1.25))
+    x, y, width, height = first.boxes[0]
+    factor = 2.0 / SPEC.input.margin
+    around = [x - width * (factor - 1) / 2, y - height * (factor - 1) / 2, width * factor, height * factor]
+    expected = last(image, [around])
+    network = DotNetwork(
+        SPEC.model_copy(update={"decode": {"flip": True, "wide_margin": 2 * SPEC.input.margin, "second_margin": 2.0}})
+    )
+    poses = RefinedPredictor(found, predictor(network))(image)
     assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
-    assert np.allclose(poses.scores, expected.scores)
+    assert np.allclose(poses.scores, 0.8 * (expected.confidence**2).mean(axis=1))
+    assert [len(images) for images in network.inputs] == [2] + [1] * 6
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25, 3.0])
+def test_maps_of_crops_of_several_sizes_are_averaged_around_the_center(scale: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    box, side, cells = [20, 10, 40, 40], 1.5 * 40, SPEC.input.size // SPEC.stride
+    network = DotNetwork()
+
+    def maps(factor: float) -> NDArray:
+        pixels = crop((40, 30), factor * side, (64, 64)).warp(image, (64, 64)).transpose(2, 0, 1)
+        values = network(pixels[None].astype(np.float32))["heatmaps"][0]
+        middle = (cells - 1) / 2
+        to_cells = np.array([[1 / factor, 0, middle * (1 - 1 / factor)], [0, 1 / factor, middle * (1 - 1 / factor)]])
+        places = np.arange(cells) / factor + to_cells[0, 2]
+        inside = np.abs(places - middle) <= cells / 2
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        warped = [
+            cv2.warpAffine(each, to_cells, (cells, cells), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for each in values
+        ]
+        return np.stack(warped) * inside * inside[:, None]
+
+    seen: list[NDArray] = []
+
+    def keep(found: Maps) -> Poses:
+        seen.append(found["heatmaps"])
+        return Poses.empty(PAIR)
+
+    TopDownPredictor(network, keep, scales=(1.0, scale))(image, [box])
+    assert np.allclose(seen[0], (maps(1.0) + maps(scale)) / 2, atol=0.02)  # warpAffine rounds to 1/32 of a cell
 
 
 def test_a_pose_without_a_second_crop_stays_as_it_is() -> None:

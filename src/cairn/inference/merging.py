@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,12 +22,19 @@ NEAR = 0.1
 def merged(poses: Poses) -> Poses:
     """Returns one pose for each group of similar ones, the highest score first.
 
-    The pose of the highest score leads its group, which are all that are similar to it and to no earlier one. Each
-    keypoint is the mean of the positions near the most confident one, weighted by confidence. The class is that of the
-    largest sum of scores, and the score that of the leader, multiplied by the share of this class in the sum.
+    Each keypoint is the mean of the positions near the most confident one, weighted by confidence. The class is that of
+    the largest sum of scores, and the score that of the leader, multiplied by the share of this class in the sum.
 
     Args:
         poses: Instances in one image, some of them predicted several times.
+    """
+    return merged_groups(poses, similar_groups(poses))
+
+
+def similar_groups(poses: Poses) -> list[NDArray[np.intp]]:
+    """Returns the rows of each group of similar poses, the leader first, and the groups by its score.
+
+    The pose of the highest score leads its group, which are all that are similar to it and to no earlier one.
     """
     alike = similarity(poses) >= SAME
     left = np.argsort(-poses.scores, kind="stable")
@@ -34,9 +42,14 @@ def merged(poses: Poses) -> Poses:
     while len(left):
         same = alike[left[0], left]
         same[0] = True  # also where nothing is detected
-        groups.append(_mean(poses[left[same]]))
+        groups.append(left[same])
         left = left[~same]
-    return Poses.concatenate(groups, poses.skeleton) if groups else poses
+    return groups
+
+
+def merged_groups(poses: Poses, groups: Sequence[NDArray[np.intp]]) -> Poses:
+    """Returns one pose for each group of rows, as `merged` does."""
+    return Poses.concatenate([_mean(poses[rows]) for rows in groups], poses.skeleton) if groups else poses
 
 
 def similarity(poses: Poses) -> NDArray[np.float64]:

@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from cairn.errors import ModelError
 from cairn.inference.base import BasePredictor
 from cairn.inference.boxes import large_enough, overlapping, scaled
-from cairn.inference.merging import merged
+from cairn.inference.merging import merged, merged_groups, similar_groups
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.protocol import Predictor
+from cairn.inference.top_down import TopDownPredictor
 from cairn.structures.poses import Poses
 
 SECOND_MARGIN = "second_margin"
@@ -25,8 +26,8 @@ WIDE_MARGIN = "wide_margin"
 REFINER_SETTINGS = {SECOND_MARGIN, WIDE_MARGIN}
 """Settings of a model of crops that apply only where it refines another model."""
 
-TIGHTER, LOOSER = 0.85, 1.15
-"""Factors on the second margin after a narrow and a wide crop: equal crops would give the same pose, and its errors."""
+SCALES = (0.8, 1.0, 1.25)
+"""Sides of the last crops of a model with `wide_margin`, over the second margin; their heatmaps are averaged."""
 
 
 class RefinedPredictor(BasePredictor[Poses]):
@@ -35,11 +36,13 @@ class RefinedPredictor(BasePredictor[Poses]):
     The second model gives the classes where it distinguishes several; else those of the first are kept. With the
     setting `second_margin` in its specification it predicts each instance twice, the second time around the keypoints
     that it predicted, because the boxes of the first model are less exact. With the setting `wide_margin` it starts
-    from two crops, because some of the keypoints tell little about the size of the instance, and the poses are merged.
+    from two crops, because some of the keypoints tell little about the size of the instance. Similar poses are merged
+    before the second time, which then averages the heatmaps of three sizes of the crop.
 
     Attributes:
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
         crops: Predicts the keypoints in each box, and defines the skeleton.
+        first, last: The same in the boxes of the first model, and in those of the keypoints, with other views.
     """
 
     def __init__(self, whole: Predictor, crops: Predictor) -> None:
@@ -58,7 +61,9 @@ class RefinedPredictor(BasePredictor[Poses]):
                 f"got {whole.name} ({whole.spec.task}) and {crops.name} ({crops.spec.task})"
             )
         self.whole = whole
-        self.crops = crops
+        self.crops = self.first = self.last = crops
+        if WIDE_MARGIN in crops.spec.decode and isinstance(crops, TopDownPredictor):
+            self.first, self.last = crops.with_views(flip=False), crops.with_views(crops.flip, SCALES)
 
     @property
     def spec(self) -> ModelSpec:
@@ -93,39 +98,49 @@ class RefinedPredictor(BasePredictor[Poses]):
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
         found, coarse = found[inside], coarse[inside]
-        wider = float(self.crops.spec.decode.get(WIDE_MARGIN, 0.0)) / self.crops.spec.input.margin
-        if not wider:
-            return self._scored(self._again(pixels, self.crops(pixels, found)), coarse, coarse.scores)
-        factors = np.repeat([TIGHTER, LOOSER], len(found))
-        crops = self._again(pixels, self.crops(pixels, np.concatenate([found, scaled(found, wider)])), factors)
+        if not self.crops.spec.decode.get(WIDE_MARGIN):
+            return self._scored(self._again(pixels, self.first(pixels, found)), coarse, coarse.scores)
+        poses, coarse = self._from_two_crops(pixels, found, coarse)
+        return merged(self._clear(self._again(pixels, poses), coarse))
+
+    def _from_two_crops(
+        self, pixels: NDArray[np.uint8], boxes: NDArray[np.float64], coarse: Poses
+    ) -> tuple[Poses, Poses]:
+        """Returns poses of a narrow and a wide crop of each box, similar ones merged, and the first model's of each."""
+        spec = self.crops.spec
+        wide = scaled(boxes, float(spec.decode[WIDE_MARGIN]) / spec.input.margin)
+        poses = self.first(pixels, np.concatenate([boxes, wide]))
         twice = coarse[np.tile(np.arange(len(coarse)), 2)]
-        # Two crops also find instances of which the first model has few keypoints: its score counts less.
-        return merged(self._scored(crops, twice, np.sqrt(twice.scores) * _clarity(crops)))
+        scored = self._clear(poses, twice)
+        groups = similar_groups(scored)
+        leaders = np.array([rows[0] for rows in groups], np.intp)
+        return replace(merged_groups(scored, groups), scores=poses.scores[leaders]), twice[leaders]
 
-    def _scored(self, poses: Poses, coarse: Poses, scores: NDArray[np.float32]) -> Poses:
-        """Returns poses with their scores times those of the first model, and its classes where they have none."""
-        poses = replace(poses, scores=poses.scores * scores)
-        if poses.class_names:
-            return poses
-        return replace(poses, classes=coarse.classes, class_names=coarse.class_names)
-
-    def _again(self, pixels: NDArray[np.uint8], poses: Poses, factors: NDArray[np.float64] | float = 1.0) -> Poses:
-        """Returns poses predicted again around their keypoints, if the specification has a margin for it.
-
-        Args:
-            pixels: (H, W, 3) uint8 RGB.
-            poses: P poses.
-            factors: (P,) factors on the margin, or one.
-        """
+    def _again(self, pixels: NDArray[np.uint8], poses: Poses) -> Poses:
+        """Returns poses predicted again around their keypoints, if the specification has a margin for it."""
         spec = self.crops.spec
         margin = float(spec.decode.get(SECOND_MARGIN, 0.0))
         if not margin or not len(poses):
             return poses
-        boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin * factors)
+        boxes = scaled(large_enough(poses.boxes), margin / spec.input.margin)
         inside = overlapping(boxes, pixels.shape[:2]) & poses.detected.any(axis=1)
         again, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
-        both = Poses.concatenate([self.crops(pixels, boxes[again]), poses[rest]], poses.skeleton)
+        both = Poses.concatenate([self.last(pixels, boxes[again]), poses[rest]], poses.skeleton)
         return both[np.argsort(np.concatenate([again, rest]))]
+
+    def _clear(self, poses: Poses, coarse: Poses) -> Poses:
+        """Returns poses whose score is times the clarity of their keypoints and the root of the first model's.
+
+        Two crops also find instances of which the first model has few keypoints: its score counts less.
+        """
+        return self._scored(poses, coarse, np.sqrt(coarse.scores) * _clarity(poses))
+
+    def _scored(self, poses: Poses, coarse: Poses, scores: NDArray[np.float32]) -> Poses:
+        """Returns poses with their scores times others, and the first model's classes where they have none."""
+        poses = replace(poses, scores=poses.scores * scores)
+        if poses.class_names:
+            return poses
+        return replace(poses, classes=coarse.classes, class_names=coarse.class_names)
 
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""

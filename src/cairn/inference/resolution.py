@@ -176,22 +176,37 @@ def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDA
     total = maps[0].astype(np.float32)
     for values, affine in zip(maps[1:], affines[1:], strict=True):
         factor = affine.scale / affines[0].scale
-        total += _sampled(_sampled(values, 2, total.shape[2], factor), 1, total.shape[1], factor)
+        height, width = (image_to_field(np.arange(count), 1 / factor) for count in total.shape[1:])
+        total += _sampled(_sampled(values, -1, width), -2, height)
     total /= len(maps)
     return total
 
 
-def _sampled(values: NDArray[Any], axis: int, count: int, factor: float) -> NDArray[np.float32]:
-    """Returns `count` samples along an axis of maps (C, h, w): sample i is at (i + 0.5)·factor - 0.5 between cells.
+def zoomed(maps: NDArray[Any], factor: float) -> NDArray[np.float32]:
+    """Returns maps (..., h, w) of a square as those of a square around the same center, with `factor` times its side.
+
+    They are sampled bilinearly, and 0 outside the square that they are of.
+    """
+    for axis in (-1, -2):
+        cells = maps.shape[axis]
+        middle = (cells - 1) / 2
+        places = (np.arange(cells) - middle) * factor + middle
+        inside = (np.abs(places - middle) <= cells / 2).astype(np.float32)
+        maps = _sampled(maps, axis, places) * (inside if axis == -1 else inside[:, None])
+    return maps
+
+
+def _sampled(values: NDArray[Any], axis: int, places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Returns samples along an axis, -1 or -2, of maps (..., h, w), at places between cells; at the border, beyond it.
 
     A product with a matrix of weights would be shorter; but BLAS computes it in threads of its own, which wait for one
     another in a loop: beside another process that took 20 times as long.
     """
     cells = values.shape[axis]
-    places = np.clip(image_to_field(np.arange(count), 1 / factor), 0, cells - 1)
+    places = np.clip(places, 0, cells - 1)
     low = np.minimum(places.astype(int), max(cells - 2, 0))
     weights = (places - low).astype(np.float32)
-    if axis == 1:
+    if axis == -2:
         weights = weights[:, None]
     first: NDArray[np.float32] = values.take(low, axis=axis, mode="clip").astype(np.float32, copy=False)
     between = values.take(low + 1, axis=axis, mode="clip") - first  # beyond the last cell: that cell

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +15,13 @@ from cairn.inference.base import BasePredictor, Decode, to_input
 from cairn.inference.boxes import MIN_CROP, box_text, check_boxes
 from cairn.inference.model_spec import CLASSES, ModelSpec
 from cairn.inference.network import Maps, Network
-from cairn.inference.resolution import SIDES, Resolution
+from cairn.inference.resolution import SIDES, Resolution, zoomed
 from cairn.ops.heatmaps import flip_heatmaps
 from cairn.structures.geometry import Affine, Size, crop, field_affine
 from cairn.structures.poses import Poses
+
+Square: TypeAlias = tuple[tuple[float, float], float]
+"""Center (x, y) and side in pixels."""
 
 CROPS_AT_ONCE = 16
 """Maximum number of crops that the network runs on at once; memory does not grow with the number of boxes."""
@@ -31,6 +36,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         size: Side in pixels of the network input.
         flip: Whether the network runs on each crop's mirror image too, and the maps are averaged (flip test).
         turns: Whether it runs on each crop turned by 90, 180 and 270 degrees too, and the maps are averaged.
+        scales: Sides of the crops of each instance, whose maps are averaged, over the margin times the box.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         size: int | Resolution | None = None,
         flip: bool = False,
         turns: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         """Creates a predictor.
 
@@ -49,6 +56,7 @@ class TopDownPredictor(BasePredictor[Poses]):
             size: Side of the network input in pixels; None is the model's own.
             flip: Flip test: average the maps of each crop and of its mirror image.
             turns: Average the maps of each crop and of the same one turned by 90, 180 and 270 degrees.
+            scales: Average the maps of crops of several sizes around the same center, on the cells of size 1.
 
         Raises:
             ModelError: The network cannot run at this size.
@@ -58,6 +66,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         self.size = _side(size, network.spec)
         self.flip = flip
         self.turns = turns
+        self.scales = tuple(scales)
         if self.size % self.spec.input.multiple:
             raise ModelError(
                 f"the input size of model {self.spec.name} must be a multiple of {self.spec.input.multiple}, "
@@ -73,6 +82,10 @@ class TopDownPredictor(BasePredictor[Poses]):
     def networks(self) -> tuple[Network, ...]:
         """The network."""
         return (self.network,)
+
+    def with_views(self, flip: bool, scales: Sequence[float] = (1.0,)) -> TopDownPredictor:
+        """Returns a predictor with the same network and settings that averages the maps of other views."""
+        return TopDownPredictor(self.network, self.decode, self.size, flip, self.turns, scales)
 
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Poses:
         """Returns one instance for each box, in image pixels.
@@ -93,21 +106,21 @@ class TopDownPredictor(BasePredictor[Poses]):
 
     def infer_batch(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[ArrayLike | None]) -> list[Poses]:
         """Returns the instances of each image; crops of all images run together."""
-        size = (self.size, self.size)
-        crops: list[tuple[int, Affine]] = []
+        crops: list[tuple[int, Square]] = []
         for i, (image, own) in enumerate(zip(images, boxes, strict=True)):
             try:
                 squares = self._squares(image.shape[:2], own)
             except (ImageError, LabelError) as error:
                 raise (type(error)(f"image {i} of the batch: {error}") if len(images) > 1 else error) from None
-            crops += [(i, crop(center, side, size)) for center, side in squares]
+            crops += [(i, square) for square in squares]
         found: list[list[Poses]] = [[] for _ in images]
         for start in range(0, len(crops), CROPS_AT_ONCE):
             some = crops[start : start + CROPS_AT_ONCE]
-            maps = self._maps(np.concatenate([to_input(affine.warp(images[i], size)) for i, affine in some]))
-            for row, (i, affine) in enumerate(some):
+            maps = self._maps([(images[i], square) for i, square in some])
+            for row, (i, square) in enumerate(some):
                 pose = self.decode({name: values[row] for name, values in maps.items()})
-                found[i].append(pose.transformed(field_affine(self.spec.stride).then(affine.inverse())))
+                to_image = self._crop(square).inverse()
+                found[i].append(pose.transformed(field_affine(self.spec.stride).then(to_image)))
         nothing = Poses.empty(self.spec.skeleton, self.spec.classes)
         return [Poses.concatenate(poses, self.spec.skeleton) if poses else nothing for poses in found]
 
@@ -115,8 +128,7 @@ class TopDownPredictor(BasePredictor[Poses]):
         """Returns the poses, which `infer` has decoded."""
         return raw
 
-    def _squares(self, size: Size, boxes: ArrayLike | None) -> list[tuple[tuple[float, float], float]]:
-        """Returns center and side of each crop."""
+    def _squares(self, size: Size, boxes: ArrayLike | None) -> list[Square]:
         if boxes is None:
             if max(size) < MIN_CROP:
                 raise ImageError(
@@ -132,21 +144,43 @@ class TopDownPredictor(BasePredictor[Poses]):
             )
         return [((x + w / 2, y + h / 2), side) for (x, y, w, h), side in zip(checked.tolist(), sides, strict=True)]
 
-    def _maps(self, images: NDArray[np.float32]) -> Maps:
-        """Returns the maps of crops (N, 3, H, W), averaged over the views of each crop."""
-        if not (self.flip or self.turns):
-            return self.network(images)
-        views = list(product(range(4 if self.turns else 1), (False, True) if self.flip else (False,)))
+    def _crop(self, square: Square, scale: float = 1.0) -> Affine:
+        """Returns the map from the image to the crop of a square, whose side is multiplied by a scale."""
+        center, side = square
+        return crop(center, scale * side, (self.size, self.size))
+
+    def _maps(self, squares: Sequence[tuple[NDArray[np.uint8], Square]]) -> Maps:
+        """Returns the maps of N squares of images, averaged over the views of each: (N, C, h, w) each."""
+        scales = []
+        for scale in self.scales:
+            crops = [self._crop(square, scale).warp(image, (self.size, self.size)) for image, square in squares]
+            maps = self._of_crops(np.concatenate([to_input(pixels) for pixels in crops]))
+            scales.append(maps if scale == 1 else _of_fields(partial(zoomed, factor=1 / scale), maps))
+        return _mean(scales)
+
+    def _of_crops(self, images: NDArray[np.float32]) -> Maps:
+        """Returns the maps of crops (N, 3, H, W), averaged over mirror images and turns."""
         order = self.spec.skeleton.flip_order
-        total: Maps = {}
-        for turn, mirrored in views:
-            view = np.rot90(images, turn, axes=(2, 3))
-            for name, values in self.network(np.ascontiguousarray(view[..., ::-1] if mirrored else view)).items():
-                if name != CLASSES:
-                    unflipped = flip_heatmaps(values, order) if mirrored else values
-                    values = np.rot90(unflipped, -turn, axes=(2, 3))
-                total[name] = total[name] + values if name in total else values
-        return {name: (values / np.float32(len(views))).astype(np.float32) for name, values in total.items()}
+        views = []
+        for turn, mirrored in product(range(4 if self.turns else 1), (False, True) if self.flip else (False,)):
+            turned = np.rot90(images, turn, axes=(2, 3))
+            maps = self.network(np.ascontiguousarray(turned[..., ::-1] if mirrored else turned))
+            if mirrored:
+                maps = _of_fields(partial(flip_heatmaps, order=order), maps)
+            views.append(_of_fields(partial(np.rot90, k=-turn, axes=(2, 3)), maps))
+        return _mean(views)
+
+
+def _of_fields(change: Callable[[NDArray[np.float32]], NDArray[np.float32]], maps: Maps) -> Maps:
+    """Returns maps that are changed, except those of the classes, which have no place."""
+    return {name: values if name == CLASSES else change(values) for name, values in maps.items()}
+
+
+def _mean(views: Sequence[Maps]) -> Maps:
+    """Returns the mean of the maps of several views."""
+    if len(views) == 1:
+        return views[0]
+    return {name: np.mean([maps[name] for maps in views], axis=0, dtype=np.float32) for name in views[0]}
 
 
 def _side(size: int | Resolution | None, spec: ModelSpec) -> int:

@@ -107,11 +107,11 @@ def predictor(
         )
     given = {name: value for name, value in (("flip", flip), ("turns", turns)) if value is not None}
     settings = {**spec.decode, **settings, **given}
-    views = {name: bool(settings.pop(name, False)) for name in ("flip", "turns")}
+    flipped, turned = (bool(settings.pop(name, False)) for name in ("flip", "turns"))
     settings = {name: value for name, value in settings.items() if name not in REFINER_SETTINGS}
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
-    return TopDownPredictor(network, decoder, size, **views)
+    return TopDownPredictor(network, decoder, size, flipped, turned)
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:
