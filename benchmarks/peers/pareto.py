@@ -33,6 +33,9 @@ from cairn.media.images import read_image
 from cairn.structures.poses import Poses
 from peers.movenet import HEADS, MULTIPOSE, THUNDER, MoveNet, MultiPose, People, Thunder, boxes_of, poses_of
 
+TICKS = (12, 25, 50, 100, 200, 400, 800)
+"""Milliseconds at the axis of the plot."""
+
 Detector = Callable[[NDArray[np.uint8]], Poses]
 
 MEDIAPIPE = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
@@ -178,9 +181,15 @@ def draw(rows: list[Row], path: Path) -> None:
     for ours, color, label in ((True, "tab:blue", "Cairn"), (False, "tab:orange", "others")):
         own = [row for row in rows if row.is_ours == ours]
         axes.scatter([row.milliseconds for row in own], [row.ap for row in own], color=color, label=label, zorder=2)
-    for row in rows:
-        axes.annotate(row.name, (row.milliseconds, row.ap), (4, -10), textcoords="offset points", fontsize=7)
+    for row in rows:  # ours to the left of their points, above the frontier
+        left = row.is_ours or row.milliseconds > TICKS[-2]
+        offset = (-6 if left else 5, 5 if row.is_ours else -10)
+        place, side = (row.milliseconds, row.ap), "right" if left else "left"
+        axes.annotate(row.name, place, offset, textcoords="offset points", fontsize=7, ha=side)
     axes.set(xscale="log", xlabel="milliseconds per photo on one core", ylabel="OKS AP")
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set_xlim(TICKS[0], TICKS[-1])
+    axes.minorticks_off()
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
     figure.savefig(path, metadata={"Date": None})

@@ -14,7 +14,7 @@ from cairn.inference.merging import merged
 from cairn.inference.model_spec import InputSpec, ModelSpec
 from cairn.inference.network import Maps
 from cairn.inference.predictor import CROPS_AT_ONCE, RefinedPredictor
-from cairn.inference.top_down import TopDownPredictor
+from cairn.inference.top_down import PLAIN, TURNED, TopDownPredictor
 from cairn.methods.hourglass import predictor
 from cairn.structures.geometry import Affine, crop
 from cairn.structures.poses import Poses
@@ -180,25 +180,26 @@ def test_the_average_over_turns_turns_with_the_image(flip: bool) -> None:
     box = np.array([[20.0, 10, 60, 70], [50, 30, 45, 20]])
     turned = np.stack([box[:, 1], 130 - box[:, 0] - box[:, 2], box[:, 3], box[:, 2]], axis=1)
 
-    def pair(turns: bool) -> tuple[Poses, Poses]:
-        model = predictor(LopsidedNetwork(3), flip=flip, turns=turns)
+    def pair(turns: int) -> tuple[Poses, Poses]:
+        model = predictor(LopsidedNetwork(3)).with_views(flip, [(turn, 1.0) for turn in range(turns)])
         here = model(image, box)
         return model(np.ascontiguousarray(np.rot90(image)), turned), replace(
             here, keypoints=np.stack([here.keypoints[..., 1], 130 - here.keypoints[..., 0]], axis=-1)
         )
 
-    there, here = pair(turns=True)
+    there, here = pair(turns=4)
     assert np.allclose(there.keypoints, here.keypoints, atol=0.25)
     assert np.allclose(there.confidence, here.confidence, atol=0.01)
-    plain, other = pair(turns=False)
+    plain, other = pair(turns=1)
     assert not np.allclose(plain.keypoints, other.keypoints, atol=1.0)
 
 
 def test_a_model_turns_crops_where_its_file_says_so() -> None:
     spec = SPEC.model_copy(update={"decode": {"turns": True}})
-    assert predictor(DotNetwork(spec)).turns
-    assert not predictor(DotNetwork(spec), turns=False).turns
-    assert not predictor(DotNetwork(SPEC)).turns
+    assert predictor(DotNetwork(spec)).views == TURNED
+    assert predictor(DotNetwork(spec), turns=False).views == PLAIN
+    assert predictor(DotNetwork(SPEC)).views == PLAIN
+    assert sorted(turn for turn, _ in TURNED) == [0, 1, 2, 3]
 
 
 def test_flip_test_is_identity_for_a_symmetric_network() -> None:
@@ -341,7 +342,7 @@ def test_the_last_crops_after_two_first_ones_have_three_sizes_and_the_flip_test(
     image = dots((120, 200), (60, 50), (90, 70), 5)
     found = whole([[[50, 40], [100, 80], [99, 60]]], [0.64])
     first = narrow_and_wide(image, DotNetwork())
-    last = predictor(DotNetwork()).with_views(flip=True, scales=(0.8, 1, 1.25))
+    last = predictor(DotNetwork()).with_views(True, [(0, 0.8), (0, 1.0), (0, 1.25)])
     x, y, width, height = first.boxes[0]
     factor = 2.0 / SPEC.input.margin
     around = [x - width * (factor - 1) / 2, y - height * (factor - 1) / 2, width * factor, height * factor]
@@ -381,7 +382,7 @@ def test_maps_of_crops_of_several_sizes_are_averaged_around_the_center(scale: fl
         seen.append(found["heatmaps"])
         return Poses.empty(PAIR)
 
-    TopDownPredictor(network, keep, scales=(1.0, scale))(image, [box])
+    TopDownPredictor(network, keep, views=[(0, 1.0), (0, scale)])(image, [box])
     assert np.allclose(seen[0], (maps(1.0) + maps(scale)) / 2, atol=0.02)  # warpAffine rounds to 1/32 of a cell
 
 

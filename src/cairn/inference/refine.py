@@ -14,7 +14,7 @@ from cairn.inference.merging import merged, merged_groups, similar_groups
 from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
 from cairn.inference.protocol import Predictor
-from cairn.inference.top_down import TopDownPredictor
+from cairn.inference.top_down import PLAIN, SIZES, TopDownPredictor
 from cairn.structures.poses import Poses
 
 SECOND_MARGIN = "second_margin"
@@ -25,9 +25,6 @@ WIDE_MARGIN = "wide_margin"
 
 REFINER_SETTINGS = {SECOND_MARGIN, WIDE_MARGIN}
 """Settings of a model of crops that apply only where it refines another model."""
-
-SCALES = (0.8, 1.0, 1.25)
-"""Sides of the last crops of a model with `wide_margin`, over the second margin; their heatmaps are averaged."""
 
 
 class RefinedPredictor(BasePredictor[Poses]):
@@ -63,7 +60,7 @@ class RefinedPredictor(BasePredictor[Poses]):
         self.whole = whole
         self.crops = self.first = self.last = crops
         if WIDE_MARGIN in crops.spec.decode and isinstance(crops, TopDownPredictor):
-            self.first, self.last = crops.with_views(flip=False), crops.with_views(crops.flip, SCALES)
+            self.first, self.last = crops.with_views(False, PLAIN), crops.with_views(crops.flip, SIZES)
 
     @property
     def spec(self) -> ModelSpec:

@@ -79,9 +79,9 @@ class Remembered(BasePredictor[Poses]):
 def choose_refined(run: Path, refiner: Path, val: Labels) -> bool:
     """Writes the refiner of a run beside its model where it increases the AP of the validation images.
 
-    It has a flip test, as the results of the paper. A narrow and a wide crop of each detection, and a second one around
-    the keypoints of each, are used unless one crop is better on the validation images, whose margin is then the best
-    there. The report of the run is then that of both models.
+    It has a flip test, as the results of the paper. A narrow and a wide crop of each detection, and others around the
+    keypoints, are used unless one crop is better on the validation images, whose margin is then the best there. The
+    report of the run is then that of both models.
 
     Args:
         run: The folder of the run, with its model.

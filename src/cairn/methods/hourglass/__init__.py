@@ -44,8 +44,8 @@ numbers no equations.
   MPII's scale.
 - Padding of crops. Original: black. Here: gray.
 - Flip test. Original: in all results. Here: on request (`flip=True`), in twice the time.
-- Average over crops turned by quarters of a circle. Original: none. Here: on request (`turns=True`), in four times the
-  time; automatic configuration requests it for small objects in all orientations.
+- Average over crops of three sizes that are turned by quarters of a circle. Original: none. Here: on request
+  (`turns=True`), in four times the time; automatic configuration requests it for small objects in all orientations.
 - Exported heatmaps. Original: as they are. Here: those of cross-entropy are smoothed by a Gaussian of one cell
   (`smoothing = 0`).
 - Refinement. Original: a quarter of a cell. Here: log-parabola: 0.05 cells of error on a Gaussian, against 0.25
@@ -69,6 +69,7 @@ from cairn.inference.model_spec import CLASSES, VISIBILITY
 from cairn.inference.network import Maps, Network
 from cairn.inference.predictor import TopDownPredictor, check_settings
 from cairn.inference.refine import REFINER_SETTINGS
+from cairn.inference.top_down import PLAIN, TURNED
 from cairn.inference.visibility import with_visibility
 from cairn.methods.hourglass.decoder import classify, decode
 from cairn.methods.method import Method
@@ -92,8 +93,8 @@ def predictor(
         size: Side of the crop in pixels; None: the specification's.
         flip: Whether to average the outputs for each crop and for its mirror image, in twice the time. None: as the
             specification says, by default not.
-        turns: Whether to average the outputs for each crop and for the same one turned by 90, 180 and 270 degrees, in
-            four times the time. None: as the specification says, by default not.
+        turns: Whether to average the outputs for each crop and for three others, turned by 90, 180 and 270 degrees, of
+            0.8, 1 and 1.25 times its side; in four times the time. None: as the specification says, by default not.
         **settings: Keyword arguments of `decode`, which override the specification's.
 
     Raises:
@@ -111,7 +112,7 @@ def predictor(
     settings = {name: value for name, value in settings.items() if name not in REFINER_SETTINGS}
     check_settings("hourglass", decode, settings)
     decoder = partial(_decode_maps, skeleton=spec.skeleton, classes=spec.classes, **settings)
-    return TopDownPredictor(network, decoder, size, flipped, turned)
+    return TopDownPredictor(network, decoder, size, flipped, TURNED if turned else PLAIN)
 
 
 def _decode_maps(maps: Maps, skeleton: Skeleton, classes: tuple[str, ...], **settings: Any) -> Poses:

@@ -82,7 +82,8 @@ class Recipe(SharedRecipe):
         sigma: σ of the targets, in cells.
         smoothing: σ in cells of the Gaussian that smooths exported heatmaps of cross_entropy; 0 for none.
         refinement: Refinement of the highest cell, as `decoder.decode` takes it; written into the exported file.
-        turns: Whether the exported model averages the heatmaps of each crop turned by 0, 90, 180 and 270 degrees.
+        turns: Whether the exported model averages the heatmaps of each crop turned by 0, 90, 180 and 270 degrees, of
+            three sizes.
     """
 
     method: Literal["hourglass"] = "hourglass"
