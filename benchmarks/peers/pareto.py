@@ -99,7 +99,7 @@ def of_cairn() -> dict[str, Detector]:
 def of_movenet(folder: Path) -> dict[str, Detector]:
     """MultiPose at one and two scales, and followed by Thunder."""
     network, thunder = OnnxMoveNet(folder / MULTIPOSE), Thunder(OnnxMoveNet(folder / THUNDER))
-    small, one, two = (MultiPose(network, sizes) for sizes in ((288,), (416,), (288, 512)))
+    small, one, half, two = (MultiPose(network, sizes) for sizes in ((288,), (416,), (256, 512), (288, 512)))
 
     def refined(whole: MultiPose) -> Detector:
         def detect(pixels: NDArray[np.uint8]) -> Poses:
@@ -112,6 +112,7 @@ def of_movenet(folder: Path) -> dict[str, Detector]:
     return {
         "MoveNet MultiPose, 288": lambda pixels: poses_of(small(pixels)),
         "MoveNet MultiPose, 416": lambda pixels: poses_of(one(pixels)),
+        "MoveNet MultiPose, 256 and 512": lambda pixels: poses_of(half(pixels)),
         "MoveNet MultiPose, 288 and 512": lambda pixels: poses_of(two(pixels)),
         "MoveNet MultiPose, 416, then Thunder": refined(one),
         "MoveNet MultiPose, 288 and 512, then Thunder": refined(two),

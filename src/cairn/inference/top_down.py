@@ -161,9 +161,13 @@ class TopDownPredictor(BasePredictor[Poses]):
         views = []
         for turn, scale in self.views:
             crops = [self._crop(square, scale).warp(image, (self.size, self.size)) for image, square in squares]
-            inputs = np.rot90(np.concatenate([to_input(pixels) for pixels in crops]), turn, axes=(2, 3))
-            maps = _of_fields(partial(np.rot90, k=-turn, axes=(2, 3)), self._of_crops(inputs))
-            views.append(maps if scale == 1 else _of_fields(partial(zoomed, factor=1 / scale), maps))
+            inputs = np.concatenate([to_input(pixels) for pixels in crops])
+            maps = self._of_crops(np.rot90(inputs, turn, axes=(2, 3)))
+            if turn:
+                maps = _of_fields(partial(np.rot90, k=-turn, axes=(2, 3)), maps)
+            if scale != 1:
+                maps = _of_fields(partial(zoomed, factor=1 / scale), maps)
+            views.append(maps)
         return _mean(views)
 
     def _of_crops(self, inputs: NDArray[np.float32]) -> Maps:
