@@ -213,7 +213,7 @@ def client(tmp_path):
     app = create_app(ServerSettings(data=tmp_path, limits=Limits(open_jobs=2, stored_jobs=3, video_bytes=1000)))
     server = app.state.server
 
-    async def key(name, refine=""):
+    async def key(name, refine, of_images):
         from cairn.server.batching import ModelKey
 
         return ModelKey(f"/models/{name}.onnx")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cairn.errors import CairnError, ModelError
 
 if TYPE_CHECKING:
+    from cairn.inference.network import OnnxNetwork
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
 
@@ -35,7 +36,9 @@ def load(
         size: Longest side of the network input in pixels, or a `Resolution`; None is the model's own.
         refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
             registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
-            Default: with the refiner that `cairn.train` trained beside the model of a run, where it is better.
+            None: with the refiner that `cairn.train` trained beside the model of a run, where it is better; and with
+            "person" in single images, where people are found at 352 pixels and refined from a score of 0.1 on, but not
+            in videos.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -55,12 +58,17 @@ def load(
         raise ModelError(f"threads must be a number of CPU cores, got {threads!r}")
     if not isinstance(side, Integral | Resolution | None):
         raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
-    predictor = _load_one(model, device, threads, size, **decode)
+    network = _network(model, device, threads)
+    predictor = _predictor(network, size, decode)
     if refiner := zoo.refiner_to_use(model, refine):
         from cairn.inference.refine import RefinedPredictor
 
         crops = _load_one(refiner, device, threads)
-        predictor = RefinedPredictor(predictor, crops)
+        if refine is None and (images := zoo.image_refinement(model)):
+            whole = predictor if size is not None else _predictor(network, images.size, decode)
+            predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
+        else:
+            predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:
         return predictor
     from cairn.inference.whole_body import WholeBodyPredictor
@@ -93,13 +101,19 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
-def _load_one(
-    model: str | Path, device: str, threads: int, size: int | Resolution | None = None, **decode: Any
-) -> Predictor:
+def _load_one(model: str | Path, device: str, threads: int) -> Predictor:
+    return _predictor(_network(model, device, threads), None, {})
+
+
+def _network(model: str | Path, device: str, threads: int) -> OnnxNetwork:
     from cairn.inference.network import OnnxNetwork
     from cairn.inference.zoo import model_file
+
+    return OnnxNetwork(model_file(model), threads, device)
+
+
+def _predictor(network: OnnxNetwork, size: int | Resolution | None, decode: dict[str, Any]) -> Predictor:
     from cairn.methods import get_method
 
-    network = OnnxNetwork(model_file(model), threads, device)
     predictor: Predictor = get_method(network.spec.method).predictor(network, size=size, **decode)
     return predictor

@@ -126,7 +126,7 @@ def evaluate_tracker(
     from cairn.evaluation.track_prediction import predict_tracks
     from cairn.evaluation.tracking import TrackingResult
 
-    predict = predict_in_skeleton(model, model.spec.skeleton, ground_truth)
+    predict = predict_in_skeleton(model.plain, model.spec.skeleton, ground_truth)
 
     def detect(image: LabeledImage) -> Poses:
         if model.spec.task == "crop":

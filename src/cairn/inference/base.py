@@ -19,6 +19,7 @@ from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
+    from cairn.inference.protocol import Predictor
     from cairn.media.reading import SourceLike
 
 Raw = TypeVar("Raw")
@@ -68,8 +69,13 @@ class BasePredictor(ABC, Generic[Raw]):
         return self.networks[0].threads
 
     @property
+    def plain(self) -> Predictor:
+        """The predictor of frames of videos, and of maps: without what single images get by default."""
+        return self
+
+    @property
     def has_maps(self) -> bool:
-        """Whether `infer` gives the output maps of the whole image."""
+        """Whether `stream` can keep the output maps of the whole image: `infer` of `plain` gives them."""
         return False
 
     @abstractmethod

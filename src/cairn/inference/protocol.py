@@ -8,37 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cairn.inference.model_spec import ModelSpec
 from cairn.inference.network import Network
-from cairn.inference.stream import Frame, OnError, StreamBoxes
+from cairn.inference.stream import Frame, OnError, StreamBoxes, StreamPredictor
 from cairn.media.inputs import ImageLike
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from cairn.media.reading import SourceLike
 
 
-class Predictor(Protocol):
+class Predictor(StreamPredictor, Protocol):
     """Detects the instances of an image: what `cairn.load` returns.
 
     `cairn.inference.base.BasePredictor` documents each method.
     """
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        ...
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """Keypoints and limbs of the poses."""
-        ...
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The specification of the model."""
-        ...
 
     @property
     def device(self) -> str:
@@ -51,8 +34,8 @@ class Predictor(Protocol):
         ...
 
     @property
-    def has_maps(self) -> bool:
-        """Whether `stream` can keep the output maps of the whole image."""
+    def plain(self) -> Predictor:
+        """The predictor of frames of videos, and of maps."""
         ...
 
     @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,25 +41,36 @@ class RefinedPredictor(BasePredictor[Poses]):
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
         crops: Predicts the keypoints in each box, and defines the skeleton.
         first, last: The same in the boxes of the first model, and in those of the keypoints, with other views.
+        min_score: Detections with a lower score keep their keypoints.
     """
 
-    def __init__(self, whole: Predictor, crops: Predictor) -> None:
+    def __init__(
+        self, whole: Predictor, crops: Predictor, min_score: float = 0.0, plain: Predictor | None = None
+    ) -> None:
         """Creates a predictor.
 
         Args:
             whole: A predictor of all instances of an image.
             crops: A predictor of one instance per crop.
+            min_score: Minimum score of a detection whose keypoints are predicted again.
+            plain: Predictor of frames of videos, and of maps; it gives its name, too. None: this one.
 
         Raises:
-            ModelError: The predictors have other tasks.
+            ModelError: The predictors have other tasks, or other skeletons where not all detections are refined.
         """
         if whole.spec.task != "multi_instance" or crops.spec.task == "multi_instance":
             raise ModelError(
                 f"refinement needs a model of all instances and a model of one instance per crop, "
                 f"got {whole.name} ({whole.spec.task}) and {crops.name} ({crops.spec.task})"
             )
+        others = [whole] if min_score else []
+        others += [plain] if plain else []
+        if any(other.skeleton.joints != crops.skeleton.joints for other in others):
+            raise ModelError(f"{whole.name} and {crops.name} have other keypoints: refine all detections, and videos")
         self.whole = whole
         self.crops = self.first = self.last = crops
+        self.min_score = min_score
+        self._plain = plain
         if all(crops.spec.decode.get(name) for name in REFINER_SETTINGS) and isinstance(crops, TopDownPredictor):
             self.first, self.last = crops.with_views(False, PLAIN), crops.with_views(crops.flip, SIZES)
 
@@ -66,9 +78,19 @@ class RefinedPredictor(BasePredictor[Poses]):
     def spec(self) -> ModelSpec:
         """The specification of the model of crops, with the task and the classes of the poses."""
         spec = self.crops.spec
-        return spec.model_copy(
-            update={"task": self.whole.spec.task, "classes": spec.classes or self.whole.spec.classes}
-        )
+        name = self._plain.name if self._plain else spec.name
+        classes = spec.classes or self.whole.spec.classes
+        return spec.model_copy(update={"name": name, "task": self.whole.spec.task, "classes": classes})
+
+    @property
+    def plain(self) -> Predictor:
+        """The predictor of frames of videos, and of maps."""
+        return self._plain or self
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether `plain` has output maps of the whole image."""
+        return self._plain is not None and self._plain.has_maps
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -79,7 +101,8 @@ class RefinedPredictor(BasePredictor[Poses]):
         """Returns the poses; an instance's score is the product of both predictors' scores.
 
         With `wide_margin` it is the mean of squared confidences in the crop, times the probability of the class, times
-        the square root of the first predictor's score.
+        the square root of the first predictor's score. The score of a detection below `min_score` is its own, times the
+        mean of its confidences.
 
         Args:
             pixels: (H, W, 3) uint8 RGB.
@@ -90,15 +113,31 @@ class RefinedPredictor(BasePredictor[Poses]):
         """
         if boxes is not None:
             raise ModelError("refinement detects the boxes itself: give boxes or refine, not both")
-        coarse = self.whole(pixels)
+        return self._refined(pixels, self.whole(pixels))
+
+    def infer_batch(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[ArrayLike | None]) -> list[Poses]:
+        """Returns the poses of each image; the first predictor runs on all of them at once."""
+        if any(own is not None for own in boxes):
+            return [self.infer(image, own) for image, own in zip(images, boxes, strict=True)]
+        return [self._refined(image, coarse) for image, coarse in zip(images, self.whole.batch(images), strict=True)]
+
+    def _refined(self, pixels: NDArray[np.uint8], coarse: Poses) -> Poses:
+        """Returns the poses of an image, of those that the first predictor detects there."""
         coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
         found, coarse = found[inside], coarse[inside]
+        clear = coarse.scores >= self.min_score
+        found, coarse, faint = found[clear], coarse[clear], coarse[~clear]
         if not self.crops.spec.decode.get(WIDE_MARGIN):
-            return self._scored(self._again(pixels, self.first(pixels, found)), coarse, coarse.scores)
-        poses, coarse = self._from_two_crops(pixels, found, coarse)
-        return merged(self._clear(self._again(pixels, poses), coarse))
+            poses = self._scored(self._again(pixels, self.first(pixels, found)), coarse, coarse.scores)
+        else:
+            poses, coarse = self._from_two_crops(pixels, found, coarse)
+            poses = merged(self._clear(self._again(pixels, poses), coarse))
+        if not len(faint):
+            return poses
+        faint = replace(faint, scores=faint.scores * faint.confidence.mean(axis=1))
+        return Poses.concatenate([poses, faint], poses.skeleton)
 
     def _from_two_crops(
         self, pixels: NDArray[np.uint8], boxes: NDArray[np.float64], coarse: Poses

@@ -158,8 +158,13 @@ class StreamPredictor(Protocol):
         ...
 
     @property
+    def plain(self) -> StreamPredictor:
+        """The predictor of frames of videos, and of maps."""
+        ...
+
+    @property
     def has_maps(self) -> bool:
-        """Whether `infer` gives the output maps of the whole image."""
+        """Whether `infer` of `plain` gives the output maps of the whole image."""
         ...
 
     def infer(self, pixels: NDArray[np.uint8], boxes: ArrayLike | None = None) -> Any:
@@ -284,7 +289,7 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         if frame.image is None or work.error is not None:
             return work
         try:
-            work.raw = predictor.infer(frame.image, _boxes_of(frame, options.boxes))
+            work.raw = _suited(predictor, frame, options).infer(frame.image, _boxes_of(frame, options.boxes))
         except (ImageError, LabelError) as error:  # with the name of the image
             work.error = type(error)(f"{frame.name.text}: {error}")
         return work
@@ -296,8 +301,9 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         elif work.raw is None:
             return work
         else:
-            poses = predictor.decode_raw(work.raw).above(options.min_confidence)
-            work.maps = predictor.maps_of(work.raw) if options.maps else None
+            suited = _suited(predictor, work.frame, options)
+            poses = suited.decode_raw(work.raw).above(options.min_confidence)
+            work.maps = suited.maps_of(work.raw) if options.maps else None
         work.raw = None
         if options.track:
             name = work.frame.name
@@ -312,6 +318,11 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         return work
 
     return [Parallel(infer, _parallel(predictor.threads, options.threads)), decode]
+
+
+def _suited(predictor: StreamPredictor, frame: SourceFrame, options: StreamOptions) -> StreamPredictor:
+    """Returns the predictor of a frame: the plain one for frames of clips, and for maps."""
+    return predictor.plain if options.maps or frame.name.clip is not None else predictor
 
 
 def _parallel(network_threads: int, threads: int) -> int:

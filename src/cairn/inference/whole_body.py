@@ -90,6 +90,12 @@ class WholeBodyPredictor(BasePredictor[Poses]):
         return self._spec
 
     @property
+    def plain(self) -> Predictor:
+        """The same with the plain predictor of the body."""
+        body = self.body.plain
+        return self if body is self.body else WholeBodyPredictor(body, self.hand, self.face)
+
+    @property
     def networks(self) -> tuple[Network, ...]:
         """The networks of all predictors."""
         return tuple(network for part in (self.body, self.hand, self.face) if part for network in part.networks)

@@ -28,7 +28,7 @@ SECONDS_PER_IMAGE = 0.1
 
 @dataclass(frozen=True)
 class ModelKey:
-    """What a batch has in common: the files of the model, and of the one that refines."""
+    """What a batch has in common: the files of the model, and of the one that refines, or `AUTO`."""
 
     file: str
     refine: str | None = None

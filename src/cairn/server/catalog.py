@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cairn.inference.zoo import REFINER_MODEL, REFINERS, RUN_MODEL, embedded, own_refiner, path_of
+from cairn.inference.zoo import REFINER_MODEL, REFINERS, RUN_MODEL, embedded, image_refinement, own_refiner, path_of
 from cairn.server.batching import ModelKey
 from cairn.server.problems import Problem
+from cairn.server.protocol import AUTO
 
 Describe = Callable[[Sequence[Path]], Awaitable[list[dict[str, Any] | None]]]
 """Opens models in another process; None for a file that is not a model that detects keypoints in images."""
@@ -82,12 +83,14 @@ class Catalog:
             raise Problem(404, f"no model {name[:80]!r}: expected one of {known}")
         return found[0]
 
-    async def key(self, name: str, refine: str = "") -> ModelKey:
+    async def key(self, name: str, refine: str, of_images: bool) -> ModelKey:
         """Returns the files of a model and of the one that refines.
 
         Args:
             name: Name of the model.
-            refine: "true" for the registered refiner, "false" or "" for none, or the name of a model.
+            refine: "true" for the registered refiner, "false" or "" for none, "auto" for the default of `cairn.load`,
+                or the name of a model.
+            of_images: Whether it is for single images, not frames of videos.
 
         Raises:
             Problem: There is no such model (404), or it cannot refine (422).
@@ -95,6 +98,9 @@ class Catalog:
         model = await self.model(name)
         if refine.lower() in OFF:
             return ModelKey(str(model.file))
+        if refine.lower() == AUTO:
+            by_default = AUTO if of_images and image_refinement(model.file) else None
+            return ModelKey(str(model.file), str(model.own_refiner) if model.own_refiner else by_default)
         if model.values.get("task") == "crop":
             raise Problem(422, f"refine is for models of all instances of an image; {name} is one of a single instance")
         if refine.lower() in ON:

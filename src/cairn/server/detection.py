@@ -16,6 +16,7 @@ from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.server.batching import ImageProblem
 from cairn.server.body import BodyLimits, FormFile, declared_bytes, drain, read_files, upload
 from cairn.server.problems import Problem, problems
+from cairn.server.protocol import AUTO
 from cairn.server.state import Server, server_of
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ Refine = Annotated[
     str,
     Query(
         max_length=200,
-        description="Predict the keypoints of each instance again in a crop: true, false, or the name of a model.",
+        description="Predict the keypoints of each instance again in a crop: true, false, the name of a model, or auto: "
+        "as cairn detect does, which is with the refiner of a run, and with that of person in single images.",
     ),
 ]
 MinConfidence = Annotated[float, Query(ge=0, le=1, description="Minimum keypoint confidence to keep.")]
@@ -57,7 +59,7 @@ async def models(request: Request) -> dict[str, Any]:
 async def detect(
     request: Request,
     model: ModelName = DEFAULT_MODEL,
-    refine: Refine = "false",
+    refine: Refine = AUTO,
     min_confidence: MinConfidence = 0.0,
     format: OutputFormat = "json",
 ) -> Response:
@@ -68,7 +70,7 @@ async def detect(
     """
     server = server_of(request)
     files = await _images(request, server)
-    key = await server.catalog.key(model, refine)
+    key = await server.catalog.key(model, refine, of_images=True)
     options = {"min_confidence": min_confidence, "format": format, "frame": None, "seconds": None}
     ids = _image_ids(files)
     images = [

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+AUTO = "auto"
+"""Value of `refine` for single images: what `cairn.load` does by default."""
+
 SIZES = "sizes"
 """Key of the JSON: the number of bytes of each part."""
 

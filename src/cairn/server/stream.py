@@ -21,6 +21,7 @@ from cairn.inference.zoo import DEFAULT_MODEL
 from cairn.server.batching import ImageProblem, ModelKey
 from cairn.server.detection import MinConfidence, ModelName, OutputFormat, Refine
 from cairn.server.problems import Problem, as_problem
+from cairn.server.protocol import AUTO
 from cairn.server.state import Server, server_of
 from cairn.server.tracks import StreamTracks
 
@@ -62,7 +63,7 @@ class _Newest:
 async def stream(
     websocket: WebSocket,
     model: ModelName = DEFAULT_MODEL,
-    refine: Refine = "false",
+    refine: Refine = AUTO,
     min_confidence: MinConfidence = 0.0,
     format: OutputFormat = "json",
     track: Annotated[bool, Query()] = False,
@@ -75,7 +76,7 @@ async def stream(
             raise Problem(429, f"{server.streams} streams are open already: try again later")
         if track and format != "json":
             raise Problem(422, "track is for the format json")
-        key = await server.catalog.key(model, refine)
+        key = await server.catalog.key(model, refine, of_images=False)
     except Problem as problem:
         await websocket.send_json(problem.body())
         await websocket.close(TRY_AGAIN if problem.status == 429 else NOT_ACCEPTED, str(problem)[:100])

@@ -16,6 +16,7 @@ from cairn.server.body import BodyLimits, clean_name, declared_bytes, drain, pla
 from cairn.server.detection import MinConfidence, ModelName, Refine
 from cairn.server.jobs import Job, JobStore, timestamp
 from cairn.server.problems import Problem, problems
+from cairn.server.protocol import AUTO
 from cairn.server.state import server_of
 
 SUFFIXES = (*VIDEO_SUFFIXES, ".gif", ".tif", ".tiff", ".webp", ".png", ".avif")
@@ -74,7 +75,7 @@ class JobList(BaseModel):
 async def add_video(
     request: Request,
     model: ModelName = DEFAULT_MODEL,
-    refine: Refine = "false",
+    refine: Refine = AUTO,
     min_confidence: MinConfidence = 0.0,
     track: Annotated[bool, Query(description="Assign track IDs.")] = False,
     draw: Annotated[bool, Query(description="Write the video with its poses drawn on it, too.")] = False,
@@ -92,7 +93,7 @@ async def add_video(
         if lift and not track:
             raise Problem(422, "lift follows each person through the video: give track=true, too")
         _check_room(store, limits.open_jobs, limits.stored_jobs)
-        key = await server.catalog.key(model, refine)
+        key = await server.catalog.key(model, refine, of_images=False)
         server.check_disk(min(declared_bytes(request), limits.video_bytes))
         identity, folder = store.new_folder()
         try:

@@ -21,7 +21,7 @@ from cairn.inference.predictor import Predictor
 from cairn.media.images import EncodedImage
 from cairn.media.names import ImageName
 from cairn.results.writer import Detections
-from cairn.server.protocol import Channel, Message
+from cairn.server.protocol import AUTO, Channel, Message
 
 MAX_MODELS = 4
 """Models that a worker keeps in memory, the last ones that were used."""
@@ -58,14 +58,19 @@ class Worker:
         return self.detect(predictor, values["images"], message.parts)
 
     def model(self, file: str, refine: str | None) -> Predictor:
-        """Returns a model, which is loaded where it is not in memory, or its file has changed."""
+        """Returns a model, which is loaded where it is not in memory, or its file has changed.
+
+        Args:
+            file: The file of the model.
+            refine: That of the one that refines, `AUTO`, or None.
+        """
         key = tuple((each, *_version(each)) for each in (file, refine) if each is not None)
         if key not in self._models:
             self._models[key] = load(
                 Path(file),
                 device=self.options.device,
                 threads=self.options.threads,
-                refine=False if refine is None else Path(refine),
+                refine=False if refine is None else None if refine == AUTO else Path(refine),
             )
             if len(self._models) > MAX_MODELS:
                 self._models.popitem(last=False)

@@ -35,7 +35,7 @@ export function settingsPanel(models, { onrun, onlift, ondraw }) {
     });
     return h("label", { class: "check" }, input, label);
   };
-  const refine = check("refine", "Refine keypoints in crops (slower)", onrun);
+  const refine = check("refine", "Refine every instance (slower)", onrun);
   const lift = check("lift", "Lift people in videos to 3D", onlift);
   const adapt = () => {
     refine.querySelector("input").disabled = !refinable();
