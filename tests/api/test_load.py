@@ -8,10 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import cairn
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec
+from cairn.inference.predictor import Predictor
+from cairn.inference.zoo import path_of
 from cairn.methods import METHODS, get_method
 from cairn.methods.method import Method
 from cairn.training.recipe import BasicRecipe
@@ -111,6 +114,33 @@ def test_refinement_and_whole_body_are_assembled(totem_model: Path, tmp_path: Pa
     assert face.device == "cpu"
 
 
+def test_people_in_single_images_are_refined_by_default() -> None:
+    example = Path(__file__).parents[2] / "examples" / "portraits.jpg"
+
+    def keypoints(model: Predictor) -> NDArray:
+        return np.nan_to_num(model(example).keypoints[:, :17], nan=-1)
+
+    def equal_inside(model: Predictor, always: Predictor) -> bool:
+        found, expected = keypoints(model), keypoints(always)
+        inside = (found >= 0).all(axis=-1)
+        height = cairn.read_image(example).shape[0]
+        return np.array_equal(found[inside], expected[inside]) and bool((expected[~inside, 1] > height).all())
+
+    model = cairn.load("person", threads=1)
+    alone = keypoints(cairn.load("person", threads=1, refine=False))
+    assert (model.name, model.has_maps) == ("person", True)
+    assert equal_inside(model, cairn.load("person", threads=1, size=352, refine=True))
+    assert not np.array_equal(keypoints(model), alone)
+    assert np.array_equal(keypoints(model.plain), alone)
+    (frame,) = model.stream(example, maps=True)
+    assert np.array_equal(np.nan_to_num(frame.poses.keypoints, nan=-1), alone)
+    sized = cairn.load(path_of("person"), threads=1, size=512)
+    assert equal_inside(sized, cairn.load("person", threads=1, refine=True))
+    with_face = cairn.load("person", threads=1, face="face-landmarks")
+    assert np.array_equal(keypoints(with_face), keypoints(model))
+    assert np.array_equal(keypoints(with_face.plain), alone)
+
+
 def test_models_that_cannot_be_loaded_raise(tmp_path: Path) -> None:
     for name, message in {
         "horse": "no model 'horse'; bundled: .*person, person-fp16.*; or give the path of an .onnx file",
@@ -167,6 +197,8 @@ def test_modules_do_not_hide_functions_of_the_same_name(python: Callable[[str], 
     code = """
 import cairn, cairn.api.load, cairn.structures.skeleton
 from cairn.inference.model_spec import InputSpec
+from cairn.inference.predictor import Predictor
+from cairn.inference.zoo import path_of
 from cairn.methods import METHODS
 import cairn.inference.predictor, cairn.cli.detect
 assert cairn.load_skeleton("coco17").joints[0] == "nose"

@@ -1,6 +1,7 @@
 """Predictors of one instance per crop, and refinement."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -420,3 +421,61 @@ def test_refinement_accepts_every_detection_of_the_first_predictor() -> None:
     assert len(RefinedPredictor(found, crops)(image)) == 2
     empty = whole(np.zeros((0, 3, 2)), [])
     assert len(RefinedPredictor(empty, crops)(image)) == 0
+
+
+def test_detections_below_the_minimum_score_keep_their_keypoints() -> None:
+    image = dots((120, 200), (60, 50), (90, 70), 5)
+    points = np.array([[[50, 40], [100, 80]], [[70, 60], [80, 90]], [[20, 30], [np.nan] * 2]], np.float32)
+    confidence = np.array([[0.9, 0.7], [0.5, 0.25], [0.4, 0.0]], np.float32)
+    found = FixedPredictor(Poses(points, confidence, np.array([0.8, 0.2, 0.1], np.float32), PAIR))
+    crops = predictor(DotNetwork())
+    poses = RefinedPredictor(found, crops, min_score=0.5)(image)
+    expected = crops(image, [[50, 40, 50, 40]])
+    assert np.array_equal(poses.keypoints[:1], expected.keypoints)
+    assert np.array_equal(poses.keypoints[1:], points[1:], equal_nan=True)
+    assert np.array_equal(poses.confidence[1:], confidence[1:])
+    assert np.allclose(poses.scores, [0.8 * expected.scores[0], 0.2 * (0.5 + 0.25) / 2, 0.1 * 0.4 / 2])
+    assert np.array_equal(RefinedPredictor(found, crops, min_score=0.9)(image).keypoints, points, equal_nan=True)
+    others = whole([[[50, 40], [100, 80], [99, 60]]], [0.8])
+    with pytest.raises(ModelError, match="fixed and dots have other keypoints"):
+        RefinedPredictor(others, crops, min_score=0.5)
+    with pytest.raises(ModelError, match="fixed and dots have other keypoints"):
+        RefinedPredictor(others, crops, plain=others)
+
+
+def test_frames_of_videos_have_the_keypoints_of_the_plain_predictor(tmp_path: Path) -> None:
+    points = np.array([[[50, 40], [100, 80]]], np.float32)
+    found = FixedPredictor(Poses(points, np.ones((1, 2), np.float32), np.array([0.8], np.float32), PAIR))
+    refined = RefinedPredictor(found, predictor(DotNetwork()), plain=found)
+    assert refined.name == found.name
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"frame_{i:02d}.png"), dots((120, 200), (60, 50), (90, 70), 5)[..., ::-1])
+    for frame in refined.stream(tmp_path / "frame_%02d.png", track=True):
+        assert np.array_equal(frame.poses.keypoints, points)
+    for frame in refined.stream(sorted(tmp_path.iterdir())):
+        assert np.allclose(frame.poses.keypoints, [[[60, 50], [90, 70]]], atol=1)
+
+
+@pytest.mark.parametrize(("height", "detected"), [(80, True), (70, True), (60, False)])
+def test_keypoints_outside_the_image_are_dropped_where_the_plain_predictor_has_none(
+    height: int, detected: bool
+) -> None:
+    confidence, scores = np.ones((1, 2), np.float32), np.ones(1, np.float32)
+    found = FixedPredictor(Poses(np.array([[[50, 40], [100, 58]]], np.float32), confidence, scores, PAIR))
+    again = FixedPredictor(Poses(np.array([[[60, 50], [90, 70]]], np.float32), confidence, scores, PAIR), SPEC)
+    image = np.zeros((height, 200, 3), np.uint8)
+    assert RefinedPredictor(found, again)(image).detected.tolist() == [[True, True]]
+    poses = RefinedPredictor(found, again, plain=found)(image)
+    assert poses.detected.tolist() == [[True, detected]]
+    assert poses.confidence.tolist() == [[1, float(detected)]]
+
+
+def test_refinement_of_a_batch_equals_that_of_each_image() -> None:
+    found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
+    refined = RefinedPredictor(found, predictor(DotNetwork()))
+    images = [dots((120, 200), (60 + 5 * i, 50), (90, 70 - 4 * i), 5) for i in range(3)]
+    for poses, image in zip(refined.batch(images), images, strict=True):
+        assert np.array_equal(poses.keypoints, refined(image).keypoints)
+        assert np.array_equal(poses.scores, refined(image).scores)
+    with pytest.raises(ModelError, match="give boxes or refine, not both"):
+        refined.batch(images, [None, [[0, 0, 50, 50]], None])

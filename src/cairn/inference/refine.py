@@ -24,6 +24,9 @@ SECOND_MARGIN = "second_margin"
 WIDE_MARGIN = "wide_margin"
 """Setting of a model of crops: side of a wider crop beside that of `input.margin`, over the bounding box."""
 
+OUTSIDE = 0.05
+"""Distance from the image, over the size of an instance, from which on a keypoint outside is dropped beside `plain`."""
+
 REFINER_SETTINGS = {SECOND_MARGIN, WIDE_MARGIN}
 """Settings of a model of crops that apply only where it refines another model."""
 
@@ -53,7 +56,8 @@ class RefinedPredictor(BasePredictor[Poses]):
             whole: A predictor of all instances of an image.
             crops: A predictor of one instance per crop.
             min_score: Minimum score of a detection whose keypoints are predicted again.
-            plain: Predictor of frames of videos, and of maps; it gives its name, too. None: this one.
+            plain: Predictor of frames of videos, and of maps; it gives its name, too. It detects nothing outside of
+                the image, and neither does this one then. None: this one.
 
         Raises:
             ModelError: The predictors have other tasks, or other skeletons where not all detections are refined.
@@ -134,6 +138,8 @@ class RefinedPredictor(BasePredictor[Poses]):
         else:
             poses, coarse = self._from_two_crops(pixels, found, coarse)
             poses = merged(self._clear(self._again(pixels, poses), coarse))
+        if self._plain is not None:
+            poses = _inside(poses, pixels.shape[:2])
         if not len(faint):
             return poses
         faint = replace(faint, scores=faint.scores * faint.confidence.mean(axis=1))
@@ -181,6 +187,15 @@ class RefinedPredictor(BasePredictor[Poses]):
     def decode_raw(self, raw: Poses) -> Poses:
         """Returns the poses, which `infer` has decoded."""
         return raw
+
+
+def _inside(poses: Poses, size: tuple[int, ...]) -> Poses:
+    """Returns poses without the keypoints that are `OUTSIDE` an image of this (height, width)."""
+    reach = OUTSIDE * np.sqrt(poses.boxes[:, 2] * poses.boxes[:, 3])[:, None, None]  # (P, 1, 1)
+    corner = np.array(size[::-1]) - 1
+    outside = ((poses.keypoints < -reach) | (poses.keypoints > corner + reach)).any(axis=-1)  # (P, K)
+    keypoints = np.where(outside[..., None], np.nan, poses.keypoints).astype(np.float32)
+    return replace(poses, keypoints=keypoints, confidence=np.where(outside, 0, poses.confidence).astype(np.float32))
 
 
 def _clarity(poses: Poses) -> NDArray[np.float32]:

@@ -95,7 +95,7 @@ class LabelWorker(Worker):
         """Predicts the instances of an image, and of its mirror image, in the skeleton of the project."""
         skeleton = Skeleton.from_dict(values["skeleton"])
         image = self._decoded(data)
-        predictor = self.model(values["file"], None)
+        predictor = self.model(values["file"], values["refine"])
         poses, mirrored = predictor.batch([image, np.ascontiguousarray(image[:, ::-1])])
         poses, flipped = poses.mapped(skeleton), unflipped(mirrored.mapped(skeleton), image.shape[1])
         threshold = max(predictor.spec.draw_threshold, MIN_CONFIDENCE)

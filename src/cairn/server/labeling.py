@@ -16,7 +16,7 @@ from cairn.server.pool import WorkerDied, WorkerProcess, WorkerTimeout
 from cairn.server.problems import Problem
 from cairn.server.project import Project, ProjectImage
 from cairn.server.projects import Projects
-from cairn.server.protocol import Message
+from cairn.server.protocol import AUTO, Message
 from cairn.server.scratch import Scratch
 from cairn.server.settings import ServerSettings
 from cairn.server.suggestions import Suggestions
@@ -147,8 +147,8 @@ class Labeling:
 
     async def predict(self, project: Project, model: str, image: ProjectImage) -> dict[str, Any]:
         """Returns the prediction of a model for an image."""
-        key = await self._catalog.key(model)
-        values = {"do": "suggest", "file": key.file, "skeleton": project.skeleton.to_dict()}
+        key = await self._catalog.key(model, AUTO, of_images=True)
+        values = {"do": "suggest", "file": key.file, "refine": key.refine, "skeleton": project.skeleton.to_dict()}
         answer = await self.ask(Message(values, [await asyncio.to_thread(_read, project, image)]))
         return {name: answer.values[name] for name in ("instances", "confidence", "disagreement")}
 
