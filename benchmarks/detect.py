@@ -57,13 +57,13 @@ def main() -> None:
         seconds, megabytes = shell("detect", str(photo), "--out", folder)
         print(f"cairn detect, one 640×480 photo    {seconds:6.2f} s   {megabytes:4.0f} MB")
 
-        model = cairn.load("person", threads=1)
+        model = cairn.load("person", threads=1, refine=False)
         inputs, affines = resize(model, image)
         scales = run_network(model, inputs)
         maps = average(scales, affines)
         poses = model(image)
         sizes = ", ".join(f"{images.shape[3]}×{images.shape[2]}" for images in inputs)
-        print(f"\nperson on one core, input {sizes}, {len(poses)} people     ms")
+        print(f"\nperson --no-refine on one core, input {sizes}, {len(poses)} people     ms")
         for name, step in (
             ("read", lambda: read_image(photo)),
             ("resize", lambda: resize(model, image)),
@@ -77,7 +77,7 @@ def main() -> None:
         print(f"  {'total':10s} {milliseconds(lambda: model(str(photo))):30.1f}")
         print("\ninput size:                      ms per image, total")
         for longest in (256, 320, 384, 448, 512, 640):
-            other = cairn.load("person", threads=1, size=longest)
+            other = cairn.load("person", threads=1, size=longest, refine=False)
             print(f"  {longest:4d} {milliseconds(lambda other=other: other(image)):38.1f}")  # type: ignore[misc]
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     print(f"{given.model} on {len(labels)} images\n")
     print(f"{'setting':40s}{'AP':>7s}{'APM':>7s}{'APL':>7s}{'AR':>7s}{'ms':>8s}")
     for name, resolution in SETTINGS.items():
-        model = cairn.load(given.model, threads=1, size=resolution)
+        model = cairn.load(given.model, threads=1, size=resolution, refine=False)
         result = evaluate(model, labels)
         assert result.oks is not None
         metrics = "".join(f"{result.oks[key]:7.1f}" for key in ("AP", "APM", "APL", "AR"))

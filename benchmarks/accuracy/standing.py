@@ -2,10 +2,11 @@
 
     python benchmarks/accuracy/standing.py [DATA] [FOLDER] [SEED] [SIZE]
 
-Standing: the largest person of the image has at least 13 labeled joints, face above shoulders above hips above
-knees above ankles, and a bounding box of more than half of the image's height. Detects as `cairn detect` does and draws
-into FOLDER. Correct: at least four fifths of that person's labeled joints are detected as those of one person, each
-within a tenth of the diagonal of the box, which is about half a head.
+Standing: the largest person of the image has at least 13 labeled joints, face above shoulders above hips above knees
+above ankles, hips and ankles at least a third of the bounding box apart, which leaves out people who sit or are seen
+from above, and a bounding box of more than half of the image's height. Detects as `cairn detect` does and draws into
+FOLDER. Correct: at least four fifths of that person's labeled joints are detected as those of one person, each within a
+tenth of the diagonal of the box, which is about half a head.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from cairn.datasets.labels import LabeledImage
 from cairn.media.images import read_image, write_image
 
 JOINTS = 13
+LEGS = 1 / 3
+"""Minimum distance of the ankles below the hips, over the height of the box."""
+
 NEAR = 0.1
 """Share of the diagonal of the box: half a head of a standing person."""
 
@@ -42,7 +46,8 @@ def stands(image: LabeledImage) -> bool:
     if any(len(level) == 0 for level in levels):
         return False
     heights = [float(level.mean()) for level in levels]
-    return all(a < b for a, b in pairwise(heights))
+    upright = heights[4] - heights[2] >= LEGS * image.annotation.boxes[row, 3]
+    return bool(upright) and all(a < b for a, b in pairwise(heights))
 
 
 def main(data: Path, folder: Path, seed: int, size: int | None) -> None:

@@ -82,12 +82,12 @@ def of_cairn() -> dict[str, Detector]:
     """The bundled models, as `cairn detect` has them."""
     one_scale = cairn.Resolution(scales=1)
     return {
-        "person --size 320": cairn.load("person", threads=1, size=320),
-        "person --scales 1": cairn.load("person", threads=1, size=one_scale),
+        "person --size 320 --no-refine": cairn.load("person", threads=1, size=320, refine=False),
+        "person --scales 1 --no-refine": cairn.load("person", threads=1, size=one_scale, refine=False),
+        "person --no-refine": cairn.load("person", threads=1, refine=False),
+        "person --size 800 --no-refine": cairn.load("person", threads=1, size=800, refine=False),
         "person": cairn.load("person", threads=1),
-        "person --size 800": cairn.load("person", threads=1, size=800),
-        "person --size 320 --refine": cairn.load("person", threads=1, size=320, refine=True),
-        "person --scales 1 --refine": cairn.load("person", threads=1, size=one_scale, refine=True),
+        "person --size 416": cairn.load("person", threads=1, size=416),
         "person --refine": cairn.load("person", threads=1, refine=True),
         "person-fp16": cairn.load("person-fp16", threads=1),
     }
