@@ -3,7 +3,7 @@
     python benchmarks/accuracy/standing.py [DATA] [FOLDER] [SEED] [SIZE]
 
 Standing: the largest person of the image has at least 13 labeled joints, face above shoulders above hips above knees
-above ankles, hips and ankles at least a third of the bounding box apart, which leaves out people who sit or are seen
+above ankles, hips and ankles at least a third of the bounding box apart, which excludes people who sit or are seen
 from above, and a bounding box of more than half of the image's height. Detects as `cairn detect` does and draws into
 FOLDER. Correct: at least four fifths of that person's labeled joints are detected as those of one person, each within a
 tenth of the diagonal of the box, which is about half a head.

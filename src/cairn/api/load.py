@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cairn.errors import CairnError, ModelError
 
 if TYPE_CHECKING:
-    from cairn.inference.network import OnnxNetwork
+    from cairn.inference.network import Network
     from cairn.inference.predictor import Predictor
     from cairn.inference.resolution import Resolution
 
@@ -37,8 +37,7 @@ def load(
         refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
             registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
             None: with the refiner that `cairn.train` trained beside the model of a run, where it is better; and with
-            "person" in single images, where people are found at 352 pixels and refined from a score of 0.1 on, but not
-            in videos.
+            "person" in single images, not in videos: people are found at a lower resolution, and clear ones refined.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -47,7 +46,11 @@ def load(
         ModelError: There is no such model, it cannot run on the device, its task does not match, or a setting is
             unknown.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from cairn.inference import zoo
+    from cairn.inference.network import OnnxNetwork
+    from cairn.inference.refine import RefinedPredictor
     from cairn.inference.resolution import Resolution
 
     name, cores, side = cast("tuple[Any, Any, Any]", (model, threads, size))
@@ -58,17 +61,17 @@ def load(
         raise ModelError(f"threads must be a number of CPU cores, got {threads!r}")
     if not isinstance(side, Integral | Resolution | None):
         raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
-    network = _network(model, device, threads)
-    predictor = _predictor(network, size, decode)
-    if refiner := zoo.refiner_to_use(model, refine):
-        from cairn.inference.refine import RefinedPredictor
-
-        crops = _load_one(refiner, device, threads)
-        if refine is None and (images := zoo.image_refinement(model)):
-            whole = predictor if size is not None else _predictor(network, images.size, decode)
-            predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
-        else:
-            predictor = RefinedPredictor(predictor, crops)
+    file, refiner = zoo.model_file(model), zoo.refiner_to_use(model, refine)
+    with ThreadPoolExecutor(1) as loading:  # at the same time: onnxruntime loads without the interpreter's lock
+        later = loading.submit(_load_one, refiner, device, threads) if refiner else None
+        network = OnnxNetwork(file, threads, device)
+        predictor = _predictor(network, size, decode)
+        crops = later.result() if later else None
+    if crops is not None and refine is None and (images := zoo.image_refinement(model)):
+        whole = predictor if size is not None else _predictor(network, images.size, decode)
+        predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
+    elif crops is not None:
+        predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:
         return predictor
     from cairn.inference.whole_body import WholeBodyPredictor
@@ -102,17 +105,13 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
 
 
 def _load_one(model: str | Path, device: str, threads: int) -> Predictor:
-    return _predictor(_network(model, device, threads), None, {})
-
-
-def _network(model: str | Path, device: str, threads: int) -> OnnxNetwork:
     from cairn.inference.network import OnnxNetwork
     from cairn.inference.zoo import model_file
 
-    return OnnxNetwork(model_file(model), threads, device)
+    return _predictor(OnnxNetwork(model_file(model), threads, device), None, {})
 
 
-def _predictor(network: OnnxNetwork, size: int | Resolution | None, decode: dict[str, Any]) -> Predictor:
+def _predictor(network: Network, size: int | Resolution | None, decode: dict[str, Any]) -> Predictor:
     from cairn.methods import get_method
 
     predictor: Predictor = get_method(network.spec.method).predictor(network, size=size, **decode)
