@@ -67,9 +67,8 @@ class RefinedPredictor(BasePredictor[Poses]):
                 f"refinement needs a model of all instances and a model of one instance per crop, "
                 f"got {whole.name} ({whole.spec.task}) and {crops.name} ({crops.spec.task})"
             )
-        others = [whole] if min_score else []
-        others += [plain] if plain else []
-        if any(other.skeleton.joints != crops.skeleton.joints for other in others):
+        mixed = [*([whole] if min_score else []), *([plain] if plain else [])]
+        if any(each.skeleton.joints != crops.skeleton.joints for each in mixed):
             raise ModelError(f"{whole.name} and {crops.name} have other keypoints: refine all detections, and videos")
         self.whole = whole
         self.crops = self.first = self.last = crops
@@ -194,8 +193,7 @@ def _inside(poses: Poses, size: tuple[int, ...]) -> Poses:
     reach = OUTSIDE * np.sqrt(poses.boxes[:, 2] * poses.boxes[:, 3])[:, None, None]  # (P, 1, 1)
     corner = np.array(size[::-1]) - 1
     outside = ((poses.keypoints < -reach) | (poses.keypoints > corner + reach)).any(axis=-1)  # (P, K)
-    keypoints = np.where(outside[..., None], np.nan, poses.keypoints).astype(np.float32)
-    return replace(poses, keypoints=keypoints, confidence=np.where(outside, 0, poses.confidence).astype(np.float32))
+    return replace(poses, confidence=np.where(outside, np.float32(0), poses.confidence)).above(0.0)
 
 
 def _clarity(poses: Poses) -> NDArray[np.float32]:

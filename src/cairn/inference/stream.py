@@ -283,13 +283,17 @@ def _tracker(options: StreamOptions) -> Tracker:
 def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable[[_Work], _Work]]:
     tracker: Tracker | None = None
     clip: PurePath | None = None
+    plain = predictor.plain
+
+    def suited(frame: SourceFrame) -> StreamPredictor:
+        return plain if options.maps or frame.name.clip is not None else predictor
 
     def infer(work: _Work) -> _Work:
         frame = work.frame
         if frame.image is None or work.error is not None:
             return work
         try:
-            work.raw = _suited(predictor, frame, options).infer(frame.image, _boxes_of(frame, options.boxes))
+            work.raw = suited(frame).infer(frame.image, _boxes_of(frame, options.boxes))
         except (ImageError, LabelError) as error:  # with the name of the image
             work.error = type(error)(f"{frame.name.text}: {error}")
         return work
@@ -301,9 +305,9 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         elif work.raw is None:
             return work
         else:
-            suited = _suited(predictor, work.frame, options)
-            poses = suited.decode_raw(work.raw).above(options.min_confidence)
-            work.maps = suited.maps_of(work.raw) if options.maps else None
+            used = suited(work.frame)
+            poses = used.decode_raw(work.raw).above(options.min_confidence)
+            work.maps = used.maps_of(work.raw) if options.maps else None
         work.raw = None
         if options.track:
             name = work.frame.name
@@ -318,11 +322,6 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         return work
 
     return [Parallel(infer, _parallel(predictor.threads, options.threads)), decode]
-
-
-def _suited(predictor: StreamPredictor, frame: SourceFrame, options: StreamOptions) -> StreamPredictor:
-    """Returns the predictor of a frame: the plain one for frames of clips, and for maps."""
-    return predictor.plain if options.maps or frame.name.clip is not None else predictor
 
 
 def _parallel(network_threads: int, threads: int) -> int:
