@@ -121,15 +121,18 @@ def test_people_in_single_images_are_refined_by_default() -> None:
         return np.nan_to_num(model(example).keypoints[:, :17], nan=-1)
 
     def equal_inside(model: Predictor, always: Predictor) -> bool:
-        found, expected = keypoints(model), keypoints(always)
-        inside = (found >= 0).all(axis=-1)
-        height = cairn.read_image(example).shape[0]
-        return np.array_equal(found[inside], expected[inside]) and bool((expected[~inside, 1] > height).all())
+        """Whether the clear people of both have the same keypoints, except those outside the image."""
+        found = keypoints(model)
+        expected, inside = keypoints(always)[: len(found)], (found >= 0).all(axis=-1)
+        height, width = cairn.read_image(example).shape[:2]
+        outside = ((expected < 0) | (expected > [width, height])).any(axis=-1)
+        return np.array_equal(found[inside], expected[inside]) and bool(outside[~inside].all())
 
     model = cairn.load("person", threads=1)
     alone = keypoints(cairn.load("person", threads=1, refine=False))
     assert (model.name, model.has_maps) == ("person", True)
-    assert equal_inside(model, cairn.load("person", threads=1, size=352, refine=True))
+    one_scale = cairn.Resolution(longest=352, scales=1)
+    assert equal_inside(model, cairn.load("person", threads=1, size=one_scale, refine=True))
     assert not np.array_equal(keypoints(model), alone)
     assert np.array_equal(keypoints(model.plain), alone)
     (frame,) = model.stream(example, maps=True)

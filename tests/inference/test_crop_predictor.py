@@ -423,24 +423,14 @@ def test_refinement_accepts_every_detection_of_the_first_predictor() -> None:
     assert len(RefinedPredictor(empty, crops)(image)) == 0
 
 
-def test_detections_below_the_minimum_score_keep_their_keypoints() -> None:
+def test_detections_below_the_minimum_score_are_dropped() -> None:
     image = dots((120, 200), (60, 50), (90, 70), 5)
-    points = np.array([[[50, 40], [100, 80]], [[70, 60], [80, 90]], [[20, 30], [np.nan] * 2]], np.float32)
-    confidence = np.array([[0.9, 0.7], [0.5, 0.25], [0.4, 0.0]], np.float32)
-    found = FixedPredictor(Poses(points, confidence, np.array([0.8, 0.2, 0.1], np.float32), PAIR))
-    crops = predictor(DotNetwork())
-    poses = RefinedPredictor(found, crops, min_score=0.5)(image)
-    expected = crops(image, [[50, 40, 50, 40]])
-    assert np.array_equal(poses.keypoints[:1], expected.keypoints)
-    assert np.array_equal(poses.keypoints[1:], points[1:], equal_nan=True)
-    assert np.array_equal(poses.confidence[1:], confidence[1:])
-    assert np.allclose(poses.scores, [0.8 * expected.scores[0], 0.2 * (0.5 + 0.25) / 2, 0.1 * 0.4 / 2])
-    assert np.array_equal(RefinedPredictor(found, crops, min_score=0.9)(image).keypoints, points, equal_nan=True)
-    others = whole([[[50, 40], [100, 80], [99, 60]]], [0.8])
-    with pytest.raises(ModelError, match="fixed and dots have other keypoints"):
-        RefinedPredictor(others, crops, min_score=0.5)
-    with pytest.raises(ModelError, match="fixed and dots have other keypoints"):
-        RefinedPredictor(others, crops, plain=others)
+    found = whole([[[50, 40], [100, 80], [np.nan] * 2], [[52, 41], [70, 80], [99, 60]]], [0.8, 0.5])
+    both = RefinedPredictor(found, predictor(DotNetwork()))(image)
+    for min_score, kept in ((0.5, 2), (0.6, 1), (0.9, 0)):
+        poses = RefinedPredictor(found, predictor(DotNetwork()), min_score)(image)
+        assert np.array_equal(poses.keypoints, both.keypoints[:kept])
+        assert np.array_equal(poses.scores, both.scores[:kept])
 
 
 def test_frames_of_videos_have_the_keypoints_of_the_plain_predictor(tmp_path: Path) -> None:
@@ -448,6 +438,8 @@ def test_frames_of_videos_have_the_keypoints_of_the_plain_predictor(tmp_path: Pa
     found = FixedPredictor(Poses(points, np.ones((1, 2), np.float32), np.array([0.8], np.float32), PAIR))
     refined = RefinedPredictor(found, predictor(DotNetwork()), plain=found)
     assert refined.name == found.name
+    with pytest.raises(ModelError, match="fixed and dots have other keypoints"):
+        RefinedPredictor(found, predictor(DotNetwork()), plain=whole([[[50, 40], [100, 80], [99, 60]]], [0.8]))
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"frame_{i:02d}.png"), dots((120, 200), (60, 50), (90, 70), 5)[..., ::-1])
     for frame in refined.stream(tmp_path / "frame_%02d.png", track=True):

@@ -37,7 +37,7 @@ def load(
         refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
             registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
             None: with the refiner that `cairn.train` trained beside the model of a run, where it is better; and with
-            "person" in single images, not in videos: people are found at a lower resolution, and clear ones refined.
+            "person" in single images, not in videos: clear people are found at a lower resolution, and refined.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -68,7 +68,8 @@ def load(
         predictor = _predictor(network, size, decode)
         crops = later.result() if later else None
     if crops is not None and refine is None and (images := zoo.image_refinement(model)):
-        whole = predictor if size is not None else _predictor(network, images.size, decode)
+        one_scale = Resolution(longest=images.size, scales=1)
+        whole = predictor if size is not None else _predictor(network, one_scale, decode)
         predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
     elif crops is not None:
         predictor = RefinedPredictor(predictor, crops)

@@ -11,7 +11,7 @@ Refine: TypeAlias = Annotated[
     typer.Option(
         "--refine/--no-refine",
         help="Second prediction of each instance in a crop, more accurate: of person with person-refine, of a run with "
-        "its own refiner. [a run that has one; of person, clear detections in images]",
+        "its own refiner. [a run that has one; of person, clear people in images]",
         show_default=False,
     ),
 ]

@@ -44,7 +44,7 @@ class RefinedPredictor(BasePredictor[Poses]):
         whole: Detects the instances; their keypoints give the boxes, and their scores are used.
         crops: Predicts the keypoints in each box, and defines the skeleton.
         first, last: The same in the boxes of the first model, and in those of the keypoints, with other views.
-        min_score: Detections with a lower score keep their keypoints.
+        min_score: Detections of the first model with a lower score are dropped.
     """
 
     def __init__(
@@ -55,21 +55,20 @@ class RefinedPredictor(BasePredictor[Poses]):
         Args:
             whole: A predictor of all instances of an image.
             crops: A predictor of one instance per crop.
-            min_score: Minimum score of a detection whose keypoints are predicted again.
+            min_score: Minimum score of a detection of the first predictor; others are dropped.
             plain: Predictor of frames of videos, and of maps; it gives its name, too. It detects nothing outside of
                 the image, and neither does this one then. None: this one.
 
         Raises:
-            ModelError: The predictors have other tasks, or other skeletons where not all detections are refined.
+            ModelError: The predictors have other tasks, or `plain` has other keypoints.
         """
         if whole.spec.task != "multi_instance" or crops.spec.task == "multi_instance":
             raise ModelError(
                 f"refinement needs a model of all instances and a model of one instance per crop, "
                 f"got {whole.name} ({whole.spec.task}) and {crops.name} ({crops.spec.task})"
             )
-        mixed = [*([whole] if min_score else []), *([plain] if plain else [])]
-        if any(each.skeleton.joints != crops.skeleton.joints for each in mixed):
-            raise ModelError(f"{whole.name} and {crops.name} have other keypoints: refine all detections, and videos")
+        if plain is not None and plain.skeleton.joints != crops.skeleton.joints:
+            raise ModelError(f"{plain.name} and {crops.name} have other keypoints: refine videos, too")
         self.whole = whole
         self.crops = self.first = self.last = crops
         self.min_score = min_score
@@ -104,8 +103,7 @@ class RefinedPredictor(BasePredictor[Poses]):
         """Returns the poses; an instance's score is the product of both predictors' scores.
 
         With `wide_margin` it is the mean of squared confidences in the crop, times the probability of the class, times
-        the square root of the first predictor's score. The score of a detection below `min_score` is its own, times the
-        mean of its confidences.
+        the square root of the first predictor's score.
 
         Args:
             pixels: (H, W, 3) uint8 RGB.
@@ -126,23 +124,16 @@ class RefinedPredictor(BasePredictor[Poses]):
 
     def _refined(self, pixels: NDArray[np.uint8], coarse: Poses) -> Poses:
         """Returns the poses of an image, of those that the first predictor detects there."""
-        coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1))]
+        coarse = coarse[np.flatnonzero(coarse.detected.any(axis=1) & (coarse.scores >= self.min_score))]
         found = large_enough(coarse.boxes)
         inside = overlapping(found, pixels.shape[:2])  # a false detection may lie in the padding
         found, coarse = found[inside], coarse[inside]
-        clear = coarse.scores >= self.min_score
-        found, coarse, faint = found[clear], coarse[clear], coarse[~clear]
         if not self.crops.spec.decode.get(WIDE_MARGIN):
             poses = self._scored(self._again(pixels, self.first(pixels, found)), coarse, coarse.scores)
         else:
             poses, coarse = self._from_two_crops(pixels, found, coarse)
             poses = merged(self._clear(self._again(pixels, poses), coarse))
-        if self._plain is not None:
-            poses = _inside(poses, pixels.shape[:2])
-        if not len(faint):
-            return poses
-        faint = replace(faint, scores=faint.scores * faint.confidence.mean(axis=1))
-        return Poses.concatenate([poses, faint], poses.skeleton)
+        return poses if self._plain is None else _inside(poses, pixels.shape[:2])
 
     def _from_two_crops(
         self, pixels: NDArray[np.uint8], boxes: NDArray[np.float64], coarse: Poses

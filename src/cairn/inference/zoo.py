@@ -22,8 +22,8 @@ class ImageRefinement:
     """How the detections of single images are refined by default; frames of videos are not.
 
     Attributes:
-        size: Longest side of the first model's input in pixels.
-        min_score: Minimum score of a detection that is refined.
+        size: Longest side of the first model's input in pixels, at one scale.
+        min_score: Minimum score of a detection; others are dropped.
     """
 
     size: int
@@ -33,7 +33,7 @@ class ImageRefinement:
 REFINED_IMAGES = {"person": ImageRefinement(size=352, min_score=0.1)}
 """Bundled models whose detections in single images are refined by default.
 
-More accurate than `person` alone in no more time: decision 0141.
+More accurate than `person` alone, in less time: decision 0141.
 """
 
 
