@@ -85,7 +85,7 @@ def test_bundled_models_detect_as_in_python(name: str, tmp_path: Path) -> None:
     image = read_image(PORTRAITS)
     image = cv2.resize(image[:, 437:] if name in sides else image, sides.get(name, (512, 276)))
     path = cairn.export(name, tmp_path / "decoded.onnx", decode=True).path
-    (got,), expected = poses_of(path, name, image[None]), cairn.load(name, threads=1)(image)
+    (got,), expected = poses_of(path, name, image[None]), cairn.load(name, threads=1).plain(image)
     assert len(got) == len(expected) == (1 if name in sides else 2)
     assert np.nanmax(distances(got, expected)) < 0.01
     np.testing.assert_allclose(got.confidence, expected.confidence, atol=1e-3)

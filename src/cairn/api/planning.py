@@ -120,8 +120,6 @@ def plan_detection(
             f"maps and part-candidates need a model that runs on whole images; {predictor.name} runs on crops "
             "(a run with a refiner without it: --no-refine, or refine=False)"
         )
-    if output.maps:
-        predictor = predictor.plain  # its settings are those of the maps
     values = WriterOptions(
         folder,
         predictor.spec.name,

@@ -56,8 +56,8 @@ class RefinedPredictor(BasePredictor[Poses]):
             whole: A predictor of all instances of an image.
             crops: A predictor of one instance per crop.
             min_score: Minimum score of a detection of the first predictor; others are dropped.
-            plain: Predictor of frames of videos, and of maps; it gives its name, too. It detects nothing outside of
-                the image, and neither does this one then. None: this one.
+            plain: Predictor of frames of videos, and of maps; the specification is its own. It detects nothing outside
+                of the image, and neither does this one then. None: this one.
 
         Raises:
             ModelError: The predictors have other tasks, or `plain` has other keypoints.
@@ -78,11 +78,13 @@ class RefinedPredictor(BasePredictor[Poses]):
 
     @property
     def spec(self) -> ModelSpec:
-        """The specification of the model of crops, with the task and the classes of the poses."""
+        """The specification of `plain`, or that of the model of crops, with the task and the classes of the poses."""
         spec = self.crops.spec
-        name = self._plain.name if self._plain else spec.name
-        classes = spec.classes or self.whole.spec.classes
-        return spec.model_copy(update={"name": name, "task": self.whole.spec.task, "classes": classes})
+        if self._plain is not None:  # the confidences are those of the model of crops
+            return self._plain.spec.model_copy(update={"draw_threshold": spec.draw_threshold})
+        return spec.model_copy(
+            update={"task": self.whole.spec.task, "classes": spec.classes or self.whole.spec.classes}
+        )
 
     @property
     def plain(self) -> Predictor:
