@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from cairn.api.output_files import OutputFiles
 from cairn.errors import CairnError, DamagedVideo, ImageError, OutputError
 from cairn.inference.pipeline import overlap
-from cairn.inference.stream import Frame, StreamOptions, queue_length
+from cairn.inference.stream import Frame, StreamOptions, predictor_of, queue_length
 from cairn.media.folders import SkippedFiles
 from cairn.media.reading import ReadOptions, SourceFrame, read_sources
 from cairn.results import Detections, Writer
@@ -60,7 +60,7 @@ class DetectionJob:
         stream: Options of the stream.
         writers: Writers, not yet opened.
         drawings: Writer of drawings; None draws nothing.
-        draw_threshold: Minimum keypoint confidence to draw.
+        draw_threshold: Minimum keypoint confidence to draw; None is the model's own.
         draw_by: What colors distinguish.
         single: The one source that was named, if there is one: its error is the error of the run.
         results: Files or folder with the results.
@@ -73,7 +73,7 @@ class DetectionJob:
     stream: StreamOptions
     writers: Sequence[Writer]
     drawings: Drawings | None
-    draw_threshold: float = 0.0
+    draw_threshold: float | None = None
     draw_by: By = "limb"
     single: Source | None = None
     results: tuple[Path, ...] = ()
@@ -210,10 +210,15 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
         return
 
     previous = _Previous()
+    image_or_clip = [predictor_of(job.predictor, is_clip, job.stream) for is_clip in (False, True)]
+
+    def threshold(frame: Frame) -> float:
+        used = image_or_clip[frame.name.clip is not None]
+        return used.spec.draw_threshold if job.draw_threshold is None else job.draw_threshold
 
     def drawn(item: _Item) -> _Item:
         if item.frame.image is not None:
-            item.drawn = draw(item.frame.image, item.frame.poses, job.draw_threshold, job.draw_by)
+            item.drawn = draw(item.frame.image, item.frame.poses, threshold(item.frame), job.draw_by)
         elif item.frame.is_damaged:
             item.drawn = previous.image_for(item.frame)
         previous.keep(item.frame)

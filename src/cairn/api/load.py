@@ -61,6 +61,8 @@ def load(
         raise ModelError(f"threads must be a number of CPU cores, got {threads!r}")
     if not isinstance(side, Integral | Resolution | None):
         raise ModelError(f"size must be a number of pixels or a cairn.Resolution, got {size!r}")
+    if not isinstance(refine, bool | str | PathLike | None) or refine == "":
+        raise ModelError(f"refine must be True, False, None or a model of one instance per crop, got {refine!r:.40}")
     file, refiner = zoo.model_file(model), zoo.refiner_to_use(model, refine)
     with ThreadPoolExecutor(1) as loading:  # at the same time: onnxruntime loads without the interpreter's lock
         later = loading.submit(_load_one, refiner, device, threads) if refiner else None
@@ -68,8 +70,7 @@ def load(
         predictor = _predictor(network, size, decode)
         crops = later.result() if later else None
     if crops is not None and refine is None and (images := zoo.image_refinement(model)):
-        one_scale = Resolution(longest=images.size, scales=1)
-        whole = predictor if size is not None else _predictor(network, one_scale, decode)
+        whole = _predictor(network, images.resolution(size), decode)
         predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
     elif crops is not None:
         predictor = RefinedPredictor(predictor, crops)

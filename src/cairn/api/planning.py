@@ -147,7 +147,7 @@ def plan_detection(
         stream=_stream_options(run, output, _boxes(model, predictor, found, test)),
         writers=writers,
         drawings=drawings,
-        draw_threshold=predictor.spec.draw_threshold if drawing.threshold is None else drawing.threshold,
+        draw_threshold=drawing.threshold,
         draw_by="object" if drawing.colors == "object" else "limb",
         single=single,
         results=result_paths(folder, formats, single, drawing.format if draw else None, lift.model is not None),

@@ -114,6 +114,8 @@ class RefinedPredictor(BasePredictor[Poses]):
         Raises:
             ModelError: Boxes are given.
         """
+        if boxes is not None and self._plain is not None:
+            self._plain.infer(pixels, boxes)  # raises the error of a model that takes no boxes
         if boxes is not None:
             raise ModelError("refinement detects the boxes itself: give boxes or refine, not both")
         return self._refined(pixels, self.whole(pixels))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cairn.arguments import checked
 from cairn.errors import ModelError
+
+if TYPE_CHECKING:
+    from cairn.inference.resolution import Resolution
 
 DEFAULT_MODEL, DEFAULT_CROP_MODEL = "person", "person-single"
 """The bundled models of all people in an image, and of one person per crop."""
@@ -22,12 +26,20 @@ class ImageRefinement:
     """How the detections of single images are refined by default; frames of videos are not.
 
     Attributes:
-        size: Longest side of the first model's input in pixels, at one scale.
+        size: Longest side of the first model's input in pixels; at one scale, unless more are given.
         min_score: Minimum score of a detection; others are dropped.
     """
 
     size: int
     min_score: float
+
+    def resolution(self, given: int | Resolution | None) -> Resolution:
+        """Returns the resolution of the first model's input, of what the user gives."""
+        from cairn.inference.resolution import Resolution
+
+        given = given if isinstance(given, Resolution) else Resolution(longest=given)
+        is_sized = given.longest or given.width or given.height
+        return replace(given, longest=given.longest if is_sized else self.size, scales=given.scales or 1)
 
 
 REFINED_IMAGES = {"person": ImageRefinement(size=352, min_score=0.1)}
@@ -107,9 +119,10 @@ def own_refiner(model: str | Path) -> Path | None:
 
 def bundled_name(model: str | Path) -> str | None:
     """Returns the name of a bundled model, given by its name or path; None for another model."""
-    path = Path(model)
-    name = path.stem if path.parent == _folder() else str(model)
-    return name if name in embedded() else None
+    if isinstance(model, str) and model in embedded():
+        return model
+    path = Path(model).resolve()
+    return path.stem if path.suffix == ".onnx" and path.parent == _folder().resolve() else None
 
 
 def image_refinement(model: str | Path) -> ImageRefinement | None:

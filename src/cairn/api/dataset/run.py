@@ -203,9 +203,9 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
             f"{path.parent} has shards, but not their settings ({path.name} is missing or damaged): pass --overwrite "
             "to start again, or choose another folder with --out"
         ) from None
-    for name, value in settings.items():
-        if earlier.get(name) != value:
-            was, now = (_short(each) for each in (earlier.get(name), value))
+    for name in {**settings, **earlier}:
+        if earlier.get(name) != settings.get(name):
+            was, now = (_short(each.get(name)) for each in (earlier, settings))
             raise OutputError(
                 f"the shards in {path.parent} have {name} {was}, and this run has {now}: pass the same, or choose "
                 "another folder with --out"
@@ -219,7 +219,7 @@ def _short(value: Any) -> str:
 
 def _settings(planner: Planner, work: Work) -> dict[str, Any]:
     """Returns what all shards of an output have in common."""
-    from cairn.inference.zoo import model_file, refiner_to_use
+    from cairn.inference.zoo import image_refinement, model_file, refiner_to_use
 
     ids = SourceIds(planner.folder)
     refine = refiner_to_use(work.model, work.refine)
@@ -231,6 +231,7 @@ def _settings(planner: Planner, work: Work) -> dict[str, Any]:
         "column": planner.column,
         "divided videos": planner.split,
         **{name: _digest(model_file(model)) for name, model in models.items() if model},
+        **({"refined by default": True} if work.refine is None and image_refinement(work.model) else {}),
         "size": None if work.size is None else str(work.size),
         "min-confidence": work.min_confidence,
         "track": work.track,
