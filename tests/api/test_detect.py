@@ -13,9 +13,11 @@ from cairn.api.detect import detect
 from cairn.api.load import load
 from cairn.errors import CairnError, ImageError
 from cairn.inference.model_spec import InputSpec
-from cairn.media.images import write_image
+from cairn.inference.refine import RefinedPredictor
+from cairn.media.images import read_image, write_image
 from cairn.results.ownership import RECORD
-from support.fake_network import SPEC, totems, write_totem_model
+from cairn.structures.poses import Poses
+from support.fake_network import SPEC, FixedPredictor, totems, write_totem_model
 
 CROP = {
     "name": "one-totem",
@@ -140,3 +142,23 @@ def test_sources_must_be_names(totem_model: Path) -> None:
     ):
         with pytest.raises(ImageError, match=message):
             detect(sources, model=totem_model, threads=1)  # type: ignore[arg-type]
+
+
+def test_images_and_frames_of_clips_are_drawn_by_the_threshold_of_their_own_predictor(tmp_path: Path) -> None:
+    names = [tmp_path / f"{name}.png" for name in ("photo", "frame_00", "frame_01")]
+    gray = np.full((120, 160, 3), 127, np.uint8)
+    for name in names:
+        write_image(name, gray)
+    points = np.array([[[40, 40], [80, 60], [120, 80]]], np.float32)
+    poses = Poses(points, np.full((1, 3), 0.3, np.float32), np.ones(1, np.float32), SPEC.skeleton)
+    whole = FixedPredictor(poses, SPEC.model_copy(update={"draw_threshold": 0.5}))
+    crops = FixedPredictor(poses, SPEC.model_copy(update={"draw_threshold": 0.2, "task": "crop"}))
+    model = RefinedPredictor(whole, crops, plain=whole)
+    for threshold, expected in ((None, [True, False, False]), (0.2, [True] * 3), (0.5, [False] * 3)):
+        out = tmp_path / f"out-{threshold}"
+        sources = [names[0], tmp_path / "frame_%02d.png"]
+        detect(sources, model=model, out=out, draw=True, draw_as="jpg", draw_threshold=threshold)
+        drawn = [
+            read_image(path) for path in sorted(out.rglob("*.jpg"), key=lambda path: path.name.startswith("frame"))
+        ]
+        assert [bool((np.abs(image.astype(int) - 127) > 30).any()) for image in drawn] == expected

@@ -345,6 +345,20 @@ def test_shards_of_other_settings_are_not_continued(
     assert shards(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize(("first", "second", "named"), [
+    (None, False, "refine person-refine.*, and this run has None"),
+    (None, True, "refined by default True, and this run has None"),
+    (False, None, "refine None, and this run has person-refine"),
+])  # fmt: skip
+def test_shards_of_another_refinement_are_not_continued(
+    run: Run, photos: Path, first: bool | None, second: bool | None, named: str
+) -> None:
+    run(photos, model="person", refine=first)
+    with pytest.raises(OutputError, match=named):
+        run(photos, model="person", refine=second, resume=True)
+    assert run(photos, model="person", refine=first, resume=True).images == 11
+
+
 def test_shards_of_other_sources_are_not_continued_and_overwrite_removes_them(
     run: Run, photos: Path, tmp_path: Path
 ) -> None:

@@ -45,6 +45,8 @@ def test_given_threshold_overrides_that_of_the_model(totem_model: Path) -> None:
     [
         ({"model": 3}, "got int"),
         ({"size": "big"}, "size must be a number of pixels or a cairn.Resolution, got 'big'"),
+        ({"refine": 1}, "refine must be True, False, None or a model of one instance per crop, got 1"),
+        ({"refine": ""}, "refine must be True, False, None or a model"),
         ({"threads": "two"}, "threads must be a number of CPU cores, got 'two'"),
     ],
 )
@@ -137,8 +139,11 @@ def test_people_in_single_images_are_refined_by_default() -> None:
     assert np.array_equal(keypoints(model.plain), alone)
     (frame,) = model.stream(example, maps=True)
     assert np.array_equal(np.nan_to_num(frame.poses.keypoints, nan=-1), alone)
-    sized = cairn.load(path_of("person"), threads=1, size=512)
+    two_scales = cairn.Resolution(longest=512, scales=2, scale_gap=0.5)
+    sized = cairn.load(path_of("person"), threads=1, size=two_scales)
     assert equal_inside(sized, cairn.load("person", threads=1, refine=True))
+    with pytest.raises(ModelError, match="model person detects all instances of an image and takes no boxes"):
+        model(example, boxes=[[0, 0, 100, 100]])
     with_face = cairn.load("person", threads=1, face="face-landmarks")
     assert np.array_equal(keypoints(with_face), keypoints(model))
     assert np.array_equal(keypoints(with_face.plain), alone)

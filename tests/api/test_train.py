@@ -143,7 +143,10 @@ def test_a_folder_without_a_recipe_is_no_run(tmp_path: Path, run: cairn.Run) -> 
         (lambda: cairn.export(5, "a.onnx"), "model must be a path or a Run, got 5"),
         (lambda: cairn.check(5), "labels must be a path or a list, got 5"),
         (lambda: cairn.detect("a.jpg", model=5), "model must be a name, an .onnx file, a run or a predictor, got 5"),
-        (lambda: cairn.load("person", refine=5), "model must be a path, got 5"),
+        (
+            lambda: cairn.load("person", refine=5),
+            "refine must be True, False, None or a model of one instance per crop, got 5",
+        ),
         (lambda: cairn.Run(5), "folder must be a path, got 5"),
     ],
 )
