@@ -205,8 +205,6 @@ def test_modules_do_not_hide_functions_of_the_same_name(python: Callable[[str], 
     code = """
 import cairn, cairn.api.load, cairn.structures.skeleton
 from cairn.inference.model_spec import InputSpec
-from cairn.inference.predictor import Predictor
-from cairn.inference.zoo import path_of
 from cairn.methods import METHODS
 import cairn.inference.predictor, cairn.cli.detect
 assert cairn.load_skeleton("coco17").joints[0] == "nose"

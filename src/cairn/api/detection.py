@@ -210,11 +210,11 @@ def _items(job: DetectionJob, hooks: Hooks) -> Generator[_Item, None, None]:
         return
 
     previous = _Previous()
-    image_or_clip = [predictor_of(job.predictor, is_clip, job.stream) for is_clip in (False, True)]
 
     def threshold(frame: Frame) -> float:
-        used = image_or_clip[frame.name.clip is not None]
-        return used.spec.draw_threshold if job.draw_threshold is None else job.draw_threshold
+        if job.draw_threshold is not None:
+            return job.draw_threshold
+        return predictor_of(job.predictor, frame.name, job.stream).spec.draw_threshold
 
     def drawn(item: _Item) -> _Item:
         if item.frame.image is not None:

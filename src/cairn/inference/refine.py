@@ -123,7 +123,7 @@ class RefinedPredictor(BasePredictor[Poses]):
     def infer_batch(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[ArrayLike | None]) -> list[Poses]:
         """Returns the poses of each image; the first predictor runs on all of them at once."""
         if any(own is not None for own in boxes):
-            return [self.infer(image, own) for image, own in zip(images, boxes, strict=True)]
+            return super().infer_batch(images, boxes)  # raises the error of `infer`
         return [self._refined(image, coarse) for image, coarse in zip(images, self.whole.batch(images), strict=True)]
 
     def _refined(self, pixels: NDArray[np.uint8], coarse: Poses) -> Poses:

@@ -204,9 +204,9 @@ def open_stream(predictor: StreamPredictor, source: SourceLike, options: StreamO
     return _frames(predictor, open_source(source, reading), options)
 
 
-def predictor_of(predictor: StreamPredictor, is_clip: bool, options: StreamOptions) -> StreamPredictor:
-    """Returns the predictor of frames of a clip, or of single images: `plain` for the former, and for maps."""
-    return predictor.plain if is_clip or options.maps else predictor
+def predictor_of(predictor: StreamPredictor, name: ImageName, options: StreamOptions) -> StreamPredictor:
+    """Returns the predictor of an image: `plain` for a frame of a clip, and for maps."""
+    return predictor.plain if name.clip is not None or options.maps else predictor
 
 
 def share_cores(threads: int) -> tuple[int, int]:
@@ -288,17 +288,13 @@ def _tracker(options: StreamOptions) -> Tracker:
 def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable[[_Work], _Work]]:
     tracker: Tracker | None = None
     clip: PurePath | None = None
-    image_or_clip = [predictor_of(predictor, is_clip, options) for is_clip in (False, True)]
-
-    def used(frame: SourceFrame) -> StreamPredictor:
-        return image_or_clip[frame.name.clip is not None]
 
     def infer(work: _Work) -> _Work:
         frame = work.frame
         if frame.image is None or work.error is not None:
             return work
         try:
-            work.raw = used(frame).infer(frame.image, _boxes_of(frame, options.boxes))
+            work.raw = predictor_of(predictor, frame.name, options).infer(frame.image, _boxes_of(frame, options.boxes))
         except (ImageError, LabelError) as error:  # with the name of the image
             work.error = type(error)(f"{frame.name.text}: {error}")
         return work
@@ -310,7 +306,7 @@ def _stages(predictor: StreamPredictor, options: StreamOptions) -> list[Callable
         elif work.raw is None:
             return work
         else:
-            one = used(work.frame)
+            one = predictor_of(predictor, work.frame.name, options)
             poses = one.decode_raw(work.raw).above(options.min_confidence)
             work.maps = one.maps_of(work.raw) if options.maps else None
         work.raw = None

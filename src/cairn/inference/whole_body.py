@@ -6,6 +6,7 @@ OpenPose (TPAMI 2019, section 4). The constants are those of OpenPose's released
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -89,7 +90,7 @@ class WholeBodyPredictor(BasePredictor[Poses]):
         """The specification of the body's model, with the joined name and skeleton."""
         return self._spec
 
-    @property
+    @cached_property
     def plain(self) -> Predictor:
         """The same with the plain predictor of the body."""
         body = self.body.plain
