@@ -148,8 +148,10 @@ def test_a_stopped_run_ends_while_workers_work(cluster: Any, photos: Path, tmp_p
         shard_size=SHARD,
         hooks=Hooks(stopped=lambda: bool(complete(tmp_path))),
     )
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("StreamingExecutor")]
     assert done.interrupted
     assert done.shards < COUNT // SHARD
+    assert left == []  # one that asks Ray after shutdown() ends the process
 
 
 def test_more_gpus_than_the_cluster_has_are_one_line(

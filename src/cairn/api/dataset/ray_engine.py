@@ -14,8 +14,9 @@ import pickle
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ TRIES = 2
 
 COLUMN = "data"
 _WAIT = 0.3  # seconds between two checks whether to stop
+_LEAVE = 30.0  # seconds in which the threads of a run that ended should be gone
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,18 @@ def _execute(planner: Planner, work: Work, watch: Watch, workers: int, resources
             fn_constructor_args=(work, run),
             **resources,
         )
-        for batch in _polled(reports.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0), watch):
-            for data in batch.column(COLUMN).to_pylist():
-                report = pickle.loads(data)
-                if isinstance(report, CairnError):
-                    raise report
-                yield report
+        reports.set_name(run)
+        batches = reports.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        with closing(_polled(batches, run, watch)) as polled:
+            for batch in polled:
+                for data in batch.column(COLUMN).to_pylist():
+                    report = pickle.loads(data)
+                    if isinstance(report, CairnError):
+                        raise report
+                    yield report
 
 
-def _polled(batches: Any, watch: Watch) -> Iterator[Any]:
+def _polled(batches: Any, run: str, watch: Watch) -> Generator[Any, None, None]:
     """Yields the batches; ends when the run should stop, also while the next one is awaited."""
     ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(4)
     ended = threading.Event()
@@ -117,7 +122,7 @@ def _polled(batches: Any, watch: Watch) -> Iterator[Any]:
         except BaseException as error:
             put((None, error))
 
-    threading.Thread(target=draw, daemon=True, name="ray").start()
+    threading.Thread(target=draw, daemon=True, name=f"Reports-{run}").start()
     try:
         while not watch.stopped():
             try:
@@ -131,6 +136,25 @@ def _polled(batches: Any, watch: Watch) -> Iterator[Any]:
             yield batch
     finally:
         ended.set()
+        _end_threads(run)
+
+
+def _end_threads(run: str) -> None:
+    """Ends what runs in the background for a run: its executor gives its actors back.
+
+    A thread that asks Ray for something after `ray.shutdown()` ends the whole process, with status 1.
+
+    Args:
+        run: Name of the data set; the name of each thread has it.
+    """
+    threads = [thread for thread in threading.enumerate() if run in thread.name]
+    for thread in threads:
+        if (shutdown := getattr(thread, "shutdown", None)) is not None:  # Ray's executor is a thread
+            with suppress(Exception):  # the cluster may be gone
+                shutdown(force=True)
+    until = time.monotonic() + _LEAVE
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _one_line(error: BaseException) -> CairnError:
