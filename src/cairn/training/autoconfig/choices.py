@@ -31,7 +31,7 @@ FINE_TUNE_EPOCHS, FINE_TUNE_STEPS = (5, 60), 500
 FROZEN = 3
 """Frozen stages of a pretrained backbone: its stem and the stages of strides 2 and 4."""
 
-VALIDATIONS = 20
+VALIDATIONS = 10
 """Number of validations in a run; each takes time, and the best of them gives the model."""
 
 WORKER_CORES = 6

@@ -18,6 +18,7 @@ from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.depthwise import DepthwiseConv2d, SameConv2d
 from cairn.training.backbones.imagenet import imagenet_weights
 from cairn.training.backbones.layers import ConvNorm, Normalize, rounded_width
+from cairn.training.backbones.relu6 import ReLU6
 
 MEAN, STD = (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)  # as released
 
@@ -129,7 +130,7 @@ class InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         width = inputs * expansion
-        depthwise = ConvNorm(DepthwiseConv2d(width, kernel, stride), _norm(width), nn.ReLU6(inplace=True))
+        depthwise = ConvNorm(DepthwiseConv2d(width, kernel, stride), _norm(width), ReLU6())
         self.layers = nn.Sequential(
             *([_conv_bn(inputs, width, 1)] if expansion > 1 else []),
             depthwise,
@@ -145,7 +146,7 @@ class InvertedResidual(nn.Module):
 
 def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> ConvNorm:
     convolution = (SameConv2d if kernel > 1 else nn.Conv2d)(inputs, outputs, kernel, stride, bias=False)
-    return ConvNorm(convolution, _norm(outputs), nn.ReLU6(inplace=True))
+    return ConvNorm(convolution, _norm(outputs), ReLU6())
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

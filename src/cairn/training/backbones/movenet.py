@@ -16,6 +16,7 @@ from torch.nn import functional
 from cairn.training.backbones.backbone import Backbone
 from cairn.training.backbones.depthwise import DepthwiseConv2d, SameConv2d
 from cairn.training.backbones.layers import Normalize, rounded_width
+from cairn.training.backbones.relu6 import ReLU6
 
 STEM, LAST = 32, 1280
 """Channels of the first convolution, before multiplication by the width, and of the last, of any width."""
@@ -51,7 +52,7 @@ class MoveNet(Backbone):
         super().__init__()
         self.normalize = Normalize((127.5,) * 3, (127.5,) * 3)  # to [-1, 1], as published
         stem = rounded_width(STEM * width)
-        first: list[nn.Module] = [nn.Sequential(SameConv2d(3, stem, 3, 2), nn.ReLU6(inplace=True))]
+        first: list[nn.Module] = [nn.Sequential(SameConv2d(3, stem, 3, 2), ReLU6())]
         stages, widths = [], [stem]
         for blocks in BLOCKS:
             channels = [widths[-1], *(rounded_width(width * outputs) for outputs, _, _ in blocks)]
@@ -59,7 +60,7 @@ class MoveNet(Backbone):
             stages.append([*first, *(Block(a, b, stride, expansion) for (a, b), (_, stride, expansion) in shapes)])
             first = []
             widths.append(channels[-1])
-        stages[-1].append(nn.Sequential(nn.Conv2d(widths[-1], LAST, 1), nn.ReLU6(inplace=True)))
+        stages[-1].append(nn.Sequential(nn.Conv2d(widths[-1], LAST, 1), ReLU6()))
         self.stages = nn.ModuleList([*(nn.Sequential(*stage) for stage in stages), Pyramid((*widths[2:5], LAST))])
         self.inner_channels = tuple(widths[2:5])  # of the maps of stride 4, 8 and 16 that the pyramid takes
         self.strides = STRIDES
@@ -88,10 +89,10 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
         width = inputs * expansion
-        expand = [nn.Sequential(nn.Conv2d(inputs, width, 1), nn.ReLU6(inplace=True))] if expansion > 1 else []
+        expand = [nn.Sequential(nn.Conv2d(inputs, width, 1), ReLU6())] if expansion > 1 else []
         self.layers = nn.Sequential(
             *expand,
-            nn.Sequential(DepthwiseConv2d(width, 3, stride, bias=True), nn.ReLU6(inplace=True)),
+            nn.Sequential(DepthwiseConv2d(width, 3, stride, bias=True), ReLU6()),
             nn.Conv2d(width, outputs, 1),
         )
         self.skip = stride == 1 and inputs == outputs
