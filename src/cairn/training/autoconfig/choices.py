@@ -15,7 +15,7 @@ from cairn.datasets.labels import Labels
 MINUTES = 20.0
 """Target duration of a run. A machine that slows down takes up to half as long again."""
 
-WITH_REFINER = (6.0, 16.0)
+WITH_REFINER = (5.0, 16.0)
 """The same where a refiner is trained too: of the model of all instances, and of its refiner, which learns faster."""
 
 MANY_IMAGES = 400
