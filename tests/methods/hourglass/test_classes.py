@@ -106,6 +106,14 @@ def test_a_step_of_training_keeps_the_layers_of_imagenet(tmp_path):
     assert not [name for name in changed if name.startswith("class_layers.")]
 
 
+def test_the_loss_of_that_head_trains_nothing_else():
+    recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
+    network = HourglassModule(recipe, SHAPE, empty(CLASSES)).network
+    class_entropy(network.outputs(torch.rand(2, 3, 64, 64)).classes[1], torch.tensor([0, 1])).backward()
+    trained = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert trained == {"class_layers_head.weight", "class_layers_head.bias"}
+
+
 def test_labels_of_one_class_have_no_such_layers():
     recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
     network = HourglassModule(recipe, SHAPE, empty(())).network

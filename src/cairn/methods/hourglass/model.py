@@ -49,7 +49,8 @@ class Hourglass(nn.Module):
         backbone: Layers before the first hourglass; None: the paper's.
         classes: Number of classes; 0 for one, which needs no class head.
         visibility: Whether a head predicts which keypoints are visible.
-        class_layers: Layers that follow the coarsest map of the backbone, for a class head of their own; or None.
+        class_layers: Layers that follow the coarsest map of the backbone, for a class head of their own, whose loss
+            does not train the backbone; or None.
     """
 
     def __init__(
@@ -89,8 +90,9 @@ class Hourglass(nn.Module):
             if i < len(self.merges):
                 x = self.merges[i](x, features, maps)  # (B, C, h, w)
         classes = [] if self.class_head is None else [self.class_head(features.mean(dim=(2, 3)))]
-        if self.class_layers is not None and self.class_layers_head is not None:
-            classes.append(self.class_layers_head(self.class_layers(levels[-1])))
+        layers, head = self.class_layers, self.class_layers_head
+        if layers is not None and head is not None:
+            classes.append(head(layers(levels[-1].detach())))  # its loss leaves the backbone to the keypoints
         return Outputs(
             heatmaps,
             classes,
