@@ -1,7 +1,6 @@
 """A refiner beside the model of several instances: when it is planned, trained and used."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -94,21 +93,6 @@ def test_many_images_have_a_refiner_and_weights_of_imagenet(folder: Path, monkey
     assert "refiner" not in configure_all(tables(folder / "single")).tables
     monkeypatch.setattr(imagenet, "has_imagenet", lambda _: False)
     assert configure_all(pairs).tables["pretrained"] == "person"
-
-
-@pytest.mark.usefixtures("at_once")
-def test_several_classes_are_read_from_the_last_layers_of_imagenet(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(choices, "MANY_IMAGES", 1)
-    monkeypatch.setattr(imagenet, "has_imagenet", lambda _: True)
-    crops = tables(folder / "single", method="hourglass", task="crop")
-    one = autoconfig.facts_of(crops)
-    several = replace(one, classes=("cat", "dog"))
-    assert autoconfig.configure(crops, facts=several).tables["network"]["class_layers"]
-    assert not autoconfig.configure(crops, facts=one).tables["network"]["class_layers"]
-    monkeypatch.setattr(imagenet, "has_imagenet", lambda _: False)
-    assert not autoconfig.configure(crops, facts=several).tables["network"]["class_layers"]
 
 
 @pytest.mark.usefixtures("at_once")

@@ -36,7 +36,7 @@ what tells classes apart (docs/decisions/0138-backbones-of-imagenet.md)."""
 OF_PEOPLE = 0.5
 """Share of the keypoints of a bundled model of people in labels from which the labels count as those of people."""
 
-STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride", "class_layers"}
+STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 
@@ -291,10 +291,7 @@ def _pretrained_for(facts: LabelFacts, bundled: str, training: TrainingMethod) -
         reason = f"its backbone is {objects}; --from none trains from scratch"
         return Choice().with_value("pretrained", IMAGENET, reason)
     reason = "for the layers after the backbone; --from none trains from scratch"
-    choice = Choice().with_value("pretrained", bundled, reason).with_value("pretrained_backbone", IMAGENET, objects)
-    if training.has_class_layers and len(facts.classes) > 1:
-        choice = choice.with_value("network.class_layers", True, "the last layers of ImageNet tell classes apart")
-    return choice
+    return Choice().with_value("pretrained", bundled, reason).with_value("pretrained_backbone", IMAGENET, objects)
 
 
 def _is_many_of_others(facts: LabelFacts, bundled: str) -> bool:

@@ -42,7 +42,6 @@ class TrainingMethod:
             model differ; None if they never do.
         values_of: (pretrained weights) -> values of the recipe, by `name` or `section.name`, without which the weights
             would not predict what they did; None if there are none.
-        has_class_layers: Whether its networks have the setting `class_layers`.
     """
 
     recipe: type[Recipe]
@@ -54,7 +53,6 @@ class TrainingMethod:
     file_networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     values_of: Callable[[Start], dict[str, Any]] | None = None
-    has_class_layers: bool = False
 
     def adopted(self, start: Start) -> Start:
         """Returns pretrained weights under the names of the network that is trained."""

@@ -68,66 +68,6 @@ def test_the_head_adds_weights_after_all_others():
     assert all(torch.equal(state[name], value) for name, value in plain.state_dict().items())
     assert network_of(state, 3) == network_of(plain.state_dict(), 3)
     outputs = classed.outputs(torch.rand(2, 3, 32, 32))
-    assert [logits.shape for logits in outputs.classes] == [(2, 4)]
+    assert outputs.classes.shape == (2, 4)
     assert len(outputs.heatmaps) == 2
-    assert not plain.outputs(torch.zeros(2, 3, 32, 32)).classes
-
-
-LAYERS = {"backbone": "efficientnet-lite0", "features": 8, "depth": 1, "class_layers": True}
-
-
-def test_a_head_on_the_layers_of_imagenet_adds_its_logits_and_has_its_own_loss(tmp_path):
-    recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
-    labels = class_labels(tmp_path, 2)
-    samples = training_set(recipe, SHAPE, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
-    batch = stack([samples[0], samples[1]])
-    module = HourglassModule(recipe, SHAPE, empty(CLASSES))
-    module.eval()
-    one, two = module.network.outputs(batch["image"].float()).classes
-    assert not torch.allclose(one, two)
-    torch.testing.assert_close(module.export_module()(batch["image"].float())[1], one + two)
-    expected = class_entropy(one, batch["classes"]) + class_entropy(two, batch["classes"])
-    torch.testing.assert_close(module.losses(batch)["classes"], expected)
-    assert set(module.channels()) >= {"class_head.weight", "class_layers_head.weight", "class_layers_head.bias"}
-
-
-def test_a_step_of_training_keeps_the_layers_of_imagenet(tmp_path):
-    recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
-    labels = class_labels(tmp_path, 2)
-    samples = training_set(recipe, SHAPE, [(labels, LabelSource(labels=tmp_path / "labels.json"))])
-    module = HourglassModule(recipe, SHAPE, empty(CLASSES))
-    before = {name: value.clone() for name, value in module.network.state_dict().items()}
-    module.train()
-    sum(module.losses(stack([samples[0], samples[1]])).values()).backward()
-    optimizer = torch.optim.SGD([weight for weight in module.parameters() if weight.grad is not None], lr=1.0)
-    optimizer.step()
-    changed = {name for name, value in module.network.state_dict().items() if not torch.equal(value, before[name])}
-    assert {"class_head.weight", "class_layers_head.weight", "backbone.stages.6.0.layers.0.0.weight"} <= changed
-    assert not [name for name in changed if name.startswith("class_layers.")]
-
-
-def test_the_loss_of_that_head_trains_nothing_else():
-    recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
-    network = HourglassModule(recipe, SHAPE, empty(CLASSES)).network
-    class_entropy(network.outputs(torch.rand(2, 3, 64, 64)).classes[1], torch.tensor([0, 1])).backward()
-    trained = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
-    assert trained == {"class_layers_head.weight", "class_layers_head.bias"}
-
-
-def test_labels_of_one_class_have_no_such_layers():
-    recipe = Recipe.model_validate({"input": {"size": 64}, "pretrained": "imagenet", "network": LAYERS})
-    network = HourglassModule(recipe, SHAPE, empty(())).network
-    assert network.class_layers is None
-    assert not [name for name in network.state_dict() if name.startswith("class")]
-
-
-@pytest.mark.parametrize(
-    ("tables", "message"),
-    [
-        ({"network": LAYERS}, "set pretrained"),
-        ({"pretrained": "imagenet", "network": {**LAYERS, "backbone": "light"}}, "applies to backbone efficientnet"),
-    ],
-)
-def test_layers_of_imagenet_need_their_backbone_and_its_weights(tables, message):
-    with pytest.raises(ValueError, match=message):
-        Recipe.model_validate({"input": {"size": 64}, **tables})
+    assert plain.outputs(torch.zeros(2, 3, 32, 32)).classes is None

@@ -116,7 +116,7 @@ def test_a_perfect_heatmap_under_cross_entropy_is_exported_as_a_gaussian_of_heig
 
     class Perfect(nn.Module):
         def outputs(self, images: Tensor) -> Outputs:
-            return Outputs([logits], (), None)
+            return Outputs([logits], None, None)
 
     for smoothing in (0.0, 1.0):
         (maps,) = LastStack(Perfect(), sigma, smoothing)(torch.zeros(1, 3, 100, 100))

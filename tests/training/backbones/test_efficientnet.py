@@ -10,7 +10,7 @@ from cairn.errors import ModelError
 from cairn.methods.hourglass.training import HourglassModule
 from cairn.methods.hourglass.training import Recipe as HourglassRecipe
 from cairn.methods.openpose.training import OpenPoseModule, Recipe
-from cairn.training.backbones.efficientnet import EfficientNetBackbone, LastLayers, stages_of
+from cairn.training.backbones.efficientnet import EfficientNetBackbone, stages_of
 from cairn.training.backbones.imagenet import imagenet_weights
 from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING
@@ -34,27 +34,6 @@ def test_stages_equal_another_implementation_with_the_released_weights(lite):
             theirs = block(theirs)
     assert theirs.abs().max() > 1
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("lite", [0, 1, 2])
-def test_the_last_layers_equal_another_implementation_with_the_released_weights(lite):
-    layers = LastLayers(lite)
-    layers.load_pretrained()
-    layers.train()  # they stay in evaluation mode
-    other = EfficientNet.from_name(f"efficientnet-lite{lite}", image_size=224)
-    other.load_state_dict(imagenet_weights(lite))
-    other.eval()
-    number = sum(stage[0] for stage in stages_of(lite))
-    maps = torch.randn(2, stages_of(lite)[-1][1], 7, 7, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        ours = layers(maps)
-        theirs = maps
-        for block in other._blocks[number:]:
-            theirs = block(theirs)
-        theirs = other._swish(other._bn1(other._conv_head(theirs))).mean(dim=(2, 3))
-    assert theirs.abs().max() > 0.1
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert not [weight for weight in layers.parameters() if weight.requires_grad]
 
 
 def test_weights_of_another_network_raise_model_error():

@@ -60,10 +60,9 @@ def test_settings_are_recovered_from_the_weights_of_an_hourglass():
         {"stacks": 2, "features": 8, "depth": 3},
         {"features": 12, "depth": 1, "residuals": 2},
         {"backbone": "efficientnet-lite1", "features": 8, "depth": 2},
-        {"backbone": "efficientnet-lite1", "features": 8, "depth": 2, "class_layers": True},
     ):
         settings = HourglassSettings.model_validate(tables)
-        weights = build_hourglass(settings, 3, classes=2).state_dict()
+        weights = build_hourglass(settings, 3).state_dict()
         assert HourglassSettings.model_validate(hourglass.network_of(weights, 3)) == settings
 
 

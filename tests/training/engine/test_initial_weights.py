@@ -8,15 +8,12 @@ from torch import nn
 
 from cairn.errors import RecipeError
 from cairn.methods.hourglass.training import TRAINING
-from cairn.training.backbones.efficientnet import LastLayers
 from cairn.training.backbones.imagenet import has_imagenet
 from cairn.training.checkpoints.pretrained import folded_norms, read_start
 from cairn.training.data.loading import TrainingSet
 from cairn.training.data.sources import read_data
 from cairn.training.engine.initial_weights import build_module
-from cairn.training.recipe import LabelSource
 from cairn.training.recipe_tables import check_recipe
-from support.made_classes import class_labels
 from support.made_data import made_labels
 
 NETWORK = {"backbone": "efficientnet-lite1", "stacks": 1, "features": 128, "depth": 3}
@@ -69,29 +66,6 @@ def test_folded_normalizations_have_the_statistics_of_that_backbone(folder: Path
         network.get_submodule(name).train()
     got = network.stacks[0](network.neck(features))[1].detach()
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
-
-
-def classed(folder: Path, **tables: object) -> nn.Module:
-    labels = class_labels(folder, 2)
-    recipe = check_recipe(
-        TRAINING.recipe, {"input": {"size": 64}, "network": {**NETWORK, "class_layers": True}, **tables}
-    )
-    training = TRAINING.training_set(recipe, labels.skeleton, [(labels, LabelSource(labels=folder / "labels.json"))])
-    return build_module(TRAINING, recipe, labels.skeleton, labels, training, False).network
-
-
-@with_imagenet
-def test_the_layers_before_the_classifier_of_imagenet_have_its_weights(tmp_path: Path) -> None:
-    state = classed(tmp_path, **BOTH).state_dict()
-    expected = LastLayers(1)
-    expected.load_pretrained()
-    for name, value in expected.state_dict().items():
-        torch.testing.assert_close(state[f"class_layers.{name}"], value)
-
-
-def test_layers_of_imagenet_are_in_no_model_of_people(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match='person-single has none; set pretrained_backbone = "imagenet"'):
-        classed(tmp_path, pretrained="person-single")
 
 
 @pytest.mark.parametrize("pretrained", ["none", "imagenet"])

@@ -132,7 +132,7 @@ def _filled(weights: dict[str, Tensor], mean: Sequence[float], what: str) -> tup
     widths = (width(STEM_CONV), width(f"{STEM_RESIDUALS[0]}.convs.2"), width(f"{STEM_RESIDUALS[1]}.convs.2"))
     with torch.device("meta"):  # no memory before the shapes are known to agree
         stem = HourglassStem(arguments["features"], widths, channels=width(STEM_CONV, axis=1))
-        network = Hourglass(**arguments, backbone=stem, visibility=False, class_layers=None)
+        network = Hourglass(**arguments, backbone=stem, visibility=False)
     stem.mean = torch.tensor(mean).reshape(-1, 1, 1)
     wanted = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
     weights = {key: value for key, value in weights.items() if not _is_unused(key, wanted, weights)}

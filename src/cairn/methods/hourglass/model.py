@@ -7,7 +7,6 @@ to 255; the backbone normalizes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cairn.training.backbones.backbone import Backbone, Neck
-from cairn.training.backbones.efficientnet import LastLayers
 from cairn.training.backbones.hourglass_stem import HourglassStem, Residual
 
 STRIDE = 4
@@ -28,12 +26,12 @@ class Outputs:
 
     Attributes:
         heatmaps: (B, K, h, w) of each stack.
-        classes: Logits (B, classes) of each class head; empty for a network of one class. Their sum predicts.
+        classes: Logits (B, classes); None for a network of one class.
         visibility: Logits (B, K, h, w); None for a network that does not predict it.
     """
 
     heatmaps: list[Tensor]
-    classes: Sequence[Tensor]
+    classes: Tensor | None
     visibility: Tensor | None
 
 
@@ -49,8 +47,6 @@ class Hourglass(nn.Module):
         backbone: Layers before the first hourglass; None: the paper's.
         classes: Number of classes; 0 for one, which needs no class head.
         visibility: Whether a head predicts which keypoints are visible.
-        class_layers: Layers that follow the coarsest map of the backbone, for a class head of their own, whose loss
-            does not train the backbone; or None.
     """
 
     def __init__(
@@ -63,7 +59,6 @@ class Hourglass(nn.Module):
         backbone: Backbone | None = None,
         classes: int = 0,
         visibility: bool = False,
-        class_layers: LastLayers | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone or HourglassStem(features)
@@ -71,8 +66,6 @@ class Hourglass(nn.Module):
         self.stacks = nn.ModuleList(Stack(features, joints, depth, residuals) for _ in range(stacks))
         self.merges = nn.ModuleList(Merge(features, joints) for _ in range(stacks - 1))  # none after the last
         self.class_head = nn.Linear(features, classes) if classes else None
-        self.class_layers = class_layers
-        self.class_layers_head = nn.Linear(class_layers.channels, classes) if class_layers is not None else None
         self.visibility_head = nn.Conv2d(features, joints, 1) if visibility else None
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -81,21 +74,16 @@ class Hourglass(nn.Module):
 
     def outputs(self, images: Tensor) -> Outputs:
         """(B, 3, H, W) -> the heatmaps of each stack, and what the heads predict from the features of the last."""
-        levels = self.backbone(images)
-        x = self.neck(levels)  # (B, C, h, w)
+        x = self.neck(self.backbone(images))  # (B, C, h, w)
         heatmaps: list[Tensor] = []
         for i, stack in enumerate(self.stacks):
             features, maps = stack(x)
             heatmaps.append(maps)  # (B, K, h, w)
             if i < len(self.merges):
                 x = self.merges[i](x, features, maps)  # (B, C, h, w)
-        classes = [] if self.class_head is None else [self.class_head(features.mean(dim=(2, 3)))]
-        layers, head = self.class_layers, self.class_layers_head
-        if layers is not None and head is not None:
-            classes.append(head(layers(levels[-1].detach())))  # its loss leaves the backbone to the keypoints
         return Outputs(
             heatmaps,
-            classes,
+            None if self.class_head is None else self.class_head(features.mean(dim=(2, 3))),
             None if self.visibility_head is None else self.visibility_head(features),
         )
 
@@ -187,7 +175,7 @@ class LastStack(nn.Module):
         if self.sigma is not None:
             maps = smoothed(maps.flatten(2).softmax(dim=2).reshape(maps.shape), self.smoothing)
             maps = maps * (2 * math.pi * (self.sigma**2 + self.smoothing**2))
-        classes = (sum(outputs.classes[1:], outputs.classes[0]).float(),) if outputs.classes else ()
+        classes = () if outputs.classes is None else (outputs.classes.float(),)
         visibility = () if outputs.visibility is None else (outputs.visibility.float().sigmoid(),)
         return (maps, *classes, *visibility)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from cairn.errors import ModelError
 from cairn.methods.hourglass.model import Hourglass
 from cairn.methods.hourglass.recipe import STEM, WIDE_STEM, NetworkSettings
-from cairn.training.backbones.registry import LAST_LAYERS, MOVENETS, has_backbone, normalization_of, recognize_backbone
+from cairn.training.backbones.registry import MOVENETS, has_backbone, normalization_of, recognize_backbone
 
 IMAGENET_NETWORK = {"backbone": "efficientnet-lite1", "stacks": 1, "features": 128, "depth": 3}
 """Default settings of a network whose backbone is pretrained on ImageNet."""
@@ -22,8 +22,7 @@ FILE_NETWORKS = {name: {"backbone": name} for name in ("vgg19", "mobilenet-v1", 
 def build_network(settings: NetworkSettings, joints: int, classes: int = 0) -> Hourglass:
     """Returns the network that a recipe describes, for a number of joints, and of classes if there are several."""
     shape = settings.stacks, settings.features, settings.depth, settings.residuals
-    layers = LAST_LAYERS[settings.backbone]() if settings.class_layers and classes else None
-    return Hourglass(joints, *shape, settings.build_backbone(), classes, settings.visibility, layers)
+    return Hourglass(joints, *shape, settings.build_backbone(), classes, settings.visibility)
 
 
 def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
@@ -56,5 +55,4 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
         "depth": depth,
         "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
         "visibility": "visibility_head.weight" in weights,
-        "class_layers": "class_layers_head.weight" in weights,
     }

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from cairn.methods.hourglass.model import STRIDE
 from cairn.ops.heatmaps import Refinement
-from cairn.training.backbones.registry import LAST_LAYERS
 from cairn.training.backbones.settings import BackboneSettings
 from cairn.training.data.augmentation import Augmentation, Share
 from cairn.training.recipe import Count, Positive, Section
@@ -42,8 +41,6 @@ class NetworkSettings(BackboneSettings):
         depth: Number of times that an hourglass halves its resolution.
         residuals: Residual modules at each place of an hourglass.
         visibility: Whether a head predicts which keypoints are visible and which occluded, from COCO's v = 2 and 1.
-        class_layers: Whether a second class head reads the layers between the backbone and the classifier of ImageNet,
-            which keep their weights; without effect on labels of one class.
     """
 
     backbone: str = STEM
@@ -52,13 +49,6 @@ class NetworkSettings(BackboneSettings):
     depth: Count = 4
     residuals: Count = 1
     visibility: bool = False
-    class_layers: bool = False
-
-    @model_validator(mode="after")
-    def _has_class_layers(self) -> NetworkSettings:
-        if self.class_layers and self.backbone not in LAST_LAYERS:
-            raise ValueError(f"class_layers applies to backbone {', '.join(LAST_LAYERS)} only, got {self.backbone!r}")
-        return self
 
     @property
     def backbone_options(self) -> Mapping[str, Any]:
@@ -118,9 +108,7 @@ class Recipe(SharedRecipe):
         return self.network.normalization
 
     @model_validator(mode="after")
-    def _is_consistent(self) -> Recipe:
-        if self.network.class_layers and not self.pretrained:
-            raise ValueError('network.class_layers keeps weights of ImageNet: set pretrained, such as "imagenet"')
+    def _heatmaps_halve(self) -> Recipe:
         if self.input.size % self.network.multiple:
             raise ValueError(
                 f"input.size must be a multiple of {self.network.multiple} at network.depth {self.network.depth}, "

@@ -115,18 +115,6 @@ class HourglassModule(KeypointModule):
         return self.network.backbone
 
     @property
-    def imagenet_parts(self) -> tuple[nn.Module, ...]:
-        """The backbone, and the layers that follow it for the classes."""
-        layers = self.network.class_layers
-        return (self.backbone, layers) if layers is not None else (self.backbone,)
-
-    def load_imagenet(self) -> None:
-        """Loads ImageNet weights into the backbone, and into the layers that follow it for the classes."""
-        super().load_imagenet()
-        if self.network.class_layers is not None:
-            self.network.class_layers.load_pretrained()
-
-    @property
     def monitor(self) -> str:
         """Area under the PCK curve."""
         return "AUC"  # PCK is often 100 long before the error stops decreasing
@@ -139,8 +127,7 @@ class HourglassModule(KeypointModule):
         }
         merges = {f"merges.{i}.heatmaps.weight": 1 for i in range(self.recipe.network.stacks - 1)}
         classes = tuple(("class", name) for name in self.val.classes)
-        class_heads = ["class_head", *(["class_layers_head"] if self.network.class_layers else [])] if classes else []
-        of_classes = {f"{head}.{part}": (0, classes) for head in class_heads for part in ("weight", "bias")}
+        of_classes = {f"class_head.{part}": (0, classes) for part in ("weight", "bias") if classes}
         if self.recipe.network.visibility:
             heads |= {"visibility_head.weight": 0, "visibility_head.bias": 0}
         return {name: (axis, joints) for name, axis in (heads | merges).items()} | of_classes
@@ -151,9 +138,8 @@ class HourglassModule(KeypointModule):
         loss = squared_error if self.recipe.loss == "squared" else cross_entropy
         weight = HEAD_WEIGHT[self.recipe.loss]
         losses = {"heatmaps": loss(outputs.heatmaps, batch["heatmaps"], batch["weights"])}
-        if outputs.classes:
-            entropies = [class_entropy(logits, batch["classes"]) for logits in outputs.classes]
-            losses["classes"] = weight * torch.stack(entropies).sum()
+        if outputs.classes is not None:
+            losses["classes"] = weight * class_entropy(outputs.classes, batch["classes"])
         if outputs.visibility is not None:
             losses[VISIBILITY] = weight * visibility_entropy(
                 outputs.visibility, batch[VISIBILITY], batch["heatmaps"] * batch["weights"][:, :, None, None]
@@ -283,13 +269,5 @@ def values_of(start: Start) -> dict[str, Any]:
 
 
 TRAINING = TrainingMethod(
-    Recipe,
-    read_data,
-    training_set,
-    module,
-    network_of,
-    IMAGENET_NETWORK,
-    FILE_NETWORKS,
-    values_of=values_of,
-    has_class_layers=True,
+    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, FILE_NETWORKS, values_of=values_of
 )

@@ -8,7 +8,7 @@ give the same features here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -31,9 +31,6 @@ STAGES = (  # blocks, outputs, kernel, stride, expansion: table 1, without the l
     (4, 192, 5, 2, 6),
 )
 STEM = 32
-
-LAST, HEAD = 320, 1280
-"""Channels of the last stage of table 1, and of the convolution between it and the classifier."""
 
 SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
 """Width and depth of Lite0, Lite1 and Lite2, relative to table 1 (equation 3)."""
@@ -100,46 +97,19 @@ class EfficientNetBackbone(Backbone):
         Raises:
             ModelError: The weights are of another network.
         """
-        _load_in_order([self.stages], weights, self.lite)
-
-
-class LastLayers(nn.Module):
-    """The layers of EfficientNet-Lite between its backbone and its classifier, pooled: (B, C, H/32, W/32) -> (B, 1280).
-
-    They keep the weights and the statistics of ImageNet.
-
-    Args:
-        lite: Which network: 0, 1 or 2 for Lite0, Lite1 or Lite2.
-    """
-
-    channels = HEAD
-
-    def __init__(self, lite: int = 0) -> None:
-        super().__init__()
-        self.lite = lite
-        *_, (_, inputs, _, _, _) = stages_of(lite)
-        last = rounded_width(SCALES[lite][0] * LAST)
-        self.layers = nn.Sequential(InvertedResidual(inputs, last, 3, 1, 6), _conv_bn(last, HEAD, 1))
-        self.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> LastLayers:
-        """Stays in evaluation mode."""
-        super().train(False)
-        return self
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H/32, W/32), the coarsest map of the backbone -> (B, 1280)."""
-        y: Tensor = self.layers(x).mean(dim=(2, 3))
-        return y
-
-    def load_pretrained(self) -> None:
-        """Replaces the weights by those of the released ImageNet classifier.
-
-        Raises:
-            MissingExtra: The package that contains them is not installed.
-        """
-        before = EfficientNetBackbone(self.lite).stages
-        _load_in_order([before, self.layers], imagenet_weights(self.lite), self.lite)
+        state = self.stages.state_dict()
+        given = {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
+        names = [name for name in state if not name.endswith("num_batches_tracked")]
+        for name, (theirs, value) in zip(names, given.items(), strict=False):
+            if value.shape != state[name].shape or name.rsplit(".")[-1] != theirs.rsplit(".")[-1]:
+                raise ModelError(f"not the weights of EfficientNet-Lite{self.lite}: expected {name}, got {theirs}")
+            state[name] = value
+        if len(given) < len(names):
+            raise ModelError(
+                f"not the weights of EfficientNet-Lite{self.lite}: "
+                f"expected at least {len(names)} tensors, got {len(given)}"
+            )
+        self.stages.load_state_dict(state)
 
 
 def stages_of(lite: int) -> tuple[tuple[int, int, int, int, int], ...]:
@@ -172,23 +142,6 @@ class InvertedResidual(nn.Module):
         """(B, inputs, h, w) -> (B, outputs, h/stride, w/stride)."""
         y: Tensor = self.layers(x)
         return x + y if self.skip else y
-
-
-def _load_in_order(parts: Sequence[nn.Module], weights: Mapping[str, Tensor], lite: int) -> None:
-    """Replaces the weights of parts by the first ones of a classifier, whose layers are in the same order."""
-    states = [part.state_dict() for part in parts]
-    given = {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
-    names = [(state, name) for state in states for name in state if not name.endswith("num_batches_tracked")]
-    for (state, name), (theirs, value) in zip(names, given.items(), strict=False):
-        if value.shape != state[name].shape or name.rsplit(".")[-1] != theirs.rsplit(".")[-1]:
-            raise ModelError(f"not the weights of EfficientNet-Lite{lite}: expected {name}, got {theirs}")
-        state[name] = value
-    if len(given) < len(names):
-        raise ModelError(
-            f"not the weights of EfficientNet-Lite{lite}: expected at least {len(names)} tensors, got {len(given)}"
-        )
-    for part, state in zip(parts, states, strict=True):
-        part.load_state_dict(state)
 
 
 def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> ConvNorm:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cairn.errors import RecipeError
 from cairn.training.backbones.backbone import Backbone
-from cairn.training.backbones.efficientnet import EfficientNetBackbone, LastLayers
+from cairn.training.backbones.efficientnet import EfficientNetBackbone
 from cairn.training.backbones.hourglass_stem import MPII_MEAN, HourglassStem
 from cairn.training.backbones.layers import NORMALIZATIONS
 from cairn.training.backbones.light import LightBackbone
@@ -40,10 +40,6 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
 }
 """Name, as recipes have it -> constructor."""
 
-LAST_LAYERS: dict[str, Callable[[], LastLayers]] = {
-    f"efficientnet-lite{lite}": partial(LastLayers, lite) for lite in range(3)
-}
-"""Backbone -> constructor of the layers between it and the classifier of ImageNet."""
 
 NORMALIZED = {"vgg19": "imagenet", "vgg19-hand": "imagenet", "mobilenet-v1": "centered"}
 """Backbone whose constructor takes a `normalization` -> its default."""

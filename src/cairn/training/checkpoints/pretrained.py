@@ -46,9 +46,6 @@ PREFIX = "network."
 CLASS_HEAD = "class_head."
 """Prefix of the weights of a network's class head; a network of one class has none."""
 
-CLASS_LAYERS = "class_layers"
-"""Prefix of the weights of the layers of ImageNet's network, and of the class head that reads them."""
-
 VISIBILITY_HEAD = "visibility_head."
 """The same of its head for the visibility of keypoints, which a network may lack."""
 
@@ -84,9 +81,8 @@ class Start:
 
     def has(self, name: str) -> bool:
         """Whether the model has a part with this weight; only its heads for classes and visibility may be missing."""
-        for part in (CLASS_LAYERS, VISIBILITY_HEAD):
-            if name.startswith(part):
-                return any(key.startswith(part) for key in self.weights)
+        if name.startswith(VISIBILITY_HEAD):
+            return any(key.startswith(VISIBILITY_HEAD) for key in self.weights)
         return bool(self.classes) or not name.startswith(CLASS_HEAD)
 
 
@@ -148,7 +144,7 @@ def carry_over(network: nn.Module, start: Start, now: Channels, then: Channels) 
         if before:
             where = {meaning: i for i, meaning in enumerate(before)}
             pairs = [(i, where[meaning]) for i, meaning in enumerate(meanings) if meaning in where]
-            if not name.startswith((CLASS_HEAD, CLASS_LAYERS)):
+            if not name.startswith(CLASS_HEAD):
                 carried, places = carried + len(pairs), places + len(meanings)
             to, source = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
             given = value.clone().index_copy(axis, to, given.index_select(axis, source))

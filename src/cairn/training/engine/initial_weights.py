@@ -13,7 +13,7 @@ from cairn.errors import ModelError, RecipeError
 from cairn.structures.skeleton import Skeleton
 from cairn.training.backbones.imagenet import IMAGENET
 from cairn.training.checkpoints.backbone_file import is_backbone_file, read_backbone
-from cairn.training.checkpoints.pretrained import CLASS_LAYERS, carry_over, folded_norms, read_start, restore_norms
+from cairn.training.checkpoints.pretrained import carry_over, folded_norms, read_start, restore_norms
 from cairn.training.data.loading import TrainingSet
 from cairn.training.engine.module import KeypointModule
 from cairn.training.method import TrainingMethod
@@ -85,10 +85,6 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
         raise ModelError(
             f"{start.name} is a model of {start.method}: {recipe.method} cannot be fine-tuned from its weights"
         )
-    if recipe.pretrained_backbone != IMAGENET and any(
-        name.startswith(CLASS_LAYERS) and not start.has(name) for name in module.network.state_dict()
-    ):
-        raise RecipeError(f'network.class_layers: {start.name} has none; set pretrained_backbone = "imagenet"')
     empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool), start.classes)
     pretrained_channels = method.module(recipe, start.skeleton, empty).channels()
     copied, total = carry_over(module.network, start, channels, pretrained_channels)
@@ -96,7 +92,8 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
     features = "all features"
     if recipe.pretrained_backbone == IMAGENET:
         module.load_imagenet()
-        known = {id(layer) for part in module.imagenet_parts for layer in part.modules()}
+        assert module.backbone is not None
+        known = {id(layer) for layer in module.backbone.modules()}
         folded = [name for name in folded if id(module.network.get_submodule(name)) not in known]
         features = "all features but the backbone's, which are ImageNet's"
     images = (training[i]["image"][None] for i in range(min(NORM_SAMPLES, len(training))))

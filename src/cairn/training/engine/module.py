@@ -68,11 +68,6 @@ class KeypointModule(TrainingModule):
         """The heads that a file of pretrained weights has beside the backbone; None where the network has none."""
         return None
 
-    @property
-    def imagenet_parts(self) -> tuple[nn.Module, ...]:
-        """The parts of the network that `load_imagenet` gives weights."""
-        return () if self.backbone is None else (self.backbone,)
-
     def load_imagenet(self) -> None:
         """Loads ImageNet weights into the backbone.
 
