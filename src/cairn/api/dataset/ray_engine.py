@@ -147,14 +147,13 @@ def _end_threads(run: str) -> None:
     Args:
         run: Name of the data set; the name of each thread has it.
     """
-    threads = [thread for thread in threading.enumerate() if run in thread.name]
-    for thread in threads:
-        if (shutdown := getattr(thread, "shutdown", None)) is not None:  # Ray's executor is a thread
-            with suppress(Exception):  # the cluster may be gone
-                shutdown(force=True)
     until = time.monotonic() + _LEAVE
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+    while (threads := [thread for thread in threading.enumerate() if run in thread.name]) and time.monotonic() < until:
+        for thread in threads:
+            if (shutdown := getattr(thread, "shutdown", None)) is not None:  # Ray's executor is a thread
+                with suppress(Exception):  # the cluster may be gone
+                    shutdown(force=True)
+            thread.join(_WAIT)  # one that is asked too early may start another
 
 
 def _one_line(error: BaseException) -> CairnError:
