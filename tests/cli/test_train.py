@@ -193,10 +193,8 @@ def test_epochs_of_the_user_stay_and_minutes_of_the_user_are_the_target(labels: 
 
     fixed = ("--from", "none", "--set", "run.threads=1")
     assert written("chosen", labels, *fixed) == (400, 20)  # 0.1 seconds an epoch
-    assert written("short", labels, *fixed, "--set", "run.minutes=0.2") == (
-        110,
-        0.2,
-    )  # of 12 seconds, ten validations take 1
+    # Of 12 seconds, ten validations take one.
+    assert written("short", labels, *fixed, "--set", "run.minutes=0.2") == (110, 0.2)
     assert written("given", labels, *fixed, "--epochs", "7") == (7, 0)
     chosen = Path("chosen/recipe.toml")
     assert written("again", chosen) == (400, 20)
