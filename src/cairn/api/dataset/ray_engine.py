@@ -153,7 +153,7 @@ def _end_threads(run: str) -> None:
             if (shutdown := getattr(thread, "shutdown", None)) is not None:  # Ray's executor is a thread
                 with suppress(Exception):  # the cluster may be gone
                     shutdown(force=True)
-            thread.join(_WAIT)  # one that is asked too early may start another
+            thread.join(_WAIT)  # and look again: the thread that draws reports may start the executor only now
 
 
 def _one_line(error: BaseException) -> CairnError:
