@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.web import page_of, served
+from support.browser import page_of
+from support.web import served
 
 
 @pytest.fixture(scope="module")

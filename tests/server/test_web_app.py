@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("fastapi", reason="the server needs the extra serve")
 
 import cairn
-from support.web import choose, page_of
+from support.browser import page_of
+from support.web import choose
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "portraits.jpg"
 

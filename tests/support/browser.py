@@ -1,13 +1,13 @@
 """A real browser without a window, for the pages that Cairn writes."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,15 +15,15 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = (
-    "--headless",
     "--no-sandbox",
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
-    "--force-device-scale-factor=1",
-    "--virtual-time-budget=4000",
-    "--window-size=800,900",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
+PATIENCE = 240_000
+"""Milliseconds to wait on a busy machine."""
 
 
 def browser() -> str:
@@ -34,21 +34,28 @@ def browser() -> str:
     return found
 
 
-def page_source(path: Path) -> str:
-    """Returns the document of a page after its scripts ran."""
-    return _run("--dump-dom", path, path.parent).stdout
+@contextmanager
+def page_of(**options: Any) -> Iterator[Any]:
+    """Opens a page of a headless Chromium in the block; an error of its scripts fails the test."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    errors: list[str] = []
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=browser(), args=OPTIONS)
+        page = chromium.new_context(**options).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        yield page
+        chromium.close()
+    assert not errors
 
 
-def screenshot(path: Path) -> np.ndarray:
-    """Returns the page as the browser draws it, (900, 800, 3) uint8 RGB."""
-    target = path.with_suffix(".screenshot.png")
-    _run(f"--screenshot={target}", path, path.parent)
-    return cv2.cvtColor(cv2.imread(str(target)), cv2.COLOR_BGR2RGB)
-
-
-def _run(action: str, path: Path, folder: Path) -> subprocess.CompletedProcess:
-    command = [browser(), *OPTIONS, f"--user-data-dir={folder / 'profile'}", action, path.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+def scene_image(path: Path) -> np.ndarray:
+    """Returns a page with a 3D scene as the browser draws it, (900, 800, 3) uint8 RGB."""
+    with page_of(viewport={"width": 800, "height": 900}) as page:
+        page.goto(path.as_uri())
+        page.wait_for_selector("figure.scene[data-drawn]")
+        drawn = np.frombuffer(page.screenshot(), np.uint8)
+    return cv2.cvtColor(cv2.imdecode(drawn, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 @contextmanager

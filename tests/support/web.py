@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -10,10 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
-
-from support.browser import browser
 
 
 @contextmanager
@@ -44,25 +39,6 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     raise AssertionError(f"the server does not answer: {log.read_text()}")
-
-
-@contextmanager
-def page_of(**options: Any) -> Iterator[Any]:
-    """Opens a page of a headless Chromium in the block; an error of its scripts fails the test."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    executable = browser()
-    errors: list[str] = []
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(
-            executable_path=shutil.which(executable) or executable,
-            args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-        )
-        page = chromium.new_context(**options).new_page()
-        page.set_default_timeout(240_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
-        chromium.close()
-    assert not errors
 
 
 def choose(page: Any, button: Any, *files: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,11 @@ pytest.importorskip("onnx", reason="making a model needs onnx, which is in the t
 import cairn
 from cairn.errors import CairnError
 from cairn.training.exporting.web.runtime import FILES, runtime_files
-from support.browser import browser, served
+from support.browser import page_of, served
 from support.node import node
 
 ROOT = Path(__file__).parents[3]
 PORTRAITS = ROOT / "examples" / "portraits.jpg"
-PATIENCE = 240_000
-"""Milliseconds to wait on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +36,6 @@ def onnxruntime_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, own in FILES.items():
         (folder / name).write_bytes(files[own])
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    options = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with api.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=browser(), args=options)
-        yield opened
-        opened.close()
 
 
 def check(found: dict[str, Any], model: str) -> None:
@@ -66,18 +53,13 @@ def check(found: dict[str, Any], model: str) -> None:
 
 
 @pytest.mark.parametrize(("model", "same"), [("person", "person-fp16"), ("face-landmarks", "face-landmarks")])
-def test_the_page_finds_the_keypoints_of_python(
-    model: str, same: str, chromium: Any, onnxruntime_web: Path, tmp_path: Path
-) -> None:
+def test_the_page_finds_the_keypoints_of_python(model: str, same: str, onnxruntime_web: Path, tmp_path: Path) -> None:
     folder = cairn.export(model, tmp_path / "web", format="web", runtime=onnxruntime_web).path
-    page = chromium.new_page()
-    page.set_default_timeout(PATIENCE)
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and problems.append(message.text))
     requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    with served(folder) as address:
+    with page_of() as page, served(folder) as address:
+        page.on("console", lambda message: message.type == "error" and problems.append(message.text))
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
         page.set_input_files("#file", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"})
         page.wait_for_function("document.getElementById('status').textContent.includes('is not an image')")
@@ -92,7 +74,6 @@ def test_the_page_finds_the_keypoints_of_python(
             assert len(page.evaluate("window.cairn").get("people")) == 1
     assert not problems
     assert all(url.startswith((address, "blob:", "data:")) for url in requests)
-    page.close()
 
 
 def test_the_node_example_finds_the_keypoints_of_python(onnxruntime_web: Path, tmp_path: Path) -> None:
