@@ -13,6 +13,7 @@ from cairn.inference.network import Maps
 from cairn.inference.predictor import BottomUpPredictor, TopDownPredictor
 from cairn.inference.resolution import SIDES, Resolution, average_maps
 from cairn.methods.openpose import predictor as openpose
+from cairn.structures.geometry import Affine
 from cairn.structures.poses import Poses
 from support.fake_network import SPEC, TOTEM, FakeNetwork
 from support.fake_poses import random_poses
@@ -201,6 +202,22 @@ def test_average_of_one_scale_is_identity() -> None:
     maps = np.random.default_rng(0).random((2, 3, 4), dtype=np.float32)
     affine = Resolution(longest=64).fit((10, 10), 32)[0][0]
     np.testing.assert_array_equal(average_maps([maps], [affine]), maps)
+
+
+@given(st.integers(0, 99), st.floats(0.3, 1.6), st.tuples(*[st.integers(1, 40)] * 4))
+def test_maps_of_another_scale_are_sampled_between_their_cells(
+    seed: int, step: float, sides: tuple[int, int, int, int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    height, width, *own = sides
+    first, second = rng.random((2, height, width), dtype=np.float32), rng.random((2, *own), dtype=np.float32)
+    x, y = ((np.arange(side) + 0.5) * step - 0.5 for side in (width, height))
+    rows = [[np.interp(x, np.arange(own[1]), row) for row in one] for one in second]
+    wanted = np.array([[np.interp(y, np.arange(own[0]), column) for column in np.transpose(one)] for one in rows])
+    affines = [Affine.scaling(scale) for scale in (2.0, 2.0 * step)]
+    np.testing.assert_allclose(
+        average_maps([first, second], affines), (first + wanted.transpose(0, 2, 1)) / 2, atol=1e-5
+    )
 
 
 def of_two_scales(longest: int | None = None, scales: int | None = None) -> list[tuple[int, int]]:

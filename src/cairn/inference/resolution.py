@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -175,11 +176,21 @@ def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDA
         return maps[0]
     total = maps[0].astype(np.float32)
     for values, affine in zip(maps[1:], affines[1:], strict=True):
-        factor = affine.scale / affines[0].scale
-        height, width = (image_to_field(np.arange(count), 1 / factor) for count in total.shape[1:])
-        total += _sampled(_sampled(values, -1, width), -2, height)
+        _add_resized(total, values, affine.scale / affines[0].scale)
     total /= len(maps)
     return total
+
+
+def _add_resized(total: NDArray[np.float32], maps: NDArray[Any], step: float) -> None:
+    """Adds maps (C, h, w), sampled bilinearly, to others (C, H, W), whose cells are `step` cells of theirs apart."""
+    height, width = total.shape[1:]
+    by_opencv = tuple(round(side / step) for side in maps.shape[1:])  # what it returns for this step
+    if by_opencv == maps.shape[1:] or by_opencv[0] < height or by_opencv[1] < width:  # a copy, or too few cells
+        columns, rows = (image_to_field(np.arange(count), 1 / step) for count in (width, height))
+        total += _sampled(_sampled(maps, -1, columns), -2, rows)
+        return
+    for one, other in zip(total, maps.astype(np.float32, copy=False), strict=True):  # one by one they fit in the cache
+        one += cv2.resize(other, None, fx=1 / step, fy=1 / step)[:height, :width]
 
 
 def zoomed(maps: NDArray[Any], factor: float) -> NDArray[np.float32]:
