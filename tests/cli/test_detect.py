@@ -356,7 +356,7 @@ def test_terminated_program_leaves_complete_files(
     assert running.stdout is not None
     running.stdout.readline()  # the first image is done
     running.terminate()
-    stdout, stderr = running.communicate(timeout=60)
+    stdout, stderr = running.communicate(timeout=240)
     assert running.returncode == 143
     assert len(stderr.splitlines()) == 1
     done = 1 + len(stdout.splitlines())
@@ -370,7 +370,7 @@ def test_closed_stdout_is_no_traceback(environment: dict[str, str], totem_model:
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert running.stdout is not None
     running.stdout.close()
-    _, stderr = running.communicate(timeout=60)
+    _, stderr = running.communicate(timeout=240)
     assert running.returncode == 1
     assert stderr == b""
 

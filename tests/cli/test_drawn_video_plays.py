@@ -81,7 +81,7 @@ def played(folder: Path, name: str) -> dict[str, list[str]]:
         page = f"http://127.0.0.1:{server.server_port}/page.html#{name}"
         browser = subprocess.Popen([*command, page], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            return reports.get(timeout=60)
+            return reports.get(timeout=240)
         finally:
             browser.terminate()
             browser.wait(timeout=20)

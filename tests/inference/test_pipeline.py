@@ -33,7 +33,7 @@ def test_pipeline_equals_stages_in_sequence(items: list[int], stages: int, ahead
 
 def test_stages_run_concurrently() -> None:
     """The second stage processes item n while the first processes n + 1: else the barrier would time out."""
-    barrier = threading.Barrier(2, timeout=20)
+    barrier = threading.Barrier(2, timeout=60)
 
     def first(item: int) -> int:
         if item > 0:
@@ -133,7 +133,7 @@ def test_a_parallel_stage_keeps_results_and_order(items: list[int], count: int, 
 
 def test_a_parallel_stage_runs_at_most_its_number_of_items_concurrently() -> None:
     """The barrier would block with fewer threads."""
-    barrier, inside, most = threading.Barrier(3, timeout=20), threading.Semaphore(3), []
+    barrier, inside, most = threading.Barrier(3, timeout=60), threading.Semaphore(3), []
 
     def stage(item: int) -> int:
         most.append(inside.acquire(blocking=False))

@@ -42,7 +42,7 @@ const cases = JSON.parse(readFileSync("cases.json", "utf8"));
 console.log(JSON.stringify(cases.map(({ outputs, description }) => people(outputs, description))));
 """
     (folder / "run.mjs").write_text(script)
-    result = subprocess.run([program, "run.mjs"], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run([program, "run.mjs"], cwd=folder, capture_output=True, text=True, check=False, timeout=240)
     assert result.returncode == 0, result.stderr
     found: list[list[dict[str, Any]]] = json.loads(result.stdout)
     return found

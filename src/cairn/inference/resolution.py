@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -183,6 +182,8 @@ def average_maps(maps: Sequence[NDArray[Any]], affines: Sequence[Affine]) -> NDA
 
 def _add_resized(total: NDArray[np.float32], maps: NDArray[Any], step: float) -> None:
     """Adds maps (C, h, w), sampled bilinearly, to others (C, H, W), whose cells are `step` cells of theirs apart."""
+    import cv2
+
     height, width = total.shape[1:]
     by_opencv = tuple(round(side / step) for side in maps.shape[1:])  # what it returns for this step
     if by_opencv == maps.shape[1:] or by_opencv[0] < height or by_opencv[1] < width:  # a copy, or too few cells
