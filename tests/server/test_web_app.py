@@ -100,7 +100,7 @@ def test_a_label_session_from_new_images_to_a_model_that_labels_the_rest(server:
     page.get_by_label("Duration").select_option("")
     page.get_by_role("spinbutton", name="Epochs").fill("1")
     page.get_by_role("button", name="Start training").click()
-    page.locator(".tag", has_text="Finished").wait_for(timeout=240_000)
+    page.locator(".tag", has_text="Finished").wait_for()
     page.locator(".overlay-image").first.wait_for()
     assert page.locator(".chart").count() >= 1
     assert (page.locator(".tag").inner_text(), page.locator("h1").inner_text()) == ("Finished", "my-portraits")

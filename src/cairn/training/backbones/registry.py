@@ -40,7 +40,6 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
 }
 """Name, as recipes have it -> constructor."""
 
-
 NORMALIZED = {"vgg19": "imagenet", "vgg19-hand": "imagenet", "mobilenet-v1": "centered"}
 """Backbone whose constructor takes a `normalization` -> its default."""
 
