@@ -139,7 +139,7 @@ class Run(Section):
             limits of automatic configuration; 0 keeps `epochs`.
         batch_size: Images per batch, over all processes.
         accumulate: Batches per step (gradient accumulation).
-        precision: "auto" is bf16 on a GPU, and on a CPU with AMX; else fp32.
+        precision: "auto" is bf16 on a GPU, and on a CPU with AMX or AVX512-BF16; else fp32.
         threads: CPU threads of the network; 0 for the fastest number, which timed steps select during the run.
         workers: Data loading processes; 0 loads in the training process. None selects them by the machine.
         cache: Megabytes of decoded images to keep in memory.

@@ -31,14 +31,16 @@ UNKNOWN_MEMORY = 8000
 def in_bf16(precision: str) -> bool:
     """Returns whether a `run.precision` trains in bf16 on this machine.
 
-    "auto" is bf16 on GPUs and on CPUs with AMX. On other CPUs bf16 is slower than fp32.
+    "auto" is bf16 on GPUs and on CPUs that multiply bf16 numbers: with AMX or AVX512-BF16. On others it is slower than
+    fp32.
     """
     if precision != "auto":
         return precision == "bf16"
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older versions of torch
-    return bool(capabilities.get("amx_tile") and capabilities.get("amx_bf16"))
+    has_amx = capabilities.get("amx_tile") and capabilities.get("amx_bf16")
+    return bool(has_amx or capabilities.get("avx512_bf16"))
 
 
 def measure_machine() -> Machine:
