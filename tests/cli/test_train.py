@@ -167,8 +167,10 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
         ([], "person-single", "efficientnet-lite1"),
         (["--from", "imagenet"], "imagenet", "efficientnet-lite1"),
         (["--from", "none"], None, "hourglass-stem"),
+        (["--set", "network.stacks=2"], "person-single", "efficientnet-lite1"),
     ):
         recipe = chosen("one", options)
+        assert recipe["network"]["stacks"] == (2 if "network.stacks=2" in options else 1)
         assert (recipe["method"], recipe.get("pretrained"), recipe["network"]["backbone"]) == (
             "hourglass",
             pretrained,

@@ -36,7 +36,7 @@ what tells classes apart (docs/decisions/0138-backbones-of-imagenet.md)."""
 OF_PEOPLE = 0.5
 """Share of the keypoints of a bundled model of people in labels from which the labels count as those of people."""
 
-STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride"}
+STAGE_SETTINGS = {"frozen_stages", "pointwise", "backbone_lr_factor", "stride", "stacks"}
 """Settings of the `network` table that do not select a network: they apply to whichever is selected."""
 
 

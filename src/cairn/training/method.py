@@ -42,6 +42,8 @@ class TrainingMethod:
             model differ; None if they never do.
         values_of: (pretrained weights) -> values of the recipe, by `name` or `section.name`, without which the weights
             would not predict what they did; None if there are none.
+        grow: (weights by name, recipe) -> the same with those parts of the recipe's network that a pretrained model of
+            fewer parts lacks; None if there are none.
     """
 
     recipe: type[Recipe]
@@ -53,10 +55,15 @@ class TrainingMethod:
     file_networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     values_of: Callable[[Start], dict[str, Any]] | None = None
+    grow: Callable[[Mapping[str, Tensor], Any], dict[str, Tensor]] | None = None
 
     def adopted(self, start: Start) -> Start:
         """Returns pretrained weights under the names of the network that is trained."""
         return start if self.adopt is None else replace(start, weights=self.adopt(start.weights))
+
+    def grown(self, start: Start, recipe: Any) -> Start:
+        """Returns pretrained weights with all parts of the network that the recipe describes."""
+        return start if self.grow is None else replace(start, weights=self.grow(start.weights, recipe))
 
     def train(self, recipe: Any, run: Path, resume: bool, reasons: Mapping[str, str]) -> Path:
         """Trains by a recipe; see `cairn.training.engine.loop.train`."""

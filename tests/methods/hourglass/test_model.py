@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from cairn.methods.hourglass.losses import squared_error
 from cairn.methods.hourglass.model import Hourglass, LastStack, Outputs, smoothed
+from cairn.methods.hourglass.network import grow
+from cairn.methods.hourglass.recipe import NetworkSettings
 from cairn.training.backbones.hourglass_stem import HourglassStem
 
 
@@ -55,6 +57,21 @@ def test_a_stack_does_not_depend_on_later_ones() -> None:
     assert torch.equal(before[0], after[0])
     assert torch.equal(before[1], after[1])
     assert not torch.equal(before[2], after[2])
+
+
+def test_grown_stacks_predict_what_the_last_stack_does() -> None:
+    two, four = small(stacks=2).eval(), small(stacks=4).eval()
+    four.load_state_dict(grow(two.state_dict(), NetworkSettings(stacks=4)))
+    images = torch.rand(2, 3, 32, 32) * 255
+    first, last, *further = (maps.detach() for maps in (*two(images), *four(images)[2:]))
+    assert not torch.allclose(first, last)
+    for maps in further:
+        torch.testing.assert_close(maps, last)
+
+
+def test_weights_with_all_stacks_do_not_grow() -> None:
+    weights = small(stacks=2).state_dict()
+    assert grow(weights, NetworkSettings(stacks=1)) == grow(weights, NetworkSettings(stacks=2)) == weights
 
 
 def test_weights_are_not_shared_between_stacks() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cairn.errors import ModelError
@@ -50,9 +51,35 @@ def network_of(weights: Mapping[str, Tensor], joints: int) -> dict[str, Any]:
     return {
         "backbone": backbone,
         **({"normalization": normalization} if normalization else {}),
-        "stacks": sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights))),
+        "stacks": _count_stacks(weights),
         "features": features,
         "depth": depth,
         "residuals": sum(f"stacks.0.residuals.{i}.convs.0.weight" in weights for i in range(len(weights))),
         "visibility": "visibility_head.weight" in weights,
     }
+
+
+def grow(weights: Mapping[str, Tensor], settings: NetworkSettings) -> dict[str, Tensor]:
+    """Returns the weights of an hourglass with as many stacks as the settings describe.
+
+    Those that it lacks are copies of its last one, and what they are fed back is 0: all predict the same.
+
+    Args:
+        weights: Weights of a network of one stack or more, by name.
+        settings: Settings of a network with at least as many stacks.
+    """
+    grown = dict(weights)
+    count = _count_stacks(weights)
+    last = f"stacks.{count - 1}."
+    copied = {name.removeprefix(last): value for name, value in weights.items() if name.startswith(last)}
+    for i in range(count, settings.stacks):
+        grown |= {f"stacks.{i}.{name}": value for name, value in copied.items()}
+        joints, features = copied["heatmaps.weight"].shape[:2]  # (K, C, 1, 1)
+        for name, channels in (("features", features), ("heatmaps", joints)):
+            grown[f"merges.{i - 1}.{name}.weight"] = torch.zeros(features, channels, 1, 1)
+            grown[f"merges.{i - 1}.{name}.bias"] = torch.zeros(features)
+    return grown
+
+
+def _count_stacks(weights: Mapping[str, Tensor]) -> int:
+    return sum(f"stacks.{i}.conv.weight" in weights for i in range(len(weights)))

@@ -23,7 +23,7 @@ from cairn.inference.predictor import check_boxes, large_enough
 from cairn.methods.hourglass import predictor
 from cairn.methods.hourglass.losses import class_entropy, cross_entropy, squared_error, visibility_entropy
 from cairn.methods.hourglass.model import STRIDE, Hourglass, LastStack
-from cairn.methods.hourglass.network import FILE_NETWORKS, IMAGENET_NETWORK, build_network, network_of
+from cairn.methods.hourglass.network import FILE_NETWORKS, IMAGENET_NETWORK, build_network, grow, network_of
 from cairn.methods.hourglass.recipe import Recipe
 from cairn.ops.heatmaps import render_gaussians
 from cairn.structures.annotation import Annotation
@@ -269,5 +269,13 @@ def values_of(start: Start) -> dict[str, Any]:
 
 
 TRAINING = TrainingMethod(
-    Recipe, read_data, training_set, module, network_of, IMAGENET_NETWORK, FILE_NETWORKS, values_of=values_of
+    Recipe,
+    read_data,
+    training_set,
+    module,
+    network_of,
+    IMAGENET_NETWORK,
+    FILE_NETWORKS,
+    grow=lambda weights, recipe: grow(weights, recipe.network),
+    values_of=values_of,
 )

@@ -79,7 +79,7 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
     The backbone gets those of ImageNet instead, where the recipe says so.
     """
     assert recipe.pretrained
-    start = method.adopted(read_start(recipe.pretrained))
+    start = method.grown(method.adopted(read_start(recipe.pretrained)), recipe)
     channels = module.channels()
     if not channels or start.method != recipe.method:
         raise ModelError(
