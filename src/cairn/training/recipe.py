@@ -71,12 +71,12 @@ class Data(Section):
         train: Sets to train on.
         val: Sets to validate on. Without them it is the split val of the training sets; where they have none, a share
             of the first one is held out.
-        holdout: Share of the first training set that is held out.
+        holdout: Share of the first training set that is held out; None for a default, which is smaller for many images.
     """
 
     train: tuple[LabelSource, ...] = ()
     val: tuple[LabelSource, ...] = ()
-    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    holdout: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class Optimizer(Section):

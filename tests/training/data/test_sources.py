@@ -12,7 +12,7 @@ from cairn.datasets.limbs import infer_limbs
 from cairn.errors import LabelError
 from cairn.media.images import read_image, write_image
 from cairn.methods.openpose.training import Recipe
-from cairn.training.data.sources import check_data, read_data, read_training_images
+from cairn.training.data.sources import check_data, held_out_share, read_data, read_training_images
 from cairn.training.recipe import LabelSource
 from cairn.training.recipe_tables import check_recipe
 from support.made_data import THING, made_labels
@@ -84,6 +84,13 @@ def test_without_val_a_share_of_train_is_held_out(tmp_path: Path, monkeypatch: p
     _, again, same = read_splits(tmp_path, path)
     assert [image.id for image in again[0][0]] == [image.id for image in sources[0][0]]
     assert [image.id for image in same] == [image.id for image in val]
+
+
+@pytest.mark.parametrize(
+    ("images", "held_out"), [(10, 1), (80, 8), (500, 50), (897, 50), (1000, 50), (1001, 50), (4000, 200)]
+)
+def test_a_tenth_is_held_out_by_default_or_50_or_a_twentieth(images: int, held_out: int) -> None:
+    assert round(held_out_share(images) * images) == held_out
 
 
 @pytest.mark.parametrize(("split", "validation"), [("test", "val"), ("val", "val"), ("train", "val")])

@@ -28,6 +28,12 @@ from cairn.training.run_folder import RunFolder
 
 Sources: TypeAlias = Sequence[tuple[Labels, LabelSource]]
 
+TENTH, TWENTIETH = 0.1, 0.05
+"""Default share of the images that is held out: that of few images, and that of many."""
+
+ENOUGH_HELD_OUT = 50
+"""Held-out images that measure the metrics well enough: between both shares, as many are held out."""
+
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +71,8 @@ def read_data(recipe: Recipe, run: Path) -> tuple[Skeleton, list[tuple[Labels, L
         sets = own
     else:
         (first, source), *others = sources
-        train, held_out = _split(first, recipe.data.holdout, recipe.seed, RunFolder(run).split)
+        share = recipe.data.holdout or held_out_share(len(first))
+        train, held_out = _split(first, share, recipe.seed, RunFolder(run).split)
         sources, sets = [(train, source), *others], [held_out]
     sources, sets = with_shared_classes(sources, sets)
     val = replace(sets[0], images=tuple(image for labels in sets for image in labels))
@@ -146,6 +153,11 @@ def _with_limbs(labels: Labels) -> Labels:
     if limbs := ", ".join(f"{names[a]} - {names[b]}" for a, b in labels.skeleton.limbs):
         log.info("the labels have no limbs; guessed between nearby keypoints: %s", limbs)
     return labels
+
+
+def held_out_share(count: int) -> float:
+    """Returns the share of images that is held out by default; those that are held out are missing in training."""
+    return max(TWENTIETH, min(TENTH, ENOUGH_HELD_OUT / max(count, 1)))
 
 
 def _split(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:
