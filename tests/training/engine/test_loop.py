@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -292,6 +293,28 @@ def test_a_moved_run_recognizes_its_best_checkpoint(finished, things, tmp_path):
     assert moved.best_model_path == str((tmp_path / "checkpoints").resolve() / "best.ckpt")
     assert moved.best_model_score == state[key]["best_model_score"]
     assert list(moved.best_k_models) == [moved.best_model_path]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([10, 30, 20], [True, True, False]),
+        ([95.2, 95.3, 93.6, 94.6, 94.5], [True, True, False, True, True]),  # within one percent: the later one
+        ([90.5, 90, 89.5, 89], [True, True, False, False]),  # of the highest, not of the one that is kept
+        ([-3.0, -3.02, -4.0, -2.0], [True, True, False, True]),
+        ([float("nan"), 5, float("nan"), 4.99], [True, True, False, True]),
+        ([0, 0], [True, True]),
+    ],
+)
+def test_the_latest_validation_that_is_the_best_but_for_chance_is_kept(values, kept, tmp_path):
+    strategy = SimpleNamespace(reduce_boolean_decision=bool)
+    callback, trainer = BestCheckpoint(tmp_path, "AP"), SimpleNamespace(strategy=strategy)
+    decisions = []
+    for value in values:
+        decisions.append(callback.check_monitor_top_k(trainer, torch.tensor(float(value))))
+        if decisions[-1]:
+            callback.best_k_models = {"best.ckpt": torch.tensor(float(value))}
+    assert decisions == kept
 
 
 def test_the_commit_of_another_repository_is_not_stated(tmp_path, monkeypatch):

@@ -29,6 +29,9 @@ MAX_JOINTS, TABLE_WIDTH = 24, 100
 MAX_IMAGES = 8
 """Number of validation images whose predictions are drawn."""
 
+CHANCE = 0.01
+"""Share of a metric by which a later validation may be worse than the best one and is still no worse."""
+
 log = logging.getLogger(__name__)
 
 
@@ -133,12 +136,27 @@ class LastEpochValidates(Callback):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps best.ckpt by a metric; a resumed run recognizes it if the folder has moved."""
+    """Keeps best.ckpt by a metric; a resumed run recognizes it if the folder has moved.
+
+    Of validations whose metric is the highest but for `CHANCE`, the latest counts as the best: where a few validation
+    images are predicted well from early on, the metric changes by chance alone, and later weights are more exact.
+    """
 
     def __init__(self, folder: Path, monitor: str) -> None:
         super().__init__(
             folder, "best", monitor=monitor, mode="max", enable_version_counter=False, save_on_train_epoch_end=False
         )
+        self._highest = -math.inf
+
+    def check_monitor_top_k(self, trainer: lightning.Trainer, current: Tensor | None = None) -> bool:
+        """Returns whether the weights with this value of the metric are kept."""
+        if current is None:
+            return False
+        value = float(current)
+        if not math.isnan(value):
+            self._highest = max(self._highest, value)
+        is_best = not self.best_k_models or value >= self._highest - CHANCE * abs(self._highest)
+        return bool(trainer.strategy.reduce_boolean_decision(is_best))
 
     @property
     def state_key(self) -> str:
@@ -154,6 +172,7 @@ class BestCheckpoint(ModelCheckpoint):
         paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path")}
         scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
+        self._highest = max(map(float, scores.values()), default=-math.inf)
 
 
 class PredictionImages(Callback):
