@@ -185,6 +185,12 @@ def test_pretrained_weights_are_a_model_of_people_by_default(
 def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.CaptureFixture) -> None:
     assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
     assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
+    recipe = Path("recipe.toml")  # nothing is selected automatically
+    recipe.write_text(
+        f'method = "hourglass"\npretrained = "person"\nnetwork.features = 32\n[data]\ntrain = [{{ labels = "{labels}" }}]\n'
+    )
+    assert run("train", recipe) == 2
+    assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
 
 
 def test_epochs_of_the_user_stay_and_minutes_of_the_user_are_the_target(labels: Path, untrained: None) -> None:

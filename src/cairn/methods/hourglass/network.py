@@ -66,15 +66,15 @@ def grow(weights: Mapping[str, Tensor], settings: NetworkSettings) -> dict[str, 
 
     Args:
         weights: Weights of a network of one stack or more, by name.
-        settings: Settings of a network with at least as many stacks.
+        settings: Settings of the network; with fewer stacks, nothing is added.
     """
     grown = dict(weights)
     count = _count_stacks(weights)
     last = f"stacks.{count - 1}."
     copied = {name.removeprefix(last): value for name, value in weights.items() if name.startswith(last)}
+    joints, features = copied["heatmaps.weight"].shape[:2]  # (K, C, 1, 1)
     for i in range(count, settings.stacks):
         grown |= {f"stacks.{i}.{name}": value for name, value in copied.items()}
-        joints, features = copied["heatmaps.weight"].shape[:2]  # (K, C, 1, 1)
         for name, channels in (("features", features), ("heatmaps", joints)):
             grown[f"merges.{i - 1}.{name}.weight"] = torch.zeros(features, channels, 1, 1)
             grown[f"merges.{i - 1}.{name}.bias"] = torch.zeros(features)

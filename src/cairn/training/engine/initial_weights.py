@@ -79,12 +79,13 @@ def _load_pretrained(module: KeypointModule, method: TrainingMethod, recipe: Rec
     The backbone gets those of ImageNet instead, where the recipe says so.
     """
     assert recipe.pretrained
-    start = method.grown(method.adopted(read_start(recipe.pretrained)), recipe)
+    start = method.adopted(read_start(recipe.pretrained))
     channels = module.channels()
     if not channels or start.method != recipe.method:
         raise ModelError(
             f"{start.name} is a model of {start.method}: {recipe.method} cannot be fine-tuned from its weights"
         )
+    start = method.grown(start, recipe)
     empty = Labels(start.skeleton, (), np.ones(len(start.skeleton), bool), start.classes)
     pretrained_channels = method.module(recipe, start.skeleton, empty).channels()
     copied, total = carry_over(module.network, start, channels, pretrained_channels)
