@@ -314,6 +314,8 @@ def test_the_latest_validation_that_is_the_best_but_for_chance_is_kept(values, k
         decisions.append(callback.check_monitor_top_k(trainer, torch.tensor(float(value))))
         if decisions[-1]:
             callback.best_k_models = {"best.ckpt": torch.tensor(float(value))}
+        state, callback = callback.state_dict(), BestCheckpoint(tmp_path, "AP")
+        callback.load_state_dict(state)  # as a resumed run does
     assert decisions == kept
 
 

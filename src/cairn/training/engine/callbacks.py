@@ -32,6 +32,9 @@ MAX_IMAGES = 8
 CHANCE = 0.01
 """Share of a metric by which a later validation may be worse than the best one and is still no worse."""
 
+HIGHEST = "highest"
+"""Key of the highest value of the metric in the state of a checkpoint."""
+
 log = logging.getLogger(__name__)
 
 
@@ -163,6 +166,10 @@ class BestCheckpoint(ModelCheckpoint):
         """The key of the parent class, under which existing checkpoints hold the state."""
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state, with the highest value of the metric: the kept weights may have a lower one."""
+        return {**super().state_dict(), HIGHEST: self._highest}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the state, with paths in the folder where the run is now."""
 
@@ -172,7 +179,8 @@ class BestCheckpoint(ModelCheckpoint):
         paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path")}
         scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath, "best_k_models": scores})
-        self._highest = max(map(float, scores.values()), default=-math.inf)
+        kept = max(map(float, scores.values()), default=-math.inf)
+        self._highest = state_dict.get(HIGHEST, kept)  # absent in checkpoints of earlier versions
 
 
 class PredictionImages(Callback):
