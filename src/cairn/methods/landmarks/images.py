@@ -24,7 +24,7 @@ from cairn.methods.landmarks.recipe import Crop, Recipe
 from cairn.structures.annotation import Annotation
 from cairn.structures.geometry import Size
 from cairn.structures.skeleton import Skeleton
-from cairn.training.data.sources import TENTH, Sources
+from cairn.training.data.sources import HOLDOUT, Sources
 from cairn.training.recipe import LabelSource
 
 MIN_IMAGES = 10
@@ -228,7 +228,7 @@ def _held_out(sources: Sources, recipe: Recipe, path: Path) -> frozenset[str]:
             raise LabelError(f"{path} is damaged: expected the held-out images of the run") from None
     paths = [str(image.path) for labels, _ in sources for image in labels]
     minimum, maximum = HELD_OUT
-    count = min(maximum, max(round((recipe.data.holdout or TENTH) * len(paths)), min(minimum, len(paths) // 4)))
+    count = min(maximum, max(round((recipe.data.holdout or HOLDOUT) * len(paths)), min(minimum, len(paths) // 4)))
     drawn = np.random.default_rng(recipe.seed).choice(paths, count, replace=False).tolist()
     path.write_text(json.dumps({"val": sorted(drawn)}), encoding="utf-8")
     return frozenset(drawn)

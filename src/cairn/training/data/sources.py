@@ -28,7 +28,7 @@ from cairn.training.run_folder import RunFolder
 
 Sources: TypeAlias = Sequence[tuple[Labels, LabelSource]]
 
-TENTH, TWENTIETH = 0.1, 0.05
+HOLDOUT, HOLDOUT_OF_MANY = 0.1, 0.05
 """Default share of the images that is held out: that of few images, and that of many."""
 
 ENOUGH_HELD_OUT = 50
@@ -157,7 +157,7 @@ def _with_limbs(labels: Labels) -> Labels:
 
 def held_out_share(count: int) -> float:
     """Returns the share of images that is held out by default; those that are held out are missing in training."""
-    return max(TWENTIETH, min(TENTH, ENOUGH_HELD_OUT / max(count, 1)))
+    return max(HOLDOUT_OF_MANY, min(HOLDOUT, ENOUGH_HELD_OUT / max(count, 1)))
 
 
 def _split(labels: Labels, share: float, seed: int, path: Path) -> tuple[Labels, Labels]:
