@@ -186,9 +186,8 @@ def test_weights_of_another_method_are_one_line(labels: Path, capsys: pytest.Cap
     assert run("train", "--data", labels, "--method", "hourglass", "--from", "person") == 2
     assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
     recipe = Path("recipe.toml")  # nothing is selected automatically
-    recipe.write_text(
-        f'method = "hourglass"\npretrained = "person"\nnetwork.features = 32\n[data]\ntrain = [{{ labels = "{labels}" }}]\n'
-    )
+    data = f'[data]\ntrain = [{{ labels = "{labels}" }}]\n'
+    recipe.write_text('method = "hourglass"\npretrained = "person"\nnetwork.features = 32\n' + data)
     assert run("train", recipe) == 2
     assert "person is a model of openpose: hourglass cannot be fine-tuned from its weights" in capsys.readouterr().err
 
