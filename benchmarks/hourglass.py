@@ -103,7 +103,7 @@ def train(case: Case) -> tuple[float, float]:
 def detect() -> None:
     """Prints milliseconds per crop of the bundled model: the network alone, and from the image to the pose."""
     try:
-        model = cairn.load("person-single", threads=1)
+        model = cairn.load("person-single", threads=1, refine=False)
     except CairnError as error:
         print(f"person-single: {error}")
         return

@@ -103,8 +103,8 @@ def test_refinement_and_whole_body_are_assembled(totem_model: Path, tmp_path: Pa
     refined = cairn.load(totem_model, threads=1, refine=crops)
     assert refined.name == "one"
     assert len(refined(image)) == 1
-    with pytest.raises(ModelError, match=r"refinement needs a model of all instances .* got one \(crop\) and one"):
-        cairn.load(crops, refine=crops)
+    with pytest.raises(ModelError, match=r"refinement needs a model of all instances .* got totems .* and totems"):
+        cairn.load(totem_model, refine=totem_model)
     with pytest.raises(ModelError, match=r"hands need a model of one instance per crop; totems detects all instances"):
         cairn.load(totem_model, hands=totem_model)
     person = cairn.load("person", threads=1, refine=True)

@@ -113,12 +113,8 @@ def test_invalid_box_in_one_of_several_images_is_one_line_and_status_1(cairn: Ca
             "boxes are for models of one instance per crop; totems detects all instances",
         ),
         (
-            ["other.png", "--model", "one.onnx", "--boxes", "boxes.json", "--refine-with", "one.onnx"],
-            "give boxes or refine, not both",
-        ),
-        (
-            ["photo.png", "--model", "one.onnx", "--refine-with", "one.onnx"],
-            "refinement needs a model of all instances",
+            ["other.png", "--model", "one.onnx", "--boxes", "boxes.json", "--refine-with", "whole.onnx"],
+            "one instance per crop is refined by another model of one instance per crop, got",
         ),
         (["photo.png", "--model", "whole.onnx", "--refine-with", "whole.onnx"], "refinement needs a model of all"),
         (["photo.png", "--model", "one.onnx", "--size", "100"], "a multiple of 8, got 100"),

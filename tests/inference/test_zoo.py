@@ -56,3 +56,4 @@ def test_people_of_images_are_found_at_one_scale_unless_more_are_given(
     given: int | Resolution | None, expected: Resolution
 ) -> None:
     assert zoo.ImageRefinement(352, 0.1).resolution(given) == expected
+    assert zoo.ImageRefinement().resolution(given) == given

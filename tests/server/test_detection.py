@@ -90,8 +90,16 @@ def test_models_are_the_bundled_ones_and_those_of_the_folder(url, folder):
     assert not {"broken", "person-lift"} & set(models)
     assert models["totem"]["joints"] == ["top", "middle", "base"]
     assert models["totem"]["limbs"] == [["top", "middle"], ["middle", "base"]]
-    assert models["person"]["refiner"] == "person-refine"
+    assert models["person"]["refiner"] == models["person-single"]["refiner"] == "person-refine"
     assert str(folder) not in json.dumps(models)
+
+
+def test_the_bundled_model_of_crops_is_refined_in_images_by_default(url, photos, tmp_path):
+    path = photos[0]
+    for query, refine in (({}, None), ({"refine": "true"}, True), ({"refine": "false"}, False)):
+        cairn.detect(path, model="person-single", out=tmp_path, write="json", draw=False, refine=refine)
+        expected = json.loads((tmp_path / f"{path.stem}.cairn.json").read_text(encoding="utf-8"))["people"]
+        assert post(url, read([path]), model="person-single", **query).json()["people"] == expected
 
 
 def test_a_new_model_needs_no_restart(url, folder, photos):
@@ -187,7 +195,8 @@ def test_no_broken_image_affects_the_next_request(url, photos):
         ({"refine": "true"}, 422, "no model is registered that refines totem"),
         ({"refine": "../person-refine"}, 404, "no model"),
         ({"refine": "mine"}, 422, "needs a model of one instance per crop"),
-        ({"model": "person-single", "refine": "true"}, 422, "refine is for models of all instances"),
+        ({"model": "person-single", "refine": "mine"}, 422, "needs a model of one instance per crop"),
+        ({"model": "face-landmarks", "refine": "true"}, 422, "refine is for models of several instances or of crops"),
         ({"min_confidence": "1.5"}, 422, "min_confidence: input should be less than or equal to 1, got '1.5'"),
         ({"min_confidence": "nan"}, 422, "min_confidence"),
         ({"min_confidence": "much"}, 422, "min_confidence"),

@@ -35,9 +35,10 @@ def load(
         threads: Number of CPU cores for one image; 0 is all.
         size: Longest side of the network input in pixels, or a `Resolution`; None is the model's own.
         refine: Predict the keypoints of each detected instance again, in a crop: with the bundled model that is
-            registered for `model` (True; "person-refine" for "person"), or with another model of one instance per crop.
-            None: with the refiner that `cairn.train` trained beside the model of a run, where it is better; and with
-            "person" in single images, not in videos: clear people are found at a lower resolution, and refined.
+            registered for `model` (True; "person-refine" for models of people), or with another model of one instance
+            per crop. None: with the refiner that `cairn.train` trained beside the model of a run, where it is better;
+            and with "person" and "person-single" in single images, not in videos. "person" then finds clear people at
+            a lower resolution; of a model of one instance per crop, the joints that both models have are refined.
         hands: Model of one hand; adds the hands of each person.
         face: Model of one face; adds the face of each person.
         **decode: Decode settings of the method, which override those of the model, such as `peak_threshold=0.1`.
@@ -52,6 +53,7 @@ def load(
     from cairn.inference.network import OnnxNetwork
     from cairn.inference.refine import RefinedPredictor
     from cairn.inference.resolution import Resolution
+    from cairn.inference.shared_joints import SharedJointsPredictor
 
     name, cores, side = cast("tuple[Any, Any, Any]", (model, threads, size))
     if not isinstance(name, str | PathLike):
@@ -69,9 +71,13 @@ def load(
         network = OnnxNetwork(file, threads, device)
         predictor = _predictor(network, size, decode)
         crops = later.result() if later else None
-    if crops is not None and refine is None and (images := zoo.image_refinement(model)):
+    images = zoo.image_refinement(model) if refine is None else None
+    plain = predictor if images else None
+    if crops is not None and predictor.spec.task == "crop":
+        predictor = SharedJointsPredictor(predictor, crops, plain)
+    elif crops is not None and images:
         whole = _predictor(network, images.resolution(size), decode)
-        predictor = RefinedPredictor(whole, crops, images.min_score, plain=predictor)
+        predictor = RefinedPredictor(whole, crops, images.min_score, plain)
     elif crops is not None:
         predictor = RefinedPredictor(predictor, crops)
     if hands is None and face is None:

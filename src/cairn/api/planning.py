@@ -246,8 +246,6 @@ def _predictor(model: ModelOptions, run: RunOptions, several: bool) -> Predictor
     from cairn.inference.zoo import DEFAULT_CROP_MODEL, DEFAULT_MODEL
 
     refine = model.refine is not None and model.refine is not False
-    if model.boxes is not None and refine:
-        raise CairnError("refine detects the boxes itself: give boxes or refine, not both")
     given = model.model
     if given is not None and not isinstance(given, str | PathLike):
         if refine or model.hands or model.face or model.size is not None or model.device != "auto":

@@ -10,8 +10,8 @@ Refine: TypeAlias = Annotated[
     bool | None,
     typer.Option(
         "--refine/--no-refine",
-        help="Second prediction of each instance in a crop, more accurate: of person with person-refine, of a run with "
-        "its own refiner. [a run that has one; of person, clear people in images]",
+        help="Second prediction of each instance in a crop, more accurate: of bundled models of people with "
+        "person-refine, of a run with its own refiner. [a run that has one; person and person-single in images]",
         show_default=False,
     ),
 ]

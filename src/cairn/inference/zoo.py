@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL, DEFAULT_CROP_MODEL = "person", "person-single"
 """The bundled models of all people in an image, and of one person per crop."""
 
-REFINERS = {"person": "person-refine", "person-fp16": "person-refine"}
-"""Bundled model of all instances -> the bundled model that predicts their keypoints again, in crops."""
+REFINERS = dict.fromkeys(("person", "person-fp16", "person-single"), "person-refine")
+"""Bundled model -> the bundled model that predicts the keypoints of its instances again, in crops."""
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,29 @@ class ImageRefinement:
     """How the detections of single images are refined by default; frames of videos are not.
 
     Attributes:
-        size: Longest side of the first model's input in pixels; at one scale, unless more are given.
+        size: Longest side of the first model's input in pixels, at one scale, unless others are given; None is the
+            model's own.
         min_score: Minimum score of a detection; others are dropped.
     """
 
-    size: int
-    min_score: float
+    size: int | None = None
+    min_score: float = 0.0
 
-    def resolution(self, given: int | Resolution | None) -> Resolution:
+    def resolution(self, given: int | Resolution | None) -> int | Resolution | None:
         """Returns the resolution of the first model's input, of what the user gives."""
         from cairn.inference.resolution import Resolution
 
+        if self.size is None:
+            return given
         given = given if isinstance(given, Resolution) else Resolution(longest=given)
         is_sized = given.longest or given.width or given.height
         return replace(given, longest=given.longest if is_sized else self.size, scales=given.scales or 1)
 
 
-REFINED_IMAGES = {"person": ImageRefinement(size=352, min_score=0.1)}
+REFINED_IMAGES = {"person": ImageRefinement(size=352, min_score=0.1), "person-single": ImageRefinement()}
 """Bundled models whose detections in single images are refined by default.
 
-More accurate than `person` alone, in less time: decision 0141.
+More accurate than `person` alone, in less time (decision 0141); and than `person-single` alone (decision 0145).
 """
 
 

@@ -101,8 +101,8 @@ class Catalog:
         if refine.lower() == AUTO:
             by_default = AUTO if of_images and image_refinement(model.file) else None
             return ModelKey(str(model.file), str(model.own_refiner) if model.own_refiner else by_default)
-        if model.values.get("task") == "crop":
-            raise Problem(422, f"refine is for models of all instances of an image; {name} is one of a single instance")
+        if model.values.get("task") == "single_instance":
+            raise Problem(422, f"refine is for models of several instances or of crops; {name} detects one per image")
         if refine.lower() in ON:
             if own := model.own_refiner:
                 return ModelKey(str(model.file), str(own))
@@ -112,6 +112,8 @@ class Catalog:
         refiner = await self.model(refine)
         if refiner.values.get("task") != "crop":
             raise Problem(422, f"refine needs a model of one instance per crop; {refine} is {refiner.values['task']}")
+        if model.values.get("task") == "crop" and not {*model.values["joints"]} & {*refiner.values["joints"]}:
+            raise Problem(422, f"{refine} cannot refine {name}: they have no joint of the same name")
         return ModelKey(str(model.file), str(refiner.file))
 
     def _files(self) -> dict[str, Path]:

@@ -29,7 +29,7 @@ Refine = Annotated[
     Query(
         max_length=200,
         description="Predict the keypoints of each instance again in a crop: true, false, the name of a model, or "
-        "auto, as cairn detect does: with the refiner of a run, and with that of person in single images.",
+        "auto, as cairn detect does: with the refiner of a run, and with that of models of people in single images.",
     ),
 ]
 MinConfidence = Annotated[float, Query(ge=0, le=1, description="Minimum keypoint confidence to keep.")]
