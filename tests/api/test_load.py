@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import cairn
 from cairn.errors import ModelError
 from cairn.inference.model_spec import InputSpec
-from cairn.inference.predictor import Predictor
+from cairn.inference.predictor import Predictor, RefinedPredictor
 from cairn.inference.zoo import path_of
 from cairn.methods import METHODS, get_method
 from cairn.methods.method import Method
@@ -133,20 +133,30 @@ def test_people_in_single_images_are_refined_by_default() -> None:
     model = cairn.load("person", threads=1)
     alone = keypoints(cairn.load("person", threads=1, refine=False))
     assert (model.name, model.has_maps) == ("person", True)
-    one_scale = cairn.Resolution(longest=352, scales=1)
-    assert equal_inside(model, cairn.load("person", threads=1, size=one_scale, refine=True))
+    one_scale, crops = cairn.Resolution(longest=352, scales=1), cairn.load("person-refine", threads=1)
+    whole = cairn.load("person", threads=1, size=one_scale, refine=False)
+    assert equal_inside(model, RefinedPredictor(whole, crops))
     assert not np.array_equal(keypoints(model), alone)
     assert np.array_equal(keypoints(model.plain), alone)
     (frame,) = model.stream(example, maps=True)
     assert np.array_equal(np.nan_to_num(frame.poses.keypoints, nan=-1), alone)
     two_scales = cairn.Resolution(longest=512, scales=2, scale_gap=0.5)
     sized = cairn.load(path_of("person"), threads=1, size=two_scales)
-    assert equal_inside(sized, cairn.load("person", threads=1, refine=True))
+    assert equal_inside(sized, RefinedPredictor(cairn.load("person", threads=1, refine=False), crops))
     with pytest.raises(ModelError, match="model person detects all instances of an image and takes no boxes"):
         model(example, boxes=[[0, 0, 100, 100]])
     with_face = cairn.load("person", threads=1, face="face-landmarks")
     assert np.array_equal(keypoints(with_face), keypoints(model))
     assert np.array_equal(keypoints(with_face.plain), alone)
+
+
+def test_the_refiner_of_a_bundled_model_has_the_flip_test_where_it_is_asked_for() -> None:
+    example = Path(__file__).parents[2] / "examples" / "portraits.jpg"
+    whole = cairn.load("person", threads=1, refine=False)
+    expected = RefinedPredictor(whole, cairn.load("person-refine", threads=1, flip=True))(example)
+    for refine in (True, "person-refine", path_of("person-refine")):
+        poses = cairn.load("person", threads=1, refine=refine)(example)
+        assert np.array_equal(poses.keypoints, expected.keypoints)
 
 
 def test_models_that_cannot_be_loaded_raise(tmp_path: Path) -> None:

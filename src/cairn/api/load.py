@@ -67,7 +67,7 @@ def load(
         raise ModelError(f"refine must be True, False, None or a model of one instance per crop, got {refine!r:.40}")
     file, refiner = zoo.model_file(model), zoo.refiner_to_use(model, refine)
     with ThreadPoolExecutor(1) as loading:  # at the same time: onnxruntime loads without the interpreter's lock
-        later = loading.submit(_load_one, refiner, device, threads) if refiner else None
+        later = loading.submit(_load_refiner, refiner, model, refine is None, device, threads) if refiner else None
         network = OnnxNetwork(file, threads, device)
         predictor = _predictor(network, size, decode)
         crops = later.result() if later else None
@@ -112,11 +112,18 @@ def resolution(size: int | None, net: str | None, scales: int | None, gap: float
     return Resolution(shape.longest, shape.width, shape.height, scales, gap)
 
 
-def _load_one(model: str | Path, device: str, threads: int) -> Predictor:
+def _load_refiner(refiner: str | Path, model: str | Path, by_default: bool, device: str, threads: int) -> Predictor:
+    """Loads the refiner of a model; a bundled one that the user asks for has the flip test."""
+    from cairn.inference.zoo import is_registered
+
+    return _load_one(refiner, device, threads, flip=not by_default and is_registered(refiner, model))
+
+
+def _load_one(model: str | Path, device: str, threads: int, flip: bool = False) -> Predictor:
     from cairn.inference.network import OnnxNetwork
     from cairn.inference.zoo import model_file
 
-    return _predictor(OnnxNetwork(model_file(model), threads, device), None, {})
+    return _predictor(OnnxNetwork(model_file(model), threads, device), None, {"flip": True} if flip else {})
 
 
 def _predictor(network: Network, size: int | Resolution | None, decode: dict[str, Any]) -> Predictor:

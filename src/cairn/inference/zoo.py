@@ -174,6 +174,16 @@ def refiner_of(model: str | Path) -> str | Path:
     return REFINERS[name]
 
 
+def is_registered(refiner: str | Path, model: str | Path) -> bool:
+    """Returns whether one bundled model is the one that refines another: `refiner_of` gives it.
+
+    Args:
+        refiner: Name of a bundled model, or a path.
+        model: The one that is refined.
+    """
+    return bundled_name(refiner) is not None and bundled_name(refiner) == REFINERS.get(bundled_name(model) or "")
+
+
 def path_to_learn_from(name: str) -> Path:
     """Returns the path of the weights for fine-tuning a bundled model: NAME-fp16 where the model itself is int8.
 
