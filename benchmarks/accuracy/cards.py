@@ -64,10 +64,13 @@ def refined(data: Path) -> Measured:
 
 
 def one_person(data: Path) -> Measured:
-    plain, flipped = _evaluated("person-single", data), _evaluated("person-single", data, settings={"flip": True})
-    metrics = {"PCK": plain.pck.value, "AUC": plain.pck.area, "NME": plain.error.value}
-    metrics |= {"PCK, flip test": flipped.pck.value, "AUC, flip test": flipped.pck.area}
-    return Measured(metrics, _joints(plain))
+    refined, alone = _evaluated("person-single", data), _evaluated("person-single", data, refine=False)
+    flipped = _evaluated("person-single", data, refine=False, settings={"flip": True})
+    metrics = {"PCK, flip test": flipped.pck.value, "AUC, flip test": flipped.pck.area}
+    for result, suffix in ((refined, ", refined"), (alone, "")):
+        values = {"PCK": result.pck.value, "AUC": result.pck.area, "NME": result.error.value}
+        metrics |= {f"{name}{suffix}": value for name, value in values.items()}
+    return Measured(metrics, _joints(refined))
 
 
 def faces(data: Path) -> Measured:
