@@ -121,7 +121,7 @@ def test_errors_are_logged_and_counted(folder: Path, totem_model: Path, caplog: 
         ({"draw": False, "draw_threshold": 0.5}, "need drawing"),
         ({"draw_colors": "red"}, "draw-colors must be limb or object, got 'red'"),
         ({"keypoint_scale": 3}, "need the format openpose"),
-        ({"boxes": [[0, 0, 9, 9]], "refine": "person-refine"}, "boxes are for models of one instance per crop"),
+        ({"boxes": [[0, 0, 9, 9]], "refine": "person-refine"}, "give boxes or refine, not both"),
         ({"boxes": [[0, 0, 9, 9]]}, "boxes are for models of one instance per crop"),
         ({"refine": "person-single", "write": "maps"}, "need a model that runs on whole images"),
     ],

@@ -25,7 +25,13 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "portraits.jpg"
 def spec(skeleton: Skeleton, task: Task = "crop") -> ModelSpec:
     kind = InputSpec(resize="letterbox" if task == "multi_instance" else "square", size=64, multiple=16, margin=1.25)
     return ModelSpec(
-        name=skeleton.name, method="hourglass", skeleton=skeleton, task=task, input=kind, stride=4, outputs=("heatmaps",)
+        name=skeleton.name,
+        method="hourglass",
+        skeleton=skeleton,
+        task=task,
+        input=kind,
+        stride=4,
+        outputs=("heatmaps",),
     )
 
 

@@ -293,6 +293,8 @@ def _boxes(model: ModelOptions, predictor: Predictor, found: Sequence[Source], t
     if boxes is None:
         return None
     if predictor.spec.task == "multi_instance":
+        if model.refine:
+            raise CairnError("refine detects the boxes itself: give boxes or refine, not both")
         raise CairnError(
             f"boxes are for models of one instance per crop; {predictor.name} detects all instances of an image"
         )

@@ -8,6 +8,7 @@ from cairn.inference.boxes import MIN_CROP, check_boxes, large_enough, overlappi
 from cairn.inference.protocol import Predictor
 from cairn.inference.refine import RefinedPredictor
 from cairn.inference.settings import check_settings
+from cairn.inference.shared_joints import SharedJointsPredictor
 from cairn.inference.top_down import CROPS_AT_ONCE, TopDownPredictor
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "BottomUpPredictor",
     "Predictor",
     "RefinedPredictor",
+    "SharedJointsPredictor",
     "TopDownPredictor",
     "check_boxes",
     "check_settings",
