@@ -83,8 +83,9 @@ class SharedJointsPredictor(BasePredictor[Poses]):
         return raw
 
     def _joined(self, poses: Poses, finer: Poses) -> Poses:
-        """Returns poses with the finer keypoints in place of their own; the score is the mean of the confidences."""
+        """Returns poses with the finer keypoints in place of their own; scores change as the mean confidences do."""
         keypoints, confidence = poses.keypoints.copy(), poses.confidence.copy()
         keypoints[:, self._shared] = finer.keypoints[:, self._finer]
         confidence[:, self._shared] = finer.confidence[:, self._finer]
-        return replace(poses, keypoints=keypoints, confidence=confidence, scores=confidence.mean(axis=1))
+        change = confidence.mean(axis=1) / np.maximum(poses.confidence.mean(axis=1), np.float32(1e-9))
+        return replace(poses, keypoints=keypoints, confidence=confidence, scores=poses.scores * change)
