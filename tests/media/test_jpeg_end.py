@@ -102,6 +102,15 @@ def test_any_cut_of_any_size(height: int, width: int, seed: int, kind: str, data
         np.testing.assert_array_equal(cut, decode_image(whole))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_missing_colors_of_a_few_pixels_are_refused(seed: int) -> None:
+    """Most continuations of such data decode to the same gray pixels."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (1, 3, 3), np.uint8)
+    whole = cv2.imencode(".jpg", pixels, KINDS["low quality"])[1].tobytes()
+    for cut in range(3, 20):
+        assert decoded(whole[:-cut]) is None
+
+
 def test_end_marker_hidden_in_metadata_does_not_count() -> None:
     data = jpeg("baseline", "noise")
     preview = b"\xff\xe2" + struct.pack(">H", 2 + len(data)) + data

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import struct
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ _NEXT_IMAGE = re.compile(rb"[\x00\r\n]*\xff\xd8\xff")
 _END = b"\xff\xd9"
 _PADS = (b"\x00" * 64, b"\xaa" * 64, b"\x5b" * 64)
 """Entropy-coded data that decodes to different coefficients."""
+
+_MISSING = b"premature end of data segment"
+"""What libjpeg prints where an end marker comes before the last pixel."""
 
 _QUIET = threading.Lock()
 
@@ -95,8 +99,9 @@ def has_frames(data: bytes, jpeg: Jpeg) -> bool:
 def without_end(data: bytes, jpeg: Jpeg) -> NDArray[Any] | None:
     """Decodes a JPEG file that lacks its end marker; None where pixels are missing too.
 
-    Missing pixels depend on what follows the data: the file is decoded with several continuations, and must give the
-    same pixels. A scan that is not there at all, or ends at a restart marker, is recognized by the markers.
+    libjpeg warns of pixels that it misses before an end marker. They also depend on what follows the data: the file is
+    decoded with several continuations, and must give the same pixels. A scan that is not there at all, or ends at a
+    restart marker, is recognized by the markers.
     """
     import cv2
 
@@ -104,13 +109,15 @@ def without_end(data: bytes, jpeg: Jpeg) -> NDArray[Any] | None:
     if not _has_all_scans(jpeg) or not _has_all_restarts(data, jpeg):
         return None
     decoded: list[NDArray[Any]] = []
-    with _silent_stderr():  # libjpeg prints what it thinks of the continuations
+    with _captured_stderr() as warnings:  # libjpeg prints what it thinks of the continuations
         for pad in (b"", *_PADS):
             try:
                 pixels = cv2.imdecode(np.frombuffer(data + pad + _END, np.uint8), cv2.IMREAD_UNCHANGED)
             except cv2.error:
                 return None
             if pixels is None or (decoded and not np.array_equal(pixels, decoded[0])):
+                return None
+            if not pad and _MISSING in warnings():
                 return None
             decoded.append(np.asarray(pixels))
     return decoded[0]
@@ -141,18 +148,23 @@ def _has_all_restarts(data: bytes, jpeg: Jpeg) -> bool:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Discards what C libraries print to stderr within the block."""
+def _captured_stderr() -> Iterator[Callable[[], bytes]]:
+    """Keeps what C libraries print to stderr within the block; yields a function that returns it."""
     with _QUIET:
         try:
             saved = os.dup(2)
         except OSError:  # there is no stderr
-            yield
+            yield bytes
             return
-        try:
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-                os.dup2(nowhere.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+        with tempfile.TemporaryFile() as printed:
+            try:
+                os.dup2(printed.fileno(), 2)
+
+                def read() -> bytes:
+                    printed.seek(0)
+                    return printed.read()
+
+                yield read
+            finally:
+                os.dup2(saved, 2)
+                os.close(saved)
