@@ -1,5 +1,7 @@
 """What the process of label projects computes."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,12 +9,14 @@ import pytest
 pytest.importorskip("fastapi", reason="the server needs the extra serve")
 
 from cairn.errors import ImageError
-from cairn.server.label_worker import LabelWorker, disagreement, unflipped
-from cairn.server.protocol import Message
+from cairn.inference.zoo import path_of
+from cairn.server.label_worker import LabelWorker, disagreement, unflipped, within
+from cairn.server.protocol import AUTO, Message
 from cairn.server.worker import Options
 from cairn.structures.poses import Poses
-from cairn.structures.skeleton import Skeleton
+from cairn.structures.skeleton import Skeleton, load_skeleton
 
+COCO = load_skeleton("coco17")
 SKELETON = Skeleton("face", ("nose", "left_eye", "right_eye"), ((0, 1), (0, 2)), flip_pairs=((1, 2),))
 
 
@@ -46,6 +50,13 @@ def test_swapped_sides_disagree() -> None:
     assert disagreement(poses(a), poses([a[0], a[2], a[1]])) == pytest.approx(2 / 3)
 
 
+def test_keypoints_outside_of_the_image_are_no_suggestions() -> None:
+    found = within(poses([(-0.5, 3), (9.5, 7.5), (9.6, 3)], [(5, -1), (5, 8), (12, 3)]), (8, 10))
+    assert len(found) == 1
+    np.testing.assert_array_equal(found.detected, [[True, True, False]])
+    np.testing.assert_array_equal(found.keypoints[0], [[-0.5, 3], [9.5, 7.5], [np.nan, np.nan]])
+
+
 @pytest.fixture
 def worker() -> LabelWorker:
     return LabelWorker(Options("cpu", 1, 10_000))
@@ -65,3 +76,20 @@ def test_images_are_kept_as_browsers_show_them(worker: LabelWorker, format: str,
 def test_what_is_no_image_or_too_large_is_refused(worker: LabelWorker, data: bytes) -> None:
     with pytest.raises(ImageError):
         worker.answer(Message({"do": "check"}, [data]))
+
+
+def test_suggestions_can_be_saved_as_labels() -> None:
+    """The lower body of the person is outside: the refiner places some of it a little below the image."""
+    portrait = cv2.imread(str(Path(__file__).parents[2] / "examples" / "portraits.jpg"))[:, 470:]
+    image = cv2.resize(portrait, (130, round(130 * portrait.shape[0] / portrait.shape[1])))
+    height, width = 240, 240
+    canvas = np.full((height, width, 3), 40, np.uint8)
+    canvas[-len(image) :, : image.shape[1]] = image
+    values = {"do": "suggest", "file": str(path_of("person")), "refine": AUTO, "skeleton": COCO.to_dict()}
+    answer = LabelWorker(Options("cpu", 1, 100_000)).answer(
+        Message(values, [cv2.imencode(".png", canvas)[1].tobytes()])
+    )
+    assert answer.values["instances"]
+    for instance in answer.values["instances"]:
+        for x, y, confidence in instance:
+            assert not confidence or (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5)

@@ -16,6 +16,7 @@ from cairn.errors import ImageError, VideoError
 from cairn.media.images import EncodedImage
 from cairn.server.protocol import Message
 from cairn.server.worker import Worker, run
+from cairn.structures.geometry import Size
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -92,14 +93,17 @@ class LabelWorker(Worker):
         return Message({}, [json.dumps(found).encode()])
 
     def suggest(self, values: dict[str, Any], data: bytes) -> Message:
-        """Predicts the instances of an image, and of its mirror image, in the skeleton of the project."""
+        """Predicts the instances of an image, and of its mirror image, in the skeleton of the project.
+
+        Keypoints outside of the image are left out: labels cannot have them.
+        """
         skeleton = Skeleton.from_dict(values["skeleton"])
         image = self._decoded(data)
         predictor = self.model(values["file"], values["refine"])
         poses, mirrored = predictor.batch([image, np.ascontiguousarray(image[:, ::-1])])
         poses, flipped = poses.mapped(skeleton), unflipped(mirrored.mapped(skeleton), image.shape[1])
         threshold = max(predictor.spec.draw_threshold, MIN_CONFIDENCE)
-        kept = poses.above(threshold)
+        kept = within(poses, image.shape[:2]).above(threshold)
         return Message(
             {
                 "instances": [
@@ -110,9 +114,17 @@ class LabelWorker(Worker):
                     for pose in kept
                 ],
                 "confidence": float(kept.confidence[kept.detected].mean()) if len(kept) else 0.0,
-                "disagreement": disagreement(kept, flipped.above(threshold)),
+                "disagreement": disagreement(kept, within(flipped, image.shape[:2]).above(threshold)),
             }
         )
+
+
+def within(poses: Poses, size: Size) -> Poses:
+    """Returns poses without the keypoints outside of an image of this (height, width)."""
+    from dataclasses import replace
+
+    inside = ((poses.keypoints >= -0.5) & (poses.keypoints <= np.array(size[::-1]) - 0.5)).all(axis=-1)
+    return replace(poses, confidence=np.where(inside, poses.confidence, np.float32(0))).above(0.0)
 
 
 def unflipped(poses: Poses, width: int) -> Poses:
