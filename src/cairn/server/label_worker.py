@@ -95,7 +95,7 @@ class LabelWorker(Worker):
     def suggest(self, values: dict[str, Any], data: bytes) -> Message:
         """Predicts the instances of an image, and of its mirror image, in the skeleton of the project.
 
-        Keypoints outside of the image are left out: labels cannot have them.
+        Keypoints outside of the image are omitted: labels cannot have them.
         """
         skeleton = Skeleton.from_dict(values["skeleton"])
         image = self._decoded(data)
