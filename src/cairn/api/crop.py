@@ -203,10 +203,12 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _warn_of_points_outside(entries: Sequence[LabeledImage], size: int, source: str) -> None:
     import numpy as np
 
+    from cairn.structures.geometry import in_image
+
     if not entries:
         return
     points = np.concatenate([entry.annotation.keypoints[entry.annotation.visibility > 0] for entry in entries])
-    outside = int((~((points >= -0.5) & (points <= size - 0.5)).all(axis=1)).sum())
+    outside = int((~in_image(points, (size, size))).sum())
     if outside:
         log.warning(
             "%s: %d of %d labeled keypoints are outside their crop: raise the margin", source, outside, len(points)

@@ -188,7 +188,7 @@ def _inside(poses: Poses, size: tuple[int, ...]) -> Poses:
     reach = OUTSIDE * np.sqrt(poses.boxes[:, 2] * poses.boxes[:, 3])[:, None, None]  # (P, 1, 1)
     corner = np.array(size[::-1]) - 1
     outside = ((poses.keypoints < -reach) | (poses.keypoints > corner + reach)).any(axis=-1)  # (P, K)
-    return replace(poses, confidence=np.where(outside, np.float32(0), poses.confidence)).above(0.0)
+    return poses.where(~outside)
 
 
 def _clarity(poses: Poses) -> NDArray[np.float32]:

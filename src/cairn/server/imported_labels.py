@@ -15,7 +15,7 @@ from cairn.datasets.problems import Problems
 from cairn.datasets.reading import read_labels
 from cairn.errors import LabelError
 from cairn.server.confinement import confined
-from cairn.structures.geometry import Size
+from cairn.structures.geometry import in_image
 from cairn.structures.skeleton import Skeleton
 
 MAX_NOTES = 20
@@ -77,7 +77,7 @@ def _instances(image: LabeledImage, counts: Counter[str]) -> list[dict[str, Any]
             counts["regions of crowds are omitted"] += 1
             continue
         seen = annotation.visibility[row] > 0
-        inside = seen & _within(annotation.keypoints[row], image.size)
+        inside = seen & in_image(annotation.keypoints[row], image.size)
         counts["keypoints outside of their image are omitted"] += int((seen & ~inside).sum())
         keypoints = [
             [round(float(x), 2), round(float(y), 2), int(v)] if there else [0, 0, 0]
@@ -89,13 +89,6 @@ def _instances(image: LabeledImage, counts: Counter[str]) -> list[dict[str, Any]
             found.append({"keypoints": keypoints, "box": box if has_box else None})
     counts += Counter()  # without zeros
     return found
-
-
-def _within(points: Any, size: Size) -> Any:
-    """Whether keypoints (K, 2) lie in an image: (K,) bool."""
-    height, width = size
-    with np.errstate(invalid="ignore"):
-        return ((points >= -0.5) & (points <= (width - 0.5, height - 0.5))).all(axis=1)
 
 
 def _unfinished(file: Path) -> set[Any]:

@@ -16,7 +16,7 @@ from cairn.errors import ImageError, VideoError
 from cairn.media.images import EncodedImage
 from cairn.server.protocol import Message
 from cairn.server.worker import Worker, run
-from cairn.structures.geometry import Size
+from cairn.structures.geometry import Size, in_image
 from cairn.structures.poses import Poses
 from cairn.structures.skeleton import Skeleton
 
@@ -121,10 +121,7 @@ class LabelWorker(Worker):
 
 def within(poses: Poses, size: Size) -> Poses:
     """Returns poses without the keypoints outside of an image of this (height, width)."""
-    from dataclasses import replace
-
-    inside = ((poses.keypoints >= -0.5) & (poses.keypoints <= np.array(size[::-1]) - 0.5)).all(axis=-1)
-    return replace(poses, confidence=np.where(inside, poses.confidence, np.float32(0))).above(0.0)
+    return poses.where(in_image(poses.keypoints, size))
 
 
 def unflipped(poses: Poses, width: int) -> Poses:

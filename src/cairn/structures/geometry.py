@@ -153,6 +153,13 @@ def crop(center: tuple[float, float], side: float, size: Size, degrees: float = 
     )
 
 
+def in_image(points: NDArray[Any], size: Size) -> NDArray[np.bool_]:
+    """Returns (...) whether points (..., 2) lie in an image of this (height, width); NaN does not."""
+    with np.errstate(invalid="ignore"):
+        within = (points >= -0.5) & (points <= np.array(size[::-1]) - 0.5)
+    return np.asarray(within.all(axis=-1))
+
+
 def field_to_image(points: NDArray[Any], stride: float) -> NDArray[Any]:
     """Returns cells (..., 2) of a map of stride s as pixels: (i + 0.5)·s - 0.5."""
     return (points + 0.5) * stride - 0.5

@@ -188,7 +188,11 @@ class Poses:
     @checked
     def above(self, threshold: float) -> Poses:
         """Returns the keypoints with at least this confidence, without instances that have none left."""
-        kept = self.detected & (self.confidence >= threshold)
+        return self.where(self.confidence >= threshold)
+
+    def where(self, wanted: NDArray[np.bool_]) -> Poses:
+        """Returns the keypoints of a mask (P, K), without instances that have none left."""
+        kept = self.detected & wanted
         keypoints = np.where(kept[..., None], self.keypoints, np.float32(np.nan))
         confidence = np.where(kept, self.confidence, np.float32(0))
         visibility = None if self.visibility is None else np.where(kept, self.visibility, np.float32(np.nan))
