@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "portraits.jpg"
 
 
 def spec(skeleton: Skeleton, task: Task = "crop") -> ModelSpec:
-    kind = InputSpec(resize="letterbox" if task == "multi_instance" else "square", size=64, multiple=16, margin=1.25)
+    kind = InputSpec(resize="square", size=64, multiple=16, margin=1.25)
     return ModelSpec(
         name=skeleton.name,
         method="hourglass",

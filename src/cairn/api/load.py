@@ -73,13 +73,12 @@ def load(
         crops = later.result() if later else None
     images = zoo.image_refinement(model) if refine is None else None
     plain = predictor if images else None
+    if images:
+        predictor = _predictor(network, images.resolution(size), decode)
     if crops is not None and predictor.spec.task == "crop":
         predictor = SharedJointsPredictor(predictor, crops, plain)
-    elif crops is not None and images:
-        whole = _predictor(network, images.resolution(size), decode)
-        predictor = RefinedPredictor(whole, crops, images.min_score, plain)
     elif crops is not None:
-        predictor = RefinedPredictor(predictor, crops)
+        predictor = RefinedPredictor(predictor, crops, images.min_score if images else 0.0, plain)
     if hands is None and face is None:
         return predictor
     from cairn.inference.whole_body import WholeBodyPredictor

@@ -44,15 +44,14 @@ class SharedJointsPredictor(BasePredictor[Poses]):
                 f"one instance per crop is refined by another model of one instance per crop, "
                 f"got {crops.name} ({crops.spec.task}) and {finer.name} ({finer.spec.task})"
             )
-        own, others = crops.spec.skeleton.joints, finer.spec.skeleton.joints
-        shared = [joint for joint in own if joint in others]
-        if not shared:
+        others = finer.spec.skeleton.joints
+        shared = np.array([joint in others for joint in crops.spec.skeleton.joints])
+        if not shared.any():
             raise ModelError(f"{finer.name} cannot refine {crops.name}: they have no joint of the same name")
         self.crops = crops
         self.finer = finer.with_views(True, SIZES) if isinstance(finer, TopDownPredictor) else finer
         self._plain = plain
-        self._shared = np.array([own.index(joint) for joint in shared])
-        self._finer = np.array([others.index(joint) for joint in shared])
+        self._shared = shared
 
     @property
     def spec(self) -> ModelSpec:
@@ -84,8 +83,8 @@ class SharedJointsPredictor(BasePredictor[Poses]):
 
     def _joined(self, poses: Poses, finer: Poses) -> Poses:
         """Returns poses with the finer keypoints in place of their own; scores change as the mean confidences do."""
-        keypoints, confidence = poses.keypoints.copy(), poses.confidence.copy()
-        keypoints[:, self._shared] = finer.keypoints[:, self._finer]
-        confidence[:, self._shared] = finer.confidence[:, self._finer]
+        finer = finer.mapped(poses.skeleton)
+        keypoints = np.where(self._shared[:, None], finer.keypoints, poses.keypoints)
+        confidence = np.where(self._shared, finer.confidence, poses.confidence)
         change = confidence.mean(axis=1) / np.maximum(poses.confidence.mean(axis=1), np.float32(1e-9))
         return replace(poses, keypoints=keypoints, confidence=confidence, scores=poses.scores * change)
