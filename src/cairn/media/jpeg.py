@@ -152,11 +152,11 @@ def _captured_stderr() -> Iterator[Callable[[], bytes]]:
     """Keeps what C libraries print to stderr within the block; yields a function that returns it."""
     with _QUIET:
         try:
-            saved = os.dup(2)
-        except OSError:  # there is no stderr
+            printed, saved = tempfile.TemporaryFile(), os.dup(2)  # noqa: SIM115
+        except OSError:  # there is no stderr, or no folder for temporary files
             yield bytes
             return
-        with tempfile.TemporaryFile() as printed:
+        with printed:
             try:
                 os.dup2(printed.fileno(), 2)
 
