@@ -64,13 +64,13 @@ def refined(data: Path) -> Measured:
 
 
 def one_person(data: Path) -> Measured:
-    refined, alone = _evaluated("person-single", data), _evaluated("person-single", data, refine=False)
+    twice, alone = _evaluated("person-single", data), _evaluated("person-single", data, refine=False)
     flipped = _evaluated("person-single", data, refine=False, settings={"flip": True})
     metrics = {"PCK, flip test": flipped.pck.value, "AUC, flip test": flipped.pck.area}
-    for result, suffix in ((refined, ", refined"), (alone, "")):
+    for result, suffix in ((twice, ", refined"), (alone, "")):
         values = {"PCK": result.pck.value, "AUC": result.pck.area, "NME": result.error.value}
         metrics |= {f"{name}{suffix}": value for name, value in values.items()}
-    return Measured(metrics, _joints(refined))
+    return Measured(metrics, _joints(twice))
 
 
 def faces(data: Path) -> Measured:

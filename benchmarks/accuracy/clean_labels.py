@@ -4,7 +4,7 @@
 
 The labels are written to OUT in COCO's 17 keypoints, for recipes/person-refine-more.toml: with left and right exchanged
 where that fits the predictions much better, without joints that are far from a confident prediction, and with confident
-predictions of the joints that are not labeled. Predictions are those of the image turned by 0, 90, 180 or 270 degrees,
+predictions of the joints that are not labeled. Predictions are those of the crop turned by 0, 90, 180 or 270 degrees,
 whichever has the highest mean confidence, of crops of three sizes and their mirror images.
 """
 
@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cairn
+from cairn.datasets.formats.category import category_from_skeleton
 from cairn.datasets.reading import read_labels
 from cairn.inference.top_down import SIZES, TopDownPredictor
 from cairn.media.images import read_image
 from cairn.structures.skeleton import load_skeleton
 
-COCO = load_skeleton("coco17").joints
+COCO = load_skeleton("coco17")
+MIRRORED = {joint: COCO.joints[i] for joint, i in zip(COCO.joints, COCO.flip_order, strict=True)}
 UPRIGHT = 0.03
-"""A turned image needs this much more mean confidence."""
+"""A turned crop needs this much more mean confidence."""
 
 NEAR = 0.2
 """Distance of a label that is out of place, over the longer side of the bounding box: about half a torso."""
@@ -46,54 +49,33 @@ Joints = dict[str, NDArray[Any]]
 """Name -> (x, y) of a label."""
 
 
-def turned(pixels: NDArray[np.uint8], box: NDArray[Any], turn: int) -> tuple[NDArray[np.uint8], list[float]]:
-    """An image after quarter turns to the left, and a box (4,) there."""
-    corners = forward(np.stack([box[:2], box[:2] + box[2:]]), turn, pixels.shape[:2])
-    low, high = corners.min(0), corners.max(0)
-    return np.ascontiguousarray(np.rot90(pixels, turn)), [*low, *(high - low)]
-
-
-def forward(points: NDArray[Any], turn: int, size: tuple[int, ...]) -> NDArray[Any]:
-    """Points (N, 2) of an image of (height, width) in the turned one."""
-    (x, y), (height, width) = points.T, size
-    return np.stack([(x, y), (y, width - 1 - x), (width - 1 - x, height - 1 - y), (height - 1 - y, x)][turn], axis=1)
-
-
-def predicted(model: TopDownPredictor, pixels: NDArray[np.uint8], box: NDArray[Any]) -> NDArray[np.float32]:
+def predicted(models: Sequence[TopDownPredictor], pixels: NDArray[np.uint8], box: NDArray[Any]) -> NDArray[np.float32]:
     """The keypoints (17, 3) x, y, confidence of the best of four turns."""
-    found = []
-    for turn in range(4):
-        image, moved = turned(pixels, box, turn)
-        poses = model(image, boxes=[moved])
-        back = forward(poses.keypoints[0], -turn % 4, image.shape[:2])
-        found.append(np.column_stack([back, poses.confidence[0]]))
-    means = [keypoints[:, 2].mean() + (UPRIGHT if turn == 0 else 0) for turn, keypoints in enumerate(found)]
-    return found[int(np.argmax(means))]
-
-
-def mirrored(joint: str) -> str:
-    return joint.replace("left", "right") if "left" in joint else joint.replace("right", "left")
+    found = [model(pixels, boxes=[box]) for model in models]
+    means = [poses.confidence.mean() + (UPRIGHT if turn == 0 else 0) for turn, poses in enumerate(found)]
+    best = found[int(np.argmax(means))]
+    return np.column_stack([best.keypoints[0], best.confidence[0]])
 
 
 def fitting(labels: Joints, place: Joints, near: float, exchanged: bool) -> float:
     """The share of labels within a distance of their prediction, or of the other side's; 0 of few labels."""
     within = [
-        np.linalg.norm(place[mirrored(joint) if exchanged else joint] - point) < near for joint, point in labels.items()
+        np.linalg.norm(place[MIRRORED[joint] if exchanged else joint] - point) < near for joint, point in labels.items()
     ]
     return float(np.mean(within)) if len(within) >= LABELED else 0.0
 
 
 def cleaned(labels: Joints, prediction: NDArray[np.float32], side: float, done: Counter[str]) -> NDArray[np.float32]:
     """Keypoints (17, 3) x, y, visibility of a person whose box has this longer side; counts what is changed."""
-    place = dict(zip(COCO, prediction[:, :2], strict=True))
+    place = dict(zip(COCO.joints, prediction[:, :2], strict=True))
     for group, least in EXCHANGED.items():
         parts = {"all": ARMS + LEGS, "arms": ARMS, "legs": LEGS}[group]
         own = {joint: point for joint, point in labels.items() if joint.endswith(parts)}
         if fitting(own, place, FITS * side, True) - fitting(own, place, FITS * side, False) > least:
             done[group] += 1
-            labels = {mirrored(joint) if joint in own else joint: point for joint, point in labels.items()}
+            labels = {MIRRORED[joint] if joint in own else joint: point for joint, point in labels.items()}
     result = np.zeros((len(COCO), 3), np.float32)
-    for row, joint, (x, y, confidence) in zip(result, COCO, prediction, strict=True):
+    for row, joint, (x, y, confidence) in zip(result, COCO.joints, prediction, strict=True):
         if joint not in labels:
             row[:] = (x, y, 2) if confidence > ADDED else 0
             done["added"] += int(confidence > ADDED)
@@ -110,13 +92,14 @@ def clean(task: tuple[Path, int, int]) -> tuple[dict[str, list[float]], Counter[
     labels, done = read_labels(path), Counter[str]()
     model = cairn.load("person-refine", threads=1)
     assert isinstance(model, TopDownPredictor)
-    model, found = model.with_views(True, SIZES), {}
+    models = [model.with_views(True, [(turn, side) for _, side in SIZES]) for turn in range(4)]
+    found = {}
     for image in labels.images[start::step]:
         annotation = image.annotation
         points, known = annotation.keypoints[0], annotation.visibility[0] > 0
-        own = {joint: points[k] for k, joint in enumerate(labels.skeleton.joints) if known[k] and joint in COCO}
+        own = {joint: points[k] for k, joint in enumerate(labels.skeleton.joints) if known[k] and joint in COCO.joints}
         box = np.asarray(annotation.boxes[0], np.float64)
-        prediction = predicted(model, read_image(image.path), box)
+        prediction = predicted(models, read_image(image.path), box)
         found[image.path.name] = cleaned(own, prediction, box[2:].max(), done).round(1).ravel().tolist()
     return found, done
 
@@ -136,7 +119,7 @@ def main() -> None:
     for each in content["annotations"]:
         each["keypoints"] = found[names[each["image_id"]]]
         each["num_keypoints"] = sum(value > 0 for value in each["keypoints"][2::3])
-    content["categories"] = [{"id": 1, "name": "person", "keypoints": list(COCO), "skeleton": []}]
+    content["categories"] = [category_from_skeleton(COCO)]
     args.out.write_text(json.dumps(content))
     changes = sum((done for _, done in parts), Counter[str]())
     print(f"{args.labels}: {dict(changes)} -> {args.out}")
